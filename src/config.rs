@@ -1,0 +1,695 @@
+//! What the command line means: the checked [`Config`], and every default and limit with its unit.
+//!
+//! Nothing here touches a socket or a clock. The relations between limits are checked by the
+//! compiler at the bottom of the limits, so that a change of one cannot silently break another.
+
+pub mod address;
+pub mod duration;
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use log::LevelFilter;
+
+use crate::args::{Typed, UsageError, flag};
+
+use address::{EndpointAddress, ListenAddress};
+use duration::format_duration;
+
+/// Bytes of the scratch buffer and of each pooled buffer: the most one flow can hold back.
+pub const BUFFER_BYTES: usize = 16 * 1024;
+/// Unused buffers that are kept for the next flow that needs one: 1 MiB.
+pub const SPARE_BUFFERS_MAX: usize = 64;
+/// Bytes one flow may read in one turn before the others get theirs.
+pub const FLOW_BUDGET_BYTES: usize = 64 * 1024;
+/// Connections accepted in one turn, per listener.
+pub const ACCEPTS_PER_TURN: usize = 64;
+/// Readiness events taken from the kernel in one turn.
+pub const EVENTS_PER_TURN: usize = 1024;
+/// Most endpoints in the set at a time.
+pub const ENDPOINTS_MAX: usize = 256;
+/// Most listening addresses.
+pub const LISTENERS_MAX: usize = 16;
+/// Ceiling of `--max-connections`, whatever the descriptor limit says.
+pub const CONNECTIONS_MAX: usize = 1 << 20;
+/// Descriptors a pair holds: its client's and its server's socket.
+pub const DESCRIPTORS_PER_PAIR: usize = 2;
+/// Descriptors kept aside for stdio, epoll, signals, a DNS look-up and the like.
+pub const DESCRIPTORS_RESERVED: usize = 16;
+/// First and shortest delay before an inactive endpoint is dialed again.
+pub const RETRY_DELAY_MIN: Duration = Duration::from_secs(1);
+/// Shortest time between two dials that clients cause to one inactive endpoint (10 a second).
+pub const LAST_RESORT_INTERVAL: Duration = Duration::from_millis(100);
+/// Pause after accept failed for want of descriptors or memory.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Shortest time between two log lines about one kind of thing that a client can repeat.
+pub const SUMMARY_INTERVAL: Duration = Duration::from_secs(1);
+/// First wait before looking again whether a send queue is empty; doubles up to the maximum.
+pub const FLUSH_CHECK_MIN: Duration = Duration::from_millis(1);
+/// Longest wait before looking again whether a send queue is empty.
+pub const FLUSH_CHECK_MAX: Duration = Duration::from_millis(100);
+/// Keepalive probes without an answer before a peer counts as dead, as Go's net package sets it.
+pub const KEEPALIVE_PROBES: u32 = 9;
+
+/// Longest duration of any flag: one year, so that adding some to an `Instant` cannot overflow.
+pub const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Longest `--tcp-user-timeout`: the kernel takes milliseconds in an `int` (tcp(7)).
+pub const TCP_USER_TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
+/// Longest `--keepalive`: the kernel takes 1 to 32767 seconds (`MAX_TCP_KEEPIDLE`, net/tcp.h).
+pub const KEEPALIVE_MAX: Duration = Duration::from_secs(32767);
+
+/// Default of `--listen-addr`, etcd's.
+pub const LISTEN_DEFAULT: &str = "127.0.0.1:23790";
+/// Default of `--endpoints`, etcd's.
+pub const ENDPOINTS_DEFAULT: &str = "127.0.0.1:2379";
+/// Priority of an endpoint that states none: the most preferred class.
+pub const PRIORITY_DEFAULT: u16 = 0;
+/// Weight of an endpoint that states none.
+pub const WEIGHT_DEFAULT: u16 = 1;
+/// Default of `--retry-delay`, etcd's.
+pub const RETRY_DELAY_DEFAULT: Duration = Duration::from_secs(60);
+/// Default of `--connect-timeout`; etcdctl itself gives up after two seconds.
+pub const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);
+/// Default of `--tcp-user-timeout`.
+pub const TCP_USER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// Default of `--keepalive`, that of Go's net package.
+pub const KEEPALIVE_DEFAULT: Duration = Duration::from_secs(15);
+/// Default of `--half-close-timeout`.
+pub const HALF_CLOSE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5 * 60);
+/// Default of `--idle-timeout`: never, since watches are quiet for hours.
+pub const IDLE_TIMEOUT_DEFAULT: Duration = Duration::ZERO;
+/// Default of `--drain-timeout`.
+pub const DRAIN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+/// What is logged when neither `--log-level` nor RUST_LOG says otherwise.
+pub const LOG_LEVEL_DEFAULT: LevelFilter = LevelFilter::Info;
+
+// A read must be able to fill the buffer within one turn, or no flow would ever count as bulk.
+const _: () = assert!(BUFFER_BYTES > 0);
+const _: () = assert!(FLOW_BUDGET_BYTES >= BUFFER_BYTES);
+const _: () = assert!(ACCEPTS_PER_TURN > 0);
+// What is kept without need stays small beside the program itself.
+const _: () = assert!(SPARE_BUFFERS_MAX * BUFFER_BYTES <= 1 << 20);
+// All listeners and some pairs get their events in one turn.
+const _: () = assert!(EVENTS_PER_TURN > LISTENERS_MAX);
+const _: () = assert!(ENDPOINTS_MAX > 0);
+const _: () = assert!(LISTENERS_MAX > 0);
+// What the sockets of all pairs, probes and listeners need can be counted in an i32, as the
+// kernel numbers descriptors.
+const _: () = assert!(
+    CONNECTIONS_MAX * DESCRIPTORS_PER_PAIR + ENDPOINTS_MAX + LISTENERS_MAX + DESCRIPTORS_RESERVED
+        < i32::MAX as usize
+);
+// Clients may cause dials more often than the monitor does, or the last resort would be none.
+const _: () = assert!(LAST_RESORT_INTERVAL.as_nanos() < RETRY_DELAY_MIN.as_nanos());
+const _: () = assert!(RETRY_DELAY_MIN.as_nanos() <= RETRY_DELAY_DEFAULT.as_nanos());
+const _: () = assert!(ACCEPT_PAUSE.as_nanos() > 0);
+// A pause of accepting that repeats is at most one log line per summary.
+const _: () = assert!(ACCEPT_PAUSE.as_nanos() < SUMMARY_INTERVAL.as_nanos());
+const _: () = assert!(FLUSH_CHECK_MIN.as_nanos() > 0);
+const _: () = assert!(FLUSH_CHECK_MIN.as_nanos() < FLUSH_CHECK_MAX.as_nanos());
+const _: () = assert!(RETRY_DELAY_DEFAULT.as_nanos() <= DURATION_MAX.as_nanos());
+// Failover must answer before etcdctl's own two seconds end.
+const _: () = assert!(CONNECT_TIMEOUT_DEFAULT.as_secs() < 2);
+const _: () = assert!(CONNECT_TIMEOUT_DEFAULT.as_nanos() > 0);
+const _: () = assert!(TCP_USER_TIMEOUT_DEFAULT.as_nanos() <= TCP_USER_TIMEOUT_MAX.as_nanos());
+const _: () = assert!(TCP_USER_TIMEOUT_MAX.as_nanos() <= DURATION_MAX.as_nanos());
+const _: () = assert!(KEEPALIVE_DEFAULT.as_nanos() <= KEEPALIVE_MAX.as_nanos());
+const _: () = assert!(KEEPALIVE_MAX.as_nanos() <= DURATION_MAX.as_nanos());
+const _: () = assert!(HALF_CLOSE_TIMEOUT_DEFAULT.as_nanos() <= DURATION_MAX.as_nanos());
+const _: () = assert!(IDLE_TIMEOUT_DEFAULT.as_nanos() <= DURATION_MAX.as_nanos());
+const _: () = assert!(DRAIN_TIMEOUT_DEFAULT.as_nanos() <= DURATION_MAX.as_nanos());
+
+/// The checked meaning of a command line: every value is within its range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where clients connect; 1 to [`LISTENERS_MAX`] addresses.
+    pub listen: Vec<ListenAddress>,
+    /// Whom to dial; 1 to [`ENDPOINTS_MAX`] addresses, as typed, possibly one twice.
+    pub endpoints: Vec<EndpointAddress>,
+    /// Ceiling of the monitor's back-off; above 0, and possibly below [`RETRY_DELAY_MIN`].
+    pub retry_delay: Duration,
+    /// Longest wait for one endpoint; above 0.
+    pub connect_timeout: Duration,
+    /// Longest wait for an acknowledgement, in whole milliseconds; `None`: the kernel's default.
+    pub tcp_user_timeout: Option<Duration>,
+    /// Idle time before a keepalive probe and between probes, in whole seconds; `None`: off.
+    pub keepalive: Option<Duration>,
+    /// Longest silence of a half-closed pair; `None`: no limit.
+    pub half_close_timeout: Option<Duration>,
+    /// Longest silence of an open pair; `None`: no limit.
+    pub idle_timeout: Option<Duration>,
+    /// Most pairs at a time, 1 to [`CONNECTIONS_MAX`]; `None`: what the descriptors allow. See
+    /// [`Config::connections_limit`].
+    pub connections_max: Option<usize>,
+    /// How long pairs may go on after the first signal; 0: not at all.
+    pub drain_timeout: Duration,
+    /// The least severe lines to log; `None`: not typed, so that RUST_LOG counts.
+    pub log_level: Option<LevelFilter>,
+}
+
+/// How many pairs may be open at a time, and whether that is what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionsLimit {
+    /// Most pairs at a time, 1 to [`CONNECTIONS_MAX`].
+    pub max: usize,
+    /// The typed `--max-connections`, where the descriptors cannot carry it.
+    pub lowered_from: Option<usize>,
+}
+
+impl Config {
+    /// Checks what was typed and fills in the defaults.
+    ///
+    /// # Errors
+    /// [`UsageError`] for the first value that its flag cannot take, and for every flag of DNS
+    /// discovery.
+    pub fn from_typed(typed: &Typed) -> Result<Config, UsageError> {
+        refuse_discovery(typed)?;
+        Ok(Config {
+            listen: list(flag::LISTEN_ADDR, &typed.listen_addr, LISTEN_DEFAULT, LISTENERS_MAX)?,
+            endpoints: list(flag::ENDPOINTS, &typed.endpoints, ENDPOINTS_DEFAULT, ENDPOINTS_MAX)?,
+            retry_delay: positive(flag::RETRY_DELAY, &typed.retry_delay, RETRY_DELAY_DEFAULT)?,
+            connect_timeout: positive(
+                flag::CONNECT_TIMEOUT,
+                &typed.connect_timeout,
+                CONNECT_TIMEOUT_DEFAULT,
+            )?,
+            tcp_user_timeout: tcp_user_timeout(&typed.tcp_user_timeout)?,
+            keepalive: keepalive(&typed.keepalive)?,
+            half_close_timeout: unless_zero(bounded(
+                flag::HALF_CLOSE_TIMEOUT,
+                &typed.half_close_timeout,
+                HALF_CLOSE_TIMEOUT_DEFAULT,
+                DURATION_MAX,
+            )?),
+            idle_timeout: unless_zero(bounded(
+                flag::IDLE_TIMEOUT,
+                &typed.idle_timeout,
+                IDLE_TIMEOUT_DEFAULT,
+                DURATION_MAX,
+            )?),
+            connections_max: connections_max(&typed.max_connections)?,
+            drain_timeout: bounded(
+                flag::DRAIN_TIMEOUT,
+                &typed.drain_timeout,
+                DRAIN_TIMEOUT_DEFAULT,
+                DURATION_MAX,
+            )?,
+            log_level: log_level(&typed.log_level)?,
+        })
+    }
+
+    /// How many pairs the descriptors can carry beside the listening sockets, one probe per
+    /// endpoint and the reserve, and what of `--max-connections` that leaves.
+    ///
+    /// `descriptor_limit` is the soft limit in force (RLIMIT_NOFILE; getrlimit(2)), `listeners`
+    /// the sockets that listen and `endpoints` the addresses in the set, names resolved. At least
+    /// one pair is always allowed: a gateway that accepts nobody is of no use to anybody.
+    pub fn connections_limit(
+        &self,
+        descriptor_limit: u64,
+        listeners: usize,
+        endpoints: usize,
+    ) -> ConnectionsLimit {
+        let limit = usize::try_from(descriptor_limit).unwrap_or(usize::MAX);
+        let taken = DESCRIPTORS_RESERVED.saturating_add(listeners).saturating_add(endpoints);
+        let carried = (limit.saturating_sub(taken) / DESCRIPTORS_PER_PAIR).max(1);
+        let asked = self.connections_max.unwrap_or(CONNECTIONS_MAX);
+        assert!(asked >= 1);
+        assert!(asked <= CONNECTIONS_MAX);
+        ConnectionsLimit {
+            max: carried.min(asked),
+            lowered_from: self.connections_max.filter(|&asked| asked > carried),
+        }
+    }
+}
+
+/// The most bytes of payload that so many pairs can hold in this process: a full buffer in each
+/// of the two flows, and the scratch buffer that all share.
+pub fn memory_max_bytes(connections_max: usize) -> u64 {
+    let flows = (connections_max as u64).saturating_mul(2);
+    flows.saturating_add(1).saturating_mul(BUFFER_BYTES as u64)
+}
+
+/// The flags are known so that the message can be a better one than "unknown flag".
+fn refuse_discovery(typed: &Typed) -> Result<(), UsageError> {
+    let flags = [
+        (flag::DISCOVERY_SRV, &typed.discovery_srv),
+        (flag::DISCOVERY_SRV_NAME, &typed.discovery_srv_name),
+        (flag::INSECURE_DISCOVERY, &typed.insecure_discovery),
+        (flag::TRUSTED_CA_FILE, &typed.trusted_ca_file),
+    ];
+    for (name, value) in flags {
+        if let Some(value) = value {
+            let reason = "DNS discovery is not in this version";
+            return Err(UsageError::invalid(name, value, reason));
+        }
+    }
+    Ok(())
+}
+
+/// The items of a repeatable, comma-separated flag.
+fn list<T>(name: &str, typed: &[String], default: &str, max: usize) -> Result<Vec<T>, UsageError>
+where
+    T: FromStr,
+    T::Err: fmt::Display,
+{
+    let mut items = Vec::new();
+    let default = [default.to_owned()];
+    for text in if typed.is_empty() { &default } else { typed } {
+        if text.is_empty() {
+            return Err(UsageError::invalid(name, text, "empty list"));
+        }
+        for item in text.split(',') {
+            // The item alone would be invisible in the message.
+            if item.is_empty() {
+                return Err(UsageError::invalid(name, text, "empty item in the list"));
+            }
+            if items.len() == max {
+                return Err(UsageError::invalid(name, item, format!("more than {max} addresses")));
+            }
+            let parsed = item.parse().map_err(|error| UsageError::invalid(name, item, error))?;
+            items.push(parsed);
+        }
+    }
+    assert!(!items.is_empty());
+    Ok(items)
+}
+
+/// A duration from 0 to `max`.
+fn bounded(
+    name: &str,
+    typed: &Option<String>,
+    default: Duration,
+    max: Duration,
+) -> Result<Duration, UsageError> {
+    let Some(text) = typed else { return Ok(default) };
+    let invalid = |reason: &str| UsageError::invalid(name, text, reason);
+    let nanoseconds = duration::parse(text).map_err(|error| invalid(&error.to_string()))?;
+    let nanoseconds = u64::try_from(nanoseconds).map_err(|_| invalid("must not be negative"))?;
+    let value = Duration::from_nanos(nanoseconds);
+    if value > max {
+        return Err(invalid(&format!("must be at most {}", format_duration(max))));
+    }
+    Ok(value)
+}
+
+/// A duration above 0. etcd's own gateway turns a zero `--retry-delay` into five minutes and
+/// spins on a negative one.
+fn positive(name: &str, typed: &Option<String>, default: Duration) -> Result<Duration, UsageError> {
+    let value = bounded(name, typed, default, DURATION_MAX)?;
+    match typed {
+        Some(text) if value.is_zero() => Err(UsageError::invalid(name, text, "must be above 0")),
+        _ => Ok(value),
+    }
+}
+
+/// Zero switches off what can be switched off.
+fn unless_zero(value: Duration) -> Option<Duration> {
+    Some(value).filter(|value| !value.is_zero())
+}
+
+/// In whole milliseconds, rounded up: rounded down, less than one would mean the kernel's default.
+fn tcp_user_timeout(typed: &Option<String>) -> Result<Option<Duration>, UsageError> {
+    let default = TCP_USER_TIMEOUT_DEFAULT;
+    let value = bounded(flag::TCP_USER_TIMEOUT, typed, default, TCP_USER_TIMEOUT_MAX)?;
+    let milliseconds = value.as_nanos().div_ceil(1_000_000) as u64;
+    Ok(unless_zero(Duration::from_millis(milliseconds)))
+}
+
+/// In whole seconds, rounded up: the kernel refuses less than one.
+fn keepalive(typed: &Option<String>) -> Result<Option<Duration>, UsageError> {
+    let value = bounded(flag::KEEPALIVE, typed, KEEPALIVE_DEFAULT, KEEPALIVE_MAX)?;
+    let seconds = value.as_nanos().div_ceil(1_000_000_000) as u64;
+    Ok(unless_zero(Duration::from_secs(seconds)))
+}
+
+fn connections_max(typed: &Option<String>) -> Result<Option<usize>, UsageError> {
+    let Some(text) = typed else { return Ok(None) };
+    // The standard library would take a plus sign as well.
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|number| (1..=CONNECTIONS_MAX).contains(number));
+    match number {
+        Some(number) if digits => Ok(Some(number)),
+        _ => {
+            let reason = format!("must be a number from 1 to {CONNECTIONS_MAX}");
+            Err(UsageError::invalid(flag::MAX_CONNECTIONS, text, reason))
+        }
+    }
+}
+
+fn log_level(typed: &Option<String>) -> Result<Option<LevelFilter>, UsageError> {
+    let Some(text) = typed else { return Ok(None) };
+    let reason = "must be off, error, warn, info, debug or trace";
+    match text.parse() {
+        Ok(level) => Ok(Some(level)),
+        Err(_) => Err(UsageError::invalid(flag::LOG_LEVEL, text, reason)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+    use crate::args::{Invocation, parse};
+
+    fn configure(arguments: &[&str]) -> Result<Config, UsageError> {
+        let line = [&["etcd-gateway"], arguments].concat();
+        match parse(line.iter().map(OsString::from)) {
+            Ok(Invocation::Run(typed)) => Config::from_typed(&typed),
+            other => panic!("{line:?}: {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn check<T: PartialEq + fmt::Debug>(argument: &str, field: fn(&Config) -> T, want: T) {
+        let config = configure(&[argument]).expect(argument);
+        assert_eq!(field(&config), want, "{argument}");
+    }
+
+    #[track_caller]
+    fn refuse(argument: &str, want: &str) {
+        let error = configure(&[argument]).expect_err(argument).to_string();
+        assert_eq!(error, want, "{argument}");
+        let flag = argument.split('=').next().expect("a first part");
+        assert!(error.contains(flag), "{error}");
+    }
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    fn texts<T: fmt::Display>(items: &[T]) -> Vec<String> {
+        items.iter().map(T::to_string).collect()
+    }
+
+    #[test]
+    fn defaults() {
+        let want = Config {
+            listen: vec!["127.0.0.1:23790".parse().expect("an address")],
+            endpoints: vec!["127.0.0.1:2379".parse().expect("an address")],
+            retry_delay: seconds(60),
+            connect_timeout: seconds(1),
+            tcp_user_timeout: Some(seconds(30)),
+            keepalive: Some(seconds(15)),
+            half_close_timeout: Some(seconds(300)),
+            idle_timeout: None,
+            connections_max: None,
+            drain_timeout: seconds(10),
+            log_level: None,
+        };
+        assert_eq!(configure(&[]), Ok(want));
+    }
+
+    /// Each default that the help shows is the one in force.
+    #[test]
+    fn help_shows_the_defaults() {
+        let help = match parse(["g", "--help"].iter().map(OsString::from)) {
+            Ok(Invocation::Help(help)) => help,
+            other => panic!("{other:?}"),
+        };
+        for (name, want) in [
+            (flag::LISTEN_ADDR, LISTEN_DEFAULT.to_owned()),
+            (flag::ENDPOINTS, ENDPOINTS_DEFAULT.to_owned()),
+            (flag::RETRY_DELAY, format_duration(RETRY_DELAY_DEFAULT)),
+            (flag::CONNECT_TIMEOUT, format_duration(CONNECT_TIMEOUT_DEFAULT)),
+            (flag::TCP_USER_TIMEOUT, format_duration(TCP_USER_TIMEOUT_DEFAULT)),
+            (flag::KEEPALIVE, format_duration(KEEPALIVE_DEFAULT)),
+            (flag::HALF_CLOSE_TIMEOUT, format_duration(HALF_CLOSE_TIMEOUT_DEFAULT)),
+            (flag::IDLE_TIMEOUT, format_duration(IDLE_TIMEOUT_DEFAULT)),
+            (flag::DRAIN_TIMEOUT, format_duration(DRAIN_TIMEOUT_DEFAULT)),
+            (flag::LOG_LEVEL, LOG_LEVEL_DEFAULT.as_str().to_lowercase()),
+        ] {
+            let about = about(&help, name);
+            assert!(about.contains(&format!("(default {want})")), "--{name}:{about}");
+        }
+        assert_eq!(help.matches("(default ").count(), 10);
+        for (name, range) in [
+            (flag::TCP_USER_TIMEOUT, format!("at most {},", format_duration(TCP_USER_TIMEOUT_MAX))),
+            (flag::KEEPALIVE, format!("at most {},", format_duration(KEEPALIVE_MAX))),
+            (flag::RETRY_DELAY, format!("begin at {} ", format_duration(RETRY_DELAY_MIN))),
+            (flag::KEEPALIVE, format!(" {KEEPALIVE_PROBES} probes")),
+            (flag::MAX_CONNECTIONS, format!(" 1-{CONNECTIONS_MAX};")),
+            (flag::ENDPOINTS, format!("default {PRIORITY_DEFAULT} and {WEIGHT_DEFAULT})")),
+        ] {
+            assert!(about(&help, name).contains(&range), "--{name}: {range}");
+        }
+        assert!(help.contains(&format!("at most {} (a year)", format_duration(DURATION_MAX))));
+    }
+
+    /// What the help says about one flag, on one line.
+    fn about(help: &str, name: &str) -> String {
+        let lines = help.lines().skip_while(|line| !line.starts_with(&format!("  --{name} ")));
+        let mut lines = lines.peekable();
+        let mut about = lines.next().expect(name).to_owned();
+        for line in lines.take_while(|line| line.starts_with("    ")) {
+            about.push(' ');
+            about.push_str(line.trim_start());
+        }
+        about
+    }
+
+    #[test]
+    fn lists() {
+        let config = configure(&["--endpoints=a:1,b:2", "--endpoints=http://c:3/x"]);
+        assert_eq!(texts(&config.expect("three").endpoints), ["a:1", "b:2", "c:3"]);
+        let config = configure(&["--listen-addr=:1,127.0.0.1:0", "--listen-addr", "[::1]:3"]);
+        assert_eq!(texts(&config.expect("three").listen), [":1", "127.0.0.1:0", "[::1]:3"]);
+        let config = configure(&["--endpoints=a:1?priority=1&weight=3,b:2"]).expect("two");
+        assert_eq!((config.endpoints[0].priority, config.endpoints[0].weight), (1, 3));
+        assert_eq!((config.endpoints[1].priority, config.endpoints[1].weight), (0, 1));
+    }
+
+    #[test]
+    fn bad_lists() {
+        refuse("--endpoints=", r#"invalid value "" for --endpoints: empty list"#);
+        refuse("--listen-addr=", r#"invalid value "" for --listen-addr: empty list"#);
+        let empty =
+            |text: &str| format!("invalid value {text:?} for --endpoints: empty item in the list");
+        for text in [",", "a:1,", ",a:1", "a:1,,b:2"] {
+            refuse(&format!("--endpoints={text}"), &empty(text));
+        }
+        refuse("--endpoints=a", r#"invalid value "a" for --endpoints: missing port"#);
+        refuse("--endpoints=a:1,b", r#"invalid value "b" for --endpoints: missing port"#);
+        refuse(
+            "--endpoints=a:1,b:99999,c",
+            r#"invalid value "b:99999" for --endpoints: port 99999 is above 65535"#,
+        );
+        refuse(
+            "--endpoints=a:http",
+            r#"invalid value "a:http" for --endpoints: port "http" is not a number"#,
+        );
+        refuse("--listen-addr=a", r#"invalid value "a" for --listen-addr: missing port"#);
+        let second = configure(&["--endpoints=a:1", "--endpoints="]).expect_err("an empty one");
+        assert_eq!(second.to_string(), r#"invalid value "" for --endpoints: empty list"#);
+    }
+
+    #[test]
+    fn lists_have_a_length() {
+        let many = |count: usize| {
+            let items: Vec<String> = (1..=count).map(|port| format!("a:{port}")).collect();
+            items.join(",")
+        };
+        check(
+            &format!("--endpoints={}", many(ENDPOINTS_MAX)),
+            |config| config.endpoints.len(),
+            ENDPOINTS_MAX,
+        );
+        refuse(
+            &format!("--endpoints={}", many(ENDPOINTS_MAX + 1)),
+            r#"invalid value "a:257" for --endpoints: more than 256 addresses"#,
+        );
+        check(
+            &format!("--listen-addr={}", many(LISTENERS_MAX)),
+            |config| config.listen.len(),
+            LISTENERS_MAX,
+        );
+        refuse(
+            &format!("--listen-addr={}", many(LISTENERS_MAX + 1)),
+            r#"invalid value "a:17" for --listen-addr: more than 16 addresses"#,
+        );
+    }
+
+    #[test]
+    fn durations() {
+        check("--retry-delay=1ns", |config| config.retry_delay, Duration::from_nanos(1));
+        check("--retry-delay=8760h", |config| config.retry_delay, DURATION_MAX);
+        check("--retry-delay=1.5s", |config| config.retry_delay, Duration::from_millis(1500));
+        check("--connect-timeout=+20ms", |config| config.connect_timeout, seconds(1) / 50);
+        check("--half-close-timeout=1h30m", |c| c.half_close_timeout, Some(seconds(5400)));
+        check("--half-close-timeout=0", |config| config.half_close_timeout, None);
+        check("--idle-timeout=1m", |config| config.idle_timeout, Some(seconds(60)));
+        check("--idle-timeout=-0s", |config| config.idle_timeout, None);
+        check("--drain-timeout=0", |config| config.drain_timeout, Duration::ZERO);
+        check("--drain-timeout=2s", |config| config.drain_timeout, seconds(2));
+    }
+
+    #[test]
+    fn tcp_user_timeout_is_in_milliseconds() {
+        check("--tcp-user-timeout=0", |config| config.tcp_user_timeout, None);
+        check("--tcp-user-timeout=2s", |config| config.tcp_user_timeout, Some(seconds(2)));
+        let millisecond = Duration::from_millis(1);
+        check("--tcp-user-timeout=1ns", |config| config.tcp_user_timeout, Some(millisecond));
+        check("--tcp-user-timeout=1.1ms", |c| c.tcp_user_timeout, Some(2 * millisecond));
+        let longest = Some(TCP_USER_TIMEOUT_MAX);
+        check("--tcp-user-timeout=2147483647ms", |config| config.tcp_user_timeout, longest);
+        let range = "for --tcp-user-timeout: must be at most 596h31m23.647s";
+        let want = format!(r#"invalid value "2147483647.1ms" {range}"#);
+        refuse("--tcp-user-timeout=2147483647.1ms", &want);
+    }
+
+    #[test]
+    fn keepalive_is_in_seconds() {
+        check("--keepalive=0", |config| config.keepalive, None);
+        check("--keepalive=1ns", |config| config.keepalive, Some(seconds(1)));
+        check("--keepalive=1s", |config| config.keepalive, Some(seconds(1)));
+        check("--keepalive=1.001s", |config| config.keepalive, Some(seconds(2)));
+        check("--keepalive=32766.5s", |config| config.keepalive, Some(KEEPALIVE_MAX));
+        refuse(
+            "--keepalive=32767.5s",
+            r#"invalid value "32767.5s" for --keepalive: must be at most 9h6m7s"#,
+        );
+    }
+
+    #[test]
+    fn bad_durations() {
+        for name in [
+            "retry-delay",
+            "connect-timeout",
+            "tcp-user-timeout",
+            "keepalive",
+            "half-close-timeout",
+            "idle-timeout",
+            "drain-timeout",
+        ] {
+            for (value, reason) in [
+                ("-1s", "must not be negative"),
+                ("-1ns", "must not be negative"),
+                ("", "not a duration such as 500ms or 1m30s"),
+                ("soon", "not a duration such as 500ms or 1m30s"),
+                ("3", "missing unit, as in 30s"),
+                ("1d", r#"unknown unit "d"; known are ns, us, ms, s, m, h"#),
+                ("9999999h", "too long"),
+            ] {
+                let want = format!("invalid value {value:?} for --{name}: {reason}");
+                refuse(&format!("--{name}={value}"), &want);
+            }
+        }
+        for name in ["retry-delay", "connect-timeout"] {
+            for value in ["0", "0s", "-0", "0.1ns"] {
+                let want = format!("invalid value {value:?} for --{name}: must be above 0");
+                refuse(&format!("--{name}={value}"), &want);
+            }
+        }
+        for name in [
+            "retry-delay",
+            "connect-timeout",
+            "half-close-timeout",
+            "idle-timeout",
+            "drain-timeout",
+        ] {
+            let want =
+                format!(r#"invalid value "8760h1ns" for --{name}: must be at most 8760h0m0s"#);
+            refuse(&format!("--{name}=8760h1ns"), &want);
+        }
+    }
+
+    #[test]
+    fn max_connections() {
+        check("--max-connections=1", |config| config.connections_max, Some(1));
+        check("--max-connections=0010", |config| config.connections_max, Some(10));
+        check("--max-connections=1048576", |c| c.connections_max, Some(CONNECTIONS_MAX));
+        for value in ["0", "", "-1", "+1", "1.5", "1k", " 1", "1048577", "99999999999999999999"] {
+            let reason = "must be a number from 1 to 1048576";
+            let want = format!("invalid value {value:?} for --max-connections: {reason}");
+            refuse(&format!("--max-connections={value}"), &want);
+        }
+    }
+
+    #[test]
+    fn log_levels() {
+        for (value, want) in [
+            ("off", LevelFilter::Off),
+            ("error", LevelFilter::Error),
+            ("warn", LevelFilter::Warn),
+            ("info", LevelFilter::Info),
+            ("debug", LevelFilter::Debug),
+            ("trace", LevelFilter::Trace),
+            ("INFO", LevelFilter::Info),
+        ] {
+            check(&format!("--log-level={value}"), |config| config.log_level, Some(want));
+        }
+        for value in ["", "warning", "3", "info,mio=debug"] {
+            let reason = "must be off, error, warn, info, debug or trace";
+            let want = format!("invalid value {value:?} for --log-level: {reason}");
+            refuse(&format!("--log-level={value}"), &want);
+        }
+    }
+
+    #[test]
+    fn discovery_is_refused() {
+        let want = |name: &str, value: &str| {
+            format!("invalid value {value:?} for --{name}: DNS discovery is not in this version")
+        };
+        for name in ["discovery-srv", "discovery-srv-name", "trusted-ca-file"] {
+            refuse(&format!("--{name}=x"), &want(name, "x"));
+            refuse(&format!("--{name}="), &want(name, ""));
+        }
+        refuse("--insecure-discovery", &want("insecure-discovery", "true"));
+        refuse("--insecure-discovery=true", &want("insecure-discovery", "true"));
+        refuse("--insecure-discovery=false", &want("insecure-discovery", "false"));
+    }
+
+    #[test]
+    fn errors_stay_on_one_line() {
+        for argument in ["--endpoints=a\nb", "--retry-delay=1\n", "--log-level=\r\n"] {
+            let error = configure(&[argument]).expect_err(argument).to_string();
+            assert!(!error.contains(['\n', '\r']), "{error}");
+        }
+    }
+
+    #[track_caller]
+    fn check_limit(asked: Option<usize>, descriptors: u64, max: usize, lowered: bool) {
+        let config = Config { connections_max: asked, ..configure(&[]).expect("the defaults") };
+        let limit = config.connections_limit(descriptors, 1, 3);
+        let lowered_from = if lowered { asked } else { None };
+        assert_eq!(limit, ConnectionsLimit { max, lowered_from }, "{asked:?} {descriptors}");
+    }
+
+    #[test]
+    fn the_descriptor_limit_bounds_the_connections() {
+        // 16 are reserved, and one listener and three endpoints take four more.
+        check_limit(None, 64, 22, false);
+        check_limit(None, 65, 22, false);
+        check_limit(None, 66, 23, false);
+        check_limit(None, 1024, 502, false);
+        check_limit(None, u64::MAX, CONNECTIONS_MAX, false);
+        for descriptors in [0, 1, 19, 20, 21, 22, 23] {
+            check_limit(None, descriptors, 1, false);
+        }
+        check_limit(None, 24, 2, false);
+        check_limit(Some(1), 0, 1, false);
+        check_limit(Some(2), 0, 1, true);
+        check_limit(Some(21), 64, 21, false);
+        check_limit(Some(22), 64, 22, false);
+        check_limit(Some(23), 64, 22, true);
+        check_limit(Some(CONNECTIONS_MAX), u64::MAX, CONNECTIONS_MAX, false);
+        check_limit(Some(CONNECTIONS_MAX), 1 << 20, (1 << 19) - 10, true);
+    }
+
+    #[test]
+    fn absurd_counts_leave_one_connection() {
+        let config = configure(&[]).expect("the defaults");
+        let limit = config.connections_limit(1 << 20, usize::MAX, usize::MAX);
+        assert_eq!(limit, ConnectionsLimit { max: 1, lowered_from: None });
+    }
+
+    #[test]
+    fn memory_has_a_bound() {
+        assert_eq!(memory_max_bytes(0), 16 * 1024);
+        assert_eq!(memory_max_bytes(1), 3 * 16 * 1024);
+        assert_eq!(memory_max_bytes(CONNECTIONS_MAX), ((1 << 21) + 1) * 16 * 1024);
+        assert_eq!(memory_max_bytes(usize::MAX), u64::MAX);
+    }
+}

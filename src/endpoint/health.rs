@@ -1,0 +1,450 @@
+//! Health of one endpoint: what its dials have told us, and when to dial it again unasked.
+//!
+//! Owns the states, the legal ways between them and the back-off. Must not know sockets, the
+//! clock or a random source: `now` and 64 random bits come as arguments. Which endpoint a client
+//! gets is decided in `pick.rs`.
+//!
+//! ```text
+//!            evidence of a dial                retry_at is reached
+//!   Active ─────────────────────► Inactive ◄────────────────────► Probing
+//!     ▲                              │      evidence of the probe    │
+//!     └──────────────────────────────┴───────────────────────────────┘
+//!                    any dial stands: a probe's or a client's
+//!   every state ──► Removed, which is final
+//! ```
+
+use super::retry::RetryLimits;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// Why a dial did not become a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DialFailure {
+    /// The host answered that nothing listens there.
+    Refused,
+    /// The connection was reset before it stood.
+    Reset,
+    /// No answer within the connect timeout.
+    TimedOut,
+    /// The network answered that the host cannot be reached.
+    Unreachable,
+    /// The dial met its own socket or our own listener: no server is there.
+    OwnAddress,
+    /// A shortage or fault on our side: descriptors, ports, our own link. It says nothing about
+    /// the endpoint, so it never makes one inactive.
+    Local,
+}
+
+/// What is known of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Takes its share of new clients. Nothing that was begun after `proven_at` has failed yet.
+    Active {
+        /// When it came into the set, or last proved to be alive.
+        proven_at: Instant,
+    },
+    /// The last evidence was against it. Clients get it as a last resort only; no probe is due
+    /// before `retry_at`.
+    Inactive {
+        /// When the monitor may dial it.
+        retry_at: Instant,
+        /// What happened so far.
+        outage: Outage,
+    },
+    /// Like `Inactive`, while the one probe of the monitor is in flight; its result is awaited.
+    Probing {
+        /// When the monitor's dial began, or took over one that was still in flight.
+        started_at: Instant,
+        /// What happened so far.
+        outage: Outage,
+    },
+    /// No longer wanted: never dialed again, and remembered only for its pairs that still run.
+    Removed,
+}
+
+/// An endpoint's way from the failure that made it inactive up to now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// When the endpoint became inactive.
+    pub since: Instant,
+    /// When the last evidence against it came in, a probe's or a client's; never before `since`.
+    pub failed_at: Instant,
+    /// The evidence that began the outage.
+    pub reason: DialFailure,
+    /// Ceiling of the present delay; doubles with every failed probe.
+    pub step: Duration,
+}
+
+/// What an event changed, for one log line and for the monitor's timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// In rotation again. A timer of the monitor that is still armed does no harm.
+    BecameActive {
+        /// Time since it became inactive.
+        down_for: Duration,
+    },
+    /// Out of rotation. The monitor's timer is to be armed for `retry_at`.
+    BecameInactive {
+        /// The evidence.
+        reason: DialFailure,
+        /// When to probe.
+        retry_at: Instant,
+    },
+    /// A probe failed: no change of state for the log, but a timer to arm for `retry_at`.
+    StillInactive {
+        /// Why the probe failed.
+        reason: DialFailure,
+        /// When to probe next.
+        retry_at: Instant,
+    },
+}
+
+/// One failed dial, as the reactor tells of it.
+#[derive(Clone, Copy)]
+pub(super) struct Failure {
+    pub(super) reason: DialFailure,
+    pub(super) at: Instant,
+    pub(super) jitter: u64,
+}
+
+impl DialFailure {
+    /// Whether it says something about the endpoint, and not about ourselves.
+    pub fn is_evidence(self) -> bool {
+        !matches!(self, DialFailure::Local)
+    }
+}
+
+impl fmt::Display for DialFailure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            DialFailure::Refused => "refused",
+            DialFailure::Reset => "reset",
+            DialFailure::TimedOut => "timed_out",
+            DialFailure::Unreachable => "host_unreachable",
+            DialFailure::OwnAddress => "own_address",
+            DialFailure::Local => "local",
+        })
+    }
+}
+
+impl Health {
+    /// Unknown endpoints start as active: a client's dial is the fastest way to find out.
+    pub(super) fn new(now: Instant) -> Health {
+        Health::Active { proven_at: now }
+    }
+
+    /// Whether it takes part in the rotation.
+    pub fn is_active(&self) -> bool {
+        matches!(self, Health::Active { .. })
+    }
+
+    /// Whether it is on its way out of the set.
+    pub fn is_removed(&self) -> bool {
+        matches!(self, Health::Removed)
+    }
+
+    /// The present outage, while there is one.
+    pub fn outage(&self) -> Option<&Outage> {
+        match self {
+            Health::Inactive { outage, .. } | Health::Probing { outage, .. } => Some(outage),
+            Health::Active { .. } | Health::Removed => None,
+        }
+    }
+
+    /// A dial stands, whoever began it and when: the endpoint lives.
+    pub(super) fn dial_succeeded(&mut self, now: Instant) -> Option<ChangeKind> {
+        if let Health::Active { proven_at } = self {
+            *proven_at = now;
+        }
+        let outage = *self.outage()?;
+        let down_for = now.saturating_duration_since(outage.since);
+        self.set(Health::Active { proven_at: now });
+        Some(ChangeKind::BecameActive { down_for })
+    }
+
+    /// A client's dial failed. While the endpoint is not active this moves no timer in either
+    /// direction: many clients must neither postpone the probe nor multiply it.
+    pub(super) fn dial_failed(
+        &mut self,
+        failure: Failure,
+        started_at: Instant,
+        limits: &RetryLimits,
+    ) -> Option<ChangeKind> {
+        debug_assert!(started_at <= failure.at, "a dial ends after it began");
+        if !failure.reason.is_evidence() {
+            return None;
+        }
+        match self {
+            // Begun before the endpoint last proved to be alive: older evidence than that, such as
+            // the timeout of one lost SYN while other clients were served.
+            Health::Active { proven_at } if started_at < *proven_at => None,
+            Health::Active { .. } => Some(self.begin_outage(failure, limits)),
+            Health::Inactive { outage, .. } | Health::Probing { outage, .. } => {
+                outage.note(failure.at);
+                None
+            }
+            Health::Removed => None,
+        }
+    }
+
+    /// Inactive and due becomes probing; everything else, an early timer included, is a no-op.
+    pub(super) fn begin_probe(&mut self, now: Instant) -> bool {
+        match *self {
+            Health::Inactive { retry_at, outage } if retry_at <= now => {
+                self.set(Health::Probing { started_at: now, outage });
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The monitor's dial failed. The delay counts from now, not from the probe's start, so a
+    /// probe that took long is not followed by the next one at once.
+    pub(super) fn probe_failed(
+        &mut self,
+        failure: Failure,
+        limits: &RetryLimits,
+    ) -> Option<ChangeKind> {
+        match *self {
+            Health::Probing { started_at, mut outage } => {
+                debug_assert!(started_at <= failure.at, "a probe ends after it began");
+                if failure.reason.is_evidence() {
+                    outage.note(failure.at);
+                    outage.step = limits.step_after(outage.step);
+                }
+                let retry_at = failure.at + limits.delay(outage.step, failure.jitter);
+                self.set(Health::Inactive { retry_at, outage });
+                Some(ChangeKind::StillInactive { reason: failure.reason, retry_at })
+            }
+            // A probe of an earlier outage, outlived by it; the timer of this one is armed.
+            Health::Inactive { ref mut outage, .. } if failure.reason.is_evidence() => {
+                outage.note(failure.at);
+                None
+            }
+            Health::Active { .. } | Health::Inactive { .. } | Health::Removed => None,
+        }
+    }
+
+    pub(super) fn remove(&mut self) {
+        debug_assert!(!self.is_removed(), "an endpoint is removed once");
+        self.set(Health::Removed);
+    }
+
+    fn begin_outage(&mut self, failure: Failure, limits: &RetryLimits) -> ChangeKind {
+        debug_assert!(self.is_active());
+        debug_assert!(failure.reason.is_evidence());
+        let Failure { reason, at, jitter } = failure;
+        let step = limits.floor();
+        let retry_at = at + limits.delay(step, jitter);
+        debug_assert!(retry_at > at, "or the monitor would spin");
+        let outage = Outage { since: at, failed_at: at, reason, step };
+        self.set(Health::Inactive { retry_at, outage });
+        ChangeKind::BecameInactive { reason, retry_at }
+    }
+
+    /// The only place where one state becomes another.
+    fn set(&mut self, next: Health) {
+        debug_assert!(self.may_become(&next), "illegal: {self:?} -> {next:?}");
+        *self = next;
+    }
+
+    fn may_become(&self, next: &Health) -> bool {
+        use Health::{Active, Inactive, Probing, Removed};
+        matches!(
+            (self, next),
+            (Active { .. }, Inactive { .. })
+                | (Inactive { .. }, Probing { .. })
+                | (Probing { .. }, Inactive { .. })
+                | (Inactive { .. } | Probing { .. }, Active { .. })
+                | (Active { .. } | Inactive { .. } | Probing { .. }, Removed)
+        )
+    }
+}
+
+impl Outage {
+    fn note(&mut self, failed_at: Instant) {
+        self.failed_at = self.failed_at.max(failed_at);
+        debug_assert!(self.failed_at >= self.since);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::retry::DELAY_LIMIT;
+    use super::*;
+    use std::time::Duration;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn limits(delay_min: Duration, delay_max: Duration) -> RetryLimits {
+        let last_resort_interval = Duration::from_millis(100);
+        RetryLimits { delay_min, delay_max, last_resort_interval }.checked()
+    }
+
+    fn xorshift(state: &mut u64) -> u64 {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        *state
+    }
+
+    /// The states in the order of [`legal_ways`].
+    fn states(now: Instant) -> [Health; 4] {
+        let outage =
+            Outage { since: now, failed_at: now, reason: DialFailure::Reset, step: SECOND };
+        [
+            Health::Active { proven_at: now },
+            Health::Inactive { retry_at: now, outage },
+            Health::Probing { started_at: now, outage },
+            Health::Removed,
+        ]
+    }
+
+    #[test]
+    fn legal_ways() {
+        let want = [
+            // to: active, inactive, probing, removed
+            [false, true, false, true], // from active
+            [true, false, true, true],  // from inactive
+            [true, true, false, true],  // from probing
+            [false, false, false, false],
+        ];
+        let states = states(Instant::now());
+        let found = states.map(|from| states.map(|next| from.may_become(&next)));
+        assert_eq!(found, want);
+    }
+
+    /// Lets every probe fail with this jitter and returns the delays, the first included.
+    fn delays(limits: RetryLimits, mut jitter: impl FnMut() -> u64, count: usize) -> Vec<Duration> {
+        let mut now = Instant::now();
+        let mut health = Health::new(now);
+        let reason = DialFailure::Refused;
+        let mut delays = Vec::new();
+        let failure = Failure { reason, at: now, jitter: jitter() };
+        let mut change = health.dial_failed(failure, now, &limits);
+        while delays.len() < count {
+            let retry_at = match change.expect("a failure that counts is answered") {
+                ChangeKind::BecameInactive { retry_at, .. } => retry_at,
+                ChangeKind::StillInactive { retry_at, .. } => retry_at,
+                ChangeKind::BecameActive { .. } => panic!("no proof of life"),
+            };
+            delays.push(retry_at - now);
+            assert!(!health.begin_probe(retry_at - Duration::from_nanos(1)), "too early");
+            assert!(health.begin_probe(retry_at), "due");
+            assert!(!health.begin_probe(retry_at), "one at a time");
+            now = retry_at + Duration::from_millis(3);
+            let failure = Failure { reason, at: now, jitter: jitter() };
+            change = health.probe_failed(failure, &limits);
+        }
+        delays
+    }
+
+    #[test]
+    fn delays_double_up_to_the_ceiling() {
+        let found = delays(limits(SECOND, 60 * SECOND), || u64::MAX, 9);
+        assert_eq!(found, [1, 2, 4, 8, 16, 32, 60, 60, 60].map(Duration::from_secs));
+        let found = delays(limits(SECOND, 60 * SECOND), || 0, 9);
+        assert_eq!(found, [1000, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000].map(ms));
+    }
+
+    #[test]
+    fn ceiling_below_the_floor_is_the_only_delay() {
+        for jitter in [0, 1, u64::MAX / 2, u64::MAX] {
+            assert_eq!(delays(limits(SECOND, ms(300)), || jitter, 5), [ms(300); 5]);
+            assert_eq!(delays(limits(SECOND, SECOND), || jitter, 5), [SECOND; 5]);
+        }
+    }
+
+    #[test]
+    fn delays_keep_their_bounds_and_spread() {
+        let mut seed = 0x9e37_79b9_7f4a_7c15;
+        for (least, most) in [(1000, 60_000), (1000, 1500), (1000, 10), (1, 1), (7, 1_000_000)] {
+            let floor = ms(least.min(most));
+            let found = delays(limits(ms(least), ms(most)), || xorshift(&mut seed), 500);
+            assert!(found.iter().all(|&delay| delay >= floor && delay <= ms(most)));
+            let mut late = found[400..].to_vec();
+            late.sort();
+            late.dedup();
+            assert!(least >= most || late.len() > 90, "no two gateways in step");
+        }
+    }
+
+    #[test]
+    fn jitter_is_even() {
+        let limits = limits(SECOND, 60 * SECOND);
+        let mut seed = 88_172_645_463_325_252;
+        let mut quarters = [0; 4];
+        for _ in 0..40_000 {
+            let delay = limits.delay(8 * SECOND, xorshift(&mut seed));
+            quarters[((delay - 4 * SECOND).as_millis() as usize / 1000).min(3)] += 1;
+        }
+        assert!(quarters.iter().all(|&count| (9_600..10_400).contains(&count)), "{quarters:?}");
+    }
+
+    #[test]
+    fn absurd_limits_do_not_overflow() {
+        let found = delays(limits(Duration::MAX, Duration::MAX), || u64::MAX, 3);
+        assert_eq!(found, [DELAY_LIMIT; 3]);
+        let found = delays(limits(Duration::from_nanos(1), Duration::MAX), || u64::MAX, 50);
+        assert_eq!(found[49], Duration::from_nanos(1 << 49));
+    }
+
+    #[test]
+    fn local_probe_failure_keeps_the_step_and_life_resets_it() {
+        let limits = limits(SECOND, 60 * SECOND);
+        let start = Instant::now();
+        let at = |seconds: u32| start + seconds * SECOND;
+        let failure = |reason, seconds| Failure { reason, at: at(seconds), jitter: u64::MAX };
+        let local = DialFailure::Local;
+        let timeout = DialFailure::TimedOut;
+        let mut health = Health::new(start);
+        assert_eq!(health.dial_failed(failure(local, 1), at(1), &limits), None);
+        let change = health.dial_failed(failure(timeout, 1), at(1), &limits);
+        let want = ChangeKind::BecameInactive { reason: timeout, retry_at: at(2) };
+        assert_eq!(change, Some(want));
+        for (reason, seconds, retry_at) in [
+            (local, 10, 11),
+            (local, 20, 21),
+            (timeout, 30, 32),
+            (local, 40, 42),
+            (timeout, 50, 54),
+        ] {
+            assert!(health.begin_probe(at(seconds)));
+            let change = health.probe_failed(failure(reason, seconds), &limits);
+            let want = ChangeKind::StillInactive { reason, retry_at: at(retry_at) };
+            assert_eq!(change, Some(want));
+            let failed_at = health.outage().expect("inactive").failed_at;
+            assert_eq!(failed_at == at(seconds), reason == timeout, "only evidence is a failure");
+        }
+        let change = health.dial_succeeded(at(60));
+        assert_eq!(change, Some(ChangeKind::BecameActive { down_for: 59 * SECOND }));
+        let change = health.dial_failed(failure(timeout, 70), at(70), &limits);
+        let want = ChangeKind::BecameInactive { reason: timeout, retry_at: at(71) };
+        assert_eq!(change, Some(want));
+    }
+
+    #[test]
+    fn a_failure_begun_before_the_last_success_is_no_evidence() {
+        let limits = limits(SECOND, SECOND);
+        let start = Instant::now();
+        let failure = Failure { reason: DialFailure::TimedOut, at: start + SECOND, jitter: 0 };
+        let mut health = Health::new(start);
+        assert_eq!(health.dial_succeeded(start + ms(500)), None);
+        assert_eq!(health.dial_failed(failure, start, &limits), None);
+        assert!(health.dial_failed(failure, start + ms(500), &limits).is_some());
+    }
+
+    #[test]
+    fn only_our_own_trouble_is_no_evidence() {
+        use DialFailure::{Local, OwnAddress, Refused, Reset, TimedOut, Unreachable};
+        let all = [Refused, Reset, TimedOut, Unreachable, OwnAddress, Local];
+        assert_eq!(all.map(DialFailure::is_evidence), [true, true, true, true, true, false]);
+        let words = all.map(|failure| failure.to_string());
+        let want = "refused reset timed_out host_unreachable own_address local";
+        assert_eq!(words.join(" "), want);
+    }
+
+    fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+}

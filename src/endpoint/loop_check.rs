@@ -1,0 +1,103 @@
+//! Whether an endpoint would lead back to our own listener. Pure.
+//!
+//! A gateway that dials itself accepts its own connection, dials again, and is out of descriptors
+//! within seconds. Comparing the texts of two addresses does not prevent that: wildcards, the many
+//! addresses of one host and IPv4 written as IPv6 all lead to the same socket.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Whether a connection to `endpoint` ends at a socket that listens on `listener`. `is_local`
+/// tells whether an address is one of this host's; it is asked only when the answer depends on it.
+pub fn leads_back(
+    listener: SocketAddr,
+    endpoint: SocketAddr,
+    is_local: impl FnOnce(IpAddr) -> bool,
+) -> bool {
+    if listener.port() != endpoint.port() {
+        return false;
+    }
+    let target = dialed_address(endpoint.ip());
+    match listener.ip().to_canonical() {
+        IpAddr::V4(own) if own.is_unspecified() => target.is_ipv4() && is_local(target),
+        // A wildcard of the second family takes both: we clear IPV6_V6ONLY on it.
+        IpAddr::V6(own) if own.is_unspecified() => is_local(target),
+        own => own == target,
+    }
+}
+
+/// The address that a dial really goes to: v4-mapped ones are IPv4, and the kernel turns the
+/// unspecified address into the loopback one.
+fn dialed_address(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) if address.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(address) if address.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        address => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// This host is 10.0.0.1 and 2001:db8::1 beside its loopback addresses.
+    fn is_local(address: IpAddr) -> bool {
+        let own = ["10.0.0.1", "2001:db8::1"].map(|own| own.parse::<IpAddr>().expect("valid"));
+        address.is_loopback() || own.contains(&address)
+    }
+
+    fn check(listener: &str, endpoint: &str, want: bool) {
+        let listener = listener.parse().expect("a listener");
+        let endpoint = endpoint.parse().expect("an endpoint");
+        assert_eq!(leads_back(listener, endpoint, is_local), want, "{listener} {endpoint}");
+    }
+
+    #[test]
+    fn the_same_address_leads_back() {
+        check("127.0.0.1:80", "127.0.0.1:80", true);
+        check("10.0.0.1:80", "10.0.0.1:80", true);
+        check("[::1]:80", "[::1]:80", true);
+        check("127.0.0.1:80", "127.0.0.1:81", false);
+        check("127.0.0.1:80", "127.0.0.2:80", false);
+        check("10.0.0.1:80", "127.0.0.1:80", false);
+    }
+
+    #[test]
+    fn a_wildcard_listener_takes_every_local_address_of_its_families() {
+        for endpoint in ["127.0.0.1:80", "127.3.2.1:80", "10.0.0.1:80", "0.0.0.0:80"] {
+            check("0.0.0.0:80", endpoint, true);
+            check("[::]:80", endpoint, true);
+        }
+        for endpoint in ["[::1]:80", "[2001:db8::1]:80", "[::]:80"] {
+            check("0.0.0.0:80", endpoint, false);
+            check("[::]:80", endpoint, true);
+        }
+        check("0.0.0.0:80", "10.0.0.2:80", false);
+        check("[::]:80", "[2001:db8::2]:80", false);
+        check("0.0.0.0:80", "10.0.0.1:81", false);
+    }
+
+    #[test]
+    fn a_wildcard_endpoint_is_the_loopback_address() {
+        check("127.0.0.1:80", "0.0.0.0:80", true);
+        check("[::1]:80", "[::]:80", true);
+        check("127.0.0.1:80", "[::]:80", false);
+        check("10.0.0.1:80", "0.0.0.0:80", false);
+    }
+
+    #[test]
+    fn ipv4_written_as_ipv6_is_ipv4() {
+        check("127.0.0.1:80", "[::ffff:127.0.0.1]:80", true);
+        check("[::ffff:127.0.0.1]:80", "127.0.0.1:80", true);
+        check("0.0.0.0:80", "[::ffff:10.0.0.1]:80", true);
+        check("[::]:80", "[::ffff:10.0.0.1]:80", true);
+        check("[::1]:80", "[::ffff:127.0.0.1]:80", false);
+    }
+
+    #[test]
+    fn the_host_is_asked_only_when_it_matters() {
+        let ask_nobody = |_| panic!("asked for no reason");
+        let [one, two] = ["10.0.0.1:80", "10.0.0.2:81"].map(|text| text.parse().expect("valid"));
+        assert!(!leads_back(one, two, ask_nobody));
+        assert!(leads_back(one, one, ask_nobody));
+    }
+}

@@ -1,0 +1,698 @@
+//! The endpoints: the set of addresses we may dial, who is in it and what came of each dial.
+//!
+//! Owns the list, the handles and the in-flight counts, and passes events to `health.rs`; `pick.rs`
+//! chooses. Must not dial, log, read a clock or draw a random number: time and randomness are
+//! arguments, and what follows from an event is handed back as a [`Change`].
+//!
+//! ```text
+//!   specs ──► reconcile ──► slots: [ 0: Endpoint | 1: vacant | 2: Endpoint (Removed, 3 pairs) ]
+//!   client ──► pick ──► id ──► dial_succeeded / dial_failed ─┐
+//!   timer ──► begin_probe ──► probe_succeeded / probe_failed ┴──► Option<Change>
+//! ```
+//!
+//! An id is a slot and its generation. Late events for an endpoint that is gone are expected;
+//! they find nothing and change nothing.
+
+mod health;
+pub mod loop_check;
+mod pick;
+mod retry;
+mod weight;
+
+pub use health::{ChangeKind, DialFailure, Health, Outage};
+pub use retry::RetryLimits;
+
+use health::Failure;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+/// Names one endpoint from the moment it is added until it is forgotten, and none after that.
+///
+/// The generation is 32 bits wide: an id would have to be kept through 2^32 reuses of its slot to
+/// meet a stranger.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct EndpointId {
+    index: u32,
+    generation: u32,
+}
+
+/// An endpoint that a source of discovery wants to exist, in the terms of RFC 2782.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct EndpointSpec {
+    /// Where to dial. The key: two specs of one address are one endpoint.
+    pub address: SocketAddr,
+    /// 0..=65535; the class with the lowest number that can serve does.
+    pub priority: u16,
+    /// 0..=65535; share inside the class. 0 beside others gets a very small one.
+    pub weight: u16,
+}
+
+/// What [`EndpointSet::reconcile`] did.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Reconciled {
+    /// New endpoints, in the order of the specs.
+    pub added: Vec<EndpointId>,
+    /// Endpoints that are not to be dialed any more. Dials to them that are in flight should move
+    /// on to another; their pairs may go on.
+    pub removed: Vec<EndpointId>,
+}
+
+/// Something happened to an endpoint that is worth a log line or a timer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// The endpoint.
+    pub id: EndpointId,
+    /// Its address, for the log.
+    pub address: SocketAddr,
+    /// What happened.
+    pub kind: ChangeKind,
+}
+
+/// One endpoint, to be read by others and changed by its set alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint {
+    address: SocketAddr,
+    priority: u16,
+    weight: u16,
+    /// What the rotation owes it, in the unit of `pick.rs`.
+    credit: i64,
+    health: Health,
+    /// When a client last got it.
+    dialed_at: Option<Instant>,
+    /// A probe's result is still to come. Outlives `Probing`: a client's dial may settle the
+    /// matter first, and the endpoint may even fail again before the result is there.
+    probe_in_flight: bool,
+    pairs: u32,
+}
+
+#[derive(Debug)]
+struct Slot {
+    /// Of the endpoint in it, or of the next one when it is vacant.
+    generation: u32,
+    endpoint: Option<Endpoint>,
+}
+
+/// All endpoints, in a stable order: one for each spec, and the removed whose pairs still run.
+#[derive(Debug)]
+pub struct EndpointSet {
+    limits: RetryLimits,
+    slots: Vec<Slot>,
+}
+
+impl EndpointSet {
+    /// An empty set.
+    ///
+    /// # Panics
+    /// When a delay in `limits` is zero.
+    pub fn new(limits: RetryLimits) -> Self {
+        EndpointSet { limits: limits.checked(), slots: Vec::new() }
+    }
+
+    /// Makes the set what `specs` say. The address is the key: who stays keeps its id, health,
+    /// pairs and place in the rotation, and takes the new priority and weight. An address that
+    /// returns while its removed predecessor still has pairs is a new endpoint.
+    pub fn reconcile(&mut self, specs: &[EndpointSpec], now: Instant) -> Reconciled {
+        let removed = self.remove_absent(specs);
+        let mut added = Vec::new();
+        for (position, spec) in specs.iter().enumerate() {
+            if specs[..position].iter().any(|earlier| earlier.address == spec.address) {
+                continue;
+            }
+            match self.find(spec.address) {
+                Some(endpoint) => endpoint.adopt(spec),
+                None => added.push(self.insert(Endpoint::new(spec, now))),
+            }
+        }
+        self.recentre();
+        self.invariants();
+        Reconciled { added, removed }
+    }
+
+    /// A client's dial stands.
+    pub fn dial_succeeded(&mut self, id: EndpointId, now: Instant) -> Option<Change> {
+        self.change(id, |endpoint, _| endpoint.health.dial_succeeded(now))
+    }
+
+    /// A client's dial, begun at `started_at`, failed. `jitter`: 64 random bits.
+    pub fn dial_failed(
+        &mut self,
+        id: EndpointId,
+        started_at: Instant,
+        reason: DialFailure,
+        now: Instant,
+        jitter: u64,
+    ) -> Option<Change> {
+        let failure = Failure { reason, at: now, jitter };
+        self.change(id, |endpoint, limits| endpoint.health.dial_failed(failure, started_at, limits))
+    }
+
+    /// The monitor's timer for this endpoint fired: true asks for a dial, the result of which must
+    /// be told once, by [`Self::probe_succeeded`] or [`Self::probe_failed`], however it ends.
+    /// False: nothing to do. The timer may be early, late, doubled or stale, or a probe from an
+    /// earlier outage may still be in flight: then it serves for this one, without a second dial.
+    pub fn begin_probe(&mut self, id: EndpointId, now: Instant) -> bool {
+        let Some(endpoint) = self.endpoint_mut(id) else { return false };
+        let due = endpoint.health.begin_probe(now);
+        let dial = due && !endpoint.probe_in_flight;
+        endpoint.probe_in_flight |= due;
+        self.invariants();
+        dial
+    }
+
+    /// The monitor's dial stands (and may be closed at once).
+    pub fn probe_succeeded(&mut self, id: EndpointId, now: Instant) -> Option<Change> {
+        self.change(id, |endpoint, _| {
+            debug_assert!(endpoint.probe_in_flight, "a probe has one result");
+            endpoint.probe_in_flight = false;
+            endpoint.health.dial_succeeded(now)
+        })
+    }
+
+    /// The monitor's dial failed, or was given up: then the reason is [`DialFailure::Local`]. Says
+    /// when to probe next, unless another event has settled that. `jitter`: 64 random bits.
+    pub fn probe_failed(
+        &mut self,
+        id: EndpointId,
+        reason: DialFailure,
+        now: Instant,
+        jitter: u64,
+    ) -> Option<Change> {
+        let failure = Failure { reason, at: now, jitter };
+        self.change(id, |endpoint, limits| {
+            debug_assert!(endpoint.probe_in_flight, "a probe has one result");
+            endpoint.probe_in_flight = false;
+            endpoint.health.probe_failed(failure, limits)
+        })
+    }
+
+    /// A pair counts on this endpoint from now on, which must be matched by one `pair_closed`.
+    pub fn pair_opened(&mut self, id: EndpointId) {
+        let Some(endpoint) = self.endpoint_mut(id) else { return };
+        endpoint.pairs = endpoint.pairs.checked_add(1).expect("fewer than 2^32 descriptors exist");
+        self.invariants();
+    }
+
+    /// A pair of this endpoint is gone. With its last one a removed endpoint is forgotten.
+    pub fn pair_closed(&mut self, id: EndpointId) {
+        let Some(endpoint) = self.endpoint_mut(id) else { return };
+        debug_assert!(endpoint.pairs > 0, "a pair is closed once");
+        endpoint.pairs = endpoint.pairs.saturating_sub(1);
+        if endpoint.pairs == 0 && endpoint.health.is_removed() {
+            self.forget(id);
+        }
+        self.invariants();
+    }
+
+    /// Pairs that count on this endpoint; 0 when it is forgotten.
+    pub fn pairs(&self, id: EndpointId) -> u32 {
+        self.get(id).map_or(0, |endpoint| endpoint.pairs)
+    }
+
+    /// Where to dial it; none once it is removed and forgotten.
+    pub fn address(&self, id: EndpointId) -> Option<SocketAddr> {
+        self.get(id).map(|endpoint| endpoint.address)
+    }
+
+    /// The endpoint, unless it is forgotten.
+    pub fn get(&self, id: EndpointId) -> Option<&Endpoint> {
+        let slot = self.slots.get(id.index as usize)?;
+        slot.endpoint.as_ref().filter(|_| slot.generation == id.generation)
+    }
+
+    /// All endpoints in the order of the rotation, those that only wait for their pairs included.
+    pub fn iter(&self) -> impl Iterator<Item = (EndpointId, &Endpoint)> {
+        let slots = self.slots.iter().enumerate();
+        slots.filter_map(|(index, slot)| Some((slot.id(index), slot.endpoint.as_ref()?)))
+    }
+
+    /// The addresses that the specs asked for, for the log.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.live().map(|endpoint| endpoint.address)
+    }
+
+    /// Endpoints that the specs asked for.
+    pub fn count(&self) -> usize {
+        self.live().count()
+    }
+
+    /// Endpoints in rotation.
+    pub fn active_count(&self) -> usize {
+        self.live().filter(|endpoint| endpoint.health.is_active()).count()
+    }
+
+    /// The earliest moment at which a probe is due: a check for the reactor's timers.
+    pub fn next_probe_at(&self) -> Option<Instant> {
+        let due = |endpoint: &Endpoint| match endpoint.health {
+            Health::Inactive { retry_at, .. } => Some(retry_at),
+            _ => None,
+        };
+        self.live().filter_map(due).min()
+    }
+
+    fn live(&self) -> impl Iterator<Item = &Endpoint> {
+        let endpoints = self.slots.iter().filter_map(|slot| slot.endpoint.as_ref());
+        endpoints.filter(|endpoint| !endpoint.health.is_removed())
+    }
+
+    fn find(&mut self, address: SocketAddr) -> Option<&mut Endpoint> {
+        let mut endpoints = self.slots.iter_mut().filter_map(|slot| slot.endpoint.as_mut());
+        endpoints.find(|endpoint| endpoint.address == address && !endpoint.health.is_removed())
+    }
+
+    fn endpoint_mut(&mut self, id: EndpointId) -> Option<&mut Endpoint> {
+        let slot = self.slots.get_mut(id.index as usize)?;
+        slot.endpoint.as_mut().filter(|_| slot.generation == id.generation)
+    }
+
+    /// The gate for all events: stale ids end here, and every mutation is checked.
+    fn change(
+        &mut self,
+        id: EndpointId,
+        event: impl FnOnce(&mut Endpoint, &RetryLimits) -> Option<ChangeKind>,
+    ) -> Option<Change> {
+        let limits = self.limits;
+        let endpoint = self.endpoint_mut(id)?;
+        let address = endpoint.address;
+        let kind = event(endpoint, &limits);
+        self.invariants();
+        kind.map(|kind| Change { id, address, kind })
+    }
+
+    fn remove_absent(&mut self, specs: &[EndpointSpec]) -> Vec<EndpointId> {
+        let absent = |endpoint: &Endpoint| {
+            let wanted = specs.iter().any(|spec| spec.address == endpoint.address);
+            !wanted && !endpoint.health.is_removed()
+        };
+        let removed: Vec<EndpointId> =
+            self.iter().filter(|(_, endpoint)| absent(endpoint)).map(|(id, _)| id).collect();
+        for &id in &removed {
+            let endpoint = self.endpoint_mut(id).expect("its id was collected just above");
+            endpoint.health.remove();
+            endpoint.credit = 0;
+            if endpoint.pairs == 0 {
+                self.forget(id);
+            }
+        }
+        removed
+    }
+
+    fn insert(&mut self, endpoint: Endpoint) -> EndpointId {
+        debug_assert!(endpoint.health.is_active());
+        let vacant = self.slots.iter().position(|slot| slot.endpoint.is_none());
+        let index = vacant.unwrap_or(self.slots.len());
+        if index == self.slots.len() {
+            self.slots.push(Slot { generation: 0, endpoint: None });
+        }
+        self.slots[index].endpoint = Some(endpoint);
+        self.slots[index].id(index)
+    }
+
+    fn forget(&mut self, id: EndpointId) {
+        debug_assert!(self.get(id).is_some_and(|endpoint| endpoint.health.is_removed()));
+        debug_assert_eq!(self.pairs(id), 0);
+        let slot = &mut self.slots[id.index as usize];
+        slot.endpoint = None;
+        slot.generation = slot.generation.wrapping_add(1);
+    }
+
+    /// Live addresses are distinct, credits sum up to zero, and each endpoint is sound in itself.
+    fn invariants(&self) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        let credits: i64 = self.live().map(|endpoint| endpoint.credit).sum();
+        assert_eq!(credits, 0, "what one endpoint is owed, others have had");
+        self.iter().for_each(|(_, endpoint)| endpoint.invariants());
+    }
+}
+
+impl Endpoint {
+    fn new(spec: &EndpointSpec, now: Instant) -> Endpoint {
+        Endpoint {
+            address: spec.address,
+            priority: spec.priority,
+            weight: spec.weight,
+            credit: 0,
+            health: Health::new(now),
+            dialed_at: None,
+            probe_in_flight: false,
+            pairs: 0,
+        }
+    }
+
+    /// Where it is dialed.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its class: lower numbers first.
+    pub fn priority(&self) -> u16 {
+        self.priority
+    }
+
+    /// Its share inside the class.
+    pub fn weight(&self) -> u16 {
+        self.weight
+    }
+
+    /// What is known of it.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Pairs that count on it.
+    pub fn pairs(&self) -> u32 {
+        self.pairs
+    }
+
+    /// Credit is counted in connections, so it outlasts a change of weight, and even one of class.
+    fn adopt(&mut self, spec: &EndpointSpec) {
+        debug_assert_eq!(self.address, spec.address);
+        debug_assert!(!self.health.is_removed());
+        self.priority = spec.priority;
+        self.weight = spec.weight;
+    }
+
+    fn invariants(&self) {
+        match self.health {
+            Health::Active { .. } => {}
+            Health::Inactive { outage, .. } => assert!(outage.since <= outage.failed_at),
+            Health::Probing { outage, .. } => {
+                assert!(outage.since <= outage.failed_at);
+                assert!(self.probe_in_flight, "probing without a probe would last for ever");
+            }
+            Health::Removed => {
+                assert!(self.pairs > 0, "nothing to remember it for");
+                assert_eq!(self.credit, 0, "out of the rotation");
+            }
+        }
+    }
+}
+
+impl Slot {
+    fn id(&self, index: usize) -> EndpointId {
+        let index = u32::try_from(index).expect("slots are fewer than specs and pairs");
+        EndpointId { index, generation: self.generation }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const LIMITS: RetryLimits = RetryLimits {
+        delay_min: Duration::from_secs(1),
+        delay_max: Duration::from_secs(60),
+        last_resort_interval: Duration::from_millis(100),
+    };
+
+    fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
+    fn spec(port: u16) -> EndpointSpec {
+        EndpointSpec { address: SocketAddr::from(([10, 0, 0, 1], port)), priority: 0, weight: 0 }
+    }
+
+    fn ports(set: &EndpointSet) -> Vec<u16> {
+        set.addresses().map(|address| address.port()).collect()
+    }
+
+    /// One endpoint, brought into a state by the shortest way there.
+    fn bring_into(state: &str, start: Instant) -> (EndpointSet, EndpointId) {
+        let mut set = EndpointSet::new(LIMITS);
+        let id = set.reconcile(&[spec(1)], start).added[0];
+        let at = |milliseconds| start + ms(milliseconds);
+        let refused = DialFailure::Refused;
+        let steps: &[&str] = match state {
+            "active" => &[],
+            "inactive" => &["fail"],
+            "probing" => &["fail", "probe"],
+            "active, probe in flight" => &["fail", "probe", "live"],
+            "inactive, probe in flight" => &["fail", "probe", "live", "fail again"],
+            "removed" => &["open", "remove"],
+            "forgotten" => &["remove"],
+            _ => panic!("no such state: {state}"),
+        };
+        for &step in steps {
+            match step {
+                "fail" => assert!(set.dial_failed(id, at(10), refused, at(10), 0).is_some()),
+                "probe" => assert!(set.begin_probe(id, at(1010))),
+                "live" => assert!(set.dial_succeeded(id, at(1020)).is_some()),
+                "fail again" => {
+                    assert!(set.dial_failed(id, at(1030), refused, at(1030), 0).is_some())
+                }
+                "open" => set.pair_opened(id),
+                _ => assert_eq!(set.reconcile(&[], at(1)).removed, [id]),
+            }
+        }
+        (set, id)
+    }
+
+    fn state_of(set: &EndpointSet, id: EndpointId) -> String {
+        let Some(endpoint) = set.get(id) else { return "forgotten".into() };
+        let name = match endpoint.health {
+            Health::Active { .. } => "active",
+            Health::Inactive { .. } => "inactive",
+            Health::Probing { .. } => return "probing".into(),
+            Health::Removed => "removed",
+        };
+        let probe = if endpoint.probe_in_flight { ", probe in flight" } else { "" };
+        format!("{name}{probe}")
+    }
+
+    /// Lets one event happen 5 s after the start, when every probe is due, and names the change.
+    fn happen(set: &mut EndpointSet, id: EndpointId, event: &str, start: Instant) -> &'static str {
+        let now = start + ms(5000);
+        let proven_at = match set.get(id).map(|endpoint| endpoint.health) {
+            Some(Health::Active { proven_at }) => proven_at,
+            _ => now,
+        };
+        let early = set.next_probe_at().unwrap_or(now) - ms(1);
+        let (refused, local) = (DialFailure::Refused, DialFailure::Local);
+        let change = match event {
+            "dial succeeded" => set.dial_succeeded(id, now),
+            "dial failed" => set.dial_failed(id, proven_at, refused, now, 0),
+            "older dial failed" => set.dial_failed(id, proven_at - ms(1), refused, now, 0),
+            "dial failed here" => set.dial_failed(id, proven_at, local, now, 0),
+            "timer" => return if set.begin_probe(id, now) { "dial" } else { "-" },
+            "early timer" => return if set.begin_probe(id, early) { "dial" } else { "-" },
+            "probe succeeded" => set.probe_succeeded(id, now),
+            "probe failed" => set.probe_failed(id, refused, now, 0),
+            "probe failed here" => set.probe_failed(id, local, now, 0),
+            "removed" => {
+                set.reconcile(&[], now);
+                None
+            }
+            "last pair closed" => {
+                set.pair_closed(id);
+                None
+            }
+            _ => panic!("no such event: {event}"),
+        };
+        let Some(change) = change else { return "-" };
+        assert_eq!((change.id, change.address), (id, spec(1).address));
+        match change.kind {
+            ChangeKind::BecameActive { .. } => "became active",
+            ChangeKind::BecameInactive { reason, retry_at } => {
+                assert_eq!((reason, retry_at), (refused, now + LIMITS.delay_min));
+                "became inactive"
+            }
+            ChangeKind::StillInactive { retry_at, .. } => {
+                assert!(retry_at >= now + LIMITS.delay_min);
+                "still inactive"
+            }
+        }
+    }
+
+    fn check_events(state: &str, table: &[(&str, &str, &str)]) {
+        for &(event, state_want, change_want) in table {
+            let start = Instant::now() + Duration::from_secs(3600);
+            let (mut set, id) = bring_into(state, start);
+            assert_eq!(state_of(&set, id), state);
+            let change = happen(&mut set, id, event, start);
+            let found = (state_of(&set, id), change);
+            assert_eq!(found, (state_want.to_string(), change_want), "{state}: {event}");
+        }
+    }
+
+    #[test]
+    fn events_while_active() {
+        check_events(
+            "active",
+            &[
+                ("dial succeeded", "active", "-"),
+                ("dial failed", "inactive", "became inactive"),
+                ("older dial failed", "active", "-"),
+                ("dial failed here", "active", "-"),
+                ("timer", "active", "-"),
+                ("early timer", "active", "-"),
+                ("removed", "forgotten", "-"),
+            ],
+        );
+        check_events(
+            "active, probe in flight",
+            &[
+                ("dial succeeded", "active, probe in flight", "-"),
+                ("dial failed", "inactive, probe in flight", "became inactive"),
+                ("older dial failed", "active, probe in flight", "-"),
+                ("dial failed here", "active, probe in flight", "-"),
+                ("timer", "active, probe in flight", "-"),
+                ("early timer", "active, probe in flight", "-"),
+                ("probe succeeded", "active", "-"),
+                ("probe failed", "active", "-"),
+                ("probe failed here", "active", "-"),
+                ("removed", "forgotten", "-"),
+            ],
+        );
+    }
+
+    #[test]
+    fn events_while_inactive() {
+        check_events(
+            "inactive",
+            &[
+                ("dial succeeded", "active", "became active"),
+                ("dial failed", "inactive", "-"),
+                ("older dial failed", "inactive", "-"),
+                ("dial failed here", "inactive", "-"),
+                ("timer", "probing", "dial"),
+                ("early timer", "inactive", "-"),
+                ("removed", "forgotten", "-"),
+            ],
+        );
+        check_events(
+            "inactive, probe in flight",
+            &[
+                ("dial succeeded", "active, probe in flight", "became active"),
+                ("dial failed", "inactive, probe in flight", "-"),
+                ("older dial failed", "inactive, probe in flight", "-"),
+                ("dial failed here", "inactive, probe in flight", "-"),
+                ("timer", "probing", "-"), // the probe in flight serves
+                ("early timer", "inactive, probe in flight", "-"),
+                ("probe succeeded", "active", "became active"),
+                ("probe failed", "inactive", "-"),
+                ("probe failed here", "inactive", "-"),
+                ("removed", "forgotten", "-"),
+            ],
+        );
+    }
+
+    #[test]
+    fn events_while_probing_or_gone() {
+        check_events(
+            "probing",
+            &[
+                ("dial succeeded", "active, probe in flight", "became active"),
+                ("dial failed", "probing", "-"),
+                ("older dial failed", "probing", "-"),
+                ("dial failed here", "probing", "-"),
+                ("timer", "probing", "-"),
+                ("early timer", "probing", "-"),
+                ("probe succeeded", "active", "became active"),
+                ("probe failed", "inactive", "still inactive"),
+                ("probe failed here", "inactive", "still inactive"),
+                ("removed", "forgotten", "-"),
+            ],
+        );
+        let harmless = ["dial succeeded", "dial failed", "dial failed here", "timer", "removed"];
+        let removed = harmless.map(|event| (event, "removed", "-"));
+        check_events("removed", &removed);
+        check_events("removed", &[("last pair closed", "forgotten", "-")]);
+        let forgotten = harmless.map(|event| (event, "forgotten", "-"));
+        check_events("forgotten", &forgotten);
+        let late = ["probe succeeded", "probe failed", "probe failed here", "last pair closed"];
+        check_events("forgotten", &late.map(|event| (event, "forgotten", "-")));
+    }
+
+    #[test]
+    fn client_dials_neither_postpone_nor_hasten_the_probe() {
+        let start = Instant::now();
+        let (mut set, id) = bring_into("inactive", start);
+        let due = set.next_probe_at();
+        assert_eq!(due, Some(start + ms(1010)));
+        for step in 0..200 {
+            let now = start + ms(10 + step * 7);
+            let change = set.dial_failed(id, now, DialFailure::TimedOut, now, step);
+            assert_eq!(change, None);
+            assert_eq!(set.next_probe_at(), due);
+            let outage = *set.get(id).expect("kept").health.outage().expect("inactive");
+            assert_eq!((outage.failed_at, outage.step), (now, LIMITS.delay_min));
+            assert_eq!((outage.since, outage.reason), (start + ms(10), DialFailure::Refused));
+        }
+        let mut early = EndpointSet::new(LIMITS);
+        assert_eq!(early.next_probe_at(), None);
+        assert_eq!(early.pick(&[], start), None);
+    }
+
+    #[test]
+    fn reconcile_adds_keeps_and_removes() {
+        let now = Instant::now();
+        let mut set = EndpointSet::new(LIMITS);
+        let first = set.reconcile(&[spec(1), spec(2), spec(1), spec(3)], now);
+        assert_eq!((first.added.len(), first.removed.len()), (3, 0));
+        assert_eq!(ports(&set), [1, 2, 3]);
+        set.dial_failed(first.added[1], now, DialFailure::Refused, now, 0).expect("evidence");
+        set.pair_opened(first.added[1]);
+        let changed = EndpointSpec { priority: 7, weight: 9, ..spec(2) };
+        let again = EndpointSpec { priority: 8, ..spec(2) };
+        let second = set.reconcile(&[spec(4), changed, again, spec(3)], now + ms(5));
+        assert_eq!(second.removed, first.added[..1]);
+        assert_eq!(second.added.len(), 1);
+        assert_eq!((set.count(), set.active_count()), (3, 2));
+        let kept = set.get(first.added[1]).expect("its address stayed");
+        assert_eq!((kept.priority(), kept.weight(), kept.pairs()), (7, 9, 1));
+        assert!(matches!(kept.health(), Health::Inactive { .. }), "health stays");
+        assert_eq!(ports(&set), [4, 2, 3], "who stays keeps its place");
+        let third = set.reconcile(&[spec(3), changed, spec(4)], now + ms(6));
+        assert_eq!(third, Reconciled::default(), "the same set in another order");
+        assert_eq!(ports(&set), [4, 2, 3]);
+        set.pair_closed(first.added[1]);
+        assert_eq!((set.count(), set.pairs(first.added[1])), (3, 0), "idle, but wanted");
+    }
+
+    #[test]
+    fn removed_endpoint_waits_for_its_last_pair() {
+        let now = Instant::now();
+        let mut set = EndpointSet::new(LIMITS);
+        let old = set.reconcile(&[spec(1), spec(2), spec(3)], now).added[0];
+        set.pick(&[], now).expect("somebody now owes the others");
+        set.pair_opened(old);
+        set.pair_opened(old);
+        assert_eq!(set.reconcile(&[spec(2), spec(3)], now).removed, [old]);
+        assert_eq!(set.reconcile(&[], now).removed.len(), 2);
+        assert_eq!(set.reconcile(&[], now), Reconciled::default(), "removed once");
+        assert_eq!((set.count(), set.active_count(), set.iter().count()), (0, 0, 1));
+        assert_eq!(set.pick(&[], now), None);
+        assert_eq!(set.address(old), Some(spec(1).address));
+        let new = set.reconcile(&[spec(1)], now).added[0];
+        assert_ne!(new, old);
+        assert_eq!(set.pick(&[], now), Some(new));
+        assert_eq!((set.pairs(old), set.pairs(new)), (2, 0));
+        set.pair_closed(old);
+        assert_eq!(set.address(old), Some(spec(1).address));
+        set.pair_closed(old);
+        assert_eq!(set.address(old), None);
+        assert_eq!(set.address(new), Some(spec(1).address));
+    }
+
+    #[test]
+    fn stale_ids_meet_nobody() {
+        let now = Instant::now();
+        let mut set = EndpointSet::new(LIMITS);
+        let old = set.reconcile(&[spec(1)], now).added[0];
+        set.reconcile(&[], now);
+        let new = set.reconcile(&[spec(2)], now).added[0];
+        assert_eq!((new.index, new != old), (old.index, true), "the slot is used again");
+        set.pair_opened(old);
+        assert_eq!((set.pairs(old), set.pairs(new)), (0, 0));
+        set.pair_opened(new);
+        set.pair_closed(old);
+        assert_eq!((set.pairs(old), set.pairs(new)), (0, 1));
+        assert_eq!(set.dial_failed(old, now, DialFailure::Refused, now, 0), None);
+        assert_eq!(set.probe_failed(old, DialFailure::Refused, now, 0), None);
+        assert!(!set.begin_probe(old, now + ms(9000)));
+        assert_eq!((set.address(old), set.active_count()), (None, 1));
+    }
+}

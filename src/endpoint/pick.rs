@@ -1,0 +1,477 @@
+//! Which endpoint a client gets: priority class, weight, rotation, and the last resort.
+//!
+//! Owns the arithmetic of the rotation. Must not draw random numbers, which would be even only in
+//! the long run, must not allocate, and changes no health.
+//!
+//! The rotation is nginx's smooth weighted round robin (`ngx_stream_upstream_get_peer`): in each
+//! round everyone who takes part gets a share of one connection as credit, the highest credit
+//! wins and pays what was handed out. So credits always sum up to zero.
+//!
+//! ```text
+//!   weights 2,1,1   credit before      share         wins   credit after
+//!   round 1           0    0    0    1/2 1/4 1/4      0     -1/2  1/4  1/4
+//!   round 2         -1/2  1/4  1/4   1/2 1/4 1/4      1       0  -1/2  1/2
+//!   round 3           0  -1/2  1/2   1/2 1/4 1/4      2      1/2 -1/4 -1/4
+//!   round 4          1/2 -1/4 -1/4   1/2 1/4 1/4      0       0    0    0
+//! ```
+//!
+//! nginx counts credit in units of weight. We count it in connections, because who takes part
+//! changes: credit that is half a connection beside a weight of 65535 would be a burst of 32767
+//! connections once that endpoint is gone. Those who do not take part get no credit meanwhile, so
+//! an endpoint returns with what it left with, and is not made up for its absence.
+
+use super::weight::{CONNECTION, Contest};
+use super::{Endpoint, EndpointId, EndpointSet, Health};
+use std::time::{Duration, Instant};
+
+impl EndpointSet {
+    /// The endpoint to dial for a client that has tried `tried` in vain: from the rotation of the
+    /// lowest class that has active ones, else as a last resort one that is due for a real
+    /// attempt, else none. The dial is counted as begun.
+    pub fn pick(&mut self, tried: &[EndpointId], now: Instant) -> Option<EndpointId> {
+        let id = self.rotate(tried).or_else(|| self.last_resort(tried, now))?;
+        debug_assert!(!tried.contains(&id), "each endpoint is tried once");
+        let endpoint = self.endpoint_mut(id).expect("picked from the set just now");
+        debug_assert!(!endpoint.health.is_removed());
+        endpoint.dialed_at = Some(now);
+        self.invariants();
+        Some(id)
+    }
+
+    /// Makes credits of each class sum up to zero again after its members changed. Without that
+    /// the rest would drift away from zero, and a newcomer at zero get a burst.
+    pub(super) fn recentre(&mut self) {
+        for first in 0..self.slots.len() {
+            let Some(priority) = self.class_at(first) else { continue };
+            if (0..first).any(|earlier| self.class_at(earlier) == Some(priority)) {
+                continue;
+            }
+            self.recentre_class(priority);
+        }
+    }
+
+    fn rotate(&mut self, tried: &[EndpointId]) -> Option<EndpointId> {
+        let contest = self.contest(tried)?;
+        let mut winner: Option<(usize, i64)> = None;
+        let mut handed_out = 0;
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            let id = slot.id(index);
+            let Some(endpoint) = &mut slot.endpoint else { continue };
+            if endpoint.priority != contest.priority || !endpoint.takes_part(id, tried) {
+                continue;
+            }
+            let share = contest.share(endpoint.weight);
+            endpoint.credit += share;
+            handed_out += share;
+            // The first of equals wins, which makes equal weights a plain rotation.
+            if winner.is_none_or(|(_, credit)| endpoint.credit > credit) {
+                winner = Some((index, endpoint.credit));
+            }
+        }
+        debug_assert!(handed_out <= CONNECTION as i64);
+        let (index, _) = winner.expect("a contest has at least the one it was opened for");
+        let slot = &mut self.slots[index];
+        slot.endpoint.as_mut().expect("vacant slots do not win").credit -= handed_out;
+        Some(slot.id(index))
+    }
+
+    /// The lowest class that anyone takes part in, and what its shares depend on.
+    fn contest(&self, tried: &[EndpointId]) -> Option<Contest> {
+        let mut best: Option<Contest> = None;
+        for (id, endpoint) in self.iter() {
+            if !endpoint.takes_part(id, tried) {
+                continue;
+            }
+            let priority = endpoint.priority;
+            let contest = match &mut best {
+                Some(contest) if contest.priority < priority => continue,
+                Some(contest) if contest.priority == priority => contest,
+                _ => best.insert(Contest { priority, weights: 0, zeros: 0 }),
+            };
+            contest.weights += u64::from(endpoint.weight);
+            contest.zeros += u64::from(endpoint.weight == 0);
+        }
+        debug_assert!(best.is_none_or(|contest| contest.weights + contest.zeros > 0));
+        best
+    }
+
+    /// With nothing active left: the one nobody has tried for longest, of those not dialed for a
+    /// client just now. So a total outage ends with the first endpoint, not with a timer, and a
+    /// crowd of clients costs an endpoint no more than a few dials a second.
+    ///
+    /// A dial in flight counts as an attempt: otherwise a silent endpoint would take every client
+    /// until its connect timeout, while one beside it is back. Failures in one turn have the same
+    /// time; then the better class goes first, and then the order of the set.
+    fn last_resort(&self, tried: &[EndpointId], now: Instant) -> Option<EndpointId> {
+        let interval = self.limits.last_resort_interval;
+        let candidates = self.iter().filter(|(id, endpoint)| {
+            endpoint.health.outage().is_some()
+                && endpoint.is_rested(interval, now)
+                && !tried.contains(id)
+        });
+        let attempts = |(id, endpoint): (EndpointId, &Endpoint)| {
+            endpoint.last_attempt().map(|at| (at, endpoint.priority, id))
+        };
+        let (_, _, id) =
+            candidates.filter_map(attempts).min_by_key(|&(at, class, _)| (at, class))?;
+        Some(id)
+    }
+
+    fn class_at(&self, index: usize) -> Option<u16> {
+        let endpoint = self.slots[index].endpoint.as_ref()?;
+        (!endpoint.health.is_removed()).then_some(endpoint.priority)
+    }
+
+    fn recentre_class(&mut self, priority: u16) {
+        let class = || self.live().filter(|endpoint| endpoint.priority == priority);
+        let count = class().count() as i64;
+        let credits: i64 = class().map(|endpoint| endpoint.credit).sum();
+        debug_assert!(count > 0, "called for the class of a member");
+        let mut odd_units = credits.rem_euclid(count);
+        let endpoints = self.slots.iter_mut().filter_map(|slot| slot.endpoint.as_mut());
+        for endpoint in endpoints {
+            if endpoint.priority == priority && !endpoint.health.is_removed() {
+                let odd_unit = i64::from(odd_units > 0);
+                endpoint.credit -= credits.div_euclid(count) + odd_unit;
+                odd_units -= odd_unit;
+            }
+        }
+        debug_assert_eq!(odd_units, 0);
+    }
+}
+
+impl Endpoint {
+    fn takes_part(&self, id: EndpointId, tried: &[EndpointId]) -> bool {
+        self.health.is_active() && !tried.contains(&id)
+    }
+
+    /// Whether the last dial for a client is at least an interval ago.
+    fn is_rested(&self, interval: Duration, now: Instant) -> bool {
+        self.dialed_at.is_none_or(|at| now.saturating_duration_since(at) >= interval)
+    }
+
+    /// When somebody last tried it in vain, or began to; none while it is active or removed.
+    fn last_attempt(&self) -> Option<Instant> {
+        let failed_at = self.health.outage()?.failed_at;
+        let probed_at = match self.health {
+            Health::Probing { started_at, .. } => started_at,
+            _ => failed_at,
+        };
+        let dialed_at = self.dialed_at.unwrap_or(failed_at);
+        debug_assert!(!self.health.is_active());
+        Some(failed_at.max(probed_at).max(dialed_at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{DialFailure, EndpointSpec, RetryLimits};
+    use super::*;
+    use std::net::SocketAddr;
+
+    const LIMITS: RetryLimits = RetryLimits {
+        delay_min: Duration::from_secs(1),
+        delay_max: Duration::from_secs(60),
+        last_resort_interval: Duration::from_millis(100),
+    };
+
+    fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
+    fn spec((port, &(priority, weight)): (usize, &(u16, u16))) -> EndpointSpec {
+        let address = SocketAddr::from(([10, 0, 0, 1], 1 + port as u16));
+        EndpointSpec { address, priority, weight }
+    }
+
+    fn specs(places: &[(u16, u16)]) -> Vec<EndpointSpec> {
+        places.iter().enumerate().map(spec).collect()
+    }
+
+    fn set_of(places: &[(u16, u16)]) -> (EndpointSet, Vec<EndpointId>, Instant) {
+        let now = Instant::now();
+        let mut set = EndpointSet::new(LIMITS);
+        let ids = set.reconcile(&specs(places), now).added;
+        assert_eq!(ids.len(), places.len());
+        (set, ids, now)
+    }
+
+    fn weighted(weights: &[u16]) -> (EndpointSet, Vec<EndpointId>, Instant) {
+        let places: Vec<(u16, u16)> = weights.iter().map(|&weight| (0, weight)).collect();
+        set_of(&places)
+    }
+
+    /// The positions of those who were picked.
+    fn picks(set: &mut EndpointSet, count: usize, tried: &[EndpointId]) -> Vec<usize> {
+        let now = Instant::now();
+        let pick = |_| set.pick(tried, now).expect("somebody is active").index as usize;
+        (0..count).map(pick).collect()
+    }
+
+    fn counts(picks: &[usize], of: usize) -> Vec<usize> {
+        let mut counts = vec![0; of];
+        picks.iter().for_each(|&index| counts[index] += 1);
+        counts
+    }
+
+    fn longest_run(picks: &[usize]) -> usize {
+        let runs = picks.chunk_by(|one, next| one == next).map(<[usize]>::len);
+        runs.max().unwrap_or(0)
+    }
+
+    fn fail(set: &mut EndpointSet, id: EndpointId, now: Instant) {
+        set.dial_failed(id, now, DialFailure::Refused, now, 0);
+    }
+
+    fn xorshift(state: &mut u64) -> u64 {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        *state
+    }
+
+    #[test]
+    fn shares_are_exact_to_the_connection() {
+        for (weights, rounds, want) in [
+            (&[1][..], 10, &[10][..]),
+            (&[1, 1], 300, &[150, 150]),
+            (&[1, 1, 1], 300, &[100, 100, 100]),
+            (&[0, 0, 0], 300, &[100, 100, 100]),
+            (&[10, 10, 10], 300, &[100, 100, 100]),
+            (&[3, 1], 300, &[225, 75]),
+            (&[5, 1, 1], 700, &[500, 100, 100]),
+            (&[7, 11, 13], 31_000, &[7000, 11_000, 13_000]),
+            (&[65_535, 65_535, 1], 131_071, &[65_535, 65_535, 1]),
+            (&[1, 0], 10_000, &[9900, 100]),
+            (&[5, 1, 0], 60_000, &[49_500, 9900, 600]),
+            (&[1, 1, 0, 0], 10_000, &[4950, 4950, 50, 50]),
+        ] {
+            let (mut set, _, _) = weighted(weights);
+            for _ in 0..3 {
+                let found = picks(&mut set, rounds, &[]);
+                assert_eq!(counts(&found, weights.len()), want, "weights {weights:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn rotation_is_plain_or_smooth() {
+        let (mut set, _, _) = weighted(&[4, 4, 4]);
+        assert_eq!(picks(&mut set, 7, &[]), [0, 1, 2, 0, 1, 2, 0]);
+        let (mut set, _, _) = weighted(&[2, 1, 1]);
+        assert_eq!(picks(&mut set, 8, &[]), [0, 1, 2, 0, 0, 1, 2, 0]);
+        let (mut set, _, _) = weighted(&[5, 1, 1]);
+        assert_eq!(longest_run(&picks(&mut set, 700, &[])), 4, "two rounds meet: aa b a c aa|aa");
+    }
+
+    #[test]
+    fn zero_weights_get_one_percent_and_none_starves() {
+        for zeros in [1, 2, 5, 20] {
+            let mut weights = vec![0; zeros];
+            weights.extend([3, 1]);
+            let (mut set, _, _) = weighted(&weights);
+            for _ in 0..4 {
+                let found = counts(&picks(&mut set, 100 * zeros, &[]), weights.len());
+                assert_eq!(found[..zeros], vec![1; zeros], "each once in {zeros} hundreds");
+            }
+        }
+    }
+
+    #[test]
+    fn lowest_class_takes_all() {
+        let (mut set, ids, now) = set_of(&[(3, 0), (1, 0), (2, 0), (1, 0)]);
+        assert_eq!(counts(&picks(&mut set, 300, &[]), 4), [0, 150, 0, 150]);
+        fail(&mut set, ids[1], now);
+        assert_eq!(counts(&picks(&mut set, 300, &[]), 4), [0, 0, 0, 300]);
+        fail(&mut set, ids[3], now);
+        assert_eq!(counts(&picks(&mut set, 300, &[]), 4), [0, 0, 300, 0]);
+        fail(&mut set, ids[2], now);
+        assert_eq!(counts(&picks(&mut set, 300, &[]), 4), [300, 0, 0, 0]);
+        set.dial_succeeded(ids[1], now);
+        assert_eq!(counts(&picks(&mut set, 300, &[]), 4), [0, 300, 0, 0], "and back at once");
+    }
+
+    #[test]
+    fn failover_tries_everyone_once_in_order_of_class() {
+        let (mut set, ids, now) = set_of(&[(2, 1), (1, 1), (1, 0), (3, 5), (1, 65_535)]);
+        for _ in 0..500 {
+            let mut tried = Vec::new();
+            while let Some(id) = set.pick(&tried, now) {
+                assert!(!tried.contains(&id));
+                tried.push(id);
+            }
+            assert_eq!(tried.len(), ids.len());
+            assert_eq!(tried[3..], [ids[0], ids[3]]);
+        }
+    }
+
+    /// Every set of survivors out of five, in every spread over two classes.
+    #[test]
+    fn every_subset_rotates_evenly_in_its_lowest_class() {
+        for classes in 0..32_u16 {
+            let places: Vec<(u16, u16)> = (0..5).map(|bit| (classes >> bit & 1, 1)).collect();
+            for survivors in 1..32_usize {
+                let (mut set, ids, now) = set_of(&places);
+                picks(&mut set, survivors % 7, &[]);
+                let dead = (0..5).filter(|bit| survivors >> bit & 1 == 0);
+                dead.for_each(|bit| fail(&mut set, ids[bit], now));
+                let alive = |bit: &usize| survivors >> bit & 1 == 1;
+                let lowest = (0..5).filter(alive).map(|bit| places[bit].0).min();
+                let served = |bit: usize| alive(&bit) && Some(places[bit].0) == lowest;
+                let share = 60 / (0..5).filter(|&bit| served(bit)).count();
+                let found = counts(&picks(&mut set, 60, &[]), 5);
+                for (bit, &count) in found.iter().enumerate() {
+                    let want = if served(bit) { share } else { 0 };
+                    assert!(count.abs_diff(want) <= usize::from(served(bit)), "{found:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn who_returns_gets_no_burst() {
+        for phase in 0..40 {
+            let (mut set, ids, now) = weighted(&[9, 9, 9, 9]);
+            picks(&mut set, phase, &[]);
+            let gone = ids[phase / 4 % 4];
+            fail(&mut set, gone, now);
+            let found = picks(&mut set, 30, &[]);
+            assert!(longest_run(&found) == 1, "phase {phase}: {found:?}");
+            set.dial_succeeded(gone, now);
+            let found = picks(&mut set, 40, &[]);
+            assert!(longest_run(&found) <= 2, "phase {phase}: {found:?}");
+            let even = counts(&found, 4).iter().all(|&count| count.abs_diff(10) <= 1);
+            assert!(even, "phase {phase}: {found:?}");
+        }
+    }
+
+    /// The light ones wait for half a connection each when the heavy one goes: in units of weight
+    /// that is a burst of thousands.
+    #[test]
+    fn who_remains_gets_no_burst() {
+        for light_ones in 1..4 {
+            let (mut set, ids, now) = weighted(&[1, 65_535, 1, 1]);
+            let mut served = 0;
+            while served < light_ones {
+                let id = set.pick(&[], now).expect("all are active");
+                served += usize::from(id != ids[1]);
+            }
+            fail(&mut set, ids[1], now);
+            let found = picks(&mut set, 30, &[]);
+            assert!(longest_run(&found) <= 2, "after {light_ones}: {found:?}");
+            set.dial_succeeded(ids[1], now);
+            assert!(counts(&picks(&mut set, 1000, &[]), 4)[1] >= 997);
+        }
+    }
+
+    #[test]
+    fn who_is_passed_over_gathers_no_credit() {
+        let (mut set, ids, _) = weighted(&[1, 1, 1]);
+        let found = counts(&picks(&mut set, 1000, &ids[..1]), 3);
+        assert_eq!(found, [0, 500, 500]);
+        assert_eq!(counts(&picks(&mut set, 300, &[]), 3), [100, 100, 100]);
+    }
+
+    /// Credits stay small whoever is passed over, so no history can lead to a long burst.
+    #[test]
+    fn credit_is_bounded_under_any_choice_of_takers() {
+        let mut seed = 0x1234_5678_9abc_def1;
+        for size in [2_usize, 3, 5, 12] {
+            let weight = |seed: &mut u64| [0, 1, 1, 3, 50, 65_535][xorshift(seed) as usize % 6];
+            let weights: Vec<u16> = (0..size).map(|_| weight(&mut seed)).collect();
+            let (mut set, ids, now) = weighted(&weights);
+            for _ in 0..4000 {
+                let mask = xorshift(&mut seed);
+                let skip = |(bit, id): (usize, &EndpointId)| (mask >> bit & 1 == 1).then_some(*id);
+                let tried: Vec<EndpointId> = ids.iter().enumerate().filter_map(skip).collect();
+                set.pick(&tried, now);
+                let bound = CONNECTION as i64 * size as i64;
+                assert!(set.live().all(|endpoint| endpoint.credit.abs() < bound));
+            }
+        }
+    }
+
+    #[test]
+    fn new_lists_keep_the_rotation_even() {
+        let mut seed = 0xfeed_5eed_0bad_cafe;
+        let (mut set, _, now) = weighted(&[1, 1, 1]);
+        for _ in 0..300 {
+            picks(&mut set, xorshift(&mut seed) as usize % 9, &[]);
+            let mask = xorshift(&mut seed) | 1;
+            let place = |_| (xorshift(&mut seed) as u16 % 2, 1);
+            let places: Vec<(u16, u16)> = (0..8).map(place).collect();
+            let mut wanted = specs(&places);
+            wanted.retain(|spec| mask >> (spec.address.port() - 1) & 1 == 1);
+            set.reconcile(&wanted, now);
+            for class in [0, 1] {
+                let members = set.live().filter(|endpoint| endpoint.priority == class);
+                let credits: i64 = members.map(|endpoint| endpoint.credit).sum();
+                assert_eq!(credits, 0, "each class is even in itself");
+            }
+        }
+        let wanted = specs(&[(0, 1); 8]);
+        set.reconcile(&wanted, now);
+        let found = picks(&mut set, 80, &[]);
+        let even = counts(&found, 8).iter().all(|&count| count.abs_diff(10) <= 1);
+        assert!(even && longest_run(&found) <= 2, "{found:?}");
+    }
+
+    #[test]
+    fn last_resort_is_ten_dials_a_second_each() {
+        let (mut set, ids, start) = set_of(&[(0, 1), (1, 1)]);
+        ids.iter().for_each(|&id| fail(&mut set, id, start));
+        let mut dials = [0, 0];
+        for millisecond in 0..1000 {
+            let now = start + ms(millisecond);
+            if let Some(id) = set.pick(&[], now) {
+                dials[id.index as usize] += 1;
+                fail(&mut set, id, now);
+            }
+        }
+        assert_eq!(dials, [10, 10]);
+        let now = start + ms(2000);
+        assert_eq!(set.pick(&[], now), Some(ids[0]));
+        assert_eq!(set.pick(&ids[..1], now), Some(ids[1]), "the same client goes on");
+        assert_eq!(set.pick(&[], now), None, "the next one is turned away");
+        assert_eq!(set.pick(&[], now + ms(99)), None);
+        assert_eq!(set.pick(&[], now + ms(100)), Some(ids[0]));
+        let now = now + ms(1100);
+        assert_eq!(set.pick(&ids[..1], now), Some(ids[1]), "after a second of silence");
+        assert_eq!(set.pick(&ids, now + ms(1000)), None, "each is tried once");
+    }
+
+    #[test]
+    fn last_resort_takes_the_longest_untried() {
+        let (mut set, ids, start) = set_of(&[(0, 1), (5, 1), (3, 1), (9, 1)]);
+        for (id, failed_at) in [(0, 40), (1, 20), (2, 20), (3, 10)] {
+            fail(&mut set, ids[id], start + ms(failed_at));
+        }
+        let mut now = start + ms(1005);
+        for want in [3, 2, 1, 0, 3] {
+            now += ms(100);
+            let tried = [ids[(want + 1) % 4]];
+            let last = if want == 2 { &[][..] } else { &tried };
+            let id = set.pick(last, now).expect("rested");
+            assert_eq!(id, ids[want], "then in order of failure, and of class in a tie");
+            fail(&mut set, id, now + ms(1));
+        }
+    }
+
+    #[test]
+    fn last_resort_counts_dials_in_flight() {
+        let (mut set, ids, start) = set_of(&[(0, 1), (0, 1)]);
+        ids.iter().for_each(|&id| fail(&mut set, id, start));
+        // Neither dial comes back: the silent one must not take every client.
+        let order = [0, 1, 0, 1].map(|want| ids[want]);
+        for (turn, want) in (1..).zip(order) {
+            assert_eq!(set.pick(&[], start + ms(150 * turn)), Some(want));
+        }
+        // A probe in flight is an attempt too, and a candidate all the same.
+        assert!(set.begin_probe(ids[0], start + ms(1000)));
+        assert_eq!(set.pick(&[], start + ms(1100)), Some(ids[1]));
+        assert_eq!(set.pick(&[], start + ms(1110)), Some(ids[0]));
+        set.probe_succeeded(ids[0], start + ms(1120));
+        assert_eq!(set.pick(&[], start + ms(1121)), Some(ids[0]), "active ones need no rest");
+        assert_eq!(set.pick(&ids[..1], start + ms(1121)), None, "the other was dialed just now");
+    }
+}

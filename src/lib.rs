@@ -1,0 +1,29 @@
+//! The map of etcd-gateway: the layers, who may call whom, and what must always hold.
+//!
+//! ```text
+//! main ──► args (what was typed) ──► config (what it means, every limit)
+//!   └────► reactor  the loop: moves facts between sockets and decisions, decides nothing
+//!            ├────► pair        one client and its server, two flows; pure
+//!            ├────► endpoint    whom we may dial: priority, weight, health; pure
+//!            ├────► discovery   where endpoints come from; hands over specs
+//!            └────► net         trait Net; its mio implementation is the only home of sockets,
+//!                               clock and entropy
+//! ```
+//!
+//! What must always hold:
+//! - A byte read from one side is written to the other exactly once and in order, or the pair
+//!   ends with a reset on both sides: no failure is ever shown as a clean end of file.
+//! - An end of file is passed on only after the last byte before it.
+//! - A client is not read before its server connection stands, so failover can lose nothing.
+//! - Sockets, timers and buffers are given up in one place (`reactor::reap`), never in a handler.
+//! - `pair` and `endpoint` take `now` and randomness as arguments; they own no socket, read no
+//!   clock, write no log line. `tests/tidy.rs` checks who imports whom.
+
+pub mod args;
+pub mod config;
+pub mod discovery;
+pub mod endpoint;
+pub mod metrics;
+pub mod net;
+pub mod pair;
+pub mod reactor;

@@ -1,0 +1,161 @@
+//! Parse, read the configuration, run, and turn the outcome into an exit status: 0 after an
+//! orderly end, 1 when it could not start or go on, 2 for bad usage. Every failure is one line
+//! on stderr.
+
+use std::env;
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use etcd_gateway::args::{self, Invocation};
+use etcd_gateway::config::address::{Host, ListenAddress};
+use etcd_gateway::config::{self, Config};
+use etcd_gateway::discovery;
+use etcd_gateway::endpoint::EndpointSpec;
+use etcd_gateway::net::mio::{MioNet, SocketOptions};
+use etcd_gateway::net::notify::notify;
+use etcd_gateway::net::resolve::lookup;
+use etcd_gateway::net::rlimit::raise_descriptor_limit;
+use etcd_gateway::reactor::{Limits, Reactor};
+use log::{LevelFilter, debug, info, warn};
+
+fn main() -> ExitCode {
+    let config = match args::parse(env::args_os()) {
+        Ok(Invocation::Help(text) | Invocation::Version(text)) => return print(&text),
+        Ok(Invocation::Run(typed)) => Config::from_typed(&typed),
+        Err(error) => Err(error),
+    };
+    let config = match config {
+        Ok(config) => config,
+        Err(error) => return fail(&error, 2),
+    };
+    start_log(config.log_level);
+    match run(&config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, 1),
+    }
+}
+
+fn run(config: &Config) -> Result<(), String> {
+    let descriptors = raise_descriptor_limit();
+    let specs = endpoint_specs(config)?;
+    let listen = listen_addresses(config)?;
+    let limits = limits(config, descriptors, listen.len(), specs.len());
+    let options =
+        SocketOptions { keepalive: config.keepalive, user_timeout: config.tcp_user_timeout };
+    let broken = |error| format!("cannot wait for events: {error}");
+    let mut net = MioNet::new(options).map_err(broken)?;
+    net.take_signals().map_err(|error| format!("cannot take signals: {error}"))?;
+    let mut reactor =
+        Reactor::start(net, limits, &listen, &specs).map_err(|error| error.to_string())?;
+    let endpoints = join(specs.iter().map(|spec| spec.address));
+    let listening = join(reactor.listening());
+    info!("ready to proxy client requests endpoints=[{endpoints}] listen=[{listening}]");
+    tell_manager("READY=1");
+    reactor.run().map_err(broken)?;
+    tell_manager("STOPPING=1");
+    reactor.drain().map_err(broken)?;
+    let metrics = reactor.metrics();
+    info!(
+        "stopped clients={} completed={} turned_away={} client_bytes={} server_bytes={}",
+        metrics.clients_accepted,
+        metrics.pairs_completed,
+        metrics.clients_turned_away,
+        metrics.client_bytes,
+        metrics.server_bytes,
+    );
+    Ok(())
+}
+
+/// The endpoints' addresses. A name that cannot be resolved costs only itself: one broken DNS
+/// entry must not keep a host's gateway from starting.
+fn endpoint_specs(config: &Config) -> Result<Vec<EndpointSpec>, String> {
+    let found = discovery::resolve(&config.endpoints, |name| {
+        lookup(name).map_err(|error| error.to_string())
+    });
+    if found.specs.is_empty() {
+        let (endpoint, reason) = &found.failed[0];
+        return Err(format!("cannot resolve endpoint {endpoint}: {reason}"));
+    }
+    if found.specs.len() > config::ENDPOINTS_MAX {
+        let (count, max) = (found.specs.len(), config::ENDPOINTS_MAX);
+        return Err(format!("the endpoints resolve to {count} addresses, {max} is the most"));
+    }
+    for (endpoint, reason) in &found.failed {
+        warn!("endpoint left out endpoint={endpoint} reason={reason:?}");
+    }
+    Ok(found.specs)
+}
+
+/// The addresses to listen on. Of a name with several, one in the order of Go's net.Listen: the
+/// first IPv4 address, otherwise the first.
+fn listen_addresses(config: &Config) -> Result<Vec<SocketAddr>, String> {
+    config.listen.iter().map(listen_address).collect()
+}
+
+fn listen_address(listen: &ListenAddress) -> Result<SocketAddr, String> {
+    match listen {
+        ListenAddress::Any { port } => Ok(SocketAddr::from(([0_u16; 8], *port))),
+        ListenAddress::Host { host: Host::Address(address), port } => {
+            Ok(SocketAddr::new(*address, *port))
+        }
+        ListenAddress::Host { host: Host::Name(name), port } => {
+            let found =
+                lookup(name).map_err(|error| format!("cannot resolve {listen}: {error}"))?;
+            let first = found.iter().find(|address| address.is_ipv4()).unwrap_or(&found[0]);
+            Ok(SocketAddr::new(*first, *port))
+        }
+    }
+}
+
+fn limits(config: &Config, descriptors: u64, listeners: usize, endpoints: usize) -> Limits {
+    let connections = config.connections_limit(descriptors, listeners, endpoints);
+    if let Some(asked) = connections.lowered_from {
+        let max = connections.max;
+        warn!("max-connections lowered asked={asked} max={max} descriptors={descriptors}");
+    }
+    debug!(
+        "limits connections_max={} descriptors={descriptors} buffer_bytes={} \
+         memory_max_bytes={} flow_budget_bytes={} accepts_per_turn={} events_per_turn={}",
+        connections.max,
+        config::BUFFER_BYTES,
+        config::memory_max_bytes(connections.max),
+        config::FLOW_BUDGET_BYTES,
+        config::ACCEPTS_PER_TURN,
+        config::EVENTS_PER_TURN,
+    );
+    Limits::new(config, connections.max)
+}
+
+/// One event a line, without a time: journald, syslog and container runtimes add their own.
+fn start_log(level: Option<LevelFilter>) {
+    let mut builder = env_logger::Builder::new();
+    builder.filter_level(level.unwrap_or(config::LOG_LEVEL_DEFAULT));
+    if level.is_none() {
+        builder.parse_default_env();
+    }
+    builder.format(|buffer, record| writeln!(buffer, "{} {}", record.level(), record.args()));
+    builder.init();
+}
+
+fn join(addresses: impl Iterator<Item = SocketAddr>) -> String {
+    addresses.map(|address| address.to_string()).collect::<Vec<_>>().join(",")
+}
+
+fn tell_manager(state: &str) {
+    if let Err(error) = notify(state) {
+        warn!("cannot tell the service manager state={state} reason={error:?}");
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    // Whoever closed our output does not want the rest.
+    let _ = io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn fail(reason: &dyn Display, status: u8) -> ExitCode {
+    let _ = writeln!(io::stderr(), "etcd-gateway: {reason}");
+    ExitCode::from(status)
+}

@@ -1,0 +1,225 @@
+//! The seam under the reactor: the trait [`Net`] and its outcomes.
+//!
+//! Everything the reactor wants of the outside world goes through here: sockets, readiness,
+//! signals, the clock and entropy. `net/mio.rs` is the real one; the simulator is another. No
+//! `io::Error` and no errno crosses this line upwards: what is expected comes back as a value.
+
+pub mod mio;
+pub mod notify;
+pub mod resolve;
+pub mod rlimit;
+pub mod signal;
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// What [`Net::poll`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A socket registered under this token may be ready. A hint: the operation may still block.
+    Socket(usize, Readiness),
+    /// The process was asked to end (SIGTERM or SIGINT), once per signal received.
+    Terminate,
+}
+
+/// What an event says about a socket. `readable` and `writable` are hints, the others are facts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// A read may give data, an end of file or an error.
+    pub readable: bool,
+    /// A write may take bytes; on a dialing socket: the dial is decided.
+    pub writable: bool,
+    /// Urgent data waits: a read stops before it although bytes follow (tcp(7), urgent mark), so
+    /// a short read does not mean that the socket is empty.
+    pub urgent: bool,
+    /// The peer sends no more: after what is still unread comes an end of file or an error.
+    pub closed: bool,
+    /// The connection is broken: an error waits in the socket.
+    pub error: bool,
+}
+
+/// Outcome of [`Net::accept`].
+#[derive(Debug)]
+pub enum Accept<S> {
+    /// A connection and its peer's address.
+    Connection(S, SocketAddr),
+    /// The backlog is empty; an event will tell of the next connection.
+    WouldBlock,
+    /// Nothing was accepted. The listener still stands.
+    Failed(NetError),
+}
+
+/// Outcome of [`Net::dial_result`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dial {
+    /// The connection stands.
+    Connected,
+    /// Not decided yet; an event will tell.
+    Pending,
+    /// It will never stand.
+    Failed(NetError),
+}
+
+/// Outcome of [`Net::read`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// So many bytes, at least one, were put at the start of the buffer.
+    Data(usize),
+    /// The peer ended its side in order, and every byte before that was read.
+    Eof,
+    /// Nothing there now; an event will tell.
+    WouldBlock,
+    /// The connection is lost.
+    Failed(NetError),
+}
+
+/// Outcome of [`Net::write`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// So many bytes, at least one, were taken from the start of the buffer.
+    Data(usize),
+    /// No room now; an event will tell.
+    WouldBlock,
+    /// The connection is lost.
+    Failed(NetError),
+}
+
+/// How [`Net::close`] ends a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// With a FIN after what the kernel still holds for the peer.
+    Orderly,
+    /// With a RST, at once; what the kernel still holds is dropped (`SO_LINGER` 0, socket(7)).
+    Reset,
+}
+
+/// Why an operation on the network failed, as far as this program treats the reasons apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NetError {
+    /// The host answered that nothing listens there.
+    Refused,
+    /// The peer reset the connection.
+    Reset,
+    /// Nobody answered in time: a dial, keepalive probes or unacknowledged data.
+    TimedOut,
+    /// The host cannot be reached.
+    HostUnreachable,
+    /// We have no route: our own link, no evidence about the other side.
+    NetworkUnreachable,
+    /// No free local port towards that address, or the address is not ours.
+    AddressNotAvailable,
+    /// The address is taken.
+    AddressInUse,
+    /// The process or the system has no descriptor left.
+    Descriptors,
+    /// The kernel has no memory for it.
+    Memory,
+    /// An incoming connection was gone before it was accepted.
+    Aborted,
+    /// A local policy (firewall, sandbox, privileged port) forbids it.
+    Denied,
+    /// The dialed connection ended at its own socket, or at our own listener.
+    OwnAddress,
+    /// Anything else, with its errno.
+    Other(i32),
+}
+
+impl fmt::Display for NetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            NetError::Refused => "refused",
+            NetError::Reset => "reset",
+            NetError::TimedOut => "timed_out",
+            NetError::HostUnreachable => "host_unreachable",
+            NetError::NetworkUnreachable => "network_unreachable",
+            NetError::AddressNotAvailable => "address_not_available",
+            NetError::AddressInUse => "address_in_use",
+            NetError::Descriptors => "no_descriptors",
+            NetError::Memory => "no_memory",
+            NetError::Aborted => "aborted",
+            NetError::Denied => "denied",
+            NetError::OwnAddress => "own_address",
+            NetError::Other(errno) => return write!(f, "errno_{errno}"),
+        };
+        f.write_str(text)
+    }
+}
+
+/// Sockets, readiness, clock and entropy, as the reactor needs them.
+///
+/// Sockets are registered when they come into being, for both directions and edge-triggered: an
+/// event says that something changed; after that only `WouldBlock`, or a transfer shorter than
+/// asked for, says that the change is used up. Reading from a `closed` or `urgent` socket, only
+/// `WouldBlock` and the end do. A socket is given up by [`Net::close`] alone.
+pub trait Net {
+    /// A socket that accepts connections.
+    type Listener;
+    /// A connection, or the attempt at one.
+    type Stream;
+
+    /// Waits until something happens, at most for `timeout` (`None`: without limit), and appends
+    /// what did. May return early, with nothing.
+    ///
+    /// # Errors
+    /// Only when the facility itself is broken, after which the process cannot go on.
+    fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), NetError>;
+
+    /// The monotonic time. The reactor asks once a turn.
+    fn now(&mut self) -> Instant;
+
+    /// Sixty-four random bits, not for secrets.
+    fn random(&mut self) -> u64;
+
+    /// Whether this host answers for that address itself.
+    fn is_local(&mut self, address: IpAddr) -> bool;
+
+    /// Listens on `address`, registered under `token`; also tells the address that it became
+    /// when the port was left to the kernel.
+    ///
+    /// # Errors
+    /// When the address is taken, not ours or forbidden, or resources are short.
+    fn listen(
+        &mut self,
+        address: SocketAddr,
+        token: usize,
+    ) -> Result<(Self::Listener, SocketAddr), NetError>;
+
+    /// Takes one connection from the backlog; it is registered under `token`.
+    fn accept(&mut self, listener: &mut Self::Listener, token: usize) -> Accept<Self::Stream>;
+
+    /// Stops listening. Connections still in the backlog are reset by the kernel.
+    fn close_listener(&mut self, listener: Self::Listener);
+
+    /// Begins a connection to `address`, registered under `token`; an event tells that it is
+    /// decided, [`Net::dial_result`] how.
+    ///
+    /// # Errors
+    /// When the attempt failed at once.
+    fn dial(&mut self, address: SocketAddr, token: usize) -> Result<Self::Stream, NetError>;
+
+    /// How the dial stands. `address` is the one that was dialed: a connection whose own end has
+    /// that address has met itself and is [`NetError::OwnAddress`].
+    fn dial_result(&mut self, stream: &mut Self::Stream, address: SocketAddr) -> Dial;
+
+    /// Reads into `buffer`, which is not empty.
+    fn read(&mut self, stream: &mut Self::Stream, buffer: &mut [u8]) -> Read;
+
+    /// Writes from `buffer`, which is not empty.
+    fn write(&mut self, stream: &mut Self::Stream, buffer: &[u8]) -> Write;
+
+    /// Ends our side of the connection with a FIN after what was written; the peer may go on.
+    ///
+    /// # Errors
+    /// When the connection is lost already.
+    fn shutdown_write(&mut self, stream: &mut Self::Stream) -> Result<(), NetError>;
+
+    /// The error that waits in the socket, which is taken out of it; `None` if there is none.
+    fn take_error(&mut self, stream: &mut Self::Stream) -> Option<NetError>;
+
+    /// Bytes written that the peer's kernel has not acknowledged yet.
+    fn unsent(&mut self, stream: &mut Self::Stream) -> usize;
+
+    /// Gives the socket up.
+    fn close(&mut self, stream: Self::Stream, how: Close);
+}

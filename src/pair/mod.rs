@@ -1,0 +1,742 @@
+//! One client and its server, from accept to close: which step it wants next, and what an outcome
+//! means. Pure: no socket, clock, random source or log line; the reactor carries the steps out.
+//!
+//! ```text
+//!   Dialing ──connected──► Relaying ──both ends passed on──────────────► Closing(completed)
+//!      │                      │
+//!      │                      └─ a side is lost ─► Flushing ─delivered─► Closing(lost)
+//!      └─ no endpoint, client lost ───────────────────────────────────► Closing(…)
+//! ```
+//!
+//! The loop of the reactor is `while let Some(step) = pair.next(…) { pair.apply(step, outcome) }`.
+//! Interest is what `next` would do; it is never stored. Readiness bits are set by events and
+//! cleared by `WouldBlock` or a transfer shorter than asked for, as epoll(7) allows.
+
+pub mod buffer;
+pub mod dialing;
+pub mod ending;
+pub mod flow;
+pub mod flush;
+pub mod half_close;
+pub mod step;
+
+use std::time::Instant;
+
+use self::dialing::{Attempt, Dialing};
+use self::ending::{Cause, EndedIn, Ending, Fault};
+use self::flow::{Flow, FlowState, FlowStep};
+use self::flush::{Flush, FlushInterval};
+use self::step::{Budget, Outcome, Ready, Side, Step};
+use crate::endpoint::EndpointId;
+
+/// Where a pair is in its life.
+#[derive(Clone, Debug)]
+pub enum Phase {
+    /// No server connection stands.
+    Dialing(Dialing),
+    /// Both connections stand, as far as is known.
+    Relaying,
+    /// One side is lost; what it sent is being delivered to the other, which is then reset.
+    Flushing(Flush),
+    /// Over. Nothing is read or written any more.
+    Closing(Ending),
+}
+
+/// One client and its server.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    phase: Phase,
+    flows: [Flow; 2],
+    ready: [Ready; 2],
+    /// When payload last moved, or the server connection came to stand.
+    moved_at: Instant,
+    flush_interval: FlushInterval,
+}
+
+impl Pair {
+    /// A pair whose client was just accepted.
+    pub fn new(flush_interval: FlushInterval, now: Instant) -> Pair {
+        let client = Ready { writable: true, ..Ready::default() };
+        Pair {
+            phase: Phase::Dialing(Dialing::default()),
+            flows: [Flow::new(), Flow::new()],
+            ready: [client, Ready::default()],
+            moved_at: now,
+            flush_interval,
+        }
+    }
+
+    /// Where it is in its life.
+    pub fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// The flow that comes from `source`.
+    pub fn flow(&self, source: Side) -> &Flow {
+        &self.flows[source.index()]
+    }
+
+    /// The ending, once there is one.
+    pub fn ending(&self) -> Option<Ending> {
+        match self.phase {
+            Phase::Closing(ending) => Some(ending),
+            _ => None,
+        }
+    }
+
+    /// Endpoints that failed this client; empty once a server connection stands.
+    pub fn tried(&self) -> &[EndpointId] {
+        match &self.phase {
+            Phase::Dialing(dialing) => dialing.tried(),
+            _ => &[],
+        }
+    }
+
+    /// The attempt that is under way.
+    pub fn attempt(&self) -> Option<Attempt> {
+        match &self.phase {
+            Phase::Dialing(dialing) => dialing.attempt(),
+            _ => None,
+        }
+    }
+
+    /// Dialing of `attempt.endpoint` begins.
+    pub fn begin_attempt(&mut self, attempt: Attempt) {
+        let Phase::Dialing(dialing) = &mut self.phase else {
+            panic!("an attempt outside of dialing: {:?}", self.phase);
+        };
+        dialing.begin(attempt);
+    }
+
+    /// The attempt failed; its endpoint counts as tried. `None` if none was under way.
+    pub fn fail_attempt(&mut self) -> Option<Attempt> {
+        match &mut self.phase {
+            Phase::Dialing(dialing) => dialing.fail(),
+            _ => None,
+        }
+    }
+
+    /// The server connection stands: bytes may flow.
+    pub fn connect(&mut self, now: Instant) {
+        assert!(self.attempt().is_some(), "connected without an attempt");
+        self.phase = Phase::Relaying;
+        self.ready[Side::Server.index()] = Ready { writable: true, ..Ready::default() };
+        self.moved_at = now;
+    }
+
+    /// An event told this about a socket. Bits are only ever added here.
+    pub fn on_ready(&mut self, side: Side, news: Ready) {
+        let ready = &mut self.ready[side.index()];
+        ready.readable |= news.readable || news.urgent || news.closed || news.error;
+        ready.writable |= news.writable || news.error;
+        ready.urgent |= news.urgent;
+        ready.closed |= news.closed;
+        ready.error |= news.error;
+    }
+
+    /// Ends the pair for a reason that lies outside of its own steps. The first one counts.
+    pub fn end(&mut self, cause: Cause) {
+        let phase = match &self.phase {
+            Phase::Dialing(_) => EndedIn::Dialing,
+            Phase::Relaying => EndedIn::Relaying,
+            Phase::Flushing(flush) => {
+                let cause = Cause::Lost(flush.lost, flush.fault);
+                self.phase = Phase::Closing(Ending { cause, phase: EndedIn::Flushing });
+                return;
+            }
+            Phase::Closing(_) => return,
+        };
+        self.phase = Phase::Closing(Ending { cause, phase });
+    }
+
+    /// What to do next; `None` until an event, a deadline or a new budget changes something.
+    pub fn next(&self, budget: &Budget, now: Instant) -> Option<Step> {
+        match &self.phase {
+            Phase::Dialing(_) => {
+                self.ready[Side::Client.index()].error.then_some(Step::TakeError(Side::Client))
+            }
+            Phase::Relaying => self.next_relaying(budget),
+            Phase::Flushing(flush) => self.next_flushing(flush, budget, now),
+            Phase::Closing(_) => None,
+        }
+    }
+
+    fn next_relaying(&self, budget: &Budget) -> Option<Step> {
+        // An open flow finds an error behind the bytes before it, by reading. A flow that reads
+        // no more would never hear of it.
+        let unheard = Side::BOTH.into_iter().find(|side| {
+            self.ready[side.index()].error && self.flow(*side).state() != FlowState::Open
+        });
+        if let Some(side) = unheard {
+            return Some(Step::TakeError(side));
+        }
+        let steps = Side::BOTH.map(|side| self.next_of_flow(side, budget));
+        let mut steps = steps.into_iter().flatten();
+        // Writes first: what a read put into the scratch buffer must leave it before the next.
+        let write = steps.clone().find(|step| matches!(step, Step::Write(_)));
+        write.or_else(|| steps.next())
+    }
+
+    fn next_flushing(&self, flush: &Flush, budget: &Budget, now: Instant) -> Option<Step> {
+        let left = flush.lost.other();
+        if self.ready[left.index()].error {
+            return Some(Step::TakeError(left));
+        }
+        if self.flow(flush.lost).is_drained() {
+            return flush.is_check_due(now).then_some(Step::MeasureUnsent(left));
+        }
+        self.next_of_flow(flush.lost, budget)
+    }
+
+    fn next_of_flow(&self, side: Side, budget: &Budget) -> Option<Step> {
+        let source = self.ready[side.index()];
+        let sink = self.ready[side.other().index()];
+        let may_read = budget.bytes[side.index()] > 0;
+        match self.flow(side).next(source.readable, sink.writable, may_read)? {
+            FlowStep::Read => Some(Step::Read(side)),
+            FlowStep::Write => Some(Step::Write(side)),
+            FlowStep::Shut => Some(Step::Shut(side)),
+        }
+    }
+
+    /// What came of `step`, which `next` gave.
+    pub fn apply(&mut self, step: Step, outcome: Outcome, now: Instant) {
+        match step {
+            Step::Read(side) => self.apply_read(side, outcome, now),
+            Step::Write(side) => self.apply_write(side, outcome, now),
+            Step::Shut(side) => match outcome {
+                Outcome::Done => self.flows[side.index()].has_shut(),
+                Outcome::Failed(fault) => self.lose(side.other(), fault),
+                _ => unreachable!("{outcome:?} of {step:?}"),
+            },
+            Step::TakeError(side) => {
+                self.ready[side.index()].error = false;
+                match outcome {
+                    Outcome::NoError => {}
+                    Outcome::Failed(fault) => self.lose(side, fault),
+                    _ => unreachable!("{outcome:?} of {step:?}"),
+                }
+            }
+            Step::MeasureUnsent(_) => match outcome {
+                Outcome::Unsent(bytes) => self.apply_unsent(bytes, now),
+                _ => unreachable!("{outcome:?} of {step:?}"),
+            },
+        }
+        self.finish_if_complete();
+    }
+
+    fn apply_read(&mut self, side: Side, outcome: Outcome, now: Instant) {
+        let flow = &mut self.flows[side.index()];
+        let ready = &mut self.ready[side.index()];
+        match outcome {
+            Outcome::Moved { bytes, short } => {
+                flow.has_read(bytes);
+                // After a short read the socket is empty and an event will tell of more. Not so
+                // if the peer has closed already, for then there is no further event to wait for,
+                // and not if the read stopped before urgent data with more bytes behind it.
+                ready.readable = !short || ready.closed || ready.urgent;
+                self.moved_at = now;
+            }
+            Outcome::Eof => {
+                ready.readable = false;
+                ready.closed = true;
+                flow.has_ended();
+            }
+            Outcome::WouldBlock => {
+                ready.readable = false;
+                ready.urgent = false;
+                // A lost socket gives what it had and then an end; it cannot become ready again.
+                if matches!(&self.phase, Phase::Flushing(flush) if flush.lost == side) {
+                    flow.has_ended();
+                }
+            }
+            Outcome::Failed(fault) => {
+                ready.readable = false;
+                flow.has_ended();
+                self.lose(side, fault);
+            }
+            _ => unreachable!("{outcome:?} of a read"),
+        }
+    }
+
+    fn apply_write(&mut self, side: Side, outcome: Outcome, now: Instant) {
+        let sink = side.other();
+        match outcome {
+            Outcome::Moved { bytes, short } => {
+                self.flows[side.index()].has_written(bytes);
+                self.ready[sink.index()].writable = !short;
+                self.moved_at = now;
+            }
+            Outcome::WouldBlock => self.ready[sink.index()].writable = false,
+            Outcome::Failed(fault) => self.lose(sink, fault),
+            _ => unreachable!("{outcome:?} of a write"),
+        }
+    }
+
+    fn apply_unsent(&mut self, bytes: usize, now: Instant) {
+        let Phase::Flushing(flush) = &mut self.phase else {
+            unreachable!("a send queue is measured while flushing alone");
+        };
+        if bytes == 0 {
+            let cause = Cause::Lost(flush.lost, flush.fault);
+            self.phase = Phase::Closing(Ending { cause, phase: EndedIn::Relaying });
+        } else if flush.observe(bytes, now, self.flush_interval) {
+            self.moved_at = now;
+        }
+    }
+
+    /// The connection of `side` is lost. What it sent is still delivered; what is meant for it
+    /// cannot be.
+    fn lose(&mut self, side: Side, fault: Fault) {
+        match &self.phase {
+            Phase::Relaying => {
+                self.flows[side.other().index()].break_off();
+                // The error was taken from the socket, so a read would now show a plain end of
+                // file behind the bytes that are left. That is why the phase remembers the loss,
+                // and why those bytes are fetched without waiting for an event.
+                self.ready[side.index()].readable = true;
+                self.ready[side.index()].error = false;
+                self.phase = Phase::Flushing(Flush::new(side, fault));
+            }
+            Phase::Flushing(flush) if flush.lost == side => {}
+            Phase::Dialing(_) | Phase::Flushing(_) => self.end(Cause::Lost(side, fault)),
+            Phase::Closing(_) => {}
+        }
+    }
+
+    fn finish_if_complete(&mut self) {
+        let drained = self.flows.iter().all(Flow::is_drained);
+        let unheard = self.ready.iter().any(|ready| ready.error);
+        // The close of both sockets passes the last end on: no shutdown is needed before it.
+        if drained && !unheard && matches!(self.phase, Phase::Relaying) {
+            self.end(Cause::Completed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::half_close::QuietLimits;
+    use super::*;
+    use crate::endpoint::{EndpointSet, EndpointSpec, RetryLimits};
+
+    const MILLISECOND: Duration = Duration::from_millis(1);
+    const SECOND: Duration = Duration::from_secs(1);
+    const BUDGET: Budget = Budget { bytes: [64, 64] };
+    const QUIET: QuietLimits = QuietLimits { half_closed: Some(SECOND), open: None };
+    const NOTHING: Ready =
+        Ready { readable: false, writable: false, urgent: false, closed: false, error: false };
+    const READABLE: Ready = Ready { readable: true, ..NOTHING };
+    const WRITABLE: Ready = Ready { writable: true, ..NOTHING };
+    const URGENT: Ready = Ready { urgent: true, ..NOTHING };
+    const CLOSED: Ready = Ready { readable: true, closed: true, ..NOTHING };
+    const BROKEN: Ready = Ready { error: true, writable: true, ..CLOSED };
+    const ALL: Outcome = Outcome::Moved { bytes: 10, short: true };
+
+    fn endpoint_ids(count: u16, now: Instant) -> Vec<EndpointId> {
+        let limits =
+            RetryLimits { delay_min: SECOND, delay_max: SECOND, last_resort_interval: MILLISECOND };
+        let spec =
+            |port| EndpointSpec { address: ([127, 0, 0, 1], port).into(), priority: 0, weight: 1 };
+        let specs: Vec<_> = (1..=count).map(spec).collect();
+        EndpointSet::new(limits).reconcile(&specs, now).added
+    }
+
+    fn dialing(now: Instant) -> Pair {
+        let mut pair = Pair::new(FlushInterval { min: MILLISECOND, max: SECOND }, now);
+        let endpoint = endpoint_ids(1, now)[0];
+        pair.begin_attempt(Attempt { endpoint, started_at: now, deadline: now + SECOND });
+        pair
+    }
+
+    fn relaying(now: Instant) -> Pair {
+        let mut pair = dialing(now);
+        pair.connect(now);
+        pair
+    }
+
+    /// Carries out the steps, which must be the ones given, and checks that there is no further.
+    fn run(pair: &mut Pair, now: Instant, steps: &[(Step, Outcome)]) {
+        for (want, outcome) in steps {
+            assert_eq!(pair.next(&BUDGET, now), Some(*want), "in {pair:?}");
+            pair.apply(*want, *outcome, now);
+        }
+        assert_eq!(pair.next(&BUDGET, now), None, "in {pair:?}");
+    }
+
+    fn ended(cause: Cause, phase: EndedIn) -> Option<Ending> {
+        Some(Ending { cause, phase })
+    }
+
+    #[test]
+    fn the_client_is_not_read_while_dialing_and_its_end_is_no_reason_to_stop() {
+        let now = Instant::now();
+        let mut pair = dialing(now);
+        pair.on_ready(Side::Client, CLOSED);
+        run(&mut pair, now, &[]);
+        pair.connect(now);
+        run(
+            &mut pair,
+            now,
+            &[
+                (Step::Read(Side::Client), ALL),
+                (Step::Write(Side::Client), Outcome::Moved { bytes: 10, short: false }),
+                (Step::Read(Side::Client), Outcome::Eof),
+                (Step::Shut(Side::Client), Outcome::Done),
+            ],
+        );
+        assert_eq!(pair.ending(), None, "the answer is still to come");
+    }
+
+    #[test]
+    fn a_client_that_resets_ends_the_dial() {
+        let now = Instant::now();
+        let mut pair = dialing(now);
+        pair.on_ready(Side::Client, BROKEN);
+        run(&mut pair, now, &[(Step::TakeError(Side::Client), Outcome::Failed(Fault::Reset))]);
+        let cause = Cause::Lost(Side::Client, Fault::Reset);
+        assert_eq!(pair.ending(), ended(cause, EndedIn::Dialing));
+    }
+
+    #[test]
+    fn a_false_alarm_of_an_error_does_not_end_the_dial() {
+        let now = Instant::now();
+        let mut pair = dialing(now);
+        pair.on_ready(Side::Client, BROKEN);
+        run(&mut pair, now, &[(Step::TakeError(Side::Client), Outcome::NoError)]);
+        assert_eq!(pair.ending(), None);
+    }
+
+    #[test]
+    fn failed_attempts_are_remembered() {
+        let now = Instant::now();
+        let ids = endpoint_ids(2, now);
+        let mut pair = Pair::new(FlushInterval { min: MILLISECOND, max: SECOND }, now);
+        for endpoint in &ids {
+            let attempt = Attempt { endpoint: *endpoint, started_at: now, deadline: now + SECOND };
+            pair.begin_attempt(attempt);
+            assert_eq!(pair.next_deadline(&QUIET), Some(now + SECOND));
+            assert_eq!(pair.fail_attempt(), Some(attempt));
+            assert_eq!(pair.fail_attempt(), None);
+        }
+        assert_eq!(pair.tried(), ids);
+    }
+
+    #[test]
+    fn both_ends_complete_the_pair_without_a_second_shutdown() {
+        let now = Instant::now();
+        let mut pair = relaying(now);
+        pair.on_ready(Side::Client, CLOSED);
+        run(
+            &mut pair,
+            now,
+            &[(Step::Read(Side::Client), Outcome::Eof), (Step::Shut(Side::Client), Outcome::Done)],
+        );
+        pair.on_ready(Side::Server, CLOSED);
+        run(&mut pair, now, &[(Step::Read(Side::Server), Outcome::Eof)]);
+        assert_eq!(pair.ending(), ended(Cause::Completed, EndedIn::Relaying));
+    }
+
+    #[test]
+    fn the_end_waits_for_bytes_that_the_sink_does_not_take() {
+        let now = Instant::now();
+        let mut pair = relaying(now);
+        pair.on_ready(Side::Client, CLOSED);
+        let short = Outcome::Moved { bytes: 4, short: true };
+        run(&mut pair, now, &[(Step::Read(Side::Client), ALL), (Step::Write(Side::Client), short)]);
+        assert_eq!(pair.flow(Side::Client).pending(), 6);
+        pair.on_ready(Side::Server, WRITABLE);
+        run(
+            &mut pair,
+            now,
+            &[
+                (Step::Write(Side::Client), Outcome::Moved { bytes: 6, short: false }),
+                (Step::Read(Side::Client), Outcome::Eof),
+                (Step::Shut(Side::Client), Outcome::Done),
+            ],
+        );
+        assert_eq!(pair.flow(Side::Client).delivered(), 10);
+    }
+
+    #[test]
+    fn a_read_that_stopped_before_urgent_data_goes_on() {
+        let now = Instant::now();
+        let mut pair = relaying(now);
+        pair.on_ready(Side::Client, URGENT);
+        let written = Outcome::Moved { bytes: 10, short: false };
+        run(
+            &mut pair,
+            now,
+            &[
+                (Step::Read(Side::Client), ALL),
+                (Step::Write(Side::Client), written),
+                (Step::Read(Side::Client), ALL),
+                (Step::Write(Side::Client), written),
+                (Step::Read(Side::Client), Outcome::WouldBlock),
+            ],
+        );
+        pair.on_ready(Side::Client, READABLE);
+        run(
+            &mut pair,
+            now,
+            &[(Step::Read(Side::Client), ALL), (Step::Write(Side::Client), written)],
+        );
+    }
+
+    #[test]
+    fn a_flow_with_pending_bytes_does_not_read() {
+        let now = Instant::now();
+        let mut pair = relaying(now);
+        pair.on_ready(Side::Client, READABLE);
+        let full = Outcome::Moved { bytes: 16, short: false };
+        run(
+            &mut pair,
+            now,
+            &[(Step::Read(Side::Client), full), (Step::Write(Side::Client), Outcome::WouldBlock)],
+        );
+        pair.on_ready(Side::Client, READABLE);
+        assert_eq!(pair.next(&BUDGET, now), None);
+    }
+
+    #[test]
+    fn a_flow_without_budget_waits_and_the_other_goes_on() {
+        let now = Instant::now();
+        let mut pair = relaying(now);
+        pair.on_ready(Side::Client, READABLE);
+        pair.on_ready(Side::Server, READABLE);
+        let mut budget = BUDGET;
+        budget.spend(Side::Client, 65);
+        assert_eq!(pair.next(&budget, now), Some(Step::Read(Side::Server)));
+        budget.spend(Side::Server, 64);
+        assert_eq!(pair.next(&budget, now), None);
+        assert_eq!(pair.next(&BUDGET, now), Some(Step::Read(Side::Client)));
+    }
+
+    #[test]
+    fn a_reset_is_passed_on_only_after_what_came_before_it() {
+        let now = Instant::now();
+        let mut pair = relaying(now);
+        pair.on_ready(Side::Server, BROKEN);
+        let short = Outcome::Moved { bytes: 4, short: true };
+        run(&mut pair, now, &[(Step::Read(Side::Server), ALL), (Step::Write(Side::Server), short)]);
+        pair.on_ready(Side::Client, WRITABLE);
+        run(
+            &mut pair,
+            now,
+            &[
+                (Step::Write(Side::Server), Outcome::Moved { bytes: 6, short: false }),
+                (Step::Read(Side::Server), Outcome::Failed(Fault::Reset)),
+                (Step::MeasureUnsent(Side::Client), Outcome::Unsent(6)),
+            ],
+        );
+        assert_eq!(pair.ending(), None, "the kernel still holds bytes for the client");
+        let later = now + MILLISECOND;
+        assert_eq!(pair.next_deadline(&QUIET), Some(later));
+        run(&mut pair, later, &[(Step::MeasureUnsent(Side::Client), Outcome::Unsent(0))]);
+        let cause = Cause::Lost(Side::Server, Fault::Reset);
+        assert_eq!(pair.ending(), ended(cause, EndedIn::Relaying));
+    }
+
+    #[test]
+    fn bytes_behind_a_failed_write_are_fetched_and_their_end_is_no_clean_end() {
+        let now = Instant::now();
+        let mut pair = relaying(now);
+        pair.on_ready(Side::Client, READABLE);
+        run(
+            &mut pair,
+            now,
+            &[
+                (Step::Read(Side::Client), ALL),
+                (Step::Write(Side::Client), Outcome::Failed(Fault::Reset)),
+                // No event told of these: the failed write did.
+                (Step::Read(Side::Server), Outcome::Moved { bytes: 10, short: false }),
+                (Step::Write(Side::Server), Outcome::Moved { bytes: 10, short: false }),
+                // The write took the error, so the read shows a plain end of file.
+                (Step::Read(Side::Server), Outcome::Eof),
+                (Step::MeasureUnsent(Side::Client), Outcome::Unsent(0)),
+            ],
+        );
+        let cause = Cause::Lost(Side::Server, Fault::Reset);
+        assert_eq!(pair.ending(), ended(cause, EndedIn::Relaying));
+        assert!(!pair.ending().expect("ended").is_orderly());
+    }
+
+    #[test]
+    fn a_side_that_resets_after_its_end_of_file_is_heard() {
+        let now = Instant::now();
+        let mut pair = relaying(now);
+        pair.on_ready(Side::Client, CLOSED);
+        run(
+            &mut pair,
+            now,
+            &[(Step::Read(Side::Client), Outcome::Eof), (Step::Shut(Side::Client), Outcome::Done)],
+        );
+        pair.on_ready(Side::Client, BROKEN);
+        run(
+            &mut pair,
+            now,
+            &[
+                (Step::TakeError(Side::Client), Outcome::Failed(Fault::Reset)),
+                (Step::MeasureUnsent(Side::Server), Outcome::Unsent(0)),
+            ],
+        );
+        let cause = Cause::Lost(Side::Client, Fault::Reset);
+        assert_eq!(pair.ending(), ended(cause, EndedIn::Relaying));
+    }
+
+    #[test]
+    fn only_a_half_closed_pair_without_progress_times_out() {
+        let now = Instant::now();
+        let mut pair = relaying(now);
+        assert_eq!(pair.next_deadline(&QUIET), None);
+        pair.end_if_quiet(&QUIET, now + 3600 * SECOND);
+        assert_eq!(pair.ending(), None);
+        // Behind a sink that takes nothing the end is not read, but an event told of it.
+        pair.on_ready(Side::Client, CLOSED);
+        assert_eq!(pair.next_deadline(&QUIET), Some(now + SECOND));
+        pair.end_if_quiet(&QUIET, now + SECOND - MILLISECOND);
+        assert_eq!(pair.ending(), None);
+        pair.end_if_quiet(&QUIET, now + SECOND);
+        assert_eq!(pair.ending(), ended(Cause::HalfCloseTimeout, EndedIn::Relaying));
+    }
+
+    #[test]
+    fn any_byte_puts_the_timeout_off() {
+        let now = Instant::now();
+        let mut pair = relaying(now);
+        pair.on_ready(Side::Client, CLOSED);
+        let later = now + SECOND / 2;
+        run(
+            &mut pair,
+            later,
+            &[
+                (Step::Read(Side::Client), ALL),
+                (Step::Write(Side::Client), Outcome::Moved { bytes: 10, short: false }),
+                (Step::Read(Side::Client), Outcome::Eof),
+                (Step::Shut(Side::Client), Outcome::Done),
+            ],
+        );
+        assert_eq!(pair.next_deadline(&QUIET), Some(later + SECOND));
+    }
+
+    #[test]
+    fn an_open_pair_times_out_only_when_asked_to() {
+        let now = Instant::now();
+        let limits = QuietLimits { half_closed: None, open: Some(SECOND) };
+        let mut pair = relaying(now);
+        assert_eq!(pair.next_deadline(&limits), Some(now + SECOND));
+        pair.end_if_quiet(&limits, now + SECOND);
+        assert_eq!(pair.ending(), ended(Cause::IdleTimeout, EndedIn::Relaying));
+    }
+
+    #[test]
+    fn a_flush_that_makes_no_progress_is_given_up() {
+        let now = Instant::now();
+        let mut pair = relaying(now);
+        pair.on_ready(Side::Server, BROKEN);
+        run(
+            &mut pair,
+            now,
+            &[
+                (Step::Read(Side::Server), Outcome::Failed(Fault::Reset)),
+                (Step::MeasureUnsent(Side::Client), Outcome::Unsent(5)),
+            ],
+        );
+        pair.end_if_quiet(&QUIET, now + SECOND);
+        let cause = Cause::Lost(Side::Server, Fault::Reset);
+        assert_eq!(pair.ending(), ended(cause, EndedIn::Flushing));
+    }
+
+    #[test]
+    fn the_first_cause_counts() {
+        let mut pair = relaying(Instant::now());
+        pair.end(Cause::DrainTimeout);
+        pair.end(Cause::IdleTimeout);
+        assert_eq!(pair.ending(), ended(Cause::DrainTimeout, EndedIn::Relaying));
+    }
+
+    /// Every sequence of outcomes and events up to a depth, from a relaying pair.
+    #[test]
+    fn no_sequence_of_outcomes_breaks_the_contract() {
+        let mut visited = 0;
+        explore(&relaying(Instant::now()), Instant::now(), 8, &mut visited);
+        assert!(visited > 50_000, "only {visited} states were seen");
+    }
+
+    fn explore(pair: &Pair, now: Instant, depth: u32, visited: &mut u64) {
+        *visited += 1;
+        if depth == 0 {
+            return;
+        }
+        let Some(step) = pair.next(&BUDGET, now) else {
+            return explore_events(pair, now, depth, visited);
+        };
+        assert!(pair.ending().is_none(), "a step after the end");
+        for outcome in outcomes(pair, step) {
+            let mut after = pair.clone();
+            after.apply(step, outcome, now);
+            check(pair, step, outcome, &after, now);
+            explore(&after, now, depth - 1, visited);
+        }
+    }
+
+    fn explore_events(pair: &Pair, now: Instant, depth: u32, visited: &mut u64) {
+        if pair.ending().is_some() {
+            return;
+        }
+        for side in Side::BOTH {
+            for news in [READABLE, WRITABLE, URGENT, CLOSED, BROKEN] {
+                let mut after = pair.clone();
+                after.on_ready(side, news);
+                explore(&after, now, depth - 1, visited);
+            }
+        }
+        explore(pair, now + SECOND, depth - 1, visited);
+    }
+
+    fn outcomes(pair: &Pair, step: Step) -> Vec<Outcome> {
+        let failed = Outcome::Failed(Fault::Reset);
+        match step {
+            Step::Read(_) => {
+                let full = Outcome::Moved { bytes: 2, short: false };
+                let short = Outcome::Moved { bytes: 1, short: true };
+                vec![full, short, Outcome::Eof, Outcome::WouldBlock, failed]
+            }
+            Step::Write(source) => {
+                let pending = pair.flow(source).pending();
+                let full = Outcome::Moved { bytes: pending, short: false };
+                let short = Outcome::Moved { bytes: 1, short: pending > 1 };
+                vec![full, short, Outcome::WouldBlock, failed]
+            }
+            Step::Shut(_) => vec![Outcome::Done, failed],
+            Step::TakeError(_) => vec![Outcome::NoError, failed],
+            Step::MeasureUnsent(_) => vec![Outcome::Unsent(0), Outcome::Unsent(1)],
+        }
+    }
+
+    fn check(before: &Pair, step: Step, outcome: Outcome, after: &Pair, now: Instant) {
+        let next = after.next(&BUDGET, now);
+        match (step, outcome) {
+            (Step::Read(side), Outcome::Moved { .. }) => {
+                assert_eq!(next, Some(Step::Write(side)), "scratch must be written first");
+            }
+            (Step::Shut(side), _) => {
+                assert!(before.flow(side).is_drained(), "an end before the last byte");
+                assert!(matches!(before.phase(), Phase::Relaying), "a lost side's end passed on");
+            }
+            (Step::MeasureUnsent(_), Outcome::Unsent(1)) => {
+                assert_ne!(next, Some(step), "measuring again at once would spin");
+            }
+            _ => {}
+        }
+        if outcome == Outcome::Failed(Fault::Reset) {
+            let orderly = after.ending().is_some_and(Ending::is_orderly);
+            assert!(!orderly, "a reset shown as a clean end");
+        }
+        if after.ending().is_some_and(Ending::is_orderly) {
+            assert!(Side::BOTH.iter().all(|side| after.flow(*side).is_drained()));
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The words in which a pair and the reactor talk: sides, readiness, steps and their outcomes.
+//!
+//! Names only; what follows from what is decided in `pair/mod.rs` and `pair/flow.rs`.
+
+use std::fmt;
+
+use super::ending::Fault;
+
+/// The two connections of a pair; a flow is named after the side it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The connection that came in.
+    Client,
+    /// The connection that we opened.
+    Server,
+}
+
+impl Side {
+    /// Both, the client first.
+    pub const BOTH: [Side; 2] = [Side::Client, Side::Server];
+
+    /// The opposite one.
+    pub fn other(self) -> Side {
+        match self {
+            Side::Client => Side::Server,
+            Side::Server => Side::Client,
+        }
+    }
+
+    /// 0 or 1, for arrays with an entry per side.
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Side::Client => "client",
+            Side::Server => "server",
+        })
+    }
+}
+
+/// What is known of a socket without asking it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ready {
+    /// A read may give something.
+    pub readable: bool,
+    /// A write may take something.
+    pub writable: bool,
+    /// Urgent data waits, before which reads stop short.
+    pub urgent: bool,
+    /// The peer sends no more; its end may still wait behind unread bytes. Stays set.
+    pub closed: bool,
+    /// An error waits in the socket.
+    pub error: bool,
+}
+
+/// One thing that a pair wants done. Flows are named by their source side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Read from this side. The step after `Moved` is `Write` of the same flow, so that the bytes
+    /// can be written from where they were read to.
+    Read(Side),
+    /// Write pending bytes of this flow.
+    Write(Side),
+    /// Pass this flow's end on: shut the write side of the other socket.
+    Shut(Side),
+    /// Take the waiting error out of this socket.
+    TakeError(Side),
+    /// Ask how many written bytes this side's peer has not acknowledged.
+    MeasureUnsent(Side),
+}
+
+/// What came of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// `Read`, `Write`: so many bytes, at least one; `short` if fewer than there was room for.
+    Moved { bytes: usize, short: bool },
+    /// `Read`: the peer ended in order.
+    Eof,
+    /// `Read`, `Write`: not now.
+    WouldBlock,
+    /// `Shut`: done.
+    Done,
+    /// `TakeError`: there was none after all.
+    NoError,
+    /// `MeasureUnsent`: so many bytes.
+    Unsent(usize),
+    /// `Read`, `Write`, `Shut`, `TakeError`: the connection is lost.
+    Failed(Fault),
+}
+
+/// Bytes that the flow of each side may still read in this turn.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Indexed by [`Side::index`] of the source.
+    pub bytes: [usize; 2],
+}
+
+impl Budget {
+    /// The same for both flows.
+    pub fn new(bytes: usize) -> Budget {
+        Budget { bytes: [bytes; 2] }
+    }
+
+    /// A flow read so many bytes; the last read may overdraw.
+    pub fn spend(&mut self, source: Side, bytes: usize) {
+        let left = &mut self.bytes[source.index()];
+        *left = left.saturating_sub(bytes);
+    }
+}

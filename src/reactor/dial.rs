@@ -1,0 +1,156 @@
+//! Dials for clients: non-blocking connect with a deadline, the next endpoint on failure.
+//!
+//! Whom to dial is decided by `endpoint`, what the pair makes of it by `pair`. The socket of a
+//! failed dial is given up here and at once, not at the end of the turn: a pair must never hold
+//! more than its two descriptors, or an outage would exhaust them. That is safe because every
+//! dial has a generation of its own, so a late event of the old socket finds nobody.
+
+use std::net::SocketAddr;
+
+use super::Reactor;
+use super::report::Topic;
+use super::token::Token;
+use crate::endpoint::loop_check::leads_back;
+use crate::endpoint::{DialFailure, EndpointId};
+use crate::net::{Close, Dial, Net, NetError};
+use crate::pair::dialing::Attempt;
+use crate::pair::ending::Cause;
+use crate::pair::step::Side;
+
+impl<N: Net> Reactor<N> {
+    /// Dials the endpoint that is next for this client; closes the client if there is none.
+    pub(super) fn dial_next(&mut self, key: usize) {
+        let mut failed_locally = false;
+        while self.slots[key].pair.ending().is_none() {
+            let tried = self.slots[key].pair.tried();
+            let Some(endpoint) = self.endpoints.pick(tried, self.now) else {
+                self.turn_away(key, failed_locally);
+                break;
+            };
+            match self.begin_dial(key, endpoint) {
+                Ok(()) => break,
+                Err(error) => failed_locally = self.fail_attempt(key, error),
+            }
+        }
+        self.settle(key);
+    }
+
+    fn begin_dial(&mut self, key: usize, endpoint: EndpointId) -> Result<(), NetError> {
+        let now = self.now;
+        let deadline = now + self.limits.connect_timeout;
+        let generation = self.next_generation();
+        let slot = &mut self.slots[key];
+        assert!(slot.server.is_none(), "a dial while another connection is held");
+        slot.pair.begin_attempt(Attempt { endpoint, started_at: now, deadline });
+        slot.generations[Side::Server.index()] = generation;
+        self.metrics.dials += 1;
+        let token = Token::Pair { slot: key, side: Side::Server, generation };
+        let stream = self.dial_endpoint(endpoint, token)?;
+        self.slots[key].server = Some(stream);
+        Ok(())
+    }
+
+    /// Begins a connection to an endpoint, unless it would lead back to ourselves.
+    pub(super) fn dial_endpoint(
+        &mut self,
+        endpoint: EndpointId,
+        token: Token,
+    ) -> Result<N::Stream, NetError> {
+        let address = self.endpoints.address(endpoint).ok_or(NetError::AddressNotAvailable)?;
+        if self.own_listener(address).is_some() {
+            return Err(NetError::OwnAddress);
+        }
+        self.net.dial(address, token.pack())
+    }
+
+    /// The listener of ours at which a connection to `address` would end. Asked for every dial,
+    /// because interfaces come and go; cheap, because only an equal port asks further.
+    pub(super) fn own_listener(&mut self, address: SocketAddr) -> Option<SocketAddr> {
+        let net = &mut self.net;
+        let mut listeners = self.acceptors.iter().map(|acceptor| acceptor.address);
+        listeners.find(|listener| leads_back(*listener, address, |ip| net.is_local(ip)))
+    }
+
+    /// An event came for the socket of the attempt that is under way.
+    pub(super) fn on_dial_event(&mut self, key: usize) {
+        let slot = &mut self.slots[key];
+        let (Some(attempt), Some(server)) = (slot.pair.attempt(), slot.server.as_mut()) else {
+            return;
+        };
+        let Some(address) = self.endpoints.address(attempt.endpoint) else {
+            return self.on_dial_failed(key, NetError::AddressNotAvailable);
+        };
+        match self.net.dial_result(server, address) {
+            Dial::Pending => {}
+            Dial::Connected => self.on_dial_connected(key, attempt.endpoint),
+            Dial::Failed(error) => self.on_dial_failed(key, error),
+        }
+    }
+
+    fn on_dial_connected(&mut self, key: usize, endpoint: EndpointId) {
+        let slot = &mut self.slots[key];
+        slot.pair.connect(self.now);
+        slot.endpoint = Some(endpoint);
+        self.metrics.pairs_connected += 1;
+        self.endpoints.pair_opened(endpoint);
+        let change = self.endpoints.dial_succeeded(endpoint, self.now);
+        self.on_change(change, "client");
+        self.settle(key);
+    }
+
+    /// The attempt failed after it had begun; the client goes on to the next endpoint.
+    pub(super) fn on_dial_failed(&mut self, key: usize, error: NetError) {
+        if let Some(server) = self.slots[key].server.take() {
+            self.net.close(server, Close::Orderly);
+        }
+        self.fail_attempt(key, error);
+        self.dial_next(key);
+    }
+
+    /// Books the failure with the pair and the endpoint; tells whether it was our own shortage.
+    fn fail_attempt(&mut self, key: usize, error: NetError) -> bool {
+        self.metrics.dials_failed += 1;
+        let Some(attempt) = self.slots[key].pair.fail_attempt() else { return false };
+        let failure = dial_failure(error);
+        let jitter = self.net.random();
+        let Attempt { endpoint, started_at, .. } = attempt;
+        let change = self.endpoints.dial_failed(endpoint, started_at, failure, self.now, jitter);
+        self.on_change(change, "client");
+        if !failure.is_evidence() {
+            self.report(Topic::DialFailedLocally, Some(error));
+        }
+        !failure.is_evidence()
+    }
+
+    /// No endpoint is left that this client could try.
+    fn turn_away(&mut self, key: usize, failed_locally: bool) {
+        self.metrics.clients_turned_away += 1;
+        let pair = &mut self.slots[key].pair;
+        let cause = match pair.tried() {
+            [] => Cause::TurnedAway,
+            _ if failed_locally => Cause::LocalShortage,
+            _ => Cause::NoEndpoint,
+        };
+        pair.end(cause);
+        self.report(Topic::TurnedAway, None);
+    }
+}
+
+/// What a failed dial says about the endpoint. Only what the server's side did is evidence.
+pub(super) fn dial_failure(error: NetError) -> DialFailure {
+    match error {
+        NetError::Refused => DialFailure::Refused,
+        NetError::Reset => DialFailure::Reset,
+        NetError::TimedOut => DialFailure::TimedOut,
+        NetError::HostUnreachable => DialFailure::Unreachable,
+        NetError::OwnAddress => DialFailure::OwnAddress,
+        NetError::NetworkUnreachable
+        | NetError::AddressNotAvailable
+        | NetError::AddressInUse
+        | NetError::Descriptors
+        | NetError::Memory
+        | NetError::Aborted
+        | NetError::Denied
+        | NetError::Other(_) => DialFailure::Local,
+    }
+}

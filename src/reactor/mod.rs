@@ -1,0 +1,278 @@
+//! The loop. Moves facts between sockets and decisions, decides nothing itself.
+//!
+//! A turn, in this order, with one clock read after the poll: events (listeners last), expired
+//! timers, accepting, ready pairs, reaping. An event only notes what it says and puts its pair
+//! into the ready queue, so a pair is pumped once a turn however many events it had. A pair that
+//! spent its budget with work left is in the queue of the next turn, which then does not wait.
+//!
+//! Nothing is freed in a handler: what is over is marked, and given up by `reap.rs` at the end of
+//! the turn. The one exception is the socket of a failed dial, see `dial.rs`.
+
+mod accept;
+mod dial;
+mod drain;
+mod probe;
+mod pump;
+mod reap;
+mod report;
+mod start;
+pub mod summary;
+pub mod token;
+pub mod wheel;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+pub use self::start::{Limits, StartError};
+
+use self::accept::{Acceptor, Admission};
+use self::drain::Life;
+use self::probe::Probe;
+use self::report::Reports;
+use self::token::{Generation, Token};
+use self::wheel::{TimerKey, Wheel};
+use crate::config::ENDPOINTS_MAX;
+use crate::endpoint::{EndpointId, EndpointSet};
+use crate::metrics::Metrics;
+use crate::net::{Event, Net, NetError, Readiness};
+use crate::pair::buffer::{Buffer, Pool};
+use crate::pair::step::{Ready, Side};
+use crate::pair::{Pair, Phase};
+
+/// The loop and everything it keeps.
+pub struct Reactor<N: Net> {
+    net: N,
+    limits: Limits,
+    /// The time of this turn.
+    now: Instant,
+    life: Life,
+    acceptors: Vec<Acceptor<N::Listener>>,
+    admission: Admission,
+    slots: Slab<Slot<N::Stream>>,
+    /// The generation that was given out last.
+    generation: Generation,
+    endpoints: EndpointSet,
+    probes: Slab<Probe<N::Stream>>,
+    wheel: Wheel<Timer>,
+    /// Pairs to pump in this turn, or in the next once this turn's were taken.
+    ready: Vec<usize>,
+    doomed: Vec<usize>,
+    probes_over: Vec<usize>,
+    events: Vec<Event>,
+    scratch: Box<[u8]>,
+    pool: Pool,
+    reports: Reports,
+    metrics: Metrics,
+}
+
+/// A pair and what it holds of the outside world.
+struct Slot<S> {
+    pair: Pair,
+    /// Of the client's and of the server's socket; each dial has its own.
+    generations: [Generation; 2],
+    client: S,
+    server: Option<S>,
+    /// Bytes that a flow, named by its source, could not write yet.
+    parked: [Option<Buffer>; 2],
+    timer: Option<TimerKey>,
+    /// Whom the server connection leads to, once it stands.
+    endpoint: Option<EndpointId>,
+    client_address: SocketAddr,
+    accepted_at: Instant,
+    queued: bool,
+    doomed: bool,
+}
+
+/// What a timer is for.
+#[derive(Clone, Copy, Debug)]
+enum Timer {
+    /// The pair's next deadline, or an earlier one that was not cancelled.
+    Pair { slot: usize, generation: Generation },
+    /// An inactive endpoint is due for a probe.
+    Monitor(EndpointId),
+    /// A probe took too long.
+    Probe { slot: usize, generation: Generation },
+    /// Accepting may be tried again.
+    Accept,
+    /// A summary line is due.
+    Summary,
+    /// Draining took too long.
+    Drain,
+}
+
+impl<N: Net> Reactor<N> {
+    /// Serves until the process is asked to end; then [`Reactor::drain`] is to be called.
+    ///
+    /// # Errors
+    /// When readiness itself fails: the process cannot go on.
+    pub fn run(&mut self) -> Result<(), NetError> {
+        while self.life == Life::Running {
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// Goes on until the running pairs have ended or the drain timeout is over.
+    ///
+    /// # Errors
+    /// As for [`Reactor::run`].
+    pub fn drain(&mut self) -> Result<(), NetError> {
+        while self.life != Life::Over {
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// What happened so far.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Pairs that exist now.
+    pub fn pairs(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// One pass: waits for something to happen, and deals with it.
+    ///
+    /// # Errors
+    /// As for [`Reactor::run`].
+    pub fn turn(&mut self) -> Result<(), NetError> {
+        let timeout = self.poll_timeout();
+        let mut events = std::mem::take(&mut self.events);
+        let polled = self.net.poll(timeout, &mut events);
+        self.now = self.net.now();
+        for event in events.drain(..) {
+            self.on_event(event);
+        }
+        self.events = events;
+        polled?;
+        self.expire_timers();
+        self.accept();
+        self.pump_ready();
+        self.reap();
+        self.end_if_drained();
+        self.check_invariants();
+        Ok(())
+    }
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        if !self.ready.is_empty() || self.could_accept() || self.life == Life::Over {
+            return Some(Duration::ZERO);
+        }
+        let deadline = self.wheel.next_deadline()?;
+        Some(deadline.saturating_duration_since(self.now))
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Terminate => self.on_terminate(),
+            Event::Socket(word, readiness) => match Token::unpack(word) {
+                Token::Listener(index) => self.on_listener_event(index),
+                Token::Pair { slot, side, generation } => {
+                    self.on_pair_event(slot, side, generation, readiness);
+                }
+                Token::Probe { slot, generation } => self.on_probe_event(slot, generation),
+            },
+        }
+    }
+
+    fn on_pair_event(&mut self, key: usize, side: Side, of: Generation, readiness: Readiness) {
+        let slot = self.slots.get_mut(key);
+        let Some(slot) = slot.filter(|slot| slot.generations[side.index()] == of) else {
+            self.metrics.events_stale += 1;
+            return;
+        };
+        if side == Side::Server && matches!(slot.pair.phase(), Phase::Dialing(_)) {
+            self.on_dial_event(key);
+        }
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        // The dial may have gone on to another endpoint, whose socket the event says nothing of.
+        if slot.generations[side.index()] == of {
+            let Readiness { readable, writable, urgent, closed, error } = readiness;
+            slot.pair.on_ready(side, Ready { readable, writable, urgent, closed, error });
+            self.enqueue(key);
+        }
+    }
+
+    fn expire_timers(&mut self) {
+        while let Some((_, timer)) = self.wheel.expire(self.now) {
+            match timer {
+                Timer::Pair { slot, generation } => self.on_pair_timer(slot, generation),
+                Timer::Monitor(endpoint) => self.probe(endpoint),
+                Timer::Probe { slot, generation } => self.on_probe_timeout(slot, generation),
+                Timer::Accept => self.resume_accepting(),
+                Timer::Summary => self.report_due(),
+                Timer::Drain => self.end_all_pairs(),
+            }
+        }
+    }
+
+    fn on_pair_timer(&mut self, key: usize, generation: Generation) {
+        let slot = self.slots.get_mut(key);
+        let Some(slot) = slot.filter(|slot| slot.generations[0] == generation) else {
+            debug_assert!(false, "a timer outlived its pair");
+            return;
+        };
+        slot.timer = None;
+        match slot.pair.attempt() {
+            Some(attempt) if attempt.deadline <= self.now => {
+                self.on_dial_failed(key, NetError::TimedOut);
+            }
+            _ => slot.pair.end_if_quiet(&self.limits.quiet, self.now),
+        }
+        self.enqueue(key);
+    }
+
+    /// Puts the pair into the queue of pairs to pump.
+    fn enqueue(&mut self, key: usize) {
+        let slot = &mut self.slots[key];
+        if !slot.queued {
+            slot.queued = true;
+            self.ready.push(key);
+        }
+    }
+
+    /// Brings timer and reaping in line with what the pair now wants. To be called after every
+    /// change of a pair.
+    fn settle(&mut self, key: usize) {
+        let slot = &mut self.slots[key];
+        if slot.pair.ending().is_some() && !slot.doomed {
+            slot.doomed = true;
+            self.doomed.push(key);
+        }
+        let wanted = slot.pair.next_deadline(&self.limits.quiet);
+        let armed = slot.timer.and_then(|timer| self.wheel.deadline(timer));
+        // A timer that fires too early asks the pair again. Moving it for every byte would cost
+        // more than that, so only an earlier deadline, or none, touches the wheel.
+        let keep = match (wanted, armed) {
+            (Some(wanted), Some(armed)) => armed <= wanted,
+            (None, None) => true,
+            _ => false,
+        };
+        if keep {
+            return;
+        }
+        if let Some(timer) = slot.timer.take() {
+            self.wheel.cancel(timer);
+        }
+        let generation = slot.generations[0];
+        slot.timer =
+            wanted.map(|deadline| self.wheel.arm(deadline, Timer::Pair { slot: key, generation }));
+    }
+
+    fn next_generation(&mut self) -> Generation {
+        self.generation = self.generation.next();
+        self.generation
+    }
+
+    /// What must hold between two turns; cheap enough for every one of them.
+    fn check_invariants(&self) {
+        debug_assert!(self.slots.len() <= self.limits.connections_max, "more pairs than allowed");
+        debug_assert!(self.doomed.is_empty() && self.probes_over.is_empty(), "not reaped");
+        debug_assert!(self.pool.lent() <= 2 * self.slots.len(), "buffers without a pair");
+        debug_assert!(self.probes.len() <= ENDPOINTS_MAX, "two probes of one endpoint");
+    }
+}

@@ -1,0 +1,102 @@
+//! The monitor's own dials: finds out whether an inactive endpoint is back.
+//!
+//! When a probe is due is decided in `endpoint/health.rs`; a timer of the wheel brings it here. A
+//! connection that stands is proof enough and is closed again without a byte.
+
+use super::dial::dial_failure;
+use super::token::{Generation, Token};
+use super::wheel::TimerKey;
+use super::{Reactor, Timer};
+use crate::endpoint::EndpointId;
+use crate::net::{Close, Dial, Net, NetError};
+
+/// A dial of the monitor that is under way.
+pub(super) struct Probe<S> {
+    endpoint: EndpointId,
+    stream: S,
+    generation: Generation,
+    timer: TimerKey,
+    is_over: bool,
+}
+
+impl<N: Net> Reactor<N> {
+    /// Dials the endpoint if it is inactive and due.
+    pub(super) fn probe(&mut self, endpoint: EndpointId) {
+        if !self.is_running() || !self.endpoints.begin_probe(endpoint, self.now) {
+            return;
+        }
+        self.metrics.probes += 1;
+        let generation = self.next_generation();
+        let slot = self.probes.vacant_key();
+        match self.dial_endpoint(endpoint, Token::Probe { slot, generation }) {
+            Err(error) => self.fail_probe(endpoint, error),
+            Ok(stream) => {
+                let deadline = self.now + self.limits.connect_timeout;
+                let timer = self.wheel.arm(deadline, Timer::Probe { slot, generation });
+                let probe = Probe { endpoint, stream, generation, timer, is_over: false };
+                let key = self.probes.insert(probe);
+                assert_eq!(key, slot, "the token names the slot");
+            }
+        }
+    }
+
+    pub(super) fn on_probe_event(&mut self, key: usize, generation: Generation) {
+        let probe = self.probes.get_mut(key);
+        let Some(probe) = probe.filter(|probe| probe.generation == generation && !probe.is_over)
+        else {
+            self.metrics.events_stale += 1;
+            return;
+        };
+        let endpoint = probe.endpoint;
+        let address = self.endpoints.address(endpoint);
+        let outcome = match address {
+            Some(address) => self.net.dial_result(&mut probe.stream, address),
+            None => Dial::Failed(NetError::AddressNotAvailable),
+        };
+        match outcome {
+            Dial::Pending => return,
+            Dial::Connected => {
+                let change = self.endpoints.probe_succeeded(endpoint, self.now);
+                self.on_change(change, "probe");
+            }
+            Dial::Failed(error) => self.fail_probe(endpoint, error),
+        }
+        self.end_probe(key);
+    }
+
+    pub(super) fn on_probe_timeout(&mut self, key: usize, generation: Generation) {
+        let probe = self.probes.get(key);
+        let Some(probe) = probe.filter(|probe| probe.generation == generation && !probe.is_over)
+        else {
+            debug_assert!(false, "a timer outlived its probe");
+            return;
+        };
+        let endpoint = probe.endpoint;
+        self.fail_probe(endpoint, NetError::TimedOut);
+        self.end_probe(key);
+    }
+
+    fn fail_probe(&mut self, endpoint: EndpointId, error: NetError) {
+        let jitter = self.net.random();
+        let failure = dial_failure(error);
+        let change = self.endpoints.probe_failed(endpoint, failure, self.now, jitter);
+        self.on_change(change, "probe");
+    }
+
+    /// Marks the probe as over; its socket is given up at the end of the turn.
+    pub(super) fn end_probe(&mut self, key: usize) {
+        let probe = &mut self.probes[key];
+        if !probe.is_over {
+            probe.is_over = true;
+            self.wheel.cancel(probe.timer);
+            self.probes_over.push(key);
+        }
+    }
+
+    pub(super) fn reap_probes(&mut self) {
+        while let Some(key) = self.probes_over.pop() {
+            let probe = self.probes.remove(key);
+            self.net.close(probe.stream, Close::Orderly);
+        }
+    }
+}

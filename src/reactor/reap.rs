@@ -1,0 +1,61 @@
+//! The one teardown: at the end of a turn, everything that pairs and probes that are over held is
+//! given up here: sockets, buffers, timers, counts, and the slot.
+
+use log::debug;
+
+use super::{Reactor, Slot};
+use crate::net::{Close, Net};
+use crate::pair::ending::Cause;
+use crate::pair::step::Side;
+
+impl<N: Net> Reactor<N> {
+    /// Gives up what is over.
+    pub(super) fn reap(&mut self) {
+        self.reap_probes();
+        if !self.doomed.is_empty() {
+            // Each pair frees a descriptor, which may be the one that accepting waits for.
+            self.resume_accepting();
+        }
+        while let Some(key) = self.doomed.pop() {
+            let slot = self.slots.remove(key);
+            self.tear_down(slot);
+        }
+    }
+
+    fn tear_down(&mut self, slot: Slot<N::Stream>) {
+        self.tell_closed(&slot);
+        let Slot { pair, client, server, parked, timer, endpoint, .. } = slot;
+        let ending = pair.ending().expect("only a pair with an ending is marked for reaping");
+        let how = if ending.is_orderly() { Close::Orderly } else { Close::Reset };
+        if let Some(timer) = timer {
+            self.wheel.cancel(timer);
+        }
+        parked.into_iter().flatten().for_each(|buffer| self.pool.give_back(buffer));
+        if let Some(endpoint) = endpoint {
+            self.endpoints.pair_closed(endpoint);
+        }
+        self.net.close(client, how);
+        if let Some(server) = server {
+            self.net.close(server, how);
+        }
+        self.metrics.client_bytes += pair.flow(Side::Client).delivered();
+        self.metrics.server_bytes += pair.flow(Side::Server).delivered();
+        self.metrics.pairs_completed += u64::from(ending.cause == Cause::Completed);
+    }
+
+    fn tell_closed(&self, slot: &Slot<N::Stream>) {
+        let Some(ending) = slot.pair.ending() else { return };
+        let endpoint = slot.endpoint.and_then(|endpoint| self.endpoints.address(endpoint));
+        let endpoint = endpoint.map_or_else(|| "none".to_string(), |address| address.to_string());
+        debug!(
+            "pair closed client={} endpoint={endpoint} cause={} phase={} duration_ms={} \
+             client_bytes={} server_bytes={}",
+            slot.client_address,
+            ending.cause,
+            ending.phase,
+            self.now.saturating_duration_since(slot.accepted_at).as_millis(),
+            slot.pair.flow(Side::Client).delivered(),
+            slot.pair.flow(Side::Server).delivered(),
+        );
+    }
+}

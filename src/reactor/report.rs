@@ -1,0 +1,97 @@
+//! What the reactor logs at info and warn: changes of endpoints, and summaries of what clients
+//! can repeat. One event a line, `key=value`.
+
+use log::{info, warn};
+
+use super::summary::Summary;
+use super::{Reactor, Timer};
+use crate::config::duration::format_duration;
+use crate::endpoint::{Change, ChangeKind};
+use crate::net::{Net, NetError};
+
+/// Something that a client can cause again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Topic {
+    /// Clients closed unserved.
+    TurnedAway,
+    /// Dials that failed for want of descriptors, ports, memory or a route of our own.
+    DialFailedLocally,
+    /// Accepting had to pause.
+    AcceptPaused,
+}
+
+impl Topic {
+    const ALL: [Topic; 3] = [Topic::TurnedAway, Topic::DialFailedLocally, Topic::AcceptPaused];
+}
+
+/// What is still to be told.
+#[derive(Debug, Default)]
+pub(super) struct Reports {
+    summaries: [Summary; Topic::ALL.len()],
+    /// The last error of each topic.
+    errors: [Option<NetError>; Topic::ALL.len()],
+    timer_armed: bool,
+}
+
+impl<N: Net> Reactor<N> {
+    /// It happened: told at once or, if a line about it is less than a second old, later.
+    pub(super) fn report(&mut self, topic: Topic, error: Option<NetError>) {
+        self.reports.errors[topic as usize] = error;
+        if let Some(count) = self.reports.summaries[topic as usize].note(self.now) {
+            self.tell(topic, count);
+        }
+        self.arm_report();
+    }
+
+    /// Tells what has waited for long enough.
+    pub(super) fn report_due(&mut self) {
+        self.reports.timer_armed = false;
+        for topic in Topic::ALL {
+            if let Some(count) = self.reports.summaries[topic as usize].take_due(self.now) {
+                self.tell(topic, count);
+            }
+        }
+        self.arm_report();
+    }
+
+    fn arm_report(&mut self) {
+        let deadline = self.reports.summaries.iter().filter_map(Summary::deadline).min();
+        if let Some(deadline) = deadline.filter(|_| !self.reports.timer_armed) {
+            self.reports.timer_armed = true;
+            self.wheel.arm(deadline, Timer::Summary);
+        }
+    }
+
+    fn tell(&self, topic: Topic, count: u64) {
+        let pairs = self.slots.len();
+        let reason = self.reports.errors[topic as usize]
+            .map(|error| format!("reason={error} "))
+            .unwrap_or_default();
+        match topic {
+            Topic::TurnedAway => warn!("clients turned away {reason}count={count} pairs={pairs}"),
+            Topic::DialFailedLocally => {
+                warn!("dials failed locally {reason}count={count} pairs={pairs}");
+            }
+            Topic::AcceptPaused => warn!("accept paused {reason}count={count} pairs={pairs}"),
+        }
+    }
+
+    /// Tells of an endpoint's new state, and has the monitor look after one that is inactive.
+    pub(super) fn on_change(&mut self, change: Option<Change>, source: &str) {
+        let Some(Change { id, address, kind }) = change else { return };
+        match kind {
+            ChangeKind::BecameActive { down_for } => {
+                let down_for = format_duration(down_for);
+                info!("endpoint active endpoint={address} reason={source} down_for={down_for}");
+            }
+            ChangeKind::BecameInactive { reason, retry_at } => {
+                let retry_in = format_duration(retry_at.saturating_duration_since(self.now));
+                warn!("endpoint inactive endpoint={address} reason={reason} retry_in={retry_in}");
+                self.wheel.arm(retry_at, Timer::Monitor(id));
+            }
+            ChangeKind::StillInactive { retry_at, .. } => {
+                self.wheel.arm(retry_at, Timer::Monitor(id));
+            }
+        }
+    }
+}

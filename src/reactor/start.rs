@@ -1,0 +1,167 @@
+//! From nothing to a reactor that can run: listeners, endpoints, and the check that no endpoint
+//! leads back to us.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use slab::Slab;
+
+use super::Reactor;
+use super::accept::{Acceptor, Admission};
+use super::drain::Life;
+use super::report::Reports;
+use super::token::{Generation, Token};
+use super::wheel::Wheel;
+use crate::config::{self, BUFFER_BYTES, Config, SPARE_BUFFERS_MAX};
+use crate::endpoint::{EndpointSet, EndpointSpec, RetryLimits};
+use crate::metrics::Metrics;
+use crate::net::{Net, NetError};
+use crate::pair::buffer::Pool;
+use crate::pair::flush::FlushInterval;
+use crate::pair::half_close::QuietLimits;
+
+/// What the reactor is held to; each value as in `config.rs`.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most pairs at a time, at least one.
+    pub connections_max: usize,
+    /// Longest wait for one endpoint.
+    pub connect_timeout: Duration,
+    /// How long pairs may go on once the process was asked to end; zero: not at all.
+    pub drain_timeout: Duration,
+    /// How long a pair may be without progress.
+    pub quiet: QuietLimits,
+    /// How often a send queue is looked at before a reset is passed on.
+    pub flush_interval: FlushInterval,
+    /// When inactive endpoints are dialed again.
+    pub retry: RetryLimits,
+}
+
+impl Limits {
+    /// What `config` asks for, with so many pairs at most.
+    pub fn new(config: &Config, connections_max: usize) -> Limits {
+        Limits {
+            connections_max,
+            connect_timeout: config.connect_timeout,
+            drain_timeout: config.drain_timeout,
+            quiet: QuietLimits {
+                half_closed: config.half_close_timeout,
+                open: config.idle_timeout,
+            },
+            flush_interval: FlushInterval {
+                min: config::FLUSH_CHECK_MIN,
+                max: config::FLUSH_CHECK_MAX,
+            },
+            retry: RetryLimits {
+                delay_min: config::RETRY_DELAY_MIN,
+                delay_max: config.retry_delay,
+                last_resort_interval: config::LAST_RESORT_INTERVAL,
+            },
+        }
+    }
+}
+
+/// Why the reactor could not start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        error: NetError,
+    },
+    /// Connections to the endpoint would come back to our own listener.
+    OwnEndpoint {
+        /// The endpoint.
+        endpoint: SocketAddr,
+        /// The listener.
+        listener: SocketAddr,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Listen { address, error } => {
+                let reason = error.to_string().replace('_', " ");
+                write!(f, "cannot listen on {address}: {reason}")
+            }
+            StartError::OwnEndpoint { endpoint, listener } => {
+                write!(f, "endpoint {endpoint} leads back to our own listener {listener}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl<N: Net> Reactor<N> {
+    /// Listens on every address and takes over the endpoints. Nobody is let in before `run`.
+    ///
+    /// # Errors
+    /// [`StartError`] when an address cannot be had or an endpoint is one of them.
+    pub fn start(
+        mut net: N,
+        limits: Limits,
+        listen: &[SocketAddr],
+        specs: &[EndpointSpec],
+    ) -> Result<Reactor<N>, StartError> {
+        assert!(limits.connections_max > 0, "a gateway that lets nobody in");
+        let acceptors = listen_on(&mut net, listen)?;
+        let now = net.now();
+        let mut reactor = Reactor {
+            net,
+            limits,
+            now,
+            life: Life::Running,
+            acceptors,
+            admission: Admission::Open,
+            slots: Slab::new(),
+            generation: Generation::default(),
+            endpoints: EndpointSet::new(limits.retry),
+            probes: Slab::new(),
+            wheel: Wheel::new(now),
+            ready: Vec::new(),
+            doomed: Vec::new(),
+            probes_over: Vec::new(),
+            events: Vec::new(),
+            scratch: vec![0; BUFFER_BYTES].into_boxed_slice(),
+            pool: Pool::new(BUFFER_BYTES, SPARE_BUFFERS_MAX),
+            reports: Reports::default(),
+            metrics: Metrics::default(),
+        };
+        for spec in specs {
+            reactor.refuse_own(spec.address)?;
+        }
+        reactor.endpoints.reconcile(specs, now);
+        Ok(reactor)
+    }
+
+    /// The addresses that clients can connect to.
+    pub fn listening(&self) -> impl Iterator<Item = SocketAddr> {
+        self.acceptors.iter().map(|acceptor| acceptor.address)
+    }
+
+    fn refuse_own(&mut self, endpoint: SocketAddr) -> Result<(), StartError> {
+        match self.own_listener(endpoint) {
+            Some(listener) => Err(StartError::OwnEndpoint { endpoint, listener }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn listen_on<N: Net>(
+    net: &mut N,
+    addresses: &[SocketAddr],
+) -> Result<Vec<Acceptor<N::Listener>>, StartError> {
+    let mut acceptors = Vec::new();
+    for (index, address) in addresses.iter().copied().enumerate() {
+        let (listener, address) = net
+            .listen(address, Token::Listener(index).pack())
+            .map_err(|error| StartError::Listen { address, error })?;
+        acceptors.push(Acceptor { listener, address, ready: false });
+    }
+    Ok(acceptors)
+}
