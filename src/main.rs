@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use env_logger::Target;
 use etcd_gateway::args::{self, Invocation};
 use etcd_gateway::config::address::{Host, ListenAddress};
 use etcd_gateway::config::{self, Config};
@@ -17,6 +18,7 @@ use etcd_gateway::net::mio::{MioNet, SocketOptions};
 use etcd_gateway::net::notify::notify;
 use etcd_gateway::net::resolve::lookup;
 use etcd_gateway::net::rlimit::raise_descriptor_limit;
+use etcd_gateway::net::stderr::LineWriter;
 use etcd_gateway::reactor::{Limits, Reactor};
 use log::{LevelFilter, debug, info, warn};
 
@@ -135,6 +137,7 @@ fn start_log(level: Option<LevelFilter>) {
     if level.is_none() {
         builder.parse_default_env();
     }
+    builder.target(Target::Pipe(Box::new(LineWriter::default())));
     builder.format(|buffer, record| writeln!(buffer, "{} {}", record.level(), record.args()));
     builder.init();
 }

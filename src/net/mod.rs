@@ -9,6 +9,7 @@ pub mod notify;
 pub mod resolve;
 pub mod rlimit;
 pub mod signal;
+pub mod stderr;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

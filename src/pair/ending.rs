@@ -4,20 +4,7 @@
 
 use std::fmt;
 
-use super::step::Side;
-
-/// How a connection was lost, as far as the log tells the ways apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The peer reset it, or wrote to us that nobody reads any more.
-    Reset,
-    /// Keepalive probes or sent data went unanswered for too long.
-    TimedOut,
-    /// The network reported that the peer cannot be reached.
-    Unreachable,
-    /// Any other error.
-    Other,
-}
+use super::step::{Fault, Side};
 
 /// The first thing that made a pair end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,17 +68,6 @@ impl fmt::Display for Cause {
             Cause::DrainTimeout => "drain_timeout",
         };
         f.write_str(word)
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Fault::Reset => "reset",
-            Fault::TimedOut => "timed_out",
-            Fault::Unreachable => "unreachable",
-            Fault::Other => "failed",
-        })
     }
 }
 

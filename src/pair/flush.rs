@@ -6,8 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::ending::Fault;
-use super::step::Side;
+use super::step::{Fault, Side};
 
 /// The interval between two looks at a send queue.
 #[derive(Clone, Copy, Debug)]

@@ -23,10 +23,10 @@ pub mod step;
 use std::time::Instant;
 
 use self::dialing::{Attempt, Dialing};
-use self::ending::{Cause, EndedIn, Ending, Fault};
+use self::ending::{Cause, EndedIn, Ending};
 use self::flow::{Flow, FlowState, FlowStep};
 use self::flush::{Flush, FlushInterval};
-use self::step::{Budget, Outcome, Ready, Side, Step};
+use self::step::{Budget, Fault, Outcome, Ready, Side, Step};
 use crate::endpoint::EndpointId;
 
 /// Where a pair is in its life.

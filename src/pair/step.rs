@@ -4,8 +4,6 @@
 
 use std::fmt;
 
-use super::ending::Fault;
-
 /// The two connections of a pair; a flow is named after the side it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -71,6 +69,30 @@ pub enum Step {
     TakeError(Side),
     /// Ask how many written bytes this side's peer has not acknowledged.
     MeasureUnsent(Side),
+}
+
+/// How a connection was lost, as far as the log tells the ways apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The peer reset it, or wrote to us that nobody reads any more.
+    Reset,
+    /// Keepalive probes or sent data went unanswered for too long.
+    TimedOut,
+    /// The network reported that the peer cannot be reached.
+    Unreachable,
+    /// Any other error.
+    Other,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Fault::Reset => "reset",
+            Fault::TimedOut => "timed_out",
+            Fault::Unreachable => "unreachable",
+            Fault::Other => "failed",
+        })
+    }
 }
 
 /// What came of a step.

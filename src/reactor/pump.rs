@@ -9,8 +9,8 @@ use crate::config::FLOW_BUDGET_BYTES;
 use crate::net::{Net, NetError, Read, Write};
 use crate::pair::Pair;
 use crate::pair::buffer::{Buffer, Pool};
-use crate::pair::ending::{Cause, Fault};
-use crate::pair::step::{Budget, Outcome, Side, Step};
+use crate::pair::ending::Cause;
+use crate::pair::step::{Budget, Fault, Outcome, Side, Step};
 
 impl<N: Net> Reactor<N> {
     /// Pumps every pair that has been put into the queue before this turn's end; those that then

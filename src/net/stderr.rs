@@ -1,0 +1,53 @@
+//! Standard error for the log: a reader that has stopped reading must not stop the gateway.
+//!
+//! A pipe that nobody empties takes 64 KiB and then blocks whoever writes to it, and the reactor
+//! has one thread. So each line is written only if it fits now; otherwise it is counted and left
+//! out, and the next line that fits says how many were. O_NONBLOCK would not do: it belongs to the
+//! open file, which others, such as the shell that started us, use too.
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+/// What a pipe has room for when poll(2) calls it writable (PIPE_BUF, pipe(7)).
+const PIPE_BYTES: usize = 4096;
+
+/// Takes one line of the log in each call of `write`.
+#[derive(Debug, Default)]
+pub struct LineWriter {
+    left_out: u64,
+}
+
+impl Write for LineWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.left_out > 0 {
+            let note = format!("WARN log lines left out count={}\n", self.left_out);
+            if write_if_it_fits(note.as_bytes())? {
+                self.left_out = 0;
+            }
+        }
+        if !write_if_it_fits(line)? {
+            self.left_out += 1;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes piece by piece; false if there was no room for one, which then is lost with the rest.
+fn write_if_it_fits(line: &[u8]) -> io::Result<bool> {
+    let mut stderr = io::stderr();
+    for piece in line.chunks(PIPE_BYTES) {
+        let mut descriptors = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
+        // None is ready: it would block. An error is for the write to find.
+        if poll(&mut descriptors, PollTimeout::ZERO) == Ok(0) {
+            return Ok(false);
+        }
+        stderr.write_all(piece)?;
+    }
+    Ok(true)
+}
