@@ -1,0 +1,61 @@
+# One target per verb. `make` alone lists them.
+
+ENDPOINTS ?=
+LISTEN ?= 127.0.0.1:23790
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+OUT := $(or $(CARGO_TARGET_DIR),target)
+# Static, so the file that is built here runs on every Linux of this architecture.
+MUSL := $(shell uname -m)-unknown-linux-musl
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench build install clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+
+run: build ## run it before ENDPOINTS=host:port,..., or before a cluster made for the occasion
+ifeq ($(ENDPOINTS),)
+	@sh tests/install-needs.sh etcd etcdctl
+	@exec bash tests/cluster.sh $(OUT)/etcd-gateway '$(LISTEN)'
+else
+	@exec $(OUT)/etcd-gateway start --listen-addr '$(LISTEN)' --endpoints '$(ENDPOINTS)'
+endif
+
+test: ## all tests, against a real etcd
+	@sh tests/install-needs.sh cargo cc git etcd etcdctl curl openssl
+	cargo test --locked
+
+check: ## format, lints, house rules
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo test --locked --test tidy
+
+bench: ## measurements
+	@sh tests/install-needs.sh cargo cc
+	cargo bench --locked
+
+# rustc comes with a linker's start files and libc for musl, so cc is all it needs besides.
+build: ## the binary as it is shipped: target/etcd-gateway
+	@sh tests/install-needs.sh cargo cc
+	@set -e; \
+	has_musl() { [ -d "$$(rustc --print sysroot)/lib/rustlib/$(MUSL)/lib" ]; }; \
+	has_musl || timeout 60 rustup target add $(MUSL) >/dev/null 2>&1 || true; \
+	if has_musl; then \
+	    cargo build --locked --release --target $(MUSL); \
+	    built=$(OUT)/$(MUSL)/release/etcd-gateway; kind="static, $(MUSL)"; \
+	else \
+	    cargo build --locked --release; \
+	    built=$(OUT)/release/etcd-gateway; \
+	    kind="dynamic: rustup has no $(MUSL) here"; \
+	fi; \
+	install -m 755 "$$built" $(OUT)/etcd-gateway; \
+	echo "built $(OUT)/etcd-gateway ($$kind)"
+
+install: build ## PREFIX=/usr/local, DESTDIR=
+	install -D -m 755 $(OUT)/etcd-gateway $(DESTDIR)$(PREFIX)/bin/etcd-gateway
+	@echo "installed $(DESTDIR)$(PREFIX)/bin/etcd-gateway"
+
+clean: ## remove what was built
+	cargo clean

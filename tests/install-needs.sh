@@ -1,0 +1,126 @@
+#!/bin/sh
+# Makes sure that the commands named as arguments exist; installs their Debian packages if not.
+#
+#   sh tests/install-needs.sh etcd etcdctl curl
+#
+# Installs as root or through passwordless sudo. Where neither is there, or where there is no
+# apt-get, it prints what to run and ends with status 1: a missing part is never passed over.
+set -eu
+
+package_of() {
+    case $1 in
+        etcd) echo etcd-server ;;
+        etcdctl) echo etcd-client ;;
+        ss) echo iproute2 ;;
+        cc) echo "gcc libc6-dev" ;;
+        *) echo "$1" ;; # curl, openssl, strace: the package is called like the command
+    esac
+}
+
+# Names of the arguments that are no command here.
+missing_of() {
+    for name in "$@"; do
+        command -v "$name" >/dev/null 2>&1 || printf '%s ' "$name"
+    done
+}
+
+policy=/usr/sbin/policy-rc.d
+policy_is_ours=no
+
+remove_policy() {
+    if [ "$policy_is_ours" = yes ]; then
+        rm -f "$policy"
+        policy_is_ours=no
+    fi
+}
+
+# etcd-server enables a service and starts it at once, on port 2379, and again at every
+# boot. The tests want the program alone. 101 is "forbidden" in the language of invoke-rc.d(8),
+# which deb-systemd-invoke speaks too. A policy that the machine already has is left as it is.
+forbid_service_starts() {
+    [ -e "$policy" ] && return
+    trap remove_policy EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    policy_is_ours=yes
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+}
+
+# Only called where this script installed etcd-server, so no service of the owner's is touched.
+keep_service_off() {
+    if [ -d /run/systemd/system ]; then
+        systemctl disable --now etcd.service >/dev/null 2>&1 || true
+    else
+        update-rc.d etcd disable >/dev/null 2>&1 || true
+        if [ -x /usr/bin/deb-systemd-helper ]; then
+            deb-systemd-helper disable etcd.service >/dev/null 2>&1 || true
+        fi
+    fi
+    echo "install-needs: Debian's etcd service stays off;" \
+        "'systemctl enable --now etcd' turns it on"
+}
+
+install_as_root() {
+    export DEBIAN_FRONTEND=noninteractive
+    forbid_service_starts
+    # Another apt may be at work, right after boot for instance: wait for its lock.
+    options="-qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0"
+    # An update that fails (one source of many is down) need not keep the install from working.
+    # shellcheck disable=SC2086 # the options are meant to be split
+    apt-get $options update || true
+    # shellcheck disable=SC2086 # so is the list of packages
+    apt-get $options install -y --no-install-recommends $packages || return 1
+    case " $missing " in
+        *" etcd "*) keep_service_off ;;
+    esac
+    remove_policy
+}
+
+missing=$(missing_of "$@")
+[ -n "$missing" ] || exit 0
+
+# Debian's own Rust may be too old for this project, so it is not installed behind one's back.
+case " $missing " in
+    *" cargo "*)
+        echo "install-needs: no cargo. Install Rust 1.88 or later: https://rustup.rs" >&2
+        exit 1
+        ;;
+esac
+
+packages=
+for name in $missing; do
+    packages="${packages:+$packages }$(package_of "$name")"
+done
+by_hand="apt-get install -y --no-install-recommends $packages"
+
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "install-needs: missing: $missing" >&2
+    echo "install-needs: no apt-get here. Install what Debian calls: $packages" >&2
+    exit 1
+fi
+if [ "$(id -u)" -ne 0 ]; then
+    if command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+        # shellcheck disable=SC2086 # one argument a name
+        exec sudo -n sh "$0" $missing
+    fi
+    echo "install-needs: missing: $missing" >&2
+    echo "install-needs: not root and no passwordless sudo. Run as root:" >&2
+    echo "  $by_hand" >&2
+    exit 1
+fi
+
+echo "install-needs: $by_hand"
+if ! install_as_root; then
+    echo "install-needs: could not install. Run as root and read its messages:" >&2
+    echo "  apt-get update && $by_hand" >&2
+    exit 1
+fi
+
+# shellcheck disable=SC2086 # one argument a name
+still_missing=$(missing_of $missing)
+if [ -n "$still_missing" ]; then
+    echo "install-needs: $packages installed, yet these commands are not there: $still_missing" >&2
+    exit 1
+fi

@@ -1,0 +1,360 @@
+//! The command line of the real binary: words and flags, help, and every start that is refused.
+//!
+//! A refusal is its exit status and exactly one line on stderr that names flag and value. What
+//! each value means in detail is tested where it is parsed, in `src/config.rs` and below.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::Debug;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::util::{DEADLINE, Gateway, Process, Reservation, TemporaryDirectory, finish};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_etcd-gateway");
+const HELP_COLUMNS_MAX: usize = 100;
+/// Nothing dials it unless a client connects, and no client does.
+const ENDPOINT: &str = "--endpoints=127.0.0.1:1";
+const LISTEN: &str = "--listen-addr=127.0.0.1:0";
+
+fn gateway<A: AsRef<OsStr>>(program: &Path, arguments: &[A]) -> Command {
+    let mut command = Command::new(program);
+    // Whatever the developer's shell says must not change what is logged or notified.
+    command.env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET").args(arguments);
+    command
+}
+
+fn run<A: AsRef<OsStr>>(arguments: &[A]) -> Output {
+    finish(&mut gateway(Path::new(BINARY), arguments), "")
+}
+
+/// Checks that a run ended with this status and one line on stderr that contains all `parts`.
+#[track_caller]
+fn check_refusal(about: &impl Debug, output: &Output, status: i32, parts: &[&str]) {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(status), "{about:?}: {errors}");
+    assert!(output.stdout.is_empty(), "{about:?}: stdout is not for errors");
+    assert_eq!(errors.lines().count(), 1, "{about:?}: one line, not\n{errors}");
+    assert!(errors.ends_with('\n'), "{about:?}: {errors}");
+    assert!(errors.starts_with("etcd-gateway: "), "{about:?}: {errors}");
+    for part in parts {
+        assert!(errors.contains(part), "{about:?}: no {part:?} in {errors}");
+    }
+}
+
+/// Bad usage. The value is what stands after the first equals sign.
+#[track_caller]
+fn refuse_flag(argument: &str, reason: &str) {
+    let (flag, value) = argument.split_once('=').expect("a flag with its value");
+    let output = run(&[LISTEN, argument]);
+    check_refusal(&argument, &output, 2, &[flag, &format!("{value:?}"), reason]);
+}
+
+#[track_caller]
+fn refuse_line(program: &Path, arguments: &[&str], parts: &[&str]) {
+    let output = finish(&mut gateway(program, arguments), "");
+    check_refusal(&arguments, &output, 2, parts);
+}
+
+/// A start that got as far as the sockets and failed.
+#[track_caller]
+fn refuse_start(listen: &str, endpoint: &str, parts: &[&str]) {
+    let arguments = [format!("--listen-addr={listen}"), format!("--endpoints={endpoint}")];
+    check_refusal(&arguments, &run(&arguments), 1, parts);
+}
+
+/// Checks that this command line starts a gateway, and returns the line that says so.
+#[track_caller]
+fn serve(program: &Path, arguments: &[&str]) -> String {
+    let name = format!("{} {}", program.display(), arguments.join(" "));
+    let process = Process::spawn(&name, &mut gateway(program, arguments));
+    process.wait_for_log("ready to proxy client requests")
+}
+
+/// A link named `etcd` to the binary, in a directory that goes with the first result.
+fn etcd_link() -> (TemporaryDirectory, PathBuf) {
+    let directory = TemporaryDirectory::new();
+    let link = directory.path().join("etcd");
+    symlink(BINARY, &link).expect("a link in a directory of our own");
+    (directory, link)
+}
+
+fn has_ipv6() -> bool {
+    TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
+}
+
+/// An address of this machine other than the loopback, if it has one. Nothing is sent.
+fn interface_address() -> Option<String> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback()).then(|| address.to_string())
+}
+
+#[test]
+fn help_goes_to_stdout_and_fits() {
+    for line in [&["--help"][..], &["-h"], &["gateway", "start", "--help"], &["gateway", "-h"]] {
+        let output = run(line);
+        assert_eq!(output.status.code(), Some(0), "{line:?}");
+        assert!(output.stderr.is_empty(), "{line:?}");
+        let help = String::from_utf8(output.stdout).expect("help is UTF-8");
+        assert!(help.ends_with('\n') && !help.ends_with("\n\n"), "{line:?}");
+        for text in ["--endpoints", "(default 127.0.0.1:2379)", "(default 1m0s)", "Exit status"] {
+            assert!(help.contains(text), "{text}");
+        }
+        for line in help.lines() {
+            assert!(line.chars().count() <= HELP_COLUMNS_MAX, "{line}");
+        }
+    }
+}
+
+#[test]
+fn version_goes_to_stdout() {
+    let output = run(&["--version"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty());
+    let want = concat!("etcd-gateway ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), want);
+}
+
+/// `print!` would panic, as it would when `etcd-gateway --help | head -1` has seen enough.
+#[test]
+fn help_that_cannot_be_written_is_no_crash() {
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"exec "$0" --help > /dev/full"#, BINARY]);
+    let output = finish(&mut command, "");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{}: {errors}", output.status);
+    assert!(!errors.contains("panicked"), "{errors}");
+}
+
+#[test]
+fn words_and_flags_in_any_order() {
+    let program = Path::new(BINARY);
+    let (flag, value) = ENDPOINT.split_once('=').expect("a flag with its value");
+    for line in [
+        &[LISTEN, ENDPOINT][..],
+        &["start", LISTEN, ENDPOINT],
+        &[LISTEN, "start", ENDPOINT],
+        &[LISTEN, ENDPOINT, "gateway", "start"],
+        &["gateway", ENDPOINT, "start", LISTEN],
+        &["gateway", "start", flag, value, LISTEN],
+    ] {
+        let ready = serve(program, line);
+        assert!(ready.contains("endpoints=[127.0.0.1:1]"), "{line:?}: {ready}");
+    }
+}
+
+#[test]
+fn as_etcd_it_serves_the_gateway_alone() {
+    let (_directory, etcd) = etcd_link();
+    let ready = serve(&etcd, &["gateway", ENDPOINT, "start", LISTEN]);
+    assert!(ready.contains("endpoints=[127.0.0.1:1]"), "{ready}");
+    refuse_line(&etcd, &[], &["etcd gateway start"]);
+    refuse_line(&etcd, &[LISTEN, ENDPOINT], &["etcd gateway start"]);
+    refuse_line(&etcd, &["start", LISTEN], &["etcd gateway start"]);
+    refuse_line(&etcd, &["grpc-proxy", "start", LISTEN], &[r#""grpc-proxy""#]);
+}
+
+#[test]
+fn stray_words_are_refused() {
+    let program = Path::new(BINARY);
+    refuse_line(program, &[LISTEN, "stop"], &[r#""stop""#]);
+    refuse_line(program, &["start", LISTEN, "now"], &[r#""now""#]);
+    refuse_line(program, &["gateway", "start", "127.0.0.1:2379"], &[r#""127.0.0.1:2379""#]);
+    refuse_line(program, &["gateway", LISTEN], &["start", "gateway"]);
+    refuse_line(program, &["two\nlines"], &[r#""two\nlines""#]);
+}
+
+#[test]
+fn flags_that_are_unknown_or_incomplete_are_refused() {
+    let program = Path::new(BINARY);
+    refuse_line(program, &["--endpoint=127.0.0.1:2379"], &["unknown", "--endpoint"]);
+    refuse_line(program, &["start", "--frob"], &["unknown", "--frob"]);
+    refuse_line(program, &["-x"], &["unknown", "-x"]);
+    refuse_line(program, &["start", "--endpoints"], &["missing", "--endpoints"]);
+    refuse_line(program, &["--help=yes"], &["--help"]);
+}
+
+#[test]
+fn arguments_that_are_not_utf8_are_refused() {
+    let raw = OsString::from_vec(b"--endpoints=\xff:1".to_vec());
+    check_refusal(&raw, &run(&[&raw]), 2, &["--endpoints", r"\xFF", "UTF-8"]);
+}
+
+#[test]
+fn endpoints_that_are_none_are_refused() {
+    refuse_flag("--endpoints=127.0.0.1", "missing port");
+    refuse_flag("--endpoints=https://etcd.example", "missing port");
+    refuse_flag("--endpoints=[::1]", "missing port");
+    refuse_flag("--endpoints=127.0.0.1:http", "not a number");
+    refuse_flag("--endpoints=127.0.0.1:99999", "65535");
+    refuse_flag("--endpoints=127.0.0.1:0", "port 0");
+    refuse_flag("--endpoints=::1:2379", "[::1]:2379");
+    refuse_flag("--endpoints=unix:///run/etcd.sock", "scheme");
+    refuse_flag("--endpoints=http://user@127.0.0.1:1", "user");
+    refuse_flag("--endpoints=127.0.0.1:1?wieght=1", "wieght");
+    refuse_flag("--endpoints=127.0.0.1:1?weight=1&weight=2", "repeated");
+    refuse_flag("--endpoints=127.0.0.1:1?priority=65536", "65535");
+    refuse_flag("--endpoints=", "empty");
+    refuse_flag("--endpoints=127.0.0.1:1,,127.0.0.1:2", "empty");
+    let output = run(&[LISTEN, "--endpoints=127.0.0.1:1,etcd,127.0.0.1:2"]);
+    check_refusal(&"one of three", &output, 2, &["--endpoints", r#""etcd""#, "missing port"]);
+}
+
+#[test]
+fn listen_addresses_that_are_none_are_refused() {
+    refuse_flag("--listen-addr=127.0.0.1", "missing port");
+    refuse_flag("--listen-addr=127.0.0.1:x", "not a number");
+    refuse_flag("--listen-addr=:65536", "65535");
+    refuse_flag("--listen-addr=::1:23790", "[::1]:2379");
+    refuse_flag("--listen-addr=http://127.0.0.1:0", "URL");
+    refuse_flag("--listen-addr=", "empty");
+}
+
+#[test]
+fn durations_out_of_range_are_refused() {
+    refuse_flag("--retry-delay=0", "above 0");
+    refuse_flag("--retry-delay=0s", "above 0");
+    refuse_flag("--retry-delay=-1s", "negative");
+    refuse_flag("--retry-delay=3", "missing unit");
+    refuse_flag("--retry-delay=", "not a duration");
+    refuse_flag("--retry-delay=soon", "not a duration");
+    refuse_flag("--retry-delay=99999999h", "too long");
+    refuse_flag("--connect-timeout=0", "above 0");
+    refuse_flag("--connect-timeout=-1ms", "negative");
+    refuse_flag("--tcp-user-timeout=-1s", "negative");
+    refuse_flag("--tcp-user-timeout=600h", "at most");
+    refuse_flag("--keepalive=-1s", "negative");
+    refuse_flag("--keepalive=10h", "at most");
+    refuse_flag("--half-close-timeout=-1s", "negative");
+    refuse_flag("--idle-timeout=9000h", "at most");
+    refuse_flag("--drain-timeout=1d", "unknown unit");
+}
+
+#[test]
+fn other_values_out_of_range_are_refused() {
+    refuse_flag("--max-connections=0", "from 1 to");
+    refuse_flag("--max-connections=many", "from 1 to");
+    refuse_flag("--max-connections=1048577", "from 1 to");
+    refuse_flag("--log-level=loud", "debug");
+}
+
+#[test]
+fn discovery_is_known_but_refused() {
+    refuse_flag("--discovery-srv=example.com", "not in this version");
+    refuse_flag("--discovery-srv-name=x", "not in this version");
+    refuse_flag("--trusted-ca-file=/etc/ca.pem", "not in this version");
+    refuse_flag("--insecure-discovery=true", "not in this version");
+    let parts = ["--insecure-discovery", "not in this version"];
+    refuse_line(Path::new(BINARY), &["--insecure-discovery", "start"], &parts);
+}
+
+/// The kernel takes connections into the backlog as soon as the gateway listens.
+#[test]
+fn an_address_without_a_host_listens_on_both_families() {
+    let gateway = Gateway::builder().arg("--listen-addr=:0").endpoint("127.0.0.1:1").start();
+    let port = gateway.address().port();
+    let mut addresses = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))];
+    if has_ipv6() {
+        addresses.push(SocketAddr::from((Ipv6Addr::LOCALHOST, port)));
+    }
+    for address in addresses {
+        TcpStream::connect_timeout(&address, DEADLINE).expect("the gateway listens there");
+    }
+}
+
+#[test]
+fn an_address_that_is_taken_is_refused() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("a bound socket").to_string();
+    refuse_start(&address, "127.0.0.1:1", &[&address, "in use"]);
+    refuse_start(&format!("127.0.0.1:0,{address}"), "127.0.0.1:1", &[&address, "in use"]);
+}
+
+/// 192.0.2.0/24 is for documentation (RFC 5737) and nobody's.
+#[test]
+fn an_address_that_is_not_ours_is_refused() {
+    refuse_start("192.0.2.1:0", "127.0.0.1:1", &["192.0.2.1", "not available"]);
+}
+
+/// Each row: where it listens, and an endpoint that ends there. `P` stands for the port.
+#[test]
+fn an_endpoint_that_leads_back_is_refused() {
+    let mut rows: Vec<(&str, &str)> = vec![
+        ("127.0.0.1:P", "127.0.0.1:P"),
+        ("127.0.0.1:P", "http://127.0.0.1:P/x"),
+        ("127.0.0.1:P", "127.0.0.1:1,127.0.0.1:P"),
+        ("127.0.0.1:0,127.0.0.1:P", "127.0.0.1:P"),
+        ("127.0.0.1:P", "localhost:P"),
+        ("127.0.0.1:P", "0.0.0.0:P"),
+        ("127.0.0.1:P", "[::ffff:127.0.0.1]:P"),
+        ("127.0.0.2:P", "127.0.0.2:P"),
+        ("0.0.0.0:P", "127.0.0.1:P"),
+        ("0.0.0.0:P", "127.0.0.2:P"),
+        ("0.0.0.0:P", "0.0.0.0:P"),
+        ("0.0.0.0:P", "[::ffff:127.0.0.1]:P"),
+        (":P", "127.0.0.1:P"),
+        (":P", "127.0.0.2:P"),
+        (":P", "[::ffff:127.0.0.1]:P"),
+    ];
+    if has_ipv6() {
+        rows.extend([
+            ("[::1]:P", "[::1]:P"),
+            ("[::1]:P", "[::]:P"),
+            ("[::]:P", "[::1]:P"),
+            ("[::]:P", "[::]:P"),
+            (":P", "[::1]:P"),
+            (":P", "[::]:P"),
+        ]);
+    }
+    for (listen, endpoint) in rows {
+        refuse_loop(listen, endpoint);
+    }
+    if let Some(address) = interface_address() {
+        refuse_loop("0.0.0.0:P", &format!("{address}:P"));
+        refuse_loop(":P", &format!("{address}:P"));
+        refuse_loop(":P", &format!("[::ffff:{address}]:P"));
+    }
+}
+
+/// The message names the endpoint by the address that it resolved to, so not always as typed.
+#[track_caller]
+fn refuse_loop(listen: &str, endpoint: &str) {
+    let reservation = Reservation::new();
+    let port = reservation.address().port().to_string();
+    let parts = [&format!(":{port}"), "leads back to our own listener"];
+    refuse_start(&listen.replace('P', &port), &endpoint.replace('P', &port), &parts);
+}
+
+/// The same port elsewhere is another server, and each form of listening address does work: the
+/// refusals above have no other cause.
+#[test]
+fn an_endpoint_that_only_looks_like_ours_is_served() {
+    let mut rows: Vec<(&str, &str)> = vec![
+        ("127.0.0.1:P", "127.0.0.2:P"),
+        ("127.0.0.2:P", "127.0.0.1:P"),
+        ("127.0.0.1:P", "192.0.2.1:P"),
+        ("0.0.0.0:P", "192.0.2.1:P"),
+        ("0.0.0.0:P", "127.0.0.1:1"),
+        (":P", "127.0.0.1:1"),
+        ("127.0.0.1:0,127.0.0.1:P", "127.0.0.1:1"),
+    ];
+    if has_ipv6() {
+        rows.extend([
+            ("127.0.0.1:P", "[::1]:P"),
+            ("[::1]:P", "127.0.0.1:P"),
+            ("[::]:P", "[::1]:1"),
+            (":P", "[2001:db8::1]:P"),
+        ]);
+    }
+    for (listen, endpoint) in rows {
+        let reservation = Reservation::new();
+        let port = reservation.address().port().to_string();
+        let listen = format!("--listen-addr={}", listen.replace('P', &port));
+        let endpoint = format!("--endpoints={}", endpoint.replace('P', &port));
+        serve(Path::new(BINARY), &[&listen, &endpoint]);
+    }
+}

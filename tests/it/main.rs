@@ -1,0 +1,12 @@
+//! The real binary on loopback sockets, and in front of a real etcd cluster.
+//!
+//! Every wait has a deadline and waits for something that happens: bytes, an end of file, a log
+//! line. A tool that is missing fails the test that needs it, with what to install.
+
+mod cli;
+mod etcd;
+mod failover;
+mod limits;
+mod relay;
+mod signals;
+mod util;

@@ -1,0 +1,202 @@
+//! The binary under test as a child process.
+
+use std::ffi::OsString;
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+use super::{DEADLINE, Process, until};
+
+/// Sets both descriptor limits and becomes the command, so that the pid stays.
+const LIMIT_AND_EXECUTE: &str = r#"ulimit -S -n "$1" && ulimit -H -n "$2" && shift 2 && exec "$@""#;
+
+/// A gateway that listens; killed by its own pid on drop.
+pub struct Gateway {
+    process: Process,
+    address: SocketAddr,
+}
+
+impl Gateway {
+    /// A gateway in front of `endpoints` that has said it is ready.
+    pub fn start(endpoints: &[SocketAddr], extra_args: &[&str]) -> Gateway {
+        let mut builder = Gateway::builder();
+        for endpoint in endpoints {
+            builder = builder.endpoint(&endpoint.to_string());
+        }
+        for argument in extra_args {
+            builder = builder.arg(argument);
+        }
+        builder.start()
+    }
+
+    pub fn builder() -> GatewayBuilder {
+        GatewayBuilder {
+            program: PathBuf::from(env!("CARGO_BIN_EXE_etcd-gateway")),
+            endpoints: Vec::new(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            descriptor_limits: None,
+            log_level: "debug".to_owned(),
+        }
+    }
+
+    /// The first listening address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A client of the gateway whose reads and writes end at the deadline.
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect_timeout(&self.address, DEADLINE).expect("the gateway");
+        stream.set_read_timeout(Some(DEADLINE)).expect("a timeout that is not zero");
+        stream.set_write_timeout(Some(DEADLINE)).expect("a timeout that is not zero");
+        stream
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Blocks until a line has come that contains `needle` and was not returned before for it.
+    pub fn wait_for_log(&self, needle: &str) -> String {
+        self.process.wait_for_log(needle)
+    }
+
+    /// How many lines up to now contain `needle`.
+    pub fn log_count(&self, needle: &str) -> usize {
+        self.log().iter().filter(|line| line.contains(needle)).count()
+    }
+
+    pub fn log(&self) -> Vec<String> {
+        self.process.log()
+    }
+
+    /// Sends a signal by its short name, as in `TERM`.
+    pub fn signal(&self, signal: &str) {
+        self.process.signal(signal);
+    }
+
+    /// Waits until the gateway has ended by itself; its log is complete then.
+    pub fn wait_exit(&mut self) -> ExitStatus {
+        self.process.wait_exit()
+    }
+
+    /// Open descriptors of the gateway.
+    pub fn descriptors(&self) -> usize {
+        let directory = format!("/proc/{}/fd", self.pid());
+        fs::read_dir(directory).expect("a running gateway has descriptors").count()
+    }
+
+    /// Waits until exactly `want` descriptors are open.
+    pub fn wait_descriptors(&self, want: usize) {
+        until(&format!("{want} descriptors"), || self.descriptors() == want);
+    }
+
+    /// Processor time used so far, in ticks of 10 ms.
+    pub fn cpu_ticks(&self) -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/stat", self.pid()))
+            .expect("a running gateway has statistics");
+        // The name in parentheses may contain anything; what follows it is numbers (proc(5)).
+        let (_, fields) = text.rsplit_once(')').expect("a name in parentheses");
+        let number = |index| -> u64 {
+            let field: &str = fields.split_whitespace().nth(index).expect("a field of stat");
+            field.parse().expect("ticks are a number")
+        };
+        number(11) + number(12)
+    }
+}
+
+/// How a gateway is to be started. Listens on 127.0.0.1 with a free port and logs at debug,
+/// unless told otherwise.
+pub struct GatewayBuilder {
+    program: PathBuf,
+    endpoints: Vec<String>,
+    arguments: Vec<String>,
+    environment: Vec<(String, OsString)>,
+    descriptor_limits: Option<(u64, u64)>,
+    log_level: String,
+}
+
+impl GatewayBuilder {
+    /// One more endpoint, as typed.
+    pub fn endpoint(mut self, text: &str) -> GatewayBuilder {
+        self.endpoints.push(text.to_owned());
+        self
+    }
+
+    /// One more argument, after all those before.
+    pub fn arg(mut self, argument: &str) -> GatewayBuilder {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    pub fn env(mut self, key: &str, value: impl Into<OsString>) -> GatewayBuilder {
+        self.environment.push((key.to_owned(), value.into()));
+        self
+    }
+
+    /// The descriptor limits that the gateway finds at its start.
+    pub fn nofile(mut self, soft: u64, hard: u64) -> GatewayBuilder {
+        self.descriptor_limits = Some((soft, hard));
+        self
+    }
+
+    pub fn log_level(mut self, level: &str) -> GatewayBuilder {
+        level.clone_into(&mut self.log_level);
+        self
+    }
+
+    /// Calls the binary by another name, a link to it.
+    pub fn program(mut self, path: &Path) -> GatewayBuilder {
+        path.clone_into(&mut self.program);
+        self
+    }
+
+    /// Starts it, and waits for the line that says it is ready.
+    pub fn start(self) -> Gateway {
+        let process = Process::spawn("the gateway", &mut self.command());
+        let ready = process.wait_for_log("ready to proxy client requests");
+        let address = listening_address(&ready)
+            .unwrap_or_else(|| panic!("no listening address in the ready line: {ready}"));
+        Gateway { process, address }
+    }
+
+    /// The command line as it will be run.
+    pub fn command(&self) -> Command {
+        let mut command = match self.descriptor_limits {
+            None => Command::new(&self.program),
+            Some((soft, hard)) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", LIMIT_AND_EXECUTE, "sh", &soft.to_string(), &hard.to_string()]);
+                shell.arg(&self.program);
+                shell
+            }
+        };
+        // Whatever the developer's shell says must not change what the gateway logs or notifies.
+        command.env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET");
+        command.envs(self.environment.iter().cloned());
+        command.args(&self.arguments);
+        if !self.endpoints.is_empty() {
+            command.arg(format!("--endpoints={}", self.endpoints.join(",")));
+        }
+        if !self.has("--listen-addr") {
+            command.arg("--listen-addr=127.0.0.1:0");
+        }
+        if !self.has("--log-level") {
+            command.arg(format!("--log-level={}", self.log_level));
+        }
+        command
+    }
+
+    fn has(&self, flag: &str) -> bool {
+        self.arguments.iter().any(|argument| argument.starts_with(flag))
+    }
+}
+
+/// The first address of `listen=[…]`.
+fn listening_address(ready: &str) -> Option<SocketAddr> {
+    let (_, rest) = ready.split_once("listen=[")?;
+    let list = rest.split_whitespace().next()?.strip_suffix(']')?;
+    list.split(',').next()?.parse().ok()
+}
