@@ -102,8 +102,9 @@ Time limits:
                                in which a peer reads nothing, its window being zero (tcp(7));
                                at most 596h31m23.647s, 0 = kernel default (default 30s)
   --keepalive DURATION         idle time before the first TCP keepalive probe and between
-                               probes, 9 probes, both sides, in steps of 1s; at most 9h6m7s,
-                               0 = off (default 15s)
+                               probes, both sides, in steps of 1s. A peer is given up after 9
+                               probes or, unless that is 0, after --tcp-user-timeout (tcp(7));
+                               at most 9h6m7s, 0 = off (default 15s)
   --half-close-timeout DURATION
                                closes a half-closed connection without progress, 0 = never
                                (default 5m0s)

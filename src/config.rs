@@ -23,8 +23,14 @@ pub const BUFFER_BYTES: usize = 16 * 1024;
 pub const SPARE_BUFFERS_MAX: usize = 64;
 /// Bytes one flow may read in one turn before the others get theirs.
 pub const FLOW_BUDGET_BYTES: usize = 64 * 1024;
+/// Bytes that all flows together should read in one turn: when many are busy, each gets less than
+/// [`FLOW_BUDGET_BYTES`], but never less than one buffer.
+pub const TURN_BUDGET_BYTES: usize = 4 << 20;
 /// Connections accepted in one turn, per listener.
 pub const ACCEPTS_PER_TURN: usize = 64;
+/// Connections accepted from each backlog when the process is asked to end: as many as Linux
+/// lets wait there by default (net.core.somaxconn).
+pub const ACCEPTS_AT_DRAIN: usize = 4096;
 /// Readiness events taken from the kernel in one turn.
 pub const EVENTS_PER_TURN: usize = 1024;
 /// Most endpoints in the set at a time.
@@ -35,8 +41,8 @@ pub const LISTENERS_MAX: usize = 16;
 pub const CONNECTIONS_MAX: usize = 1 << 20;
 /// Descriptors a pair holds: its client's and its server's socket.
 pub const DESCRIPTORS_PER_PAIR: usize = 2;
-/// Descriptors kept aside for stdio, epoll, signals, a DNS look-up and the like.
-pub const DESCRIPTORS_RESERVED: usize = 16;
+/// Descriptors kept aside for epoll, signals, a DNS look-up and the like.
+pub const DESCRIPTORS_RESERVED: usize = 13;
 /// First and shortest delay before an inactive endpoint is dialed again.
 pub const RETRY_DELAY_MIN: Duration = Duration::from_secs(1);
 /// Shortest time between two dials that clients cause to one inactive endpoint (10 a second).
@@ -86,6 +92,7 @@ pub const LOG_LEVEL_DEFAULT: LevelFilter = LevelFilter::Info;
 
 // A read must be able to fill the buffer within one turn, or no flow would ever count as bulk.
 const _: () = assert!(BUFFER_BYTES > 0);
+const _: () = assert!(TURN_BUDGET_BYTES >= FLOW_BUDGET_BYTES, "one flow may use its budget");
 const _: () = assert!(FLOW_BUDGET_BYTES >= BUFFER_BYTES);
 const _: () = assert!(ACCEPTS_PER_TURN > 0);
 // What is kept without need stays small beside the program itself.
@@ -202,16 +209,16 @@ impl Config {
     /// How many pairs the descriptors can carry beside the listening sockets, one probe per
     /// endpoint and the reserve, and what of `--max-connections` that leaves.
     ///
-    /// `descriptor_limit` is the soft limit in force (RLIMIT_NOFILE; getrlimit(2)), `listeners`
-    /// the sockets that listen and `endpoints` the addresses in the set, names resolved. At least
+    /// `descriptors` are those that may still be opened (RLIMIT_NOFILE less those that are open or
+    /// were inherited; getrlimit(2)), `listeners` the sockets that will listen and `endpoints` the addresses in the set, names resolved. At least
     /// one pair is always allowed: a gateway that accepts nobody is of no use to anybody.
     pub fn connections_limit(
         &self,
-        descriptor_limit: u64,
+        descriptors: u64,
         listeners: usize,
         endpoints: usize,
     ) -> ConnectionsLimit {
-        let limit = usize::try_from(descriptor_limit).unwrap_or(usize::MAX);
+        let limit = usize::try_from(descriptors).unwrap_or(usize::MAX);
         let taken = DESCRIPTORS_RESERVED.saturating_add(listeners).saturating_add(endpoints);
         let carried = (limit.saturating_sub(taken) / DESCRIPTORS_PER_PAIR).max(1);
         let asked = self.connections_max.unwrap_or(CONNECTIONS_MAX);
@@ -224,11 +231,13 @@ impl Config {
     }
 }
 
-/// The most bytes of payload that so many pairs can hold in this process: a full buffer in each
-/// of the two flows, and the scratch buffer that all share.
-pub fn memory_max_bytes(connections_max: usize) -> u64 {
-    let flows = (connections_max as u64).saturating_mul(2);
-    flows.saturating_add(1).saturating_mul(BUFFER_BYTES as u64)
+/// The most memory that so many pairs can take, in bytes: a full buffer for each of the two flows
+/// and `pair_bytes` of book-keeping each, twice because a growing table moves into one of double
+/// size, and the scratch buffer that all share.
+pub fn memory_max_bytes(connections_max: usize, pair_bytes: usize) -> u64 {
+    let each = (BUFFER_BYTES as u64).saturating_add(pair_bytes as u64).saturating_mul(2);
+    let pairs = (connections_max as u64).saturating_mul(each);
+    pairs.saturating_add(BUFFER_BYTES as u64)
 }
 
 /// The flags are known so that the message can be a better one than "unknown flag".
@@ -659,23 +668,23 @@ mod tests {
 
     #[test]
     fn the_descriptor_limit_bounds_the_connections() {
-        // 16 are reserved, and one listener and three endpoints take four more.
-        check_limit(None, 64, 22, false);
-        check_limit(None, 65, 22, false);
-        check_limit(None, 66, 23, false);
-        check_limit(None, 1024, 502, false);
+        // 13 are reserved, and one listener and three endpoints take four more.
+        check_limit(None, 61, 22, false);
+        check_limit(None, 62, 22, false);
+        check_limit(None, 63, 23, false);
+        check_limit(None, 1021, 502, false);
         check_limit(None, u64::MAX, CONNECTIONS_MAX, false);
-        for descriptors in [0, 1, 19, 20, 21, 22, 23] {
+        for descriptors in [0, 1, 16, 17, 18, 19, 20] {
             check_limit(None, descriptors, 1, false);
         }
-        check_limit(None, 24, 2, false);
+        check_limit(None, 21, 2, false);
         check_limit(Some(1), 0, 1, false);
         check_limit(Some(2), 0, 1, true);
-        check_limit(Some(21), 64, 21, false);
-        check_limit(Some(22), 64, 22, false);
-        check_limit(Some(23), 64, 22, true);
+        check_limit(Some(21), 61, 21, false);
+        check_limit(Some(22), 61, 22, false);
+        check_limit(Some(23), 61, 22, true);
         check_limit(Some(CONNECTIONS_MAX), u64::MAX, CONNECTIONS_MAX, false);
-        check_limit(Some(CONNECTIONS_MAX), 1 << 20, (1 << 19) - 10, true);
+        check_limit(Some(CONNECTIONS_MAX), (1 << 20) - 3, (1 << 19) - 10, true);
     }
 
     #[test]
@@ -687,9 +696,9 @@ mod tests {
 
     #[test]
     fn memory_has_a_bound() {
-        assert_eq!(memory_max_bytes(0), 16 * 1024);
-        assert_eq!(memory_max_bytes(1), 3 * 16 * 1024);
-        assert_eq!(memory_max_bytes(CONNECTIONS_MAX), ((1 << 21) + 1) * 16 * 1024);
-        assert_eq!(memory_max_bytes(usize::MAX), u64::MAX);
+        assert_eq!(memory_max_bytes(0, 500), 16 * 1024);
+        assert_eq!(memory_max_bytes(1, 500), 3 * 16 * 1024 + 1000);
+        assert_eq!(memory_max_bytes(CONNECTIONS_MAX, 0), ((1 << 21) + 1) * 16 * 1024);
+        assert_eq!(memory_max_bytes(usize::MAX, usize::MAX), u64::MAX);
     }
 }

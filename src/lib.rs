@@ -15,7 +15,8 @@
 //!   ends with a reset on both sides: no failure is ever shown as a clean end of file.
 //! - An end of file is passed on only after the last byte before it.
 //! - A client is not read before its server connection stands, so failover can lose nothing.
-//! - Sockets, timers and buffers are given up in one place (`reactor::reap`), never in a handler.
+//! - A pair has one teardown (`reactor/reap.rs`), at the end of a turn and for a stated reason.
+//!   Handlers only mark it as over.
 //! - `pair` and `endpoint` take `now` and randomness as arguments; they own no socket, read no
 //!   clock, write no log line. `tests/tidy.rs` checks who imports whom.
 

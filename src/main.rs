@@ -17,7 +17,7 @@ use etcd_gateway::endpoint::EndpointSpec;
 use etcd_gateway::net::mio::{MioNet, SocketOptions};
 use etcd_gateway::net::notify::notify;
 use etcd_gateway::net::resolve::lookup;
-use etcd_gateway::net::rlimit::raise_descriptor_limit;
+use etcd_gateway::net::rlimit::{open_descriptors, raise_descriptor_limit};
 use etcd_gateway::net::stderr::LineWriter;
 use etcd_gateway::reactor::{Limits, Reactor};
 use log::{LevelFilter, debug, info, warn};
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 }
 
 fn run(config: &Config) -> Result<(), String> {
-    let descriptors = raise_descriptor_limit();
+    let descriptors = raise_descriptor_limit().saturating_sub(open_descriptors());
     let specs = endpoint_specs(config)?;
     let listen = listen_addresses(config)?;
     let limits = limits(config, descriptors, listen.len(), specs.len());
@@ -118,11 +118,12 @@ fn limits(config: &Config, descriptors: u64, listeners: usize, endpoints: usize)
         warn!("max-connections lowered asked={asked} max={max} descriptors={descriptors}");
     }
     debug!(
-        "limits connections_max={} descriptors={descriptors} buffer_bytes={} \
+        "limits connections_max={} descriptors={descriptors} buffer_bytes={} pair_bytes={} \
          memory_max_bytes={} flow_budget_bytes={} accepts_per_turn={} events_per_turn={}",
         connections.max,
         config::BUFFER_BYTES,
-        config::memory_max_bytes(connections.max),
+        Reactor::<MioNet>::PAIR_BYTES,
+        config::memory_max_bytes(connections.max, Reactor::<MioNet>::PAIR_BYTES),
         config::FLOW_BUDGET_BYTES,
         config::ACCEPTS_PER_TURN,
         config::EVENTS_PER_TURN,

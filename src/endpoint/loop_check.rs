@@ -25,6 +25,18 @@ pub fn leads_back(
     }
 }
 
+/// Whether a connection that stands between `local` and `peer` ends at its own socket, or at one
+/// of our `listeners`. That is too late to prevent it, but needs no list of the host's addresses:
+/// towards one of its own, the kernel uses that very address.
+pub fn met_ourselves(
+    mut listeners: impl Iterator<Item = SocketAddr>,
+    local: SocketAddr,
+    peer: SocketAddr,
+) -> bool {
+    let own = local.ip().to_canonical();
+    local == peer || listeners.any(|listener| leads_back(listener, peer, |address| address == own))
+}
+
 /// The address that a dial really goes to: v4-mapped ones are IPv4, and the kernel turns the
 /// unspecified address into the loopback one.
 fn dialed_address(address: IpAddr) -> IpAddr {
@@ -91,6 +103,23 @@ mod tests {
         check("0.0.0.0:80", "[::ffff:10.0.0.1]:80", true);
         check("[::]:80", "[::ffff:10.0.0.1]:80", true);
         check("[::1]:80", "[::ffff:127.0.0.1]:80", false);
+    }
+
+    #[test]
+    fn a_connection_shows_where_it_went() {
+        for (listener, local, peer, want) in [
+            ("127.0.0.1:80", "127.0.0.1:5000", "127.0.0.1:5000", true),
+            ("127.0.0.1:80", "127.0.0.1:5000", "127.0.0.1:5001", false),
+            ("0.0.0.0:80", "192.0.2.5:5000", "192.0.2.5:80", true),
+            ("[::]:80", "[::ffff:192.0.2.5]:5000", "192.0.2.5:80", true),
+            ("0.0.0.0:80", "10.0.0.1:5000", "10.0.0.2:80", false),
+            ("10.0.0.1:80", "10.0.0.1:5000", "10.0.0.1:80", true),
+        ] {
+            let [listener, local, peer] =
+                [listener, local, peer].map(|text| text.parse().expect("an address"));
+            let found = met_ourselves([listener].into_iter(), local, peer);
+            assert_eq!(found, want, "{listener} {local} {peer}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
@@ -155,15 +155,12 @@ impl Net for MioNet {
     }
 
     fn is_local(&mut self, address: IpAddr) -> bool {
-        if address.is_loopback() {
-            return true;
-        }
-        let Ok(interfaces) = getifaddrs() else { return false };
-        interfaces.filter_map(|interface| interface.address).any(|storage| {
-            let v4 = storage.as_sockaddr_in().map(|found| IpAddr::V4(found.ip()));
-            let v6 = storage.as_sockaddr_in6().map(|found| IpAddr::V6(found.ip()));
-            v4.or(v6) == Some(address)
-        })
+        // An address that cannot be bound is not ours: three cheap calls for the usual answer. One
+        // that can be may still not be (net.ipv4.ip_nonlocal_bind), so the kernel's two lists are
+        // asked, too: interfaces, and routes to ourselves that no interface carries.
+        address.is_loopback()
+            || (UdpSocket::bind((address, 0)).is_ok()
+                && (is_on_interface(address) || is_routed_to_ourselves(address)))
     }
 
     fn listen(
@@ -190,7 +187,10 @@ impl Net for MioNet {
                 Ok((mut stream, peer)) => {
                     return match self.register(&mut stream, token) {
                         Ok(()) => Accept::Connection(stream, peer),
-                        Err(error) => Accept::Failed(net_error(error)),
+                        Err(error) => {
+                            self.close(stream, Close::Reset);
+                            Accept::Failed(net_error(error))
+                        }
                     };
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Accept::WouldBlock,
@@ -208,19 +208,15 @@ impl Net for MioNet {
         self.try_dial(address, token).map_err(net_error)
     }
 
-    fn dial_result(&mut self, stream: &mut TcpStream, address: SocketAddr) -> Dial {
+    fn dial_result(&mut self, stream: &mut TcpStream) -> Dial {
         if let Some(error) = self.take_error(stream) {
-            return Dial::Failed(error);
+            let has_bytes = stream.peek(&mut [0]).is_ok_and(|count| count > 0);
+            return if has_bytes { Dial::Lost(error) } else { Dial::Failed(error) };
         }
-        match stream.peer_addr() {
-            Ok(_) => match stream.local_addr() {
-                // TCP lets a socket connect to itself when its own ephemeral port is dialed.
-                Ok(local) if local == address => Dial::Failed(NetError::OwnAddress),
-                Ok(_) => Dial::Connected,
-                Err(error) => Dial::Failed(net_error(error)),
-            },
-            Err(error) if error.kind() == ErrorKind::NotConnected => Dial::Pending,
-            Err(error) => Dial::Failed(net_error(error)),
+        match (stream.local_addr(), stream.peer_addr()) {
+            (Ok(local), Ok(peer)) => Dial::Connected { local, peer },
+            (_, Err(error)) if error.kind() == ErrorKind::NotConnected => Dial::Pending,
+            (Err(error), _) | (_, Err(error)) => Dial::Failed(net_error(error)),
         }
     }
 
@@ -275,6 +271,26 @@ impl Net for MioNet {
         }
         drop(stream);
     }
+}
+
+fn is_on_interface(address: IpAddr) -> bool {
+    let Ok(interfaces) = getifaddrs() else { return false };
+    interfaces.filter_map(|interface| interface.address).any(|storage| {
+        let v4 = storage.as_sockaddr_in().map(|found| IpAddr::V4(found.ip()));
+        let v6 = storage.as_sockaddr_in6().map(|found| IpAddr::V6(found.ip()));
+        v4.or(v6) == Some(address)
+    })
+}
+
+/// Towards an address of its own the kernel chooses that very address as source. Nothing is sent.
+fn is_routed_to_ourselves(address: IpAddr) -> bool {
+    let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let source = || {
+        let socket = UdpSocket::bind(any)?;
+        socket.connect((address, 1))?;
+        socket.local_addr()
+    };
+    source().is_ok_and(|source: SocketAddr| source.ip() == address)
 }
 
 fn is_wildcard_v6(address: SocketAddr) -> bool {
@@ -347,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_met_itself_is_a_failed_dial() {
+    fn a_socket_that_met_itself_shows_one_address_at_both_ends() {
         let mut net = net();
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
@@ -355,7 +371,46 @@ mod tests {
         let own = socket.local_addr().expect("bound").as_socket().expect("IP");
         socket.connect(&own.into()).expect("TCP connects to itself");
         let mut stream = TcpStream::from_std(socket.into());
-        assert_eq!(net.dial_result(&mut stream, own), Dial::Failed(NetError::OwnAddress));
+        let want = Dial::Connected { local: own, peer: own };
+        assert_eq!(net.dial_result(&mut stream), want);
+    }
+
+    #[test]
+    fn a_server_that_spoke_before_it_reset_was_reached() {
+        let mut net = net();
+        for (greeting, want) in
+            [(&b"hello"[..], Dial::Lost(NetError::Reset)), (b"", Dial::Failed(NetError::Reset))]
+        {
+            let (mut accepted, mut dialed) = accepted_and_dialed(&mut net);
+            if !greeting.is_empty() {
+                assert_eq!(net.write(&mut accepted, greeting), Write::Data(greeting.len()));
+            }
+            net.close(accepted, Close::Reset);
+            assert_eq!(net.dial_result(&mut dialed), want);
+        }
+    }
+
+    #[test]
+    fn errnos_are_told_apart() {
+        for (errno, want) in [
+            (libc::ECONNREFUSED, NetError::Refused),
+            (libc::ECONNRESET, NetError::Reset),
+            (libc::EPIPE, NetError::Reset),
+            (libc::ETIMEDOUT, NetError::TimedOut),
+            (libc::EHOSTUNREACH, NetError::HostUnreachable),
+            (libc::ENETUNREACH, NetError::NetworkUnreachable),
+            (libc::EADDRNOTAVAIL, NetError::AddressNotAvailable),
+            (libc::EADDRINUSE, NetError::AddressInUse),
+            (libc::EMFILE, NetError::Descriptors),
+            (libc::ENFILE, NetError::Descriptors),
+            (libc::ENOBUFS, NetError::Memory),
+            (libc::ENOMEM, NetError::Memory),
+            (libc::ECONNABORTED, NetError::Aborted),
+            (libc::EPERM, NetError::Denied),
+            (libc::EINVAL, NetError::Other(libc::EINVAL)),
+        ] {
+            assert_eq!(net_error(io::Error::from_raw_os_error(errno)), want, "errno {errno}");
+        }
     }
 
     #[test]

@@ -54,8 +54,15 @@ pub enum Accept<S> {
 /// Outcome of [`Net::dial_result`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dial {
-    /// The connection stands.
-    Connected,
+    /// The connection stands between these addresses.
+    Connected {
+        /// Our end.
+        local: SocketAddr,
+        /// The other end.
+        peer: SocketAddr,
+    },
+    /// It stood and is lost again, but bytes came before that and wait to be read.
+    Lost(NetError),
     /// Not decided yet; an event will tell.
     Pending,
     /// It will never stand.
@@ -152,7 +159,9 @@ impl fmt::Display for NetError {
 /// Sockets are registered when they come into being, for both directions and edge-triggered: an
 /// event says that something changed; after that only `WouldBlock`, or a transfer shorter than
 /// asked for, says that the change is used up. Reading from a `closed` or `urgent` socket, only
-/// `WouldBlock` and the end do. A socket is given up by [`Net::close`] alone.
+/// `WouldBlock` and the end do. A socket whose error was reported, by whichever call, still gives
+/// the bytes that arrived before and then an end or an error; `WouldBlock` from it counts as the
+/// end. A socket is given up by [`Net::close`] alone.
 pub trait Net {
     /// A socket that accepts connections.
     type Listener;
@@ -199,9 +208,8 @@ pub trait Net {
     /// When the attempt failed at once.
     fn dial(&mut self, address: SocketAddr, token: usize) -> Result<Self::Stream, NetError>;
 
-    /// How the dial stands. `address` is the one that was dialed: a connection whose own end has
-    /// that address has met itself and is [`NetError::OwnAddress`].
-    fn dial_result(&mut self, stream: &mut Self::Stream, address: SocketAddr) -> Dial;
+    /// How the dial stands.
+    fn dial_result(&mut self, stream: &mut Self::Stream) -> Dial;
 
     /// Reads into `buffer`, which is not empty.
     fn read(&mut self, stream: &mut Self::Stream, buffer: &mut [u8]) -> Read;

@@ -1,4 +1,6 @@
-//! The limit on open descriptors (getrlimit(2), RLIMIT_NOFILE).
+//! The limit on open descriptors (getrlimit(2), RLIMIT_NOFILE), and how many are open.
+
+use std::fs;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
@@ -10,6 +12,13 @@ pub fn raise_descriptor_limit() -> u64 {
         return widen(hard);
     }
     widen(soft)
+}
+
+/// Descriptors that are open now, those that a parent left open included. Where /proc is not
+/// mounted, the three that every process has.
+pub fn open_descriptors() -> u64 {
+    // The listing itself needs one.
+    fs::read_dir("/proc/self/fd").map_or(3, |entries| entries.count().saturating_sub(1) as u64)
 }
 
 // rlim_t is narrower on some 32-bit platforms.

@@ -23,6 +23,9 @@ pub struct Attempt {
 pub struct Dialing {
     tried: Vec<EndpointId>,
     attempt: Option<Attempt>,
+    /// Until when the client may wait for a descriptor or memory of ours; set by the first
+    /// shortage, for good, so that one client cannot wait for ever.
+    starved_until: Option<Instant>,
 }
 
 impl Dialing {
@@ -40,6 +43,20 @@ impl Dialing {
         assert!(self.attempt.is_none(), "two attempts at once");
         assert!(!self.tried.contains(&attempt.endpoint), "an endpoint is tried twice");
         self.attempt = Some(attempt);
+    }
+
+    /// When the attempt, or else the wait for resources, has lasted for too long.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.attempt {
+            Some(attempt) => Some(attempt.deadline),
+            None => self.starved_until,
+        }
+    }
+
+    /// The attempt could not even begin: it is taken back, and its endpoint stays untried.
+    pub(super) fn starve(&mut self, until: Instant) {
+        self.attempt = None;
+        self.starved_until.get_or_insert(until);
     }
 
     pub(super) fn fail(&mut self) -> Option<Attempt> {

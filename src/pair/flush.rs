@@ -24,22 +24,22 @@ pub struct Flush {
     pub lost: Side,
     /// How it was lost.
     pub fault: Fault,
-    queue: Queue,
+    check: Check,
 }
 
-/// What is known of the send queue towards the side that is left.
+/// When to look at the send queue towards the side that is left.
 #[derive(Clone, Debug)]
-enum Queue {
-    /// Not looked at yet.
-    Unknown,
-    /// Held so many bytes; look again at that time.
-    Held { bytes: usize, check_at: Instant, interval: Duration },
+enum Check {
+    /// At once: it was not looked at yet.
+    Due,
+    /// It held bytes; again at that time.
+    At { check_at: Instant, interval: Duration },
 }
 
 impl Flush {
     /// The side `lost` was just lost.
     pub fn new(lost: Side, fault: Fault) -> Flush {
-        Flush { lost, fault, queue: Queue::Unknown }
+        Flush { lost, fault, check: Check::Due }
     }
 
     /// Whether it is time to look at the send queue.
@@ -49,24 +49,20 @@ impl Flush {
 
     /// When to look next; `None` if it was never looked at.
     pub fn check_at(&self) -> Option<Instant> {
-        match self.queue {
-            Queue::Unknown => None,
-            Queue::Held { check_at, .. } => Some(check_at),
+        match self.check {
+            Check::Due => None,
+            Check::At { check_at, .. } => Some(check_at),
         }
     }
 
-    /// The queue holds `bytes`, at least one. Returns whether the peer took some since the last
-    /// look.
-    pub fn observe(&mut self, bytes: usize, now: Instant, limits: FlushInterval) -> bool {
-        assert!(bytes > 0, "an empty queue ends the flush");
-        let (progress, interval) = match self.queue {
-            Queue::Unknown => (true, limits.min),
-            Queue::Held { bytes: before, interval, .. } if bytes < before => (true, interval),
-            Queue::Held { interval, .. } => (false, (interval * 2).min(limits.max)),
+    /// The queue still holds bytes: look again later.
+    pub fn check_later(&mut self, limits: FlushInterval, now: Instant) {
+        let interval = match self.check {
+            Check::Due => limits.min,
+            Check::At { interval, .. } => (interval * 2).min(limits.max),
         };
-        self.queue = Queue::Held { bytes, check_at: now + interval, interval };
+        self.check = Check::At { check_at: now + interval, interval };
         assert!(!self.is_check_due(now), "a look that is due at once would spin");
-        progress
     }
 }
 
@@ -83,18 +79,9 @@ mod tests {
         let mut flush = Flush::new(Side::Client, Fault::Reset);
         assert!(flush.is_check_due(now));
         for want in [1, 2, 4, 4] {
-            flush.observe(10, now, LIMITS);
+            flush.check_later(LIMITS, now);
             assert_eq!(flush.check_at(), Some(now + Duration::from_millis(want)));
             assert!(!flush.is_check_due(now));
         }
-    }
-
-    #[test]
-    fn progress_is_fewer_bytes_than_before() {
-        let now = Instant::now();
-        let mut flush = Flush::new(Side::Server, Fault::TimedOut);
-        assert!(flush.observe(10, now, LIMITS));
-        assert!(!flush.observe(10, now, LIMITS));
-        assert!(flush.observe(9, now, LIMITS));
     }
 }

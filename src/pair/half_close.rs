@@ -1,16 +1,30 @@
 //! How long a pair may do nothing: half-closed without progress, or open and quiet. Pure.
 //!
 //! A half-closed pair whose other direction never ends would hold two descriptors for ever, so
-//! it is closed after `--half-close-timeout` without a byte. A fully open pair may be quiet for
-//! as long as it likes, as watches are, unless `--idle-timeout` says otherwise. Deadlines follow
-//! from `moved_at`, so moving a byte costs no timer work: a timer that fires early asks again.
+//! it is closed after `--half-close-timeout` without progress. A fully open pair may be quiet for
+//! as long as it likes, as watches are, unless `--idle-timeout` says otherwise.
+//!
+//! Progress is a byte that moved, an end that became known, and what our kernel delivers of bytes
+//! that were written long ago: a slow reader may live on a full send queue for minutes. The kernel
+//! does not tell, so the queues are looked at twice, soon after the last byte for comparison and
+//! when time is up. Moving a byte costs no timer work: a timer that fires early asks again.
+//!
+//! ```text
+//!   since               since + limit/8                             look + limit
+//!     │ last byte           │ first look: so many bytes unsent           │ fewer? start again
+//! ────┴─────────────────────┴────────────────────────────────────────────┴─── as many? over
+//!                             nothing unsent: over at since + limit
+//! ```
 
 use std::time::{Duration, Instant};
 
 use super::ending::Cause;
 use super::flow::FlowState;
 use super::step::Side;
-use super::{Pair, Phase};
+use super::{Limits, Pair, Phase};
+
+/// The first look comes after this part of the limit.
+const FIRST_LOOK_DIVISOR: u32 = 8;
 
 /// How long a pair may be without progress; `None` means for ever.
 #[derive(Clone, Copy, Debug)]
@@ -21,47 +35,144 @@ pub struct QuietLimits {
     pub open: Option<Duration>,
 }
 
+/// Since when a pair has made no progress, as far as is known.
+#[derive(Clone, Debug)]
+pub(super) struct Quiet {
+    since: Instant,
+    look: Option<Look>,
+}
+
+/// What a look at the send queues found.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    at: Instant,
+    unsent: usize,
+}
+
+impl Quiet {
+    pub(super) fn new(now: Instant) -> Quiet {
+        Quiet { since: now, look: None }
+    }
+
+    /// Something moved or changed.
+    pub(super) fn progress(&mut self, now: Instant) {
+        *self = Quiet::new(now);
+    }
+
+    /// When to look at the queues.
+    fn look_at(&self, limit: Duration) -> Instant {
+        match self.look {
+            None => self.since + limit / FIRST_LOOK_DIVISOR,
+            Some(Look { unsent: 0, .. }) => self.since + limit,
+            Some(look) => look.at + limit,
+        }
+    }
+
+    /// The queues hold so many bytes in all. Returns whether the pair was quiet for too long.
+    fn observe(&mut self, unsent: usize, limit: Duration, now: Instant) -> bool {
+        match self.look {
+            None => self.look = Some(Look { at: now, unsent }),
+            Some(look) if unsent < look.unsent => {
+                *self = Quiet { since: now, look: Some(Look { at: now, unsent }) };
+            }
+            Some(_) => return self.look_at(limit) <= now,
+        }
+        false
+    }
+}
+
 impl Pair {
     /// When the pair must be looked at again if nothing happens before. Changes with every
     /// `apply`, `on_ready`, `connect` and attempt; a look that comes too early is harmless.
-    pub fn next_deadline(&self, limits: &QuietLimits) -> Option<Instant> {
+    pub fn next_deadline(&self, limits: &Limits) -> Option<Instant> {
+        let look_at = self.quiet_limit(limits).map(|(limit, _)| self.quiet.look_at(limit));
         match &self.phase {
-            Phase::Dialing(dialing) => dialing.attempt().map(|attempt| attempt.deadline),
-            Phase::Relaying => self.quiet_deadline(limits).map(|(deadline, _)| deadline),
-            Phase::Flushing(flush) => {
-                let quiet = self.quiet_deadline(limits).map(|(deadline, _)| deadline);
-                [quiet, flush.check_at()].into_iter().flatten().min()
-            }
+            Phase::Dialing(dialing) => dialing.deadline(),
+            Phase::Relaying => look_at,
+            Phase::Flushing(flush) => [look_at, flush.check_at()].into_iter().flatten().min(),
             Phase::Closing(_) => None,
         }
     }
 
-    /// Ends the pair if it did nothing for too long.
-    pub fn end_if_quiet(&mut self, limits: &QuietLimits, now: Instant) {
-        if !matches!(self.phase, Phase::Relaying | Phase::Flushing(_)) {
-            return;
-        }
-        match self.quiet_deadline(limits) {
-            Some((deadline, cause)) if deadline <= now => self.end(cause),
-            _ => {}
+    /// Whether the send queues are to be looked at now, to tell a quiet pair from a slow one.
+    pub(super) fn is_look_due(&self, limits: &Limits, now: Instant) -> bool {
+        let limit = self.quiet_limit(limits);
+        limit.is_some_and(|(limit, _)| self.quiet.look_at(limit) <= now)
+    }
+
+    /// The queues hold so many bytes in all: ends the pair if that shows that nothing moves.
+    pub(super) fn end_if_quiet(&mut self, unsent: usize, limits: &Limits, now: Instant) {
+        let Some((limit, cause)) = self.quiet_limit(limits) else { return };
+        if self.quiet.observe(unsent, limit, now) {
+            self.end(cause);
         }
     }
 
-    fn quiet_deadline(&self, limits: &QuietLimits) -> Option<(Instant, Cause)> {
-        let (limit, cause) = if self.is_half_closed() {
-            (limits.half_closed?, Cause::HalfCloseTimeout)
+    fn quiet_limit(&self, limits: &Limits) -> Option<(Duration, Cause)> {
+        if self.is_half_closed() {
+            Some((limits.quiet.half_closed?, Cause::HalfCloseTimeout))
         } else {
-            (limits.open?, Cause::IdleTimeout)
-        };
-        Some((self.moved_at + limit, cause))
+            Some((limits.quiet.open?, Cause::IdleTimeout))
+        }
     }
 
     /// Whether one side has ended. An end that an event told of counts although it was not read
     /// yet: behind a sink that takes nothing it might never be.
-    fn is_half_closed(&self) -> bool {
+    pub(super) fn is_half_closed(&self) -> bool {
         Side::BOTH.into_iter().any(|side| {
             let ready = self.ready[side.index()];
             ready.closed || ready.error || self.flow(side).state() != FlowState::Open
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(8);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn with_nothing_unsent_it_is_over_after_the_limit() {
+        let start = Instant::now();
+        let mut quiet = Quiet::new(start);
+        assert_eq!(quiet.look_at(LIMIT), start + SECOND);
+        assert!(!quiet.observe(0, LIMIT, start + SECOND));
+        assert_eq!(quiet.look_at(LIMIT), start + LIMIT);
+        assert!(!quiet.observe(0, LIMIT, start + LIMIT - SECOND), "too early");
+        assert!(quiet.observe(0, LIMIT, start + LIMIT));
+    }
+
+    #[test]
+    fn a_queue_that_shrinks_is_progress() {
+        let start = Instant::now();
+        let mut quiet = Quiet::new(start);
+        quiet.observe(100, LIMIT, start + SECOND);
+        let second = start + SECOND + LIMIT;
+        assert_eq!(quiet.look_at(LIMIT), second);
+        assert!(!quiet.observe(99, LIMIT, second));
+        assert_eq!(quiet.look_at(LIMIT), second + LIMIT);
+        assert!(!quiet.observe(0, LIMIT, second + LIMIT), "the last bytes were progress, too");
+        assert_eq!(quiet.look_at(LIMIT), second + 2 * LIMIT);
+        assert!(quiet.observe(0, LIMIT, second + 2 * LIMIT));
+    }
+
+    #[test]
+    fn a_queue_that_does_not_shrink_is_none() {
+        let start = Instant::now();
+        let mut quiet = Quiet::new(start);
+        quiet.observe(100, LIMIT, start + SECOND);
+        assert!(!quiet.observe(100, LIMIT, start + LIMIT), "a look for another reason");
+        assert!(quiet.observe(100, LIMIT, start + SECOND + LIMIT));
+    }
+
+    #[test]
+    fn progress_starts_again() {
+        let start = Instant::now();
+        let mut quiet = Quiet::new(start);
+        quiet.observe(0, LIMIT, start + SECOND);
+        quiet.progress(start + 7 * SECOND);
+        assert_eq!(quiet.look_at(LIMIT), start + 8 * SECOND);
     }
 }

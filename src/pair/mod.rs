@@ -26,6 +26,7 @@ use self::dialing::{Attempt, Dialing};
 use self::ending::{Cause, EndedIn, Ending};
 use self::flow::{Flow, FlowState, FlowStep};
 use self::flush::{Flush, FlushInterval};
+use self::half_close::{Quiet, QuietLimits};
 use self::step::{Budget, Fault, Outcome, Ready, Side, Step};
 use crate::endpoint::EndpointId;
 
@@ -48,21 +49,27 @@ pub struct Pair {
     phase: Phase,
     flows: [Flow; 2],
     ready: [Ready; 2],
-    /// When payload last moved, or the server connection came to stand.
-    moved_at: Instant,
-    flush_interval: FlushInterval,
+    quiet: Quiet,
+}
+
+/// The times that pairs are held to.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long a pair may be without progress.
+    pub quiet: QuietLimits,
+    /// How often a send queue is looked at before a reset is passed on.
+    pub flush: FlushInterval,
 }
 
 impl Pair {
     /// A pair whose client was just accepted.
-    pub fn new(flush_interval: FlushInterval, now: Instant) -> Pair {
+    pub fn new(now: Instant) -> Pair {
         let client = Ready { writable: true, ..Ready::default() };
         Pair {
             phase: Phase::Dialing(Dialing::default()),
             flows: [Flow::new(), Flow::new()],
             ready: [client, Ready::default()],
-            moved_at: now,
-            flush_interval,
+            quiet: Quiet::new(now),
         }
     }
 
@@ -116,22 +123,34 @@ impl Pair {
         }
     }
 
+    /// The attempt could not begin for want of our own resources. Its endpoint stays untried, and
+    /// the client may wait, at most until the time given at its first shortage.
+    pub fn starve(&mut self, until: Instant) {
+        if let Phase::Dialing(dialing) = &mut self.phase {
+            dialing.starve(until);
+        }
+    }
+
     /// The server connection stands: bytes may flow.
     pub fn connect(&mut self, now: Instant) {
         assert!(self.attempt().is_some(), "connected without an attempt");
         self.phase = Phase::Relaying;
         self.ready[Side::Server.index()] = Ready { writable: true, ..Ready::default() };
-        self.moved_at = now;
+        self.quiet.progress(now);
     }
 
     /// An event told this about a socket. Bits are only ever added here.
-    pub fn on_ready(&mut self, side: Side, news: Ready) {
+    pub fn on_ready(&mut self, side: Side, news: Ready, now: Instant) {
+        let was_half_closed = self.is_half_closed();
         let ready = &mut self.ready[side.index()];
         ready.readable |= news.readable || news.urgent || news.closed || news.error;
         ready.writable |= news.writable || news.error;
         ready.urgent |= news.urgent;
         ready.closed |= news.closed;
         ready.error |= news.error;
+        if self.is_half_closed() && !was_half_closed {
+            self.quiet.progress(now);
+        }
     }
 
     /// Ends the pair for a reason that lies outside of its own steps. The first one counts.
@@ -150,15 +169,21 @@ impl Pair {
     }
 
     /// What to do next; `None` until an event, a deadline or a new budget changes something.
-    pub fn next(&self, budget: &Budget, now: Instant) -> Option<Step> {
+    pub fn next(&self, budget: &Budget, limits: &Limits, now: Instant) -> Option<Step> {
         match &self.phase {
             Phase::Dialing(_) => {
                 self.ready[Side::Client.index()].error.then_some(Step::TakeError(Side::Client))
             }
-            Phase::Relaying => self.next_relaying(budget),
-            Phase::Flushing(flush) => self.next_flushing(flush, budget, now),
+            Phase::Relaying => self.next_relaying(budget).or_else(|| self.next_look(limits, now)),
+            Phase::Flushing(flush) => {
+                self.next_flushing(flush, budget, now).or_else(|| self.next_look(limits, now))
+            }
             Phase::Closing(_) => None,
         }
+    }
+
+    fn next_look(&self, limits: &Limits, now: Instant) -> Option<Step> {
+        self.is_look_due(limits, now).then_some(Step::MeasureUnsent)
     }
 
     fn next_relaying(&self, budget: &Budget) -> Option<Step> {
@@ -183,7 +208,7 @@ impl Pair {
             return Some(Step::TakeError(left));
         }
         if self.flow(flush.lost).is_drained() {
-            return flush.is_check_due(now).then_some(Step::MeasureUnsent(left));
+            return flush.is_check_due(now).then_some(Step::MeasureUnsent);
         }
         self.next_of_flow(flush.lost, budget)
     }
@@ -200,25 +225,25 @@ impl Pair {
     }
 
     /// What came of `step`, which `next` gave.
-    pub fn apply(&mut self, step: Step, outcome: Outcome, now: Instant) {
+    pub fn apply(&mut self, step: Step, outcome: Outcome, limits: &Limits, now: Instant) {
         match step {
             Step::Read(side) => self.apply_read(side, outcome, now),
             Step::Write(side) => self.apply_write(side, outcome, now),
             Step::Shut(side) => match outcome {
                 Outcome::Done => self.flows[side.index()].has_shut(),
-                Outcome::Failed(fault) => self.lose(side.other(), fault),
+                Outcome::Failed(fault) => self.lose(side.other(), fault, now),
                 _ => unreachable!("{outcome:?} of {step:?}"),
             },
             Step::TakeError(side) => {
                 self.ready[side.index()].error = false;
                 match outcome {
                     Outcome::NoError => {}
-                    Outcome::Failed(fault) => self.lose(side, fault),
+                    Outcome::Failed(fault) => self.lose(side, fault, now),
                     _ => unreachable!("{outcome:?} of {step:?}"),
                 }
             }
-            Step::MeasureUnsent(_) => match outcome {
-                Outcome::Unsent(bytes) => self.apply_unsent(bytes, now),
+            Step::MeasureUnsent => match outcome {
+                Outcome::Unsent(bytes) => self.apply_unsent(bytes, limits, now),
                 _ => unreachable!("{outcome:?} of {step:?}"),
             },
         }
@@ -235,12 +260,13 @@ impl Pair {
                 // if the peer has closed already, for then there is no further event to wait for,
                 // and not if the read stopped before urgent data with more bytes behind it.
                 ready.readable = !short || ready.closed || ready.urgent;
-                self.moved_at = now;
+                self.quiet.progress(now);
             }
             Outcome::Eof => {
                 ready.readable = false;
                 ready.closed = true;
                 flow.has_ended();
+                self.quiet.progress(now);
             }
             Outcome::WouldBlock => {
                 ready.readable = false;
@@ -253,7 +279,7 @@ impl Pair {
             Outcome::Failed(fault) => {
                 ready.readable = false;
                 flow.has_ended();
-                self.lose(side, fault);
+                self.lose(side, fault, now);
             }
             _ => unreachable!("{outcome:?} of a read"),
         }
@@ -265,29 +291,32 @@ impl Pair {
             Outcome::Moved { bytes, short } => {
                 self.flows[side.index()].has_written(bytes);
                 self.ready[sink.index()].writable = !short;
-                self.moved_at = now;
+                self.quiet.progress(now);
             }
             Outcome::WouldBlock => self.ready[sink.index()].writable = false,
-            Outcome::Failed(fault) => self.lose(sink, fault),
+            Outcome::Failed(fault) => self.lose(sink, fault, now),
             _ => unreachable!("{outcome:?} of a write"),
         }
     }
 
-    fn apply_unsent(&mut self, bytes: usize, now: Instant) {
-        let Phase::Flushing(flush) = &mut self.phase else {
-            unreachable!("a send queue is measured while flushing alone");
-        };
-        if bytes == 0 {
-            let cause = Cause::Lost(flush.lost, flush.fault);
-            self.phase = Phase::Closing(Ending { cause, phase: EndedIn::Relaying });
-        } else if flush.observe(bytes, now, self.flush_interval) {
-            self.moved_at = now;
+    fn apply_unsent(&mut self, unsent: [usize; 2], limits: &Limits, now: Instant) {
+        if let Phase::Flushing(flush) = &mut self.phase {
+            let is_drained = self.flows[flush.lost.index()].is_drained();
+            if is_drained && unsent[flush.lost.other().index()] == 0 {
+                let cause = Cause::Lost(flush.lost, flush.fault);
+                self.phase = Phase::Closing(Ending { cause, phase: EndedIn::Relaying });
+                return;
+            }
+            if is_drained {
+                flush.check_later(limits.flush, now);
+            }
         }
+        self.end_if_quiet(unsent.iter().sum(), limits, now);
     }
 
     /// The connection of `side` is lost. What it sent is still delivered; what is meant for it
     /// cannot be.
-    fn lose(&mut self, side: Side, fault: Fault) {
+    fn lose(&mut self, side: Side, fault: Fault, now: Instant) {
         match &self.phase {
             Phase::Relaying => {
                 self.flows[side.other().index()].break_off();
@@ -297,6 +326,7 @@ impl Pair {
                 self.ready[side.index()].readable = true;
                 self.ready[side.index()].error = false;
                 self.phase = Phase::Flushing(Flush::new(side, fault));
+                self.quiet.progress(now);
             }
             Phase::Flushing(flush) if flush.lost == side => {}
             Phase::Dialing(_) | Phase::Flushing(_) => self.end(Cause::Lost(side, fault)),
@@ -318,14 +348,15 @@ impl Pair {
 mod tests {
     use std::time::Duration;
 
-    use super::half_close::QuietLimits;
     use super::*;
     use crate::endpoint::{EndpointSet, EndpointSpec, RetryLimits};
 
     const MILLISECOND: Duration = Duration::from_millis(1);
     const SECOND: Duration = Duration::from_secs(1);
     const BUDGET: Budget = Budget { bytes: [64, 64] };
-    const QUIET: QuietLimits = QuietLimits { half_closed: Some(SECOND), open: None };
+    const FLUSH: FlushInterval = FlushInterval { min: MILLISECOND, max: SECOND };
+    const LIMITS: Limits =
+        Limits { quiet: QuietLimits { half_closed: Some(SECOND), open: None }, flush: FLUSH };
     const NOTHING: Ready =
         Ready { readable: false, writable: false, urgent: false, closed: false, error: false };
     const READABLE: Ready = Ready { readable: true, ..NOTHING };
@@ -345,7 +376,7 @@ mod tests {
     }
 
     fn dialing(now: Instant) -> Pair {
-        let mut pair = Pair::new(FlushInterval { min: MILLISECOND, max: SECOND }, now);
+        let mut pair = Pair::new(now);
         let endpoint = endpoint_ids(1, now)[0];
         pair.begin_attempt(Attempt { endpoint, started_at: now, deadline: now + SECOND });
         pair
@@ -360,10 +391,10 @@ mod tests {
     /// Carries out the steps, which must be the ones given, and checks that there is no further.
     fn run(pair: &mut Pair, now: Instant, steps: &[(Step, Outcome)]) {
         for (want, outcome) in steps {
-            assert_eq!(pair.next(&BUDGET, now), Some(*want), "in {pair:?}");
-            pair.apply(*want, *outcome, now);
+            assert_eq!(pair.next(&BUDGET, &LIMITS, now), Some(*want), "in {pair:?}");
+            pair.apply(*want, *outcome, &LIMITS, now);
         }
-        assert_eq!(pair.next(&BUDGET, now), None, "in {pair:?}");
+        assert_eq!(pair.next(&BUDGET, &LIMITS, now), None, "in {pair:?}");
     }
 
     fn ended(cause: Cause, phase: EndedIn) -> Option<Ending> {
@@ -374,7 +405,7 @@ mod tests {
     fn the_client_is_not_read_while_dialing_and_its_end_is_no_reason_to_stop() {
         let now = Instant::now();
         let mut pair = dialing(now);
-        pair.on_ready(Side::Client, CLOSED);
+        pair.on_ready(Side::Client, CLOSED, now);
         run(&mut pair, now, &[]);
         pair.connect(now);
         run(
@@ -394,7 +425,7 @@ mod tests {
     fn a_client_that_resets_ends_the_dial() {
         let now = Instant::now();
         let mut pair = dialing(now);
-        pair.on_ready(Side::Client, BROKEN);
+        pair.on_ready(Side::Client, BROKEN, now);
         run(&mut pair, now, &[(Step::TakeError(Side::Client), Outcome::Failed(Fault::Reset))]);
         let cause = Cause::Lost(Side::Client, Fault::Reset);
         assert_eq!(pair.ending(), ended(cause, EndedIn::Dialing));
@@ -404,7 +435,7 @@ mod tests {
     fn a_false_alarm_of_an_error_does_not_end_the_dial() {
         let now = Instant::now();
         let mut pair = dialing(now);
-        pair.on_ready(Side::Client, BROKEN);
+        pair.on_ready(Side::Client, BROKEN, now);
         run(&mut pair, now, &[(Step::TakeError(Side::Client), Outcome::NoError)]);
         assert_eq!(pair.ending(), None);
     }
@@ -413,11 +444,11 @@ mod tests {
     fn failed_attempts_are_remembered() {
         let now = Instant::now();
         let ids = endpoint_ids(2, now);
-        let mut pair = Pair::new(FlushInterval { min: MILLISECOND, max: SECOND }, now);
+        let mut pair = Pair::new(now);
         for endpoint in &ids {
             let attempt = Attempt { endpoint: *endpoint, started_at: now, deadline: now + SECOND };
             pair.begin_attempt(attempt);
-            assert_eq!(pair.next_deadline(&QUIET), Some(now + SECOND));
+            assert_eq!(pair.next_deadline(&LIMITS), Some(now + SECOND));
             assert_eq!(pair.fail_attempt(), Some(attempt));
             assert_eq!(pair.fail_attempt(), None);
         }
@@ -428,13 +459,13 @@ mod tests {
     fn both_ends_complete_the_pair_without_a_second_shutdown() {
         let now = Instant::now();
         let mut pair = relaying(now);
-        pair.on_ready(Side::Client, CLOSED);
+        pair.on_ready(Side::Client, CLOSED, now);
         run(
             &mut pair,
             now,
             &[(Step::Read(Side::Client), Outcome::Eof), (Step::Shut(Side::Client), Outcome::Done)],
         );
-        pair.on_ready(Side::Server, CLOSED);
+        pair.on_ready(Side::Server, CLOSED, now);
         run(&mut pair, now, &[(Step::Read(Side::Server), Outcome::Eof)]);
         assert_eq!(pair.ending(), ended(Cause::Completed, EndedIn::Relaying));
     }
@@ -443,11 +474,11 @@ mod tests {
     fn the_end_waits_for_bytes_that_the_sink_does_not_take() {
         let now = Instant::now();
         let mut pair = relaying(now);
-        pair.on_ready(Side::Client, CLOSED);
+        pair.on_ready(Side::Client, CLOSED, now);
         let short = Outcome::Moved { bytes: 4, short: true };
         run(&mut pair, now, &[(Step::Read(Side::Client), ALL), (Step::Write(Side::Client), short)]);
         assert_eq!(pair.flow(Side::Client).pending(), 6);
-        pair.on_ready(Side::Server, WRITABLE);
+        pair.on_ready(Side::Server, WRITABLE, now);
         run(
             &mut pair,
             now,
@@ -464,7 +495,7 @@ mod tests {
     fn a_read_that_stopped_before_urgent_data_goes_on() {
         let now = Instant::now();
         let mut pair = relaying(now);
-        pair.on_ready(Side::Client, URGENT);
+        pair.on_ready(Side::Client, URGENT, now);
         let written = Outcome::Moved { bytes: 10, short: false };
         run(
             &mut pair,
@@ -477,7 +508,7 @@ mod tests {
                 (Step::Read(Side::Client), Outcome::WouldBlock),
             ],
         );
-        pair.on_ready(Side::Client, READABLE);
+        pair.on_ready(Side::Client, READABLE, now);
         run(
             &mut pair,
             now,
@@ -489,52 +520,52 @@ mod tests {
     fn a_flow_with_pending_bytes_does_not_read() {
         let now = Instant::now();
         let mut pair = relaying(now);
-        pair.on_ready(Side::Client, READABLE);
+        pair.on_ready(Side::Client, READABLE, now);
         let full = Outcome::Moved { bytes: 16, short: false };
         run(
             &mut pair,
             now,
             &[(Step::Read(Side::Client), full), (Step::Write(Side::Client), Outcome::WouldBlock)],
         );
-        pair.on_ready(Side::Client, READABLE);
-        assert_eq!(pair.next(&BUDGET, now), None);
+        pair.on_ready(Side::Client, READABLE, now);
+        assert_eq!(pair.next(&BUDGET, &LIMITS, now), None);
     }
 
     #[test]
     fn a_flow_without_budget_waits_and_the_other_goes_on() {
         let now = Instant::now();
         let mut pair = relaying(now);
-        pair.on_ready(Side::Client, READABLE);
-        pair.on_ready(Side::Server, READABLE);
+        pair.on_ready(Side::Client, READABLE, now);
+        pair.on_ready(Side::Server, READABLE, now);
         let mut budget = BUDGET;
         budget.spend(Side::Client, 65);
-        assert_eq!(pair.next(&budget, now), Some(Step::Read(Side::Server)));
+        assert_eq!(pair.next(&budget, &LIMITS, now), Some(Step::Read(Side::Server)));
         budget.spend(Side::Server, 64);
-        assert_eq!(pair.next(&budget, now), None);
-        assert_eq!(pair.next(&BUDGET, now), Some(Step::Read(Side::Client)));
+        assert_eq!(pair.next(&budget, &LIMITS, now), None);
+        assert_eq!(pair.next(&BUDGET, &LIMITS, now), Some(Step::Read(Side::Client)));
     }
 
     #[test]
     fn a_reset_is_passed_on_only_after_what_came_before_it() {
         let now = Instant::now();
         let mut pair = relaying(now);
-        pair.on_ready(Side::Server, BROKEN);
+        pair.on_ready(Side::Server, BROKEN, now);
         let short = Outcome::Moved { bytes: 4, short: true };
         run(&mut pair, now, &[(Step::Read(Side::Server), ALL), (Step::Write(Side::Server), short)]);
-        pair.on_ready(Side::Client, WRITABLE);
+        pair.on_ready(Side::Client, WRITABLE, now);
         run(
             &mut pair,
             now,
             &[
                 (Step::Write(Side::Server), Outcome::Moved { bytes: 6, short: false }),
                 (Step::Read(Side::Server), Outcome::Failed(Fault::Reset)),
-                (Step::MeasureUnsent(Side::Client), Outcome::Unsent(6)),
+                (Step::MeasureUnsent, Outcome::Unsent([6, 0])),
             ],
         );
         assert_eq!(pair.ending(), None, "the kernel still holds bytes for the client");
         let later = now + MILLISECOND;
-        assert_eq!(pair.next_deadline(&QUIET), Some(later));
-        run(&mut pair, later, &[(Step::MeasureUnsent(Side::Client), Outcome::Unsent(0))]);
+        assert_eq!(pair.next_deadline(&LIMITS), Some(later));
+        run(&mut pair, later, &[(Step::MeasureUnsent, Outcome::Unsent([0, 9]))]);
         let cause = Cause::Lost(Side::Server, Fault::Reset);
         assert_eq!(pair.ending(), ended(cause, EndedIn::Relaying));
     }
@@ -543,7 +574,7 @@ mod tests {
     fn bytes_behind_a_failed_write_are_fetched_and_their_end_is_no_clean_end() {
         let now = Instant::now();
         let mut pair = relaying(now);
-        pair.on_ready(Side::Client, READABLE);
+        pair.on_ready(Side::Client, READABLE, now);
         run(
             &mut pair,
             now,
@@ -555,7 +586,7 @@ mod tests {
                 (Step::Write(Side::Server), Outcome::Moved { bytes: 10, short: false }),
                 // The write took the error, so the read shows a plain end of file.
                 (Step::Read(Side::Server), Outcome::Eof),
-                (Step::MeasureUnsent(Side::Client), Outcome::Unsent(0)),
+                (Step::MeasureUnsent, Outcome::Unsent([0, 9])),
             ],
         );
         let cause = Cause::Lost(Side::Server, Fault::Reset);
@@ -567,50 +598,65 @@ mod tests {
     fn a_side_that_resets_after_its_end_of_file_is_heard() {
         let now = Instant::now();
         let mut pair = relaying(now);
-        pair.on_ready(Side::Client, CLOSED);
+        pair.on_ready(Side::Client, CLOSED, now);
         run(
             &mut pair,
             now,
             &[(Step::Read(Side::Client), Outcome::Eof), (Step::Shut(Side::Client), Outcome::Done)],
         );
-        pair.on_ready(Side::Client, BROKEN);
+        pair.on_ready(Side::Client, BROKEN, now);
         run(
             &mut pair,
             now,
             &[
                 (Step::TakeError(Side::Client), Outcome::Failed(Fault::Reset)),
-                (Step::MeasureUnsent(Side::Server), Outcome::Unsent(0)),
+                (Step::MeasureUnsent, Outcome::Unsent([9, 0])),
             ],
         );
         let cause = Cause::Lost(Side::Client, Fault::Reset);
         assert_eq!(pair.ending(), ended(cause, EndedIn::Relaying));
     }
 
+    /// The first look, which finds nothing unsent, and the one that ends the pair.
+    fn look_twice(pair: &mut Pair, first: Instant, second: Instant) {
+        let nothing = (Step::MeasureUnsent, Outcome::Unsent([0, 0]));
+        run(pair, first, &[nothing]);
+        run(pair, second - MILLISECOND, &[]);
+        run(pair, second, &[nothing]);
+    }
+
     #[test]
-    fn only_a_half_closed_pair_without_progress_times_out() {
-        let now = Instant::now();
-        let mut pair = relaying(now);
-        assert_eq!(pair.next_deadline(&QUIET), None);
-        pair.end_if_quiet(&QUIET, now + 3600 * SECOND);
-        assert_eq!(pair.ending(), None);
+    fn a_half_closed_pair_without_progress_times_out() {
+        let start = Instant::now();
+        let mut pair = relaying(start);
+        assert_eq!(pair.next_deadline(&LIMITS), None);
+        // However long it was quiet before: the half-close is what starts the clock.
+        let now = start + 3600 * SECOND;
+        pair.on_ready(Side::Client, WRITABLE, now);
+        run(&mut pair, now, &[]);
         // Behind a sink that takes nothing the end is not read, but an event told of it.
-        pair.on_ready(Side::Client, CLOSED);
-        assert_eq!(pair.next_deadline(&QUIET), Some(now + SECOND));
-        pair.end_if_quiet(&QUIET, now + SECOND - MILLISECOND);
-        assert_eq!(pair.ending(), None);
-        pair.end_if_quiet(&QUIET, now + SECOND);
+        pair.on_ready(Side::Client, READABLE, now);
+        run(
+            &mut pair,
+            now,
+            &[(Step::Read(Side::Client), ALL), (Step::Write(Side::Client), Outcome::WouldBlock)],
+        );
+        let closed_at = now + 60 * SECOND;
+        pair.on_ready(Side::Client, CLOSED, closed_at);
+        assert_eq!(pair.next_deadline(&LIMITS), Some(closed_at + SECOND / 8));
+        look_twice(&mut pair, closed_at + SECOND / 8, closed_at + SECOND);
         assert_eq!(pair.ending(), ended(Cause::HalfCloseTimeout, EndedIn::Relaying));
     }
 
     #[test]
-    fn any_byte_puts_the_timeout_off() {
-        let now = Instant::now();
-        let mut pair = relaying(now);
-        pair.on_ready(Side::Client, CLOSED);
-        let later = now + SECOND / 2;
+    fn an_end_and_a_byte_put_the_timeout_off() {
+        let start = Instant::now();
+        let mut pair = relaying(start);
+        pair.on_ready(Side::Client, CLOSED, start);
+        let now = start + SECOND / 16;
         run(
             &mut pair,
-            later,
+            now,
             &[
                 (Step::Read(Side::Client), ALL),
                 (Step::Write(Side::Client), Outcome::Moved { bytes: 10, short: false }),
@@ -618,35 +664,89 @@ mod tests {
                 (Step::Shut(Side::Client), Outcome::Done),
             ],
         );
-        assert_eq!(pair.next_deadline(&QUIET), Some(later + SECOND));
+        assert_eq!(pair.next_deadline(&LIMITS), Some(now + SECOND / 8));
+        run(&mut pair, now + SECOND / 8, &[(Step::MeasureUnsent, Outcome::Unsent([0, 0]))]);
+        let later = now + SECOND / 2;
+        pair.on_ready(Side::Server, READABLE, later);
+        run(
+            &mut pair,
+            later,
+            &[
+                (Step::Read(Side::Server), ALL),
+                (Step::Write(Side::Server), Outcome::Moved { bytes: 10, short: false }),
+            ],
+        );
+        look_twice(&mut pair, later + SECOND / 8, later + SECOND);
+        assert_eq!(pair.ending(), ended(Cause::HalfCloseTimeout, EndedIn::Relaying));
+    }
+
+    #[test]
+    fn bytes_that_wait_are_read_before_the_clock_is_looked_at() {
+        let now = Instant::now();
+        let mut pair = relaying(now);
+        pair.on_ready(Side::Client, CLOSED, now);
+        let late = now + 10 * SECOND;
+        assert_eq!(pair.next(&BUDGET, &LIMITS, late), Some(Step::Read(Side::Client)));
     }
 
     #[test]
     fn an_open_pair_times_out_only_when_asked_to() {
         let now = Instant::now();
-        let limits = QuietLimits { half_closed: None, open: Some(SECOND) };
+        let quiet = QuietLimits { half_closed: None, open: Some(SECOND) };
+        let limits = Limits { quiet, flush: FLUSH };
         let mut pair = relaying(now);
-        assert_eq!(pair.next_deadline(&limits), Some(now + SECOND));
-        pair.end_if_quiet(&limits, now + SECOND);
+        for at in [now + SECOND / 8, now + SECOND] {
+            assert_eq!(pair.next_deadline(&limits), Some(at));
+            assert_eq!(pair.next(&BUDGET, &limits, at), Some(Step::MeasureUnsent));
+            pair.apply(Step::MeasureUnsent, Outcome::Unsent([0, 0]), &limits, at);
+        }
         assert_eq!(pair.ending(), ended(Cause::IdleTimeout, EndedIn::Relaying));
     }
 
     #[test]
     fn a_flush_that_makes_no_progress_is_given_up() {
-        let now = Instant::now();
-        let mut pair = relaying(now);
-        pair.on_ready(Side::Server, BROKEN);
-        run(
-            &mut pair,
-            now,
-            &[
-                (Step::Read(Side::Server), Outcome::Failed(Fault::Reset)),
-                (Step::MeasureUnsent(Side::Client), Outcome::Unsent(5)),
-            ],
-        );
-        pair.end_if_quiet(&QUIET, now + SECOND);
+        let start = Instant::now();
+        let mut pair = relaying(start);
+        pair.on_ready(Side::Server, BROKEN, start);
+        let mut now = start;
+        let reset = Outcome::Failed(Fault::Reset);
+        let stuck = (Step::MeasureUnsent, Outcome::Unsent([5, 0]));
+        run(&mut pair, now, &[(Step::Read(Side::Server), reset), stuck]);
+        while pair.ending().is_none() {
+            now = pair.next_deadline(&LIMITS).expect("a flush has a deadline");
+            run(&mut pair, now, &[stuck]);
+        }
+        assert!(now >= start + SECOND && now < start + 2 * SECOND, "{:?}", now - start);
         let cause = Cause::Lost(Side::Server, Fault::Reset);
         assert_eq!(pair.ending(), ended(cause, EndedIn::Flushing));
+    }
+
+    #[test]
+    fn a_flush_that_goes_on_slowly_is_not_given_up() {
+        let start = Instant::now();
+        let mut pair = relaying(start);
+        pair.on_ready(Side::Server, BROKEN, start);
+        let mut now = start;
+        pair.apply(Step::Read(Side::Server), Outcome::Failed(Fault::Reset), &LIMITS, now);
+        for unsent in (1..30).rev() {
+            run(&mut pair, now, &[(Step::MeasureUnsent, Outcome::Unsent([unsent, 0]))]);
+            now = pair.next_deadline(&LIMITS).expect("a flush has a deadline");
+        }
+        assert!(now > start + 10 * SECOND, "slower than the timeout would allow");
+        run(&mut pair, now, &[(Step::MeasureUnsent, Outcome::Unsent([0, 0]))]);
+        let cause = Cause::Lost(Side::Server, Fault::Reset);
+        assert_eq!(pair.ending(), ended(cause, EndedIn::Relaying));
+    }
+
+    #[test]
+    fn a_client_waits_for_our_resources_once_and_not_for_ever() {
+        let now = Instant::now();
+        let mut pair = dialing(now);
+        pair.starve(now + SECOND);
+        assert_eq!((pair.attempt(), pair.tried()), (None, &[][..]));
+        assert_eq!(pair.next_deadline(&LIMITS), Some(now + SECOND));
+        pair.starve(now + 2 * SECOND);
+        assert_eq!(pair.next_deadline(&LIMITS), Some(now + SECOND));
     }
 
     #[test]
@@ -670,13 +770,13 @@ mod tests {
         if depth == 0 {
             return;
         }
-        let Some(step) = pair.next(&BUDGET, now) else {
+        let Some(step) = pair.next(&BUDGET, &LIMITS, now) else {
             return explore_events(pair, now, depth, visited);
         };
         assert!(pair.ending().is_none(), "a step after the end");
         for outcome in outcomes(pair, step) {
             let mut after = pair.clone();
-            after.apply(step, outcome, now);
+            after.apply(step, outcome, &LIMITS, now);
             check(pair, step, outcome, &after, now);
             explore(&after, now, depth - 1, visited);
         }
@@ -689,7 +789,7 @@ mod tests {
         for side in Side::BOTH {
             for news in [READABLE, WRITABLE, URGENT, CLOSED, BROKEN] {
                 let mut after = pair.clone();
-                after.on_ready(side, news);
+                after.on_ready(side, news, now);
                 explore(&after, now, depth - 1, visited);
             }
         }
@@ -712,12 +812,12 @@ mod tests {
             }
             Step::Shut(_) => vec![Outcome::Done, failed],
             Step::TakeError(_) => vec![Outcome::NoError, failed],
-            Step::MeasureUnsent(_) => vec![Outcome::Unsent(0), Outcome::Unsent(1)],
+            Step::MeasureUnsent => vec![Outcome::Unsent([0, 0]), Outcome::Unsent([1, 1])],
         }
     }
 
     fn check(before: &Pair, step: Step, outcome: Outcome, after: &Pair, now: Instant) {
-        let next = after.next(&BUDGET, now);
+        let next = after.next(&BUDGET, &LIMITS, now);
         match (step, outcome) {
             (Step::Read(side), Outcome::Moved { .. }) => {
                 assert_eq!(next, Some(Step::Write(side)), "scratch must be written first");
@@ -726,7 +826,7 @@ mod tests {
                 assert!(before.flow(side).is_drained(), "an end before the last byte");
                 assert!(matches!(before.phase(), Phase::Relaying), "a lost side's end passed on");
             }
-            (Step::MeasureUnsent(_), Outcome::Unsent(1)) => {
+            (Step::MeasureUnsent, Outcome::Unsent([1, 1])) => {
                 assert_ne!(next, Some(step), "measuring again at once would spin");
             }
             _ => {}

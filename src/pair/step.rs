@@ -67,8 +67,8 @@ pub enum Step {
     Shut(Side),
     /// Take the waiting error out of this socket.
     TakeError(Side),
-    /// Ask how many written bytes this side's peer has not acknowledged.
-    MeasureUnsent(Side),
+    /// Ask both sockets how many written bytes the peer has not acknowledged.
+    MeasureUnsent,
 }
 
 /// How a connection was lost, as far as the log tells the ways apart.
@@ -99,7 +99,12 @@ impl fmt::Display for Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// `Read`, `Write`: so many bytes, at least one; `short` if fewer than there was room for.
-    Moved { bytes: usize, short: bool },
+    Moved {
+        /// How many.
+        bytes: usize,
+        /// Whether the socket then had no more, or took no more.
+        short: bool,
+    },
     /// `Read`: the peer ended in order.
     Eof,
     /// `Read`, `Write`: not now.
@@ -108,8 +113,8 @@ pub enum Outcome {
     Done,
     /// `TakeError`: there was none after all.
     NoError,
-    /// `MeasureUnsent`: so many bytes.
-    Unsent(usize),
+    /// `MeasureUnsent`: so many bytes, indexed by [`Side::index`] of the socket.
+    Unsent([usize; 2]),
     /// `Read`, `Write`, `Shut`, `TakeError`: the connection is lost.
     Failed(Fault),
 }

@@ -28,14 +28,18 @@ pub(super) enum Admission {
     /// They are, as long as there is a slot.
     Open,
     /// The system had no descriptor or memory for one. Tried again when this timer fires or a
-    /// connection of ours is closed, whichever comes first.
+    /// pair or probe of ours is reaped, whichever comes first.
     Paused(TimerKey),
 }
 
 impl<N: Net> Reactor<N> {
-    /// Whether accepting now could let anybody in.
+    /// Whether there is a client to let in, or one to go on with, and nothing in the way.
     pub(super) fn could_accept(&self) -> bool {
-        self.has_room() && self.acceptors.iter().any(|acceptor| acceptor.ready)
+        let is_ready = self.acceptors.iter().any(|acceptor| acceptor.ready);
+        match self.admission {
+            Admission::Open => !self.starved.is_empty() || (is_ready && self.has_room()),
+            Admission::Paused(_) => false,
+        }
     }
 
     pub(super) fn on_listener_event(&mut self, index: usize) {
@@ -46,8 +50,16 @@ impl<N: Net> Reactor<N> {
     }
 
     /// Lets clients in, as far as room and budget go.
+    ///
+    /// Those that were let in and lack a descriptor for their server go first, and pause accepting
+    /// again if they still lack it. Otherwise clients would take each other's last descriptors, and
+    /// none would be served.
     pub(super) fn accept(&mut self) {
-        for index in 0..self.acceptors.len() {
+        if self.admission == Admission::Open {
+            self.dial_starved();
+        }
+        let (first, count) = (self.acceptor_next, self.acceptors.len());
+        for index in (first..count).chain(0..first.min(count)) {
             for _ in 0..ACCEPTS_PER_TURN {
                 if !self.has_room() || !self.acceptors[index].ready {
                     break;
@@ -66,8 +78,9 @@ impl<N: Net> Reactor<N> {
             Accept::WouldBlock => acceptor.ready = false,
             Accept::Connection(client, client_address) => {
                 self.metrics.clients_accepted += 1;
+                self.acceptor_next = index + 1;
                 let key = self.slots.insert(Slot {
-                    pair: Pair::new(self.limits.flush_interval, self.now),
+                    pair: Pair::new(self.now),
                     generations: [generation, generation],
                     client,
                     server: None,
@@ -88,14 +101,15 @@ impl<N: Net> Reactor<N> {
         }
     }
 
-    /// Any other failure may last. Trying again at once would spin, giving up would end the
-    /// service: so it is tried again, but not at once.
-    fn pause_accepting(&mut self, error: NetError) {
-        assert_eq!(self.admission, Admission::Open, "accepted while paused");
-        let timer = self.wheel.arm(self.now + ACCEPT_PAUSE, Timer::Accept);
-        self.admission = Admission::Paused(timer);
+    /// Any failure but a client's own may last. Trying again at once would spin, giving up would
+    /// end the service: so it is tried again, but not at once.
+    pub(super) fn pause_accepting(&mut self, error: NetError) {
         self.metrics.accept_pauses += 1;
         self.report(Topic::AcceptPaused, Some(error));
+        if self.admission == Admission::Open {
+            let timer = self.wheel.arm(self.now + ACCEPT_PAUSE, Timer::Accept);
+            self.admission = Admission::Paused(timer);
+        }
     }
 
     /// A descriptor may have become free, or the pause is over.

@@ -8,14 +8,16 @@
 use std::net::SocketAddr;
 
 use super::Reactor;
+use super::pump::failed;
 use super::report::Topic;
 use super::token::Token;
-use crate::endpoint::loop_check::leads_back;
+use crate::endpoint::loop_check::{leads_back, met_ourselves};
 use crate::endpoint::{DialFailure, EndpointId};
 use crate::net::{Close, Dial, Net, NetError};
+use crate::pair::Phase;
 use crate::pair::dialing::Attempt;
 use crate::pair::ending::Cause;
-use crate::pair::step::Side;
+use crate::pair::step::{Side, Step};
 
 impl<N: Net> Reactor<N> {
     /// Dials the endpoint that is next for this client; closes the client if there is none.
@@ -29,6 +31,10 @@ impl<N: Net> Reactor<N> {
             };
             match self.begin_dial(key, endpoint) {
                 Ok(()) => break,
+                Err(error @ (NetError::Descriptors | NetError::Memory)) => {
+                    self.starve(key, error);
+                    break;
+                }
                 Err(error) => failed_locally = self.fail_attempt(key, error),
             }
         }
@@ -64,7 +70,7 @@ impl<N: Net> Reactor<N> {
     }
 
     /// The listener of ours at which a connection to `address` would end. Asked for every dial,
-    /// because interfaces come and go; cheap, because only an equal port asks further.
+    /// because addresses come and go; only an equal port under a wildcard asks the system for them.
     pub(super) fn own_listener(&mut self, address: SocketAddr) -> Option<SocketAddr> {
         let net = &mut self.net;
         let mut listeners = self.acceptors.iter().map(|acceptor| acceptor.address);
@@ -77,13 +83,47 @@ impl<N: Net> Reactor<N> {
         let (Some(attempt), Some(server)) = (slot.pair.attempt(), slot.server.as_mut()) else {
             return;
         };
-        let Some(address) = self.endpoints.address(attempt.endpoint) else {
-            return self.on_dial_failed(key, NetError::AddressNotAvailable);
-        };
-        match self.net.dial_result(server, address) {
+        match self.net.dial_result(server) {
             Dial::Pending => {}
-            Dial::Connected => self.on_dial_connected(key, attempt.endpoint),
+            Dial::Connected { local, peer } if self.met_ourselves(local, peer) => {
+                self.on_dial_failed(key, NetError::OwnAddress);
+            }
+            Dial::Connected { .. } => self.on_dial_connected(key, attempt.endpoint),
+            Dial::Lost(error) => {
+                // The server has spoken, so this is no failed dial any more: the client gets what
+                // it said, and then the loss.
+                self.on_dial_connected(key, attempt.endpoint);
+                let pair = &mut self.slots[key].pair;
+                let step = Step::TakeError(Side::Server);
+                pair.apply(step, failed(error), &self.limits.pair, self.now);
+            }
             Dial::Failed(error) => self.on_dial_failed(key, error),
+        }
+    }
+
+    /// Whether a connection that stands ends at its own socket or at one of our listeners.
+    pub(super) fn met_ourselves(&self, local: SocketAddr, peer: SocketAddr) -> bool {
+        met_ourselves(self.listening(), local, peer)
+    }
+
+    /// The attempt took too long, or the wait for resources of ours did.
+    pub(super) fn on_dial_timer(&mut self, key: usize) {
+        // The dial may be decided and its event still be on the way.
+        self.on_dial_event(key);
+        let slot = &mut self.slots[key];
+        if !matches!(slot.pair.phase(), Phase::Dialing(_)) {
+            return;
+        }
+        let is_over = |deadline| deadline <= self.now;
+        match slot.pair.attempt() {
+            Some(attempt) if is_over(attempt.deadline) => {
+                self.on_dial_failed(key, NetError::TimedOut);
+            }
+            None if slot.pair.next_deadline(&self.limits.pair).is_some_and(is_over) => {
+                slot.pair.end(Cause::LocalShortage);
+                self.settle(key);
+            }
+            _ => {}
         }
     }
 
@@ -107,6 +147,21 @@ impl<N: Net> Reactor<N> {
         self.dial_next(key);
     }
 
+    /// There is no descriptor or memory for the dial. The client keeps its place and waits, for as
+    /// long as a dial may take; nobody new is let in meanwhile.
+    fn starve(&mut self, key: usize, error: NetError) {
+        self.slots[key].pair.starve(self.now + self.limits.connect_timeout);
+        self.starved.push(key);
+        self.pause_accepting(error);
+    }
+
+    /// Goes on with the clients that wait for resources.
+    pub(super) fn dial_starved(&mut self) {
+        for key in std::mem::take(&mut self.starved) {
+            self.dial_next(key);
+        }
+    }
+
     /// Books the failure with the pair and the endpoint; tells whether it was our own shortage.
     fn fail_attempt(&mut self, key: usize, error: NetError) -> bool {
         self.metrics.dials_failed += 1;
@@ -117,7 +172,7 @@ impl<N: Net> Reactor<N> {
         let change = self.endpoints.dial_failed(endpoint, started_at, failure, self.now, jitter);
         self.on_change(change, "client");
         if !failure.is_evidence() {
-            self.report(Topic::DialFailedLocally, Some(error));
+            self.report_local_failure(endpoint, error);
         }
         !failure.is_evidence()
     }
@@ -152,5 +207,31 @@ pub(super) fn dial_failure(error: NetError) -> DialFailure {
         | NetError::Aborted
         | NetError::Denied
         | NetError::Other(_) => DialFailure::Local,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_server_did_is_evidence() {
+        for (error, want) in [
+            (NetError::Refused, DialFailure::Refused),
+            (NetError::Reset, DialFailure::Reset),
+            (NetError::TimedOut, DialFailure::TimedOut),
+            (NetError::HostUnreachable, DialFailure::Unreachable),
+            (NetError::OwnAddress, DialFailure::OwnAddress),
+            (NetError::NetworkUnreachable, DialFailure::Local),
+            (NetError::AddressNotAvailable, DialFailure::Local),
+            (NetError::AddressInUse, DialFailure::Local),
+            (NetError::Descriptors, DialFailure::Local),
+            (NetError::Memory, DialFailure::Local),
+            (NetError::Aborted, DialFailure::Local),
+            (NetError::Denied, DialFailure::Local),
+            (NetError::Other(22), DialFailure::Local),
+        ] {
+            assert_eq!(dial_failure(error), want, "{error}");
+        }
     }
 }

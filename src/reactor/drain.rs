@@ -4,6 +4,7 @@ use log::info;
 
 use super::{Reactor, Timer};
 use crate::config::duration::format_duration;
+use crate::config::{ACCEPTS_AT_DRAIN, ACCEPTS_PER_TURN};
 use crate::net::Net;
 use crate::pair::ending::Cause;
 
@@ -33,11 +34,12 @@ impl<N: Net> Reactor<N> {
 
     fn begin_drain(&mut self) {
         // Clients in the backlog believe that they are connected, and closing the listener
-        // would reset them: whoever is there already is still let in.
+        // would reset them: whoever is there already is still let in. Not without bound, since
+        // others may arrive faster than we go.
         for acceptor in &mut self.acceptors {
             acceptor.ready = true;
         }
-        while self.could_accept() {
+        for _ in 0..ACCEPTS_AT_DRAIN / ACCEPTS_PER_TURN {
             self.accept();
         }
         self.life = Life::Draining;

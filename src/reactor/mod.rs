@@ -5,8 +5,9 @@
 //! into the ready queue, so a pair is pumped once a turn however many events it had. A pair that
 //! spent its budget with work left is in the queue of the next turn, which then does not wait.
 //!
-//! Nothing is freed in a handler: what is over is marked, and given up by `reap.rs` at the end of
-//! the turn. The one exception is the socket of a failed dial, see `dial.rs`.
+//! A pair or probe that is over is only marked in a handler; `reap.rs` gives up its slot and
+//! sockets at the end of the turn. Two sockets go earlier: that of a failed dial (`dial.rs`), and
+//! the listeners when the process is asked to end (`drain.rs`).
 
 mod accept;
 mod dial;
@@ -49,7 +50,11 @@ pub struct Reactor<N: Net> {
     now: Instant,
     life: Life,
     acceptors: Vec<Acceptor<N::Listener>>,
+    /// Where the next round of accepting begins, so that no listener starves behind another.
+    acceptor_next: usize,
     admission: Admission,
+    /// Pairs whose dial waits for a descriptor or memory of ours.
+    starved: Vec<usize>,
     slots: Slab<Slot<N::Stream>>,
     /// The generation that was given out last.
     generation: Generation,
@@ -102,7 +107,24 @@ enum Timer {
     Drain,
 }
 
+/// What the reactor holds at present; all zero when nothing is open and nothing waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Pairs.
+    pub pairs: usize,
+    /// Dials of the monitor.
+    pub probes: usize,
+    /// Timers that are armed: of pairs, probes, the monitor and summaries.
+    pub timers: usize,
+    /// Buffers that hold bytes of a flow.
+    pub buffers: usize,
+}
+
 impl<N: Net> Reactor<N> {
+    /// Bytes of book-keeping for one pair: its slot, its timer, its places in two queues.
+    pub const PAIR_BYTES: usize =
+        size_of::<Slot<N::Stream>>() + Wheel::<Timer>::TIMER_BYTES + 2 * size_of::<usize>();
+
     /// Serves until the process is asked to end; then [`Reactor::drain`] is to be called.
     ///
     /// # Errors
@@ -130,9 +152,19 @@ impl<N: Net> Reactor<N> {
         &self.metrics
     }
 
-    /// Pairs that exist now.
-    pub fn pairs(&self) -> usize {
-        self.slots.len()
+    /// What it holds now.
+    pub fn census(&self) -> Census {
+        Census {
+            pairs: self.slots.len(),
+            probes: self.probes.len(),
+            timers: self.wheel.len(),
+            buffers: self.pool.lent(),
+        }
+    }
+
+    /// The endpoints and what is known of them.
+    pub fn endpoints(&self) -> &EndpointSet {
+        &self.endpoints
     }
 
     /// One pass: waits for something to happen, and deals with it.
@@ -192,7 +224,8 @@ impl<N: Net> Reactor<N> {
         // The dial may have gone on to another endpoint, whose socket the event says nothing of.
         if slot.generations[side.index()] == of {
             let Readiness { readable, writable, urgent, closed, error } = readiness;
-            slot.pair.on_ready(side, Ready { readable, writable, urgent, closed, error });
+            let news = Ready { readable, writable, urgent, closed, error };
+            slot.pair.on_ready(side, news, self.now);
             self.enqueue(key);
         }
     }
@@ -217,12 +250,10 @@ impl<N: Net> Reactor<N> {
             return;
         };
         slot.timer = None;
-        match slot.pair.attempt() {
-            Some(attempt) if attempt.deadline <= self.now => {
-                self.on_dial_failed(key, NetError::TimedOut);
-            }
-            _ => slot.pair.end_if_quiet(&self.limits.quiet, self.now),
+        if matches!(slot.pair.phase(), Phase::Dialing(_)) {
+            self.on_dial_timer(key);
         }
+        // What has arrived in time is pumped first; only then is the clock looked at.
         self.enqueue(key);
     }
 
@@ -243,7 +274,7 @@ impl<N: Net> Reactor<N> {
             slot.doomed = true;
             self.doomed.push(key);
         }
-        let wanted = slot.pair.next_deadline(&self.limits.quiet);
+        let wanted = slot.pair.next_deadline(&self.limits.pair);
         let armed = slot.timer.and_then(|timer| self.wheel.deadline(timer));
         // A timer that fires too early asks the pair again. Moving it for every byte would cost
         // more than that, so only an earlier deadline, or none, touches the wheel.

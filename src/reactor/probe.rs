@@ -48,14 +48,15 @@ impl<N: Net> Reactor<N> {
             return;
         };
         let endpoint = probe.endpoint;
-        let address = self.endpoints.address(endpoint);
-        let outcome = match address {
-            Some(address) => self.net.dial_result(&mut probe.stream, address),
-            None => Dial::Failed(NetError::AddressNotAvailable),
+        let outcome = match self.net.dial_result(&mut probe.stream) {
+            Dial::Connected { local, peer } if self.met_ourselves(local, peer) => {
+                Dial::Failed(NetError::OwnAddress)
+            }
+            outcome => outcome,
         };
         match outcome {
             Dial::Pending => return,
-            Dial::Connected => {
+            Dial::Connected { .. } | Dial::Lost(_) => {
                 let change = self.endpoints.probe_succeeded(endpoint, self.now);
                 self.on_change(change, "probe");
             }
@@ -94,6 +95,9 @@ impl<N: Net> Reactor<N> {
     }
 
     pub(super) fn reap_probes(&mut self) {
+        if !self.probes_over.is_empty() {
+            self.resume_accepting();
+        }
         while let Some(key) = self.probes_over.pop() {
             let probe = self.probes.remove(key);
             self.net.close(probe.stream, Close::Orderly);

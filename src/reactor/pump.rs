@@ -5,7 +5,7 @@
 //! parked bytes does not read, so no flow ever holds more than one buffer and a quiet one none.
 
 use super::Reactor;
-use crate::config::FLOW_BUDGET_BYTES;
+use crate::config::{BUFFER_BYTES, FLOW_BUDGET_BYTES, TURN_BUDGET_BYTES};
 use crate::net::{Net, NetError, Read, Write};
 use crate::pair::Pair;
 use crate::pair::buffer::{Buffer, Pool};
@@ -17,10 +17,12 @@ impl<N: Net> Reactor<N> {
     /// still have work are in the queue of the next turn.
     pub(super) fn pump_ready(&mut self) {
         let mut ready = std::mem::take(&mut self.ready);
+        let share = TURN_BUDGET_BYTES / ready.len().max(1);
+        let budget_bytes = share.clamp(BUFFER_BYTES, FLOW_BUDGET_BYTES);
         for key in ready.drain(..) {
             // A pair may have been reaped since it was queued, and its slot used again.
             if self.slots.get(key).is_some_and(|slot| slot.queued) {
-                self.pump(key);
+                self.pump(key, budget_bytes);
             }
         }
         // The queue of the next turn, and of the two the one with memory already.
@@ -28,11 +30,11 @@ impl<N: Net> Reactor<N> {
         self.ready = ready;
     }
 
-    fn pump(&mut self, key: usize) {
-        let now = self.now;
+    fn pump(&mut self, key: usize, budget_bytes: usize) {
+        let (limits, now) = (&self.limits.pair, self.now);
         let slot = &mut self.slots[key];
         slot.queued = false;
-        let mut budget = Budget::new(FLOW_BUDGET_BYTES);
+        let mut budget = Budget::new(budget_bytes);
         let mut link = Link {
             net: &mut self.net,
             client: &mut slot.client,
@@ -42,18 +44,18 @@ impl<N: Net> Reactor<N> {
             fresh: None,
             pool: &mut self.pool,
         };
-        while let Some(step) = slot.pair.next(&budget, now) {
+        while let Some(step) = slot.pair.next(&budget, limits, now) {
             let outcome = link.perform(step);
             if let (Step::Read(source), Outcome::Moved { bytes, .. }) = (step, outcome) {
                 budget.spend(source, bytes);
             }
-            slot.pair.apply(step, outcome, now);
+            slot.pair.apply(step, outcome, limits, now);
             if let Step::Write(source) = step {
                 link.keep_remainder(source, outcome, &mut slot.pair);
             }
         }
         debug_assert!(link.fresh.is_none(), "bytes left in the scratch buffer");
-        if slot.pair.next(&Budget::new(FLOW_BUDGET_BYTES), now).is_some() {
+        if slot.pair.next(&Budget::new(budget_bytes), limits, now).is_some() {
             self.enqueue(key);
         }
         self.settle(key);
@@ -85,10 +87,10 @@ impl<N: Net> Link<'_, N> {
                 let (net, stream) = self.socket(side);
                 net.take_error(stream).map_or(Outcome::NoError, failed)
             }
-            Step::MeasureUnsent(side) => {
+            Step::MeasureUnsent => Outcome::Unsent(Side::BOTH.map(|side| {
                 let (net, stream) = self.socket(side);
-                Outcome::Unsent(net.unsent(stream))
-            }
+                net.unsent(stream)
+            })),
         }
     }
 
@@ -169,7 +171,8 @@ impl<N: Net> Link<'_, N> {
     }
 }
 
-fn failed(error: NetError) -> Outcome {
+/// What the error means for the pair.
+pub(super) fn failed(error: NetError) -> Outcome {
     Outcome::Failed(match error {
         NetError::Reset => Fault::Reset,
         NetError::TimedOut => Fault::TimedOut,

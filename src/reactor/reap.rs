@@ -1,7 +1,7 @@
 //! The one teardown: at the end of a turn, everything that pairs and probes that are over held is
 //! given up here: sockets, buffers, timers, counts, and the slot.
 
-use log::debug;
+use log::{Level, debug, log_enabled};
 
 use super::{Reactor, Slot};
 use crate::net::{Close, Net};
@@ -18,6 +18,7 @@ impl<N: Net> Reactor<N> {
         }
         while let Some(key) = self.doomed.pop() {
             let slot = self.slots.remove(key);
+            self.starved.retain(|starved| *starved != key);
             self.tear_down(slot);
         }
     }
@@ -45,6 +46,9 @@ impl<N: Net> Reactor<N> {
 
     fn tell_closed(&self, slot: &Slot<N::Stream>) {
         let Some(ending) = slot.pair.ending() else { return };
+        if !log_enabled!(Level::Debug) {
+            return;
+        }
         let endpoint = slot.endpoint.and_then(|endpoint| self.endpoints.address(endpoint));
         let endpoint = endpoint.map_or_else(|| "none".to_string(), |address| address.to_string());
         debug!(

@@ -1,12 +1,14 @@
 //! What the reactor logs at info and warn: changes of endpoints, and summaries of what clients
 //! can repeat. One event a line, `key=value`.
 
+use std::net::SocketAddr;
+
 use log::{info, warn};
 
 use super::summary::Summary;
 use super::{Reactor, Timer};
 use crate::config::duration::format_duration;
-use crate::endpoint::{Change, ChangeKind};
+use crate::endpoint::{Change, ChangeKind, EndpointId};
 use crate::net::{Net, NetError};
 
 /// Something that a client can cause again and again.
@@ -30,6 +32,8 @@ pub(super) struct Reports {
     summaries: [Summary; Topic::ALL.len()],
     /// The last error of each topic.
     errors: [Option<NetError>; Topic::ALL.len()],
+    /// The endpoint of the last dial that failed locally.
+    endpoint: Option<SocketAddr>,
     timer_armed: bool,
 }
 
@@ -41,6 +45,12 @@ impl<N: Net> Reactor<N> {
             self.tell(topic, count);
         }
         self.arm_report();
+    }
+
+    /// A dial of a client failed for reasons of our own.
+    pub(super) fn report_local_failure(&mut self, endpoint: EndpointId, error: NetError) {
+        self.reports.endpoint = self.endpoints.address(endpoint);
+        self.report(Topic::DialFailedLocally, Some(error));
     }
 
     /// Tells what has waited for long enough.
@@ -70,7 +80,9 @@ impl<N: Net> Reactor<N> {
         match topic {
             Topic::TurnedAway => warn!("clients turned away {reason}count={count} pairs={pairs}"),
             Topic::DialFailedLocally => {
-                warn!("dials failed locally {reason}count={count} pairs={pairs}");
+                let endpoint = self.reports.endpoint;
+                let endpoint = endpoint.map_or_else(String::new, |it| format!("endpoint={it} "));
+                warn!("dials failed locally {endpoint}{reason}count={count} pairs={pairs}");
             }
             Topic::AcceptPaused => warn!("accept paused {reason}count={count} pairs={pairs}"),
         }

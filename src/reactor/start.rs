@@ -20,6 +20,7 @@ use crate::net::{Net, NetError};
 use crate::pair::buffer::Pool;
 use crate::pair::flush::FlushInterval;
 use crate::pair::half_close::QuietLimits;
+use crate::pair::{self};
 
 /// What the reactor is held to; each value as in `config.rs`.
 #[derive(Clone, Copy, Debug)]
@@ -30,10 +31,8 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// How long pairs may go on once the process was asked to end; zero: not at all.
     pub drain_timeout: Duration,
-    /// How long a pair may be without progress.
-    pub quiet: QuietLimits,
-    /// How often a send queue is looked at before a reset is passed on.
-    pub flush_interval: FlushInterval,
+    /// The times that pairs are held to.
+    pub pair: pair::Limits,
     /// When inactive endpoints are dialed again.
     pub retry: RetryLimits,
 }
@@ -45,13 +44,12 @@ impl Limits {
             connections_max,
             connect_timeout: config.connect_timeout,
             drain_timeout: config.drain_timeout,
-            quiet: QuietLimits {
-                half_closed: config.half_close_timeout,
-                open: config.idle_timeout,
-            },
-            flush_interval: FlushInterval {
-                min: config::FLUSH_CHECK_MIN,
-                max: config::FLUSH_CHECK_MAX,
+            pair: pair::Limits {
+                quiet: QuietLimits {
+                    half_closed: config.half_close_timeout,
+                    open: config.idle_timeout,
+                },
+                flush: FlushInterval { min: config::FLUSH_CHECK_MIN, max: config::FLUSH_CHECK_MAX },
             },
             retry: RetryLimits {
                 delay_min: config::RETRY_DELAY_MIN,
@@ -117,6 +115,8 @@ impl<N: Net> Reactor<N> {
             now,
             life: Life::Running,
             acceptors,
+            acceptor_next: 0,
+            starved: Vec::new(),
             admission: Admission::Open,
             slots: Slab::new(),
             generation: Generation::default(),

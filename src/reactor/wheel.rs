@@ -77,6 +77,9 @@ struct Entry<T> {
 }
 
 impl<T: Copy> Wheel<T> {
+    /// Bytes that one armed timer takes.
+    pub const TIMER_BYTES: usize = size_of::<Entry<T>>() + size_of::<usize>();
+
     /// An empty wheel; no `now` and no deadline should be much before `start`.
     pub fn new(start: Instant) -> Self {
         Wheel {
