@@ -1,8 +1,9 @@
 //! Standard error for the log: a reader that has stopped reading must not stop the gateway.
 //!
 //! A pipe that nobody empties takes 64 KiB and then blocks whoever writes to it, and the reactor
-//! has one thread. So each line is written only if it fits now; otherwise it is counted and left
-//! out, and the next line that fits says how many were. O_NONBLOCK would not do: it belongs to the
+//! has one thread. So a line is written only if it fits; otherwise it is counted and left out, and
+//! the next line that fits says how many were. The first line that does not fit is worth a short
+//! wait: a pipe may be one page small (pipe(7)) and its reader only a little behind. O_NONBLOCK would not do: it belongs to the
 //! open file, which others, such as the shell that started us, use too.
 
 use std::io::{self, Write};
@@ -12,6 +13,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// What a pipe has room for when poll(2) calls it writable (PIPE_BUF, pipe(7)).
 const PIPE_BYTES: usize = 4096;
+
+/// The wait for a reader that is behind, once for each time that it falls behind: 10 ms.
+const PATIENCE_MILLISECONDS: u8 = 10;
 
 /// Takes one line of the log in each call of `write`.
 #[derive(Debug, Default)]
@@ -23,11 +27,12 @@ impl Write for LineWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if self.left_out > 0 {
             let note = format!("WARN log lines left out count={}\n", self.left_out);
-            if write_if_it_fits(note.as_bytes())? {
+            if write_if_it_fits(note.as_bytes(), PollTimeout::ZERO)? {
                 self.left_out = 0;
             }
         }
-        if !write_if_it_fits(line)? {
+        let patience = if self.left_out == 0 { PATIENCE_MILLISECONDS } else { 0 };
+        if !write_if_it_fits(line, PollTimeout::from(patience))? {
             self.left_out += 1;
         }
         Ok(line.len())
@@ -39,12 +44,12 @@ impl Write for LineWriter {
 }
 
 /// Writes piece by piece; false if there was no room for one, which then is lost with the rest.
-fn write_if_it_fits(line: &[u8]) -> io::Result<bool> {
+fn write_if_it_fits(line: &[u8], patience: PollTimeout) -> io::Result<bool> {
     let mut stderr = io::stderr();
     for piece in line.chunks(PIPE_BYTES) {
         let mut descriptors = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
         // None is ready: it would block. An error is for the write to find.
-        if poll(&mut descriptors, PollTimeout::ZERO) == Ok(0) {
+        if poll(&mut descriptors, patience) == Ok(0) {
             return Ok(false);
         }
         stderr.write_all(piece)?;

@@ -302,7 +302,8 @@ fn turned_away(gateway: &Gateway) -> usize {
 
 #[test]
 fn flood_of_clients_without_an_endpoint_is_turned_away_at_once() {
-    const CLIENTS: usize = 500;
+    // So many that their log lines fit into the pipe: what does not fit is left out.
+    const CLIENTS: usize = 300;
     let gateway = Gateway::start(&[refused_address()], &[]);
     let started = Instant::now();
     for _ in 0..CLIENTS {
@@ -314,7 +315,7 @@ fn flood_of_clients_without_an_endpoint_is_turned_away_at_once() {
     assert_eq!(dialed + gateway.log_count("cause=turned_away"), CLIENTS);
     assert!(dialed >= 1, "the first client was worth a dial");
     assert!(dials_allowed(elapsed) >= dialed, "{dialed} dials in {elapsed:?}");
-    // Had each waited for its turn, it would have taken 50 s.
+    // Had each waited for its turn, it would have taken 30 s.
     assert!(elapsed < Duration::from_secs(10), "{elapsed:?} for {CLIENTS} clients");
 
     until("the last summary", || turned_away(&gateway) == CLIENTS);
@@ -384,13 +385,12 @@ fn monitor_dials_an_inactive_endpoint_alone_and_at_most_once_a_second() {
 
 /// Runs a test in a network of its own, where ports and addresses are its alone to decide.
 ///
-/// That takes CAP_SYS_ADMIN. Without it the test does nothing, and says so.
+/// That takes CAP_SYS_ADMIN. Without it the test does nothing, and says so; root has it.
 fn in_own_network(test: fn()) {
     let thread = thread::spawn(move || {
         // SAFETY: takes no pointers, and touches this thread alone.
         if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
-            eprintln!("not tested: a network namespace needs CAP_SYS_ADMIN");
-            return;
+            return needs_privilege("a network namespace needs CAP_SYS_ADMIN");
         }
         set_loopback_address(None, Ipv4Addr::LOCALHOST);
         test();

@@ -94,7 +94,7 @@ fn borrow_sockets(gateway: &Gateway) -> Option<Vec<Socket>> {
         match owned(copy) {
             Ok(socket) => sockets.push(Socket::from(socket)),
             Err(error) => {
-                eprintln!("not tested: pidfd_getfd() is forbidden here: {error}");
+                needs_privilege(&format!("pidfd_getfd() is forbidden here: {error}"));
                 return None;
             }
         }
@@ -377,25 +377,21 @@ fn accept_without_descriptors_pauses_quietly_and_resumes() {
 }
 
 #[test]
-fn dial_without_a_descriptor_is_not_held_against_the_endpoint() {
+fn client_whose_server_lacks_a_descriptor_waits_for_one() {
     let server = backend(echo);
-    let gateway = Gateway::start(&[server.address()], &[]);
+    let gateway = Gateway::start(&[server.address()], &["--connect-timeout=20s"]);
     let client = gateway.connect();
     round_trip(&client, b"before the shortage");
     // Room for the socket of the client that comes, and for no socket towards the server.
     let before = set_soft_limit(&gateway, lowest_free(&gateway) + 1);
-    // The reset may come before connect(2) returns.
-    let unlucky = TcpStream::connect(gateway.address()).and_then(|mut unlucky| {
-        unlucky.set_read_timeout(Some(DEADLINE))?;
-        unlucky.read(&mut [0])
-    });
-    let error = unlucky.expect_err("it cannot be served");
-    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
-    assert!(gateway.wait_for_log("pair closed").contains("cause=local_shortage"));
+    let unlucky = gateway.connect();
+    assert!(gateway.wait_for_log("accept paused").contains("reason=no_descriptors"));
+    round_trip(&client, b"in the shortage");
     set_soft_limit(&gateway, before);
+    round_trip(&unlucky, b"after the shortage");
     round_trip(&gateway.connect(), b"after the shortage");
-    round_trip(&client, b"after the shortage");
-    assert_eq!(gateway.log_count("endpoint inactive"), 0);
+    assert_eq!(gateway.log_count("endpoint inactive"), 0, "it is not held against the endpoint");
+    assert_eq!(gateway.log_count("pair closed"), 0);
 }
 
 /// Lets this process open as many descriptors as it may, and tells how many that are.
@@ -419,11 +415,12 @@ fn six_thousand_pairs_at_once_all_echo_and_leave_nothing_behind() {
     // Each pair takes two descriptors here and two there; some are left to the other tests.
     let count = 6000.min(raise_own_limit().saturating_sub(2000) / 2);
     if count < 6000 {
-        eprintln!("tested with {count} pairs only: the hard descriptor limit is too low");
+        needs_privilege(&format!("6000 pairs but {count}: the hard descriptor limit is too low"));
     }
     let listener = listener();
-    let address = listener.local_addr().expect("a bound socket");
-    let gateway = Gateway::start(&[address], &[]);
+    let address = listener.local_addr().expect("a bound socket").to_string();
+    // Not at debug: it would leave out lines when thousands are written faster than we read.
+    let mut gateway = Gateway::builder().endpoint(&address).log_level("info").start();
     let idle = gateway.descriptors();
     let mut pairs: Vec<(TcpStream, TcpStream)> = Vec::new();
     for _ in 0..count {
@@ -447,10 +444,16 @@ fn six_thousand_pairs_at_once_all_echo_and_leave_nothing_behind() {
         client.read_exact(&mut message).expect("the pair gives the answer");
         assert_eq!(u32::from_be_bytes(message), number);
     }
-    assert_eq!(gateway.log_count("pair closed"), 0);
-    drop(pairs);
+    // With resets, because two sockets in TIME_WAIT for each pair would stay for a minute, and a
+    // machine whose table of them is full (tcp_max_tw_buckets) answers a FIN with a reset anyway.
+    for (client, server) in pairs {
+        reset(client);
+        drop(server);
+    }
     gateway.wait_descriptors(idle);
-    until("all are logged", || gateway.log_count("cause=completed") == count);
+    gateway.signal("TERM");
+    assert!(gateway.wait_exit().success());
+    assert!(gateway.wait_for_log("INFO stopped").contains(&format!("clients={count} ")));
     assert_eq!(gateway.log_count("WARN"), 0);
 }
 
@@ -510,7 +513,8 @@ fn clients_that_do_not_read_cost_their_buffers_and_no_more() {
         server.accepted() == STALLED + 2 && flooded.load(Ordering::Relaxed) == written
     });
     let growth = status(&gateway, "status", "VmRSS:").saturating_sub(before);
-    assert!(growth <= STALLED * 2 * BUFFER_KIB + 1024, "{growth} KiB for {STALLED} clients");
+    // One direction of each is stuck, so one buffer each; and a little for the pairs themselves.
+    assert!(growth <= STALLED * BUFFER_KIB + 1024, "{growth} KiB for {STALLED} clients");
     let bytes = payload(9, 1 << 20);
     for mut client in stalled {
         let mut begin = vec![0; 100_000];
@@ -531,22 +535,24 @@ impl Unheard {
         Unheard { child: child.expect("the gateway starts"), address }
     }
 
-    /// Everything that is logged must have been tried, and the end must be an orderly one.
-    fn expect_service(mut self) {
+    /// A client, as soon as the gateway listens.
+    fn connect(&self) -> TcpStream {
         let mut client = None;
         until("the gateway listens", || {
-            assert_eq!(self.child.try_wait().expect("our own child"), None, "it has ended");
             client = TcpStream::connect(self.address).ok();
             client.is_some()
         });
         let client = client.expect("until() returned, so it is there");
         client.set_read_timeout(Some(DEADLINE)).expect("a timeout that is not zero");
+        client
+    }
+
+    /// Everything that is logged must have been tried, and the end must be an orderly one.
+    fn expect_service(mut self) {
+        let client = self.connect();
         round_trip(&client, b"one");
         reset(client);
-        let client = TcpStream::connect(self.address).expect("the gateway still listens");
-        client.set_read_timeout(Some(DEADLINE)).expect("a timeout that is not zero");
-        round_trip(&client, b"two");
-        drop(client);
+        round_trip(&self.connect(), b"two");
         let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a pid is a positive i32"));
         kill(pid, Signal::SIGTERM).expect("signal our own child");
         let mut status = None;
@@ -573,6 +579,27 @@ fn command_at(address: SocketAddr, server: &Backend) -> Command {
 }
 
 #[test]
+fn log_that_nobody_reads_stops_nothing() {
+    let server = backend(echo);
+    let place = Reservation::new();
+    let (mut reader, writer) = io::pipe().expect("a pipe");
+    let mut command = command_at(place.address(), &server);
+    let gateway = Unheard::start(&mut command, writer.into(), place.address());
+    // The command holds an end of the pipe, too; what follows waits for the end of file.
+    drop(command);
+    gateway.connect();
+    // A pipe takes 64 KiB, and each of these leaves a line of more than a hundred bytes.
+    for _ in 0..1000 {
+        round_trip(&gateway.connect(), b"a line that nobody reads");
+    }
+    gateway.expect_service();
+    let mut log = String::new();
+    reader.read_to_string(&mut log).expect("what did fit");
+    assert!(log.lines().count() < 1000, "everything fitted, so nothing was tested");
+    assert!(log.starts_with("DEBUG limits "), "{log}");
+}
+
+#[test]
 fn stderr_that_takes_nothing_harms_nobody() {
     let server = backend(echo);
     let place = Reservation::new();
@@ -585,6 +612,16 @@ fn stderr_that_takes_nothing_harms_nobody() {
     drop(reader);
     let mut command = command_at(place.address(), &server);
     Unheard::start(&mut command, writer.into(), place.address()).expect_service();
+
+    // A reader that has stalled: the pipe is full, and a write that waits would wait for ever.
+    let (reader, mut writer) = io::pipe().expect("a pipe");
+    // SAFETY: takes no pointers; the result is checked.
+    let capacity = unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_GETPIPE_SZ) };
+    let capacity = usize::try_from(capacity).expect("F_GETPIPE_SZ of a pipe");
+    writer.write_all(&vec![b'.'; capacity]).expect("it holds that much");
+    let mut command = command_at(place.address(), &server);
+    Unheard::start(&mut command, writer.into(), place.address()).expect_service();
+    drop(reader);
 
     let command = command_at(place.address(), &server);
     let mut shell = Command::new("sh");

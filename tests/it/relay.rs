@@ -383,6 +383,28 @@ fn reset_after_a_half_close_reaches_the_side_that_still_listens() {
     expect_reset(&client);
 }
 
+/// Nothing is read any more from a side that has ended, so only its error can tell.
+fn reset_after_its_own_half_close(ended: TcpStream, other: &TcpStream, relay: &Relay) {
+    ended.shutdown(Shutdown::Write).expect("the connection stands");
+    expect_all(other, b"");
+    pass(other, &ended, b"the answer begins");
+    reset(ended);
+    // Behind the end of file a reset shows as EPIPE, and a read shows the end again.
+    until("the reset is passed on", || other.take_error().expect("SO_ERROR").is_some());
+    relay.gateway.wait_for_log("_reset phase=relaying");
+}
+
+#[test]
+fn reset_of_a_side_that_has_half_closed_is_passed_on() {
+    let relay = Relay::start(&[]);
+    let idle = relay.gateway.descriptors();
+    let (client, server) = relay.pair();
+    reset_after_its_own_half_close(client, &server, &relay);
+    let (client, server) = relay.pair();
+    reset_after_its_own_half_close(server, &client, &relay);
+    relay.gateway.wait_descriptors(idle);
+}
+
 /// A reset arrives, but only after every byte that the gateway's kernel has acknowledged.
 ///
 /// The receiver takes less than 64 KiB into its kernel and reads nothing before the gateway has

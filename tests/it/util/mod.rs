@@ -5,8 +5,10 @@ mod gateway;
 mod process;
 mod sockets;
 
-use std::thread;
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
+use std::{env, fs, thread};
 
 pub use etcd::{Cluster, TemporaryDirectory, base64, etcdctl, finish, http, output_of};
 pub use gateway::Gateway;
@@ -27,4 +29,21 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(started.elapsed() < DEADLINE, "not within {DEADLINE:?}: {what}");
         thread::park_timeout(POLL_INTERVAL);
     }
+}
+
+/// Says aloud that this machine cannot show something; libtest would hide what `eprintln!` says.
+pub fn not_tested(what: &str) {
+    writeln!(io::stderr(), "not tested: {what}").expect("somebody listens to a test");
+}
+
+/// Something takes a privilege that is not there. A developer without it is told; root and CI are
+/// expected to have it, and the test fails.
+pub fn needs_privilege(what: &str) {
+    not_tested(what);
+    let is_expected = env::var_os("CI").is_some() || is_root();
+    assert!(!is_expected, "not tested: {what}");
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
