@@ -210,8 +210,9 @@ impl Config {
     /// endpoint and the reserve, and what of `--max-connections` that leaves.
     ///
     /// `descriptors` are those that may still be opened (RLIMIT_NOFILE less those that are open or
-    /// were inherited; getrlimit(2)), `listeners` the sockets that will listen and `endpoints` the addresses in the set, names resolved. At least
-    /// one pair is always allowed: a gateway that accepts nobody is of no use to anybody.
+    /// were inherited; getrlimit(2)), `listeners` the sockets that will listen and `endpoints` the
+    /// addresses in the set, names resolved. At least one pair is always allowed: a gateway that
+    /// accepts nobody is of no use to anybody.
     pub fn connections_limit(
         &self,
         descriptors: u64,

@@ -3,8 +3,9 @@
 //! A pipe that nobody empties takes 64 KiB and then blocks whoever writes to it, and the reactor
 //! has one thread. So a line is written only if it fits; otherwise it is counted and left out, and
 //! the next line that fits says how many were. The first line that does not fit is worth a short
-//! wait: a pipe may be one page small (pipe(7)) and its reader only a little behind. O_NONBLOCK would not do: it belongs to the
-//! open file, which others, such as the shell that started us, use too.
+//! wait: a pipe may be one page small (pipe(7)) and its reader only a little behind. O_NONBLOCK
+//! would not do: it belongs to the open file, which others, such as the shell that started us, use
+//! too.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
