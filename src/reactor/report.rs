@@ -2,6 +2,7 @@
 //! can repeat. One event a line, `key=value`.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use log::{info, warn};
 
@@ -93,11 +94,11 @@ impl<N: Net> Reactor<N> {
         let Some(Change { id, address, kind }) = change else { return };
         match kind {
             ChangeKind::BecameActive { down_for } => {
-                let down_for = format_duration(down_for);
+                let down_for = in_milliseconds(down_for);
                 info!("endpoint active endpoint={address} reason={source} down_for={down_for}");
             }
             ChangeKind::BecameInactive { reason, retry_at } => {
-                let retry_in = format_duration(retry_at.saturating_duration_since(self.now));
+                let retry_in = in_milliseconds(retry_at.saturating_duration_since(self.now));
                 warn!("endpoint inactive endpoint={address} reason={reason} retry_in={retry_in}");
                 self.wheel.arm(retry_at, Timer::Monitor(id));
             }
@@ -106,4 +107,11 @@ impl<N: Net> Reactor<N> {
             }
         }
     }
+}
+
+/// For the log, where more digits only look exact.
+fn in_milliseconds(duration: Duration) -> String {
+    // Durations here are differences of times within a run: far below 2^64 ms.
+    let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    format_duration(Duration::from_millis(milliseconds))
 }
