@@ -27,14 +27,15 @@ pub fn leads_back(
 
 /// Whether a connection that stands between `local` and `peer` ends at its own socket, or at one
 /// of our `listeners`. That is too late to prevent it, but needs no list of the host's addresses:
-/// towards one of its own, the kernel uses that very address.
+/// towards one of its own, the kernel uses that very address or the loopback one.
 pub fn met_ourselves(
     mut listeners: impl Iterator<Item = SocketAddr>,
     local: SocketAddr,
     peer: SocketAddr,
 ) -> bool {
     let own = local.ip().to_canonical();
-    local == peer || listeners.any(|listener| leads_back(listener, peer, |address| address == own))
+    let is_local = |address| address == own || own.is_loopback();
+    local == peer || listeners.any(|listener| leads_back(listener, peer, is_local))
 }
 
 /// The address that a dial really goes to: v4-mapped ones are IPv4, and the kernel turns the
@@ -114,6 +115,8 @@ mod tests {
             ("[::]:80", "[::ffff:192.0.2.5]:5000", "192.0.2.5:80", true),
             ("0.0.0.0:80", "10.0.0.1:5000", "10.0.0.2:80", false),
             ("10.0.0.1:80", "10.0.0.1:5000", "10.0.0.1:80", true),
+            ("[::]:80", "[::1]:5000", "[2001:db8::5]:80", true),
+            ("127.0.0.1:80", "127.0.0.1:5000", "127.0.0.5:80", false),
         ] {
             let [listener, local, peer] =
                 [listener, local, peer].map(|text| text.parse().expect("an address"));

@@ -121,11 +121,13 @@ impl Net for MioNet {
     type Stream = TcpStream;
 
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), NetError> {
-        match self.poll.poll(&mut self.events, timeout) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
-            Err(error) => return Err(net_error(error)),
+        let mut polled = self.poll.poll(&mut self.events, timeout);
+        while polled.as_ref().is_err_and(|error| error.kind() == ErrorKind::Interrupted) {
+            // A process that was stopped comes back here. What arrived meanwhile has to be told
+            // before anybody looks at the clock.
+            polled = self.poll.poll(&mut self.events, Some(Duration::ZERO));
         }
+        polled.map_err(net_error)?;
         for event in &self.events {
             if event.token() == SIGNALS {
                 let signals = self.signals.as_mut().map_or(0, Signals::take);
@@ -155,12 +157,15 @@ impl Net for MioNet {
     }
 
     fn is_local(&mut self, address: IpAddr) -> bool {
-        // An address that cannot be bound is not ours: three cheap calls for the usual answer. One
-        // that can be may still not be (net.ipv4.ip_nonlocal_bind), so the kernel's two lists are
-        // asked, too: interfaces, and routes to ourselves that no interface carries.
-        address.is_loopback()
-            || (UdpSocket::bind((address, 0)).is_ok()
-                && (is_on_interface(address) || is_routed_to_ourselves(address)))
+        if address.is_loopback() {
+            return true;
+        }
+        // What cannot be bound is no IPv4 address of ours: three cheap calls for the usual answer.
+        // One that can be may still not be ours (net.ipv4.ip_nonlocal_bind), and an IPv6 one may
+        // be ours by a route alone, so the kernel's lists are asked, too.
+        let can_bind = UdpSocket::bind((address, 0)).is_ok();
+        (can_bind && is_on_interface(address))
+            || ((can_bind || address.is_ipv6()) && is_routed_to_ourselves(address))
     }
 
     fn listen(
@@ -282,7 +287,9 @@ fn is_on_interface(address: IpAddr) -> bool {
     })
 }
 
-/// Towards an address of its own the kernel chooses that very address as source. Nothing is sent.
+/// Towards an address of its own the kernel chooses that very address, or the loopback one, as
+/// source. (Where an IPv6 route leads to ourselves and another interface has a better address by
+/// RFC 6724, it chooses that: such a route stays unknown.) Nothing is sent.
 fn is_routed_to_ourselves(address: IpAddr) -> bool {
     let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let source = || {
@@ -290,7 +297,8 @@ fn is_routed_to_ourselves(address: IpAddr) -> bool {
         socket.connect((address, 1))?;
         socket.local_addr()
     };
-    source().is_ok_and(|source: SocketAddr| source.ip() == address)
+    let source: io::Result<SocketAddr> = source();
+    source.is_ok_and(|source| source.ip() == address || source.ip().is_loopback())
 }
 
 fn is_wildcard_v6(address: SocketAddr) -> bool {

@@ -169,7 +169,7 @@ pub trait Net {
     type Stream;
 
     /// Waits until something happens, at most for `timeout` (`None`: without limit), and appends
-    /// what did. May return early, with nothing.
+    /// what did. May return early, with nothing; but what had happened by then is told first.
     ///
     /// # Errors
     /// Only when the facility itself is broken, after which the process cannot go on.

@@ -9,19 +9,22 @@
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// What a pipe has room for when poll(2) calls it writable (PIPE_BUF, pipe(7)).
 const PIPE_BYTES: usize = 4096;
 
-/// The wait for a reader that is behind, once for each time that it falls behind: 10 ms.
+/// The wait for a reader that is behind: so long, and once in so long.
 const PATIENCE_MILLISECONDS: u8 = 10;
+const PATIENCE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Takes one line of the log in each call of `write`.
 #[derive(Debug, Default)]
 pub struct LineWriter {
     left_out: u64,
+    waited_at: Option<Instant>,
 }
 
 impl Write for LineWriter {
@@ -32,8 +35,7 @@ impl Write for LineWriter {
                 self.left_out = 0;
             }
         }
-        let patience = if self.left_out == 0 { PATIENCE_MILLISECONDS } else { 0 };
-        if !write_if_it_fits(line, PollTimeout::from(patience))? {
+        if !write_if_it_fits(line, PollTimeout::ZERO)? && !self.wait_for_room(line)? {
             self.left_out += 1;
         }
         Ok(line.len())
@@ -41,6 +43,19 @@ impl Write for LineWriter {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl LineWriter {
+    /// Tries again and waits, unless that was done a moment ago; false if it was in vain.
+    fn wait_for_room(&mut self, line: &[u8]) -> io::Result<bool> {
+        let now = Instant::now();
+        let is_recent = |at| now.duration_since(at) < PATIENCE_INTERVAL;
+        if self.waited_at.is_some_and(is_recent) {
+            return Ok(false);
+        }
+        self.waited_at = Some(now);
+        write_if_it_fits(line, PollTimeout::from(PATIENCE_MILLISECONDS))
     }
 }
 

@@ -26,6 +26,9 @@ pub struct Dialing {
     /// Until when the client may wait for a descriptor or memory of ours; set by the first
     /// shortage, for good, so that one client cannot wait for ever.
     starved_until: Option<Instant>,
+    /// Whom the attempt was for that could not begin. It was this client's turn there, and in the
+    /// rotation nobody else gets it.
+    postponed: Option<EndpointId>,
 }
 
 impl Dialing {
@@ -55,8 +58,12 @@ impl Dialing {
 
     /// The attempt could not even begin: it is taken back, and its endpoint stays untried.
     pub(super) fn starve(&mut self, until: Instant) {
-        self.attempt = None;
+        self.postponed = self.attempt.take().map(|attempt| attempt.endpoint);
         self.starved_until.get_or_insert(until);
+    }
+
+    pub(super) fn take_postponed(&mut self) -> Option<EndpointId> {
+        self.postponed.take()
     }
 
     pub(super) fn fail(&mut self) -> Option<Attempt> {

@@ -131,6 +131,14 @@ impl Pair {
         }
     }
 
+    /// The endpoint of the attempt that could not begin, to be dialed now; `None` if there was none.
+    pub fn take_postponed(&mut self) -> Option<EndpointId> {
+        match &mut self.phase {
+            Phase::Dialing(dialing) => dialing.take_postponed(),
+            _ => None,
+        }
+    }
+
     /// The server connection stands: bytes may flow.
     pub fn connect(&mut self, now: Instant) {
         assert!(self.attempt().is_some(), "connected without an attempt");
@@ -644,7 +652,7 @@ mod tests {
         let closed_at = now + 60 * SECOND;
         pair.on_ready(Side::Client, CLOSED, closed_at);
         assert_eq!(pair.next_deadline(&LIMITS), Some(closed_at + SECOND / 8));
-        look_twice(&mut pair, closed_at + SECOND / 8, closed_at + SECOND);
+        look_twice(&mut pair, closed_at + SECOND / 8, closed_at + SECOND / 8 + SECOND);
         assert_eq!(pair.ending(), ended(Cause::HalfCloseTimeout, EndedIn::Relaying));
     }
 
@@ -676,7 +684,7 @@ mod tests {
                 (Step::Write(Side::Server), Outcome::Moved { bytes: 10, short: false }),
             ],
         );
-        look_twice(&mut pair, later + SECOND / 8, later + SECOND);
+        look_twice(&mut pair, later + SECOND / 8, later + SECOND / 8 + SECOND);
         assert_eq!(pair.ending(), ended(Cause::HalfCloseTimeout, EndedIn::Relaying));
     }
 
@@ -695,7 +703,7 @@ mod tests {
         let quiet = QuietLimits { half_closed: None, open: Some(SECOND) };
         let limits = Limits { quiet, flush: FLUSH };
         let mut pair = relaying(now);
-        for at in [now + SECOND / 8, now + SECOND] {
+        for at in [now + SECOND / 8, now + SECOND / 8 + SECOND] {
             assert_eq!(pair.next_deadline(&limits), Some(at));
             assert_eq!(pair.next(&BUDGET, &limits, at), Some(Step::MeasureUnsent));
             pair.apply(Step::MeasureUnsent, Outcome::Unsent([0, 0]), &limits, at);
@@ -744,6 +752,8 @@ mod tests {
         let mut pair = dialing(now);
         pair.starve(now + SECOND);
         assert_eq!((pair.attempt(), pair.tried()), (None, &[][..]));
+        assert_eq!(pair.take_postponed(), Some(endpoint_ids(1, now)[0]));
+        assert_eq!(pair.take_postponed(), None);
         assert_eq!(pair.next_deadline(&LIMITS), Some(now + SECOND));
         pair.starve(now + 2 * SECOND);
         assert_eq!(pair.next_deadline(&LIMITS), Some(now + SECOND));

@@ -24,8 +24,7 @@ impl<N: Net> Reactor<N> {
     pub(super) fn dial_next(&mut self, key: usize) {
         let mut failed_locally = false;
         while self.slots[key].pair.ending().is_none() {
-            let tried = self.slots[key].pair.tried();
-            let Some(endpoint) = self.endpoints.pick(tried, self.now) else {
+            let Some(endpoint) = self.next_endpoint(key) else {
                 self.turn_away(key, failed_locally);
                 break;
             };
@@ -39,6 +38,11 @@ impl<N: Net> Reactor<N> {
             }
         }
         self.settle(key);
+    }
+
+    fn next_endpoint(&mut self, key: usize) -> Option<EndpointId> {
+        let pair = &mut self.slots[key].pair;
+        pair.take_postponed().or_else(|| self.endpoints.pick(pair.tried(), self.now))
     }
 
     fn begin_dial(&mut self, key: usize, endpoint: EndpointId) -> Result<(), NetError> {
