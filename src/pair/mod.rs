@@ -131,7 +131,7 @@ impl Pair {
         }
     }
 
-    /// The endpoint of the attempt that could not begin, to be dialed now; `None` if there was none.
+    /// Whose attempt could not begin, to be dialed now; `None` if there is none.
     pub fn take_postponed(&mut self) -> Option<EndpointId> {
         match &mut self.phase {
             Phase::Dialing(dialing) => dialing.take_postponed(),
