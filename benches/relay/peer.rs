@@ -84,7 +84,7 @@ impl Kind {
     fn version(self) -> Option<String> {
         let Some(program) = self.program() else { return Some("no relay".to_owned()) };
         let flag = if self == Kind::Haproxy { "-v" } else { "--version" };
-        let output = Command::new(program).arg(flag).stdin(Stdio::null()).output().ok()?;
+        let output = command(program).arg(flag).stdin(Stdio::null()).output().ok()?;
         let text = String::from_utf8_lossy(&output.stdout);
         text.lines().next().map(|line| line.trim().to_owned())
     }
@@ -148,8 +148,16 @@ impl Drop for Peer {
 
 /// taskset(1) becomes the program, so the child's number is the program's.
 fn pinned(program: &str, core: usize) -> Command {
-    let mut command = Command::new("taskset");
+    let mut command = command("taskset");
     command.args(["--cpu-list", &core.to_string(), program]);
+    command
+}
+
+/// Debian keeps HAProxy where an ordinary user's shell does not look.
+fn command(program: &str) -> Command {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new(program);
+    command.env("PATH", format!("{path}:/usr/sbin"));
     command
 }
 
