@@ -136,7 +136,7 @@ Example:
 
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it, and it is taken apart at once")]
+#[allow(clippy::large_enum_variant, reason = "there is one of it, and it is taken apart at once")]
 pub enum Invocation {
     /// Print this text, which ends with a newline, to stdout.
     Help(String),

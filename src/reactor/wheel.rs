@@ -553,7 +553,7 @@ mod tests {
 
     #[test]
     fn keys_are_small() {
-        assert_eq!(size_of::<Option<TimerKey>>(), 16);
-        assert_eq!(size_of::<Entry<u64>>(), 40);
+        assert!(size_of::<Option<TimerKey>>() <= 16);
+        assert!(size_of::<Entry<u64>>() <= 40);
     }
 }
