@@ -31,11 +31,11 @@ impl Write for LineWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if self.left_out > 0 {
             let note = format!("WARN log lines left out count={}\n", self.left_out);
-            if write_if_it_fits(note.as_bytes(), PollTimeout::ZERO)? {
+            if self.write_if_it_fits(note.as_bytes())? {
                 self.left_out = 0;
             }
         }
-        if !write_if_it_fits(line, PollTimeout::ZERO)? && !self.wait_for_room(line)? {
+        if !self.write_if_it_fits(line)? {
             self.left_out += 1;
         }
         Ok(line.len())
@@ -47,28 +47,32 @@ impl Write for LineWriter {
 }
 
 impl LineWriter {
-    /// Tries again and waits, unless that was done a moment ago; false if it was in vain.
-    fn wait_for_room(&mut self, line: &[u8]) -> io::Result<bool> {
+    /// Writes piece by piece; false if there was no room for one, which then is lost with the rest.
+    fn write_if_it_fits(&mut self, line: &[u8]) -> io::Result<bool> {
+        for piece in line.chunks(PIPE_BYTES) {
+            if !has_room(PollTimeout::ZERO) && !self.wait_for_room() {
+                return Ok(false);
+            }
+            io::stderr().write_all(piece)?;
+        }
+        Ok(true)
+    }
+
+    /// Waits for the reader, unless that was done a moment ago; false if it was in vain.
+    fn wait_for_room(&mut self) -> bool {
         let now = Instant::now();
         let is_recent = |at| now.duration_since(at) < PATIENCE_INTERVAL;
         if self.waited_at.is_some_and(is_recent) {
-            return Ok(false);
+            return false;
         }
         self.waited_at = Some(now);
-        write_if_it_fits(line, PollTimeout::from(PATIENCE_MILLISECONDS))
+        has_room(PollTimeout::from(PATIENCE_MILLISECONDS))
     }
 }
 
-/// Writes piece by piece; false if there was no room for one, which then is lost with the rest.
-fn write_if_it_fits(line: &[u8], patience: PollTimeout) -> io::Result<bool> {
-    let mut stderr = io::stderr();
-    for piece in line.chunks(PIPE_BYTES) {
-        let mut descriptors = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
-        // None is ready: it would block. An error is for the write to find.
-        if poll(&mut descriptors, patience) == Ok(0) {
-            return Ok(false);
-        }
-        stderr.write_all(piece)?;
-    }
-    Ok(true)
+fn has_room(patience: PollTimeout) -> bool {
+    let stderr = io::stderr();
+    let mut descriptors = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
+    // None is ready: it would block. An error is for the write to find.
+    poll(&mut descriptors, patience) != Ok(0)
 }

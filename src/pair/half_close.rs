@@ -37,48 +37,42 @@ pub struct QuietLimits {
     pub open: Option<Duration>,
 }
 
-/// Since when a pair has made no progress, as far as is known.
+/// What is known of a pair's last progress.
 #[derive(Clone, Debug)]
-pub(super) struct Quiet {
-    since: Instant,
-    look: Option<Look>,
-}
-
-/// What a look at the send queues found.
-#[derive(Clone, Copy, Debug)]
-struct Look {
-    at: Instant,
-    unsent: usize,
+pub(super) enum Quiet {
+    /// Something moved or changed then; the send queues were not looked at since.
+    Since(Instant),
+    /// The queues were looked at then and held so many bytes in all; nothing moved since.
+    Looked { at: Instant, unsent: usize },
 }
 
 impl Quiet {
     pub(super) fn new(now: Instant) -> Quiet {
-        Quiet { since: now, look: None }
+        Quiet::Since(now)
     }
 
     /// Something moved or changed.
     pub(super) fn progress(&mut self, now: Instant) {
-        *self = Quiet::new(now);
+        *self = Quiet::Since(now);
     }
 
     /// When to look at the queues.
     fn look_at(&self, limit: Duration) -> Instant {
-        match self.look {
-            None => self.since + FIRST_LOOK.min(limit / FIRST_LOOK_DIVISOR),
-            Some(look) => look.at + limit,
+        match self {
+            Quiet::Since(since) => *since + FIRST_LOOK.min(limit / FIRST_LOOK_DIVISOR),
+            Quiet::Looked { at, .. } => *at + limit,
         }
     }
 
     /// The queues hold so many bytes in all. Returns whether the pair was quiet for too long.
     fn observe(&mut self, unsent: usize, limit: Duration, now: Instant) -> bool {
-        match self.look {
-            None => self.look = Some(Look { at: now, unsent }),
-            Some(look) if unsent < look.unsent => {
-                *self = Quiet { since: now, look: Some(Look { at: now, unsent }) };
+        match self {
+            Quiet::Looked { unsent: before, .. } if unsent >= *before => self.look_at(limit) <= now,
+            Quiet::Since(_) | Quiet::Looked { .. } => {
+                *self = Quiet::Looked { at: now, unsent };
+                false
             }
-            Some(_) => return self.look_at(limit) <= now,
         }
-        false
     }
 }
 

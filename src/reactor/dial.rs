@@ -87,11 +87,9 @@ impl<N: Net> Reactor<N> {
         let (Some(attempt), Some(server)) = (slot.pair.attempt(), slot.server.as_mut()) else {
             return;
         };
-        match self.net.dial_result(server) {
+        let outcome = self.net.dial_result(server);
+        match self.unless_met_ourselves(outcome) {
             Dial::Pending => {}
-            Dial::Connected { local, peer } if self.met_ourselves(local, peer) => {
-                self.on_dial_failed(key, NetError::OwnAddress);
-            }
             Dial::Connected { .. } => self.on_dial_connected(key, attempt.endpoint),
             Dial::Lost(error) => {
                 // The server has spoken, so this is no failed dial any more: the client gets what
@@ -105,9 +103,15 @@ impl<N: Net> Reactor<N> {
         }
     }
 
-    /// Whether a connection that stands ends at its own socket or at one of our listeners.
-    pub(super) fn met_ourselves(&self, local: SocketAddr, peer: SocketAddr) -> bool {
-        met_ourselves(self.listening(), local, peer)
+    /// The outcome of a dial; a connection that ends at its own socket or at one of our listeners
+    /// counts as failed.
+    pub(super) fn unless_met_ourselves(&self, outcome: Dial) -> Dial {
+        match outcome {
+            Dial::Connected { local, peer } if met_ourselves(self.listening(), local, peer) => {
+                Dial::Failed(NetError::OwnAddress)
+            }
+            outcome => outcome,
+        }
     }
 
     /// The attempt took too long, or the wait for resources of ours did.

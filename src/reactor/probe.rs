@@ -48,13 +48,8 @@ impl<N: Net> Reactor<N> {
             return;
         };
         let endpoint = probe.endpoint;
-        let outcome = match self.net.dial_result(&mut probe.stream) {
-            Dial::Connected { local, peer } if self.met_ourselves(local, peer) => {
-                Dial::Failed(NetError::OwnAddress)
-            }
-            outcome => outcome,
-        };
-        match outcome {
+        let outcome = self.net.dial_result(&mut probe.stream);
+        match self.unless_met_ourselves(outcome) {
             Dial::Pending => return,
             Dial::Connected { .. } | Dial::Lost(_) => {
                 let change = self.endpoints.probe_succeeded(endpoint, self.now);
