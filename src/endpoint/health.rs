@@ -78,7 +78,7 @@ pub struct Outage {
 /// What an event changed, for one log line and for the monitor's timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeKind {
-    /// In rotation again. A timer of the monitor that is still armed does no harm.
+    /// In rotation again. A probe that was planned is not needed any more.
     BecameActive {
         /// Time since it became inactive.
         down_for: Duration,

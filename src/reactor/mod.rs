@@ -60,6 +60,8 @@ pub struct Reactor<N: Net> {
     generation: Generation,
     endpoints: EndpointSet,
     probes: Slab<Probe<N::Stream>>,
+    /// The monitor's timer of each inactive endpoint that has no probe under way.
+    probes_planned: Vec<(EndpointId, TimerKey)>,
     wheel: Wheel<Timer>,
     /// Pairs to pump in this turn, or in the next once this turn's were taken.
     ready: Vec<usize>,

@@ -3,6 +3,8 @@
 //! When a probe is due is decided in `endpoint/health.rs`; a timer of the wheel brings it here. A
 //! connection that stands is proof enough and is closed again without a byte.
 
+use std::time::Instant;
+
 use super::dial::dial_failure;
 use super::token::{Generation, Token};
 use super::wheel::TimerKey;
@@ -20,8 +22,26 @@ pub(super) struct Probe<S> {
 }
 
 impl<N: Net> Reactor<N> {
+    /// The endpoint is to be probed then, and at no other time that was planned before.
+    pub(super) fn plan_probe(&mut self, endpoint: EndpointId, at: Instant) {
+        self.forget_probe(endpoint);
+        let timer = self.wheel.arm(at, Timer::Monitor(endpoint));
+        self.probes_planned.push((endpoint, timer));
+    }
+
+    /// Nothing is planned for the endpoint any more. Otherwise one that comes and goes would leave
+    /// a timer behind each time.
+    pub(super) fn forget_probe(&mut self, endpoint: EndpointId) {
+        let planned = self.probes_planned.iter().position(|(whom, _)| *whom == endpoint);
+        if let Some(position) = planned {
+            let (_, timer) = self.probes_planned.swap_remove(position);
+            self.wheel.cancel(timer);
+        }
+    }
+
     /// Dials the endpoint if it is inactive and due.
     pub(super) fn probe(&mut self, endpoint: EndpointId) {
+        self.forget_probe(endpoint);
         if !self.is_running() || !self.endpoints.begin_probe(endpoint, self.now) {
             return;
         }

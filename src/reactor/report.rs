@@ -96,15 +96,14 @@ impl<N: Net> Reactor<N> {
             ChangeKind::BecameActive { down_for } => {
                 let down_for = in_milliseconds(down_for);
                 info!("endpoint active endpoint={address} reason={source} down_for={down_for}");
+                self.forget_probe(id);
             }
             ChangeKind::BecameInactive { reason, retry_at } => {
                 let retry_in = in_milliseconds(retry_at.saturating_duration_since(self.now));
                 warn!("endpoint inactive endpoint={address} reason={reason} retry_in={retry_in}");
-                self.wheel.arm(retry_at, Timer::Monitor(id));
+                self.plan_probe(id, retry_at);
             }
-            ChangeKind::StillInactive { retry_at, .. } => {
-                self.wheel.arm(retry_at, Timer::Monitor(id));
-            }
+            ChangeKind::StillInactive { retry_at, .. } => self.plan_probe(id, retry_at),
         }
     }
 }

@@ -122,6 +122,7 @@ impl<N: Net> Reactor<N> {
             generation: Generation::default(),
             endpoints: EndpointSet::new(limits.retry),
             probes: Slab::new(),
+            probes_planned: Vec::new(),
             wheel: Wheel::new(now),
             ready: Vec::new(),
             doomed: Vec::new(),
