@@ -54,6 +54,7 @@ impl<N: Net> Reactor<N> {
                 link.keep_remainder(source, outcome, &mut slot.pair);
             }
         }
+        link.drop_undeliverable(&slot.pair);
         debug_assert!(link.fresh.is_none(), "bytes left in the scratch buffer");
         if slot.pair.next(&Budget::new(budget_bytes), limits, now).is_some() {
             self.enqueue(key);
@@ -140,6 +141,17 @@ impl<N: Net> Link<'_, N> {
         self.scratch = scratch;
         self.parked[source.index()] = parked;
         outcome
+    }
+
+    /// What was parked for a side that is lost now waits for nobody.
+    fn drop_undeliverable(&mut self, pair: &Pair) {
+        for source in Side::BOTH {
+            if pair.flow(source).pending() == 0
+                && let Some(buffer) = self.parked[source.index()].take()
+            {
+                self.pool.give_back(buffer);
+            }
+        }
     }
 
     /// After a write: what is still pending is parked, what is not needed any more given back.
