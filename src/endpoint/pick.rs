@@ -30,12 +30,47 @@ impl EndpointSet {
     /// attempt, else none. The dial is counted as begun.
     pub fn pick(&mut self, tried: &[EndpointId], now: Instant) -> Option<EndpointId> {
         let id = self.rotate(tried).or_else(|| self.last_resort(tried, now))?;
+        self.lead_to(id, tried, now);
+        Some(id)
+    }
+
+    /// The endpoint for a client who got `postponed` at `picked_at`, but the dial could not begin
+    /// for want of our own resources. It had its turn, and in the rotation nobody else gets that:
+    /// so it is the same one, unless that has left its place meanwhile. Then it is another.
+    pub fn pick_again(
+        &mut self,
+        postponed: EndpointId,
+        picked_at: Instant,
+        tried: &[EndpointId],
+        now: Instant,
+    ) -> Option<EndpointId> {
+        if !self.keeps_turn(postponed, picked_at, tried) {
+            return self.pick(tried, now);
+        }
+        self.lead_to(postponed, tried, now);
+        Some(postponed)
+    }
+
+    fn lead_to(&mut self, id: EndpointId, tried: &[EndpointId], now: Instant) {
         debug_assert!(!tried.contains(&id), "each endpoint is tried once");
         let endpoint = self.endpoint_mut(id).expect("picked from the set just now");
         debug_assert!(!endpoint.health.is_removed());
         endpoint.dialed_at = Some(now);
         self.invariants();
-        Some(id)
+    }
+
+    fn keeps_turn(&self, id: EndpointId, picked_at: Instant, tried: &[EndpointId]) -> bool {
+        let Some(endpoint) = self.get(id) else { return false };
+        match (self.contest(tried), endpoint.health.outage()) {
+            (Some(contest), None) => {
+                endpoint.health.is_active() && endpoint.priority == contest.priority
+            }
+            // It was picked as the last resort, and nobody was led there since.
+            (None, Some(outage)) => {
+                outage.since < picked_at && endpoint.dialed_at == Some(picked_at)
+            }
+            _ => false,
+        }
     }
 
     /// Makes credits of each class sum up to zero again after its members changed. Without that
@@ -305,6 +340,126 @@ mod tests {
         }
     }
 
+    /// Everyone's share of a contest in exact fractions, to compare with: `parts[i] / whole`.
+    struct Shares {
+        parts: Vec<i64>,
+        whole: i64,
+    }
+
+    impl Shares {
+        /// Of the contest of those with a weight; the others are out of it.
+        fn of(weights: &[Option<u16>]) -> Shares {
+            let sum: i64 = weights.iter().flatten().map(|&weight| i64::from(weight)).sum();
+            let zeros = weights.iter().filter(|&&weight| weight == Some(0)).count() as i64;
+            let part = |weight: i64| match (sum, zeros) {
+                (0, _) => 1,
+                (_, 0) => weight,
+                _ if weight == 0 => sum,
+                _ => 99 * weight * zeros,
+            };
+            let parts: Vec<i64> =
+                weights.iter().map(|weight| weight.map_or(0, |it| part(i64::from(it)))).collect();
+            Shares { whole: parts.iter().sum(), parts }
+        }
+
+        /// The least number of connections of which everyone's share is a whole number.
+        fn period(&self) -> i64 {
+            let is_whole =
+                |count: i64| self.parts.iter().all(|part| count * part % self.whole == 0);
+            (1..=self.whole).find(|&count| is_whole(count)).expect("the whole itself is one")
+        }
+
+        /// Checks a whole period of picks, at every prefix of it.
+        ///
+        /// Of `n` takers nobody is ever ahead of its share by more than `1 - 1/n`: the winner has
+        /// the highest of credits that sum up to one connection, so at least `1/n`, and pays one.
+        /// And nobody is behind by more than `1/2 + 1/3 + ... + 1/n`. For let `A(j)` be the most
+        /// that the `j` highest credits can be on average after a round. If the winner is among
+        /// them, they got one at most and paid one: no more than before. Else the winner was no
+        /// lower, so they are at most the average of `j + 1` of whom none paid yet, which is
+        /// `A(j + 1) + 1/(j + 1)`. And `A(n)` is zero, as is the sum of all.
+        fn check(&self, set: &mut EndpointSet, tried: &[EndpointId], now: Instant) -> Vec<usize> {
+            let takers = self.parts.iter().filter(|&&part| part > 0).count();
+            // In sixtieths of a connection, which two to five divide.
+            let ahead_max = (60 - 60 / takers as i64) * self.whole;
+            let behind_max = [0, 0, 30, 50, 65, 77][takers] * self.whole;
+            let mut counts = vec![0; self.parts.len()];
+            let mut order = Vec::new();
+            for round in 1..=self.period() {
+                let id = set.pick(tried, now).expect("somebody is active and untried");
+                order.push(id.index as usize);
+                counts[id.index as usize] += 1;
+                for (&part, &count) in self.parts.iter().zip(&counts) {
+                    let ahead = 60 * (count * self.whole - round * part);
+                    assert!((-behind_max..=ahead_max).contains(&ahead), "{order:?}");
+                }
+            }
+            let want = self.parts.iter().map(|part| part * self.period() / self.whole);
+            assert!(want.eq(counts), "{:?} of {}: {order:?}", self.parts, self.whole);
+            order
+        }
+    }
+
+    /// Every contest of up to five with these weights, beside endpoints that are out of it: tried,
+    /// inactive, or of a class that is not their turn.
+    #[test]
+    fn every_contest_is_shared_exactly() {
+        const WEIGHTS: [Option<u16>; 4] = [None, Some(0), Some(1), Some(3)];
+        for contest in 1..4_usize.pow(5) {
+            let place = |position: u32| contest / 4_usize.pow(position) % 4;
+            let weights: Vec<Option<u16>> = (0..5).map(|it| WEIGHTS[place(it)]).collect();
+            // Those who are out take turns in the ways to be so.
+            let way = |position: usize| (weights[position].is_none(), (contest + position) % 3);
+            let places = (0..5).map(|position| match way(position) {
+                (true, 0) => (1, 1),
+                _ => (0, weights[position].unwrap_or(7)),
+            });
+            let (mut set, ids, now) = set_of(&places.collect::<Vec<_>>());
+            let out = |kind| (0..5).filter(move |&position| way(position) == (true, kind));
+            out(1).for_each(|position| fail(&mut set, ids[position], now));
+            let tried: Vec<EndpointId> = out(2).map(|position| ids[position]).collect();
+            let shares = Shares::of(&weights);
+            let first = shares.check(&mut set, &tried, now);
+            assert!(set.live().all(|endpoint| endpoint.credit.abs() < 1 << 20), "back at zero");
+            if set.live().all(|endpoint| endpoint.credit == 0) {
+                assert_eq!(shares.check(&mut set, &tried, now), first, "the same again");
+            }
+        }
+    }
+
+    /// Up to five endpoints, each in one of two classes, active or not, and tried or not.
+    #[test]
+    fn the_lowest_class_serves_that_has_somebody_left() {
+        for size in 1..=5 {
+            let has = |mask: usize, bit: usize| mask >> bit & 1 == 1;
+            for (classes, active) in
+                (0..1 << size).flat_map(|it| (0..1 << size).map(move |on| (it, on)))
+            {
+                let weight = |bit| [0, 1, 3, 1, 65_535][(bit + classes + active) % 5];
+                let place = |bit| (has(classes, bit) as u16, weight(bit));
+                let (mut set, ids, mut now) = set_of(&(0..size).map(place).collect::<Vec<_>>());
+                let dead = (0..size).filter(|&bit| !has(active, bit));
+                dead.for_each(|bit| fail(&mut set, ids[bit], now));
+                for mask in 0..1 << size {
+                    let tried = |bit: &usize| has(mask, *bit);
+                    let given: Vec<EndpointId> =
+                        (0..size).filter(tried).map(|it| ids[it]).collect();
+                    let left = |bit: &usize| has(active, *bit) && !has(mask, *bit);
+                    let class = (0..size).filter(left).map(|bit| has(classes, bit)).min();
+                    // Long enough for the last resort, which is the others that were not tried.
+                    now += ms(1000);
+                    let found = set.pick(&given, now).map(|id| id.index as usize);
+                    let may_serve = |bit: &usize| match class {
+                        Some(class) => left(bit) && has(classes, *bit) == class,
+                        None => !has(mask, *bit),
+                    };
+                    assert_eq!(found.is_some(), (0..size).any(|bit| may_serve(&bit)));
+                    assert!(found.is_none_or(|bit| may_serve(&bit)), "{found:?}");
+                }
+            }
+        }
+    }
+
     /// Every set of survivors out of five, in every spread over two classes.
     #[test]
     fn every_subset_rotates_evenly_in_its_lowest_class() {
@@ -441,6 +596,40 @@ mod tests {
     }
 
     #[test]
+    fn who_had_to_wait_keeps_the_turn_unless_the_endpoint_left_its_place() {
+        let (mut set, ids, now) = set_of(&[(0, 1), (0, 1), (1, 1)]);
+        let later = now + ms(50);
+        assert_eq!(set.pick(&[], now), Some(ids[0]));
+        assert_eq!(set.pick_again(ids[0], now, &[], later), Some(ids[0]));
+        assert_eq!(set.pick(&[], later), Some(ids[1]), "it was one turn, not two");
+        // Another one that is active goes before one that is not any more,
+        fail(&mut set, ids[0], later);
+        assert_eq!(set.pick_again(ids[0], now, &[], later), Some(ids[1]));
+        // and so does a better class that came back.
+        fail(&mut set, ids[1], later);
+        assert_eq!(set.pick(&[], later), Some(ids[2]));
+        set.dial_succeeded(ids[1], later);
+        assert_eq!(set.pick_again(ids[2], later, &[], later), Some(ids[1]));
+    }
+
+    #[test]
+    fn who_had_to_wait_for_a_last_resort_keeps_it_unless_another_was_led_there() {
+        let (mut set, ids, now) = set_of(&[(0, 1)]);
+        fail(&mut set, ids[0], now);
+        let picked_at = now + ms(100);
+        assert_eq!(set.pick(&[], picked_at), Some(ids[0]));
+        let again_at = picked_at + ms(50);
+        assert_eq!(set.pick_again(ids[0], picked_at, &[], again_at), Some(ids[0]));
+        assert_eq!(set.pick(&[], again_at + ms(99)), None, "dials count from the real one");
+        assert_eq!(set.pick_again(ids[0], picked_at, &[], again_at + ms(99)), None);
+        // It was active when it was picked: that was no last resort.
+        let (mut set, ids, now) = set_of(&[(0, 1)]);
+        assert_eq!(set.pick(&[], now), Some(ids[0]));
+        fail(&mut set, ids[0], now + ms(1));
+        assert_eq!(set.pick_again(ids[0], now, &[], now + ms(50)), None);
+    }
+
+    #[test]
     fn last_resort_takes_the_longest_untried() {
         let (mut set, ids, start) = set_of(&[(0, 1), (5, 1), (3, 1), (9, 1)]);
         for (id, failed_at) in [(0, 40), (1, 20), (2, 20), (3, 10)] {
@@ -455,6 +644,21 @@ mod tests {
             assert_eq!(id, ids[want], "then in order of failure, and of class in a tie");
             fail(&mut set, id, now + ms(1));
         }
+    }
+
+    /// A probe that began before the last failure is no reason to go there first.
+    #[test]
+    fn last_resort_counts_failures_during_a_probe() {
+        let (mut set, ids, start) = set_of(&[(0, 1), (0, 1)]);
+        for id in ids.iter().rev() {
+            assert!(set.pick(&[], start).is_some());
+            fail(&mut set, *id, start);
+        }
+        assert!(set.begin_probe(ids[0], start + ms(1000)));
+        fail(&mut set, ids[1], start + ms(1100));
+        fail(&mut set, ids[0], start + ms(1200));
+        assert_eq!(set.pick(&[], start + ms(1300)), Some(ids[1]));
+        assert_eq!(set.pick(&[], start + ms(1300)), Some(ids[0]));
     }
 
     #[test]

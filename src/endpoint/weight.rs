@@ -37,3 +37,29 @@ impl Contest {
         units as i64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All that is handed out is one connection, but for what rounding keeps back.
+    #[test]
+    fn shares_make_up_one_connection() {
+        for weights in [&[1][..], &[0], &[0, 0, 0], &[7, 1, 3], &[5, 0], &[65_535, 1, 0, 0, 0]] {
+            let zeros = weights.iter().filter(|&&weight| weight == 0).count() as u64;
+            let sum = weights.iter().map(|&weight| u64::from(weight)).sum();
+            let contest = Contest { priority: 0, weights: sum, zeros };
+            let handed_out: i64 = weights.iter().map(|&weight| contest.share(weight)).sum();
+            let rest = CONNECTION as i64 - handed_out;
+            assert!((0..weights.len() as i64).contains(&rest), "{weights:?}: {rest}");
+        }
+    }
+
+    #[test]
+    fn the_smallest_share_is_worth_something() {
+        let light_one = Contest { priority: 0, weights: 1 + 255 * u64::from(u16::MAX), zeros: 0 };
+        assert!(light_one.share(1) >= 1 << 15);
+        let zero_one = Contest { priority: 0, weights: 255 * u64::from(u16::MAX), zeros: 1 };
+        assert_eq!(zero_one.share(0), CONNECTION as i64 / 100);
+    }
+}

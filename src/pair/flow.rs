@@ -139,3 +139,259 @@ impl Default for Flow {
         Flow::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    /// What happens in a sequence, at most, before the flow is led to its end.
+    const DEPTH: usize = 10;
+
+    /// Enumerates every sequence of choices. Each round asks anew and gets the smallest sequence
+    /// that is greater than the last round's: its last choice that was not the greatest grows, and
+    /// those behind it begin again. (After TigerBeetle's `testing/exhaustigen.zig`.)
+    #[derive(Default)]
+    struct Choices {
+        /// What was chosen, and out of how many.
+        made: Vec<(usize, usize)>,
+        position: usize,
+        /// How many of them were made like this in the last round, too.
+        repeated: usize,
+    }
+
+    impl Choices {
+        fn among<T: Copy>(&mut self, options: &[T]) -> T {
+            if self.position == self.made.len() {
+                self.made.push((0, options.len()));
+            }
+            let (choice, count) = self.made[self.position];
+            assert_eq!(count, options.len(), "the same choices lead to another question");
+            self.position += 1;
+            options[choice]
+        }
+
+        /// Whether the last choice led to what no earlier round has seen.
+        fn is_new(&self) -> bool {
+            self.position > self.repeated
+        }
+
+        /// Turns to the next sequence; false if that was the last one.
+        fn advance(&mut self) -> bool {
+            self.position = 0;
+            while let Some((choice, count)) = self.made.pop() {
+                if choice + 1 < count {
+                    self.repeated = self.made.len();
+                    self.made.push((choice + 1, count));
+                    return true;
+                }
+            }
+            false
+        }
+    }
+
+    /// What can happen to a flow, in its own step or at any moment.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Event {
+        Read(u64),
+        Written(usize),
+        /// Of a read or a write: not now. The flow is told nothing.
+        WouldBlock,
+        /// The end of file was read, or the source is lost.
+        SourceEnds,
+        Shut,
+        /// A write or the shutdown failed, or the sink is lost at another moment.
+        SinkLost,
+    }
+
+    /// The plain way to do it: every byte is its position in the stream.
+    #[derive(Default)]
+    struct World {
+        flow: Flow,
+        read: u64,
+        held: VecDeque<u64>,
+        /// What the sink has, which is the positions below this one.
+        taken: u64,
+        discarded: u64,
+        ended: bool,
+        shut: bool,
+        lost: bool,
+    }
+
+    impl World {
+        /// All answers of the flow in its present state. It keeps no readiness of its own, so that
+        /// all eight are asked in every state instead of one of them being chosen.
+        fn check(&self) {
+            let [no, yes] = [false, true];
+            for readable in [no, yes] {
+                for writable in [no, yes] {
+                    for may_read in [no, yes] {
+                        let step = self.flow.next(readable, writable, may_read);
+                        self.check_step(step, [readable, writable, may_read]);
+                    }
+                }
+            }
+            let held = self.held.len();
+            assert_eq!((self.flow.pending(), self.flow.delivered()), (held, self.taken));
+            assert_eq!(self.taken + held as u64 + self.discarded, self.read);
+            assert_eq!(self.flow.is_drained(), self.ended && held == 0 && !self.lost);
+            let state = match (self.lost, self.shut, self.ended) {
+                (true, _, _) => FlowState::Broken,
+                (_, true, _) => FlowState::Finished,
+                (_, _, true) => FlowState::Ended,
+                _ => FlowState::Open,
+            };
+            assert_eq!(self.flow.state(), state);
+        }
+
+        fn check_step(&self, step: Option<FlowStep>, [readable, writable, may_read]: [bool; 3]) {
+            let idle = self.held.is_empty();
+            match step {
+                _ if self.lost || self.shut => assert_eq!(step, None, "a flow that is over asks"),
+                Some(FlowStep::Read) => {
+                    assert!(readable && writable && may_read, "a read that is not permitted");
+                    assert!(idle, "a read while bytes are pending");
+                    assert!(!self.ended, "a read after the end");
+                }
+                Some(FlowStep::Write) => assert!(writable && !idle, "a write that cannot be"),
+                Some(FlowStep::Shut) => assert!(self.ended && idle, "an end before the last byte"),
+                None if !idle => assert!(!writable, "a write is forgotten"),
+                None => {
+                    assert!(!self.ended, "the end is forgotten");
+                    assert!(!(readable && writable && may_read), "a read is forgotten");
+                }
+            }
+        }
+
+        /// What may happen next. The source can be lost while bytes of it are pending.
+        fn events(&self) -> Vec<Event> {
+            let mut events = Vec::new();
+            match self.flow.next(true, true, true) {
+                Some(FlowStep::Read) => events.extend([Event::Read(3), Event::Read(1)]),
+                Some(FlowStep::Write) => events.extend((1..=self.held.len()).map(Event::Written)),
+                Some(FlowStep::Shut) => events.push(Event::Shut),
+                None => {}
+            }
+            if matches!(events.first(), Some(Event::Read(_) | Event::Written(_))) {
+                events.push(Event::WouldBlock);
+            }
+            if !self.ended && !self.lost {
+                events.push(Event::SourceEnds);
+            }
+            if !self.lost {
+                events.push(Event::SinkLost);
+            }
+            events
+        }
+
+        fn apply(&mut self, event: Event) {
+            match event {
+                Event::Read(bytes) => {
+                    self.held.extend(self.read..self.read + bytes);
+                    self.read += bytes;
+                    self.flow.has_read(bytes as usize);
+                }
+                Event::Written(bytes) => {
+                    for position in self.held.drain(..bytes) {
+                        assert_eq!(position, self.taken, "each byte once, and in order");
+                        self.taken += 1;
+                    }
+                    self.flow.has_written(bytes);
+                }
+                Event::WouldBlock => {}
+                Event::SourceEnds => {
+                    self.ended = true;
+                    self.flow.has_ended();
+                }
+                Event::Shut => {
+                    assert!(!self.shut, "the end is passed on twice");
+                    self.shut = true;
+                    self.flow.has_shut();
+                }
+                Event::SinkLost => {
+                    self.lost = true;
+                    self.discarded = self.held.drain(..).count() as u64;
+                    self.flow.break_off();
+                }
+            }
+        }
+
+        /// With both sockets willing and no byte more to come, the end is one write and one
+        /// shutdown away.
+        fn lead_to_the_end(&mut self) {
+            let mut steps = Vec::new();
+            while let Some(step) = self.flow.next(true, true, true) {
+                steps.push(step);
+                self.apply(match step {
+                    FlowStep::Read => Event::SourceEnds,
+                    FlowStep::Write => Event::Written(self.held.len()),
+                    FlowStep::Shut => Event::Shut,
+                });
+                self.check();
+            }
+            assert!(steps.len() <= 3, "{steps:?}");
+            assert!(self.lost || self.shut && self.taken == self.read);
+        }
+    }
+
+    #[test]
+    fn every_sequence_of_events_keeps_every_byte() {
+        let mut choices = Choices::default();
+        let mut sequences = 1_u32;
+        loop {
+            let mut world = World::default();
+            world.check();
+            for _ in 0..DEPTH {
+                let events = world.events();
+                if events.is_empty() {
+                    break;
+                }
+                world.apply(choices.among(&events));
+                if choices.is_new() {
+                    world.check();
+                }
+            }
+            world.lead_to_the_end();
+            if !choices.advance() {
+                break;
+            }
+            sequences += 1;
+        }
+        assert!(sequences > 100_000, "only {sequences} sequences");
+    }
+
+    /// What a flow accepts in each of its states: the rest cannot have happened, and is a bug.
+    #[test]
+    fn what_cannot_have_happened_is_refused() {
+        let calls: [fn(&mut Flow); 7] = [
+            |flow| flow.has_read(0),
+            |flow| flow.has_read(1),
+            |flow| flow.has_written(0),
+            |flow| flow.has_written(3),
+            |flow| flow.has_written(4),
+            Flow::has_ended,
+            Flow::has_shut,
+        ];
+        let [no, yes] = [false, true];
+        let ways: [(&[Event], [bool; 7]); 6] = [
+            (&[], [no, yes, no, no, no, yes, no]),
+            (&[Event::Read(3)], [no, no, no, yes, no, yes, no]),
+            (&[Event::Read(3), Event::SourceEnds], [no, no, no, yes, no, no, no]),
+            (&[Event::SourceEnds], [no, no, no, no, no, no, yes]),
+            // A second shutdown does no harm, and is never asked for.
+            (&[Event::SourceEnds, Event::Shut], [no, no, no, no, no, no, yes]),
+            (&[Event::Read(3), Event::SinkLost], [no; 7]),
+        ];
+        for (way, want) in ways {
+            let mut world = World::default();
+            way.iter().for_each(|&event| world.apply(event));
+            let accepts = |call: fn(&mut Flow)| {
+                let mut flow = world.flow.clone();
+                catch_unwind(AssertUnwindSafe(|| call(&mut flow))).is_ok()
+            };
+            assert_eq!(calls.map(accepts), want, "after {way:?}");
+        }
+    }
+}

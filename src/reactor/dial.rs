@@ -42,7 +42,11 @@ impl<N: Net> Reactor<N> {
 
     fn next_endpoint(&mut self, key: usize) -> Option<EndpointId> {
         let pair = &mut self.slots[key].pair;
-        pair.take_postponed().or_else(|| self.endpoints.pick(pair.tried(), self.now))
+        let Some(postponed) = pair.take_postponed() else {
+            return self.endpoints.pick(pair.tried(), self.now);
+        };
+        let Attempt { endpoint, started_at, .. } = postponed;
+        self.endpoints.pick_again(endpoint, started_at, pair.tried(), self.now)
     }
 
     fn begin_dial(&mut self, key: usize, endpoint: EndpointId) -> Result<(), NetError> {

@@ -324,6 +324,10 @@ mod tests {
     }
 
     impl Model {
+        fn new(start: Instant) -> Model {
+            Model { start, elapsed: 0, armed: BTreeMap::new(), ticks: BTreeMap::new() }
+        }
+
         fn arm(&mut self, deadline: Instant, value: u64, key: TimerKey) {
             let nanoseconds = deadline.saturating_duration_since(self.start).as_nanos() as u64;
             let tick = nanoseconds.div_ceil(1_000_000).max(self.elapsed + 1);
@@ -336,59 +340,141 @@ mod tests {
             self.armed.remove(&(tick, value)).is_some()
         }
 
-        fn expire(&mut self, now: Instant) -> Vec<u64> {
-            self.elapsed = self.elapsed.max((now - self.start).as_millis() as u64);
-            let later = self.armed.split_off(&(self.elapsed + 1, 0));
-            let due = std::mem::replace(&mut self.armed, later);
-            self.ticks.retain(|_, tick| *tick > self.elapsed);
-            due.into_keys().map(|(_, value)| value).collect()
+        fn expire(&mut self, now: Instant) -> Option<(TimerKey, u64)> {
+            let tick = now.saturating_duration_since(self.start).as_millis() as u64;
+            self.elapsed = self.elapsed.max(tick);
+            let first = self.armed.first_entry()?;
+            let (tick, value) = *first.key();
+            if tick > self.elapsed {
+                return None;
+            }
+            self.ticks.remove(&value);
+            Some((first.remove(), value))
         }
     }
 
-    /// A span of any magnitude up to `bits` bits of microseconds.
-    fn span(seed: &mut u64, bits: u64) -> Duration {
-        let magnitude = xorshift(seed) % bits;
-        Duration::from_micros(xorshift(seed) % (1 << magnitude))
+    /// A wheel and the model of it, side by side; values count the timers.
+    struct Both {
+        wheel: Wheel<u64>,
+        model: Model,
+        keys: Vec<TimerKey>,
+        start: Instant,
+        now: Instant,
+        seed: u64,
+    }
+
+    impl Both {
+        fn new(seed: u64) -> Both {
+            let start = Instant::now();
+            let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let (wheel, model) = (Wheel::new(start), Model::new(start));
+            Both { wheel, model, keys: Vec::new(), start, now: start, seed }
+        }
+
+        fn below(&mut self, limit: u64) -> u64 {
+            xorshift(&mut self.seed) % limit
+        }
+
+        /// A span of any magnitude up to `bits` bits of microseconds.
+        fn span(&mut self, bits: u64) -> Duration {
+            let magnitude = self.below(bits);
+            Duration::from_micros(self.below(1 << magnitude))
+        }
+
+        /// A moment from now on: any, or one beside the border of a slot of any level.
+        fn moment(&mut self, bits: u64) -> Instant {
+            if self.below(2) == 0 {
+                return self.now + self.span(bits);
+            }
+            let slot = 1 << (SLOT_BITS as u64 * self.below(LEVELS as u64 + 1)).min(bits - 10);
+            let tick = (self.now - self.start).as_millis() as u64;
+            let border = (tick / slot + 1 + self.below(2)) * slot;
+            let nanoseconds = Duration::from_nanos(self.below(3));
+            (self.start + ms(border + self.below(3) - 1) + nanoseconds).max(self.now)
+        }
+
+        /// Soon or late, at the same tick as another timer, or in the past.
+        fn arm(&mut self) {
+            let other = self.below(self.keys.len() as u64 + 1) as usize;
+            let other = self.keys.get(other).and_then(|&key| self.wheel.deadline(key));
+            let deadline = match (self.below(8), other) {
+                (0, _) => self.now - self.span(40).min(self.now - self.start),
+                (1 | 2, Some(deadline)) => deadline,
+                _ => self.moment(50),
+            };
+            let value = self.keys.len() as u64;
+            let key = self.wheel.arm(deadline, value);
+            self.model.arm(deadline, value, key);
+            self.keys.push(key);
+            assert!(self.wheel.deadline(key).is_some_and(|at| at >= deadline), "early");
+        }
+
+        /// Any timer there ever was: most of them are gone.
+        fn cancel(&mut self) {
+            let value = self.below(self.keys.len() as u64 + 1);
+            let Some(&key) = self.keys.get(value as usize) else { return };
+            assert_eq!(self.wheel.cancel(key), self.model.cancel(value));
+            assert_eq!(self.wheel.deadline(key), None);
+        }
+
+        /// Takes up to `count` that are due, and sometimes arms another between two.
+        fn expire(&mut self, count: usize) {
+            for _ in 0..count {
+                let due = self.wheel.expire(self.now);
+                assert_eq!(due, self.model.expire(self.now));
+                if due.is_none() {
+                    assert!(self.wheel.next_deadline().is_none_or(|next| next > self.now));
+                    break;
+                }
+                if self.below(16) == 0 {
+                    self.arm();
+                }
+            }
+        }
+
+        fn check(&mut self) {
+            assert_eq!(self.wheel.len(), self.model.armed.len());
+            assert_eq!(self.wheel.is_empty(), self.model.armed.is_empty());
+            let first = self.model.armed.first_key_value();
+            let next = first.map(|((tick, _), _)| self.start + ms(*tick));
+            // What is due and not taken yet is due at once.
+            let latest = next.map(|next| next.max(self.start + ms(self.model.elapsed)));
+            assert!(self.wheel.next_deadline() <= latest, "never late");
+            assert_eq!(self.wheel.next_deadline().is_some(), next.is_some());
+            assert_eq!(first.and_then(|(_, &key)| self.wheel.deadline(key)), next);
+            let any = self.below(self.keys.len() as u64 + 1);
+            let tick = self.model.ticks.get(&any).map(|tick| self.start + ms(*tick));
+            assert_eq!(self.keys.get(any as usize).and_then(|&key| self.wheel.deadline(key)), tick);
+        }
     }
 
     #[test]
     fn agrees_with_a_sorted_map() {
-        for seed in 1..60_u64 {
-            let mut seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let start = Instant::now();
-            let mut now = start;
-            let mut wheel = Wheel::new(start);
-            let (ticks, armed) = (BTreeMap::new(), BTreeMap::new());
-            let mut model = Model { start, elapsed: 0, armed, ticks };
-            let mut keys = Vec::new();
-            for value in 0..1500 {
-                match xorshift(&mut seed) % 8 {
-                    0..4 => {
-                        let deadline = (now + span(&mut seed, 50)).max(start + ms(5)) - ms(5);
-                        let key = wheel.arm(deadline, value);
-                        assert!(wheel.deadline(key).is_some_and(|at| at >= deadline));
-                        model.arm(deadline, value, key);
-                        keys.push((value, key));
+        for seed in 1..150 {
+            let mut both = Both::new(seed);
+            for _ in 0..1000 {
+                match both.below(16) {
+                    0..7 => both.arm(),
+                    7..11 => both.cancel(),
+                    11 => both.expire(2),
+                    // A clock that goes back changes nothing, a second look neither.
+                    12 => {
+                        both.expire(usize::MAX);
+                        let back = both.span(40).min(both.now - both.start);
+                        assert_eq!(both.wheel.expire(both.now - back), None);
                     }
-                    4 | 5 if !keys.is_empty() => {
-                        let (value, key) = keys[xorshift(&mut seed) as usize % keys.len()];
-                        assert_eq!(wheel.cancel(key), model.cancel(value));
-                        assert_eq!(wheel.deadline(key), None);
+                    13 => {
+                        both.now = both.moment(30);
+                        both.expire(2);
                     }
                     _ => {
-                        now += span(&mut seed, 47);
-                        assert_eq!(drain(&mut wheel, now), model.expire(now));
+                        both.now = both.moment(47);
+                        both.expire(usize::MAX);
                     }
                 }
-                assert_eq!(wheel.len(), model.armed.len());
-                assert_eq!(wheel.is_empty(), model.armed.is_empty());
-                let next = model.armed.first_key_value().map(|((tick, _), _)| *tick);
-                let next = next.map(|tick| start + ms(tick));
-                assert!(wheel.next_deadline() <= next, "never late");
-                assert_eq!(wheel.next_deadline().is_some(), next.is_some());
-                let key = model.armed.first_key_value().map(|(_, &key)| key);
-                assert_eq!(key.and_then(|key| wheel.deadline(key)), next);
+                both.check();
             }
+            assert!(both.now > both.start + ms(YEAR), "a wheel that never turned");
         }
     }
 

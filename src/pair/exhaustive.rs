@@ -1,0 +1,540 @@
+//! Every sequence of outcomes and events that a pair can meet, against a model of what it was told.
+//! Tests only.
+//!
+//! Different sequences soon meet in the same state, and what can follow is then the same. So each
+//! state is entered once, by the shortest way to it, until there is no new one: what holds here
+//! holds for sequences of any length. Reads are of one or two bytes, time passes from deadline to
+//! deadline, and all else that an outcome or an event can say is said in every state.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use super::ending::{Cause, EndedIn};
+use super::flush::FlushInterval;
+use super::half_close::{Quiet, QuietLimits};
+use super::step::{Budget, Fault, Outcome, Ready, Side, Step};
+use super::tests::{NOTHING, READABLE, URGENT, WRITABLE, dialing};
+use super::{Limits, Pair, Phase};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const HALF_CLOSED: Duration = Duration::from_millis(800);
+const OPEN: Duration = Duration::from_millis(1600);
+const LIMITS: Limits = Limits {
+    quiet: QuietLimits { half_closed: Some(HALF_CLOSED), open: Some(OPEN) },
+    flush: FlushInterval { min: Duration::from_millis(200), max: Duration::from_millis(400) },
+};
+/// With bytes to spare for both flows first: the others are what a turn may come to.
+const BUDGETS: [[usize; 2]; 4] = [[1, 1], [1, 0], [0, 1], [0, 0]];
+
+/// Each bit alone: an event that tells several things at once is several events.
+const NEWS: [Ready; 5] = [
+    READABLE,
+    WRITABLE,
+    URGENT,
+    Ready { closed: true, ..NOTHING },
+    Ready { error: true, ..NOTHING },
+];
+
+/// What the pair was told so far, kept in the plainest way; arrays have an entry for each side.
+#[derive(Clone)]
+struct Told {
+    connected: bool,
+    heard: [Ready; 2],
+    /// Bytes that were read from this side and not written yet.
+    held: [usize; 2],
+    /// The end of file was read from it.
+    eof: [bool; 2],
+    /// No byte comes from it any more: it ended, or is lost and was read empty.
+    over: [bool; 2],
+    /// That end was passed on.
+    shut: [bool; 2],
+    /// The first loss, and what became of it.
+    lost: Option<(Side, Fault)>,
+    lost_again: bool,
+    delivered: bool,
+    /// When anything last moved or changed, and how much was unsent when that was asked last.
+    progress_at: Instant,
+    unsent: Option<usize>,
+    /// How often the send queue was asked for since the loss.
+    looks: u32,
+}
+
+/// A pair and its model at some time.
+#[derive(Clone)]
+struct Node {
+    pair: Pair,
+    told: Told,
+    now: Instant,
+    /// How it came here, to be told when something is wrong.
+    way: Vec<Event>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Connected,
+    News(Side, Ready),
+    Carried(Step, Outcome),
+    Waited(Duration),
+}
+
+impl Node {
+    fn new(now: Instant) -> Node {
+        let client = Ready { writable: true, ..Ready::default() };
+        let told = Told {
+            connected: false,
+            heard: [client, Ready::default()],
+            held: [0; 2],
+            eof: [false; 2],
+            over: [false; 2],
+            shut: [false; 2],
+            lost: None,
+            lost_again: false,
+            delivered: false,
+            progress_at: now,
+            unsent: None,
+            looks: 0,
+        };
+        Node { pair: dialing(now), told, now, way: Vec::new() }
+    }
+
+    fn next(&self, bytes: [usize; 2]) -> Option<Step> {
+        self.pair.next(&Budget { bytes }, &LIMITS, self.now)
+    }
+
+    /// All that can happen next. News come between turns, so when nothing is left to do but what
+    /// the budget forbids; time passes when nothing is left at all.
+    fn events(&self) -> Vec<Event> {
+        let mut events = Vec::new();
+        if self.pair.ending().is_some() {
+            return events;
+        }
+        let mut steps = BUDGETS.map(|bytes| self.next(bytes)).to_vec();
+        let is_asleep = steps[0].is_none();
+        let is_turn_over = steps.contains(&None);
+        steps.dedup();
+        for step in steps.into_iter().flatten() {
+            events.extend(self.outcomes(step).into_iter().map(|it| Event::Carried(step, it)));
+        }
+        if is_turn_over {
+            for side in Side::BOTH.into_iter().filter(|&side| self.told.knows(side)) {
+                events.extend(NEWS.map(|news| Event::News(side, news)));
+            }
+        }
+        if is_turn_over && !self.told.connected {
+            events.push(Event::Connected);
+        }
+        let deadline = self.pair.next_deadline(&LIMITS);
+        if let Some(deadline) = deadline.filter(|&deadline| is_asleep && deadline > self.now) {
+            events.push(Event::Waited(deadline - self.now));
+        }
+        events
+    }
+
+    fn outcomes(&self, step: Step) -> Vec<Outcome> {
+        match step {
+            Step::Read(_) => {
+                let full = Outcome::Moved { bytes: 2, short: false };
+                let short = Outcome::Moved { bytes: 1, short: true };
+                let failed = Outcome::Failed(Fault::Reset);
+                vec![full, short, Outcome::Eof, Outcome::WouldBlock, failed]
+            }
+            Step::Write(source) => {
+                let held = self.told.held[source.index()];
+                let moved = |bytes| Outcome::Moved { bytes, short: bytes < held };
+                let failed = Outcome::Failed(Fault::TimedOut);
+                let moves = (1..=held).map(moved);
+                moves.chain([Outcome::WouldBlock, failed]).collect()
+            }
+            Step::Shut(_) => vec![Outcome::Done, Outcome::Failed(Fault::Other)],
+            Step::TakeError(_) => vec![Outcome::NoError, Outcome::Failed(Fault::Unreachable)],
+            Step::MeasureUnsent => [[0, 0], [0, 1], [1, 0], [1, 1]].map(Outcome::Unsent).to_vec(),
+        }
+    }
+
+    fn after(&self, event: Event) -> Node {
+        let mut node = self.clone();
+        node.way.push(event);
+        match event {
+            Event::Connected => {
+                node.pair.connect(node.now);
+                node.told.connect(node.now);
+            }
+            Event::News(side, news) => {
+                node.pair.on_ready(side, news, node.now);
+                node.told.hear(side, news, node.now);
+            }
+            Event::Carried(step, outcome) => {
+                node.pair.apply(step, outcome, &LIMITS, node.now);
+                node.told.learn(step, outcome, node.now);
+                node.check_carried(step, outcome, self);
+            }
+            Event::Waited(time) => {
+                node.now += time;
+                // What follows from the end of an attempt is not decided by the pair.
+                let is_awake = node.next(BUDGETS[0]).is_some() || !node.told.connected;
+                assert!(is_awake, "woken up for nothing");
+            }
+        }
+        node
+    }
+
+    /// What must hold in every state.
+    fn check(&self) {
+        for side in Side::BOTH {
+            assert_eq!(self.pair.flow(side).pending(), self.told.held[side.index()]);
+        }
+        for bytes in BUDGETS {
+            let step = self.next(bytes);
+            for other in self.told.work(bytes) {
+                let is_allowed = self.pair.ending().is_none() && other.1;
+                match step {
+                    Some(step) if step == other.0 => assert!(is_allowed, "cannot be: {step:?}"),
+                    None | Some(Step::MeasureUnsent) => assert!(!is_allowed, "lost: {other:?}"),
+                    Some(_) => {}
+                }
+            }
+        }
+        let deadline = self.pair.next_deadline(&LIMITS);
+        if self.pair.ending().is_some() {
+            assert_eq!((self.next(BUDGETS[0]), deadline), (None, None));
+        } else if self.told.connected && self.next(BUDGETS[0]).is_none() {
+            let limit = self.told.quiet_limit();
+            let deadline = deadline.expect("no pair waits for ever");
+            assert!(deadline > self.now, "it would spin");
+            assert!(deadline <= self.now + limit, "it would hang");
+            assert!(deadline <= self.told.progress_at + limit + limit / 8 + MILLISECOND);
+        }
+        self.check_phase();
+        self.check_end_from_outside();
+    }
+
+    fn check_phase(&self) {
+        let told = &self.told;
+        let phase = match self.pair.phase() {
+            _ if !told.connected => {
+                return assert_eq!(self.pair.ending().is_some(), told.lost.is_some());
+            }
+            Phase::Dialing(_) => panic!("it was told of its connection"),
+            Phase::Relaying => {
+                assert_eq!(told.lost, None, "a loss is forgotten");
+                assert!(!told.is_complete(), "a complete pair goes on");
+                let is_early = self.now < told.progress_at + told.quiet_limit() / 8;
+                let looks = self.next(BUDGETS[0]) == Some(Step::MeasureUnsent);
+                assert!(!(is_early && looks), "a look at a pair that just moved");
+                return;
+            }
+            Phase::Flushing(flush) => {
+                assert_eq!(told.lost, Some((flush.lost, flush.fault)), "the first loss counts");
+                assert!(!told.lost_again && !told.delivered, "nothing is left to flush");
+                return;
+            }
+            Phase::Closing(ending) => ending,
+        };
+        match (phase.cause, told.lost) {
+            (Cause::Completed, None) => assert!(told.is_complete(), "bytes or an end are missing"),
+            (Cause::HalfCloseTimeout, None) => assert!(told.is_half_closed()),
+            (Cause::IdleTimeout, None) => assert!(!told.is_half_closed()),
+            (Cause::Lost(side, fault), Some(lost)) => assert_eq!((side, fault), lost),
+            _ => panic!("{phase:?} after {:?}", told.lost),
+        }
+        let is_cut_short = told.lost.is_some() && !told.delivered;
+        let want = if is_cut_short { EndedIn::Flushing } else { EndedIn::Relaying };
+        assert_eq!(phase.phase, want);
+        assert_eq!(phase.is_orderly(), told.is_complete() && told.lost.is_none());
+        if !told.is_complete() && !told.delivered && !told.lost_again {
+            assert!(self.now >= told.progress_at + told.quiet_limit(), "ended early");
+        }
+    }
+
+    /// Whenever the pair is ended from outside, what happened before is the cause.
+    fn check_end_from_outside(&self) {
+        let mut pair = self.pair.clone();
+        pair.end(Cause::DrainTimeout);
+        let ending = pair.ending().expect("it was ended");
+        let want = match (self.pair.ending(), self.told.lost) {
+            (Some(before), _) => before.cause,
+            (None, Some((side, fault))) => Cause::Lost(side, fault),
+            (None, None) => Cause::DrainTimeout,
+        };
+        assert_eq!(ending.cause, want);
+        assert!(self.pair.ending().is_none_or(|before| before == ending));
+        assert_eq!(ending.phase == EndedIn::Dialing, !self.told.connected);
+    }
+
+    fn check_carried(&self, step: Step, outcome: Outcome, before: &Node) {
+        for bytes in BUDGETS {
+            match (step, outcome, self.next(bytes)) {
+                (Step::Read(side), Outcome::Moved { .. }, next) => {
+                    assert_eq!(next, Some(Step::Write(side)), "the scratch buffer comes first");
+                }
+                (Step::MeasureUnsent, _, next) => {
+                    assert_ne!(next, Some(step), "measuring again at once would spin");
+                }
+                _ => {}
+            }
+        }
+        for side in Side::BOTH {
+            let delivered = self.pair.flow(side).delivered() - before.pair.flow(side).delivered();
+            let want = match (step, outcome) {
+                (Step::Write(source), Outcome::Moved { bytes, .. }) if source == side => bytes,
+                _ => 0,
+            };
+            assert_eq!(delivered, want as u64);
+        }
+    }
+}
+
+impl Told {
+    fn connect(&mut self, now: Instant) {
+        self.connected = true;
+        self.heard[Side::Server.index()].writable = true;
+        self.progress_at = now;
+    }
+
+    fn knows(&self, side: Side) -> bool {
+        self.connected || side == Side::Client
+    }
+
+    fn hear(&mut self, side: Side, news: Ready, now: Instant) {
+        let was_half_closed = self.is_half_closed();
+        let heard = &mut self.heard[side.index()];
+        if news.error {
+            heard.error = true;
+            heard.writable = true;
+            heard.readable = true;
+        }
+        if news.closed || news.urgent || news.readable {
+            heard.readable = true;
+        }
+        if news.writable {
+            heard.writable = true;
+        }
+        heard.closed |= news.closed;
+        heard.urgent |= news.urgent;
+        if !was_half_closed && self.is_half_closed() {
+            self.progress(now);
+        }
+    }
+
+    fn learn(&mut self, step: Step, outcome: Outcome, now: Instant) {
+        match (step, outcome) {
+            (Step::Read(side), _) => self.learn_of_read(side, outcome, now),
+            (Step::Write(side), Outcome::Moved { bytes, short }) => {
+                self.held[side.index()] -= bytes;
+                self.heard[side.other().index()].writable = !short;
+                self.progress(now);
+            }
+            (Step::Write(side), Outcome::WouldBlock) => {
+                self.heard[side.other().index()].writable = false;
+            }
+            (Step::Write(side) | Step::Shut(side), Outcome::Failed(fault)) => {
+                self.lose(side.other(), fault, now);
+            }
+            (Step::Shut(side), _) => {
+                assert!(!self.shut[side.index()], "the end is passed on twice");
+                self.shut[side.index()] = true;
+            }
+            (Step::TakeError(side), Outcome::Failed(fault)) => self.lose(side, fault, now),
+            (Step::TakeError(side), _) => self.heard[side.index()].error = false,
+            (Step::MeasureUnsent, Outcome::Unsent(unsent)) => self.learn_unsent(unsent, now),
+            _ => panic!("{outcome:?} of {step:?}"),
+        }
+    }
+
+    fn learn_of_read(&mut self, side: Side, outcome: Outcome, now: Instant) {
+        let heard = &mut self.heard[side.index()];
+        match outcome {
+            Outcome::Moved { bytes, short } => {
+                self.held[side.index()] += bytes;
+                // A short read leaves nothing behind, unless more is known to wait.
+                if short && !heard.closed && !heard.urgent {
+                    heard.readable = false;
+                }
+                self.progress(now);
+            }
+            Outcome::WouldBlock => {
+                heard.readable = false;
+                heard.urgent = false;
+                self.over[side.index()] |= self.lost.is_some_and(|(lost, _)| lost == side);
+            }
+            Outcome::Eof => {
+                heard.readable = false;
+                heard.closed = true;
+                self.eof[side.index()] = true;
+                self.over[side.index()] = true;
+                self.progress(now);
+            }
+            Outcome::Failed(fault) => {
+                self.over[side.index()] = true;
+                self.lose(side, fault, now);
+            }
+            _ => panic!("{outcome:?} of a read"),
+        }
+    }
+
+    fn learn_unsent(&mut self, unsent: [usize; 2], now: Instant) {
+        if let Some((lost, _)) = self.lost
+            && self.is_flushed(lost)
+        {
+            self.looks += 1;
+            self.delivered = unsent[lost.other().index()] == 0;
+        }
+        let unsent = unsent.iter().sum();
+        if self.unsent.is_some_and(|before| unsent < before) {
+            self.progress(now);
+        }
+        self.unsent.get_or_insert(unsent);
+    }
+
+    fn progress(&mut self, now: Instant) {
+        self.progress_at = now;
+        self.unsent = None;
+    }
+
+    fn lose(&mut self, side: Side, fault: Fault, now: Instant) {
+        match self.lost {
+            None => {
+                self.lost = Some((side, fault));
+                self.held[side.other().index()] = 0;
+                let heard = &mut self.heard[side.index()];
+                heard.error = false;
+                // What it sent before is fetched without waiting to be told of it.
+                heard.readable = true;
+                self.progress(now);
+            }
+            Some((lost, _)) if lost == side => {}
+            Some(_) => self.lost_again = true,
+        }
+    }
+
+    /// Everything that the lost side sent was written.
+    fn is_flushed(&self, lost: Side) -> bool {
+        self.over[lost.index()] && self.held[lost.index()] == 0
+    }
+
+    fn is_complete(&self) -> bool {
+        let is_sound = self.lost.is_none() && self.heard.iter().all(|heard| !heard.error);
+        is_sound && self.eof == [true; 2] && self.held == [0; 2]
+    }
+
+    fn is_half_closed(&self) -> bool {
+        let has_ended = |heard: &Ready| heard.closed || heard.error;
+        self.lost.is_some() || self.eof.contains(&true) || self.heard.iter().any(has_ended)
+    }
+
+    fn quiet_limit(&self) -> Duration {
+        if self.is_half_closed() { HALF_CLOSED } else { OPEN }
+    }
+
+    /// All steps but the look at the send queues, and whether they can and should be made.
+    fn work(&self, budget: [usize; 2]) -> Vec<(Step, bool)> {
+        let mut work = Vec::new();
+        for side in Side::BOTH {
+            let (own, other) = (side.index(), side.other().index());
+            let heard = self.heard[own];
+            let is_sink_writable = self.heard[other].writable && self.connected;
+            // What a lost side sent is still delivered, and nothing is sent to it.
+            let (is_lost, is_left) = match self.lost {
+                Some((lost, _)) => (lost == side, lost != side),
+                None => (false, false),
+            };
+            let has_room = self.held[own] == 0 && !self.over[own] && budget[own] > 0;
+            let read = has_room && heard.readable && is_sink_writable && !is_left;
+            let write = self.held[own] > 0 && is_sink_writable && !is_left;
+            let is_due = self.over[own] && self.held[own] == 0 && !self.shut[own];
+            // An end with an error behind it may not be a clean one: that is heard first.
+            let shut = is_due && self.lost.is_none() && !heard.error;
+            // A side that is read will tell of its error by itself.
+            let is_read = self.connected && !self.over[own] && !is_left;
+            let take_error = heard.error && !is_read && !is_lost;
+            work.extend([(Step::Read(side), read), (Step::Write(side), write)]);
+            work.extend([(Step::Shut(side), shut), (Step::TakeError(side), take_error)]);
+        }
+        work
+    }
+}
+
+/// Everything that decides how a node goes on; times count from now.
+type Key = Vec<u32>;
+
+impl Node {
+    fn key(&self) -> Key {
+        let age = |at: Instant| self.now.duration_since(at).min(4 * OPEN).as_millis() as u32;
+        let mut key = Vec::with_capacity(32);
+        key.extend(match self.pair.phase() {
+            Phase::Dialing(dialing) => [0, dialing.tried().len() as u32, 0],
+            Phase::Relaying => [1, 0, 0],
+            Phase::Flushing(flush) => {
+                let wait = flush.check_at().map(|at| at.saturating_duration_since(self.now));
+                let wait = wait.map_or(0, |wait| 1 + wait.as_millis() as u32);
+                [2 + flush.lost as u32, flush.fault as u32, wait]
+            }
+            Phase::Closing(ending) => {
+                let cause = match ending.cause {
+                    Cause::Lost(side, fault) => 1 + side as u32 + 2 * fault as u32,
+                    Cause::Completed => 10,
+                    Cause::HalfCloseTimeout => 11,
+                    _ => 12,
+                };
+                [4 + ending.phase as u32, cause, 0]
+            }
+        });
+        key.extend(match self.pair.quiet {
+            Quiet::Since(at) => [age(at), 0],
+            Quiet::Looked { at, unsent } => [age(at), 1 + unsent as u32],
+        });
+        for side in Side::BOTH {
+            let flow = self.pair.flow(side);
+            let held = self.told.held[side.index()] as u32;
+            key.extend([flow.state() as u32, flow.pending() as u32, held]);
+            for ready in [self.pair.ready[side.index()], self.told.heard[side.index()]] {
+                let Ready { readable, writable, urgent, closed, error } = ready;
+                key.push(bits(&[readable, writable, urgent, closed, error]));
+            }
+        }
+        let Told { eof, over, shut, lost, lost_again, delivered, .. } = self.told;
+        key.push(bits(&[eof, over, shut, [lost_again, delivered]].concat()));
+        key.push(lost.map_or(0, |(side, fault)| 1 + side as u32 + 2 * fault as u32));
+        key.extend([age(self.told.progress_at), self.told.unsent.map_or(0, |it| 1 + it as u32)]);
+        key.push(self.told.looks.min(3));
+        key
+    }
+}
+
+/// Tells the way to what is wrong.
+struct Witness<'a>(&'a Node, Event);
+
+impl Drop for Witness<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("after {:?}, {:?}:\n{:?}", self.0.way, self.1, self.0.pair);
+        }
+    }
+}
+
+fn bits(flags: &[bool]) -> u32 {
+    flags.iter().fold(1, |bits, &flag| bits << 1 | u32::from(flag))
+}
+
+#[test]
+fn no_sequence_of_outcomes_breaks_the_contract() {
+    let first = Node::new(Instant::now());
+    first.check();
+    let mut seen = HashSet::from([first.key()]);
+    let mut nodes = vec![first];
+    while !nodes.is_empty() {
+        let mut next = Vec::new();
+        for node in &nodes {
+            for event in node.events() {
+                let _witness = Witness(node, event);
+                let after = node.after(event);
+                if seen.insert(after.key()) {
+                    after.check();
+                    next.push(after);
+                }
+            }
+        }
+        nodes = next;
+    }
+    assert!(seen.len() > 100_000, "only {} states were seen", seen.len());
+}
