@@ -1,8 +1,4 @@
-//! A `Net` without a kernel: a world of sockets that a test fills, watches and breaks.
-//!
-//! The world does what Linux does for an orderly network, edge-triggered: an event when something
-//! changed, `WouldBlock` when there is nothing. A test plays the peers by changing the world
-//! between two turns. Bytes are counted, not carried.
+//! The seam: what the reactor may ask of the world, answered as an unkind but lawful kernel would.
 
 use std::cell::{RefCell, RefMut};
 use std::collections::VecDeque;
@@ -10,77 +6,21 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use etcd_gateway::net::{Accept, Close, Dial, Event, Net, NetError, Read, Readiness, Write};
+use etcd_gateway::net::{Accept, Close, Dial, Event, Net, NetError, Read, Write};
+use etcd_gateway::reactor::token::Token;
 
-/// Index of a socket in [`World::sockets`].
-pub type SocketId = usize;
-
-/// One connection, seen from the gateway.
-#[derive(Debug, Default)]
-pub struct Socket {
-    /// The port that was dialed; none on an accepted connection.
-    pub dialed_port: Option<u16>,
-    /// Whether a dial is decided.
-    pub connected: bool,
-    /// Bytes that wait to be read.
-    pub inbox: usize,
-    /// Bytes that were read.
-    pub read: usize,
-    /// Bytes that were written.
-    pub written: usize,
-    /// Whether the peer has ended its side.
-    pub ended: bool,
-    /// Bytes that were written and the peer has not acknowledged.
-    pub unsent: usize,
-    /// How it was given up.
-    pub closed: Option<Close>,
-    token: usize,
-}
-
-#[derive(Debug)]
-struct Listener {
-    port: u16,
-    token: usize,
-    backlog: usize,
-    accepted: usize,
-    open: bool,
-}
-
-/// Everything outside of the reactor.
-#[derive(Debug)]
-pub struct World {
-    /// The virtual time.
-    pub now: Instant,
-    /// Most sockets open at a time; beyond that, EMFILE.
-    pub descriptors_max: usize,
-    /// Whether dialed ports answer, at once, or stay silent.
-    pub servers_answer: bool,
-    /// How often random numbers were asked for.
-    pub randoms: u64,
-    /// Every socket there ever was.
-    pub sockets: Vec<Socket>,
-    /// Dials begun, in order: the port, and when.
-    pub dials: Vec<(u16, Instant)>,
-    listeners: Vec<Listener>,
-    events: VecDeque<Event>,
-}
+use crate::actor::Actor;
+use crate::connection::{Id, Role};
+use crate::faults::Fault;
+use crate::world::{Direction, Happening, Listener, Place, World};
 
 /// A shared hold on the world: the reactor's and the test's.
 #[derive(Clone)]
 pub struct SimNet(Rc<RefCell<World>>);
 
 impl SimNet {
-    pub fn new() -> SimNet {
-        SimNet(Rc::new(RefCell::new(World {
-            now: Instant::now(),
-            descriptors_max: usize::MAX,
-            servers_answer: true,
-            randoms: 0,
-            sockets: Vec::new(),
-            dials: Vec::new(),
-            listeners: Vec::new(),
-            events: VecDeque::new(),
-        })))
+    pub fn new(world: World) -> SimNet {
+        SimNet(Rc::new(RefCell::new(world)))
     }
 
     pub fn world(&self) -> RefMut<'_, World> {
@@ -88,75 +28,21 @@ impl SimNet {
     }
 }
 
-impl World {
-    /// So many clients connect to the listener on `port`.
-    pub fn connect(&mut self, port: u16, count: usize) {
-        let listener = self.listeners.iter_mut().find(|listener| listener.port == port);
-        let listener = listener.expect("the gateway listens there");
-        listener.backlog += count;
-        let readiness = Readiness { readable: true, ..Readiness::default() };
-        self.events.push_back(Event::Socket(listener.token, readiness));
-    }
-
-    /// The peer sends so many bytes.
-    pub fn send(&mut self, socket: SocketId, bytes: usize) {
-        self.sockets[socket].inbox += bytes;
-        self.tell(socket, Readiness { readable: true, ..Readiness::default() });
-    }
-
-    /// The peer ends its side.
-    pub fn end(&mut self, socket: SocketId) {
-        self.sockets[socket].ended = true;
-        self.tell(socket, Readiness { readable: true, closed: true, ..Readiness::default() });
-    }
-
-    /// The process is asked to end.
-    pub fn terminate(&mut self) {
-        self.events.push_back(Event::Terminate);
-    }
-
-    /// Clients accepted on the listener on `port` so far.
-    pub fn accepted(&self, port: u16) -> usize {
-        self.listeners.iter().filter(|listener| listener.port == port).map(|it| it.accepted).sum()
-    }
-
-    /// Sockets that were not given up.
-    pub fn open(&self) -> usize {
-        self.sockets.iter().filter(|socket| socket.closed.is_none()).count()
-    }
-
-    fn tell(&mut self, socket: SocketId, readiness: Readiness) {
-        self.events.push_back(Event::Socket(self.sockets[socket].token, readiness));
-    }
-
-    fn add(&mut self, socket: Socket) -> SocketId {
-        self.sockets.push(socket);
-        self.sockets.len() - 1
-    }
-}
-
 impl Net for SimNet {
     type Listener = usize;
-    type Stream = SocketId;
+    type Stream = Id;
 
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), NetError> {
-        let mut world = self.world();
-        if world.events.is_empty() {
-            // A wait without limit, and nothing to come: it returns early, as a poll may.
-            world.now += timeout.unwrap_or_default();
-        }
-        events.extend(world.events.drain(..));
+        self.world().poll(timeout, events);
         Ok(())
     }
 
     fn now(&mut self) -> Instant {
-        self.world().now
+        self.world().read_clock()
     }
 
     fn random(&mut self) -> u64 {
-        let mut world = self.world();
-        world.randoms += 1;
-        u64::MAX
+        self.world().draw_jitter()
     }
 
     fn is_local(&mut self, address: IpAddr) -> bool {
@@ -169,88 +55,355 @@ impl Net for SimNet {
         token: usize,
     ) -> Result<(usize, SocketAddr), NetError> {
         let mut world = self.world();
-        let port = address.port();
-        world.listeners.push(Listener { port, token, backlog: 0, accepted: 0, open: true });
+        world.listeners.push(Listener {
+            token,
+            is_open: true,
+            backlog: VecDeque::new(),
+            accepted: 0,
+            is_told: false,
+            waiting_since: None,
+        });
         Ok((world.listeners.len() - 1, address))
     }
 
-    fn accept(&mut self, listener: &mut usize, token: usize) -> Accept<SocketId> {
-        let mut world = self.world();
-        if world.open() >= world.descriptors_max {
-            return Accept::Failed(NetError::Descriptors);
-        }
-        let listener = &mut world.listeners[*listener];
-        assert!(listener.open, "accepted on a closed listener");
-        if listener.backlog == 0 {
-            return Accept::WouldBlock;
-        }
-        listener.backlog -= 1;
-        listener.accepted += 1;
-        let socket = world.add(Socket { token, connected: true, ..Socket::default() });
-        Accept::Connection(socket, SocketAddr::from(([192, 0, 2, 1], 1)))
+    fn accept(&mut self, listener: &mut usize, token: usize) -> Accept<Id> {
+        self.world().accept(*listener, token)
     }
 
     fn close_listener(&mut self, listener: usize) {
-        self.world().listeners[listener].open = false;
+        self.world().close_listener(listener);
     }
 
-    fn dial(&mut self, address: SocketAddr, token: usize) -> Result<SocketId, NetError> {
+    fn dial(&mut self, address: SocketAddr, token: usize) -> Result<Id, NetError> {
+        self.world().dial(address, token)
+    }
+
+    fn dial_result(&mut self, stream: &mut Id) -> Dial {
+        self.world().dial_result(*stream)
+    }
+
+    fn read(&mut self, stream: &mut Id, buffer: &mut [u8]) -> Read {
+        self.world().read(*stream, buffer)
+    }
+
+    fn write(&mut self, stream: &mut Id, buffer: &[u8]) -> Write {
+        self.world().write(*stream, buffer)
+    }
+
+    fn shutdown_write(&mut self, stream: &mut Id) -> Result<(), NetError> {
+        self.world().shutdown_write(*stream)
+    }
+
+    fn take_error(&mut self, stream: &mut Id) -> Option<NetError> {
+        self.world().take_error(*stream)
+    }
+
+    fn unsent(&mut self, stream: &mut Id) -> usize {
         let mut world = self.world();
-        if world.open() >= world.descriptors_max {
-            return Err(NetError::Descriptors);
-        }
-        let now = world.now;
-        world.dials.push((address.port(), now));
-        let connected = world.servers_answer;
-        let dialed_port = Some(address.port());
-        let socket = world.add(Socket { token, dialed_port, connected, ..Socket::default() });
-        if connected {
-            world.tell(socket, Readiness { writable: true, ..Readiness::default() });
-        }
-        Ok(socket)
+        world.operate("unsent", *stream);
+        usize::try_from(world.connections[*stream].unsent()).unwrap_or(usize::MAX)
     }
 
-    fn dial_result(&mut self, stream: &mut SocketId) -> Dial {
-        let socket = &self.world().sockets[*stream];
-        let port = socket.dialed_port.expect("only dialed sockets are asked");
-        let local = SocketAddr::from(([192, 0, 2, 1], 1));
-        let peer = SocketAddr::from(([192, 0, 2, 2], port));
-        if socket.connected { Dial::Connected { local, peer } } else { Dial::Pending }
+    fn close(&mut self, stream: Id, how: Close) {
+        let mut world = self.world();
+        world.operate("close", stream);
+        world.check_close(stream, how);
+        world.close(stream, how);
+    }
+}
+
+impl World {
+    /// An operation on a socket, which must be one that the gateway still holds.
+    fn operate(&mut self, what: &'static str, id: Id) {
+        self.oracle.operations += 1;
+        assert!(self.connections[id].is_open(), "{what} on a socket that was given up: {id}");
     }
 
-    fn read(&mut self, stream: &mut SocketId, buffer: &mut [u8]) -> Read {
-        let socket = &mut self.world().sockets[*stream];
-        match socket.inbox.min(buffer.len()) {
-            0 if socket.ended => Read::Eof,
-            0 => Read::WouldBlock,
-            count => {
-                socket.inbox -= count;
-                socket.read += count;
-                Read::Data(count)
+    fn draw_jitter(&mut self) -> u64 {
+        self.oracle.randoms += 1;
+        // A test without chance gets the longest delays.
+        if self.has_actors { self.random.bits() } else { u64::MAX }
+    }
+
+    fn accept(&mut self, listener: usize, token: usize) -> Accept<Id> {
+        self.oracle.operations += 1;
+        assert!(self.listeners[listener].is_open, "accepted on a closed listener");
+        if !self.has_descriptor() {
+            return self.no_accept(listener, NetError::Descriptors);
+        }
+        if self.strike(Fault::AcceptShortage) {
+            let error = self.random.one_of(&[
+                NetError::Descriptors,
+                NetError::Memory,
+                NetError::Denied,
+                NetError::Other(22),
+            ]);
+            return self.no_accept(listener, error);
+        }
+        let blocks = self.strike(Fault::AcceptBlocks);
+        let aborts = self.strike(Fault::AcceptAborted);
+        let waits = &mut self.listeners[listener];
+        if waits.backlog.is_empty() || blocks {
+            waits.is_told = false;
+            waits.waiting_since = None;
+            self.touch_listener(listener);
+            return Accept::WouldBlock;
+        }
+        let id = waits.backlog.pop_front().expect("it is not empty");
+        waits.waiting_since = None;
+        if aborts {
+            self.reset_arrives(id);
+            return Accept::Failed(NetError::Aborted);
+        }
+        self.listeners[listener].accepted += 1;
+        self.open += 1;
+        self.note("accept", id, 0);
+        let now = self.turn_at;
+        let connection = &mut self.connections[id];
+        connection.token = Some(token);
+        // A socket that was just accepted takes bytes; no event needs to say so.
+        connection.told.writable = true;
+        connection.client.accepted_at = Some(now);
+        connection.progress_at = now;
+        self.oracle.accepted(id);
+        self.note_choices(id);
+        self.touch(id);
+        Accept::Connection(id, SocketAddr::from(([192, 0, 2, 1], 1)))
+    }
+
+    fn no_accept(&mut self, listener: usize, error: NetError) -> Accept<Id> {
+        self.note("no accept", listener, 0);
+        self.oracle.fell_short(self.turn_at);
+        self.listeners[listener].waiting_since = None;
+        Accept::Failed(error)
+    }
+
+    fn close_listener(&mut self, listener: usize) {
+        let backlog = std::mem::take(&mut self.listeners[listener].backlog);
+        self.listeners[listener].is_open = false;
+        backlog.into_iter().for_each(|id| self.reset_arrives(id));
+    }
+
+    fn dial(&mut self, address: SocketAddr, token: usize) -> Result<Id, NetError> {
+        self.oracle.operations += 1;
+        let endpoint = self.endpoint_of(address.port());
+        let client = self.client_of(token);
+        let is_short = !self.has_descriptor() || self.strike(Fault::DialShortage);
+        self.note("dial", endpoint, client.map_or(u64::MAX, |client| client as u64));
+        self.check_dial(endpoint, client, is_short);
+        if is_short {
+            let error = self.random.one_of(&[NetError::Descriptors, NetError::Memory]);
+            self.dial_fell_short(endpoint, client);
+            return Err(error);
+        }
+        if let Some(error) = self.dial_error(endpoint) {
+            self.dial_failed(endpoint, client, self.turn_at, error);
+            return Err(error);
+        }
+        let role = match client {
+            Some(client) => Role::Server { endpoint, client },
+            None => Role::Probe { endpoint },
+        };
+        let id = self.add(role, Actor::puppet());
+        self.open += 1;
+        let latency = self.connections[id].latency;
+        let now = self.turn_at;
+        let connection = &mut self.connections[id];
+        connection.token = Some(token);
+        connection.dialed_at = now;
+        match client {
+            Some(client) => self.connections[client].client.server = Some(id),
+            None => self.oracle.probe_begins(endpoint, id),
+        }
+        if self.strike(Fault::DialStandsAtOnce) && self.places[endpoint] == Place::Up {
+            self.dial_stands(id);
+        } else if !self.strike(Fault::DialSilent) && (self.has_actors || self.servers_answer()) {
+            self.plan_in(2 * latency, Happening::Decide(id));
+        }
+        Ok(id)
+    }
+
+    fn servers_answer(&self) -> bool {
+        self.places.iter().all(|place| *place == Place::Up)
+    }
+
+    fn dial_error(&mut self, endpoint: usize) -> Option<NetError> {
+        if self.places[endpoint] == Place::NoRoute {
+            return Some(NetError::NetworkUnreachable);
+        }
+        let strikes = self.strike(Fault::DialFailsAtOnce);
+        strikes.then(|| {
+            self.random.one_of(&[
+                NetError::Refused,
+                NetError::Reset,
+                NetError::TimedOut,
+                NetError::HostUnreachable,
+                NetError::NetworkUnreachable,
+                NetError::AddressNotAvailable,
+                NetError::AddressInUse,
+                NetError::Denied,
+                NetError::Other(22),
+            ])
+        })
+    }
+
+    /// Which client the token's dial is for; none if it is the monitor's.
+    fn client_of(&self, token: usize) -> Option<Id> {
+        let Token::Pair { slot, .. } = Token::unpack(token) else { return None };
+        let of = |id: &&Id| match self.connections[**id].token.map(Token::unpack) {
+            Some(Token::Pair { slot: own, .. }) => own == slot,
+            _ => false,
+        };
+        let client = self.oracle.clients.iter().find(of);
+        Some(*client.expect("a dial for a client that is not there"))
+    }
+
+    fn dial_result(&mut self, id: Id) -> Dial {
+        self.operate("dial_result", id);
+        let meets_itself = self.strike(Fault::DialMeetsItself);
+        let (turn_at, now) = (self.turn_at, self.now);
+        let connection = &mut self.connections[id];
+        assert!(!connection.is_known, "asked again how a dial went that stands");
+        let has_bytes = connection.inbound.waiting() > 0;
+        let stood = connection.stands;
+        if let Some(death) = &mut connection.death {
+            let error = death.error.take().expect("the error of a dial is taken once");
+            connection.told.lost = true;
+            connection.told.half_closed_at.get_or_insert(now);
+            if !stood || !has_bytes {
+                self.dial_ended(id, Some(error));
+                return Dial::Failed(error);
             }
+            self.dial_ended(id, None);
+            return Dial::Lost(error);
         }
+        if !stood {
+            // It has looked, so the next change is news.
+            (connection.told.readable, connection.told.writable) = (false, false);
+            return Dial::Pending;
+        }
+        let local = SocketAddr::from(([192, 0, 2, 1], 1));
+        if meets_itself {
+            self.dial_ended(id, Some(NetError::OwnAddress));
+            return Dial::Connected { local, peer: local };
+        }
+        connection.progress_at = turn_at;
+        self.dial_ended(id, None);
+        Dial::Connected { local, peer: SocketAddr::from(([192, 0, 2, 2], 1)) }
     }
 
-    fn write(&mut self, stream: &mut SocketId, buffer: &[u8]) -> Write {
-        self.world().sockets[*stream].written += buffer.len();
-        Write::Data(buffer.len())
+    fn read(&mut self, id: Id, buffer: &mut [u8]) -> Read {
+        self.operate("read", id);
+        self.check_read(id);
+        let (blocks, is_part) = (self.strike(Fault::ReadBlocks), self.strike(Fault::ReadPart));
+        let share = self.random.bits();
+        let now = self.turn_at;
+        let connection = &mut self.connections[id];
+        let inbound = &mut connection.inbound;
+        let told = &mut connection.told;
+        let is_dead = connection.death.is_some();
+        if inbound.waiting() == 0 && (is_dead || inbound.end_arrived) {
+            connection.progress_at = now;
+            told.half_closed_at.get_or_insert(now);
+            if let Some(error) = connection.death.as_mut().and_then(|death| death.error.take()) {
+                told.lost = true;
+                self.note("read fails", id, 0);
+                return Read::Failed(error);
+            }
+            inbound.end_taken = inbound.end_arrived;
+            self.note("read end", id, 0);
+            return Read::Eof;
+        }
+        if inbound.waiting() == 0 || (blocks && !is_dead) {
+            (told.readable, told.urgent) = (false, false);
+            self.note("read blocks", id, 0);
+            self.touch(id);
+            return Read::WouldBlock;
+        }
+        let mut bytes = inbound.waiting().min(buffer.len() as u64);
+        if is_part {
+            bytes = 1 + share % bytes;
+        }
+        if let Some(mark) = inbound.urgent_mark
+            && inbound.taken < mark
+        {
+            bytes = bytes.min(mark - inbound.taken);
+        }
+        inbound.fill(inbound.taken, &mut buffer[..bytes as usize]);
+        inbound.take(bytes);
+        if bytes < buffer.len() as u64 && !told.closed && !told.urgent {
+            told.readable = false;
+        }
+        connection.progress_at = now;
+        self.note("read", id, bytes);
+        self.has_read(id, bytes);
+        self.touch(id);
+        self.move_on(id, Direction::Inbound);
+        Read::Data(bytes as usize)
     }
 
-    fn shutdown_write(&mut self, _stream: &mut SocketId) -> Result<(), NetError> {
+    fn write(&mut self, id: Id, buffer: &[u8]) -> Write {
+        self.operate("write", id);
+        self.check_write(id, buffer);
+        let (blocks, is_part) = (self.strike(Fault::WriteBlocks), self.strike(Fault::WritePart));
+        let share = self.random.bits();
+        let now = self.turn_at;
+        let connection = &mut self.connections[id];
+        if let Some(death) = &mut connection.death {
+            connection.told.lost = true;
+            connection.told.half_closed_at.get_or_insert(now);
+            connection.progress_at = now;
+            let error = death.error.take().unwrap_or(NetError::Reset);
+            self.note("write fails", id, 0);
+            return Write::Failed(error);
+        }
+        let outbound = &mut connection.outbound;
+        let room = outbound.room().min(buffer.len() as u64);
+        if room == 0 || blocks {
+            connection.told.writable = false;
+            self.note("write blocks", id, 0);
+            self.touch(id);
+            return Write::WouldBlock;
+        }
+        let bytes = if is_part { 1 + share % room } else { room };
+        outbound.send(bytes);
+        connection.written += bytes;
+        if bytes < buffer.len() as u64 {
+            connection.told.writable = false;
+        }
+        connection.progress_at = now;
+        self.note("write", id, bytes);
+        self.touch(id);
+        self.move_on(id, Direction::Outbound);
+        Write::Data(bytes as usize)
+    }
+
+    fn shutdown_write(&mut self, id: Id) -> Result<(), NetError> {
+        self.operate("shutdown", id);
+        self.check_shutdown(id);
+        self.note("shutdown", id, 0);
+        let now = self.turn_at;
+        let connection = &mut self.connections[id];
+        if connection.is_dead() {
+            connection.told.lost = true;
+            connection.told.half_closed_at.get_or_insert(now);
+            connection.progress_at = now;
+            return Err(NetError::Reset);
+        }
+        connection.outbound.end_sent = true;
+        self.move_on(id, Direction::Outbound);
         Ok(())
     }
 
-    fn take_error(&mut self, _stream: &mut SocketId) -> Option<NetError> {
-        None
-    }
-
-    fn unsent(&mut self, stream: &mut SocketId) -> usize {
-        self.world().sockets[*stream].unsent
-    }
-
-    fn close(&mut self, stream: SocketId, how: Close) {
-        let socket = &mut self.world().sockets[stream];
-        assert_eq!(socket.closed, None, "closed twice");
-        socket.closed = Some(how);
+    fn take_error(&mut self, id: Id) -> Option<NetError> {
+        self.operate("take_error", id);
+        let now = self.turn_at;
+        let connection = &mut self.connections[id];
+        let error = connection.death.as_mut()?.error.take()?;
+        connection.told.lost = true;
+        connection.told.half_closed_at.get_or_insert(now);
+        connection.progress_at = now;
+        self.note("take error", id, 0);
+        Some(error)
     }
 }

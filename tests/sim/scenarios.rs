@@ -4,52 +4,31 @@
 use std::time::Duration;
 
 use etcd_gateway::config::{ACCEPTS_PER_TURN, BUFFER_BYTES, FLOW_BUDGET_BYTES};
-use etcd_gateway::endpoint::{EndpointSpec, RetryLimits};
-use etcd_gateway::net::Close;
-use etcd_gateway::pair;
-use etcd_gateway::pair::flush::FlushInterval;
-use etcd_gateway::pair::half_close::QuietLimits;
-use etcd_gateway::reactor::{Census, Limits, Reactor};
+use etcd_gateway::net::{Close, NetError};
+use etcd_gateway::reactor::{Census, Reactor};
 
-use crate::net::{SimNet, SocketId};
+use crate::connection::{Id, Role};
+use crate::net::SimNet;
+use crate::plan::LISTENER_PORT;
+use crate::search::start;
+use crate::world::{Place, World};
 
 const SECOND: Duration = Duration::from_secs(1);
+/// The limit of a half-closed pair in a calm world.
 const HALF_CLOSED: Duration = Duration::from_secs(300);
 /// More than any sensible budget of one turn: at 1 GB/s it is 16 ms.
-const BULK: usize = 16 << 20;
-/// The reactor's first listener, its second one, and the server.
-const PORT: u16 = 1000;
-const SECOND_PORT: u16 = 1001;
-const SERVER: u16 = 2000;
+const BULK: u64 = 16 << 20;
+/// What one flow may move in a turn, and the last read may overdraw by.
+const BUDGET: u64 = (FLOW_BUDGET_BYTES + BUFFER_BYTES) as u64;
+/// The reactor's first listener, and its second one.
+const PORT: u16 = LISTENER_PORT;
+const SECOND_PORT: u16 = LISTENER_PORT + 1;
 
-fn reactor(net: &SimNet, connections_max: usize) -> Reactor<SimNet> {
-    reactor_before(net, connections_max, &[SERVER])
-}
-
-/// A gateway before a server on each of the ports.
-fn reactor_before(net: &SimNet, connections_max: usize, servers: &[u16]) -> Reactor<SimNet> {
-    let limits = Limits {
-        connections_max,
-        connect_timeout: SECOND,
-        drain_timeout: 10 * SECOND,
-        pair: pair::Limits {
-            quiet: QuietLimits { half_closed: Some(HALF_CLOSED), open: None },
-            flush: FlushInterval { min: SECOND / 1000, max: SECOND / 10 },
-        },
-        retry: RetryLimits {
-            delay_min: SECOND,
-            delay_max: 60 * SECOND,
-            last_resort_interval: SECOND / 10,
-        },
-    };
-    let listen = [PORT, SECOND_PORT].map(|port| ([127, 0, 0, 1], port).into());
-    let spec = |port: &u16| EndpointSpec {
-        address: ([192, 0, 2, 2], *port).into(),
-        priority: 0,
-        weight: 1,
-    };
-    let specs: Vec<_> = servers.iter().map(spec).collect();
-    Reactor::start(net.clone(), limits, &listen, &specs).expect("nothing is in the way")
+/// A gateway for so many pairs, before one server.
+fn calm(connections_max: usize) -> (SimNet, Reactor<SimNet>) {
+    let net = SimNet::new(World::calm(connections_max, 1));
+    let reactor = start(&net);
+    (net, reactor)
 }
 
 fn turn(reactor: &mut Reactor<SimNet>) {
@@ -57,33 +36,33 @@ fn turn(reactor: &mut Reactor<SimNet>) {
 }
 
 /// A pair that stands: the client's and the server's socket.
-fn pair(net: &SimNet, reactor: &mut Reactor<SimNet>) -> (SocketId, SocketId) {
-    let client = net.world().sockets.len();
+fn pair(net: &SimNet, reactor: &mut Reactor<SimNet>) -> (Id, Id) {
+    let client = net.world().connections.len();
     net.world().connect(PORT, 1);
     turn(reactor);
     turn(reactor);
-    assert_eq!(net.world().sockets[client + 1].dialed_port, Some(SERVER));
+    let role = net.world().connections[client + 1].role;
+    assert_eq!(role, Role::Server { endpoint: 0, client });
     (client, client + 1)
 }
 
 #[test]
 fn a_flow_moves_no_more_than_its_budget_in_a_turn() {
-    let net = SimNet::new();
-    let mut reactor = reactor(&net, 10);
+    let (net, mut reactor) = calm(10);
     let (bulk, bulk_sink) = pair(&net, &mut reactor);
     let (small, small_sink) = pair(&net, &mut reactor);
     net.world().send(bulk, BULK);
     turn(&mut reactor);
-    let moved = net.world().sockets[bulk].read;
-    assert!((1..FLOW_BUDGET_BYTES + BUFFER_BYTES).contains(&moved), "{moved}");
+    let moved = net.world().read_from(bulk);
+    assert!((1..BUDGET).contains(&moved), "{moved}");
     assert!(moved < BULK / 16, "one flow holds all others up for a millisecond");
     net.world().send(small, 100);
     turn(&mut reactor);
-    assert_eq!(net.world().sockets[small_sink].written, 100, "served in its own turn");
-    assert!(net.world().sockets[bulk_sink].written <= 2 * (FLOW_BUDGET_BYTES + BUFFER_BYTES));
+    assert_eq!(net.world().written_to(small_sink), 100, "served in its own turn");
+    assert!(net.world().written_to(bulk_sink) <= 2 * BUDGET);
     // What is left goes on without any further event.
     let start = net.world().now;
-    while net.world().sockets[bulk_sink].written < BULK {
+    while net.world().written_to(bulk_sink) < BULK {
         turn(&mut reactor);
     }
     assert_eq!(net.world().now, start);
@@ -91,20 +70,18 @@ fn a_flow_moves_no_more_than_its_budget_in_a_turn() {
 
 #[test]
 fn many_busy_flows_share_a_turn() {
-    let net = SimNet::new();
-    let mut reactor = reactor(&net, 1000);
+    let (net, mut reactor) = calm(1000);
     let clients: Vec<_> = (0..600).map(|_| pair(&net, &mut reactor).0).collect();
     clients.iter().for_each(|client| net.world().send(*client, BULK));
     turn(&mut reactor);
     let world = net.world();
-    let moved: Vec<_> = clients.iter().map(|client| world.sockets[*client].read).collect();
-    assert!(moved.iter().all(|bytes| *bytes == BUFFER_BYTES), "{moved:?}");
+    let moved: Vec<_> = clients.iter().map(|client| world.read_from(*client)).collect();
+    assert!(moved.iter().all(|bytes| *bytes == BUFFER_BYTES as u64), "{moved:?}");
 }
 
 #[test]
 fn a_turn_accepts_a_bounded_number_and_the_next_ones_go_on() {
-    let net = SimNet::new();
-    let mut reactor = reactor(&net, 1000);
+    let (net, mut reactor) = calm(1000);
     net.world().connect(PORT, 2 * ACCEPTS_PER_TURN + 1);
     for want in [ACCEPTS_PER_TURN, 2 * ACCEPTS_PER_TURN, 2 * ACCEPTS_PER_TURN + 1] {
         turn(&mut reactor);
@@ -114,16 +91,16 @@ fn a_turn_accepts_a_bounded_number_and_the_next_ones_go_on() {
 
 #[test]
 fn no_listener_starves_behind_another() {
-    let net = SimNet::new();
-    let mut reactor = reactor(&net, 1);
+    let (net, mut reactor) = calm(1);
     net.world().connect(PORT, 100);
     net.world().connect(SECOND_PORT, 100);
     for _ in 0..20 {
         turn(&mut reactor);
-        let open = net.world().sockets.iter().position(|it| it.closed.is_none());
+        let open = net.world().connections.iter().position(|it| it.is_open());
         let client = open.expect("somebody was let in");
+        let server = net.world().connections[client].client.server.expect("a server");
         net.world().end(client);
-        net.world().end(client + 1);
+        net.world().end(server);
         turn(&mut reactor);
     }
     let served = [PORT, SECOND_PORT].map(|port| net.world().accepted(port));
@@ -132,10 +109,9 @@ fn no_listener_starves_behind_another() {
 
 #[test]
 fn accepting_resumes_as_soon_as_a_pair_is_gone() {
-    let net = SimNet::new();
-    let mut reactor = reactor(&net, 10);
+    let (net, mut reactor) = calm(10);
     let (client, server) = pair(&net, &mut reactor);
-    net.world().descriptors_max = 2;
+    net.world().plan.descriptors_max = 2;
     net.world().connect(PORT, 1);
     turn(&mut reactor);
     assert_eq!(reactor.metrics().accept_pauses, 1);
@@ -150,13 +126,12 @@ fn accepting_resumes_as_soon_as_a_pair_is_gone() {
 
 #[test]
 fn accepting_resumes_by_itself_when_nothing_is_ever_closed() {
-    let net = SimNet::new();
-    let mut reactor = reactor(&net, 10);
-    net.world().descriptors_max = 0;
+    let (net, mut reactor) = calm(10);
+    net.world().plan.descriptors_max = 0;
     net.world().connect(PORT, 1);
     let start = net.world().now;
     turn(&mut reactor);
-    net.world().descriptors_max = 2;
+    net.world().plan.descriptors_max = 2;
     while net.world().accepted(PORT) == 0 {
         turn(&mut reactor);
     }
@@ -165,9 +140,8 @@ fn accepting_resumes_by_itself_when_nothing_is_ever_closed() {
 
 #[test]
 fn a_pause_does_not_spin() {
-    let net = SimNet::new();
-    let mut reactor = reactor(&net, 10);
-    net.world().descriptors_max = 0;
+    let (net, mut reactor) = calm(10);
+    net.world().plan.descriptors_max = 0;
     net.world().connect(PORT, 1);
     let start = net.world().now;
     for _ in 0..100 {
@@ -178,9 +152,8 @@ fn a_pause_does_not_spin() {
 
 #[test]
 fn a_client_whose_server_lacks_a_descriptor_waits_and_nobody_overtakes_it() {
-    let net = SimNet::new();
-    let mut reactor = reactor(&net, 10);
-    net.world().descriptors_max = 3;
+    let (net, mut reactor) = calm(10);
+    net.world().plan.descriptors_max = 3;
     let (first, first_server) = pair(&net, &mut reactor);
     net.world().connect(PORT, 5);
     for _ in 0..10 {
@@ -195,14 +168,14 @@ fn a_client_whose_server_lacks_a_descriptor_waits_and_nobody_overtakes_it() {
     }
     assert_eq!(reactor.metrics().pairs_connected, 2, "it went first");
     assert_eq!(reactor.metrics().clients_turned_away, 0);
-    assert!(net.world().sockets.iter().all(|it| it.closed != Some(Close::Reset)));
+    assert!(net.world().connections.iter().all(|it| it.closed != Some(Close::Reset)));
 }
 
 #[test]
 fn a_client_that_had_to_wait_keeps_its_turn_in_the_rotation() {
-    let net = SimNet::new();
-    let mut reactor = reactor_before(&net, 10, &[SERVER, SERVER + 1]);
-    net.world().descriptors_max = 3;
+    let net = SimNet::new(World::calm(10, 2));
+    let mut reactor = start(&net);
+    net.world().plan.descriptors_max = 3;
     net.world().connect(PORT, 1);
     turn(&mut reactor);
     turn(&mut reactor);
@@ -210,61 +183,58 @@ fn a_client_that_had_to_wait_keeps_its_turn_in_the_rotation() {
         net.world().connect(PORT, 1);
         turn(&mut reactor);
         assert_eq!(reactor.census().pairs, 2, "one is served, one waits");
-        let open = net.world().sockets.iter().position(|it| it.closed.is_none());
+        let open = net.world().connections.iter().position(|it| it.is_open());
         let served = open.expect("the pair that is served");
-        let server = net.world().sockets[served..].iter().position(|it| it.dialed_port.is_some());
+        let server = net.world().connections[served].client.server;
         net.world().end(served);
-        net.world().end(served + server.expect("its server"));
+        net.world().end(server.expect("its server"));
         for _ in 0..3 {
             turn(&mut reactor);
         }
     }
-    let dials = |port| net.world().dials.iter().filter(|(dialed, _)| *dialed == port).count();
-    assert!(dials(SERVER).abs_diff(dials(SERVER + 1)) <= 1, "{:?}", net.world().dials);
+    let dials = |endpoint| net.world().dials_to(endpoint).len();
+    assert!(dials(0) > 5 && dials(0).abs_diff(dials(1)) <= 1, "{} and {}", dials(0), dials(1));
 }
 
 #[test]
 fn a_client_does_not_wait_for_a_descriptor_for_ever() {
-    let net = SimNet::new();
-    let mut reactor = reactor(&net, 10);
-    net.world().descriptors_max = 1;
+    let (net, mut reactor) = calm(10);
+    net.world().plan.descriptors_max = 1;
     net.world().connect(PORT, 1);
     let start = net.world().now;
-    while net.world().sockets.first().is_none_or(|it| it.closed.is_none()) {
+    while net.world().connections[0].closed.is_none() {
         turn(&mut reactor);
     }
     let waited = net.world().now - start;
     assert!(waited >= SECOND && waited < 2 * SECOND, "{waited:?}");
-    assert_eq!(net.world().sockets[0].closed, Some(Close::Reset));
+    assert_eq!(net.world().connections[0].closed, Some(Close::Reset));
 }
 
 #[test]
 fn clients_in_the_backlog_are_let_in_before_the_listener_closes() {
-    let net = SimNet::new();
-    let mut reactor = reactor(&net, 1000);
+    let (net, mut reactor) = calm(1000);
     net.world().connect(PORT, 5 * ACCEPTS_PER_TURN);
     net.world().terminate();
     reactor.run().expect("asked to end");
     assert_eq!(net.world().accepted(PORT), 5 * ACCEPTS_PER_TURN);
     reactor.drain().expect("an end");
-    assert_eq!(net.world().open(), 0);
+    assert_eq!(net.world().open, 0);
     assert_eq!(reactor.census().pairs, 0);
 }
 
 #[test]
 fn a_silent_endpoint_is_probed_with_growing_pauses_and_jitter() {
-    let net = SimNet::new();
-    net.world().servers_answer = false;
-    let mut reactor = reactor(&net, 10);
+    let (net, mut reactor) = calm(10);
+    net.world().places.fill(Place::Silent);
     net.world().connect(PORT, 1);
-    while net.world().dials.len() < 6 {
+    while net.world().dials_to(0).len() < 6 {
         turn(&mut reactor);
     }
-    let times: Vec<_> = net.world().dials.iter().map(|(_, at)| *at).collect();
+    let times = net.world().dials_to(0);
     // Each dial lasts a second, and the most jitter, which this world draws, is the whole step.
     let pauses: Vec<_> = times.windows(2).map(|two| (two[1] - two[0]).as_secs()).collect();
     assert_eq!(pauses, [2, 3, 5, 9, 17]);
-    assert_eq!(net.world().randoms, 5, "one for each failure so far");
+    assert_eq!(net.world().oracle.randoms, 5, "one for each failure so far");
     assert_eq!(reactor.census(), Census { probes: 1, timers: 1, ..Census::default() });
 }
 
@@ -280,27 +250,27 @@ fn time_to_end(net: &SimNet, reactor: &mut Reactor<SimNet>) -> Duration {
 
 #[test]
 fn the_half_close_starts_the_clock_however_long_it_was_quiet_before() {
-    let net = SimNet::new();
-    let mut reactor = reactor(&net, 10);
+    let (net, mut reactor) = calm(10);
     let (client, server) = pair(&net, &mut reactor);
-    net.world().now += 1000 * HALF_CLOSED;
+    net.world().pass(1000 * HALF_CLOSED);
     net.world().end(client);
     let lasted = time_to_end(&net, &mut reactor);
     assert!(lasted >= HALF_CLOSED && lasted <= HALF_CLOSED + 2 * SECOND, "{lasted:?}");
-    assert_eq!(net.world().sockets[server].closed, Some(Close::Reset));
+    assert_eq!(net.world().connections[server].closed, Some(Close::Reset));
 }
 
 #[test]
 fn a_peer_that_takes_bytes_from_the_send_queue_keeps_a_half_closed_pair() {
-    let net = SimNet::new();
-    let mut reactor = reactor(&net, 10);
+    let (net, mut reactor) = calm(10);
     let (client, server) = pair(&net, &mut reactor);
-    net.world().sockets[client].unsent = 50;
+    net.world().hold(client);
+    net.world().send(server, 50);
     net.world().end(server);
+    turn(&mut reactor);
     let start = net.world().now;
-    while net.world().sockets[client].unsent > 0 {
+    for _ in 0..50 {
         turn(&mut reactor);
-        net.world().sockets[client].unsent -= 1;
+        net.world().acknowledge_one(client);
         assert_eq!(reactor.census().pairs, 1, "cut off while its reader made progress");
     }
     assert!(net.world().now - start > 10 * HALF_CLOSED);
@@ -310,10 +280,10 @@ fn a_peer_that_takes_bytes_from_the_send_queue_keeps_a_half_closed_pair() {
 
 #[test]
 fn a_send_queue_that_stands_still_does_not_keep_it() {
-    let net = SimNet::new();
-    let mut reactor = reactor(&net, 10);
+    let (net, mut reactor) = calm(10);
     let (client, server) = pair(&net, &mut reactor);
-    net.world().sockets[client].unsent = 50;
+    net.world().hold(client);
+    net.world().send(server, 50);
     net.world().end(server);
     let lasted = time_to_end(&net, &mut reactor);
     assert!(lasted >= HALF_CLOSED && lasted < 2 * HALF_CLOSED, "{lasted:?}");
@@ -321,35 +291,32 @@ fn a_send_queue_that_stands_still_does_not_keep_it() {
 
 #[test]
 fn bytes_that_came_in_time_count_although_the_clock_was_looked_at_late() {
-    let net = SimNet::new();
-    let mut reactor = reactor(&net, 10);
+    let (net, mut reactor) = calm(10);
     let (client, server) = pair(&net, &mut reactor);
     net.world().end(client);
     turn(&mut reactor);
     net.world().send(server, 100);
-    net.world().now += 10 * HALF_CLOSED;
+    net.world().pass(10 * HALF_CLOSED);
     turn(&mut reactor);
-    assert_eq!(net.world().sockets[client].written, 100);
+    assert_eq!(net.world().written_to(client), 100);
     assert_eq!(reactor.census().pairs, 1);
 }
 
 #[test]
 fn a_dial_that_is_decided_counts_although_its_deadline_has_passed() {
-    let net = SimNet::new();
-    net.world().servers_answer = false;
-    let mut reactor = reactor(&net, 10);
+    let (net, mut reactor) = calm(10);
+    net.world().places.fill(Place::Silent);
     net.world().connect(PORT, 1);
     turn(&mut reactor);
-    net.world().sockets[1].connected = true;
-    net.world().now += 2 * SECOND;
+    net.world().connections[1].stands = true;
+    net.world().pass(2 * SECOND);
     turn(&mut reactor);
     assert_eq!(reactor.metrics().pairs_connected, 1);
 }
 
 #[test]
 fn nothing_is_held_when_everybody_has_gone() {
-    let net = SimNet::new();
-    let mut reactor = reactor(&net, 10);
+    let (net, mut reactor) = calm(10);
     for _ in 0..5 {
         let (client, server) = pair(&net, &mut reactor);
         net.world().send(client, 1000);
@@ -360,5 +327,41 @@ fn nothing_is_held_when_everybody_has_gone() {
     }
     assert_eq!(reactor.metrics().pairs_completed, 5);
     assert_eq!(reactor.census(), Census::default());
-    assert_eq!(net.world().open(), 0);
+    assert_eq!(net.world().open, 0);
+}
+
+#[test]
+fn an_endpoint_that_comes_and_goes_leaves_no_timers_behind() {
+    let (net, mut reactor) = calm(10);
+    for _ in 0..20 {
+        let client = net.world().connections.len();
+        net.world().connect(PORT, 1);
+        turn(&mut reactor);
+        net.world().die(client + 1, NetError::Refused);
+        turn(&mut reactor);
+        assert_eq!(reactor.endpoints().active_count(), 0);
+        net.world().pass(SECOND / 10);
+        let (client, server) = pair(&net, &mut reactor);
+        net.world().end(client);
+        net.world().end(server);
+        turn(&mut reactor);
+        assert_eq!(reactor.endpoints().active_count(), 1);
+    }
+    assert_eq!(reactor.census(), Census::default());
+}
+
+#[test]
+fn bytes_for_a_side_that_is_lost_are_not_kept() {
+    let (net, mut reactor) = calm(10);
+    let (client, server) = pair(&net, &mut reactor);
+    net.world().hold(client);
+    net.world().send(server, 50);
+    net.world().block(server);
+    net.world().send(client, 100);
+    turn(&mut reactor);
+    assert_eq!(reactor.census().buffers, 1, "the server takes nothing");
+    net.world().die(server, NetError::Reset);
+    turn(&mut reactor);
+    let Census { pairs, buffers, .. } = reactor.census();
+    assert_eq!((pairs, buffers), (1, 0), "the client has not got its 50 bytes yet");
 }

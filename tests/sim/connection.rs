@@ -1,0 +1,202 @@
+//! One connection between the gateway and a peer: both wires, how it was lost, and what the
+//! gateway has been told of it, which is what may be asked of the gateway.
+
+use std::time::Duration;
+
+use etcd_gateway::net::{Close, NetError, Readiness};
+
+use crate::actor::Actor;
+use crate::wire::Wire;
+
+/// Names a connection for the whole run.
+pub type Id = usize;
+
+/// What the connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A client's.
+    Client,
+    /// To an endpoint, for this client.
+    Server { endpoint: usize, client: Id },
+    /// To an endpoint, of the monitor.
+    Probe { endpoint: usize },
+}
+
+impl Role {
+    /// Whom it leads to, if it was dialed.
+    pub fn endpoint(self) -> Option<usize> {
+        match self {
+            Role::Client => None,
+            Role::Server { endpoint, .. } | Role::Probe { endpoint } => Some(endpoint),
+        }
+    }
+}
+
+/// How the peer sees the end of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerView {
+    Open,
+    /// It has got the gateway's end.
+    Ended,
+    /// It has got a reset.
+    Reset,
+    /// It has broken the connection itself.
+    Broke,
+}
+
+/// What the gateway was told and has not used up.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Told {
+    pub readable: bool,
+    pub writable: bool,
+    pub urgent: bool,
+    pub closed: bool,
+    pub error: bool,
+    /// An operation showed that the connection is lost.
+    pub lost: bool,
+    /// When it could first know that the peer sends no more.
+    pub half_closed_at: Option<Duration>,
+}
+
+/// How the connection died at the gateway's end.
+#[derive(Clone, Copy, Debug)]
+pub struct Death {
+    /// The error that waits in the socket.
+    pub error: Option<NetError>,
+    /// What the socket says of its send queue from now on.
+    pub unsent: u64,
+}
+
+/// What only a client's connection has.
+#[derive(Clone, Debug, Default)]
+pub struct ClientState {
+    /// When the gateway accepted it.
+    pub accepted_at: Option<Duration>,
+    /// The connection to a server, the last one if there were several.
+    pub server: Option<Id>,
+    /// Endpoints that failed it.
+    pub tried: Vec<usize>,
+    /// When it first lacked a descriptor or memory for its server, and when it last did.
+    pub starved: Option<(Duration, Duration)>,
+    /// The last turn in which there was nobody it could be led to.
+    pub no_choice_in: Option<u64>,
+}
+
+#[derive(Debug)]
+pub struct Connection {
+    pub role: Role,
+    /// The token it is registered under; none while it waits in a backlog.
+    pub token: Option<usize>,
+    /// From the peer to the gateway.
+    pub inbound: Wire,
+    /// From the gateway to the peer.
+    pub outbound: Wire,
+    pub latency: Duration,
+    /// Whether it stands, as far as the kernel knows.
+    pub stands: bool,
+    /// Whether the gateway knows that it stands.
+    pub is_known: bool,
+    /// Whether the gateway knows how the dial went.
+    pub is_decided: bool,
+    pub dialed_at: Duration,
+    pub death: Option<Death>,
+    pub told: Told,
+    /// There is something to tell, from then on.
+    pub news_due: Option<Duration>,
+    pub closed: Option<Close>,
+    pub actor: Actor,
+    pub peer_view: PeerView,
+    pub client: ClientState,
+    /// When the gateway last moved a byte or learned of an end here.
+    pub progress_at: Duration,
+    /// When the peer's kernel last acknowledged something.
+    pub acknowledged_at: Duration,
+    /// The last turn in which the gateway read here, and how many bytes in it.
+    pub read_in_turn: (u64, u64),
+    /// Bytes that the gateway wrote here.
+    pub written: u64,
+}
+
+impl Connection {
+    pub fn new(role: Role, actor: Actor, inbound: Wire, outbound: Wire) -> Connection {
+        Connection {
+            role,
+            token: None,
+            inbound,
+            outbound,
+            latency: Duration::ZERO,
+            stands: false,
+            is_known: false,
+            is_decided: false,
+            dialed_at: Duration::ZERO,
+            death: None,
+            told: Told::default(),
+            news_due: None,
+            closed: None,
+            actor,
+            peer_view: PeerView::Open,
+            client: ClientState::default(),
+            progress_at: Duration::ZERO,
+            acknowledged_at: Duration::ZERO,
+            read_in_turn: (0, 0),
+            written: 0,
+        }
+    }
+
+    pub fn is_client(&self) -> bool {
+        self.role == Role::Client
+    }
+
+    /// Whether the gateway holds its socket.
+    pub fn is_open(&self) -> bool {
+        self.token.is_some() && self.closed.is_none()
+    }
+
+    pub fn is_dead(&self) -> bool {
+        self.death.is_some()
+    }
+
+    /// Whether the gateway has taken the peer's end from it.
+    pub fn end_is_read(&self) -> bool {
+        self.inbound.end_taken
+    }
+
+    /// Whether its loss could be known to the gateway.
+    pub fn loss_is_told(&self) -> bool {
+        self.is_dead() && (self.told.lost || self.told.error)
+    }
+
+    /// What the gateway's kernel would say of its send queue.
+    pub fn unsent(&self) -> u64 {
+        self.death.map_or_else(|| self.outbound.unacknowledged(), |death| death.unsent)
+    }
+
+    /// What is true of the socket now, as an event would tell it.
+    pub fn readiness(&self) -> Readiness {
+        let is_dead = self.is_dead();
+        let inbound = &self.inbound;
+        let is_urgent = inbound.urgent_mark.is_some_and(|mark| mark < inbound.arrived);
+        Readiness {
+            readable: is_dead
+                || inbound.waiting() > 0
+                || (inbound.end_arrived && !inbound.end_taken),
+            writable: is_dead || (self.stands && self.outbound.room() > 0),
+            urgent: is_urgent && !is_dead,
+            closed: is_dead || inbound.end_arrived,
+            error: is_dead && !self.told.lost,
+        }
+    }
+
+    /// What of that the gateway was not told: a change is told once, and again only once it was
+    /// used up. That is the least that edge-triggered readiness promises; Linux tells more.
+    pub fn untold(&self) -> Readiness {
+        let now = self.readiness();
+        Readiness {
+            readable: now.readable && !self.told.readable,
+            writable: now.writable && !self.told.writable,
+            urgent: now.urgent && !self.told.urgent,
+            closed: now.closed && !self.told.closed,
+            error: now.error && !self.told.error,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What can go wrong, by name, and how likely each is in a run.
+//!
+//! Swarm testing (Groce et al., ISSTA 2012): the probabilities are drawn anew for each seed, and
+//! many are zero. A run in which everything goes wrong all the time never gets far enough to meet
+//! what needs one rare fault in an otherwise healthy world.
+
+use crate::random::Random;
+
+/// Defines an enum together with the list of its variants.
+macro_rules! listed {
+    ($(#[$outer:meta])* $name:ident { $($(#[$inner:meta])* $variant:ident,)* }) => {
+        $(#[$outer])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $name { $($(#[$inner])* $variant,)* }
+
+        impl $name {
+            pub const ALL: &[$name] = &[$($name::$variant,)*];
+        }
+    };
+}
+pub(crate) use listed;
+
+listed! {
+    /// One thing that may happen each time there is an occasion for it.
+    Fault {
+        /// An event is told a while after it happened.
+        EventLate,
+        /// An event is told twice.
+        EventTwice,
+        /// An event tells of readiness that is not there.
+        EventHint,
+        /// An event is told to a socket that is gone, or to none.
+        EventStale,
+        /// The facts of one event come one by one.
+        EventApart,
+        /// A poll returns early, with nothing.
+        PollEarly,
+        /// A poll tells few of the events that are there; the rest comes with the next.
+        PollFew,
+        /// A read gives fewer bytes than are there.
+        ReadPart,
+        /// A read blocks although bytes are there; an event follows.
+        ReadBlocks,
+        /// A write takes fewer bytes than there is room for.
+        WritePart,
+        /// A write blocks although there is room; an event follows.
+        WriteBlocks,
+        /// A byte out of band is sent, before which reads stop.
+        UrgentByte,
+        /// Fewer bytes arrive at once than could.
+        SegmentSmall,
+        /// A dial fails at once.
+        DialFailsAtOnce,
+        /// A dial fails later.
+        DialFailsLater,
+        /// A dial is never decided.
+        DialSilent,
+        /// A dial stands at once, as over loopback.
+        DialStandsAtOnce,
+        /// A server resets at once, after a few words or none.
+        DialBreaks,
+        /// A dial meets its own socket.
+        DialMeetsItself,
+        /// No descriptor or memory for a dial.
+        DialShortage,
+        /// A client is gone before it is accepted.
+        AcceptAborted,
+        /// No descriptor or memory to accept, or another error that may last.
+        AcceptShortage,
+        /// Accepting blocks although a client waits; an event follows.
+        AcceptBlocks,
+        /// A peer resets its connection at any time.
+        PeerResets,
+        /// A peer is silent from any time on, until the kernel gives it up.
+        PeerVanishes,
+        /// A peer does nothing for a long while, or until the end.
+        PeerStalls,
+        /// An endpoint goes down or comes back.
+        EndpointFlaps,
+        /// The process was stopped for a while.
+        ClockJumps,
+        /// The clock is read a while after the poll returned.
+        ClockLate,
+        /// Many clients come at once.
+        ClientBurst,
+        /// The process is asked to end, once or twice.
+        Terminated,
+        /// There are few descriptors, all the time.
+        DescriptorsFew,
+    }
+}
+
+/// How likely each fault is, in thousandths, and how often it struck.
+#[derive(Clone, Debug)]
+pub struct Faults {
+    thousandths: [u32; FAULTS],
+    pub struck: [u64; FAULTS],
+}
+
+/// Those that are drawn once in a run, so that a small probability would mean none.
+const ONCE_A_RUN: [Fault; 3] = [Fault::ClientBurst, Fault::Terminated, Fault::DescriptorsFew];
+
+const FAULTS: usize = Fault::ALL.len();
+
+impl Faults {
+    pub fn none() -> Faults {
+        Faults { thousandths: [0; FAULTS], struck: [0; FAULTS] }
+    }
+
+    /// The faults of one run.
+    pub fn swarm(random: &mut Random) -> Faults {
+        let mut faults = Faults::none();
+        let how = random.below(10);
+        let only = random.one_of(Fault::ALL);
+        for fault in Fault::ALL {
+            faults.thousandths[*fault as usize] = match how {
+                _ if ONCE_A_RUN.contains(fault) => random.one_of(&[0, 0, 300]),
+                0 => 0,
+                1 | 2 => 500 * u32::from(*fault == only),
+                3 => 10,
+                _ => random.one_of(&[0, 0, 0, 0, 5, 20, 100, 300]),
+            };
+        }
+        faults
+    }
+
+    /// From now on all is well.
+    pub fn stop(&mut self) {
+        self.thousandths.fill(0);
+    }
+
+    /// Whether it happens this time.
+    pub fn strike(&mut self, fault: Fault, random: &mut Random) -> bool {
+        let strikes = random.chance(self.thousandths[fault as usize]);
+        self.struck[fault as usize] += u64::from(strikes);
+        strikes
+    }
+}

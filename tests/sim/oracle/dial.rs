@@ -1,0 +1,392 @@
+//! Which endpoint may be dialed when and by whom, told from the outcomes of dials alone: an
+//! endpoint is active until there is evidence against it, and again after any dial that stands.
+//!
+//! A client gets an active endpoint of the best class, in rotation; with none left, a real dial of
+//! an inactive one, but few. The monitor alone dials an inactive one otherwise, at growing pauses.
+
+use std::time::Duration;
+
+use etcd_gateway::endpoint::{EndpointSpec, RetryLimits};
+use etcd_gateway::net::NetError;
+
+use super::{Oracle, Seen};
+use crate::connection::{Id, Role};
+use crate::world::World;
+
+/// How far the rotation may be from even, in connections, over any stretch of time in which nobody
+/// failed. At both ends of it an endpoint may be owed, or have had in advance, about one.
+const UNFAIRNESS_MAX: f64 = 2.0;
+
+/// What is known of one endpoint.
+#[derive(Debug)]
+pub(super) struct Watch {
+    priority: u16,
+    weight: u16,
+    state: State,
+    /// When a client was last dialed for.
+    dialed_at: Option<Duration>,
+    /// When a client was last led here, and the dial may have had to wait for a descriptor.
+    led_at: Option<Duration>,
+    probe: Option<Probe>,
+    outages: u64,
+    /// Clients that came by rotation since the last change of the set.
+    picks: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Active { proven_at: Duration },
+    Inactive { probe_at: (Duration, Duration), step: (Duration, Duration) },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    id: Option<Id>,
+    outage: u64,
+}
+
+impl Watch {
+    pub(super) fn new(spec: &EndpointSpec) -> Watch {
+        Watch {
+            priority: spec.priority,
+            weight: spec.weight,
+            state: State::Active { proven_at: Duration::ZERO },
+            dialed_at: None,
+            led_at: None,
+            probe: None,
+            outages: 0,
+            picks: 0,
+        }
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        matches!(self.state, State::Active { .. })
+    }
+
+    /// The moment by which the monitor must have dialed it.
+    pub(super) fn probe_due(&self) -> Option<Duration> {
+        match self.state {
+            State::Inactive { probe_at, .. } if self.probe.is_none() => Some(probe_at.1),
+            _ => None,
+        }
+    }
+
+    fn is_rested(&self, interval: Duration, now: Duration) -> bool {
+        self.dialed_at.is_none_or(|at| at + interval <= now)
+    }
+
+    /// Whether nobody waits to dial it either.
+    fn is_free(&self, interval: Duration, now: Duration) -> bool {
+        self.is_rested(interval, now) && self.led_at.is_none_or(|at| at + interval <= now)
+    }
+
+    fn fail(&mut self, limits: &RetryLimits, now: Duration) {
+        let floor = floor(limits);
+        self.outages += 1;
+        let (probe_at, step) = ((now + floor, now + floor), (floor, floor));
+        self.state = State::Inactive { probe_at, step };
+    }
+
+    fn probe_failed(&mut self, is_evidence: bool, limits: &RetryLimits, now: Duration) {
+        let outages = self.outages;
+        let Some(probe) = self.probe.take() else { panic!("no probe was under way") };
+        let State::Inactive { probe_at, step } = &mut self.state else { return };
+        let grown = |step: Duration| if is_evidence { step_after(step, limits) } else { step };
+        let next = (grown(step.0), grown(step.1));
+        let pause = (next.0 / 2).max(floor(limits));
+        let (earliest, latest) = (now + pause, now + next.1);
+        // One from an earlier outage may or may not have served for this one.
+        if probe.outage == outages {
+            (*probe_at, *step) = ((earliest, latest), next);
+        } else {
+            *probe_at = (probe_at.0.min(earliest), probe_at.1.max(latest));
+            *step = (step.0.min(next.0), step.1.max(next.1));
+        }
+    }
+}
+
+fn floor(limits: &RetryLimits) -> Duration {
+    limits.delay_min.min(limits.delay_max)
+}
+
+fn step_after(step: Duration, limits: &RetryLimits) -> Duration {
+    (2 * step).min(limits.delay_max).max(floor(limits))
+}
+
+/// Whether it is the other side's doing.
+fn is_evidence(error: NetError) -> bool {
+    matches!(
+        error,
+        NetError::Refused
+            | NetError::Reset
+            | NetError::TimedOut
+            | NetError::HostUnreachable
+            | NetError::OwnAddress
+    )
+}
+
+impl Oracle {
+    pub fn probe_begins(&mut self, endpoint: usize, id: Id) {
+        let probe = self.watches[endpoint].probe.as_mut();
+        probe.expect("checked when the dial began").id = Some(id);
+    }
+
+    fn succeed(&mut self, endpoint: usize, now: Duration) {
+        if !self.watches[endpoint].is_active() {
+            self.rotation_changed();
+        }
+        self.watches[endpoint].state = State::Active { proven_at: now };
+    }
+
+    /// From here on shares are counted anew.
+    fn rotation_changed(&mut self) {
+        self.watches.iter_mut().for_each(|watch| watch.picks = 0);
+    }
+
+    /// Someone of that class got a client by rotation.
+    fn check_fairness(&mut self, endpoint: usize) {
+        let class = self.watches[endpoint].priority;
+        self.watches[endpoint].picks += 1;
+        let mates = || self.watches.iter().filter(|it| it.priority == class && it.is_active());
+        let zeros = mates().filter(|watch| watch.weight == 0).count();
+        // A weight of zero beside others gets "very little", which is no number.
+        if zeros > 0 && zeros < mates().count() {
+            return;
+        }
+        let weight = |watch: &Watch| f64::from(watch.weight.max(u16::from(zeros > 0)));
+        let weights: f64 = mates().map(weight).sum();
+        let picks: u64 = mates().map(|watch| watch.picks).sum();
+        for watch in mates() {
+            let want = picks as f64 * weight(watch) / weights;
+            let off = (watch.picks as f64 - want).abs();
+            assert!(off < UNFAIRNESS_MAX, "{off} off after {picks}: {:?}", self.watches);
+        }
+        self.saw(Seen::FairnessChecked);
+    }
+}
+
+impl World {
+    /// Whom a client may be led to: active ones if there are any, else inactive ones that were not
+    /// dialed for a client just now.
+    fn choices(&self, client: Id) -> Vec<usize> {
+        let tried = &self.connections[client].client.tried;
+        let watches = || self.oracle.watches.iter().enumerate();
+        let untried = || watches().filter(|(index, _)| !tried.contains(index));
+        let active = || untried().filter(|(_, watch)| watch.is_active());
+        if let Some(class) = active().map(|(_, watch)| watch.priority).min() {
+            let best = active().filter(|(_, watch)| watch.priority == class);
+            return best.map(|(index, _)| index).collect();
+        }
+        let interval = self.plan.limits.retry.last_resort_interval;
+        let rested = untried().filter(|(_, watch)| watch.is_rested(interval, self.turn_at));
+        rested.map(|(index, _)| index).collect()
+    }
+
+    /// Those of them that nobody else waits to dial.
+    fn free_choices(&self, client: Id) -> Vec<usize> {
+        let interval = self.plan.limits.retry.last_resort_interval;
+        let is_free = |index: &usize| {
+            let watch = &self.oracle.watches[*index];
+            watch.is_active() || watch.is_free(interval, self.turn_at)
+        };
+        self.choices(client).into_iter().filter(is_free).collect()
+    }
+
+    /// The gateway decides now what becomes of the client. If it has no choice, the client's socket
+    /// goes at the end of the turn, by when things may have changed.
+    pub fn note_choices(&mut self, client: Id) {
+        if self.free_choices(client).is_empty() {
+            self.connections[client].client.no_choice_in = Some(self.oracle.turns);
+        }
+    }
+
+    /// The same for clients that wait for a descriptor.
+    pub fn note_choices_of_the_starved(&mut self) {
+        for client in self.oracle.clients.clone() {
+            if self.connections[client].client.starved.is_some() {
+                self.note_choices(client);
+            }
+        }
+    }
+
+    /// The gateway begins a dial.
+    pub fn check_dial(&mut self, endpoint: usize, client: Option<Id>, is_short: bool) {
+        match client {
+            Some(client) => self.check_client_dial(endpoint, client, is_short),
+            None => self.check_probe(endpoint),
+        }
+    }
+
+    fn check_probe(&mut self, endpoint: usize) {
+        let now = self.turn_at;
+        assert!(self.oracle.terminated_at.is_none(), "a probe after the end was asked for");
+        // One that took too long is over; its socket goes at the end of the turn.
+        let last = self.oracle.watches[endpoint].probe.and_then(|probe| probe.id);
+        let patience = self.plan.limits.connect_timeout;
+        if let Some(last) = last.filter(|last| self.connections[*last].dialed_at + patience <= now)
+        {
+            self.dial_ended(last, Some(NetError::TimedOut));
+        }
+        let watch = &mut self.oracle.watches[endpoint];
+        let State::Inactive { probe_at, .. } = watch.state else {
+            panic!("a probe of an active endpoint: {watch:?}");
+        };
+        assert!(watch.probe.is_none(), "two probes of one endpoint: {watch:?}");
+        assert!(probe_at.0 <= now, "a probe that is not due at {now:?}: {watch:?}");
+        watch.probe = Some(Probe { id: None, outage: watch.outages });
+    }
+
+    fn check_client_dial(&mut self, endpoint: usize, client: Id, is_short: bool) {
+        let state = &self.connections[client].client;
+        let is_first = state.tried.is_empty() && state.starved.is_none();
+        let last = state.server.map(|server| &self.connections[server]);
+        assert!(last.is_none_or(|last| !last.is_open()), "two dials at once for {client}");
+        let choices = self.choices(client);
+        let watches = &self.oracle.watches;
+        let may = choices.contains(&endpoint);
+        assert!(may, "{client} may be led to {choices:?}, not to {endpoint}: {watches:?}");
+        if !state.tried.is_empty() {
+            self.oracle.saw(Seen::SecondChoice);
+        }
+        let watch = &mut self.oracle.watches[endpoint];
+        watch.led_at = Some(self.turn_at);
+        if !is_short {
+            watch.dialed_at = Some(self.turn_at);
+        }
+        if !watch.is_active() {
+            self.oracle.saw(Seen::LastResortDial);
+        } else if is_first {
+            self.oracle.check_fairness(endpoint);
+        } else {
+            self.oracle.rotation_changed();
+        }
+    }
+
+    /// The gateway lacked a descriptor or memory for the dial.
+    pub fn dial_fell_short(&mut self, endpoint: usize, client: Option<Id>) {
+        let now = self.turn_at;
+        match client {
+            Some(client) => {
+                self.oracle.fell_short(now);
+                let starved = &mut self.connections[client].client.starved;
+                *starved = Some((starved.map_or(now, |(first, _)| first), now));
+            }
+            None => self.dial_failed(endpoint, None, now, NetError::Memory),
+        }
+    }
+
+    /// The gateway learned that a dial failed.
+    pub fn dial_failed(
+        &mut self,
+        endpoint: usize,
+        client: Option<Id>,
+        begun_at: Duration,
+        error: NetError,
+    ) {
+        let (now, limits) = (self.turn_at, self.plan.limits.retry);
+        let evidence = is_evidence(error);
+        let watch = &mut self.oracle.watches[endpoint];
+        let Some(client) = client else {
+            watch.probe_failed(evidence, &limits, now);
+            return self.oracle.saw(Seen::ProbeFailed);
+        };
+        self.connections[client].client.tried.push(endpoint);
+        match watch.state {
+            State::Active { proven_at } if evidence && begun_at < proven_at => {
+                self.oracle.saw(Seen::OldFailureIgnored);
+            }
+            State::Active { .. } if evidence => {
+                watch.fail(&limits, now);
+                self.oracle.rotation_changed();
+            }
+            State::Active { .. } | State::Inactive { .. } => {}
+        }
+        self.note_choices(client);
+    }
+
+    /// The gateway learned how a dial ended that had begun.
+    pub fn dial_ended(&mut self, id: Id, error: Option<NetError>) {
+        let connection = &mut self.connections[id];
+        let begun_at = connection.dialed_at;
+        connection.is_decided = true;
+        let (endpoint, client) = match connection.role {
+            Role::Server { endpoint, client } => (endpoint, Some(client)),
+            Role::Probe { endpoint } => (endpoint, None),
+            Role::Client => panic!("a client is not dialed"),
+        };
+        match error {
+            Some(error) => self.dial_failed(endpoint, client, begun_at, error),
+            None => self.dial_succeeded(id, endpoint, client),
+        }
+    }
+
+    fn dial_succeeded(&mut self, id: Id, endpoint: usize, client: Option<Id>) {
+        let now = self.turn_at;
+        self.oracle.succeed(endpoint, now);
+        let connection = &mut self.connections[id];
+        connection.progress_at = now;
+        let Some(client) = client else {
+            self.oracle.watches[endpoint].probe = None;
+            return self.oracle.saw(Seen::ProbeSucceeded);
+        };
+        connection.is_known = true;
+        // A connection that stands takes bytes; no event needs to say so.
+        connection.told.writable = true;
+        if connection.is_dead() {
+            self.oracle.saw(Seen::LostBeforeTheLook);
+        }
+        let client = &mut self.connections[client];
+        client.progress_at = now;
+        if client.client.starved.is_some() {
+            self.oracle.saw(Seen::StarvedAndServed);
+        }
+    }
+
+    /// The gateway closes a socket whose dial is not decided, as far as it knows.
+    pub(super) fn check_dial_given_up(&mut self, id: Id) {
+        let connection = &self.connections[id];
+        let (role, dialed_at) = (connection.role, connection.dialed_at);
+        let is_overdue = dialed_at + self.plan.limits.connect_timeout <= self.turn_at;
+        let is_client_gone = match role {
+            Role::Server { client, .. } => self.connections[client].closed.is_some(),
+            _ => self.oracle.terminated_at.is_some(),
+        };
+        assert!(is_overdue || is_client_gone, "{id}: a dial was given up before its time");
+        let has_stood = connection.stands && !connection.is_dead() && !is_client_gone;
+        assert!(!has_stood || !matches!(role, Role::Server { .. }), "{id} stood and was given up");
+        if is_client_gone {
+            if let Role::Probe { endpoint } = role {
+                self.oracle.watches[endpoint].probe = None;
+            }
+            return;
+        }
+        self.oracle.saw(Seen::DialTimedOut);
+        self.dial_ended(id, Some(NetError::TimedOut));
+    }
+
+    /// Why a client that was never served may be closed.
+    pub(super) fn check_unserved_close(&mut self, client: Id) {
+        let connection = &self.connections[client];
+        let starved = connection.client.starved;
+        let patience = self.plan.limits.connect_timeout;
+        let is_starved = starved.is_some_and(|(first, _)| first + patience <= self.turn_at);
+        let seen = if connection.loss_is_told() {
+            Seen::ClientLostWhileDialed
+        } else if self.is_drain_over() {
+            Seen::EndedByDrain
+        } else if is_starved {
+            Seen::StarvedForTooLong
+        } else {
+            let had_none = connection.client.no_choice_in == Some(self.oracle.turns);
+            let choices = self.free_choices(client);
+            let watches = &self.oracle.watches;
+            let is_refused = had_none || choices.is_empty();
+            assert!(is_refused, "{client} could be led to {choices:?}: {watches:?}");
+            match connection.client.tried.is_empty() {
+                true => Seen::NoEndpointToDial,
+                false => Seen::EveryEndpointTried,
+            }
+        };
+        self.oracle.saw(seen);
+    }
+}

@@ -1,0 +1,178 @@
+//! What must hold, whatever happens: checked at every operation, before every wait, after every
+//! turn and at the end. Knows the rules from the project's promises, not from the reactor's code,
+//! and keeps books of its own from what passes through the seam.
+//!
+//! - `pair.rs`: bytes, ends, resets, and when a pair may be given up
+//! - `dial.rs`: which endpoint may be dialed when, and by whom; rotation and health
+//! - `wait.rs`: what must be done before the gateway may wait
+//! - `end.rs`: what must be left when all is over
+
+mod dial;
+mod end;
+mod pair;
+mod wait;
+
+use std::time::Duration;
+
+use etcd_gateway::reactor::{Census, Reactor};
+
+use crate::connection::{Connection, Id, Role};
+use crate::faults::listed;
+use crate::net::SimNet;
+use crate::oracle::dial::Watch;
+use crate::plan::Plan;
+use crate::world::World;
+
+/// Timers are rounded up to a tick of the wheel.
+const TICK: Duration = Duration::from_millis(1);
+/// Polls without a wait, an event or an operation that are still no spin.
+const IDLE_POLLS_MAX: u32 = 3;
+
+listed! {
+    /// What came of clients and endpoints: a search that never sees one of these is too weak.
+    Seen {
+        Completed,
+        ResetPassedOn,
+        BothLost,
+        EndedHalfClosed,
+        EndedOpen,
+        EndedByDrain,
+        ClientLostWhileDialed,
+        EveryEndpointTried,
+        NoEndpointToDial,
+        StarvedForTooLong,
+        StarvedAndServed,
+        LastResortDial,
+        LostBeforeTheLook,
+        ProbeFailed,
+        ProbeSucceeded,
+        DialTimedOut,
+        SecondChoice,
+        OldFailureIgnored,
+        FairnessChecked,
+        BytesDelivered,
+    }
+}
+
+/// The books.
+#[derive(Debug)]
+pub struct Oracle {
+    /// Operations of the gateway so far.
+    pub operations: u64,
+    /// Random numbers it asked for.
+    pub randoms: u64,
+    /// Clients that it holds, in the order of their coming.
+    pub clients: Vec<Id>,
+    pub seen: [u64; Seen::ALL.len()],
+    /// Polls so far.
+    pub turns: u64,
+    watches: Vec<Watch>,
+    /// When the gateway last met a shortage of descriptors or memory.
+    short_at: Option<Duration>,
+    operations_before: u64,
+    idle_polls: u32,
+    had_events: bool,
+    /// Every jump of the clock: when it was over.
+    jumps: Vec<Duration>,
+    terminated_at: Option<Duration>,
+    terminations: usize,
+}
+
+impl Oracle {
+    pub fn new(plan: &Plan) -> Oracle {
+        Oracle {
+            operations: 0,
+            randoms: 0,
+            clients: Vec::new(),
+            seen: [0; Seen::ALL.len()],
+            turns: 0,
+            watches: plan.endpoints.iter().map(Watch::new).collect(),
+            short_at: None,
+            operations_before: 0,
+            idle_polls: 0,
+            had_events: false,
+            jumps: Vec::new(),
+            terminated_at: None,
+            terminations: 0,
+        }
+    }
+
+    pub fn saw(&mut self, what: Seen) {
+        self.seen[what as usize] += 1;
+    }
+
+    pub fn turn_begins(&mut self, has_events: bool) {
+        self.turns += 1;
+        self.had_events = has_events;
+    }
+
+    pub fn clock_jumped(&mut self, now: Duration) {
+        self.jumps.push(now);
+    }
+
+    pub fn accepted(&mut self, id: Id) {
+        self.clients.push(id);
+    }
+
+    pub fn fell_short(&mut self, now: Duration) {
+        self.short_at = Some(now);
+    }
+
+    pub fn terminated(&mut self, now: Duration) {
+        self.terminated_at.get_or_insert(now);
+        self.terminations += 1;
+    }
+}
+
+impl World {
+    /// The gateway's books against ours, between two turns.
+    pub fn check_after_turn(&self, reactor: &Reactor<SimNet>) {
+        let census = reactor.census();
+        let Census { pairs, probes, timers, buffers } = census;
+        let probes_open = self.connections.iter().filter(|it| is_probe(it) && it.is_open());
+        assert_eq!(pairs, self.oracle.clients.len(), "pairs and clients");
+        assert_eq!(probes, probes_open.count(), "probes and their sockets");
+        let flows_parked: usize = self.oracle.clients.iter().map(|id| self.flows_parked(*id)).sum();
+        assert_eq!(buffers, flows_parked, "buffers and flows that hold bytes back");
+        // Beside those of pairs and probes: one of the monitor for each endpoint, and one each for
+        // accepting, a summary and the drain.
+        let timers_max = pairs + probes + self.places.len() + 3;
+        assert!(
+            timers <= timers_max,
+            "{timers} timers, at most {timers_max} are of use: {census:?}"
+        );
+        for (watch, (_, endpoint)) in self.oracle.watches.iter().zip(reactor.endpoints().iter()) {
+            let is_active = endpoint.health().is_active();
+            assert_eq!(is_active, watch.is_active(), "{:?} and {watch:?}", endpoint.health());
+        }
+    }
+
+    /// Flows of the client's pair that have read what they could not write yet.
+    fn flows_parked(&self, client: Id) -> usize {
+        let Some((client, server)) = self.pair_of(client) else { return 0 };
+        let parked = |source: &Connection, sink: &Connection| {
+            usize::from(!sink.told.lost && source.inbound.taken > sink.written)
+        };
+        parked(client, server) + parked(server, client)
+    }
+
+    /// Both connections of a pair whose server connection the gateway knows to stand.
+    fn pair_of(&self, client: Id) -> Option<(&Connection, &Connection)> {
+        let client = &self.connections[client];
+        let server = &self.connections[client.client.server?];
+        server.is_known.then_some((client, server))
+    }
+
+    /// The other connection of the pair.
+    fn mate_of(&self, id: Id) -> Option<&Connection> {
+        match self.connections[id].role {
+            Role::Client => self.pair_of(id).map(|(_, server)| server),
+            Role::Server { client, .. } => self.pair_of(client).map(|(client, _)| client),
+            Role::Probe { .. } => None,
+        }
+    }
+}
+
+fn is_probe(connection: &Connection) -> bool {
+    matches!(connection.role, Role::Probe { .. })
+}

@@ -1,0 +1,157 @@
+//! Bytes, ends and resets: every byte written is the next byte read, an end follows the last byte
+//! and only where the source ended, a loss is never shown as an end, and a pair is given up for a
+//! reason or not at all.
+
+use std::time::Duration;
+
+use etcd_gateway::config::{BUFFER_BYTES, FLOW_BUDGET_BYTES};
+use etcd_gateway::net::Close;
+
+use super::Seen;
+use crate::connection::{Connection, Id, Role};
+use crate::world::World;
+
+impl World {
+    /// The gateway is about to read.
+    pub fn check_read(&self, id: Id) {
+        let source = &self.connections[id];
+        let sink = self.mate_of(id).expect("a read before both connections stand");
+        assert!(!source.end_is_read(), "{id}: a read behind the end");
+        assert!(!sink.told.lost, "{id}: a read for nobody");
+        let pending = source.inbound.taken - sink.written;
+        assert_eq!(pending, 0, "{id}: a read while bytes are held back");
+    }
+
+    /// So many bytes were read.
+    pub fn has_read(&mut self, id: Id, bytes: u64) {
+        let turn = self.oracle.turns;
+        let connection = &mut self.connections[id];
+        let (last, before) = connection.read_in_turn;
+        let total = bytes + if last == turn { before } else { 0 };
+        connection.read_in_turn = (turn, total);
+        let most = (FLOW_BUDGET_BYTES + BUFFER_BYTES) as u64;
+        assert!(total <= most, "{id}: {total} bytes in one turn, the others wait");
+    }
+
+    /// The gateway is about to write these bytes.
+    pub fn check_write(&mut self, id: Id, buffer: &[u8]) {
+        let sink = &self.connections[id];
+        let source = self.mate_of(id).expect("a write before both connections stand");
+        let from = sink.written;
+        let read = source.inbound.taken - from;
+        assert!(!sink.outbound.end_sent, "{id}: bytes behind the end");
+        assert!(buffer.len() as u64 <= read, "{id}: {} bytes of {read}", buffer.len());
+        assert!(
+            source.inbound.matches(from, buffer),
+            "{id}: other bytes than those read, at {from}"
+        );
+        self.oracle.saw(Seen::BytesDelivered);
+    }
+
+    /// The gateway is about to pass an end on.
+    pub fn check_shutdown(&self, id: Id) {
+        let sink = &self.connections[id];
+        let source = self.mate_of(id).expect("an end before both connections stand");
+        assert!(source.end_is_read(), "{id}: an end that the source did not send");
+        assert!(!sink.outbound.end_sent, "{id}: an end that was passed on before");
+        let missing = source.inbound.sent - sink.written;
+        assert_eq!(missing, 0, "{id}: an end before the last byte");
+    }
+
+    /// The gateway is about to give a socket up.
+    pub fn check_close(&mut self, id: Id, how: Close) {
+        let connection = &self.connections[id];
+        match connection.role {
+            Role::Client => {
+                self.check_client_close(id, how);
+                self.oracle.clients.retain(|client| *client != id);
+            }
+            _ if !connection.is_decided => self.check_dial_given_up(id),
+            Role::Server { client, .. } if connection.is_known => {
+                let other = self.connections[client].closed;
+                assert_eq!(other, Some(how), "{id}: the two ends of a pair are closed alike");
+            }
+            Role::Server { .. } | Role::Probe { .. } => {}
+        }
+    }
+
+    fn check_client_close(&mut self, id: Id, how: Close) {
+        let Some((client, server)) = self.pair_of(id) else {
+            assert_eq!(how, Close::Reset, "{id}: an orderly end for a client never served");
+            return self.check_unserved_close(id);
+        };
+        let seen = match how {
+            Close::Orderly => {
+                for (source, sink) in [(client, server), (server, client)] {
+                    assert!(source.end_is_read(), "{id}: an end that the source did not send");
+                    let missing = source.inbound.sent - sink.written;
+                    assert_eq!(missing, 0, "{id}: an end before the last byte");
+                }
+                Seen::Completed
+            }
+            Close::Reset => self.reason_for_reset(id, client, server),
+        };
+        self.oracle.saw(seen);
+    }
+
+    fn reason_for_reset(&self, id: Id, client: &Connection, server: &Connection) -> Seen {
+        if self.is_drain_over() {
+            return Seen::EndedByDrain;
+        }
+        if client.loss_is_told() && server.loss_is_told() {
+            return Seen::BothLost;
+        }
+        if is_flushed(client, server) || is_flushed(server, client) {
+            return Seen::ResetPassedOn;
+        }
+        let (limit, seen) = self.quiet_limit(client, server);
+        let Some(limit) = limit else {
+            panic!("{id}: reset for no reason\n{client:#?}\n{server:#?}");
+        };
+        let quiet = self.turn_at.saturating_sub(last_progress(client, server));
+        assert!(
+            quiet >= limit,
+            "{id}: reset after {quiet:?} without progress, the limit is {limit:?}\n\
+             {client:#?}\n{server:#?}"
+        );
+        seen
+    }
+
+    /// How long the pair may be without progress.
+    pub(super) fn quiet_limit(
+        &self,
+        client: &Connection,
+        server: &Connection,
+    ) -> (Option<Duration>, Seen) {
+        let limits = self.plan.limits.pair.quiet;
+        match half_closed_at(client, server) {
+            Some(_) => (limits.half_closed, Seen::EndedHalfClosed),
+            None => (limits.open, Seen::EndedOpen),
+        }
+    }
+
+    /// Whether running pairs need not be waited for any more.
+    pub(super) fn is_drain_over(&self) -> bool {
+        let limit = self.plan.limits.drain_timeout;
+        self.oracle.terminations > 1
+            || self.oracle.terminated_at.is_some_and(|at| at + limit <= self.turn_at)
+    }
+}
+
+/// Whether everything that came from a lost side has reached the other one.
+pub(super) fn is_flushed(lost: &Connection, left: &Connection) -> bool {
+    let is_written = left.written == lost.inbound.arrived;
+    lost.loss_is_told() && is_written && left.unsent() == 0
+}
+
+fn half_closed_at(client: &Connection, server: &Connection) -> Option<Duration> {
+    let ends = [client.told.half_closed_at, server.told.half_closed_at];
+    ends.into_iter().flatten().min()
+}
+
+/// When something last moved, or an end became known, or a peer's kernel took something.
+pub(super) fn last_progress(client: &Connection, server: &Connection) -> Duration {
+    let of = |it: &Connection| it.progress_at.max(it.acknowledged_at);
+    let moved = of(client).max(of(server));
+    half_closed_at(client, server).map_or(moved, |at| moved.max(at))
+}

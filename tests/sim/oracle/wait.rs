@@ -1,0 +1,163 @@
+//! What must be done before the gateway may wait: it was told, nothing is in the way, and so there
+//! is no later moment for it. This is what finds a lost wake-up, at the very turn that loses it.
+
+use std::time::Duration;
+
+use etcd_gateway::config::{ACCEPT_PAUSE, FLUSH_CHECK_MAX};
+
+use super::pair::{is_flushed, last_progress};
+use super::{IDLE_POLLS_MAX, TICK, is_probe};
+use crate::connection::{Connection, Id};
+use crate::world::World;
+
+impl World {
+    /// The gateway is about to wait for so long.
+    pub fn check_before_wait(&mut self, timeout: Option<Duration>) {
+        self.check_spin(timeout);
+        self.check_deadlines();
+        if timeout != Some(Duration::ZERO) {
+            self.check_nothing_is_left();
+        }
+    }
+
+    fn check_spin(&mut self, timeout: Option<Duration>) {
+        let oracle = &mut self.oracle;
+        let is_idle = timeout == Some(Duration::ZERO)
+            && oracle.operations == oracle.operations_before
+            && !oracle.had_events;
+        oracle.operations_before = oracle.operations;
+        oracle.idle_polls = if is_idle { oracle.idle_polls + 1 } else { 0 };
+        assert!(oracle.idle_polls <= IDLE_POLLS_MAX, "it spins");
+    }
+
+    /// Whatever was due at the time of this turn is done.
+    fn check_deadlines(&self) {
+        let now = self.turn_at;
+        let connect_timeout = self.plan.limits.connect_timeout + TICK;
+        for id in &self.oracle.clients {
+            match self.pair_of(*id) {
+                Some((client, server)) => self.check_quiet(*id, client, server),
+                None => self.check_unserved(*id),
+            }
+        }
+        let probes = self.connections.iter().filter(|it| is_probe(it) && it.is_open());
+        for probe in probes {
+            assert!(now < probe.dialed_at + connect_timeout, "a probe beyond its time: {probe:?}");
+        }
+        if self.oracle.terminated_at.is_some() {
+            return;
+        }
+        for watch in &self.oracle.watches {
+            let is_late = watch.probe_due().is_some_and(|due| due + TICK <= now);
+            assert!(!is_late, "the monitor forgot an endpoint: {watch:?}");
+        }
+    }
+
+    /// A client that is not served yet: it is being dialed for, or waits for a descriptor.
+    fn check_unserved(&self, id: Id) {
+        let now = self.turn_at;
+        let connect_timeout = self.plan.limits.connect_timeout + TICK;
+        let client = &self.connections[id];
+        let server = client.client.server.map(|server| &self.connections[server]);
+        let dialed = server.filter(|server| server.is_open());
+        let until = match (dialed, client.client.starved) {
+            (Some(dialed), _) => dialed.dialed_at + connect_timeout,
+            (None, Some((first, last))) => (first + connect_timeout).max(last + TICK),
+            (None, None) => panic!("{id}: forgotten"),
+        };
+        assert!(now < until, "{id}: neither served nor closed by {until:?}");
+        if dialed.is_none() {
+            assert!(self.may_pause(), "{id}: nobody tries again to get a descriptor");
+        }
+    }
+
+    /// A pair without progress: kept as long as it may be, and not much longer. The gateway looks
+    /// at the send queues twice, so what was acknowledged right after the first look counts late.
+    fn check_quiet(&self, id: Id, client: &Connection, server: &Connection) {
+        let (limit, _) = self.quiet_limit(client, server);
+        let Some(limit) = limit else { return };
+        let since = last_progress(client, server);
+        let jumped = self.oracle.jumps.iter().any(|at| *at >= since);
+        let until = since + 2 * limit + limit / 8 + TICK * 2;
+        assert!(
+            self.turn_at < until || jumped,
+            "{id}: without progress since {since:?}, {limit:?}"
+        );
+    }
+
+    fn check_nothing_is_left(&self) {
+        for id in &self.oracle.clients {
+            match self.pair_of(*id) {
+                Some((client, server)) => self.check_pair_is_done(*id, client, server),
+                None => self.check_dial_is_done(*id),
+            }
+        }
+        let is_full = self.oracle.clients.len() >= self.plan.limits.connections_max;
+        for listener in &self.listeners {
+            let waits = listener.is_open && listener.is_told && !listener.backlog.is_empty();
+            assert!(!waits || is_full || self.may_pause(), "a client waits: {listener:?}");
+        }
+    }
+
+    /// Whether a shortage is so recent that a pause is in order.
+    fn may_pause(&self) -> bool {
+        self.oracle.short_at.is_some_and(|at| self.turn_at < at + ACCEPT_PAUSE + TICK)
+    }
+
+    fn check_dial_is_done(&self, id: Id) {
+        let client = &self.connections[id];
+        assert!(!client.told.error, "{id}: lost while being dialed for, and kept");
+        let server = client.client.server.map(|server| &self.connections[server]);
+        if let Some(server) = server.filter(|server| server.is_open()) {
+            let is_told = server.told.writable || server.told.readable;
+            let is_decided = server.stands || server.is_dead();
+            assert!(!(is_told && is_decided), "{id}: told of a dial, and did not look: {server:?}");
+        }
+    }
+
+    fn check_pair_is_done(&self, id: Id, client: &Connection, server: &Connection) {
+        for (source, sink) in [(client, server), (server, client)] {
+            if !sink.told.lost {
+                check_flow_is_done(id, source, sink);
+            }
+        }
+        let is_over = |source: &Connection, sink: &Connection| {
+            source.end_is_read() && source.inbound.sent == sink.written
+        };
+        let is_complete = is_over(client, server) && is_over(server, client);
+        assert!(!is_complete, "{id}: complete, and kept");
+        let [client_lost, server_lost] = [client, server].map(|it| it.told.lost);
+        assert!(!(client_lost && server_lost), "{id}: lost on both sides, and kept");
+        for (lost, left) in [(client, server), (server, client)] {
+            // What is not told yet may be another byte.
+            let is_told = lost.told.lost && lost.news_due.is_none();
+            if is_told && !left.is_dead() && is_flushed(lost, left) {
+                let since = lost.progress_at.max(left.progress_at).max(left.acknowledged_at);
+                let until = since + FLUSH_CHECK_MAX + TICK;
+                assert!(
+                    self.turn_at < until,
+                    "{id}: flushed since {since:?}, and not reset at {:?}\n{lost:#?}\n{left:#?}",
+                    self.turn_at
+                );
+            }
+        }
+    }
+}
+
+/// A flow whose sink can take bytes has read what it was told of, and written what it read.
+fn check_flow_is_done(id: Id, source: &Connection, sink: &Connection) {
+    if !sink.told.writable {
+        return;
+    }
+    let pending = source.inbound.taken - sink.written;
+    assert_eq!(pending, 0, "{id}: bytes are held back from a sink that takes them");
+    if source.end_is_read() {
+        // That of a lost side is not passed on: a reset will follow.
+        let is_passed_on = sink.outbound.end_sent || source.told.lost;
+        assert!(is_passed_on, "{id}: an end is held back\n{source:#?}\n{sink:#?}");
+        return;
+    }
+    let is_left = source.inbound.waiting() > 0 || !source.told.lost;
+    let is_told = source.told.readable && is_left;
+    assert!(!is_told, "{id}: told of bytes or an end, and did not read: {source:?}");
+}

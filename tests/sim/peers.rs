@@ -1,0 +1,355 @@
+//! What happens on the far side of the gateway's sockets: clients come, dials are decided, bytes
+//! travel, programs act, connections break, endpoints go down and come back.
+
+use std::time::Duration;
+
+use etcd_gateway::net::{Close, NetError};
+
+use crate::actor::{Actor, Reads};
+use crate::connection::{Death, Id, PeerView, Role};
+use crate::faults::Fault;
+use crate::wire::Wire;
+use crate::world::{Direction, Happening, Loss, Place, World};
+
+/// The shortest pause of a program, so that none can act for ever at one moment.
+const MICROSECOND: Duration = Duration::from_micros(1);
+/// Once nothing goes wrong any more, everybody is at most this far away,
+const LATENCY_HEALED: Duration = Duration::from_micros(100);
+/// and queues hold so many bytes.
+const QUEUE_HEALED: u64 = 64 * 1024;
+
+impl World {
+    fn wire(&mut self, id: Id, direction: Direction) -> &mut Wire {
+        let connection = &mut self.connections[id];
+        match direction {
+            Direction::Inbound => &mut connection.inbound,
+            Direction::Outbound => &mut connection.outbound,
+        }
+    }
+
+    /// A client connects: its connection stands and waits in the backlog.
+    pub fn arrive(&mut self, listener: usize) {
+        if !self.listeners[listener].is_open {
+            return;
+        }
+        let actor = if self.has_actors {
+            Actor::client(&mut self.random, &mut self.faults, self.plan.sends_max())
+        } else {
+            Actor::puppet()
+        };
+        let id = self.add(Role::Client, actor);
+        self.begin(id);
+        self.wait_in_backlog(listener, id);
+    }
+
+    /// A client that a test wants.
+    pub fn arrive_as(&mut self, listener: usize, actor: Actor) -> Id {
+        let id = self.add(Role::Client, actor);
+        self.begin(id);
+        self.wait_in_backlog(listener, id);
+        id
+    }
+
+    fn wait_in_backlog(&mut self, listener: usize, id: Id) {
+        self.note("arrives", id, listener as u64);
+        self.listeners[listener].backlog.push_back(id);
+        self.touch_listener(listener);
+    }
+
+    /// The connection stands at the peer's end.
+    pub fn begin(&mut self, id: Id) {
+        self.connections[id].stands = true;
+        self.wake(id);
+        if self.strike(Fault::PeerVanishes) {
+            let at = self.random.up_to(self.plan.span);
+            self.connections[id].actor.breaks_after = None;
+            self.plan_in(at, Happening::Break(id));
+        }
+    }
+
+    /// The peer's program will act soon.
+    pub fn wake(&mut self, id: Id) {
+        let actor = &mut self.connections[id].actor;
+        if actor.is_scheduled || !self.has_actors {
+            return;
+        }
+        actor.is_scheduled = true;
+        let pause = actor.pause;
+        let pause = self.random.up_to(pause) + MICROSECOND;
+        self.plan_in(pause, Happening::Act(id));
+    }
+
+    /// The peer's program takes what it wants, sends what it wants, and maybe ends.
+    pub fn act(&mut self, id: Id) {
+        let connection = &mut self.connections[id];
+        connection.actor.is_scheduled = false;
+        if connection.peer_view != PeerView::Open && connection.inbound.end_sent {
+            return;
+        }
+        if matches!(connection.peer_view, PeerView::Reset | PeerView::Broke) {
+            return;
+        }
+        let actor = connection.actor;
+        let taken = actor.takes(connection.outbound.waiting());
+        connection.outbound.take(taken);
+        if connection.outbound.is_at_end() && actor.reads != Reads::Never {
+            connection.outbound.end_taken = true;
+            connection.peer_view = PeerView::Ended;
+        }
+        let received = connection.outbound.taken;
+        let has_end = connection.outbound.end_taken;
+        let mut sent = 0;
+        if !connection.inbound.end_sent {
+            let wanted = actor.wants_to_send(connection.inbound.sent, received, has_end);
+            sent = wanted.min(actor.chunk).min(connection.inbound.room());
+            connection.inbound.send(sent);
+            if actor.wants_to_end(connection.inbound.sent, received, has_end) {
+                connection.inbound.end_sent = true;
+            }
+        }
+        let total = connection.inbound.sent + received;
+        if sent > 0 && self.strike(Fault::UrgentByte) {
+            let inbound = &mut self.connections[id].inbound;
+            inbound.urgent_mark = Some(inbound.sent - 1);
+        }
+        self.move_on(id, Direction::Inbound);
+        self.move_on(id, Direction::Outbound);
+        if actor.breaks_after.is_some_and(|bytes| bytes <= total) {
+            self.peer_resets(id);
+        } else if taken > 0 || sent > 0 {
+            self.wake(id);
+        }
+    }
+
+    /// Puts the next delivery on the agenda if there is anything to deliver.
+    pub fn move_on(&mut self, id: Id, direction: Direction) {
+        let latency = self.connections[id].latency;
+        let wire = self.wire(id, direction);
+        if wire.can_deliver() && !wire.is_moving {
+            wire.is_moving = true;
+            self.plan_in(latency, Happening::Deliver(id, direction));
+        }
+    }
+
+    pub fn deliver(&mut self, id: Id, direction: Direction) {
+        let is_small = self.strike(Fault::SegmentSmall);
+        let share = self.random.bits();
+        let wire = self.wire(id, direction);
+        wire.is_moving = false;
+        if !wire.can_deliver() {
+            return;
+        }
+        let most = wire.deliverable();
+        let bytes = if is_small && most > 0 { 1 + share % most } else { most };
+        wire.deliver(bytes);
+        self.note("arrived", id, bytes);
+        match direction {
+            Direction::Inbound => self.inbound_arrived(id),
+            Direction::Outbound => {
+                self.connections[id].acknowledged_at = self.now;
+                self.touch(id);
+                self.wake(id);
+            }
+        }
+        self.move_on(id, direction);
+    }
+
+    fn inbound_arrived(&mut self, id: Id) {
+        // Bytes for a socket that is gone are answered with a reset (RFC 9293, 3.5.2).
+        if self.connections[id].closed.is_some() && self.connections[id].inbound.waiting() > 0 {
+            self.reset_arrives(id);
+            return;
+        }
+        self.touch(id);
+        self.wake(id);
+    }
+
+    /// The dial's fate is settled, by what the endpoint is like at this moment.
+    pub fn decide(&mut self, id: Id) {
+        let connection = &self.connections[id];
+        let endpoint = connection.role.endpoint().expect("a client is not dialed");
+        if connection.closed.is_some() || connection.stands || connection.is_dead() {
+            return;
+        }
+        if self.strike(Fault::DialFailsLater) {
+            let loss =
+                self.random.one_of(&[Loss::Reset, Loss::TimedOut, Loss::Unreachable, Loss::Other]);
+            return self.die(id, loss.error());
+        }
+        match self.places[endpoint] {
+            Place::Up => self.dial_stands(id),
+            Place::Refuses => self.die(id, NetError::Refused),
+            Place::Unreachable => self.die(id, NetError::HostUnreachable),
+            Place::NoRoute => self.die(id, NetError::NetworkUnreachable),
+            // As SYNs are repeated, whoever comes back may still answer.
+            Place::Silent => self.plan_in(Duration::from_millis(100), Happening::Decide(id)),
+        }
+    }
+
+    pub fn dial_stands(&mut self, id: Id) {
+        self.note("stands", id, 0);
+        if self.has_healed {
+            self.connections[id].actor = Actor::echo();
+        } else if self.has_actors {
+            self.connections[id].actor =
+                Actor::server(&mut self.random, &mut self.faults, self.plan.sends_max());
+        }
+        self.begin(id);
+        if self.strike(Fault::DialBreaks) {
+            let words = self.random.one_of(&[0, 0, 1, 3000]);
+            let connection = &mut self.connections[id];
+            connection.actor.sends = words;
+            let words = words.min(connection.inbound.room());
+            connection.inbound.send(words);
+            self.peer_resets(id);
+        }
+        self.touch(id);
+    }
+
+    /// The peer gives the connection up with a reset. What it had sent may arrive up to some point.
+    pub fn peer_resets(&mut self, id: Id) {
+        let connection = &mut self.connections[id];
+        if connection.peer_view == PeerView::Broke || connection.is_dead() {
+            return;
+        }
+        connection.peer_view = PeerView::Broke;
+        connection.outbound.is_held = true;
+        let latency = connection.latency;
+        self.note("resets", id, 0);
+        self.plan_in(latency, Happening::Die(id, Loss::Reset));
+    }
+
+    /// The peer breaks the connection at a moment of its own.
+    pub fn break_off(&mut self, id: Id) {
+        let connection = &mut self.connections[id];
+        if connection.is_dead() || connection.peer_view == PeerView::Broke {
+            return;
+        }
+        connection.peer_view = PeerView::Broke;
+        connection.inbound.is_held = true;
+        connection.outbound.is_held = true;
+        self.note("vanishes", id, 0);
+        // Until keepalive or the user timeout finds out, or nothing does.
+        let after = self.random.one_of(&[10, 300, 3000, 40_000]);
+        let loss = self.random.one_of(&[Loss::TimedOut, Loss::TimedOut, Loss::Unreachable]);
+        self.plan_in(Duration::from_millis(after), Happening::Die(id, loss));
+    }
+
+    /// The connection is lost at the gateway's end.
+    pub fn die(&mut self, id: Id, error: NetError) {
+        let share = self.random.bits();
+        let connection = &mut self.connections[id];
+        if connection.is_dead() || connection.closed.is_some() {
+            return;
+        }
+        // What came before a reset comes with it.
+        if !connection.inbound.is_held {
+            let bytes = share % (connection.inbound.deliverable() + 1);
+            connection.inbound.arrived += bytes;
+        }
+        let unsent = if share & 1 == 0 { connection.outbound.unacknowledged() } else { 0 };
+        connection.inbound.cut();
+        connection.outbound.cut();
+        connection.death = Some(Death { error: Some(error), unsent });
+        self.note("dies", id, unsent);
+        self.touch(id);
+    }
+
+    /// A reset of the gateway or of its kernel arrives at the peer.
+    pub fn reset_arrives(&mut self, id: Id) {
+        let connection = &mut self.connections[id];
+        connection.inbound.is_held = true;
+        connection.outbound.is_held = true;
+        if matches!(connection.peer_view, PeerView::Open | PeerView::Ended) {
+            connection.peer_view = PeerView::Reset;
+            self.note("is reset", id, 0);
+        }
+    }
+
+    /// The gateway gives its socket up.
+    pub fn close(&mut self, id: Id, how: Close) {
+        self.note("close", id, u64::from(how == Close::Reset));
+        self.open -= 1;
+        let connection = &mut self.connections[id];
+        connection.closed = Some(how);
+        if connection.is_dead() || !connection.stands {
+            return;
+        }
+        // Bytes that nobody has read are thrown away, and the peer is told so (RFC 9293, 3.10.4).
+        if how == Close::Reset || connection.inbound.waiting() > 0 {
+            let latency = connection.latency;
+            connection.outbound.cut();
+            connection.inbound.is_held = true;
+            self.plan_in(latency, Happening::Reset(id));
+        } else {
+            connection.outbound.end_sent = true;
+            self.move_on(id, Direction::Outbound);
+        }
+    }
+
+    /// Somebody else changes an endpoint, now and then.
+    pub fn plan_flap(&mut self, endpoint: usize) {
+        let at = self.random.up_to(Duration::from_secs(1));
+        if self.now + at < self.plan.span {
+            self.plan_in(at, Happening::Flap(endpoint));
+        }
+    }
+
+    pub fn flap(&mut self, endpoint: usize) {
+        self.plan_flap(endpoint);
+        if !self.strike(Fault::EndpointFlaps) {
+            return;
+        }
+        let next = match self.places[endpoint] {
+            Place::Up => self.random.one_of(&[
+                Place::Refuses,
+                Place::Silent,
+                Place::Unreachable,
+                Place::NoRoute,
+            ]),
+            _ => Place::Up,
+        };
+        self.places[endpoint] = next;
+        self.note("flap", endpoint, next as u64);
+        if next == Place::Up {
+            return;
+        }
+        let how = self.random.below(3);
+        for id in 0..self.connections.len() {
+            let is_there = matches!(self.connections[id].role,
+                Role::Server { endpoint: at, .. } if at == endpoint);
+            if is_there && self.connections[id].stands && self.connections[id].is_open() {
+                match how {
+                    0 => self.peer_resets(id),
+                    1 => self.break_off(id),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// From now on nothing goes wrong any more, and everybody comes to an end.
+    pub fn heal(&mut self) {
+        self.note("heal", 0, 0);
+        self.has_healed = true;
+        self.faults.stop();
+        self.places.fill(Place::Up);
+        self.plan.descriptors_max = usize::MAX;
+        self.plan.latency_max = self.plan.latency_max.min(LATENCY_HEALED);
+        self.plan.queue_max = self.plan.queue_max.max(QUEUE_HEALED);
+        for id in 0..self.connections.len() {
+            let connection = &mut self.connections[id];
+            connection.actor.hurry(connection.inbound.sent);
+            connection.latency = connection.latency.min(LATENCY_HEALED);
+            connection.inbound.widen(QUEUE_HEALED);
+            connection.outbound.widen(QUEUE_HEALED);
+            if connection.peer_view == PeerView::Broke && !connection.is_dead() {
+                self.die(id, NetError::TimedOut);
+            }
+            self.touch(id);
+            self.wake(id);
+            self.move_on(id, Direction::Inbound);
+            self.move_on(id, Direction::Outbound);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What a run is like, drawn from its seed: limits of the gateway, endpoints, clients, network.
+
+use std::time::Duration;
+
+use etcd_gateway::config;
+use etcd_gateway::endpoint::{EndpointSpec, RetryLimits};
+use etcd_gateway::pair;
+use etcd_gateway::pair::flush::FlushInterval;
+use etcd_gateway::pair::half_close::QuietLimits;
+use etcd_gateway::reactor::Limits;
+
+use crate::faults::{Fault, Faults};
+use crate::random::Random;
+
+/// The port of the first listener; the next ones follow.
+pub const LISTENER_PORT: u16 = 1000;
+/// The port of the first endpoint; the next ones follow.
+pub const ENDPOINT_PORT: u16 = 2000;
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub faults: Faults,
+    pub limits: Limits,
+    pub endpoints: Vec<EndpointSpec>,
+    pub listeners: usize,
+    /// Clients that come one by one.
+    pub clients: u64,
+    /// For how long they come, and things go wrong.
+    pub span: Duration,
+    /// Most sockets open at a time, listeners not counted; beyond that, EMFILE.
+    pub descriptors_max: usize,
+    /// When the process is asked to end while things go wrong.
+    pub terminations: Vec<Duration>,
+    pub latency_max: Duration,
+    /// Most bytes in a send or receive queue.
+    pub queue_max: u64,
+    /// Readiness is told as Linux does it, and not as rarely as edge-triggering allows.
+    pub is_linux: bool,
+}
+
+impl Plan {
+    /// One endpoint and nothing that goes wrong or happens by itself.
+    pub fn calm(connections_max: usize, servers: usize) -> Plan {
+        let second = 1000 * MILLISECOND;
+        let quiet = QuietLimits { half_closed: Some(300 * second), open: None };
+        Plan {
+            faults: Faults::none(),
+            limits: Limits {
+                connections_max,
+                connect_timeout: second,
+                drain_timeout: 10 * second,
+                pair: pair::Limits { quiet, flush: flush() },
+                retry: RetryLimits {
+                    delay_min: second,
+                    delay_max: 60 * second,
+                    last_resort_interval: second / 10,
+                },
+            },
+            endpoints: (0..servers).map(|index| spec(index, 0, 1)).collect(),
+            listeners: 2,
+            clients: 0,
+            span: Duration::ZERO,
+            descriptors_max: usize::MAX,
+            terminations: Vec::new(),
+            latency_max: Duration::ZERO,
+            queue_max: u64::MAX,
+            is_linux: true,
+        }
+    }
+
+    /// Most bytes that anybody sends: through short queues they take long.
+    pub fn sends_max(&self) -> u64 {
+        self.queue_max.saturating_mul(100)
+    }
+
+    pub fn draw(random: &mut Random) -> Plan {
+        let mut faults = Faults::swarm(random);
+        let span = random.one_of(&[50, 300, 1000, 5000]) * MILLISECOND;
+        let limits = limits(random);
+        let has_few = faults.strike(Fault::DescriptorsFew, random);
+        let few = random.one_of(&[2, 3, 4, 5, 8, 13]);
+        let mut terminations = Vec::new();
+        if faults.strike(Fault::Terminated, random) {
+            terminations = (0..random.one_to(2)).map(|_| random.up_to(2 * span)).collect();
+        }
+        Plan {
+            limits,
+            endpoints: endpoints(random),
+            listeners: random.one_of(&[1, 1, 2]),
+            clients: random.one_of(&[1, 3, 10, 10, 30]),
+            span,
+            descriptors_max: if has_few { few } else { usize::MAX },
+            terminations,
+            latency_max: Duration::from_micros(random.one_of(&[0, 50, 1000, 20_000])),
+            queue_max: random.one_of(&[1, 500, 10_000, 100_000, 100_000, 1_000_000]),
+            is_linux: random.chance(250),
+            faults,
+        }
+    }
+}
+
+fn flush() -> FlushInterval {
+    FlushInterval { min: config::FLUSH_CHECK_MIN, max: config::FLUSH_CHECK_MAX }
+}
+
+fn limits(random: &mut Random) -> Limits {
+    let quiet = |random: &mut Random, choices: &[u32]| {
+        let limit = random.one_of(choices);
+        (limit > 0).then_some(limit * MILLISECOND)
+    };
+    let delay_min = random.one_of(&[10, 100, 1000]) * MILLISECOND;
+    Limits {
+        connections_max: random.one_of(&[1, 2, 5, 20, 100]),
+        connect_timeout: random.one_of(&[5, 50, 200, 1000]) * MILLISECOND,
+        drain_timeout: random.one_of(&[0, 100, 2000, 2000]) * MILLISECOND,
+        pair: pair::Limits {
+            quiet: QuietLimits {
+                half_closed: quiet(random, &[0, 0, 8, 50, 400, 3000]),
+                open: quiet(random, &[0, 0, 0, 0, 20, 150, 1000]),
+            },
+            flush: flush(),
+        },
+        retry: RetryLimits {
+            delay_min,
+            // The last one is below the shortest, and then the only one there is.
+            delay_max: random.one_of(&[10, 10, 30, 80, 5]) * delay_min / 10,
+            last_resort_interval: random.one_of(&[10, 100]) * MILLISECOND,
+        },
+    }
+}
+
+fn endpoints(random: &mut Random) -> Vec<EndpointSpec> {
+    let count = random.one_to(5) as usize;
+    let priorities: &[u16] = random.one_of(&[&[0], &[0, 1], &[0, 0, 0, 1], &[2, 5, 7]]);
+    let weights: &[u16] = random.one_of(&[&[1], &[1], &[1, 2, 3], &[0, 1, 10], &[0]]);
+    let mut draw = |index| spec(index, random.one_of(priorities), random.one_of(weights));
+    (0..count).map(&mut draw).collect()
+}
+
+fn spec(index: usize, priority: u16, weight: u16) -> EndpointSpec {
+    let address = ([192, 0, 2, 2], ENDPOINT_PORT + index as u16).into();
+    EndpointSpec { address, priority, weight }
+}

@@ -1,0 +1,73 @@
+//! Peers that a test plays: what it makes happen is there at once, and nothing else happens.
+
+use std::time::Duration;
+
+use crate::connection::Id;
+use crate::world::World;
+
+impl World {
+    /// So many clients connect to the listener on `port`.
+    pub fn connect(&mut self, port: u16, count: usize) {
+        let listener = self.listener_of(port);
+        (0..count).for_each(|_| self.arrive(listener));
+    }
+
+    /// The peer's bytes arrive.
+    pub fn send(&mut self, id: Id, bytes: u64) {
+        let inbound = &mut self.connections[id].inbound;
+        inbound.send(bytes);
+        inbound.deliver(bytes);
+        self.touch(id);
+    }
+
+    /// The peer's end arrives.
+    pub fn end(&mut self, id: Id) {
+        let inbound = &mut self.connections[id].inbound;
+        inbound.end_sent = true;
+        inbound.deliver(0);
+        self.touch(id);
+    }
+
+    /// The peer acknowledges nothing by itself from now on.
+    pub fn hold(&mut self, id: Id) {
+        self.connections[id].outbound.is_held = true;
+    }
+
+    /// The gateway's send queue towards the peer takes no more.
+    pub fn block(&mut self, id: Id) {
+        self.connections[id].outbound.close_queues();
+    }
+
+    /// The peer acknowledges one byte.
+    pub fn acknowledge_one(&mut self, id: Id) {
+        self.connections[id].outbound.deliver(1);
+        self.connections[id].acknowledged_at = self.now;
+    }
+
+    /// Time passes while the process is stopped.
+    pub fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.oracle.clock_jumped(self.now);
+    }
+
+    /// Clients accepted on the listener on `port` so far.
+    pub fn accepted(&self, port: u16) -> usize {
+        self.listeners[self.listener_of(port)].accepted
+    }
+
+    /// When dials to the endpoint began.
+    pub fn dials_to(&self, endpoint: usize) -> Vec<Duration> {
+        let dialed = self.connections.iter().filter(|it| it.role.endpoint() == Some(endpoint));
+        dialed.map(|it| it.dialed_at).collect()
+    }
+
+    /// Bytes that the gateway read from the peer.
+    pub fn read_from(&self, id: Id) -> u64 {
+        self.connections[id].inbound.taken
+    }
+
+    /// Bytes that the gateway wrote to the peer.
+    pub fn written_to(&self, id: Id) -> u64 {
+        self.connections[id].written
+    }
+}

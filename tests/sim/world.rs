@@ -1,0 +1,492 @@
+//! Everything outside of the reactor: virtual time, an agenda of what will happen, connections,
+//! endpoints, and the readiness that is still to be told.
+//!
+//! Time stands still while the reactor works and passes only in [`World::poll`]. What peers do and
+//! how bytes travel is in `peers.rs`, what the reactor may ask for in `net.rs`, and what must hold
+//! in `oracle/`.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::time::{Duration, Instant};
+
+use etcd_gateway::net::{Event, NetError, Readiness};
+
+use crate::actor::Actor;
+use crate::connection::{Connection, Id, Role};
+use crate::faults::{Fault, Faults};
+use crate::oracle::Oracle;
+use crate::plan::{ENDPOINT_PORT, LISTENER_PORT, Plan};
+use crate::random::Random;
+use crate::trace::{Entry, Trace};
+use crate::wire::Wire;
+
+/// Which wire of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Direction {
+    Inbound,
+    Outbound,
+}
+
+/// Something that is going to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Happening {
+    /// A client connects to a listener.
+    Arrive(usize),
+    /// Bytes or an end arrive at the other end of a wire.
+    Deliver(Id, Direction),
+    /// A dial is decided.
+    Decide(Id),
+    /// The peer's program acts.
+    Act(Id),
+    /// The peer resets the connection, or is silent from now on.
+    Break(Id),
+    /// The connection is lost at the gateway's end: the peer reset it, or the kernel gave it up.
+    Die(Id, Loss),
+    /// The gateway's reset arrives at the peer.
+    Reset(Id),
+    /// Readiness that was held back can be told.
+    Tell,
+    /// An endpoint changes its state.
+    Flap(usize),
+    /// Many clients come.
+    Burst,
+    /// The process is asked to end.
+    Terminate,
+}
+
+/// Why a connection is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Loss {
+    Reset,
+    TimedOut,
+    Unreachable,
+    Other,
+}
+
+impl Loss {
+    pub fn error(self) -> NetError {
+        match self {
+            Loss::Reset => NetError::Reset,
+            Loss::TimedOut => NetError::TimedOut,
+            Loss::Unreachable => NetError::HostUnreachable,
+            Loss::Other => NetError::Other(71),
+        }
+    }
+}
+
+/// How dials to an endpoint end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Up,
+    Refuses,
+    Silent,
+    Unreachable,
+    /// The gateway's own link is down.
+    NoRoute,
+}
+
+#[derive(Debug)]
+pub struct Listener {
+    pub token: usize,
+    pub is_open: bool,
+    pub backlog: VecDeque<Id>,
+    pub accepted: usize,
+    /// The gateway was told that somebody waits, and has not seen an empty backlog since.
+    pub is_told: bool,
+    /// Since when the gateway could have let the first one in.
+    pub waiting_since: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub struct World {
+    pub now: Duration,
+    /// What the gateway takes for the present: the clock as it last read it.
+    pub turn_at: Duration,
+    /// The zero of the virtual clock.
+    epoch: Instant,
+    pub random: Random,
+    pub plan: Plan,
+    pub faults: Faults,
+    pub connections: Vec<Connection>,
+    pub listeners: Vec<Listener>,
+    pub places: Vec<Place>,
+    pub oracle: Oracle,
+    pub trace: Trace,
+    /// Sockets that the gateway holds.
+    pub open: usize,
+    /// Programs act by themselves, or a test plays them.
+    pub has_actors: bool,
+    /// Nothing goes wrong any more.
+    pub has_healed: bool,
+    /// Terminations that were told.
+    pub terminations: usize,
+    agenda: BinaryHeap<Reverse<(Duration, u64, Happening)>>,
+    agenda_next: u64,
+    /// Connections with readiness to tell.
+    news: Vec<Id>,
+    listener_news: Vec<usize>,
+    terminations_untold: usize,
+}
+
+impl World {
+    pub fn new(seed: u64) -> World {
+        let mut random = Random::new(seed);
+        let plan = Plan::draw(&mut random);
+        let mut world = World::with_plan(random, plan);
+        world.has_actors = true;
+        world.fill_agenda();
+        world
+    }
+
+    /// A world in which nothing happens unless a test makes it.
+    pub fn calm(connections_max: usize, servers: usize) -> World {
+        World::with_plan(Random::new(0), Plan::calm(connections_max, servers))
+    }
+
+    fn with_plan(random: Random, plan: Plan) -> World {
+        let entries_max = std::env::var("TRACE").ok().and_then(|count| count.parse().ok());
+        World {
+            now: Duration::ZERO,
+            turn_at: Duration::ZERO,
+            epoch: Instant::now(),
+            random,
+            faults: plan.faults.clone(),
+            connections: Vec::new(),
+            listeners: Vec::new(),
+            places: vec![Place::Up; plan.endpoints.len()],
+            oracle: Oracle::new(&plan),
+            trace: Trace::new(entries_max.unwrap_or(40)),
+            open: 0,
+            has_actors: false,
+            has_healed: false,
+            terminations: 0,
+            agenda: BinaryHeap::new(),
+            agenda_next: 0,
+            news: Vec::new(),
+            listener_news: Vec::new(),
+            terminations_untold: 0,
+            plan,
+        }
+    }
+
+    fn fill_agenda(&mut self) {
+        let span = self.plan.span;
+        for _ in 0..self.plan.clients {
+            let listener = self.random.below(self.plan.listeners as u64) as usize;
+            let at = self.random.up_to(span);
+            self.plan_for(at, Happening::Arrive(listener));
+        }
+        for endpoint in 0..self.places.len() {
+            self.plan_flap(endpoint);
+        }
+        if self.faults.strike(Fault::ClientBurst, &mut self.random) {
+            let at = self.random.up_to(span);
+            self.plan_for(at, Happening::Burst);
+        }
+        for at in self.plan.terminations.clone() {
+            self.plan_for(at, Happening::Terminate);
+        }
+    }
+
+    pub fn instant(&self) -> Instant {
+        self.epoch + self.turn_at
+    }
+
+    pub fn note(&mut self, what: &'static str, whom: usize, value: u64) {
+        self.trace.push(Entry { at: self.now, what, whom, value });
+    }
+
+    pub fn strike(&mut self, fault: Fault) -> bool {
+        self.faults.strike(fault, &mut self.random)
+    }
+
+    pub fn plan_for(&mut self, at: Duration, happening: Happening) {
+        self.agenda_next += 1;
+        self.agenda.push(Reverse((at, self.agenda_next, happening)));
+    }
+
+    pub fn plan_in(&mut self, delay: Duration, happening: Happening) {
+        self.plan_for(self.now + delay, happening);
+    }
+
+    /// A flow of a kind of its own for each connection and direction.
+    pub fn add(&mut self, role: Role, actor: Actor) -> Id {
+        let id = self.connections.len();
+        let stream = 2 * id as u64;
+        let most = self.plan.queue_max;
+        let mut queue = || (most / 16).max(self.random.one_to(most));
+        let inbound = Wire::new(stream, queue(), queue());
+        let outbound = Wire::new(stream + 1, queue(), queue());
+        let mut connection = Connection::new(role, actor, inbound, outbound);
+        connection.latency = self.random.up_to(self.plan.latency_max);
+        self.connections.push(connection);
+        id
+    }
+
+    pub fn listener_of(&self, port: u16) -> usize {
+        usize::from(port - LISTENER_PORT)
+    }
+
+    pub fn endpoint_of(&self, port: u16) -> usize {
+        usize::from(port - ENDPOINT_PORT)
+    }
+
+    /// Whether the gateway has a descriptor left.
+    pub fn has_descriptor(&self) -> bool {
+        self.open < self.plan.descriptors_max
+    }
+
+    /// Waits as epoll_wait(2) does, and adds what there is to tell.
+    pub fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) {
+        self.check_before_wait(timeout);
+        let deadline = timeout.map(|timeout| self.now + timeout);
+        if self.has_actors {
+            self.now += self.random.up_to(Duration::from_micros(20));
+        }
+        let is_early = self.strike(Fault::PollEarly);
+        if self.strike(Fault::ClockJumps) {
+            self.jump();
+        }
+        loop {
+            self.let_happen();
+            self.tell(events);
+            let next = self.agenda.peek().map(|Reverse((at, ..))| *at);
+            let is_over = deadline.is_some_and(|deadline| deadline <= self.now);
+            if !events.is_empty() || is_over || is_early {
+                break;
+            }
+            match (next, deadline) {
+                (Some(at), deadline) => self.now = deadline.map_or(at, |deadline| deadline.min(at)),
+                (None, Some(deadline)) => self.now = deadline,
+                // Nothing will ever happen. The wait ends early, as one may, so that the test goes
+                // on.
+                (None, None) => {
+                    self.now += Duration::from_secs(1);
+                    break;
+                }
+            }
+        }
+        self.oracle.turn_begins(!events.is_empty());
+    }
+
+    /// The gateway reads the clock.
+    pub fn read_clock(&mut self) -> Instant {
+        if self.strike(Fault::ClockLate) {
+            self.now += self.random.up_to(Duration::from_millis(50));
+            self.oracle.clock_jumped(self.now);
+        }
+        self.turn_at = self.now;
+        self.note_choices_of_the_starved();
+        self.instant()
+    }
+
+    /// The process is stopped for a while: everybody else goes on.
+    fn jump(&mut self) {
+        let most = self.random.one_of(&[1, 20, 500, 3000, 60_000]);
+        let until = self.now + self.random.up_to(Duration::from_millis(most));
+        self.note("jump", 0, until.as_nanos() as u64);
+        while let Some(Reverse((at, ..))) = self.agenda.peek()
+            && *at <= until
+        {
+            self.now = self.now.max(*at);
+            self.let_happen();
+        }
+        self.now = self.now.max(until);
+        self.oracle.clock_jumped(self.now);
+    }
+
+    fn let_happen(&mut self) {
+        while let Some(Reverse((at, _, happening))) = self.agenda.peek()
+            && *at <= self.now
+        {
+            let happening = *happening;
+            self.agenda.pop();
+            self.happen(happening);
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            // Trouble that was planned for later does not come any more.
+            Happening::Arrive(_) | Happening::Break(_) | Happening::Flap(_) if self.has_healed => {}
+            Happening::Burst | Happening::Terminate if self.has_healed => {}
+            Happening::Arrive(listener) => self.arrive(listener),
+            Happening::Deliver(id, direction) => self.deliver(id, direction),
+            Happening::Decide(id) => self.decide(id),
+            Happening::Act(id) => self.act(id),
+            Happening::Break(id) => self.break_off(id),
+            Happening::Die(id, loss) => self.die(id, loss.error()),
+            Happening::Reset(id) => self.reset_arrives(id),
+            Happening::Tell => {}
+            Happening::Flap(endpoint) => self.flap(endpoint),
+            Happening::Burst => {
+                let count = self.random.one_of(&[20, 70, 150]);
+                let listener = self.random.below(self.plan.listeners as u64) as usize;
+                (0..count).for_each(|_| self.arrive(listener));
+            }
+            Happening::Terminate => self.terminate(),
+        }
+    }
+
+    /// The process is asked to end.
+    pub fn terminate(&mut self) {
+        self.note("terminate", 0, 0);
+        self.terminations_untold += 1;
+    }
+
+    /// Something changed on the connection: whatever the gateway does not know is to be told.
+    pub fn touch(&mut self, id: Id) {
+        let connection = &self.connections[id];
+        let is_news = self.plan.is_linux || connection.untold() != Readiness::default();
+        if !connection.is_open() || connection.news_due.is_some() || !is_news {
+            return;
+        }
+        let due = self.now + self.lateness();
+        self.connections[id].news_due = Some(due);
+        self.news.push(id);
+    }
+
+    fn lateness(&mut self) -> Duration {
+        if !self.strike(Fault::EventLate) {
+            return Duration::ZERO;
+        }
+        let most = self.random.one_of(&[1, 1, 30]);
+        let lateness = self.random.up_to(Duration::from_millis(most));
+        self.plan_in(lateness, Happening::Tell);
+        lateness
+    }
+
+    pub fn touch_listener(&mut self, index: usize) {
+        let listener = &self.listeners[index];
+        let is_news = !listener.backlog.is_empty() && (self.plan.is_linux || !listener.is_told);
+        if listener.is_open && is_news && !self.listener_news.contains(&index) {
+            self.listener_news.push(index);
+        }
+    }
+
+    /// Hands out what there is to tell.
+    fn tell(&mut self, events: &mut Vec<Event>) {
+        for _ in 0..std::mem::take(&mut self.terminations_untold) {
+            self.terminations += 1;
+            self.oracle.terminated(self.now);
+            events.push(Event::Terminate);
+        }
+        let most = if self.strike(Fault::PollFew) { 1 } else { usize::MAX };
+        while events.len() < most
+            && let Some(index) = self.listener_news.pop()
+        {
+            self.tell_listener(index, events);
+        }
+        let mut due: Vec<Id> = Vec::new();
+        let now = self.now;
+        let connections = &self.connections;
+        self.news.retain(|id| {
+            let is_due = connections[*id].news_due.is_none_or(|due| due <= now);
+            if is_due {
+                due.push(*id);
+            }
+            !is_due
+        });
+        while !due.is_empty() {
+            let index = self.random.below(due.len() as u64) as usize;
+            let id = due.swap_remove(index);
+            if events.len() >= most {
+                self.news.push(id);
+                continue;
+            }
+            self.tell_connection(id, events);
+        }
+        if !events.is_empty() {
+            self.tell_nonsense(events);
+        }
+    }
+
+    fn tell_listener(&mut self, index: usize, events: &mut Vec<Event>) {
+        let listener = &mut self.listeners[index];
+        if listener.is_open {
+            listener.is_told = true;
+            let readiness = Readiness { readable: true, ..Readiness::default() };
+            events.push(Event::Socket(listener.token, readiness));
+        }
+    }
+
+    fn tell_connection(&mut self, id: Id, events: &mut Vec<Event>) {
+        let connection = &mut self.connections[id];
+        connection.news_due = None;
+        if !connection.is_open() {
+            return;
+        }
+        let untold = connection.untold();
+        let mut readiness = if self.plan.is_linux { connection.readiness() } else { untold };
+        if readiness == Readiness::default() {
+            return;
+        }
+        if self.strike(Fault::EventApart) {
+            readiness = self.part_of(readiness);
+        }
+        self.tell_readiness(id, readiness, events);
+        if self.strike(Fault::EventTwice) {
+            self.tell_readiness(id, readiness, events);
+        }
+        if self.connections[id].untold() != Readiness::default() {
+            self.touch(id);
+        }
+    }
+
+    /// One of the things that the event says.
+    fn part_of(&mut self, all: Readiness) -> Readiness {
+        let none = Readiness::default();
+        let parts = [
+            Readiness { readable: all.readable, ..none },
+            Readiness { writable: all.writable, ..none },
+            Readiness { urgent: all.urgent, ..none },
+            Readiness { closed: all.closed, ..none },
+            Readiness { error: all.error, ..none },
+        ];
+        let parts: Vec<_> = parts.into_iter().filter(|part| *part != none).collect();
+        self.random.one_of(&parts)
+    }
+
+    fn tell_readiness(&mut self, id: Id, readiness: Readiness, events: &mut Vec<Event>) {
+        let now = self.now;
+        let connection = &mut self.connections[id];
+        let Readiness { readable, writable, urgent, closed, error } = readiness;
+        let told = &mut connection.told;
+        told.readable |= readable || urgent || closed || error;
+        told.writable |= writable || error;
+        told.urgent |= urgent;
+        told.closed |= closed;
+        told.error |= error;
+        if closed || error {
+            told.half_closed_at.get_or_insert(now);
+        }
+        let token = connection.token.expect("only sockets of the gateway are told of");
+        events.push(Event::Socket(token, readiness));
+        let bits = [readable, writable, urgent, closed, error];
+        let bits = bits.into_iter().fold(0, |bits, bit| bits << 1 | u64::from(bit));
+        self.note("event", id, bits);
+    }
+
+    /// Hints without a cause, and events for sockets that are gone.
+    fn tell_nonsense(&mut self, events: &mut Vec<Event>) {
+        if self.connections.is_empty() {
+            return;
+        }
+        let id = self.random.below(self.connections.len() as u64) as usize;
+        let hint = self.random.one_of(&[
+            Readiness { readable: true, ..Readiness::default() },
+            Readiness { writable: true, ..Readiness::default() },
+            Readiness { readable: true, writable: true, ..Readiness::default() },
+        ]);
+        if self.connections[id].is_open() && self.strike(Fault::EventHint) {
+            self.tell_readiness(id, hint, events);
+        }
+        let connection = &self.connections[id];
+        if let (Some(token), Some(_)) = (connection.token, connection.closed)
+            && self.strike(Fault::EventStale)
+        {
+            let lie = Readiness { closed: true, error: true, ..hint };
+            events.push(Event::Socket(token, lie));
+        }
+    }
+}
