@@ -35,7 +35,8 @@ impl<N: Net> Reactor<N> {
     fn begin_drain(&mut self) {
         // Clients in the backlog believe that they are connected, and closing the listener
         // would reset them: whoever is there already is still let in. Not without bound, since
-        // others may arrive faster than we go.
+        // others may arrive faster than we go. A pause may be over whose timer is still to come.
+        self.resume_accepting();
         for acceptor in &mut self.acceptors {
             acceptor.ready = true;
         }

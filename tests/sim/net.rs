@@ -61,7 +61,7 @@ impl Net for SimNet {
             backlog: VecDeque::new(),
             accepted: 0,
             is_told: false,
-            waiting_since: None,
+            blocked_at: None,
         });
         Ok((world.listeners.len() - 1, address))
     }
@@ -142,15 +142,15 @@ impl World {
         }
         let blocks = self.strike(Fault::AcceptBlocks);
         let aborts = self.strike(Fault::AcceptAborted);
+        let now = self.turn_at;
         let waits = &mut self.listeners[listener];
         if waits.backlog.is_empty() || blocks {
+            waits.blocked_at = Some(now);
             waits.is_told = false;
-            waits.waiting_since = None;
             self.touch_listener(listener);
             return Accept::WouldBlock;
         }
         let id = waits.backlog.pop_front().expect("it is not empty");
-        waits.waiting_since = None;
         if aborts {
             self.reset_arrives(id);
             return Accept::Failed(NetError::Aborted);
@@ -174,11 +174,11 @@ impl World {
     fn no_accept(&mut self, listener: usize, error: NetError) -> Accept<Id> {
         self.note("no accept", listener, 0);
         self.oracle.fell_short(self.turn_at);
-        self.listeners[listener].waiting_since = None;
         Accept::Failed(error)
     }
 
     fn close_listener(&mut self, listener: usize) {
+        self.check_close_listener(listener);
         let backlog = std::mem::take(&mut self.listeners[listener].backlog);
         self.listeners[listener].is_open = false;
         backlog.into_iter().for_each(|id| self.reset_arrives(id));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   SEED=7 cargo test --test sim        one run; TRACE=1000 shows more of what happened
-//!   SEEDS=100000 make sim               a long search with new seeds
+//!   SEEDS=100000 make sim               a long search with new seeds; FROM=1 says which
 //! ```
 //!
 //! A run lets things go wrong for a while. Then either the process is asked to end, or all faults
@@ -271,7 +271,7 @@ fn no_new_seed_finds_anything() {
         println!("{:?}", run(seed));
         return;
     }
-    let first = RandomState::new().hash_one(0);
+    let first = asked_for("FROM").unwrap_or_else(|| RandomState::new().hash_one(0));
     let started = Instant::now();
     let totals = search(first, asked_for("SEEDS").unwrap_or(SEEDS_NEW));
     println!("from SEED={first} on");

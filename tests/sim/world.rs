@@ -93,8 +93,8 @@ pub struct Listener {
     pub accepted: usize,
     /// The gateway was told that somebody waits, and has not seen an empty backlog since.
     pub is_told: bool,
-    /// Since when the gateway could have let the first one in.
-    pub waiting_since: Option<Duration>,
+    /// When accepting last blocked.
+    pub blocked_at: Option<Duration>,
 }
 
 #[derive(Debug)]

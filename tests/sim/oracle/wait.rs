@@ -99,6 +99,15 @@ impl World {
         }
     }
 
+    /// The gateway is about to stop listening. Whoever waits believes to be connected.
+    pub fn check_close_listener(&self, listener: usize) {
+        assert!(self.oracle.terminated_at.is_some(), "a listener was given up");
+        let listener = &self.listeners[listener];
+        let is_full = self.oracle.clients.len() >= self.plan.limits.connections_max;
+        let looks_empty = listener.backlog.is_empty() || listener.blocked_at == Some(self.turn_at);
+        assert!(looks_empty || is_full || self.may_pause(), "clients are left: {listener:?}");
+    }
+
     /// Whether a shortage is so recent that a pause is in order.
     fn may_pause(&self) -> bool {
         self.oracle.short_at.is_some_and(|at| self.turn_at < at + ACCEPT_PAUSE + TICK)
