@@ -280,14 +280,13 @@ fn check_words(words: &[String], etcd: bool) -> Result<(), UsageError> {
 fn typed(matches: &Matches) -> Typed {
     let all = |name: &str| matches.opt_strs(name);
     let last = |name: &str| matches.opt_strs(name).pop();
-    let alone = matches.opt_present(flag::INSECURE_DISCOVERY).then(|| "true".to_owned());
     Typed {
         listen_addr: all(flag::LISTEN_ADDR),
         endpoints: all(flag::ENDPOINTS),
         retry_delay: last(flag::RETRY_DELAY),
         discovery_srv: last(flag::DISCOVERY_SRV),
         discovery_srv_name: last(flag::DISCOVERY_SRV_NAME),
-        insecure_discovery: last(flag::INSECURE_DISCOVERY).or(alone),
+        insecure_discovery: last_switch(matches, flag::INSECURE_DISCOVERY),
         trusted_ca_file: last(flag::TRUSTED_CA_FILE),
         connect_timeout: last(flag::CONNECT_TIMEOUT),
         tcp_user_timeout: last(flag::TCP_USER_TIMEOUT),
@@ -298,6 +297,14 @@ fn typed(matches: &Matches) -> Typed {
         drain_timeout: last(flag::DRAIN_TIMEOUT),
         log_level: last(flag::LOG_LEVEL),
     }
+}
+
+/// The last value of a boolean, which is `true` where it stood alone; getopts' values leave those
+/// out, so the positions tell.
+fn last_switch(matches: &Matches, name: &str) -> Option<String> {
+    let last = matches.opt_positions(name).pop()?;
+    let typed = matches.opt_strs_pos(name).pop().filter(|(position, _)| *position == last);
+    Some(typed.map_or_else(|| "true".to_owned(), |(_, value)| value))
 }
 
 #[cfg(test)]
@@ -447,6 +454,8 @@ mod tests {
         assert_eq!(insecure(&["--insecure-discovery=false"]).as_deref(), Some("false"));
         let twice = insecure(&["--insecure-discovery", "--insecure-discovery=false"]);
         assert_eq!(twice.as_deref(), Some("false"));
+        let thrice = ["=true", "=false", ""].map(|value| format!("--insecure-discovery{value}"));
+        assert_eq!(insecure(&thrice.each_ref().map(String::as_str)).as_deref(), Some("true"));
     }
 
     #[test]
