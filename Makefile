@@ -24,7 +24,7 @@ else
 endif
 
 test: ## all tests, against a real etcd
-	@sh tests/install-needs.sh cargo cc git etcd etcdctl curl openssl
+	@sh tests/install-needs.sh cargo cc git etcd etcdctl curl openssl ip
 	cargo test --locked
 
 check: ## format, lints, house rules

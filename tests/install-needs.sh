@@ -11,7 +11,7 @@ package_of() {
     case $1 in
         etcd) echo etcd-server ;;
         etcdctl) echo etcd-client ;;
-        ss) echo iproute2 ;;
+        ip | ss) echo iproute2 ;;
         cc) echo "gcc libc6-dev" ;;
         *) echo "$1" ;; # curl, openssl, strace: the package is called like the command
     esac

@@ -32,7 +32,7 @@ fn named(letter: char) -> impl Fn(TcpStream) + Send + Sync + 'static {
 }
 
 /// A new client: the letter of its server, or `None` if it was reset instead.
-fn answer(gateway: &Gateway) -> Option<char> {
+pub fn answer(gateway: &Gateway) -> Option<char> {
     let mut client = match TcpStream::connect(gateway.address()) {
         Ok(client) => client,
         // The gateway was so quick that the reset came before connect(2) returned.
@@ -100,22 +100,7 @@ impl SynCounter {
     }
 
     fn dropped(&self) -> u32 {
-        // The nine numbers of SO_MEMINFO, the last of which counts drops (linux/sock_diag.h).
-        let mut numbers = [0_u32; 9];
-        let mut length = libc::socklen_t::try_from(size_of_val(&numbers)).expect("36 bytes");
-        // SAFETY: the kernel writes at most `length` bytes, which is the size of `numbers`.
-        let result = unsafe {
-            libc::getsockopt(
-                self.listener.as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_MEMINFO,
-                numbers.as_mut_ptr().cast(),
-                &raw mut length,
-            )
-        };
-        assert_eq!(result, 0, "SO_MEMINFO");
-        assert_eq!(usize::try_from(length), Ok(size_of_val(&numbers)));
-        numbers[8]
+        dropped_packets(&self.listener)
     }
 
     /// From now on dials are answered and wait in the backlog to be accepted.

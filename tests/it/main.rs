@@ -1,4 +1,4 @@
-//! The real binary on loopback sockets, and in front of a real etcd cluster.
+//! The real binary on loopback sockets, in networks that fail, and before a real etcd cluster.
 //!
 //! Every wait has a deadline and waits for something that happens: bytes, an end of file, a log
 //! line. A tool that is missing fails the test that needs it, with what to install.
@@ -6,6 +6,7 @@
 mod cli;
 mod etcd;
 mod failover;
+mod faults;
 mod limits;
 mod relay;
 mod signals;

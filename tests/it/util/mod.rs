@@ -1,7 +1,9 @@
-//! What the integration tests share: child processes, peers on plain sockets, an etcd cluster.
+//! What the integration tests share: child processes, peers on plain sockets, networks of a test's
+//! own, an etcd cluster.
 
 mod etcd;
 mod gateway;
+mod namespace;
 mod process;
 mod sockets;
 
@@ -12,9 +14,11 @@ use std::{env, fs, thread};
 
 pub use etcd::{Cluster, TemporaryDirectory, base64, etcdctl, finish, http, output_of};
 pub use gateway::Gateway;
+pub use namespace::{Host, Network};
 pub use process::Process;
 pub use sockets::{
-    Backend, Blackhole, Reservation, backend, echo, payload, refused_address, reset,
+    Backend, Blackhole, Reservation, backend, dropped_packets, echo, payload, refused_address,
+    reset,
 };
 
 /// The longest any single wait of a test may take; far beyond what a loaded machine needs.

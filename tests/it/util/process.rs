@@ -108,6 +108,7 @@ pub fn spawn(command: &mut Command) -> Child {
         let package = match program.as_str() {
             "etcd" => "etcd-server",
             "etcdctl" => "etcd-client",
+            "ip" => "iproute2",
             _ => &program,
         };
         let advice = match error.kind() {

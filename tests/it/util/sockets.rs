@@ -2,11 +2,13 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use nix::libc;
 use socket2::{Domain, SockRef, Socket, Type};
 
 /// How long a dial to a full backlog may take to show that it gets no answer. Loopback answers
@@ -217,4 +219,24 @@ pub fn payload(seed: u64, length: usize) -> Vec<u8> {
 pub fn reset(stream: TcpStream) {
     SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("SO_LINGER");
     drop(stream);
+}
+
+/// Packets that came for the socket and were dropped: a full backlog or a filter does that.
+pub fn dropped_packets(socket: &impl AsRawFd) -> u32 {
+    // The nine numbers of SO_MEMINFO, the last of which counts drops (linux/sock_diag.h).
+    let mut numbers = [0_u32; 9];
+    let mut length = libc::socklen_t::try_from(size_of_val(&numbers)).expect("36 bytes");
+    // SAFETY: the kernel writes at most `length` bytes, which is the size of `numbers`.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            numbers.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    assert_eq!(result, 0, "SO_MEMINFO: {}", io::Error::last_os_error());
+    assert_eq!(usize::try_from(length), Ok(size_of_val(&numbers)));
+    numbers[8]
 }
