@@ -4,13 +4,14 @@ ENDPOINTS ?=
 LISTEN ?= 127.0.0.1:23790
 PREFIX ?= /usr/local
 DESTDIR ?=
+FUZZ_SECONDS ?= 60
 
 OUT := $(or $(CARGO_TARGET_DIR),target)
 # Static, so the file that is built here runs on every Linux of this architecture.
 MUSL := $(shell uname -m)-unknown-linux-musl
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build install clean
+.PHONY: help run test check bench fuzz build install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -35,6 +36,11 @@ check: ## format, lints, house rules
 bench: ## measurements
 	@sh tests/install-needs.sh cargo cc
 	cargo bench --locked
+
+# Takes a nightly Rust and cargo-fuzz, and fetches them where they are missing.
+fuzz: ## each fuzz target for FUZZ_SECONDS=60
+	@sh tests/install-needs.sh cargo cc g++
+	@sh tests/fuzz/run.sh '$(OUT)/fuzz' '$(FUZZ_SECONDS)'
 
 # rustc comes with a linker's start files and libc for musl, so cc is all it needs besides.
 build: ## the binary as it is shipped: target/etcd-gateway

@@ -21,6 +21,13 @@ const FILE_LINES_MAX: usize = 400;
 /// What `[dependencies]` may name. A crate enters here together with its cost, in one commit.
 const DEPENDENCIES: &[&str] = &["mio", "socket2", "slab", "log", "env_logger", "getopts", "nix"];
 
+/// The fuzz targets: a workspace of their own, built by cargo-fuzz and on its card. The bodies of
+/// the targets are compiled by `tests/it`, too, which has no more than the crate itself.
+const FUZZ: &str = "tests/fuzz/";
+const FUZZ_DEPENDENCIES: &[&str] = &["etcd-gateway", "libfuzzer-sys", "log"];
+/// Inputs as the fuzzer left them, which no rule of form can hold.
+const FUZZ_CORPUS: &str = "tests/fuzz/corpus/";
+
 /// Crates that are sockets, descriptors or the kernel: `src/net` alone may name them.
 const SYSTEM_CRATES: &[&str] = &["mio", "socket2", "nix", "libc", "rustix"];
 
@@ -51,7 +58,7 @@ const LAYERS: &[(&str, &[&str], &str)] = &[
 fn house_rules_hold() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut sources = Vec::new();
-    for path in listed_files(root) {
+    for path in listed_files(root).into_iter().filter(|path| !path.starts_with(FUZZ_CORPUS)) {
         // Not there: deleted but not committed. Not UTF-8: no text of ours.
         if let Ok(text) = std::fs::read_to_string(root.join(&path)) {
             sources.push(Source::new(&path, &text));
@@ -290,6 +297,9 @@ fn module_files(path: &str, name: &str) -> [String; 2] {
 
 /// Whether cargo itself compiles this file.
 fn is_target(path: &str) -> bool {
+    if let Some(path) = path.strip_prefix(FUZZ) {
+        return path == "src/lib.rs" || path.starts_with("fuzz_targets/");
+    }
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
         ["build.rs"] | ["src", "lib.rs" | "main.rs"] | ["src", "bin", _] => true,
@@ -446,13 +456,15 @@ fn crate_paths(source: &Source) -> Vec<(usize, Vec<String>)> {
 // ----------------------------------------------------------------------------- rules of form
 
 fn columns(source: &Source) -> Vec<Finding> {
-    let wide_by_nature = ["LICENSE", "Cargo.lock"].contains(&source.path.as_str());
-    if wide_by_nature || source.path.ends_with(".md") {
+    let wide_by_nature = ["LICENSE", "Cargo.lock", ".md"];
+    if wide_by_nature.iter().any(|end| source.path.ends_with(end)) {
         return Vec::new();
     }
+    // The first column of a patch is its own.
+    let first = usize::from(source.path.ends_with(".patch"));
     let mut findings = Vec::new();
     for (number, line) in source.text.lines().enumerate() {
-        let columns = line.chars().count();
+        let columns = line.chars().count().saturating_sub(first);
         if columns > COLUMNS_MAX {
             let message = format!("{columns} columns: break the line within {COLUMNS_MAX} instead");
             findings.push(finding(number + 1, message));
@@ -485,11 +497,18 @@ fn machine_paths(source: &Source) -> Vec<Finding> {
     findings
 }
 
+/// What the manifest of a package may name; a package that is not known may name nothing.
+fn card(path: &str) -> Option<&'static [&'static str]> {
+    match path.strip_suffix("Cargo.toml")? {
+        "" => Some(DEPENDENCIES),
+        FUZZ => Some(FUZZ_DEPENDENCIES),
+        _ => Some(&[]),
+    }
+}
+
 /// `[dependencies]` names crates of the card alone, in whichever of TOML's ways.
 fn dependency_card(source: &Source) -> Vec<Finding> {
-    if source.path != "Cargo.toml" {
-        return Vec::new();
-    }
+    let Some(card) = card(&source.path) else { return Vec::new() };
     let mut findings = Vec::new();
     let mut inside = false;
     for (number, line) in source.text.lines().enumerate() {
@@ -505,9 +524,9 @@ fn dependency_card(source: &Source) -> Vec<Finding> {
             name = line.split_once('=').map(|(key, _)| key);
         }
         let name = name.map(|name| name.trim().split('.').next().unwrap_or(name));
-        if let Some(name) = name.filter(|name| !DEPENDENCIES.contains(name)) {
+        if let Some(name) = name.filter(|name| !card.contains(name)) {
             let message = format!(
-                "`{name}` is not on the dependency card: use std or one of {DEPENDENCIES:?} \
+                "`{name}` is not on the dependency card: use std or one of {card:?} \
                  instead, or weigh it and add it to tests/tidy.rs"
             );
             findings.push(finding(number + 1, message));
@@ -846,8 +865,12 @@ fn rule_columns() {
     let wide = format!("\n{}", "é".repeat(101));
     fires(columns, "src/a.rs", &wide, 2, "break the line");
     fires(columns, "Makefile", &wide, 2, "break the line");
+    fires(columns, "tests/fuzz/dictionaries/flag", &wide, 2, "break the line");
     keeps_still(columns, "README.md", &wide);
+    keeps_still(columns, "tests/fuzz/Cargo.lock", &wide);
     keeps_still(columns, "src/a.rs", &"é".repeat(100));
+    keeps_still(columns, "tests/a.patch", &wide);
+    fires(columns, "tests/a.patch", &format!("+{}", "é".repeat(101)), 1, "break the line");
 }
 
 #[test]
@@ -867,12 +890,18 @@ fn rule_dependency_card() {
     let target = "[target.'cfg(unix)'.dependencies]\nlibc = \"1\"";
     fires(dependency_card, "Cargo.toml", target, 2, "use std");
     keeps_still(dependency_card, "Cargo.lock", &format!("{card}tokio = \"1\""));
+    let fuzz = "[dependencies]\nlibfuzzer-sys = \"0\"\n";
+    keeps_still(dependency_card, "tests/fuzz/Cargo.toml", fuzz);
+    fires(dependency_card, "Cargo.toml", fuzz, 2, "use std");
+    fires(dependency_card, "tests/other/Cargo.toml", fuzz, 2, "use std");
+    fires(dependency_card, "tests/fuzz/Cargo.toml", &format!("{fuzz}mio = \"1\""), 3, "use std");
 }
 
 #[test]
 fn rule_header() {
     fires(header, "src/a.rs", "use std::fmt;", 1, "begin with `//! `");
     fires(header, "src/a.rs", "// plain", 1, "begin with `//! `");
+    fires(header, "tests/fuzz/fuzz_targets/a.rs", "#![no_main]", 1, "begin with `//! `");
     keeps_still(header, "src/a.rs", "//! What it owns.\n");
 }
 
@@ -919,11 +948,16 @@ fn rule_orphans() {
         Source::new("tests/it/main.rs", "mod e;"),
         Source::new("tests/it/e.rs", ""),
         Source::new("tests/f.rs", ""),
+        Source::new("tests/fuzz/src/lib.rs", "pub mod i;"),
+        Source::new("tests/fuzz/src/i.rs", ""),
+        Source::new("tests/fuzz/fuzz_targets/j.rs", ""),
         Source::new("README.md", ""),
     ];
     assert_eq!(orphans(&tree), [""; 0]);
     let lost = ["src/c.rs", "src/b/g.rs", "tests/it/h.rs", "src/d.rs"];
-    let with_lost = tree.into_iter().chain(lost.map(|path| Source::new(path, "")));
+    let lost_in_fuzz = ["tests/fuzz/src/j.rs", "tests/fuzz/main.rs", "tests/fuzz/k.rs"];
+    let lost = [&lost[..], &lost_in_fuzz].concat();
+    let with_lost = tree.into_iter().chain(lost.iter().map(|path| Source::new(path, "")));
     assert_eq!(orphans(&with_lost.collect::<Vec<_>>()), lost);
 }
 

@@ -7,6 +7,7 @@ mod cli;
 mod etcd;
 mod failover;
 mod faults;
+mod fuzz_corpus;
 mod limits;
 mod relay;
 mod signals;

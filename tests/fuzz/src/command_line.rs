@@ -1,0 +1,378 @@
+//! Command lines: what was typed, what it means, and that whoever is refused is told why.
+//!
+//! The oracle is a table of flags and one walk over the arguments; the values' meaning comes from
+//! the oracles of the other files. It must not call the product, whose limits it shares where a
+//! limit is a matter of taste: the unit tests of `config.rs` pin those.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::str::FromStr;
+use std::time::Duration;
+
+use etcd_gateway::args::{Invocation, Typed, flag, parse};
+use etcd_gateway::config::{CONNECTIONS_MAX, Config, ENDPOINTS_MAX, LISTENERS_MAX};
+use log::LevelFilter;
+
+use super::address::{expected_endpoint, expected_listen};
+use super::{assert_one_line, duration};
+
+const SECOND: u64 = 1_000_000_000;
+const YEAR: u64 = 365 * 24 * 3600 * SECOND;
+
+/// The arguments in these bytes, the program's name first: as in `/proc/self/cmdline`, a zero byte
+/// stands between two of them.
+pub fn arguments(data: &[u8]) -> Vec<OsString> {
+    data.split(|byte| *byte == 0).map(|argument| OsString::from_vec(argument.to_vec())).collect()
+}
+
+/// Reads the bytes as [`arguments`].
+pub fn check(data: &[u8]) {
+    check_arguments(&arguments(data));
+}
+
+/// Reads the bytes as `NAME=VALUE` of one flag, or as its name alone, and writes that in one of the
+/// ways there are.
+pub fn check_flag(data: &[u8]) {
+    let split = data.iter().position(|byte| *byte == b'=');
+    let name = OsString::from_vec([b"--", &data[..split.unwrap_or(data.len())]].concat());
+    let value = split.map(|at| OsStr::from_bytes(&data[at + 1..]).to_owned());
+    let whole = OsString::from_vec([b"--", data].concat());
+    let [program, start, gateway] = ["etcd-gateway", "start", "gateway"].map(OsString::from);
+
+    let wanted = check_arguments(&[program.clone(), whole.clone()]);
+    let is_valued = VALUED.iter().any(|known| name.as_bytes()[2..] == *known.as_bytes());
+    // Which way hangs on the input, so that each costs the fuzzer two command lines, not five.
+    let found = match (data.len() % 4, value) {
+        (0, _) => check_arguments(&[program, start, whole]),
+        (1, _) => check_arguments(&[program, gateway, whole, start]),
+        (2, Some(value)) if is_valued => check_arguments(&[program, name, value]),
+        _ => {
+            // Lists grow, so two of a flag are not the same as one.
+            check_arguments(&[program, whole.clone(), whole]);
+            wanted.clone()
+        }
+    };
+    assert_eq!(found, wanted, "{data:?}");
+}
+
+/// Checks one command line and returns its configuration, if it has one.
+fn check_arguments(arguments: &[OsString]) -> Option<Config> {
+    let parsed = parse(arguments.iter().cloned());
+    let wanted = expected(arguments);
+    match parsed {
+        Ok(Invocation::Run(typed)) => {
+            assert_eq!(wanted, Wanted::Run(Box::new(typed.clone())), "{arguments:?}");
+            check_config(&typed)
+        }
+        Ok(Invocation::Help(text) | Invocation::Version(text)) => {
+            let is_help = text.contains("Usage: etcd-gateway");
+            assert_eq!(wanted, if is_help { Wanted::Help } else { Wanted::Version });
+            assert!(text.ends_with('\n'));
+            None
+        }
+        Err(error) => {
+            let message = error.to_string();
+            assert_eq!(wanted, Wanted::Refusal, "{arguments:?}: {message}");
+            assert_one_line(&message);
+            assert!(names_argument(&message, arguments), "{arguments:?}: {message}");
+            None
+        }
+    }
+}
+
+/// Whether a refusal says which argument it is about, in one of the ways there are.
+fn names_argument(message: &str, arguments: &[OsString]) -> bool {
+    let mut ways = vec![
+        "missing word `start` after `gateway`".to_owned(),
+        "called as etcd, only `etcd gateway start` is served".to_owned(),
+    ];
+    for raw in arguments.iter().skip(1) {
+        let Some(text) = raw.to_str() else {
+            ways.push(format!("argument {raw:?} is not UTF-8"));
+            continue;
+        };
+        ways.push(format!("stray word {text:?}"));
+        ways.push(format!("missing value for {text}"));
+        for flag in flags_of(text) {
+            ways.push(format!("unknown flag {flag}"));
+            ways.push(format!("{flag} takes no value"));
+        }
+    }
+    ways.iter().any(|way| way == message)
+}
+
+/// How a message shows the flags of one argument: a long one, or each letter of several short ones.
+fn flags_of(argument: &str) -> Vec<String> {
+    let Some(short) = argument.strip_prefix('-') else { return Vec::new() };
+    match short.strip_prefix('-') {
+        None => short.chars().map(|c| format!("-{}", c.escape_debug())).collect(),
+        Some(long) => {
+            let name = long.split('=').next().unwrap_or(long);
+            // Not as typed: of a long flag of one letter the message shows a short one.
+            let dashes = if name.chars().count() == 1 { "-" } else { "--" };
+            vec![format!("{dashes}{}", name.escape_debug())]
+        }
+    }
+}
+
+fn check_config(typed: &Typed) -> Option<Config> {
+    match Config::from_typed(typed) {
+        Ok(config) => {
+            assert_eq!(Some(&config), expected_config(typed).as_ref(), "{typed:?}");
+            check_ranges(&config);
+            Some(config)
+        }
+        Err(error) => {
+            let message = error.to_string();
+            assert_eq!(None, expected_config(typed), "{typed:?}: {message}");
+            assert_one_line(&message);
+            let names = |(name, value): (&str, &str)| {
+                let items = value.split(',').chain([value]);
+                let begin = |item: &str| format!("invalid value {item:?} for --{name}: ");
+                items.into_iter().any(|item| message.starts_with(&begin(item)))
+            };
+            assert!(fields(typed).into_iter().any(names), "{typed:?}: {message}");
+            None
+        }
+    }
+}
+
+/// Every field is in the range that its documentation states.
+fn check_ranges(config: &Config) {
+    let year = Duration::from_nanos(YEAR);
+    assert!((1..=LISTENERS_MAX).contains(&config.listen.len()));
+    assert!((1..=ENDPOINTS_MAX).contains(&config.endpoints.len()));
+    assert!(!config.retry_delay.is_zero() && config.retry_delay <= year);
+    assert!(!config.connect_timeout.is_zero() && config.connect_timeout <= year);
+    assert!(config.drain_timeout <= year);
+    for limit in [config.half_close_timeout, config.idle_timeout].into_iter().flatten() {
+        assert!(!limit.is_zero() && limit <= year);
+    }
+    if let Some(timeout) = config.tcp_user_timeout {
+        assert!((1..=i32::MAX as u128).contains(&timeout.as_millis()));
+        assert_eq!(timeout.subsec_nanos() % 1_000_000, 0);
+    }
+    if let Some(interval) = config.keepalive {
+        assert!((1..=32767).contains(&interval.as_secs()));
+        assert_eq!(interval.subsec_nanos(), 0);
+    }
+    // Few, many, and about as many as those connections take that were asked for.
+    let asked = 2 * config.connections_max.unwrap_or(500) as u64;
+    for descriptors in [0, 64, u64::MAX].into_iter().chain(asked..asked + 40) {
+        let limit = config.connections_limit(descriptors, config.listen.len(), 3);
+        assert!((1..=CONNECTIONS_MAX).contains(&limit.max));
+        let is_lowered = config.connections_max.is_some_and(|asked| asked > limit.max);
+        assert_eq!(limit.lowered_from, config.connections_max.filter(|_| is_lowered));
+        // Both sockets of every pair have a descriptor, beside those of the listeners.
+        let taken = 2 * limit.max as u64 + config.listen.len() as u64;
+        assert!(limit.max == 1 || taken <= descriptors);
+    }
+}
+
+/// What a command line asks for.
+#[derive(Debug, PartialEq)]
+enum Wanted {
+    Help,
+    Version,
+    Run(Box<Typed>),
+    Refusal,
+}
+
+const VALUED: [&str; 14] = [
+    flag::LISTEN_ADDR,
+    flag::ENDPOINTS,
+    flag::RETRY_DELAY,
+    flag::DISCOVERY_SRV,
+    flag::DISCOVERY_SRV_NAME,
+    flag::TRUSTED_CA_FILE,
+    flag::CONNECT_TIMEOUT,
+    flag::TCP_USER_TIMEOUT,
+    flag::KEEPALIVE,
+    flag::HALF_CLOSE_TIMEOUT,
+    flag::IDLE_TIMEOUT,
+    flag::MAX_CONNECTIONS,
+    flag::DRAIN_TIMEOUT,
+    flag::LOG_LEVEL,
+];
+
+fn expected(arguments: &[OsString]) -> Wanted {
+    let Some((program, rest)) = arguments.split_first() else { return Wanted::Refusal };
+    let rest: Option<Vec<&str>> = rest.iter().map(|argument| argument.to_str()).collect();
+    let Some(rest) = rest else { return Wanted::Refusal };
+    let mut rest = rest.into_iter();
+    let (mut typed, mut words) = (Typed::default(), Vec::new());
+    let (mut is_help, mut is_version) = (false, false);
+    while let Some(argument) = rest.next() {
+        if argument == "--" {
+            words.extend(rest.by_ref());
+        } else if let Some(long) = argument.strip_prefix("--") {
+            let (name, value) = match long.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (long, None),
+            };
+            match (name, value) {
+                // Not so with pflag: a long flag of one letter is the short one.
+                ("help" | "h", None) => is_help = true,
+                ("version", None) => is_version = true,
+                (flag::INSECURE_DISCOVERY, value) => {
+                    typed.insecure_discovery = Some(value.unwrap_or("true").to_owned());
+                }
+                _ if !VALUED.contains(&name) => return Wanted::Refusal,
+                _ => match value.or_else(|| rest.next()) {
+                    Some(value) => store(&mut typed, name, value),
+                    None => return Wanted::Refusal,
+                },
+            }
+        } else if argument.starts_with('-') && argument != "-" {
+            if argument[1..].contains(|c| c != 'h') {
+                return Wanted::Refusal;
+            }
+            is_help = true;
+        } else {
+            words.push(argument);
+        }
+    }
+    match words.as_slice() {
+        _ if is_help => Wanted::Help,
+        _ if is_version => Wanted::Version,
+        ["gateway", "start"] => Wanted::Run(Box::new(typed)),
+        [] | ["start"] if !is_etcd(program) => Wanted::Run(Box::new(typed)),
+        _ => Wanted::Refusal,
+    }
+}
+
+fn is_etcd(program: &OsStr) -> bool {
+    let mut parts = program.as_bytes().split(|byte| *byte == b'/');
+    parts.rfind(|part| !part.is_empty() && *part != b".") == Some(b"etcd")
+}
+
+/// Lists grow; of everything else the last counts.
+fn store(typed: &mut Typed, name: &str, value: &str) {
+    let field = match name {
+        flag::LISTEN_ADDR => return typed.listen_addr.push(value.to_owned()),
+        flag::ENDPOINTS => return typed.endpoints.push(value.to_owned()),
+        flag::RETRY_DELAY => &mut typed.retry_delay,
+        flag::DISCOVERY_SRV => &mut typed.discovery_srv,
+        flag::DISCOVERY_SRV_NAME => &mut typed.discovery_srv_name,
+        flag::TRUSTED_CA_FILE => &mut typed.trusted_ca_file,
+        flag::CONNECT_TIMEOUT => &mut typed.connect_timeout,
+        flag::TCP_USER_TIMEOUT => &mut typed.tcp_user_timeout,
+        flag::KEEPALIVE => &mut typed.keepalive,
+        flag::HALF_CLOSE_TIMEOUT => &mut typed.half_close_timeout,
+        flag::IDLE_TIMEOUT => &mut typed.idle_timeout,
+        flag::MAX_CONNECTIONS => &mut typed.max_connections,
+        flag::DRAIN_TIMEOUT => &mut typed.drain_timeout,
+        flag::LOG_LEVEL => &mut typed.log_level,
+        _ => unreachable!("{name} is in the table of flags, but has no field"),
+    };
+    *field = Some(value.to_owned());
+}
+
+/// Every flag that was typed, with each of its values.
+fn fields(typed: &Typed) -> Vec<(&'static str, &str)> {
+    let mut fields = Vec::new();
+    fields.extend(typed.listen_addr.iter().map(|value| (flag::LISTEN_ADDR, value.as_str())));
+    fields.extend(typed.endpoints.iter().map(|value| (flag::ENDPOINTS, value.as_str())));
+    for (name, value) in [
+        (flag::RETRY_DELAY, &typed.retry_delay),
+        (flag::DISCOVERY_SRV, &typed.discovery_srv),
+        (flag::DISCOVERY_SRV_NAME, &typed.discovery_srv_name),
+        (flag::INSECURE_DISCOVERY, &typed.insecure_discovery),
+        (flag::TRUSTED_CA_FILE, &typed.trusted_ca_file),
+        (flag::CONNECT_TIMEOUT, &typed.connect_timeout),
+        (flag::TCP_USER_TIMEOUT, &typed.tcp_user_timeout),
+        (flag::KEEPALIVE, &typed.keepalive),
+        (flag::HALF_CLOSE_TIMEOUT, &typed.half_close_timeout),
+        (flag::IDLE_TIMEOUT, &typed.idle_timeout),
+        (flag::MAX_CONNECTIONS, &typed.max_connections),
+        (flag::DRAIN_TIMEOUT, &typed.drain_timeout),
+        (flag::LOG_LEVEL, &typed.log_level),
+    ] {
+        fields.extend(value.iter().map(|value| (name, value.as_str())));
+    }
+    fields
+}
+
+/// The configuration that the help promises, or nothing where it promises a refusal.
+fn expected_config(typed: &Typed) -> Option<Config> {
+    let discovery = [
+        &typed.discovery_srv,
+        &typed.discovery_srv_name,
+        &typed.insecure_discovery,
+        &typed.trusted_ca_file,
+    ];
+    if discovery.iter().any(|value| value.is_some()) {
+        return None;
+    }
+    let listen = items(&typed.listen_addr, expected_listen);
+    let endpoints = items(&typed.endpoints, expected_endpoint);
+    let config = Config {
+        listen: listen.unwrap_or_else(|| default("127.0.0.1:23790"))?,
+        endpoints: endpoints.unwrap_or_else(|| default("127.0.0.1:2379"))?,
+        retry_delay: nanoseconds(&typed.retry_delay, 60 * SECOND, YEAR, 1)?,
+        connect_timeout: nanoseconds(&typed.connect_timeout, SECOND, YEAR, 1)?,
+        tcp_user_timeout: unless_zero(nanoseconds(
+            &typed.tcp_user_timeout,
+            30 * SECOND,
+            i32::MAX as u64 * 1_000_000,
+            1_000_000,
+        )?),
+        keepalive: unless_zero(nanoseconds(&typed.keepalive, 15 * SECOND, 32767 * SECOND, SECOND)?),
+        half_close_timeout: unless_zero(nanoseconds(
+            &typed.half_close_timeout,
+            300 * SECOND,
+            YEAR,
+            1,
+        )?),
+        idle_timeout: unless_zero(nanoseconds(&typed.idle_timeout, 0, YEAR, 1)?),
+        connections_max: match &typed.max_connections {
+            Some(text) => Some(count(text)?),
+            None => None,
+        },
+        drain_timeout: nanoseconds(&typed.drain_timeout, 10 * SECOND, YEAR, 1)?,
+        log_level: match &typed.log_level {
+            Some(text) => Some(level(text)?),
+            None => None,
+        },
+    };
+    let is_good = config.listen.len() <= LISTENERS_MAX
+        && config.endpoints.len() <= ENDPOINTS_MAX
+        && !config.retry_delay.is_zero()
+        && !config.connect_timeout.is_zero();
+    is_good.then_some(config)
+}
+
+/// The items of a list, or why not; nothing if the flag was absent.
+fn items<T>(typed: &[String], expected: fn(&str) -> Option<T>) -> Option<Option<Vec<T>>> {
+    let all = typed.iter().flat_map(|text| text.split(','));
+    (!typed.is_empty()).then(|| all.map(expected).collect())
+}
+
+fn default<T: FromStr>(text: &str) -> Option<Vec<T>> {
+    text.parse().ok().map(|item| vec![item])
+}
+
+/// A duration up to a limit, rounded up to a step.
+fn nanoseconds(typed: &Option<String>, default: u64, most: u64, step: u64) -> Option<Duration> {
+    let Some(text) = typed else { return Some(Duration::from_nanos(default)) };
+    let value = u64::try_from(duration::expected(text)?).ok().filter(|value| *value <= most)?;
+    Some(Duration::from_nanos(value.div_ceil(step) * step))
+}
+
+fn unless_zero(value: Duration) -> Option<Duration> {
+    (value > Duration::ZERO).then_some(value)
+}
+
+fn count(text: &str) -> Option<usize> {
+    let digits = text.trim_start_matches('0');
+    let is_count = digits.len() <= 7 && digits.chars().all(|c| c.is_ascii_digit());
+    let number = digits.parse().ok().filter(|_| is_count)?;
+    (1..=CONNECTIONS_MAX).contains(&number).then_some(number)
+}
+
+fn level(text: &str) -> Option<LevelFilter> {
+    let names = ["off", "error", "warn", "info", "debug", "trace"];
+    let lower = text.to_ascii_lowercase();
+    let at = names.iter().position(|name| *name == lower)?;
+    LevelFilter::iter().nth(at)
+}

@@ -1,0 +1,46 @@
+//! What must hold of everything that is read from outside, whatever it says.
+//!
+//! A property takes any bytes and panics when it does not hold. Each compares the product with an
+//! oracle that is written another way, slow and plain, and with itself on a varied input. No file
+//! here may need a nightly compiler or libFuzzer: `tests/it/fuzz_corpus.rs` compiles them, too,
+//! and replays the corpus with every `cargo test`.
+//!
+//! ```text
+//! fuzz_targets/NAME.rs ──┐
+//!                        ├──► check(bytes) ──► etcd_gateway::{args, config, discovery}
+//! corpus/NAME/* ─────────┘                ──► oracle
+//! ```
+
+pub mod address;
+pub mod command_line;
+pub mod discovery;
+pub mod duration;
+
+/// One property under the name of its fuzz target and of its folder in the corpus.
+pub struct Target {
+    /// `fuzz_targets/NAME.rs`, `corpus/NAME/`, `dictionaries/NAME`.
+    pub name: &'static str,
+    /// Panics if the property does not hold of these bytes.
+    pub check: fn(&[u8]),
+}
+
+/// All of them.
+pub const TARGETS: [Target; 6] = [
+    Target { name: "command_line", check: command_line::check },
+    Target { name: "discovery", check: discovery::check },
+    Target { name: "duration", check: duration::check },
+    Target { name: "endpoint", check: address::check_endpoint },
+    Target { name: "flag", check: command_line::check_flag },
+    Target { name: "listen", check: address::check_listen },
+];
+
+/// A message goes to a terminal or into a journal: nothing in it may end a line, move the cursor
+/// or turn the direction of the text, whatever was typed.
+fn assert_one_line(message: &str) {
+    assert!(!message.trim().is_empty());
+    let breaks = |c: char| {
+        let turns = ['\u{2028}', '\u{2029}', '\u{202d}', '\u{202e}', '\u{2066}', '\u{2067}'];
+        c.is_control() || turns.contains(&c)
+    };
+    assert!(!message.contains(breaks), "not one plain line: {message:?}");
+}
