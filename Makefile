@@ -4,6 +4,7 @@ ENDPOINTS ?=
 LISTEN ?= 127.0.0.1:23790
 PREFIX ?= /usr/local
 DESTDIR ?=
+SEEDS ?= 100000
 FUZZ_SECONDS ?= 60
 
 OUT := $(or $(CARGO_TARGET_DIR),target)
@@ -11,10 +12,10 @@ OUT := $(or $(CARGO_TARGET_DIR),target)
 MUSL := $(shell uname -m)-unknown-linux-musl
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench fuzz build install clean
+.PHONY: help run test check sim sim-mutants bench fuzz build install clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 run: build ## run it before ENDPOINTS=host:port,..., or before a cluster made for the occasion
 ifeq ($(ENDPOINTS),)
@@ -32,6 +33,14 @@ check: ## format, lints, house rules
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked --test tidy
+
+sim: ## the simulator over SEEDS=100000 new seeds; SEED=n runs that one
+	@sh tests/install-needs.sh cargo cc
+	SEEDS='$(SEEDS)' cargo test --locked --profile sim --test sim -- no_new_seed --nocapture
+
+sim-mutants: ## plants known bugs, one by one, and sees the simulator find them
+	@sh tests/install-needs.sh cargo cc git
+	@sh tests/sim/mutants.sh
 
 bench: ## measurements
 	@sh tests/install-needs.sh cargo cc

@@ -21,3 +21,17 @@ mod search;
 mod trace;
 mod wire;
 mod world;
+
+/// A patch that does not fit any more would be missed only by those who replay all of them.
+#[test]
+fn planted_bugs_still_apply() {
+    let patches = std::fs::read_dir("tests/sim/mutants").expect("cargo runs tests at the root");
+    let patches: Vec<_> = patches.map(|entry| entry.expect("a readable entry").path()).collect();
+    assert!(patches.len() >= 10, "only {} of them", patches.len());
+    for patch in patches {
+        let mut git = std::process::Command::new("git");
+        let output = git.args(["apply", "--check"]).arg(&patch).output().expect("git is needed");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {told}", patch.display());
+    }
+}

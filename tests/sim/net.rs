@@ -310,6 +310,10 @@ impl World {
                 self.note("read fails", id, 0);
                 return Read::Failed(error);
             }
+            // From a lost connection that has given its error, blocking means the end, too.
+            if blocks && told.lost {
+                return Read::WouldBlock;
+            }
             inbound.end_taken = inbound.end_arrived;
             self.note("read end", id, 0);
             return Read::Eof;

@@ -250,7 +250,7 @@ fn search(first: u64, count: u64) -> Report {
 
 /// A number from the environment.
 fn asked_for(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
+    let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
