@@ -2,20 +2,24 @@
 //! real time, and so the same outcome in every run. Everything is drawn from one seed.
 //!
 //! ```text
-//!   search ──► plan, faults ──► world ◄──── net ◄──── Reactor
-//!                                 │ ▲          │
-//!                     peers, actors, wires   oracle
+//!   search ──► plan, faults ──► world ──── readiness ───► Reactor
+//!                                 ▲                          │
+//!            peers, actors, wires ┴── operations ◄── net ◄───┘
+//!                                         │
+//!                                       oracle
 //! ```
 
 mod actor;
 mod connection;
 mod faults;
 mod net;
+mod operations;
 mod oracle;
 mod peers;
 mod plan;
 mod puppets;
 mod random;
+mod readiness;
 mod scenarios;
 mod search;
 mod trace;

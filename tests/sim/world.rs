@@ -2,14 +2,14 @@
 //! endpoints, and the readiness that is still to be told.
 //!
 //! Time stands still while the reactor works and passes only in [`World::poll`]. What peers do and
-//! how bytes travel is in `peers.rs`, what the reactor may ask for in `net.rs`, and what must hold
-//! in `oracle/`.
+//! how bytes travel is in `peers.rs`, what the reactor is told in `readiness.rs`, what it may do in
+//! `operations.rs`, and what must hold in `oracle/`.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::{Duration, Instant};
 
-use etcd_gateway::net::{Event, NetError, Readiness};
+use etcd_gateway::net::{Event, NetError};
 
 use crate::actor::Actor;
 use crate::connection::{Connection, Id, Role};
@@ -123,9 +123,9 @@ pub struct World {
     agenda: BinaryHeap<Reverse<(Duration, u64, Happening)>>,
     agenda_next: u64,
     /// Connections with readiness to tell.
-    news: Vec<Id>,
-    listener_news: Vec<usize>,
-    terminations_untold: usize,
+    pub news: Vec<Id>,
+    pub listener_news: Vec<usize>,
+    pub terminations_untold: usize,
 }
 
 impl World {
@@ -332,161 +332,5 @@ impl World {
     pub fn terminate(&mut self) {
         self.note("terminate", 0, 0);
         self.terminations_untold += 1;
-    }
-
-    /// Something changed on the connection: whatever the gateway does not know is to be told.
-    pub fn touch(&mut self, id: Id) {
-        let connection = &self.connections[id];
-        let is_news = self.plan.is_linux || connection.untold() != Readiness::default();
-        if !connection.is_open() || connection.news_due.is_some() || !is_news {
-            return;
-        }
-        let due = self.now + self.lateness();
-        self.connections[id].news_due = Some(due);
-        self.news.push(id);
-    }
-
-    fn lateness(&mut self) -> Duration {
-        if !self.strike(Fault::EventLate) {
-            return Duration::ZERO;
-        }
-        let most = self.random.one_of(&[1, 1, 30]);
-        let lateness = self.random.up_to(Duration::from_millis(most));
-        self.plan_in(lateness, Happening::Tell);
-        lateness
-    }
-
-    pub fn touch_listener(&mut self, index: usize) {
-        let listener = &self.listeners[index];
-        let is_news = !listener.backlog.is_empty() && (self.plan.is_linux || !listener.is_told);
-        if listener.is_open && is_news && !self.listener_news.contains(&index) {
-            self.listener_news.push(index);
-        }
-    }
-
-    /// Hands out what there is to tell.
-    fn tell(&mut self, events: &mut Vec<Event>) {
-        for _ in 0..std::mem::take(&mut self.terminations_untold) {
-            self.terminations += 1;
-            self.oracle.terminated(self.now);
-            events.push(Event::Terminate);
-        }
-        let most = if self.strike(Fault::PollFew) { 1 } else { usize::MAX };
-        while events.len() < most
-            && let Some(index) = self.listener_news.pop()
-        {
-            self.tell_listener(index, events);
-        }
-        let mut due: Vec<Id> = Vec::new();
-        let now = self.now;
-        let connections = &self.connections;
-        self.news.retain(|id| {
-            let is_due = connections[*id].news_due.is_none_or(|due| due <= now);
-            if is_due {
-                due.push(*id);
-            }
-            !is_due
-        });
-        while !due.is_empty() {
-            let index = self.random.below(due.len() as u64) as usize;
-            let id = due.swap_remove(index);
-            if events.len() >= most {
-                self.news.push(id);
-                continue;
-            }
-            self.tell_connection(id, events);
-        }
-        if !events.is_empty() {
-            self.tell_nonsense(events);
-        }
-    }
-
-    fn tell_listener(&mut self, index: usize, events: &mut Vec<Event>) {
-        let listener = &mut self.listeners[index];
-        if listener.is_open {
-            listener.is_told = true;
-            let readiness = Readiness { readable: true, ..Readiness::default() };
-            events.push(Event::Socket(listener.token, readiness));
-        }
-    }
-
-    fn tell_connection(&mut self, id: Id, events: &mut Vec<Event>) {
-        let connection = &mut self.connections[id];
-        connection.news_due = None;
-        if !connection.is_open() {
-            return;
-        }
-        let untold = connection.untold();
-        let mut readiness = if self.plan.is_linux { connection.readiness() } else { untold };
-        if readiness == Readiness::default() {
-            return;
-        }
-        if self.strike(Fault::EventApart) {
-            readiness = self.part_of(readiness);
-        }
-        self.tell_readiness(id, readiness, events);
-        if self.strike(Fault::EventTwice) {
-            self.tell_readiness(id, readiness, events);
-        }
-        if self.connections[id].untold() != Readiness::default() {
-            self.touch(id);
-        }
-    }
-
-    /// One of the things that the event says.
-    fn part_of(&mut self, all: Readiness) -> Readiness {
-        let none = Readiness::default();
-        let parts = [
-            Readiness { readable: all.readable, ..none },
-            Readiness { writable: all.writable, ..none },
-            Readiness { urgent: all.urgent, ..none },
-            Readiness { closed: all.closed, ..none },
-            Readiness { error: all.error, ..none },
-        ];
-        let parts: Vec<_> = parts.into_iter().filter(|part| *part != none).collect();
-        self.random.one_of(&parts)
-    }
-
-    fn tell_readiness(&mut self, id: Id, readiness: Readiness, events: &mut Vec<Event>) {
-        let now = self.now;
-        let connection = &mut self.connections[id];
-        let Readiness { readable, writable, urgent, closed, error } = readiness;
-        let told = &mut connection.told;
-        told.readable |= readable || urgent || closed || error;
-        told.writable |= writable || error;
-        told.urgent |= urgent;
-        told.closed |= closed;
-        told.error |= error;
-        if closed || error {
-            told.half_closed_at.get_or_insert(now);
-        }
-        let token = connection.token.expect("only sockets of the gateway are told of");
-        events.push(Event::Socket(token, readiness));
-        let bits = [readable, writable, urgent, closed, error];
-        let bits = bits.into_iter().fold(0, |bits, bit| bits << 1 | u64::from(bit));
-        self.note("event", id, bits);
-    }
-
-    /// Hints without a cause, and events for sockets that are gone.
-    fn tell_nonsense(&mut self, events: &mut Vec<Event>) {
-        if self.connections.is_empty() {
-            return;
-        }
-        let id = self.random.below(self.connections.len() as u64) as usize;
-        let hint = self.random.one_of(&[
-            Readiness { readable: true, ..Readiness::default() },
-            Readiness { writable: true, ..Readiness::default() },
-            Readiness { readable: true, writable: true, ..Readiness::default() },
-        ]);
-        if self.connections[id].is_open() && self.strike(Fault::EventHint) {
-            self.tell_readiness(id, hint, events);
-        }
-        let connection = &self.connections[id];
-        if let (Some(token), Some(_)) = (connection.token, connection.closed)
-            && self.strike(Fault::EventStale)
-        {
-            let lie = Readiness { closed: true, error: true, ..hint };
-            events.push(Event::Socket(token, lie));
-        }
     }
 }

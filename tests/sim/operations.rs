@@ -1,0 +1,314 @@
+//! What each operation of the gateway does, and how an unkind but lawful kernel answers it.
+//!
+//! The order is always the same: the oracle is asked whether the gateway may do that, faults are
+//! drawn, the world changes, and what the gateway now knows is noted.
+
+use std::net::SocketAddr;
+
+use etcd_gateway::net::{Accept, Dial, NetError, Read, Write};
+use etcd_gateway::reactor::token::Token;
+
+use crate::actor::Actor;
+use crate::connection::{Id, Role};
+use crate::faults::Fault;
+use crate::world::{Direction, Happening, Place, World};
+
+impl World {
+    /// An operation on a socket, which must be one that the gateway still holds.
+    pub fn operate(&mut self, what: &'static str, id: Id) {
+        self.oracle.operations += 1;
+        assert!(self.connections[id].is_open(), "{what} on a socket that was given up: {id}");
+    }
+
+    pub fn draw_jitter(&mut self) -> u64 {
+        self.oracle.randoms += 1;
+        // A test without chance gets the longest delays.
+        if self.has_actors { self.random.bits() } else { u64::MAX }
+    }
+
+    pub fn accept(&mut self, listener: usize, token: usize) -> Accept<Id> {
+        self.oracle.operations += 1;
+        assert!(self.listeners[listener].is_open, "accepted on a closed listener");
+        if !self.has_descriptor() {
+            return self.no_accept(listener, NetError::Descriptors);
+        }
+        if self.strike(Fault::AcceptShortage) {
+            let error = self.random.one_of(&[
+                NetError::Descriptors,
+                NetError::Memory,
+                NetError::Denied,
+                NetError::Other(22),
+            ]);
+            return self.no_accept(listener, error);
+        }
+        let blocks = self.strike(Fault::AcceptBlocks);
+        let aborts = self.strike(Fault::AcceptAborted);
+        let now = self.turn_at;
+        let waits = &mut self.listeners[listener];
+        if waits.backlog.is_empty() || blocks {
+            waits.blocked_at = Some(now);
+            waits.is_told = false;
+            self.touch_listener(listener);
+            return Accept::WouldBlock;
+        }
+        let id = waits.backlog.pop_front().expect("it is not empty");
+        if aborts {
+            self.reset_arrives(id);
+            return Accept::Failed(NetError::Aborted);
+        }
+        self.listeners[listener].accepted += 1;
+        self.open += 1;
+        self.note("accept", id, 0);
+        let now = self.turn_at;
+        let connection = &mut self.connections[id];
+        connection.token = Some(token);
+        // A socket that was just accepted takes bytes; no event needs to say so.
+        connection.told.writable = true;
+        connection.client.accepted_at = Some(now);
+        connection.progress_at = now;
+        self.oracle.accepted(id);
+        self.note_choices(id);
+        self.touch(id);
+        Accept::Connection(id, SocketAddr::from(([192, 0, 2, 1], 1)))
+    }
+
+    fn no_accept(&mut self, listener: usize, error: NetError) -> Accept<Id> {
+        self.note("no accept", listener, 0);
+        self.oracle.fell_short(self.turn_at);
+        Accept::Failed(error)
+    }
+
+    pub fn close_listener(&mut self, listener: usize) {
+        self.check_close_listener(listener);
+        let backlog = std::mem::take(&mut self.listeners[listener].backlog);
+        self.listeners[listener].is_open = false;
+        backlog.into_iter().for_each(|id| self.reset_arrives(id));
+    }
+
+    pub fn dial(&mut self, address: SocketAddr, token: usize) -> Result<Id, NetError> {
+        self.oracle.operations += 1;
+        let endpoint = self.endpoint_of(address.port());
+        let client = self.client_of(token);
+        let is_short = !self.has_descriptor() || self.strike(Fault::DialShortage);
+        self.note("dial", endpoint, client.map_or(u64::MAX, |client| client as u64));
+        self.check_dial(endpoint, client, is_short);
+        if is_short {
+            let error = self.random.one_of(&[NetError::Descriptors, NetError::Memory]);
+            self.dial_fell_short(endpoint, client);
+            return Err(error);
+        }
+        if let Some(error) = self.dial_error(endpoint) {
+            self.dial_failed(endpoint, client, self.turn_at, error);
+            return Err(error);
+        }
+        let role = match client {
+            Some(client) => Role::Server { endpoint, client },
+            None => Role::Probe { endpoint },
+        };
+        let id = self.add(role, Actor::puppet());
+        self.open += 1;
+        let latency = self.connections[id].latency;
+        let now = self.turn_at;
+        let connection = &mut self.connections[id];
+        connection.token = Some(token);
+        connection.dialed_at = now;
+        match client {
+            Some(client) => self.connections[client].client.server = Some(id),
+            None => self.oracle.probe_begins(endpoint, id),
+        }
+        if self.strike(Fault::DialStandsAtOnce) && self.places[endpoint] == Place::Up {
+            self.dial_stands(id);
+        } else if !self.strike(Fault::DialSilent) && (self.has_actors || self.servers_answer()) {
+            self.plan_in(2 * latency, Happening::Decide(id));
+        }
+        Ok(id)
+    }
+
+    fn servers_answer(&self) -> bool {
+        self.places.iter().all(|place| *place == Place::Up)
+    }
+
+    fn dial_error(&mut self, endpoint: usize) -> Option<NetError> {
+        if self.places[endpoint] == Place::NoRoute {
+            return Some(NetError::NetworkUnreachable);
+        }
+        let strikes = self.strike(Fault::DialFailsAtOnce);
+        strikes.then(|| {
+            self.random.one_of(&[
+                NetError::Refused,
+                NetError::Reset,
+                NetError::TimedOut,
+                NetError::HostUnreachable,
+                NetError::NetworkUnreachable,
+                NetError::AddressNotAvailable,
+                NetError::AddressInUse,
+                NetError::Denied,
+                NetError::Other(22),
+            ])
+        })
+    }
+
+    /// Which client the token's dial is for; none if it is the monitor's.
+    fn client_of(&self, token: usize) -> Option<Id> {
+        let Token::Pair { slot, .. } = Token::unpack(token) else { return None };
+        let of = |id: &&Id| match self.connections[**id].token.map(Token::unpack) {
+            Some(Token::Pair { slot: own, .. }) => own == slot,
+            _ => false,
+        };
+        let client = self.oracle.clients.iter().find(of);
+        Some(*client.expect("a dial for a client that is not there"))
+    }
+
+    pub fn dial_result(&mut self, id: Id) -> Dial {
+        self.operate("dial_result", id);
+        let meets_itself = self.strike(Fault::DialMeetsItself);
+        let (turn_at, now) = (self.turn_at, self.now);
+        let connection = &mut self.connections[id];
+        assert!(!connection.is_known, "asked again how a dial went that stands");
+        let has_bytes = connection.inbound.waiting() > 0;
+        let stood = connection.stands;
+        if let Some(death) = &mut connection.death {
+            let error = death.error.take().expect("the error of a dial is taken once");
+            connection.told.lost = true;
+            connection.told.half_closed_at.get_or_insert(now);
+            if !stood || !has_bytes {
+                self.dial_ended(id, Some(error));
+                return Dial::Failed(error);
+            }
+            self.dial_ended(id, None);
+            return Dial::Lost(error);
+        }
+        if !stood {
+            // It has looked, so the next change is news.
+            (connection.told.readable, connection.told.writable) = (false, false);
+            return Dial::Pending;
+        }
+        let local = SocketAddr::from(([192, 0, 2, 1], 1));
+        if meets_itself {
+            self.dial_ended(id, Some(NetError::OwnAddress));
+            return Dial::Connected { local, peer: local };
+        }
+        connection.progress_at = turn_at;
+        self.dial_ended(id, None);
+        Dial::Connected { local, peer: SocketAddr::from(([192, 0, 2, 2], 1)) }
+    }
+
+    pub fn read(&mut self, id: Id, buffer: &mut [u8]) -> Read {
+        self.operate("read", id);
+        self.check_read(id);
+        let (blocks, is_part) = (self.strike(Fault::ReadBlocks), self.strike(Fault::ReadPart));
+        let share = self.random.bits();
+        let now = self.turn_at;
+        let connection = &mut self.connections[id];
+        let inbound = &mut connection.inbound;
+        let told = &mut connection.told;
+        let is_dead = connection.death.is_some();
+        if inbound.waiting() == 0 && (is_dead || inbound.end_arrived) {
+            connection.progress_at = now;
+            told.half_closed_at.get_or_insert(now);
+            if let Some(error) = connection.death.as_mut().and_then(|death| death.error.take()) {
+                told.lost = true;
+                self.note("read fails", id, 0);
+                return Read::Failed(error);
+            }
+            // From a lost connection that has given its error, blocking means the end, too.
+            if blocks && told.lost {
+                return Read::WouldBlock;
+            }
+            inbound.end_taken = inbound.end_arrived;
+            self.note("read end", id, 0);
+            return Read::Eof;
+        }
+        if inbound.waiting() == 0 || (blocks && !is_dead) {
+            (told.readable, told.urgent) = (false, false);
+            self.note("read blocks", id, 0);
+            self.touch(id);
+            return Read::WouldBlock;
+        }
+        let mut bytes = inbound.waiting().min(buffer.len() as u64);
+        if is_part {
+            bytes = 1 + share % bytes;
+        }
+        if let Some(mark) = inbound.urgent_mark
+            && inbound.taken < mark
+        {
+            bytes = bytes.min(mark - inbound.taken);
+        }
+        inbound.fill(inbound.taken, &mut buffer[..bytes as usize]);
+        inbound.take(bytes);
+        if bytes < buffer.len() as u64 && !told.closed && !told.urgent {
+            told.readable = false;
+        }
+        connection.progress_at = now;
+        self.note("read", id, bytes);
+        self.has_read(id, bytes);
+        self.touch(id);
+        self.move_on(id, Direction::Inbound);
+        Read::Data(bytes as usize)
+    }
+
+    pub fn write(&mut self, id: Id, buffer: &[u8]) -> Write {
+        self.operate("write", id);
+        self.check_write(id, buffer);
+        let (blocks, is_part) = (self.strike(Fault::WriteBlocks), self.strike(Fault::WritePart));
+        let share = self.random.bits();
+        let now = self.turn_at;
+        let connection = &mut self.connections[id];
+        if let Some(death) = &mut connection.death {
+            connection.told.lost = true;
+            connection.told.half_closed_at.get_or_insert(now);
+            connection.progress_at = now;
+            let error = death.error.take().unwrap_or(NetError::Reset);
+            self.note("write fails", id, 0);
+            return Write::Failed(error);
+        }
+        let outbound = &mut connection.outbound;
+        let room = outbound.room().min(buffer.len() as u64);
+        if room == 0 || blocks {
+            connection.told.writable = false;
+            self.note("write blocks", id, 0);
+            self.touch(id);
+            return Write::WouldBlock;
+        }
+        let bytes = if is_part { 1 + share % room } else { room };
+        outbound.send(bytes);
+        connection.written += bytes;
+        if bytes < buffer.len() as u64 {
+            connection.told.writable = false;
+        }
+        connection.progress_at = now;
+        self.note("write", id, bytes);
+        self.touch(id);
+        self.move_on(id, Direction::Outbound);
+        Write::Data(bytes as usize)
+    }
+
+    pub fn shutdown_write(&mut self, id: Id) -> Result<(), NetError> {
+        self.operate("shutdown", id);
+        self.check_shutdown(id);
+        self.note("shutdown", id, 0);
+        let now = self.turn_at;
+        let connection = &mut self.connections[id];
+        if connection.is_dead() {
+            connection.told.lost = true;
+            connection.told.half_closed_at.get_or_insert(now);
+            connection.progress_at = now;
+            return Err(NetError::Reset);
+        }
+        connection.outbound.end_sent = true;
+        self.move_on(id, Direction::Outbound);
+        Ok(())
+    }
+
+    pub fn take_error(&mut self, id: Id) -> Option<NetError> {
+        self.operate("take_error", id);
+        let now = self.turn_at;
+        let connection = &mut self.connections[id];
+        let error = connection.death.as_mut()?.error.take()?;
+        connection.told.lost = true;
+        connection.told.half_closed_at.get_or_insert(now);
+        connection.progress_at = now;
+        self.note("take error", id, 0);
+        Some(error)
+    }
+}
