@@ -156,6 +156,15 @@ impl Connection {
         self.death.is_some()
     }
 
+    /// An operation shows the gateway that the connection is lost. That is news but once.
+    pub fn tell_lost(&mut self, now: Duration) {
+        if !self.told.lost {
+            self.told.lost = true;
+            self.told.half_closed_at.get_or_insert(now);
+            self.progress_at = now;
+        }
+    }
+
     /// Whether the gateway has taken the peer's end from it.
     pub fn end_is_read(&self) -> bool {
         self.inbound.end_taken

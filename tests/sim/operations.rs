@@ -162,15 +162,14 @@ impl World {
     pub fn dial_result(&mut self, id: Id) -> Dial {
         self.operate("dial_result", id);
         let meets_itself = self.strike(Fault::DialMeetsItself);
-        let (turn_at, now) = (self.turn_at, self.now);
+        let now = self.turn_at;
         let connection = &mut self.connections[id];
         assert!(!connection.is_known, "asked again how a dial went that stands");
         let has_bytes = connection.inbound.waiting() > 0;
         let stood = connection.stands;
         if let Some(death) = &mut connection.death {
             let error = death.error.take().expect("the error of a dial is taken once");
-            connection.told.lost = true;
-            connection.told.half_closed_at.get_or_insert(now);
+            connection.tell_lost(now);
             if !stood || !has_bytes {
                 self.dial_ended(id, Some(error));
                 return Dial::Failed(error);
@@ -188,7 +187,7 @@ impl World {
             self.dial_ended(id, Some(NetError::OwnAddress));
             return Dial::Connected { local, peer: local };
         }
-        connection.progress_at = turn_at;
+        connection.progress_at = now;
         self.dial_ended(id, None);
         Dial::Connected { local, peer: SocketAddr::from(([192, 0, 2, 2], 1)) }
     }
@@ -204,10 +203,8 @@ impl World {
         let told = &mut connection.told;
         let is_dead = connection.death.is_some();
         if inbound.waiting() == 0 && (is_dead || inbound.end_arrived) {
-            connection.progress_at = now;
-            told.half_closed_at.get_or_insert(now);
             if let Some(error) = connection.death.as_mut().and_then(|death| death.error.take()) {
-                told.lost = true;
+                connection.tell_lost(now);
                 self.note("read fails", id, 0);
                 return Read::Failed(error);
             }
@@ -215,6 +212,8 @@ impl World {
             if blocks && told.lost {
                 return Read::WouldBlock;
             }
+            connection.progress_at = now;
+            told.half_closed_at.get_or_insert(now);
             inbound.end_taken = inbound.end_arrived;
             self.note("read end", id, 0);
             return Read::Eof;
@@ -255,10 +254,8 @@ impl World {
         let now = self.turn_at;
         let connection = &mut self.connections[id];
         if let Some(death) = &mut connection.death {
-            connection.told.lost = true;
-            connection.told.half_closed_at.get_or_insert(now);
-            connection.progress_at = now;
             let error = death.error.take().unwrap_or(NetError::Reset);
+            connection.tell_lost(now);
             self.note("write fails", id, 0);
             return Write::Failed(error);
         }
@@ -290,9 +287,7 @@ impl World {
         let now = self.turn_at;
         let connection = &mut self.connections[id];
         if connection.is_dead() {
-            connection.told.lost = true;
-            connection.told.half_closed_at.get_or_insert(now);
-            connection.progress_at = now;
+            connection.tell_lost(now);
             return Err(NetError::Reset);
         }
         connection.outbound.end_sent = true;
@@ -305,9 +300,7 @@ impl World {
         let now = self.turn_at;
         let connection = &mut self.connections[id];
         let error = connection.death.as_mut()?.error.take()?;
-        connection.told.lost = true;
-        connection.told.half_closed_at.get_or_insert(now);
-        connection.progress_at = now;
+        connection.tell_lost(now);
         self.note("take error", id, 0);
         Some(error)
     }

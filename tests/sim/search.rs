@@ -27,7 +27,7 @@ use crate::world::World;
 /// Seeds that every search begins with.
 const SEEDS_FIXED: u64 = 200;
 /// New seeds of a search that is not asked for more.
-const SEEDS_NEW: u64 = 300;
+const SEEDS_NEW: u64 = 500;
 /// Turns after which things have gone wrong for long enough.
 const TURNS_OF_TROUBLE: u64 = 20_000;
 /// More turns than any run needs: one that takes them does not come to an end.
