@@ -47,8 +47,7 @@ impl<N: Net> Reactor<N> {
         for acceptor in std::mem::take(&mut self.acceptors) {
             self.net.close_listener(acceptor.listener);
         }
-        let probes: Vec<usize> = self.probes.iter().map(|(key, _)| key).collect();
-        probes.into_iter().for_each(|key| self.end_probe(key));
+        self.abandon_probes();
         let timeout = self.limits.drain_timeout;
         info!("draining pairs={} timeout={}", self.slots.len(), format_duration(timeout));
         if timeout.is_zero() {

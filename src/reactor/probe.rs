@@ -9,7 +9,7 @@ use super::dial::dial_failure;
 use super::token::{Generation, Token};
 use super::wheel::TimerKey;
 use super::{Reactor, Timer};
-use crate::endpoint::EndpointId;
+use crate::endpoint::{DialFailure, EndpointId};
 use crate::net::{Close, Dial, Net, NetError};
 
 /// A dial of the monitor that is under way.
@@ -99,8 +99,20 @@ impl<N: Net> Reactor<N> {
         self.on_change(change, "probe");
     }
 
+    /// Gives up the probes that are under way. When the next ones would be due is of no interest.
+    pub(super) fn abandon_probes(&mut self) {
+        let keys: Vec<usize> = self.probes.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            let endpoint = self.probes[key].endpoint;
+            if !self.probes[key].is_over {
+                let _ = self.endpoints.probe_failed(endpoint, DialFailure::Local, self.now, 0);
+            }
+            self.end_probe(key);
+        }
+    }
+
     /// Marks the probe as over; its socket is given up at the end of the turn.
-    pub(super) fn end_probe(&mut self, key: usize) {
+    fn end_probe(&mut self, key: usize) {
         let probe = &mut self.probes[key];
         if !probe.is_over {
             probe.is_over = true;

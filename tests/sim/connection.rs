@@ -78,6 +78,8 @@ pub struct ClientState {
     pub tried: Vec<usize>,
     /// When it first lacked a descriptor or memory for its server, and when it last did.
     pub starved: Option<(Duration, Duration)>,
+    /// Whether its last dial could not begin for that reason.
+    pub is_starved: bool,
     /// The last turn in which there was nobody it could be led to.
     pub no_choice_in: Option<u64>,
 }
@@ -99,6 +101,8 @@ pub struct Connection {
     /// Whether the gateway knows how the dial went.
     pub is_decided: bool,
     pub dialed_at: Duration,
+    /// How often the gateway has looked for the outcome since it was last told of anything.
+    pub looks_in_vain: u32,
     pub death: Option<Death>,
     pub told: Told,
     /// There is something to tell, from then on.
@@ -129,6 +133,7 @@ impl Connection {
             is_known: false,
             is_decided: false,
             dialed_at: Duration::ZERO,
+            looks_in_vain: 0,
             death: None,
             told: Told::default(),
             news_due: None,

@@ -59,6 +59,7 @@ impl Net for SimNet {
             accepted: 0,
             is_told: false,
             blocked_at: None,
+            passed_over: (0, 0),
         });
         Ok((world.listeners.len() - 1, address))
     }

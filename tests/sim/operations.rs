@@ -11,7 +11,12 @@ use etcd_gateway::reactor::token::Token;
 use crate::actor::Actor;
 use crate::connection::{Id, Role};
 use crate::faults::Fault;
+use crate::plan::LISTENER_PORT;
 use crate::world::{Direction, Happening, Place, World};
+
+/// Looks at a dial without a word about it: after the last one, when a timer of an attempt before
+/// it fires early, and when its own time is up. One is to spare.
+const LOOKS_IN_VAIN_MAX: u32 = 4;
 
 impl World {
     /// An operation on a socket, which must be one that the gateway still holds.
@@ -28,7 +33,7 @@ impl World {
 
     pub fn accept(&mut self, listener: usize, token: usize) -> Accept<Id> {
         self.oracle.operations += 1;
-        assert!(self.listeners[listener].is_open, "accepted on a closed listener");
+        self.check_accept(listener);
         if !self.has_descriptor() {
             return self.no_accept(listener, NetError::Descriptors);
         }
@@ -57,6 +62,7 @@ impl World {
             return Accept::Failed(NetError::Aborted);
         }
         self.listeners[listener].accepted += 1;
+        self.pass_over_others(listener);
         self.open += 1;
         self.note("accept", id, 0);
         let now = self.turn_at;
@@ -74,7 +80,7 @@ impl World {
 
     fn no_accept(&mut self, listener: usize, error: NetError) -> Accept<Id> {
         self.note("no accept", listener, 0);
-        self.oracle.fell_short(self.turn_at);
+        self.oracle.fell_short(self.turn_at, true);
         Accept::Failed(error)
     }
 
@@ -178,6 +184,9 @@ impl World {
             return Dial::Lost(error);
         }
         if !stood {
+            connection.looks_in_vain += 1;
+            let looks = connection.looks_in_vain;
+            assert!(looks <= LOOKS_IN_VAIN_MAX, "{id}: looked at again and again, untold");
             // It has looked, so the next change is news.
             (connection.told.readable, connection.told.writable) = (false, false);
             return Dial::Pending;
@@ -185,11 +194,20 @@ impl World {
         let local = SocketAddr::from(([192, 0, 2, 1], 1));
         if meets_itself {
             self.dial_ended(id, Some(NetError::OwnAddress));
-            return Dial::Connected { local, peer: local };
+            return self.meet_ourselves(local);
         }
         connection.progress_at = now;
         self.dial_ended(id, None);
         Dial::Connected { local, peer: SocketAddr::from(([192, 0, 2, 2], 1)) }
+    }
+
+    /// A dial that ended at its own socket, or at a listener of ours while there is one.
+    fn meet_ourselves(&mut self, own: SocketAddr) -> Dial {
+        if self.listeners[0].is_open && self.random.chance(500) {
+            let [local, peer] = [1, LISTENER_PORT].map(|port| ([127, 0, 0, 1], port).into());
+            return Dial::Connected { local, peer };
+        }
+        Dial::Connected { local: own, peer: own }
     }
 
     pub fn read(&mut self, id: Id, buffer: &mut [u8]) -> Read {
@@ -211,6 +229,10 @@ impl World {
             // From a lost connection that has given its error, blocking means the end, too.
             if blocks && told.lost {
                 return Read::WouldBlock;
+            }
+            // And the contract promises an end or an error, not which.
+            if is_part && told.lost {
+                return Read::Failed(NetError::Reset);
             }
             connection.progress_at = now;
             told.half_closed_at.get_or_insert(now);

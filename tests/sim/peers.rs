@@ -231,7 +231,8 @@ impl World {
         self.note("vanishes", id, 0);
         // Until keepalive or the user timeout finds out, or nothing does.
         let after = self.random.one_of(&[10, 300, 3000, 40_000]);
-        let loss = self.random.one_of(&[Loss::TimedOut, Loss::TimedOut, Loss::Unreachable]);
+        let loss =
+            self.random.one_of(&[Loss::TimedOut, Loss::TimedOut, Loss::Unreachable, Loss::Other]);
         self.plan_in(Duration::from_millis(after), Happening::Die(id, loss));
     }
 
@@ -248,6 +249,10 @@ impl World {
             connection.inbound.arrived += bytes;
         }
         let unsent = if share & 1 == 0 { connection.outbound.unacknowledged() } else { 0 };
+        // From a send queue that is gone one cannot tell that nothing was taken from it.
+        if unsent < connection.outbound.unacknowledged() {
+            connection.acknowledged_at = self.now;
+        }
         connection.inbound.cut();
         connection.outbound.cut();
         connection.death = Some(Death { error: Some(error), unsent });

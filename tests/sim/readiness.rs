@@ -126,6 +126,7 @@ impl World {
     fn tell_readiness(&mut self, id: Id, readiness: Readiness, events: &mut Vec<Event>) {
         let now = self.now;
         let connection = &mut self.connections[id];
+        connection.looks_in_vain = 0;
         let Readiness { readable, writable, urgent, closed, error } = readiness;
         let told = &mut connection.told;
         told.readable |= readable || urgent || closed || error;

@@ -95,6 +95,8 @@ pub struct Listener {
     pub is_told: bool,
     /// When accepting last blocked.
     pub blocked_at: Option<Duration>,
+    /// Turns in which others were served while clients waited here, and the last such turn.
+    pub passed_over: (u32, u64),
 }
 
 #[derive(Debug)]
@@ -276,6 +278,7 @@ impl World {
             self.oracle.clock_jumped(self.now);
         }
         self.turn_at = self.now;
+        self.oracle.clock_is_read(self.now);
         self.note_choices_of_the_starved();
         self.instant()
     }

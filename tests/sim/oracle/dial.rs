@@ -17,6 +17,10 @@ use crate::world::World;
 /// failed. At both ends of it an endpoint may be owed, or have had in advance, about one.
 const UNFAIRNESS_MAX: f64 = 2.0;
 
+/// The most that all endpoints of weight 0 may get together beside others, as a part of all:
+/// RFC 2782 asks for "a very small chance", and this is twice the project's one percent.
+const ZERO_SHARE_MAX: f64 = 0.02;
+
 /// What is known of one endpoint.
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -27,6 +31,8 @@ pub(super) struct Watch {
     dialed_at: Option<Duration>,
     /// When a client was last led here, and the dial may have had to wait for a descriptor.
     led_at: Option<Duration>,
+    /// When the last evidence against it came in.
+    failed_at: Duration,
     probe: Option<Probe>,
     outages: u64,
     /// Clients that came by rotation since the last change of the set.
@@ -43,6 +49,7 @@ enum State {
 struct Probe {
     id: Option<Id>,
     outage: u64,
+    begun_at: Duration,
 }
 
 impl Watch {
@@ -53,6 +60,7 @@ impl Watch {
             state: State::Active { proven_at: Duration::ZERO },
             dialed_at: None,
             led_at: None,
+            failed_at: Duration::ZERO,
             probe: None,
             outages: 0,
             picks: 0,
@@ -80,9 +88,24 @@ impl Watch {
         self.is_rested(interval, now) && self.led_at.is_none_or(|at| at + interval <= now)
     }
 
+    /// When it was last tried, in vain so far.
+    fn tried_at(&self) -> Duration {
+        let led_at = self.led_at.unwrap_or(self.failed_at);
+        let begun_at = self.probe.map_or(self.failed_at, |probe| probe.begun_at);
+        self.failed_at.max(led_at).max(begun_at)
+    }
+
+    /// Whether the last probe may count differently from how it looks: it is of an earlier outage
+    /// and may have come to serve for this one, or its time is over and its socket still to go.
+    fn is_in_doubt(&self, patience: Duration, now: Duration) -> bool {
+        let is_odd = |it: Probe| it.outage != self.outages || it.begun_at + patience <= now;
+        self.probe.is_some_and(is_odd)
+    }
+
     fn fail(&mut self, limits: &RetryLimits, now: Duration) {
         let floor = floor(limits);
         self.outages += 1;
+        self.failed_at = now;
         let (probe_at, step) = ((now + floor, now + floor), (floor, floor));
         self.state = State::Inactive { probe_at, step };
     }
@@ -91,6 +114,9 @@ impl Watch {
         let outages = self.outages;
         let Some(probe) = self.probe.take() else { panic!("no probe was under way") };
         let State::Inactive { probe_at, step } = &mut self.state else { return };
+        if is_evidence {
+            self.failed_at = now;
+        }
         let grown = |step: Duration| if is_evidence { step_after(step, limits) } else { step };
         let next = (grown(step.0), grown(step.1));
         let pause = (next.0 / 2).max(floor(limits));
@@ -149,8 +175,12 @@ impl Oracle {
         self.watches[endpoint].picks += 1;
         let mates = || self.watches.iter().filter(|it| it.priority == class && it.is_active());
         let zeros = mates().filter(|watch| watch.weight == 0).count();
-        // A weight of zero beside others gets "very little", which is no number.
         if zeros > 0 && zeros < mates().count() {
+            let picks: u64 = mates().map(|watch| watch.picks).sum();
+            let few: u64 = mates().filter(|it| it.weight == 0).map(|it| it.picks).sum();
+            // Each may be owed one when this stretch of time begins.
+            let most = picks as f64 * ZERO_SHARE_MAX + zeros as f64;
+            assert!(few as f64 <= most, "{few} of {picks} for nobody: {:?}", self.watches);
             return;
         }
         let weight = |watch: &Watch| f64::from(watch.weight.max(u16::from(zeros > 0)));
@@ -183,7 +213,7 @@ impl World {
     }
 
     /// Those of them that nobody else waits to dial.
-    fn free_choices(&self, client: Id) -> Vec<usize> {
+    pub(super) fn free_choices(&self, client: Id) -> Vec<usize> {
         let interval = self.plan.limits.retry.last_resort_interval;
         let is_free = |index: &usize| {
             let watch = &self.oracle.watches[*index];
@@ -233,10 +263,13 @@ impl World {
         };
         assert!(watch.probe.is_none(), "two probes of one endpoint: {watch:?}");
         assert!(probe_at.0 <= now, "a probe that is not due at {now:?}: {watch:?}");
-        watch.probe = Some(Probe { id: None, outage: watch.outages });
+        watch.probe = Some(Probe { id: None, outage: watch.outages, begun_at: now });
     }
 
     fn check_client_dial(&mut self, endpoint: usize, client: Id, is_short: bool) {
+        if self.connections[client].client.is_starved {
+            self.check_dial_again(client);
+        }
         let state = &self.connections[client].client;
         let is_first = state.tried.is_empty() && state.starved.is_none();
         let last = state.server.map(|server| &self.connections[server]);
@@ -248,10 +281,12 @@ impl World {
         if !state.tried.is_empty() {
             self.oracle.saw(Seen::SecondChoice);
         }
+        self.check_last_resort(endpoint, client, &choices);
         let watch = &mut self.oracle.watches[endpoint];
         watch.led_at = Some(self.turn_at);
         if !is_short {
             watch.dialed_at = Some(self.turn_at);
+            self.connections[client].client.is_starved = false;
         }
         if !watch.is_active() {
             self.oracle.saw(Seen::LastResortDial);
@@ -262,14 +297,47 @@ impl World {
         }
     }
 
+    /// Of several inactive endpoints it is the one that nobody has tried for longest, and of equal
+    /// ones the better class: so an outage ends with the first of them that is back.
+    fn check_last_resort(&self, endpoint: usize, client: Id, choices: &[usize]) {
+        let watches = &self.oracle.watches;
+        // Who had to wait for a descriptor keeps what was its turn then.
+        let had_turn = self.connections[client].client.starved.is_some();
+        let (now, patience) = (self.turn_at, self.plan.limits.connect_timeout);
+        // The turn that is asked to end gives probes up at some point.
+        let is_in_doubt = self.oracle.draining_since == Some(now)
+            || watches.iter().any(|watch| watch.is_in_doubt(patience, now));
+        if watches[endpoint].is_active() || had_turn || is_in_doubt {
+            return;
+        }
+        let rank = |index: usize| (watches[index].tried_at(), watches[index].priority);
+        let interval = self.plan.limits.retry.last_resort_interval;
+        let free = choices.iter().filter(|index| watches[**index].is_free(interval, now));
+        let is_first = free.into_iter().all(|other| rank(endpoint) <= rank(*other));
+        assert!(is_first, "{endpoint} is not the longest untried of {choices:?}: {watches:?}");
+    }
+
+    /// The gateway tries again for a client that lacked a descriptor: once the pause is over, or
+    /// in the round that finds out that it has to begin anew.
+    fn check_dial_again(&self, client: Id) {
+        let oracle = &self.oracle;
+        let is_same_round = oracle.paused.is_some_and(|(_, turn)| turn == oracle.turns);
+        let may = is_same_round || !oracle.is_paused(self.turn_at);
+        assert!(may, "{client} is dialed for so soon after a shortage");
+    }
+
     /// The gateway lacked a descriptor or memory for the dial.
     pub fn dial_fell_short(&mut self, endpoint: usize, client: Option<Id>) {
         let now = self.turn_at;
         match client {
             Some(client) => {
-                self.oracle.fell_short(now);
-                let starved = &mut self.connections[client].client.starved;
-                *starved = Some((starved.map_or(now, |(first, _)| first), now));
+                let state = &mut self.connections[client].client;
+                // The first dial follows the accept, a repeated one the pause.
+                let is_first = state.tried.is_empty() && state.starved.is_none();
+                let is_again = std::mem::replace(&mut state.is_starved, true);
+                let first = state.starved.map_or(now, |(first, _)| first);
+                state.starved = Some((first, now));
+                self.oracle.fell_short(now, is_first || is_again);
             }
             None => self.dial_failed(endpoint, None, now, NetError::Memory),
         }
@@ -299,6 +367,7 @@ impl World {
                 watch.fail(&limits, now);
                 self.oracle.rotation_changed();
             }
+            State::Inactive { .. } if evidence => watch.failed_at = now,
             State::Active { .. } | State::Inactive { .. } => {}
         }
         self.note_choices(client);

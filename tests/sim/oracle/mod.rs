@@ -14,6 +14,7 @@ mod wait;
 
 use std::time::Duration;
 
+use etcd_gateway::config::ACCEPT_PAUSE;
 use etcd_gateway::reactor::{Census, Reactor};
 
 use crate::connection::{Connection, Id, Role};
@@ -67,14 +68,23 @@ pub struct Oracle {
     /// Polls so far.
     pub turns: u64,
     watches: Vec<Watch>,
-    /// When the gateway last met a shortage of descriptors or memory.
+    /// When the gateway last met a shortage of descriptors or memory; none once something became
+    /// free since.
     short_at: Option<Duration>,
+    /// Since when, and in which turn, it lets nobody in for such a reason.
+    paused: Option<(Duration, u64)>,
+    /// The last turn in which such a pause was over by itself.
+    pause_ended_in: u64,
+    /// Until when it may or may not be one.
+    pause_in_doubt_until: Duration,
     operations_before: u64,
     idle_polls: u32,
     had_events: bool,
     /// Every jump of the clock: when it was over.
     jumps: Vec<Duration>,
     terminated_at: Option<Duration>,
+    /// What the clock said in the turn that was told so.
+    draining_since: Option<Duration>,
     terminations: usize,
 }
 
@@ -88,11 +98,15 @@ impl Oracle {
             turns: 0,
             watches: plan.endpoints.iter().map(Watch::new).collect(),
             short_at: None,
+            paused: None,
+            pause_ended_in: 0,
+            pause_in_doubt_until: Duration::ZERO,
             operations_before: 0,
             idle_polls: 0,
             had_events: false,
             jumps: Vec::new(),
             terminated_at: None,
+            draining_since: None,
             terminations: 0,
         }
     }
@@ -114,12 +128,50 @@ impl Oracle {
         self.clients.push(id);
     }
 
-    pub fn fell_short(&mut self, now: Duration) {
+    /// It met a shortage; `is_let_in`: of what it does only while it lets clients in.
+    pub fn fell_short(&mut self, now: Duration, is_let_in: bool) {
         self.short_at = Some(now);
+        if self.is_paused(now) {
+            return;
+        }
+        // In the turn that ends a pause this may still fall into it, and begin none.
+        if !is_let_in && (self.pause_ended_in == self.turns || now < self.pause_in_doubt_until) {
+            self.pause_in_doubt_until = now + ACCEPT_PAUSE + TICK;
+        } else {
+            self.paused = Some((now, self.turns));
+        }
+    }
+
+    /// The gateway has read the clock.
+    pub fn clock_is_read(&mut self, now: Duration) {
+        if self.terminated_at.is_some() {
+            self.draining_since.get_or_insert(now);
+        }
+        if let Some((since, _)) = self.paused
+            && !self.is_paused(now)
+        {
+            self.paused = None;
+            self.pause_ended_in = self.turns;
+            // Its timer fires at the next tick.
+            self.pause_in_doubt_until = since + ACCEPT_PAUSE + TICK;
+        }
+    }
+
+    /// Whether it is too soon after a shortage to try again.
+    pub fn is_paused(&self, now: Duration) -> bool {
+        self.paused.is_some_and(|(since, _)| now < since + ACCEPT_PAUSE)
+    }
+
+    /// A pair or a probe is gone, or whoever waits is to be let in at once.
+    fn pause_is_lifted(&mut self) {
+        (self.short_at, self.paused) = (None, None);
     }
 
     pub fn terminated(&mut self, now: Duration) {
-        self.terminated_at.get_or_insert(now);
+        if self.terminated_at.is_none() {
+            self.terminated_at = Some(now);
+            self.pause_is_lifted();
+        }
         self.terminations += 1;
     }
 }
@@ -145,6 +197,18 @@ impl World {
             let is_active = endpoint.health().is_active();
             assert_eq!(is_active, watch.is_active(), "{:?} and {watch:?}", endpoint.health());
         }
+        self.check_pairs_of_endpoints(reactor);
+    }
+
+    /// What an endpoint is thought to serve, which one that was removed is remembered for.
+    fn check_pairs_of_endpoints(&self, reactor: &Reactor<SimNet>) {
+        let mut pairs = vec![0; self.places.len()];
+        for id in &self.oracle.clients {
+            let server = self.pair_of(*id).and_then(|(_, server)| server.role.endpoint());
+            server.into_iter().for_each(|endpoint| pairs[endpoint] += 1);
+        }
+        let counted: Vec<u32> = reactor.endpoints().iter().map(|(_, it)| it.pairs()).collect();
+        assert_eq!(counted, pairs, "pairs of each endpoint");
     }
 
     /// Flows of the client's pair that have read what they could not write yet.

@@ -71,7 +71,12 @@ impl World {
                 let other = self.connections[client].closed;
                 assert_eq!(other, Some(how), "{id}: the two ends of a pair are closed alike");
             }
-            Role::Server { .. } | Role::Probe { .. } => {}
+            // A server that was only asked whether it lives is not to log a broken connection.
+            Role::Probe { .. } => assert_eq!(how, Close::Orderly, "{id}: a probe ends in order"),
+            Role::Server { .. } => {}
+        }
+        if !matches!(self.connections[id].role, Role::Server { .. }) {
+            self.oracle.pause_is_lifted();
         }
     }
 
@@ -83,6 +88,7 @@ impl World {
         let seen = match how {
             Close::Orderly => {
                 for (source, sink) in [(client, server), (server, client)] {
+                    assert!(!source.loss_is_told(), "{id}: a loss is shown as an end");
                     assert!(source.end_is_read(), "{id}: an end that the source did not send");
                     let missing = source.inbound.sent - sink.written;
                     assert_eq!(missing, 0, "{id}: an end before the last byte");

@@ -44,7 +44,11 @@ impl World {
         for probe in probes {
             assert!(now < probe.dialed_at + connect_timeout, "a probe beyond its time: {probe:?}");
         }
-        if self.oracle.terminated_at.is_some() {
+        if let Some(since) = self.oracle.draining_since {
+            let until = since + self.plan.limits.drain_timeout + TICK;
+            let is_over = now >= until || self.oracle.terminations > 1;
+            let left = &self.oracle.clients;
+            assert!(!is_over || left.is_empty(), "kept after the drain timeout: {left:?}");
             return;
         }
         for watch in &self.oracle.watches {
@@ -66,9 +70,6 @@ impl World {
             (None, None) => panic!("{id}: forgotten"),
         };
         assert!(now < until, "{id}: neither served nor closed by {until:?}");
-        if dialed.is_none() {
-            assert!(self.may_pause(), "{id}: nobody tries again to get a descriptor");
-        }
     }
 
     /// A pair without progress: kept as long as it may be, and not much longer. The gateway looks
@@ -78,7 +79,11 @@ impl World {
         let Some(limit) = limit else { return };
         let since = last_progress(client, server);
         let jumped = self.oracle.jumps.iter().any(|at| *at >= since);
-        let until = since + 2 * limit + limit / 8 + TICK * 2;
+        let first_look = (limit / 8).min(Duration::from_secs(1));
+        // Only what was acknowledged behind the last byte can have been seen late.
+        let acknowledged_at = client.acknowledged_at.max(server.acknowledged_at);
+        let once_more = if acknowledged_at < since { Duration::ZERO } else { limit };
+        let until = since + limit + once_more + first_look + TICK * 2;
         assert!(
             self.turn_at < until || jumped,
             "{id}: without progress since {since:?}, {limit:?}"
@@ -96,6 +101,43 @@ impl World {
         for listener in &self.listeners {
             let waits = listener.is_open && listener.is_told && !listener.backlog.is_empty();
             assert!(!waits || is_full || self.may_pause(), "a client waits: {listener:?}");
+        }
+    }
+
+    /// The gateway is about to accept.
+    pub fn check_accept(&mut self, index: usize) {
+        let now = self.turn_at;
+        assert!(self.listeners[index].is_open, "accepted on a closed listener");
+        assert!(!self.oracle.is_paused(now), "accepted so soon after a shortage");
+        for id in &self.oracle.clients {
+            let is_passed_over = self.waits_to_dial(*id);
+            assert!(!is_passed_over, "{id} waits for the descriptor that another client gets");
+        }
+        self.listeners[index].passed_over = (0, self.oracle.turns);
+    }
+
+    /// Whether the client could be dialed for, lacked a descriptor and was not asked for again.
+    fn waits_to_dial(&self, id: Id) -> bool {
+        let (now, patience) = (self.turn_at, self.plan.limits.connect_timeout);
+        let client = &self.connections[id].client;
+        let (first, last) = client.starved.unwrap_or((now, now));
+        let is_due = client.is_starved && last != now && now < first + patience;
+        let had_none = client.no_choice_in == Some(self.oracle.turns);
+        is_due && !had_none && !self.free_choices(id).is_empty()
+    }
+
+    /// A client was accepted, which others may have waited for longer than it.
+    pub fn pass_over_others(&mut self, index: usize) {
+        let turn = self.oracle.turns;
+        let most = self.listeners.len() as u32;
+        let others = self.listeners.iter_mut().enumerate().filter(|(other, _)| *other != index);
+        for (_, other) in others {
+            let waits = other.is_open && other.is_told && !other.backlog.is_empty();
+            let (turns, last) = other.passed_over;
+            if waits && last != turn {
+                other.passed_over = (turns + 1, turn);
+                assert!(turns < most, "another listener is served all the time: {other:?}");
+            }
         }
     }
 
@@ -117,7 +159,10 @@ impl World {
         let client = &self.connections[id];
         assert!(!client.told.error, "{id}: lost while being dialed for, and kept");
         let server = client.client.server.map(|server| &self.connections[server]);
-        if let Some(server) = server.filter(|server| server.is_open()) {
+        let dialed = server.filter(|server| server.is_open());
+        let may_wait = dialed.is_some() || self.may_pause();
+        assert!(may_wait, "{id}: nobody tries again to get a descriptor");
+        if let Some(server) = dialed {
             let is_told = server.told.writable || server.told.readable;
             let is_decided = server.stands || server.is_dead();
             assert!(!(is_told && is_decided), "{id}: told of a dial, and did not look: {server:?}");
@@ -129,6 +174,12 @@ impl World {
             if !sink.told.lost {
                 check_flow_is_done(id, source, sink);
             }
+        }
+        for (one, other) in [(client, server), (server, client)] {
+            // A read finds an error behind the bytes before it. Nobody reads here any more.
+            let is_unheard = one.told.error && one.is_dead() && !one.told.lost;
+            let is_read = !one.end_is_read() && !other.told.lost;
+            assert!(!is_unheard || is_read, "{id}: told of a loss, and not asked for it: {one:?}");
         }
         let is_over = |source: &Connection, sink: &Connection| {
             source.end_is_read() && source.inbound.sent == sink.written
