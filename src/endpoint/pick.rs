@@ -27,49 +27,35 @@ use std::time::{Duration, Instant};
 impl EndpointSet {
     /// The endpoint to dial for a client that has tried `tried` in vain: from the rotation of the
     /// lowest class that has active ones, else as a last resort one that is due for a real
-    /// attempt, else none. The dial is counted as begun.
+    /// attempt, else none. To be followed by [`Self::dial_begun`], or later by
+    /// [`Self::pick_again`] if our own resources did not suffice.
     pub fn pick(&mut self, tried: &[EndpointId], now: Instant) -> Option<EndpointId> {
         let id = self.rotate(tried).or_else(|| self.last_resort(tried, now))?;
-        self.lead_to(id, tried, now);
+        debug_assert!(!tried.contains(&id), "each endpoint is tried once");
+        self.invariants();
         Some(id)
     }
 
-    /// The endpoint for a client who got `postponed` at `picked_at`, but the dial could not begin
-    /// for want of our own resources. It had its turn, and in the rotation nobody else gets that:
-    /// so it is the same one, unless that has left its place meanwhile. Then it is another.
+    /// The endpoint for a client who got `postponed`, but whose dial could not begin. It had its
+    /// turn, and in the rotation nobody else gets that: so it is the same one, unless that has
+    /// left its place in the rotation. Then it is as for anybody else.
     pub fn pick_again(
         &mut self,
         postponed: EndpointId,
-        picked_at: Instant,
         tried: &[EndpointId],
         now: Instant,
     ) -> Option<EndpointId> {
-        if !self.keeps_turn(postponed, picked_at, tried) {
-            return self.pick(tried, now);
-        }
-        self.lead_to(postponed, tried, now);
-        Some(postponed)
+        let endpoint = self.get(postponed).filter(|endpoint| endpoint.health.is_active());
+        let class = self.contest(tried).map(|contest| contest.priority);
+        let keeps_turn = endpoint.is_some_and(|endpoint| Some(endpoint.priority) == class);
+        if keeps_turn { Some(postponed) } else { self.pick(tried, now) }
     }
 
-    fn lead_to(&mut self, id: EndpointId, tried: &[EndpointId], now: Instant) {
-        debug_assert!(!tried.contains(&id), "each endpoint is tried once");
-        let endpoint = self.endpoint_mut(id).expect("picked from the set just now");
-        debug_assert!(!endpoint.health.is_removed());
-        endpoint.dialed_at = Some(now);
-        self.invariants();
-    }
-
-    fn keeps_turn(&self, id: EndpointId, picked_at: Instant, tried: &[EndpointId]) -> bool {
-        let Some(endpoint) = self.get(id) else { return false };
-        match (self.contest(tried), endpoint.health.outage()) {
-            (Some(contest), None) => {
-                endpoint.health.is_active() && endpoint.priority == contest.priority
-            }
-            // It was picked as the last resort, and nobody was led there since.
-            (None, Some(outage)) => {
-                outage.since < picked_at && endpoint.dialed_at == Some(picked_at)
-            }
-            _ => false,
+    /// A dial for a client to the endpoint has begun, or failed for any reason but a shortage of
+    /// ours: as a last resort it is not due again so soon.
+    pub fn dial_begun(&mut self, id: EndpointId, now: Instant) {
+        if let Some(endpoint) = self.endpoint_mut(id) {
+            endpoint.dialed_at = Some(now);
         }
     }
 
@@ -252,6 +238,13 @@ mod tests {
     fn longest_run(picks: &[usize]) -> usize {
         let runs = picks.chunk_by(|one, next| one == next).map(<[usize]>::len);
         runs.max().unwrap_or(0)
+    }
+
+    /// A client is led to an endpoint, and dialed for.
+    fn lead(set: &mut EndpointSet, tried: &[EndpointId], now: Instant) -> Option<EndpointId> {
+        let id = set.pick(tried, now)?;
+        set.dial_begun(id, now);
+        Some(id)
     }
 
     fn fail(set: &mut EndpointSet, id: EndpointId, now: Instant) {
@@ -448,7 +441,7 @@ mod tests {
                     let class = (0..size).filter(left).map(|bit| has(classes, bit)).min();
                     // Long enough for the last resort, which is the others that were not tried.
                     now += ms(1000);
-                    let found = set.pick(&given, now).map(|id| id.index as usize);
+                    let found = lead(&mut set, &given, now).map(|id| id.index as usize);
                     let may_serve = |bit: &usize| match class {
                         Some(class) => left(bit) && has(classes, *bit) == class,
                         None => !has(mask, *bit),
@@ -578,55 +571,48 @@ mod tests {
         let mut dials = [0, 0];
         for millisecond in 0..1000 {
             let now = start + ms(millisecond);
-            if let Some(id) = set.pick(&[], now) {
+            if let Some(id) = lead(&mut set, &[], now) {
                 dials[id.index as usize] += 1;
                 fail(&mut set, id, now);
             }
         }
         assert_eq!(dials, [10, 10]);
         let now = start + ms(2000);
-        assert_eq!(set.pick(&[], now), Some(ids[0]));
-        assert_eq!(set.pick(&ids[..1], now), Some(ids[1]), "the same client goes on");
-        assert_eq!(set.pick(&[], now), None, "the next one is turned away");
-        assert_eq!(set.pick(&[], now + ms(99)), None);
-        assert_eq!(set.pick(&[], now + ms(100)), Some(ids[0]));
+        assert_eq!(lead(&mut set, &[], now), Some(ids[0]));
+        assert_eq!(lead(&mut set, &ids[..1], now), Some(ids[1]), "the same client goes on");
+        assert_eq!(lead(&mut set, &[], now), None, "the next one is turned away");
+        assert_eq!(lead(&mut set, &[], now + ms(99)), None);
+        assert_eq!(lead(&mut set, &[], now + ms(100)), Some(ids[0]));
         let now = now + ms(1100);
-        assert_eq!(set.pick(&ids[..1], now), Some(ids[1]), "after a second of silence");
-        assert_eq!(set.pick(&ids, now + ms(1000)), None, "each is tried once");
+        assert_eq!(lead(&mut set, &ids[..1], now), Some(ids[1]), "after a second of silence");
+        assert_eq!(lead(&mut set, &ids, now + ms(1000)), None, "each is tried once");
     }
 
     #[test]
     fn who_had_to_wait_keeps_the_turn_unless_the_endpoint_left_its_place() {
         let (mut set, ids, now) = set_of(&[(0, 1), (0, 1), (1, 1)]);
-        let later = now + ms(50);
         assert_eq!(set.pick(&[], now), Some(ids[0]));
-        assert_eq!(set.pick_again(ids[0], now, &[], later), Some(ids[0]));
-        assert_eq!(set.pick(&[], later), Some(ids[1]), "it was one turn, not two");
+        assert_eq!(set.pick_again(ids[0], &[], now), Some(ids[0]));
+        assert_eq!(set.pick(&[], now), Some(ids[1]), "it was one turn, not two");
         // Another one that is active goes before one that is not any more,
-        fail(&mut set, ids[0], later);
-        assert_eq!(set.pick_again(ids[0], now, &[], later), Some(ids[1]));
+        fail(&mut set, ids[0], now);
+        assert_eq!(set.pick_again(ids[0], &[], now), Some(ids[1]));
         // and so does a better class that came back.
-        fail(&mut set, ids[1], later);
-        assert_eq!(set.pick(&[], later), Some(ids[2]));
-        set.dial_succeeded(ids[1], later);
-        assert_eq!(set.pick_again(ids[2], later, &[], later), Some(ids[1]));
+        fail(&mut set, ids[1], now);
+        assert_eq!(set.pick(&[], now), Some(ids[2]));
+        set.dial_succeeded(ids[1], now);
+        assert_eq!(set.pick_again(ids[2], &[], now), Some(ids[1]));
     }
 
     #[test]
-    fn who_had_to_wait_for_a_last_resort_keeps_it_unless_another_was_led_there() {
-        let (mut set, ids, now) = set_of(&[(0, 1)]);
-        fail(&mut set, ids[0], now);
-        let picked_at = now + ms(100);
-        assert_eq!(set.pick(&[], picked_at), Some(ids[0]));
-        let again_at = picked_at + ms(50);
-        assert_eq!(set.pick_again(ids[0], picked_at, &[], again_at), Some(ids[0]));
-        assert_eq!(set.pick(&[], again_at + ms(99)), None, "dials count from the real one");
-        assert_eq!(set.pick_again(ids[0], picked_at, &[], again_at + ms(99)), None);
-        // It was active when it was picked: that was no last resort.
+    fn a_dial_that_could_not_begin_is_no_attempt() {
         let (mut set, ids, now) = set_of(&[(0, 1)]);
         assert_eq!(set.pick(&[], now), Some(ids[0]));
-        fail(&mut set, ids[0], now + ms(1));
-        assert_eq!(set.pick_again(ids[0], now, &[], now + ms(50)), None);
+        fail(&mut set, ids[0], now);
+        assert_eq!(set.pick_again(ids[0], &[], now), Some(ids[0]), "nobody has dialed it");
+        assert_eq!(lead(&mut set, &[], now + ms(1)), Some(ids[0]));
+        assert_eq!(set.pick_again(ids[0], &[], now + ms(100)), None, "now somebody has");
+        assert_eq!(set.pick_again(ids[0], &[], now + ms(101)), Some(ids[0]));
     }
 
     #[test]
@@ -640,7 +626,7 @@ mod tests {
             now += ms(100);
             let tried = [ids[(want + 1) % 4]];
             let last = if want == 2 { &[][..] } else { &tried };
-            let id = set.pick(last, now).expect("rested");
+            let id = lead(&mut set, last, now).expect("rested");
             assert_eq!(id, ids[want], "then in order of failure, and of class in a tie");
             fail(&mut set, id, now + ms(1));
         }
@@ -651,14 +637,14 @@ mod tests {
     fn last_resort_counts_failures_during_a_probe() {
         let (mut set, ids, start) = set_of(&[(0, 1), (0, 1)]);
         for id in ids.iter().rev() {
-            assert!(set.pick(&[], start).is_some());
+            assert!(lead(&mut set, &[], start).is_some());
             fail(&mut set, *id, start);
         }
         assert!(set.begin_probe(ids[0], start + ms(1000)));
         fail(&mut set, ids[1], start + ms(1100));
         fail(&mut set, ids[0], start + ms(1200));
-        assert_eq!(set.pick(&[], start + ms(1300)), Some(ids[1]));
-        assert_eq!(set.pick(&[], start + ms(1300)), Some(ids[0]));
+        assert_eq!(lead(&mut set, &[], start + ms(1300)), Some(ids[1]));
+        assert_eq!(lead(&mut set, &[], start + ms(1300)), Some(ids[0]));
     }
 
     #[test]
@@ -668,14 +654,18 @@ mod tests {
         // Neither dial comes back: the silent one must not take every client.
         let order = [0, 1, 0, 1].map(|want| ids[want]);
         for (turn, want) in (1..).zip(order) {
-            assert_eq!(set.pick(&[], start + ms(150 * turn)), Some(want));
+            assert_eq!(lead(&mut set, &[], start + ms(150 * turn)), Some(want));
         }
         // A probe in flight is an attempt too, and a candidate all the same.
         assert!(set.begin_probe(ids[0], start + ms(1000)));
-        assert_eq!(set.pick(&[], start + ms(1100)), Some(ids[1]));
-        assert_eq!(set.pick(&[], start + ms(1110)), Some(ids[0]));
+        assert_eq!(lead(&mut set, &[], start + ms(1100)), Some(ids[1]));
+        assert_eq!(lead(&mut set, &[], start + ms(1110)), Some(ids[0]));
         set.probe_succeeded(ids[0], start + ms(1120));
-        assert_eq!(set.pick(&[], start + ms(1121)), Some(ids[0]), "active ones need no rest");
-        assert_eq!(set.pick(&ids[..1], start + ms(1121)), None, "the other was dialed just now");
+        assert_eq!(lead(&mut set, &[], start + ms(1121)), Some(ids[0]), "active ones need no rest");
+        assert_eq!(
+            lead(&mut set, &ids[..1], start + ms(1121)),
+            None,
+            "the other was dialed just now"
+        );
     }
 }

@@ -26,9 +26,9 @@ pub struct Dialing {
     /// Until when the client may wait for a descriptor or memory of ours; set by the first
     /// shortage, for good, so that one client cannot wait for ever.
     starved_until: Option<Instant>,
-    /// The attempt that could not begin. It was this client's turn there, and in the rotation
-    /// nobody else gets it.
-    postponed: Option<Attempt>,
+    /// Whom the attempt was for that could not begin. It was this client's turn there, and in the
+    /// rotation nobody else gets it.
+    postponed: Option<EndpointId>,
 }
 
 impl Dialing {
@@ -58,11 +58,11 @@ impl Dialing {
 
     /// The attempt could not even begin: it is taken back, and its endpoint stays untried.
     pub(super) fn starve(&mut self, until: Instant) {
-        self.postponed = self.attempt.take();
+        self.postponed = self.attempt.take().map(|attempt| attempt.endpoint);
         self.starved_until.get_or_insert(until);
     }
 
-    pub(super) fn take_postponed(&mut self) -> Option<Attempt> {
+    pub(super) fn take_postponed(&mut self) -> Option<EndpointId> {
         self.postponed.take()
     }
 

@@ -42,11 +42,10 @@ impl<N: Net> Reactor<N> {
 
     fn next_endpoint(&mut self, key: usize) -> Option<EndpointId> {
         let pair = &mut self.slots[key].pair;
-        let Some(postponed) = pair.take_postponed() else {
-            return self.endpoints.pick(pair.tried(), self.now);
-        };
-        let Attempt { endpoint, started_at, .. } = postponed;
-        self.endpoints.pick_again(endpoint, started_at, pair.tried(), self.now)
+        match pair.take_postponed() {
+            Some(postponed) => self.endpoints.pick_again(postponed, pair.tried(), self.now),
+            None => self.endpoints.pick(pair.tried(), self.now),
+        }
     }
 
     fn begin_dial(&mut self, key: usize, endpoint: EndpointId) -> Result<(), NetError> {
@@ -59,8 +58,11 @@ impl<N: Net> Reactor<N> {
         slot.generations[Side::Server.index()] = generation;
         self.metrics.dials += 1;
         let token = Token::Pair { slot: key, side: Side::Server, generation };
-        let stream = self.dial_endpoint(endpoint, token)?;
-        self.slots[key].server = Some(stream);
+        let outcome = self.dial_endpoint(endpoint, token);
+        if !matches!(outcome, Err(NetError::Descriptors | NetError::Memory)) {
+            self.endpoints.dial_begun(endpoint, now);
+        }
+        self.slots[key].server = Some(outcome?);
         Ok(())
     }
 

@@ -78,8 +78,8 @@ pub struct ClientState {
     pub tried: Vec<usize>,
     /// When it first lacked a descriptor or memory for its server, and when it last did.
     pub starved: Option<(Duration, Duration)>,
-    /// Whether its last dial could not begin for that reason.
-    pub is_starved: bool,
+    /// The endpoint whose turn it was when its last dial could not begin for that reason.
+    pub starved_at: Option<usize>,
     /// The last turn in which there was nobody it could be led to.
     pub no_choice_in: Option<u64>,
 }

@@ -29,8 +29,6 @@ pub(super) struct Watch {
     state: State,
     /// When a client was last dialed for.
     dialed_at: Option<Duration>,
-    /// When a client was last led here, and the dial may have had to wait for a descriptor.
-    led_at: Option<Duration>,
     /// When the last evidence against it came in.
     failed_at: Duration,
     probe: Option<Probe>,
@@ -59,7 +57,6 @@ impl Watch {
             weight: spec.weight,
             state: State::Active { proven_at: Duration::ZERO },
             dialed_at: None,
-            led_at: None,
             failed_at: Duration::ZERO,
             probe: None,
             outages: 0,
@@ -83,16 +80,11 @@ impl Watch {
         self.dialed_at.is_none_or(|at| at + interval <= now)
     }
 
-    /// Whether nobody waits to dial it either.
-    fn is_free(&self, interval: Duration, now: Duration) -> bool {
-        self.is_rested(interval, now) && self.led_at.is_none_or(|at| at + interval <= now)
-    }
-
     /// When it was last tried, in vain so far.
     fn tried_at(&self) -> Duration {
-        let led_at = self.led_at.unwrap_or(self.failed_at);
+        let dialed_at = self.dialed_at.unwrap_or(self.failed_at);
         let begun_at = self.probe.map_or(self.failed_at, |probe| probe.begun_at);
-        self.failed_at.max(led_at).max(begun_at)
+        self.failed_at.max(dialed_at).max(begun_at)
     }
 
     /// Whether the last probe may count differently from how it looks: it is of an earlier outage
@@ -198,7 +190,7 @@ impl Oracle {
 impl World {
     /// Whom a client may be led to: active ones if there are any, else inactive ones that were not
     /// dialed for a client just now.
-    fn choices(&self, client: Id) -> Vec<usize> {
+    pub(super) fn choices(&self, client: Id) -> Vec<usize> {
         let tried = &self.connections[client].client.tried;
         let watches = || self.oracle.watches.iter().enumerate();
         let untried = || watches().filter(|(index, _)| !tried.contains(index));
@@ -212,20 +204,10 @@ impl World {
         rested.map(|(index, _)| index).collect()
     }
 
-    /// Those of them that nobody else waits to dial.
-    pub(super) fn free_choices(&self, client: Id) -> Vec<usize> {
-        let interval = self.plan.limits.retry.last_resort_interval;
-        let is_free = |index: &usize| {
-            let watch = &self.oracle.watches[*index];
-            watch.is_active() || watch.is_free(interval, self.turn_at)
-        };
-        self.choices(client).into_iter().filter(is_free).collect()
-    }
-
     /// The gateway decides now what becomes of the client. If it has no choice, the client's socket
     /// goes at the end of the turn, by when things may have changed.
     pub fn note_choices(&mut self, client: Id) {
-        if self.free_choices(client).is_empty() {
+        if self.choices(client).is_empty() {
             self.connections[client].client.no_choice_in = Some(self.oracle.turns);
         }
     }
@@ -267,7 +249,8 @@ impl World {
     }
 
     fn check_client_dial(&mut self, endpoint: usize, client: Id, is_short: bool) {
-        if self.connections[client].client.is_starved {
+        let starved_at = self.connections[client].client.starved_at;
+        if starved_at.is_some() {
             self.check_dial_again(client);
         }
         let state = &self.connections[client].client;
@@ -278,18 +261,22 @@ impl World {
         let watches = &self.oracle.watches;
         let may = choices.contains(&endpoint);
         assert!(may, "{client} may be led to {choices:?}, not to {endpoint}: {watches:?}");
+        // It had its turn, and in the rotation nobody else gets that.
+        let keeps = starved_at.filter(|at| watches[*at].is_active() && choices.contains(at));
+        assert!(keeps.is_none_or(|at| at == endpoint), "{client} lost its turn at {keeps:?}");
         if !state.tried.is_empty() {
             self.oracle.saw(Seen::SecondChoice);
         }
-        self.check_last_resort(endpoint, client, &choices);
+        self.check_last_resort(endpoint, &choices);
         let watch = &mut self.oracle.watches[endpoint];
-        watch.led_at = Some(self.turn_at);
         if !is_short {
             watch.dialed_at = Some(self.turn_at);
-            self.connections[client].client.is_starved = false;
+            self.connections[client].client.starved_at = None;
         }
         if !watch.is_active() {
             self.oracle.saw(Seen::LastResortDial);
+        } else if keeps.is_some() {
+            // Counted when it was led there.
         } else if is_first {
             self.oracle.check_fairness(endpoint);
         } else {
@@ -299,21 +286,17 @@ impl World {
 
     /// Of several inactive endpoints it is the one that nobody has tried for longest, and of equal
     /// ones the better class: so an outage ends with the first of them that is back.
-    fn check_last_resort(&self, endpoint: usize, client: Id, choices: &[usize]) {
+    fn check_last_resort(&self, endpoint: usize, choices: &[usize]) {
         let watches = &self.oracle.watches;
-        // Who had to wait for a descriptor keeps what was its turn then.
-        let had_turn = self.connections[client].client.starved.is_some();
         let (now, patience) = (self.turn_at, self.plan.limits.connect_timeout);
         // The turn that is asked to end gives probes up at some point.
         let is_in_doubt = self.oracle.draining_since == Some(now)
             || watches.iter().any(|watch| watch.is_in_doubt(patience, now));
-        if watches[endpoint].is_active() || had_turn || is_in_doubt {
+        if watches[endpoint].is_active() || is_in_doubt {
             return;
         }
         let rank = |index: usize| (watches[index].tried_at(), watches[index].priority);
-        let interval = self.plan.limits.retry.last_resort_interval;
-        let free = choices.iter().filter(|index| watches[**index].is_free(interval, now));
-        let is_first = free.into_iter().all(|other| rank(endpoint) <= rank(*other));
+        let is_first = choices.iter().all(|other| rank(endpoint) <= rank(*other));
         assert!(is_first, "{endpoint} is not the longest untried of {choices:?}: {watches:?}");
     }
 
@@ -334,7 +317,7 @@ impl World {
                 let state = &mut self.connections[client].client;
                 // The first dial follows the accept, a repeated one the pause.
                 let is_first = state.tried.is_empty() && state.starved.is_none();
-                let is_again = std::mem::replace(&mut state.is_starved, true);
+                let is_again = state.starved_at.replace(endpoint).is_some();
                 let first = state.starved.map_or(now, |(first, _)| first);
                 state.starved = Some((first, now));
                 self.oracle.fell_short(now, is_first || is_again);
@@ -447,7 +430,7 @@ impl World {
             Seen::StarvedForTooLong
         } else {
             let had_none = connection.client.no_choice_in == Some(self.oracle.turns);
-            let choices = self.free_choices(client);
+            let choices = self.choices(client);
             let watches = &self.oracle.watches;
             let is_refused = had_none || choices.is_empty();
             assert!(is_refused, "{client} could be led to {choices:?}: {watches:?}");

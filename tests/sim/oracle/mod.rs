@@ -73,10 +73,12 @@ pub struct Oracle {
     short_at: Option<Duration>,
     /// Since when, and in which turn, it lets nobody in for such a reason.
     paused: Option<(Duration, u64)>,
-    /// The last turn in which such a pause was over by itself.
+    /// The last turn in which such a pause was over by itself, or may have been.
     pause_ended_in: u64,
-    /// Until when it may or may not be one.
+    /// Until when there may or may not be one.
     pause_in_doubt_until: Duration,
+    /// What the clock said last.
+    clock_at: Duration,
     operations_before: u64,
     idle_polls: u32,
     had_events: bool,
@@ -101,6 +103,7 @@ impl Oracle {
             paused: None,
             pause_ended_in: 0,
             pause_in_doubt_until: Duration::ZERO,
+            clock_at: Duration::ZERO,
             operations_before: 0,
             idle_polls: 0,
             had_events: false,
@@ -146,6 +149,10 @@ impl Oracle {
     pub fn clock_is_read(&mut self, now: Duration) {
         if self.terminated_at.is_some() {
             self.draining_since.get_or_insert(now);
+        }
+        let before = std::mem::replace(&mut self.clock_at, now);
+        if before < self.pause_in_doubt_until {
+            self.pause_ended_in = self.turns;
         }
         if let Some((since, _)) = self.paused
             && !self.is_paused(now)

@@ -121,9 +121,9 @@ impl World {
         let (now, patience) = (self.turn_at, self.plan.limits.connect_timeout);
         let client = &self.connections[id].client;
         let (first, last) = client.starved.unwrap_or((now, now));
-        let is_due = client.is_starved && last != now && now < first + patience;
+        let is_due = client.starved_at.is_some() && last != now && now < first + patience;
         let had_none = client.no_choice_in == Some(self.oracle.turns);
-        is_due && !had_none && !self.free_choices(id).is_empty()
+        is_due && !had_none && !self.choices(id).is_empty()
     }
 
     /// A client was accepted, which others may have waited for longer than it.
