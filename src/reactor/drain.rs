@@ -35,7 +35,7 @@ impl<N: Net> Reactor<N> {
     fn begin_drain(&mut self) {
         // Clients in the backlog believe that they are connected, and closing the listener
         // would reset them: whoever is there already is still let in. Not without bound, since
-        // others may arrive faster than we go. A pause may be over whose timer is still to come.
+        // others may arrive faster than we go. Even if accepting is paused: something may be free.
         self.resume_accepting();
         for acceptor in &mut self.acceptors {
             acceptor.ready = true;

@@ -3,13 +3,11 @@
 //! When a probe is due is decided in `endpoint/health.rs`; a timer of the wheel brings it here. A
 //! connection that stands is proof enough and is closed again without a byte.
 
-use std::time::Instant;
-
 use super::dial::dial_failure;
 use super::token::{Generation, Token};
 use super::wheel::TimerKey;
 use super::{Reactor, Timer};
-use crate::endpoint::{DialFailure, EndpointId};
+use crate::endpoint::{Change, ChangeKind, DialFailure, EndpointId};
 use crate::net::{Close, Dial, Net, NetError};
 
 /// A dial of the monitor that is under way.
@@ -22,16 +20,24 @@ pub(super) struct Probe<S> {
 }
 
 impl<N: Net> Reactor<N> {
-    /// The endpoint is to be probed then, and at no other time that was planned before.
-    pub(super) fn plan_probe(&mut self, endpoint: EndpointId, at: Instant) {
-        self.forget_probe(endpoint);
-        let timer = self.wheel.arm(at, Timer::Monitor(endpoint));
-        self.probes_planned.push((endpoint, timer));
+    /// Tells of an endpoint's new state, and has the monitor look after one that is inactive.
+    pub(super) fn on_change(&mut self, change: Option<Change>, source: &str) {
+        let Some(change) = change else { return };
+        self.tell_change(&change, source);
+        // What was planned before is void. Otherwise an endpoint that comes and goes would leave
+        // a timer behind each time.
+        self.forget_probe(change.id);
+        match change.kind {
+            ChangeKind::BecameActive { .. } => {}
+            ChangeKind::BecameInactive { retry_at, .. }
+            | ChangeKind::StillInactive { retry_at, .. } => {
+                let timer = self.wheel.arm(retry_at, Timer::Monitor(change.id));
+                self.probes_planned.push((change.id, timer));
+            }
+        }
     }
 
-    /// Nothing is planned for the endpoint any more. Otherwise one that comes and goes would leave
-    /// a timer behind each time.
-    pub(super) fn forget_probe(&mut self, endpoint: EndpointId) {
+    fn forget_probe(&mut self, endpoint: EndpointId) {
         let planned = self.probes_planned.iter().position(|(whom, _)| *whom == endpoint);
         if let Some(position) = planned {
             let (_, timer) = self.probes_planned.swap_remove(position);
@@ -99,7 +105,8 @@ impl<N: Net> Reactor<N> {
         self.on_change(change, "probe");
     }
 
-    /// Gives up the probes that are under way. When the next ones would be due is of no interest.
+    /// Gives up the probes that are under way. Each still has its one result, and there is no next
+    /// one to plan.
     pub(super) fn abandon_probes(&mut self) {
         let keys: Vec<usize> = self.probes.iter().map(|(key, _)| key).collect();
         for key in keys {

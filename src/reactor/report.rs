@@ -89,21 +89,19 @@ impl<N: Net> Reactor<N> {
         }
     }
 
-    /// Tells of an endpoint's new state, and has the monitor look after one that is inactive.
-    pub(super) fn on_change(&mut self, change: Option<Change>, source: &str) {
-        let Some(Change { id, address, kind }) = change else { return };
+    /// Tells of an endpoint's new state.
+    pub(super) fn tell_change(&self, change: &Change, source: &str) {
+        let Change { address, kind, .. } = change;
         match kind {
             ChangeKind::BecameActive { down_for } => {
-                let down_for = in_milliseconds(down_for);
+                let down_for = in_milliseconds(*down_for);
                 info!("endpoint active endpoint={address} reason={source} down_for={down_for}");
-                self.forget_probe(id);
             }
             ChangeKind::BecameInactive { reason, retry_at } => {
                 let retry_in = in_milliseconds(retry_at.saturating_duration_since(self.now));
                 warn!("endpoint inactive endpoint={address} reason={reason} retry_in={retry_in}");
-                self.plan_probe(id, retry_at);
             }
-            ChangeKind::StillInactive { retry_at, .. } => self.plan_probe(id, retry_at),
+            ChangeKind::StillInactive { .. } => {}
         }
     }
 }
