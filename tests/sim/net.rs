@@ -58,6 +58,7 @@ impl Net for SimNet {
             backlog: VecDeque::new(),
             accepted: 0,
             is_told: false,
+            accepts_in_turn: (0, 0),
             blocked_at: None,
             passed_over: (0, 0),
         });

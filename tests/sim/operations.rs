@@ -21,7 +21,7 @@ const LOOKS_IN_VAIN_MAX: u32 = 4;
 impl World {
     /// An operation on a socket, which must be one that the gateway still holds.
     pub fn operate(&mut self, what: &'static str, id: Id) {
-        self.oracle.operations += 1;
+        self.oracle.operation_begins();
         assert!(self.connections[id].is_open(), "{what} on a socket that was given up: {id}");
     }
 
@@ -32,7 +32,7 @@ impl World {
     }
 
     pub fn accept(&mut self, listener: usize, token: usize) -> Accept<Id> {
-        self.oracle.operations += 1;
+        self.oracle.operation_begins();
         self.check_accept(listener);
         if !self.has_descriptor() {
             return self.no_accept(listener, NetError::Descriptors);
@@ -57,6 +57,7 @@ impl World {
             return Accept::WouldBlock;
         }
         let id = waits.backlog.pop_front().expect("it is not empty");
+        self.oracle.progress += 1;
         if aborts {
             self.reset_arrives(id);
             return Accept::Failed(NetError::Aborted);
@@ -80,6 +81,7 @@ impl World {
 
     fn no_accept(&mut self, listener: usize, error: NetError) -> Accept<Id> {
         self.note("no accept", listener, 0);
+        self.oracle.progress += 1;
         self.oracle.fell_short(self.turn_at, true);
         Accept::Failed(error)
     }
@@ -92,7 +94,8 @@ impl World {
     }
 
     pub fn dial(&mut self, address: SocketAddr, token: usize) -> Result<Id, NetError> {
-        self.oracle.operations += 1;
+        self.oracle.operation_begins();
+        self.oracle.progress += 1;
         let endpoint = self.endpoint_of(address.port());
         let client = self.client_of(token);
         let is_short = !self.has_descriptor() || self.strike(Fault::DialShortage);
@@ -224,6 +227,7 @@ impl World {
             if let Some(error) = connection.death.as_mut().and_then(|death| death.error.take()) {
                 connection.tell_lost(now);
                 self.note("read fails", id, 0);
+                self.oracle.progress += 1;
                 return Read::Failed(error);
             }
             // From a lost connection that has given its error, blocking means the end, too.
@@ -238,6 +242,7 @@ impl World {
             told.half_closed_at.get_or_insert(now);
             inbound.end_taken = inbound.end_arrived;
             self.note("read end", id, 0);
+            self.oracle.progress += 1;
             return Read::Eof;
         }
         if inbound.waiting() == 0 || (blocks && !is_dead) {
@@ -262,6 +267,7 @@ impl World {
         }
         connection.progress_at = now;
         self.note("read", id, bytes);
+        self.oracle.progress += 1;
         self.has_read(id, bytes);
         self.touch(id);
         self.move_on(id, Direction::Inbound);
@@ -279,6 +285,7 @@ impl World {
             let error = death.error.take().unwrap_or(NetError::Reset);
             connection.tell_lost(now);
             self.note("write fails", id, 0);
+            self.oracle.progress += 1;
             return Write::Failed(error);
         }
         let outbound = &mut connection.outbound;
@@ -297,6 +304,7 @@ impl World {
         }
         connection.progress_at = now;
         self.note("write", id, bytes);
+        self.oracle.progress += 1;
         self.touch(id);
         self.move_on(id, Direction::Outbound);
         Write::Data(bytes as usize)
@@ -306,6 +314,7 @@ impl World {
         self.operate("shutdown", id);
         self.check_shutdown(id);
         self.note("shutdown", id, 0);
+        self.oracle.progress += 1;
         let now = self.turn_at;
         let connection = &mut self.connections[id];
         if connection.is_dead() {
@@ -324,6 +333,7 @@ impl World {
         let error = connection.death.as_mut()?.error.take()?;
         connection.tell_lost(now);
         self.note("take error", id, 0);
+        self.oracle.progress += 1;
         Some(error)
     }
 }

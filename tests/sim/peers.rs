@@ -274,6 +274,7 @@ impl World {
     /// The gateway gives its socket up.
     pub fn close(&mut self, id: Id, how: Close) {
         self.note("close", id, u64::from(how == Close::Reset));
+        self.oracle.progress += 1;
         self.open -= 1;
         let connection = &mut self.connections[id];
         connection.closed = Some(how);

@@ -4,10 +4,18 @@
 use std::time::Duration;
 
 use etcd_gateway::net::{Event, Readiness};
+use etcd_gateway::reactor::token::{Generation, Token};
 
 use crate::connection::Id;
 use crate::faults::Fault;
 use crate::world::{Happening, World};
+
+const READABLE: Readiness =
+    Readiness { readable: true, writable: false, urgent: false, closed: false, error: false };
+/// No run has so many probes at a time,
+const SLOT_UNUSED: usize = 1000;
+/// or so many listeners.
+const LISTENER_UNUSED: Token = Token::Listener(1000);
 
 impl World {
     /// Something changed on the connection: whatever the gateway does not know is to be told.
@@ -35,24 +43,17 @@ impl World {
     pub fn touch_listener(&mut self, index: usize) {
         let listener = &self.listeners[index];
         let is_news = !listener.backlog.is_empty() && (self.plan.is_linux || !listener.is_told);
-        if listener.is_open && is_news && !self.listener_news.contains(&index) {
-            self.listener_news.push(index);
+        let is_planned = self.listener_news.iter().any(|(planned, _)| *planned == index);
+        if listener.is_open && is_news && !is_planned {
+            let due = self.now + self.lateness();
+            self.listener_news.push((index, due));
         }
     }
 
     /// Hands out what there is to tell.
     pub fn tell(&mut self, events: &mut Vec<Event>) {
-        for _ in 0..std::mem::take(&mut self.terminations_untold) {
-            self.terminations += 1;
-            self.oracle.terminated(self.now);
-            events.push(Event::Terminate);
-        }
         let most = if self.strike(Fault::PollFew) { 1 } else { usize::MAX };
-        while events.len() < most
-            && let Some(index) = self.listener_news.pop()
-        {
-            self.tell_listener(index, events);
-        }
+        self.tell_listeners(events, most);
         let mut due: Vec<Id> = Vec::new();
         let now = self.now;
         let connections = &self.connections;
@@ -72,8 +73,27 @@ impl World {
             }
             self.tell_connection(id, events);
         }
+        for _ in 0..std::mem::take(&mut self.terminations_untold) {
+            self.terminations += 1;
+            self.oracle.terminated(self.now);
+            let index = self.random.below(events.len() as u64 + 1) as usize;
+            events.insert(index, Event::Terminate);
+        }
         if !events.is_empty() {
             self.tell_nonsense(events);
+        }
+    }
+
+    fn tell_listeners(&mut self, events: &mut Vec<Event>, most: usize) {
+        let now = self.now;
+        while events.len() < most
+            && let Some(position) = self.listener_news.iter().position(|(_, due)| *due <= now)
+        {
+            let (index, _) = self.listener_news.swap_remove(position);
+            let copies = 1 + usize::from(self.strike(Fault::EventTwice));
+            for _ in 0..copies {
+                self.tell_listener(index, events);
+            }
         }
     }
 
@@ -81,8 +101,7 @@ impl World {
         let listener = &mut self.listeners[index];
         if listener.is_open {
             listener.is_told = true;
-            let readiness = Readiness { readable: true, ..Readiness::default() };
-            events.push(Event::Socket(listener.token, readiness));
+            events.push(Event::Socket(listener.token, READABLE));
         }
     }
 
@@ -144,25 +163,32 @@ impl World {
         self.note("event", id, bits);
     }
 
-    /// Hints without a cause, and events for sockets that are gone.
+    /// Hints without a cause, and events for sockets that are gone or never were.
     fn tell_nonsense(&mut self, events: &mut Vec<Event>) {
         if self.connections.is_empty() {
             return;
         }
         let id = self.random.below(self.connections.len() as u64) as usize;
-        let hint = self.random.one_of(&[
-            Readiness { readable: true, ..Readiness::default() },
-            Readiness { writable: true, ..Readiness::default() },
-            Readiness { readable: true, writable: true, ..Readiness::default() },
-        ]);
+        let writable = Readiness { writable: true, ..Readiness::default() };
+        let both = Readiness { writable: true, ..READABLE };
+        let hint = self.random.one_of(&[READABLE, writable, both]);
         if self.connections[id].is_open() && self.strike(Fault::EventHint) {
             self.tell_readiness(id, hint, events);
         }
-        let connection = &self.connections[id];
-        if let (Some(token), Some(_)) = (connection.token, connection.closed)
-            && self.strike(Fault::EventStale)
-        {
+        let listener = self.random.below(self.listeners.len() as u64) as usize;
+        if self.strike(Fault::EventHint) {
+            self.tell_listener(listener, events);
+        }
+        if self.strike(Fault::EventStale) {
             let lie = Readiness { closed: true, error: true, ..hint };
+            let connection = &self.connections[id];
+            let closed = connection.token.filter(|_| connection.closed.is_some());
+            let listener = &self.listeners[listener];
+            let gone = Some(listener.token).filter(|_| !listener.is_open);
+            let made_up = Token::Probe { slot: SLOT_UNUSED, generation: Generation::default() };
+            let tokens = [closed, gone, Some(made_up.pack()), Some(LISTENER_UNUSED.pack())];
+            let tokens: Vec<usize> = tokens.into_iter().flatten().collect();
+            let token = self.random.one_of(&tokens);
             events.push(Event::Socket(token, lie));
         }
     }

@@ -164,8 +164,9 @@ impl Run {
         }
         let turns = self.net.world().oracle.turns;
         self.reactor.drain().expect("the world does not break");
-        let world = self.net.world();
+        let mut world = self.net.world();
         assert!(world.oracle.turns <= turns + 1, "it waits although nobody is left");
+        world.settle();
         world.check_end(&self.reactor);
     }
 

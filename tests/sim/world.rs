@@ -93,6 +93,8 @@ pub struct Listener {
     pub accepted: usize,
     /// The gateway was told that somebody waits, and has not seen an empty backlog since.
     pub is_told: bool,
+    /// The last turn in which the gateway accepted here, and how often.
+    pub accepts_in_turn: (u64, usize),
     /// When accepting last blocked.
     pub blocked_at: Option<Duration>,
     /// Turns in which others were served while clients waited here, and the last such turn.
@@ -126,7 +128,7 @@ pub struct World {
     agenda_next: u64,
     /// Connections with readiness to tell.
     pub news: Vec<Id>,
-    pub listener_news: Vec<usize>,
+    pub listener_news: Vec<(usize, Duration)>,
     pub terminations_untold: usize,
 }
 
@@ -305,6 +307,15 @@ impl World {
             let happening = *happening;
             self.agenda.pop();
             self.happen(happening);
+        }
+    }
+
+    /// Lets everything arrive that is still under way, once the gateway has come to its end.
+    pub fn settle(&mut self) {
+        self.heal();
+        while let Some(Reverse((at, ..))) = self.agenda.peek() {
+            self.now = self.now.max(*at);
+            self.let_happen();
         }
     }
 

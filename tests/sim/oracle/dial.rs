@@ -224,8 +224,14 @@ impl World {
     /// The gateway begins a dial.
     pub fn check_dial(&mut self, endpoint: usize, client: Option<Id>, is_short: bool) {
         match client {
-            Some(client) => self.check_client_dial(endpoint, client, is_short),
-            None => self.check_probe(endpoint),
+            Some(client) => {
+                self.oracle.dials += 1;
+                self.check_client_dial(endpoint, client, is_short);
+            }
+            None => {
+                self.oracle.probes += 1;
+                self.check_probe(endpoint);
+            }
         }
     }
 
@@ -418,6 +424,7 @@ impl World {
 
     /// Why a client that was never served may be closed.
     pub(super) fn check_unserved_close(&mut self, client: Id) {
+        self.oracle.unserved += 1;
         let connection = &self.connections[client];
         let starved = connection.client.starved;
         let patience = self.plan.limits.connect_timeout;
@@ -434,6 +441,7 @@ impl World {
             let watches = &self.oracle.watches;
             let is_refused = had_none || choices.is_empty();
             assert!(is_refused, "{client} could be led to {choices:?}: {watches:?}");
+            self.oracle.turned_away += 1;
             match connection.client.tried.is_empty() {
                 true => Seen::NoEndpointToDial,
                 false => Seen::EveryEndpointTried,

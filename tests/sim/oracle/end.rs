@@ -19,9 +19,7 @@ impl World {
         }
         self.check_metrics(reactor);
         for id in 0..self.connections.len() {
-            if let Some((client, server)) =
-                self.pair_of(id).filter(|(client, _)| client.is_client())
-            {
+            if let Some((client, server)) = self.pair_of(id) {
                 check_views(client, server);
                 check_views(server, client);
             }
@@ -37,6 +35,13 @@ impl World {
         };
         assert_eq!(metrics.clients_accepted, count(&accepted), "clients accepted");
         assert_eq!(metrics.pairs_connected, count(&known), "pairs connected");
+        let oracle = &self.oracle;
+        assert_eq!(metrics.dials, oracle.dials, "dials");
+        assert_eq!(metrics.probes, oracle.probes, "probes");
+        // Who is lost or cut off in the turn that turns it away may count as that instead.
+        let turned_away = oracle.turned_away..=oracle.unserved;
+        let is_right = turned_away.contains(&metrics.clients_turned_away);
+        assert!(is_right, "clients turned away: {turned_away:?}");
         let completed = self.oracle.seen[Seen::Completed as usize];
         assert_eq!(metrics.pairs_completed, completed, "pairs completed");
         let written = |is_client: bool| -> u64 {
@@ -60,6 +65,8 @@ fn check_views(here: &Connection, there: &Connection) {
             let how = here.closed;
             assert_eq!(how, Some(Close::Reset), "bytes met a closed socket\n{here:#?}\n{there:#?}");
         }
-        PeerView::Open | PeerView::Broke => {}
+        // Everything has arrived, and at the end everybody reads.
+        PeerView::Open => panic!("it never saw how it ended\n{here:#?}\n{there:#?}"),
+        PeerView::Broke => {}
     }
 }

@@ -26,8 +26,10 @@ use crate::world::World;
 
 /// Timers are rounded up to a tick of the wheel.
 const TICK: Duration = Duration::from_millis(1);
-/// Polls without a wait, an event or an operation that are still no spin.
+/// Polls without a wait, an event or any progress that are still no spin.
 const IDLE_POLLS_MAX: u32 = 3;
+/// More operations than any turn needs, even byte by byte.
+const OPERATIONS_PER_TURN_MAX: u64 = 2_000_000;
 
 listed! {
     /// What came of clients and endpoints: a search that never sees one of these is too weak.
@@ -58,8 +60,16 @@ listed! {
 /// The books.
 #[derive(Debug)]
 pub struct Oracle {
-    /// Operations of the gateway so far.
-    pub operations: u64,
+    /// Operations of the gateway in this turn.
+    operations: u64,
+    /// Operations so far that brought something about, so that not all of them were in vain.
+    pub progress: u64,
+    /// Dials for clients, and probes.
+    pub dials: u64,
+    pub probes: u64,
+    /// Clients closed unserved, and those of them for want of an endpoint.
+    pub unserved: u64,
+    pub turned_away: u64,
     /// Random numbers it asked for.
     pub randoms: u64,
     /// Clients that it holds, in the order of their coming.
@@ -79,7 +89,7 @@ pub struct Oracle {
     pause_in_doubt_until: Duration,
     /// What the clock said last.
     clock_at: Duration,
-    operations_before: u64,
+    progress_before: u64,
     idle_polls: u32,
     had_events: bool,
     /// Every jump of the clock: when it was over.
@@ -94,6 +104,11 @@ impl Oracle {
     pub fn new(plan: &Plan) -> Oracle {
         Oracle {
             operations: 0,
+            progress: 0,
+            dials: 0,
+            probes: 0,
+            unserved: 0,
+            turned_away: 0,
             randoms: 0,
             clients: Vec::new(),
             seen: [0; Seen::ALL.len()],
@@ -104,7 +119,7 @@ impl Oracle {
             pause_ended_in: 0,
             pause_in_doubt_until: Duration::ZERO,
             clock_at: Duration::ZERO,
-            operations_before: 0,
+            progress_before: 0,
             idle_polls: 0,
             had_events: false,
             jumps: Vec::new(),
@@ -120,7 +135,13 @@ impl Oracle {
 
     pub fn turn_begins(&mut self, has_events: bool) {
         self.turns += 1;
+        self.operations = 0;
         self.had_events = has_events;
+    }
+
+    pub fn operation_begins(&mut self) {
+        self.operations += 1;
+        assert!(self.operations < OPERATIONS_PER_TURN_MAX, "a turn without end");
     }
 
     pub fn clock_jumped(&mut self, now: Duration) {

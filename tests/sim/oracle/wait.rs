@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use etcd_gateway::config::{ACCEPT_PAUSE, FLUSH_CHECK_MAX};
+use etcd_gateway::config::{ACCEPT_PAUSE, ACCEPTS_AT_DRAIN, ACCEPTS_PER_TURN, FLUSH_CHECK_MAX};
 
 use super::pair::{is_flushed, last_progress};
 use super::{IDLE_POLLS_MAX, TICK, is_probe};
@@ -23,9 +23,9 @@ impl World {
     fn check_spin(&mut self, timeout: Option<Duration>) {
         let oracle = &mut self.oracle;
         let is_idle = timeout == Some(Duration::ZERO)
-            && oracle.operations == oracle.operations_before
+            && oracle.progress == oracle.progress_before
             && !oracle.had_events;
-        oracle.operations_before = oracle.operations;
+        oracle.progress_before = oracle.progress;
         oracle.idle_polls = if is_idle { oracle.idle_polls + 1 } else { 0 };
         assert!(oracle.idle_polls <= IDLE_POLLS_MAX, "it spins");
     }
@@ -109,6 +109,15 @@ impl World {
         let now = self.turn_at;
         assert!(self.listeners[index].is_open, "accepted on a closed listener");
         assert!(!self.oracle.is_paused(now), "accepted so soon after a shortage");
+        let pairs = self.oracle.clients.len();
+        assert!(pairs < self.plan.limits.connections_max, "let in although {pairs} are there");
+        let (last, count) = self.listeners[index].accepts_in_turn;
+        let count = 1 + if last == self.oracle.turns { count } else { 0 };
+        self.listeners[index].accepts_in_turn = (self.oracle.turns, count);
+        // Whoever is there when the end is asked for is let in, within a bound of its own.
+        let is_last_round = self.oracle.draining_since == Some(now);
+        let most = if is_last_round { ACCEPTS_AT_DRAIN } else { ACCEPTS_PER_TURN };
+        assert!(count <= most, "{count} accepts in a turn, the others wait");
         for id in &self.oracle.clients {
             let is_passed_over = self.waits_to_dial(*id);
             assert!(!is_passed_over, "{id} waits for the descriptor that another client gets");
