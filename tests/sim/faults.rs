@@ -4,6 +4,8 @@
 //! many are zero. A run in which everything goes wrong all the time never gets far enough to meet
 //! what needs one rare fault in an otherwise healthy world.
 
+use std::fmt;
+
 use crate::random::Random;
 
 /// Defines an enum together with the list of its variants.
@@ -134,5 +136,17 @@ impl Faults {
         let strikes = random.chance(self.thousandths[fault as usize]);
         self.struck[fault as usize] += u64::from(strikes);
         strikes
+    }
+}
+
+impl fmt::Display for Faults {
+    /// Those that may strike, and how likely.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (fault, thousandths) in Fault::ALL.iter().zip(self.thousandths) {
+            if thousandths > 0 {
+                write!(f, "{fault:?} {thousandths}, ")?;
+            }
+        }
+        Ok(())
     }
 }

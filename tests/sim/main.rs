@@ -20,6 +20,8 @@ mod plan;
 mod puppets;
 mod random;
 mod readiness;
+mod report;
+mod run;
 mod scenarios;
 mod search;
 mod trace;
@@ -36,6 +38,8 @@ fn planted_bugs_still_apply() {
         let mut git = std::process::Command::new("git");
         let output = git.args(["apply", "--check"]).arg(&patch).output().expect("git is needed");
         let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{}: {told}", patch.display());
+        let name = patch.display();
+        let remedy = "plant the bug in the code as it is now, and put the diff there instead";
+        assert!(output.status.success(), "{name} does not apply any more: {remedy}\n{told}");
     }
 }

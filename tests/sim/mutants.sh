@@ -19,6 +19,10 @@ trap 'exit 143' TERM
 # Its own, so that the copies do not make the real one build again.
 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}/mutants
 export CARGO_TARGET_DIR
+mkdir -p "$CARGO_TARGET_DIR"
+# Two at once would build over each other.
+exec 9>"$CARGO_TARGET_DIR/lock"
+flock --nonblock 9 || { echo "another one is at work in $CARGO_TARGET_DIR" >&2; exit 1; }
 
 [ $# -gt 0 ] || set -- tests/sim/mutants/*.patch
 
@@ -29,7 +33,7 @@ copy_code() {
 }
 
 search() {
-    FROM=$from SEEDS=$seeds SEED='' RUST_BACKTRACE=0 timeout 900 cargo test --locked --quiet \
+    FROM=$from SEEDS=$seeds SEED='' RUST_BACKTRACE=0 timeout --foreground 900 cargo test --locked --quiet \
         --profile sim --test sim -- no_new_seed --nocapture >"$work/log" 2>&1
 }
 

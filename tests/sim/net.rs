@@ -20,6 +20,11 @@ impl SimNet {
         SimNet(Rc::new(RefCell::new(world)))
     }
 
+    /// None while somebody else holds it.
+    pub fn try_world(&self) -> Option<RefMut<'_, World>> {
+        self.0.try_borrow_mut().ok()
+    }
+
     pub fn world(&self) -> RefMut<'_, World> {
         self.0.borrow_mut()
     }

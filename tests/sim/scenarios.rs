@@ -10,7 +10,7 @@ use etcd_gateway::reactor::{Census, Reactor};
 use crate::connection::{Id, Role};
 use crate::net::SimNet;
 use crate::plan::LISTENER_PORT;
-use crate::search::start;
+use crate::run::start;
 use crate::world::{Place, World};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -2,12 +2,21 @@
 //! last entries, to read when one failed.
 
 use std::collections::VecDeque;
-use std::fmt::{Debug, Write};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::fmt::Write;
 use std::time::Duration;
 
+/// FNV-1a, over words.
+const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
+
+const LEGEND: &str = "\
+what happened last: the virtual time, what, and which connection: so many bytes, or more to say
+(dial ENDPOINT: for which client; accept, no accept, flap: a listener's or an endpoint's number;
+close 1 is a reset; dies: what the socket then says of its send queue)
+";
+
 /// One thing that happened, to be hashed and read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug)]
 pub struct Entry {
     pub at: Duration,
     /// In whose words: an operation of the gateway, or what happened in the world.
@@ -20,35 +29,54 @@ pub struct Entry {
 
 #[derive(Debug)]
 pub struct Trace {
-    hasher: DefaultHasher,
+    hash: u64,
     last: VecDeque<Entry>,
     last_max: usize,
 }
 
 impl Trace {
     pub fn new(last_max: usize) -> Trace {
-        Trace { hasher: DefaultHasher::new(), last: VecDeque::new(), last_max }
+        Trace { hash: FNV_BASIS, last: VecDeque::new(), last_max }
     }
 
     pub fn push(&mut self, entry: Entry) {
-        entry.hash(&mut self.hasher);
+        let Entry { at, what, whom, value } = entry;
+        let words = [at.as_nanos() as u64, whom as u64, value];
+        let text = what.bytes().map(u64::from);
+        for word in words.into_iter().chain(text) {
+            self.hash = (self.hash ^ word).wrapping_mul(FNV_PRIME);
+        }
         if self.last.len() == self.last_max {
             self.last.pop_front();
         }
         self.last.push_back(entry);
     }
 
+    /// The same for the same run, whatever the machine and the compiler.
     pub fn hash(&self) -> u64 {
-        self.hasher.finish()
+        self.hash
     }
 
-    /// The last entries, one a line.
+    /// The last entries, one a line, and how to read them.
     pub fn tail(&self) -> String {
-        let mut text = String::new();
+        let mut text = String::from(LEGEND);
         for Entry { at, what, whom, value } in &self.last {
-            writeln!(text, "{:>14.6} ms  {what} {whom}: {value}", at.as_secs_f64() * 1e3)
+            let at = at.as_secs_f64() * 1e3;
+            let value = match *what {
+                "event" => bits(*value),
+                "dial" if *value == u64::MAX => "of the monitor".to_owned(),
+                _ => value.to_string(),
+            };
+            writeln!(text, "{at:>14.6} ms  {what} {whom}: {value}")
                 .expect("a string takes everything");
         }
         text
     }
+}
+
+/// What an event said.
+fn bits(value: u64) -> String {
+    let words = ["readable", "writable", "urgent", "closed", "error"];
+    let said = (0..5).filter(|bit| value >> (4 - bit) & 1 == 1).map(|bit| words[bit]);
+    said.collect::<Vec<_>>().join("+")
 }

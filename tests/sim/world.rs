@@ -17,8 +17,12 @@ use crate::faults::{Fault, Faults};
 use crate::oracle::Oracle;
 use crate::plan::{ENDPOINT_PORT, LISTENER_PORT, Plan};
 use crate::random::Random;
+use crate::search::asked_for;
 use crate::trace::{Entry, Trace};
 use crate::wire::Wire;
+
+/// How much of what happened last is told of a run that failed.
+const TRACE_DEFAULT: usize = 40;
 
 /// Which wire of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -148,7 +152,7 @@ impl World {
     }
 
     fn with_plan(random: Random, plan: Plan) -> World {
-        let entries_max = std::env::var("TRACE").ok().and_then(|count| count.parse().ok());
+        let entries_max = asked_for("TRACE").map_or(TRACE_DEFAULT, |count| count as usize);
         World {
             now: Duration::ZERO,
             turn_at: Duration::ZERO,
@@ -159,7 +163,7 @@ impl World {
             listeners: Vec::new(),
             places: vec![Place::Up; plan.endpoints.len()],
             oracle: Oracle::new(&plan),
-            trace: Trace::new(entries_max.unwrap_or(40)),
+            trace: Trace::new(entries_max),
             open: 0,
             has_actors: false,
             has_healed: false,

@@ -1,14 +1,13 @@
-//! Which endpoint may be dialed when and by whom, told from the outcomes of dials alone: an
-//! endpoint is active until there is evidence against it, and again after any dial that stands.
+//! Which endpoint may be dialed when and by whom.
 //!
 //! A client gets an active endpoint of the best class, in rotation; with none left, a real dial of
 //! an inactive one, but few. The monitor alone dials an inactive one otherwise, at growing pauses.
 
 use std::time::Duration;
 
-use etcd_gateway::endpoint::{EndpointSpec, RetryLimits};
 use etcd_gateway::net::NetError;
 
+use super::endpoint::{Probe, State, Watch, is_evidence};
 use super::{Oracle, Seen};
 use crate::connection::{Id, Role};
 use crate::world::World;
@@ -20,128 +19,6 @@ const UNFAIRNESS_MAX: f64 = 2.0;
 /// The most that all endpoints of weight 0 may get together beside others, as a part of all:
 /// RFC 2782 asks for "a very small chance", and this is twice the project's one percent.
 const ZERO_SHARE_MAX: f64 = 0.02;
-
-/// What is known of one endpoint.
-#[derive(Debug)]
-pub(super) struct Watch {
-    priority: u16,
-    weight: u16,
-    state: State,
-    /// When a client was last dialed for.
-    dialed_at: Option<Duration>,
-    /// When the last evidence against it came in.
-    failed_at: Duration,
-    probe: Option<Probe>,
-    outages: u64,
-    /// Clients that came by rotation since the last change of the set.
-    picks: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum State {
-    Active { proven_at: Duration },
-    Inactive { probe_at: (Duration, Duration), step: (Duration, Duration) },
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Probe {
-    id: Option<Id>,
-    outage: u64,
-    begun_at: Duration,
-}
-
-impl Watch {
-    pub(super) fn new(spec: &EndpointSpec) -> Watch {
-        Watch {
-            priority: spec.priority,
-            weight: spec.weight,
-            state: State::Active { proven_at: Duration::ZERO },
-            dialed_at: None,
-            failed_at: Duration::ZERO,
-            probe: None,
-            outages: 0,
-            picks: 0,
-        }
-    }
-
-    pub(super) fn is_active(&self) -> bool {
-        matches!(self.state, State::Active { .. })
-    }
-
-    /// The moment by which the monitor must have dialed it.
-    pub(super) fn probe_due(&self) -> Option<Duration> {
-        match self.state {
-            State::Inactive { probe_at, .. } if self.probe.is_none() => Some(probe_at.1),
-            _ => None,
-        }
-    }
-
-    fn is_rested(&self, interval: Duration, now: Duration) -> bool {
-        self.dialed_at.is_none_or(|at| at + interval <= now)
-    }
-
-    /// When it was last tried, in vain so far.
-    fn tried_at(&self) -> Duration {
-        let dialed_at = self.dialed_at.unwrap_or(self.failed_at);
-        let begun_at = self.probe.map_or(self.failed_at, |probe| probe.begun_at);
-        self.failed_at.max(dialed_at).max(begun_at)
-    }
-
-    /// Whether the last probe may count differently from how it looks: it is of an earlier outage
-    /// and may have come to serve for this one, or its time is over and its socket still to go.
-    fn is_in_doubt(&self, patience: Duration, now: Duration) -> bool {
-        let is_odd = |it: Probe| it.outage != self.outages || it.begun_at + patience <= now;
-        self.probe.is_some_and(is_odd)
-    }
-
-    fn fail(&mut self, limits: &RetryLimits, now: Duration) {
-        let floor = floor(limits);
-        self.outages += 1;
-        self.failed_at = now;
-        let (probe_at, step) = ((now + floor, now + floor), (floor, floor));
-        self.state = State::Inactive { probe_at, step };
-    }
-
-    fn probe_failed(&mut self, is_evidence: bool, limits: &RetryLimits, now: Duration) {
-        let outages = self.outages;
-        let Some(probe) = self.probe.take() else { panic!("no probe was under way") };
-        let State::Inactive { probe_at, step } = &mut self.state else { return };
-        if is_evidence {
-            self.failed_at = now;
-        }
-        let grown = |step: Duration| if is_evidence { step_after(step, limits) } else { step };
-        let next = (grown(step.0), grown(step.1));
-        let pause = (next.0 / 2).max(floor(limits));
-        let (earliest, latest) = (now + pause, now + next.1);
-        // One from an earlier outage may or may not have served for this one.
-        if probe.outage == outages {
-            (*probe_at, *step) = ((earliest, latest), next);
-        } else {
-            *probe_at = (probe_at.0.min(earliest), probe_at.1.max(latest));
-            *step = (step.0.min(next.0), step.1.max(next.1));
-        }
-    }
-}
-
-fn floor(limits: &RetryLimits) -> Duration {
-    limits.delay_min.min(limits.delay_max)
-}
-
-fn step_after(step: Duration, limits: &RetryLimits) -> Duration {
-    (2 * step).min(limits.delay_max).max(floor(limits))
-}
-
-/// Whether it is the other side's doing.
-fn is_evidence(error: NetError) -> bool {
-    matches!(
-        error,
-        NetError::Refused
-            | NetError::Reset
-            | NetError::TimedOut
-            | NetError::HostUnreachable
-            | NetError::OwnAddress
-    )
-}
 
 impl Oracle {
     pub fn probe_begins(&mut self, endpoint: usize, id: Id) {

@@ -3,12 +3,14 @@
 //! and keeps books of its own from what passes through the seam.
 //!
 //! - `pair.rs`: bytes, ends, resets, and when a pair may be given up
-//! - `dial.rs`: which endpoint may be dialed when, and by whom; rotation and health
+//! - `dial.rs`: which endpoint may be dialed when, and by whom, in rotation
+//! - `endpoint.rs`: what is known of each endpoint
 //! - `wait.rs`: what must be done before the gateway may wait
 //! - `end.rs`: what must be left when all is over
 
 mod dial;
 mod end;
+mod endpoint;
 mod pair;
 mod wait;
 
@@ -20,7 +22,7 @@ use etcd_gateway::reactor::{Census, Reactor};
 use crate::connection::{Connection, Id, Role};
 use crate::faults::listed;
 use crate::net::SimNet;
-use crate::oracle::dial::Watch;
+use crate::oracle::endpoint::Watch;
 use crate::plan::Plan;
 use crate::world::World;
 
