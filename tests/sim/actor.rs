@@ -104,7 +104,7 @@ impl Actor {
             6 => Actor { sends, ends: Ends::Never, ..Actor::puppet() },
             _ => Actor::silent(),
         };
-        actor.with_manners(random, faults)
+        actor.with_manners(random, faults, sends_max)
     }
 
     /// Whatever a server may be like, with no more to send than that.
@@ -123,10 +123,10 @@ impl Actor {
             6 => Actor { sends, ends: Ends::Never, ..Actor::echo() },
             _ => Actor { ends: Ends::WhenSent, ..Actor::puppet() },
         };
-        actor.with_manners(random, faults)
+        actor.with_manners(random, faults, sends_max)
     }
 
-    fn with_manners(mut self, random: &mut Random, faults: &mut Faults) -> Actor {
+    fn with_manners(mut self, random: &mut Random, faults: &mut Faults, sends_max: u64) -> Actor {
         self.chunk = random.one_of(&[1, 100, 1500, 20_000, u64::MAX]);
         // A byte at a time is for short ones: what matters is then soon seen.
         self.chunk = self.chunk.max(self.sends / 64);
@@ -137,6 +137,8 @@ impl Actor {
         };
         if faults.strike(Fault::PeerStalls, random) {
             self.reads = random.one_of(&[Reads::Never, self.reads]);
+            // Enough to fill the queues, if the other one stalls, too.
+            self.sends = random.one_of(&[self.sends, (sends_max / 50).min(1_000_000)]);
             self.pause = Duration::from_millis(random.one_to(3000));
         }
         if faults.strike(Fault::PeerResets, random) {

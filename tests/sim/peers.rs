@@ -60,7 +60,10 @@ impl World {
     pub fn begin(&mut self, id: Id) {
         self.connections[id].stands = true;
         self.wake(id);
-        if self.strike(Fault::PeerVanishes) {
+        // One that stalls fills the queues towards it, and then it matters how it goes.
+        let is_stalled = self.connections[id].actor.reads == Reads::Never;
+        let goes = is_stalled && self.random.chance(300);
+        if goes || self.strike(Fault::PeerVanishes) {
             let at = self.random.up_to(self.plan.span);
             self.connections[id].actor.breaks_after = None;
             self.plan_in(at, Happening::Break(id));
@@ -224,6 +227,9 @@ impl World {
         let connection = &mut self.connections[id];
         if connection.is_dead() || connection.peer_view == PeerView::Broke {
             return;
+        }
+        if self.random.chance(300) {
+            return self.peer_resets(id);
         }
         connection.peer_view = PeerView::Broke;
         connection.inbound.is_held = true;
