@@ -33,8 +33,10 @@ copy_code() {
 }
 
 search() {
-    FROM=$from SEEDS=$seeds SEED='' RUST_BACKTRACE=0 timeout --foreground 900 cargo test --locked --quiet \
-        --profile sim --test sim -- no_new_seed --nocapture >"$work/log" 2>&1
+    # In the foreground, so that ctrl-C reaches it.
+    FROM=$from SEEDS=$seeds SEED='' RUST_BACKTRACE=0 timeout --foreground 900 \
+        cargo test --locked --quiet --profile sim --test sim -- no_new_seed --nocapture \
+        >"$work/log" 2>&1
 }
 
 missed=0
