@@ -189,19 +189,18 @@ impl Oracle {
 
     /// Whether it is too soon after a shortage to try again.
     pub fn is_paused(&self, now: Duration) -> bool {
-        self.paused.is_some_and(|(since, _)| now < since + ACCEPT_PAUSE)
+        // Asked to end, it lets in whoever waits, even if a shortage was met in that very turn.
+        let is_last_round = self.draining_since == Some(now);
+        !is_last_round && self.paused.is_some_and(|(since, _)| now < since + ACCEPT_PAUSE)
     }
 
-    /// A pair or a probe is gone, or whoever waits is to be let in at once.
+    /// A pair or a probe is gone, and with it a descriptor free.
     fn pause_is_lifted(&mut self) {
         (self.short_at, self.paused) = (None, None);
     }
 
     pub fn terminated(&mut self, now: Duration) {
-        if self.terminated_at.is_none() {
-            self.terminated_at = Some(now);
-            self.pause_is_lifted();
-        }
+        self.terminated_at.get_or_insert(now);
         self.terminations += 1;
     }
 }
