@@ -11,11 +11,11 @@ pub struct Metrics {
     pub pairs_completed: u64,
     /// Clients closed unserved: no endpoint was left, or none could be dialed yet.
     pub clients_turned_away: u64,
-    /// Dials begun for clients.
+    /// Dials for clients, those included that our own resources did not suffice for.
     pub dials: u64,
     /// Dials for clients that failed, for whatever reason.
     pub dials_failed: u64,
-    /// Dials begun by the monitor.
+    /// Dials of the monitor, likewise.
     pub probes: u64,
     /// Times that accepting paused for want of descriptors or memory.
     pub accept_pauses: u64,

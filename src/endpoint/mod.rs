@@ -6,8 +6,8 @@
 //!
 //! ```text
 //!   specs ──► reconcile ──► slots: [ 0: Endpoint | 1: vacant | 2: Endpoint (Removed, 3 pairs) ]
-//!   client ──► pick ──► id ──► dial_succeeded / dial_failed ─┐
-//!   timer ──► begin_probe ──► probe_succeeded / probe_failed ┴──► Option<Change>
+//!   client ──► pick ──► dial_begun ──► dial_succeeded / dial_failed ─┐
+//!   timer ──► begin_probe ──────────► probe_succeeded / probe_failed ┴──► Option<Change>
 //! ```
 //!
 //! An id is a slot and its generation. Late events for an endpoint that is gone are expected;
@@ -77,7 +77,7 @@ pub struct Endpoint {
     /// What the rotation owes it, in the unit of `pick.rs`.
     credit: i64,
     health: Health,
-    /// When a client last got it.
+    /// When a dial for a client last began; one that our own resources did not suffice for is none.
     dialed_at: Option<Instant>,
     /// A probe's result is still to come. Outlives `Probing`: a client's dial may settle the
     /// matter first, and the endpoint may even fail again before the result is there.

@@ -4,7 +4,8 @@
 //! Different sequences soon meet in the same state, and what can follow is then the same. So each
 //! state is entered once, by the shortest way to it, until there is no new one: what holds here
 //! holds for sequences of any length. Reads are of one or two bytes, time passes from deadline to
-//! deadline, and all else that an outcome or an event can say is said in every state.
+//! deadline, each kind of step fails with one fault of its own, and all else that an outcome or an
+//! event can say is said in every state.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -210,7 +211,7 @@ impl Node {
 
     fn check_phase(&self) {
         let told = &self.told;
-        let phase = match self.pair.phase() {
+        let ending = match self.pair.phase() {
             _ if !told.connected => {
                 return assert_eq!(self.pair.ending().is_some(), told.lost.is_some());
             }
@@ -230,17 +231,17 @@ impl Node {
             }
             Phase::Closing(ending) => ending,
         };
-        match (phase.cause, told.lost) {
+        match (ending.cause, told.lost) {
             (Cause::Completed, None) => assert!(told.is_complete(), "bytes or an end are missing"),
             (Cause::HalfCloseTimeout, None) => assert!(told.is_half_closed()),
             (Cause::IdleTimeout, None) => assert!(!told.is_half_closed()),
             (Cause::Lost(side, fault), Some(lost)) => assert_eq!((side, fault), lost),
-            _ => panic!("{phase:?} after {:?}", told.lost),
+            _ => panic!("{ending:?} after {:?}", told.lost),
         }
         let is_cut_short = told.lost.is_some() && !told.delivered;
         let want = if is_cut_short { EndedIn::Flushing } else { EndedIn::Relaying };
-        assert_eq!(phase.phase, want);
-        assert_eq!(phase.is_orderly(), told.is_complete() && told.lost.is_none());
+        assert_eq!(ending.phase, want);
+        assert_eq!(ending.is_orderly(), told.is_complete() && told.lost.is_none());
         if !told.is_complete() && !told.delivered && !told.lost_again {
             assert!(self.now >= told.progress_at + told.quiet_limit(), "ended early");
         }

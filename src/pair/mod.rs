@@ -131,7 +131,7 @@ impl Pair {
         }
     }
 
-    /// Whose attempt could not begin, to be made up for now; `None` if there is none.
+    /// The endpoint to which an attempt could not begin, told once; `None` if there is none.
     pub fn take_postponed(&mut self) -> Option<EndpointId> {
         match &mut self.phase {
             Phase::Dialing(dialing) => dialing.take_postponed(),

@@ -60,7 +60,7 @@ pub struct Reactor<N: Net> {
     generation: Generation,
     endpoints: EndpointSet,
     probes: Slab<Probe<N::Stream>>,
-    /// The monitor's timer of each inactive endpoint that has no probe under way.
+    /// Endpoints whose next probe is planned, each once, and its timer.
     probes_planned: Vec<(EndpointId, TimerKey)>,
     wheel: Wheel<Timer>,
     /// Pairs to pump in this turn, or in the next once this turn's were taken.
@@ -307,5 +307,6 @@ impl<N: Net> Reactor<N> {
         debug_assert!(self.doomed.is_empty() && self.probes_over.is_empty(), "not reaped");
         debug_assert!(self.pool.lent() <= 2 * self.slots.len(), "buffers without a pair");
         debug_assert!(self.probes.len() <= ENDPOINTS_MAX, "two probes of one endpoint");
+        debug_assert!(self.probes_planned.len() <= ENDPOINTS_MAX, "one endpoint planned twice");
     }
 }

@@ -105,15 +105,14 @@ impl<N: Net> Reactor<N> {
         self.on_change(change, "probe");
     }
 
-    /// Gives up the probes that are under way. Each still has its one result, and there is no next
-    /// one to plan.
+    /// Gives up the probes that are under way; each still has its one result.
     pub(super) fn abandon_probes(&mut self) {
-        let keys: Vec<usize> = self.probes.iter().map(|(key, _)| key).collect();
+        let under_way = self.probes.iter().filter(|(_, probe)| !probe.is_over);
+        let keys: Vec<usize> = under_way.map(|(key, _)| key).collect();
         for key in keys {
             let endpoint = self.probes[key].endpoint;
-            if !self.probes[key].is_over {
-                let _ = self.endpoints.probe_failed(endpoint, DialFailure::Local, self.now, 0);
-            }
+            // It says when to probe next, which is of no interest any more.
+            let _ = self.endpoints.probe_failed(endpoint, DialFailure::Local, self.now, 0);
             self.end_probe(key);
         }
     }

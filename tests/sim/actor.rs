@@ -71,10 +71,6 @@ impl Actor {
         }
     }
 
-    fn silent() -> Actor {
-        Actor { reads: Reads::Eagerly, ..Actor::puppet() }
-    }
-
     /// Sends back what it receives, and ends when the peer has.
     pub fn echo() -> Actor {
         Actor { echoes: true, ends: Ends::AfterPeer, ..Actor::puppet() }
@@ -102,7 +98,7 @@ impl Actor {
             },
             5 => Actor { sends, speaks: Speaks::AfterEnd, ends: Ends::WhenSent, ..Actor::puppet() },
             6 => Actor { sends, ends: Ends::Never, ..Actor::puppet() },
-            _ => Actor::silent(),
+            _ => Actor::puppet(),
         };
         actor.with_manners(random, faults, sends_max)
     }
@@ -189,6 +185,7 @@ impl Actor {
         }
     }
 }
+
 fn amount(random: &mut Random) -> u64 {
     let most = random.one_of(&[1, 100, 1000, 1000, 20_000, 20_000, 70_000, 300_000]);
     random.below(most + 1)

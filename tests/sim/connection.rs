@@ -70,8 +70,6 @@ pub struct Death {
 /// What only a client's connection has.
 #[derive(Clone, Debug, Default)]
 pub struct ClientState {
-    /// When the gateway accepted it.
-    pub accepted_at: Option<Duration>,
     /// The connection to a server, the last one if there were several.
     pub server: Option<Id>,
     /// Endpoints that failed it.

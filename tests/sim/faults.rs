@@ -35,7 +35,7 @@ listed! {
         EventStale,
         /// The facts of one event come one by one.
         EventApart,
-        /// A poll returns early, with nothing.
+        /// A poll returns before its time, even with nothing.
         PollEarly,
         /// A poll tells few of the events that are there; the rest comes with the next.
         PollFew,
@@ -71,9 +71,9 @@ listed! {
         AcceptShortage,
         /// Accepting blocks although a client waits; an event follows.
         AcceptBlocks,
-        /// A peer resets its connection at any time.
+        /// A peer resets its connection after so many bytes.
         PeerResets,
-        /// A peer is silent from any time on, until the kernel gives it up.
+        /// A peer breaks off at any time: resets, or is silent until the kernel gives it up.
         PeerVanishes,
         /// A peer does nothing for a long while, or until the end.
         PeerStalls,

@@ -71,7 +71,6 @@ impl World {
         connection.token = Some(token);
         // A socket that was just accepted takes bytes; no event needs to say so.
         connection.told.writable = true;
-        connection.client.accepted_at = Some(now);
         connection.progress_at = now;
         self.oracle.accepted(id);
         self.note_choices(id);

@@ -13,9 +13,9 @@ use crate::world::{Direction, Happening, Loss, Place, World};
 
 /// The shortest pause of a program, so that none can act for ever at one moment.
 const MICROSECOND: Duration = Duration::from_micros(1);
-/// Once nothing goes wrong any more, everybody is at most this far away,
+/// Once nothing goes wrong any more, everybody is at most this far away.
 const LATENCY_HEALED: Duration = Duration::from_micros(100);
-/// and queues hold so many bytes.
+/// Once nothing goes wrong any more, queues hold at least so many bytes.
 const QUEUE_HEALED: u64 = 64 * 1024;
 
 impl World {

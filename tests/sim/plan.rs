@@ -41,7 +41,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// One endpoint and nothing that goes wrong or happens by itself.
+    /// So many endpoints, two listeners, and nothing that goes wrong or happens by itself.
     pub fn calm(connections_max: usize, servers: usize) -> Plan {
         let second = 1000 * MILLISECOND;
         let quiet = QuietLimits { half_closed: Some(300 * second), open: None };

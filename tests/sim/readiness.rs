@@ -12,9 +12,9 @@ use crate::world::{Happening, World};
 
 const READABLE: Readiness =
     Readiness { readable: true, writable: false, urgent: false, closed: false, error: false };
-/// No run has so many probes at a time,
+/// No run has so many probes at a time.
 const SLOT_UNUSED: usize = 1000;
-/// or so many listeners.
+/// No run has so many listeners.
 const LISTENER_UNUSED: Token = Token::Listener(1000);
 
 impl World {

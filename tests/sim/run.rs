@@ -108,18 +108,18 @@ impl Run {
             let retry = world.plan.limits.retry;
             (retry.delay_max.max(retry.delay_min), world.plan.limits.connect_timeout)
         };
-        let patience = 60 * Duration::from_secs(1);
+        let patience = Duration::from_secs(60);
         let is_over = self.turn_until(patience, |run| run.is_idle());
         assert!(is_over, "clients are left: {:?}", self.reactor.census());
-        let span = retry_max + 2 * connect_timeout + patience / 60;
+        let span = retry_max + 2 * connect_timeout + Duration::from_secs(1);
         let count = self.reactor.endpoints().count();
         let is_back = |run: &Run| run.reactor.endpoints().active_count() == count;
         let all_back = self.turn_until(span, is_back);
         assert!(all_back, "not every endpoint is back");
         self.serve_everyone();
         let is_empty = |run: &Run| run.reactor.census() == Census::default();
-        let is_left = self.turn_until(span, is_empty);
-        assert!(is_left, "still held: {:?}", self.reactor.census());
+        let all_gone = self.turn_until(span, is_empty);
+        assert!(all_gone, "still held: {:?}", self.reactor.census());
     }
 
     /// New clients: each is served at the first attempt, and gets all it is sent.

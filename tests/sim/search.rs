@@ -1,7 +1,7 @@
 //! Many seeds in search of one that fails.
 //!
 //! ```text
-//!   SEED=7 cargo test --test sim        one run; TRACE=1000 shows more of what happened
+//!   SEED=7 cargo test --test sim        that seed, not new ones; TRACE=1000 shows more of it
 //!   make sim SEEDS=100000               a long search with new seeds; FROM=1 says which
 //! ```
 

@@ -11,7 +11,8 @@ const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 
 const LEGEND: &str = "\
 what happened last: the virtual time, what, and which connection: so many bytes, or more to say
-(dial ENDPOINT: for which client; accept, no accept, flap: a listener's or an endpoint's number;
+(dial ENDPOINT: for which client; no accept, flap: the number of a listener or an endpoint;
+arrives: at which listener; flap: what it is now, 0 is up; jump: until when, in nanoseconds;
 close 1 is a reset; dies: what the socket then says of its send queue)
 ";
 
@@ -19,7 +20,7 @@ close 1 is a reset; dies: what the socket then says of its send queue)
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     pub at: Duration,
-    /// In whose words: an operation of the gateway, or what happened in the world.
+    /// An operation of the gateway, or what happened in the world.
     pub what: &'static str,
     /// The connection, listener or endpoint that it is about.
     pub whom: usize,

@@ -103,7 +103,7 @@ impl Wire {
         self.end_arrived = self.end_sent && self.arrived == self.sent;
     }
 
-    /// So many bytes are taken, and the end if it is next and `with_end` asks for it.
+    /// So many bytes are taken.
     pub fn take(&mut self, bytes: u64) {
         self.taken += bytes;
         assert!(self.taken <= self.arrived, "taken before it arrived");

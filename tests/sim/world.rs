@@ -1,9 +1,9 @@
 //! Everything outside of the reactor: virtual time, an agenda of what will happen, connections,
 //! endpoints, and the readiness that is still to be told.
 //!
-//! Time stands still while the reactor works and passes only in [`World::poll`]. What peers do and
-//! how bytes travel is in `peers.rs`, what the reactor is told in `readiness.rs`, what it may do in
-//! `operations.rs`, and what must hold in `oracle/`.
+//! Time stands still while the reactor works: it passes in [`World::poll`], and before the clock is
+//! read after it. What peers do and how bytes travel is in `peers.rs`, what the reactor is told in
+//! `readiness.rs`, what it may do in `operations.rs`, and what must hold in `oracle/`.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};

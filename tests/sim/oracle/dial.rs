@@ -49,7 +49,11 @@ impl Oracle {
             let few: u64 = mates().filter(|it| it.weight == 0).map(|it| it.picks).sum();
             // Each may be owed one when this stretch of time begins.
             let most = picks as f64 * ZERO_SHARE_MAX + zeros as f64;
-            assert!(few as f64 <= most, "{few} of {picks} for nobody: {:?}", self.watches);
+            assert!(
+                few as f64 <= most,
+                "{few} of {picks} to those of weight 0: {:?}",
+                self.watches
+            );
             return;
         }
         let weight = |watch: &Watch| f64::from(watch.weight.max(u16::from(zeros > 0)));

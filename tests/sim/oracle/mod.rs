@@ -99,6 +99,8 @@ pub struct Oracle {
     terminated_at: Option<Duration>,
     /// What the clock said in the turn that was told so.
     draining_since: Option<Duration>,
+    /// The turn that was told so.
+    last_round: Option<u64>,
     terminations: usize,
 }
 
@@ -127,6 +129,7 @@ impl Oracle {
             jumps: Vec::new(),
             terminated_at: None,
             draining_since: None,
+            last_round: None,
             terminations: 0,
         }
     }
@@ -154,14 +157,14 @@ impl Oracle {
         self.clients.push(id);
     }
 
-    /// It met a shortage; `is_let_in`: of what it does only while it lets clients in.
-    pub fn fell_short(&mut self, now: Duration, is_let_in: bool) {
+    /// It met a shortage; `is_unpaused`: in something that it does only while no pause is on.
+    pub fn fell_short(&mut self, now: Duration, is_unpaused: bool) {
         self.short_at = Some(now);
         if self.is_paused(now) {
             return;
         }
         // In the turn that ends a pause this may still fall into it, and begin none.
-        if !is_let_in && (self.pause_ended_in == self.turns || now < self.pause_in_doubt_until) {
+        if !is_unpaused && (self.pause_ended_in == self.turns || now < self.pause_in_doubt_until) {
             self.pause_in_doubt_until = now + ACCEPT_PAUSE + TICK;
         } else {
             self.paused = Some((now, self.turns));
@@ -172,6 +175,7 @@ impl Oracle {
     pub fn clock_is_read(&mut self, now: Duration) {
         if self.terminated_at.is_some() {
             self.draining_since.get_or_insert(now);
+            self.last_round.get_or_insert(self.turns);
         }
         let before = std::mem::replace(&mut self.clock_at, now);
         if before < self.pause_in_doubt_until {
@@ -190,7 +194,7 @@ impl Oracle {
     /// Whether it is too soon after a shortage to try again.
     pub fn is_paused(&self, now: Duration) -> bool {
         // Asked to end, it lets in whoever waits, even if a shortage was met in that very turn.
-        let is_last_round = self.draining_since == Some(now);
+        let is_last_round = self.last_round == Some(self.turns);
         !is_last_round && self.paused.is_some_and(|(since, _)| now < since + ACCEPT_PAUSE)
     }
 
@@ -229,7 +233,7 @@ impl World {
         self.check_pairs_of_endpoints(reactor);
     }
 
-    /// What an endpoint is thought to serve, which one that was removed is remembered for.
+    /// How many pairs count on each endpoint.
     fn check_pairs_of_endpoints(&self, reactor: &Reactor<SimNet>) {
         let mut pairs = vec![0; self.places.len()];
         for id in &self.oracle.clients {

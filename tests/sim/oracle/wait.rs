@@ -115,7 +115,7 @@ impl World {
         let count = 1 + if last == self.oracle.turns { count } else { 0 };
         self.listeners[index].accepts_in_turn = (self.oracle.turns, count);
         // Whoever is there when the end is asked for is let in, within a bound of its own.
-        let is_last_round = self.oracle.draining_since == Some(now);
+        let is_last_round = self.oracle.last_round == Some(self.oracle.turns);
         let most = if is_last_round { ACCEPTS_AT_DRAIN } else { ACCEPTS_PER_TURN };
         assert!(count <= most, "{count} accepts in a turn, the others wait");
         for id in &self.oracle.clients {
