@@ -28,12 +28,11 @@ fn search(first: u64, count: u64) -> Report {
     assert!(count > 0, "a search over no seed at all finds nothing");
     println!("from SEED={first} on");
     let started = Instant::now();
-    let next = AtomicU64::new(0);
+    let (next, news_told) = (AtomicU64::new(0), AtomicU64::new(0));
     let has_failed = AtomicBool::new(false);
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let work = || {
         let mut total = Report::none();
-        let mut news_at = NEWS_INTERVAL;
         while !has_failed.load(Ordering::Relaxed) {
             let index = next.fetch_add(1, Ordering::Relaxed);
             if index >= count {
@@ -46,9 +45,9 @@ fn search(first: u64, count: u64) -> Report {
                     println!("failed after {} seeds", index + 1);
                 }
             }
-            if index.is_multiple_of(cores as u64) && started.elapsed() >= news_at {
+            let news = started.elapsed().as_secs() / NEWS_INTERVAL.as_secs();
+            if news_told.fetch_max(news, Ordering::Relaxed) < news {
                 println!("{} of {count} seeds", index + 1);
-                news_at = started.elapsed() + NEWS_INTERVAL;
             }
         }
         total
