@@ -28,12 +28,14 @@ impl<N: Net> Reactor<N> {
                 self.turn_away(key, failed_locally);
                 break;
             };
-            match self.begin_dial(key, endpoint) {
+            let outcome = self.begin_dial(key, endpoint);
+            if let Err(error @ (NetError::Descriptors | NetError::Memory)) = outcome {
+                self.starve(key, error);
+                break;
+            }
+            self.endpoints.dial_begun(endpoint, self.now);
+            match outcome {
                 Ok(()) => break,
-                Err(error @ (NetError::Descriptors | NetError::Memory)) => {
-                    self.starve(key, error);
-                    break;
-                }
                 Err(error) => failed_locally = self.fail_attempt(key, error),
             }
         }
@@ -58,11 +60,8 @@ impl<N: Net> Reactor<N> {
         slot.generations[Side::Server.index()] = generation;
         self.metrics.dials += 1;
         let token = Token::Pair { slot: key, side: Side::Server, generation };
-        let outcome = self.dial_endpoint(endpoint, token);
-        if !matches!(outcome, Err(NetError::Descriptors | NetError::Memory)) {
-            self.endpoints.dial_begun(endpoint, now);
-        }
-        self.slots[key].server = Some(outcome?);
+        let stream = self.dial_endpoint(endpoint, token)?;
+        self.slots[key].server = Some(stream);
         Ok(())
     }
 
