@@ -5,15 +5,13 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::libc;
 use socket2::{SockFilter, SockRef};
 
 use crate::failover::answer;
-use crate::relay::{expect_reset, round_trip};
+use crate::relay::{expect_reset, round_trip, unsent};
 use crate::util::*;
 
 /// By how much the kernel's timers may seem early: they count in ticks of up to 10 ms.
@@ -89,13 +87,7 @@ fn open_pair(mut client: TcpStream, listener: &TcpListener) -> (TcpStream, TcpSt
 
 /// Waits until the peer's kernel has acknowledged all that was written.
 fn wait_acknowledged(stream: &TcpStream) {
-    until("everything is acknowledged", || {
-        let mut bytes: libc::c_int = 0;
-        // SAFETY: the kernel writes one int, which `bytes` is.
-        let result = unsafe { libc::ioctl(stream.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
-        assert_eq!(result, 0, "SIOCOUTQ: {}", io::Error::last_os_error());
-        bytes == 0
-    });
+    until("everything is acknowledged", || unsent(stream) == 0);
 }
 
 #[test]

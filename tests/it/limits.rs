@@ -114,20 +114,9 @@ fn owned(result: libc::c_long) -> io::Result<OwnedFd> {
 
 /// Of a listener the longest its queue of finished handshakes may get (`tcpi_sacked` of tcp(7)).
 fn backlog(listener: &Socket) -> u32 {
-    // SAFETY: tcp_info is plain data, for which all zeros are valid.
-    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
-    let mut length = libc::socklen_t::try_from(size_of_val(&info)).expect("some hundred bytes");
-    // SAFETY: the kernel writes at most `length` bytes, which is the size of `info`.
-    let result = unsafe {
-        libc::getsockopt(
-            listener.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_INFO,
-            (&raw mut info).cast(),
-            &raw mut length,
-        )
-    };
-    assert_eq!(result, 0, "TCP_INFO: {}", io::Error::last_os_error());
+    // SAFETY: tcp_info is plain numbers, for which all bits are valid.
+    let (info, _) =
+        unsafe { socket_option::<libc::tcp_info>(listener, libc::IPPROTO_TCP, libc::TCP_INFO) };
     info.tcpi_sacked
 }
 

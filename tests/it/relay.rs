@@ -425,7 +425,7 @@ fn bytes_before_a_reset_arrive(sender: TcpStream, receiver: &TcpStream, relay: &
 }
 
 /// Bytes that the other kernel has not acknowledged.
-fn unsent(stream: &TcpStream) -> i32 {
+pub fn unsent(stream: &TcpStream) -> i32 {
     let mut count = 0;
     // SAFETY: the descriptor is open and the kernel writes one int, which `count` is.
     unsafe { unacknowledged(stream.as_raw_fd(), &raw mut count) }.expect("TIOCOUTQ");

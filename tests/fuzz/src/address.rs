@@ -4,8 +4,9 @@
 //! The oracle takes a text apart from its end, where the product goes from its beginning. It must
 //! not call the product.
 
+use std::fmt::{Debug, Display};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::str;
+use std::str::{self, FromStr};
 
 use etcd_gateway::config::address::{EndpointAddress, Host, ListenAddress};
 
@@ -14,12 +15,7 @@ use super::assert_one_line;
 /// Reads the bytes as one item of `--endpoints`.
 pub fn check_endpoint(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
-    let parsed = text.parse::<EndpointAddress>();
-    assert_eq!(parsed.as_ref().ok(), expected_endpoint(text).as_ref(), "{text:?}: {parsed:?}");
-    let endpoint = match parsed {
-        Ok(endpoint) => endpoint,
-        Err(error) => return assert_one_line(&error.to_string()),
-    };
+    let Some(endpoint) = read_as_expected(text, expected_endpoint(text)) else { return };
     assert!(endpoint.port > 0, "{text:?}");
     let shown = endpoint.to_string();
     check_shown(&shown, &endpoint.host, endpoint.port);
@@ -34,12 +30,7 @@ pub fn check_endpoint(data: &[u8]) {
 /// Reads the bytes as one item of `--listen-addr`.
 pub fn check_listen(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
-    let parsed = text.parse::<ListenAddress>();
-    assert_eq!(parsed.as_ref().ok(), expected_listen(text).as_ref(), "{text:?}: {parsed:?}");
-    let listen = match parsed {
-        Ok(listen) => listen,
-        Err(error) => return assert_one_line(&error.to_string()),
-    };
+    let Some(listen) = read_as_expected(text, expected_listen(text)) else { return };
     let shown = listen.to_string();
     assert_eq!(shown.parse().as_ref(), Ok(&listen), "{text:?}");
     match &listen {
@@ -51,6 +42,19 @@ pub fn check_listen(data: &[u8]) {
         let endpoint = shown.parse::<EndpointAddress>().map(|found| (found.host, found.port));
         assert_eq!(endpoint, Ok((host, port)), "{text:?}");
     }
+}
+
+/// What the text means, which must be what is expected; a refusal takes one line.
+fn read_as_expected<T>(text: &str, expected: Option<T>) -> Option<T>
+where
+    T: FromStr<Err: Debug + Display> + Debug + PartialEq,
+{
+    let parsed = text.parse::<T>();
+    assert_eq!(parsed.as_ref().ok(), expected.as_ref(), "{text:?}: {parsed:?}");
+    if let Err(error) = &parsed {
+        assert_one_line(&error.to_string());
+    }
+    parsed.ok()
 }
 
 /// What is shown is what the standard library reads, and a name is nothing but a name.

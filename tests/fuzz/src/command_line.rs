@@ -178,6 +178,7 @@ enum Wanted {
     Refusal,
 }
 
+/// A list of its own beside that of `args.rs`: it would share a mistake with the one it checks.
 const VALUED: [&str; 14] = [
     flag::LISTEN_ADDR,
     flag::ENDPOINTS,

@@ -18,7 +18,7 @@ pub use namespace::{Host, Network};
 pub use process::Process;
 pub use sockets::{
     Backend, Blackhole, Reservation, backend, dropped_packets, echo, payload, refused_address,
-    reset,
+    reset, socket_option,
 };
 
 /// The longest any single wait of a test may take; far beyond what a loaded machine needs.

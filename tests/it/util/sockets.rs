@@ -224,19 +224,30 @@ pub fn reset(stream: TcpStream) {
 /// Packets that came for the socket and were dropped: a full backlog or a filter does that.
 pub fn dropped_packets(socket: &impl AsRawFd) -> u32 {
     // The nine numbers of SO_MEMINFO, the last of which counts drops (linux/sock_diag.h).
-    let mut numbers = [0_u32; 9];
-    let mut length = libc::socklen_t::try_from(size_of_val(&numbers)).expect("36 bytes");
-    // SAFETY: the kernel writes at most `length` bytes, which is the size of `numbers`.
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_MEMINFO,
-            numbers.as_mut_ptr().cast(),
-            &raw mut length,
-        )
-    };
-    assert_eq!(result, 0, "SO_MEMINFO: {}", io::Error::last_os_error());
-    assert_eq!(usize::try_from(length), Ok(size_of_val(&numbers)));
+    // SAFETY: numbers, for which all bits are valid.
+    let (numbers, length) =
+        unsafe { socket_option::<[u32; 9]>(socket, libc::SOL_SOCKET, libc::SO_MEMINFO) };
+    assert_eq!(length, size_of_val(&numbers));
     numbers[8]
+}
+
+/// What getsockopt(2) gives, and how many bytes of it the kernel wrote; the rest is zeros.
+///
+/// # Safety
+/// Whatever the kernel writes for this option must be a valid `T`, and so must all zeros.
+pub unsafe fn socket_option<T>(
+    socket: &impl AsRawFd,
+    level: libc::c_int,
+    name: libc::c_int,
+) -> (T, usize) {
+    // SAFETY: the caller says that all zeros are valid.
+    let mut value: T = unsafe { std::mem::zeroed() };
+    let mut length = libc::socklen_t::try_from(size_of_val(&value)).expect("some hundred bytes");
+    // SAFETY: the kernel writes at most `length` bytes, which is the size of `value`.
+    let result = unsafe {
+        let value = (&raw mut value).cast();
+        libc::getsockopt(socket.as_raw_fd(), level, name, value, &raw mut length)
+    };
+    assert_eq!(result, 0, "option {name} of {level}: {}", io::Error::last_os_error());
+    (value, usize::try_from(length).expect("it only shrinks"))
 }
