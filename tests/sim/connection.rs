@@ -6,6 +6,7 @@ use std::time::Duration;
 use etcd_gateway::net::{Close, NetError, Readiness};
 
 use crate::actor::Actor;
+use crate::oracle::PerTurn;
 use crate::wire::Wire;
 
 /// Names a connection for the whole run.
@@ -113,8 +114,8 @@ pub struct Connection {
     pub progress_at: Duration,
     /// When the peer's kernel last acknowledged something.
     pub acknowledged_at: Duration,
-    /// The last turn in which the gateway read here, and how many bytes in it.
-    pub read_in_turn: (u64, u64),
+    /// Bytes that the gateway read here.
+    pub read_in_turn: PerTurn,
     /// Bytes that the gateway wrote here.
     pub written: u64,
 }
@@ -141,7 +142,7 @@ impl Connection {
             client: ClientState::default(),
             progress_at: Duration::ZERO,
             acknowledged_at: Duration::ZERO,
-            read_in_turn: (0, 0),
+            read_in_turn: PerTurn::default(),
             written: 0,
         }
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use etcd_gateway::net::{Accept, Close, Dial, Event, Net, NetError, Read, Write};
 
 use crate::connection::Id;
+use crate::oracle::PerTurn;
 use crate::world::{Listener, World};
 
 /// A shared hold on the world: the reactor's and the test's.
@@ -63,7 +64,7 @@ impl Net for SimNet {
             backlog: VecDeque::new(),
             accepted: 0,
             is_told: false,
-            accepts_in_turn: (0, 0),
+            accepts_in_turn: PerTurn::default(),
             blocked_at: None,
             passed_over: (0, 0),
         });

@@ -25,6 +25,12 @@ impl World {
         assert!(self.connections[id].is_open(), "{what} on a socket that was given up: {id}");
     }
 
+    /// The gateway brought something about.
+    pub fn advance(&mut self, what: &'static str, whom: usize, value: u64) {
+        self.oracle.progress += 1;
+        self.note(what, whom, value);
+    }
+
     pub fn draw_jitter(&mut self) -> u64 {
         self.oracle.randoms += 1;
         // A test without chance gets the longest delays.
@@ -66,7 +72,6 @@ impl World {
         self.pass_over_others(listener);
         self.open += 1;
         self.note("accept", id, 0);
-        let now = self.turn_at;
         let connection = &mut self.connections[id];
         connection.token = Some(token);
         // A socket that was just accepted takes bytes; no event needs to say so.
@@ -79,8 +84,7 @@ impl World {
     }
 
     fn no_accept(&mut self, listener: usize, error: NetError) -> Accept<Id> {
-        self.note("no accept", listener, 0);
-        self.oracle.progress += 1;
+        self.advance("no accept", listener, 0);
         self.oracle.fell_short(self.turn_at, true);
         Accept::Failed(error)
     }
@@ -94,11 +98,10 @@ impl World {
 
     pub fn dial(&mut self, address: SocketAddr, token: usize) -> Result<Id, NetError> {
         self.oracle.operation_begins();
-        self.oracle.progress += 1;
         let endpoint = self.endpoint_of(address.port());
         let client = self.client_of(token);
         let is_short = !self.has_descriptor() || self.strike(Fault::DialShortage);
-        self.note("dial", endpoint, client.map_or(u64::MAX, |client| client as u64));
+        self.advance("dial", endpoint, client.map_or(u64::MAX, |client| client as u64));
         self.check_dial(endpoint, client, is_short);
         if is_short {
             let error = self.random.one_of(&[NetError::Descriptors, NetError::Memory]);
@@ -225,8 +228,7 @@ impl World {
         if inbound.waiting() == 0 && (is_dead || inbound.end_arrived) {
             if let Some(error) = connection.death.as_mut().and_then(|death| death.error.take()) {
                 connection.tell_lost(now);
-                self.note("read fails", id, 0);
-                self.oracle.progress += 1;
+                self.advance("read fails", id, 0);
                 return Read::Failed(error);
             }
             // From a lost connection that has given its error, blocking means the end, too.
@@ -240,8 +242,7 @@ impl World {
             connection.progress_at = now;
             told.half_closed_at.get_or_insert(now);
             inbound.end_taken = inbound.end_arrived;
-            self.note("read end", id, 0);
-            self.oracle.progress += 1;
+            self.advance("read end", id, 0);
             return Read::Eof;
         }
         if inbound.waiting() == 0 || (blocks && !is_dead) {
@@ -265,8 +266,7 @@ impl World {
             told.readable = false;
         }
         connection.progress_at = now;
-        self.note("read", id, bytes);
-        self.oracle.progress += 1;
+        self.advance("read", id, bytes);
         self.has_read(id, bytes);
         self.touch(id);
         self.move_on(id, Direction::Inbound);
@@ -283,8 +283,7 @@ impl World {
         if let Some(death) = &mut connection.death {
             let error = death.error.take().unwrap_or(NetError::Reset);
             connection.tell_lost(now);
-            self.note("write fails", id, 0);
-            self.oracle.progress += 1;
+            self.advance("write fails", id, 0);
             return Write::Failed(error);
         }
         let outbound = &mut connection.outbound;
@@ -302,8 +301,7 @@ impl World {
             connection.told.writable = false;
         }
         connection.progress_at = now;
-        self.note("write", id, bytes);
-        self.oracle.progress += 1;
+        self.advance("write", id, bytes);
         self.touch(id);
         self.move_on(id, Direction::Outbound);
         Write::Data(bytes as usize)
@@ -312,8 +310,7 @@ impl World {
     pub fn shutdown_write(&mut self, id: Id) -> Result<(), NetError> {
         self.operate("shutdown", id);
         self.check_shutdown(id);
-        self.note("shutdown", id, 0);
-        self.oracle.progress += 1;
+        self.advance("shutdown", id, 0);
         let now = self.turn_at;
         let connection = &mut self.connections[id];
         if connection.is_dead() {
@@ -331,8 +328,7 @@ impl World {
         let connection = &mut self.connections[id];
         let error = connection.death.as_mut()?.error.take()?;
         connection.tell_lost(now);
-        self.note("take error", id, 0);
-        self.oracle.progress += 1;
+        self.advance("take error", id, 0);
         Some(error)
     }
 }

@@ -27,7 +27,7 @@ impl World {
         }
     }
 
-    /// A client connects: its connection stands and waits in the backlog.
+    /// A client comes, whatever it may be like.
     pub fn arrive(&mut self, listener: usize) {
         if !self.listeners[listener].is_open {
             return;
@@ -37,20 +37,13 @@ impl World {
         } else {
             Actor::puppet()
         };
-        let id = self.add(Role::Client, actor);
-        self.begin(id);
-        self.wait_in_backlog(listener, id);
+        self.arrive_as(listener, actor);
     }
 
-    /// A client that a test wants.
-    pub fn arrive_as(&mut self, listener: usize, actor: Actor) -> Id {
+    /// A client connects: its connection stands and waits in the backlog.
+    pub fn arrive_as(&mut self, listener: usize, actor: Actor) {
         let id = self.add(Role::Client, actor);
         self.begin(id);
-        self.wait_in_backlog(listener, id);
-        id
-    }
-
-    fn wait_in_backlog(&mut self, listener: usize, id: Id) {
         self.note("arrives", id, listener as u64);
         self.listeners[listener].backlog.push_back(id);
         self.touch_listener(listener);
@@ -86,11 +79,10 @@ impl World {
     pub fn act(&mut self, id: Id) {
         let connection = &mut self.connections[id];
         connection.actor.is_scheduled = false;
-        if connection.peer_view != PeerView::Open && connection.inbound.end_sent {
-            return;
-        }
-        if matches!(connection.peer_view, PeerView::Reset | PeerView::Broke) {
-            return;
+        match connection.peer_view {
+            PeerView::Reset | PeerView::Broke => return,
+            PeerView::Ended if connection.inbound.end_sent => return,
+            PeerView::Open | PeerView::Ended => {}
         }
         let actor = connection.actor;
         let taken = actor.takes(connection.outbound.waiting());
@@ -279,8 +271,7 @@ impl World {
 
     /// The gateway gives its socket up.
     pub fn close(&mut self, id: Id, how: Close) {
-        self.note("close", id, u64::from(how == Close::Reset));
-        self.oracle.progress += 1;
+        self.advance("close", id, u64::from(how == Close::Reset));
         self.open -= 1;
         let connection = &mut self.connections[id];
         connection.closed = Some(how);

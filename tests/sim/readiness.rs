@@ -74,8 +74,7 @@ impl World {
             self.tell_connection(id, events);
         }
         for _ in 0..std::mem::take(&mut self.terminations_untold) {
-            self.terminations += 1;
-            self.oracle.terminated(self.now);
+            self.oracle.terminations += 1;
             let index = self.random.below(events.len() as u64 + 1) as usize;
             events.insert(index, Event::Terminate);
         }

@@ -141,7 +141,7 @@ impl Run {
     }
 
     fn is_asked_to_end(&self) -> bool {
-        self.net.world().terminations > 0
+        self.net.world().oracle.terminations > 0
     }
 
     fn is_idle(&self) -> bool {

@@ -14,7 +14,7 @@ use etcd_gateway::net::{Event, NetError};
 use crate::actor::Actor;
 use crate::connection::{Connection, Id, Role};
 use crate::faults::{Fault, Faults};
-use crate::oracle::Oracle;
+use crate::oracle::{Oracle, PerTurn};
 use crate::plan::{ENDPOINT_PORT, LISTENER_PORT, Plan};
 use crate::random::Random;
 use crate::search::asked_for;
@@ -97,8 +97,8 @@ pub struct Listener {
     pub accepted: usize,
     /// The gateway was told that somebody waits, and has not seen an empty backlog since.
     pub is_told: bool,
-    /// The last turn in which the gateway accepted here, and how often.
-    pub accepts_in_turn: (u64, usize),
+    /// How often the gateway accepted here.
+    pub accepts_in_turn: PerTurn,
     /// When accepting last blocked.
     pub blocked_at: Option<Duration>,
     /// Turns in which others were served while clients waited here, and the last such turn.
@@ -126,8 +126,6 @@ pub struct World {
     pub has_actors: bool,
     /// Nothing goes wrong any more.
     pub has_healed: bool,
-    /// Terminations that were told.
-    pub terminations: usize,
     agenda: BinaryHeap<Reverse<(Duration, u64, Happening)>>,
     agenda_next: u64,
     /// Connections with readiness to tell.
@@ -167,7 +165,6 @@ impl World {
             open: 0,
             has_actors: false,
             has_healed: false,
-            terminations: 0,
             agenda: BinaryHeap::new(),
             agenda_next: 0,
             news: Vec::new(),

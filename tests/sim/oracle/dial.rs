@@ -24,6 +24,7 @@ impl Oracle {
     pub fn probe_begins(&mut self, endpoint: usize, id: Id) {
         let probe = self.watches[endpoint].probe.as_mut();
         probe.expect("checked when the dial began").id = Some(id);
+        self.probe_sockets.push(id);
     }
 
     fn succeed(&mut self, endpoint: usize, now: Duration) {
@@ -95,11 +96,9 @@ impl World {
 
     /// The same for clients that wait for a descriptor.
     pub fn note_choices_of_the_starved(&mut self) {
-        for client in self.oracle.clients.clone() {
-            if self.connections[client].client.starved.is_some() {
-                self.note_choices(client);
-            }
-        }
+        let is_starved = |id: &&Id| self.connections[**id].client.starved.is_some();
+        let starved: Vec<Id> = self.oracle.clients.iter().filter(is_starved).copied().collect();
+        starved.into_iter().for_each(|client| self.note_choices(client));
     }
 
     /// The gateway begins a dial.
@@ -118,7 +117,7 @@ impl World {
 
     fn check_probe(&mut self, endpoint: usize) {
         let now = self.turn_at;
-        assert!(self.oracle.terminated_at.is_none(), "a probe after the end was asked for");
+        assert!(self.oracle.terminations == 0, "a probe after the end was asked for");
         // One that took too long is over; its socket goes at the end of the turn.
         let last = self.oracle.watches[endpoint].probe.and_then(|probe| probe.id);
         let patience = self.plan.limits.connect_timeout;
@@ -177,7 +176,7 @@ impl World {
         let watches = &self.oracle.watches;
         let (now, patience) = (self.turn_at, self.plan.limits.connect_timeout);
         // The turn that is asked to end gives probes up at some point.
-        let is_in_doubt = self.oracle.draining_since == Some(now)
+        let is_in_doubt = self.oracle.is_last_round()
             || watches.iter().any(|watch| watch.is_in_doubt(patience, now));
         if watches[endpoint].is_active() || is_in_doubt {
             return;
@@ -288,7 +287,7 @@ impl World {
         let is_overdue = dialed_at + self.plan.limits.connect_timeout <= self.turn_at;
         let is_client_gone = match role {
             Role::Server { client, .. } => self.connections[client].closed.is_some(),
-            _ => self.oracle.terminated_at.is_some(),
+            _ => self.oracle.terminations > 0,
         };
         assert!(is_overdue || is_client_gone, "{id}: a dial was given up before its time");
         let has_stood = connection.stands && !connection.is_dead() && !is_client_gone;

@@ -76,6 +76,8 @@ pub struct Oracle {
     pub randoms: u64,
     /// Clients that it holds, in the order of their coming.
     pub clients: Vec<Id>,
+    /// Sockets of probes that it holds.
+    pub probe_sockets: Vec<Id>,
     pub seen: [u64; Seen::ALL.len()],
     /// Polls so far.
     pub turns: u64,
@@ -96,12 +98,10 @@ pub struct Oracle {
     had_events: bool,
     /// Every jump of the clock: when it was over.
     jumps: Vec<Duration>,
-    terminated_at: Option<Duration>,
-    /// What the clock said in the turn that was told so.
-    draining_since: Option<Duration>,
-    /// The turn that was told so.
-    last_round: Option<u64>,
-    terminations: usize,
+    /// How often the gateway was asked to end.
+    pub terminations: usize,
+    /// What the clock said in the turn that was first asked to, and which turn that was.
+    drain: Option<(Duration, u64)>,
 }
 
 impl Oracle {
@@ -115,6 +115,7 @@ impl Oracle {
             turned_away: 0,
             randoms: 0,
             clients: Vec::new(),
+            probe_sockets: Vec::new(),
             seen: [0; Seen::ALL.len()],
             turns: 0,
             watches: plan.endpoints.iter().map(Watch::new).collect(),
@@ -127,10 +128,8 @@ impl Oracle {
             idle_polls: 0,
             had_events: false,
             jumps: Vec::new(),
-            terminated_at: None,
-            draining_since: None,
-            last_round: None,
             terminations: 0,
+            drain: None,
         }
     }
 
@@ -173,9 +172,8 @@ impl Oracle {
 
     /// The gateway has read the clock.
     pub fn clock_is_read(&mut self, now: Duration) {
-        if self.terminated_at.is_some() {
-            self.draining_since.get_or_insert(now);
-            self.last_round.get_or_insert(self.turns);
+        if self.terminations > 0 {
+            self.drain.get_or_insert((now, self.turns));
         }
         let before = std::mem::replace(&mut self.clock_at, now);
         if before < self.pause_in_doubt_until {
@@ -194,8 +192,7 @@ impl Oracle {
     /// Whether it is too soon after a shortage to try again.
     pub fn is_paused(&self, now: Duration) -> bool {
         // Asked to end, it lets in whoever waits, even if a shortage was met in that very turn.
-        let is_last_round = self.last_round == Some(self.turns);
-        !is_last_round && self.paused.is_some_and(|(since, _)| now < since + ACCEPT_PAUSE)
+        !self.is_last_round() && self.paused.is_some_and(|(since, _)| now < since + ACCEPT_PAUSE)
     }
 
     /// A pair or a probe is gone, and with it a descriptor free.
@@ -203,9 +200,25 @@ impl Oracle {
         (self.short_at, self.paused) = (None, None);
     }
 
-    pub fn terminated(&mut self, now: Duration) {
-        self.terminated_at.get_or_insert(now);
-        self.terminations += 1;
+    /// Whether this turn was the first that was asked to end.
+    fn is_last_round(&self) -> bool {
+        self.drain.is_some_and(|(_, turn)| turn == self.turns)
+    }
+}
+
+/// Something that is counted anew in each turn.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PerTurn {
+    turn: u64,
+    count: u64,
+}
+
+impl PerTurn {
+    /// So much more of it, in this turn. Gives how much that makes.
+    fn add(&mut self, turn: u64, more: u64) -> u64 {
+        let before = if self.turn == turn { self.count } else { 0 };
+        *self = PerTurn { turn, count: before + more };
+        self.count
     }
 }
 
@@ -214,9 +227,8 @@ impl World {
     pub fn check_after_turn(&self, reactor: &Reactor<SimNet>) {
         let census = reactor.census();
         let Census { pairs, probes, timers, buffers } = census;
-        let probes_open = self.connections.iter().filter(|it| is_probe(it) && it.is_open());
         assert_eq!(pairs, self.oracle.clients.len(), "pairs and clients");
-        assert_eq!(probes, probes_open.count(), "probes and their sockets");
+        assert_eq!(probes, self.oracle.probe_sockets.len(), "probes and their sockets");
         let flows_parked: usize = self.oracle.clients.iter().map(|id| self.flows_parked(*id)).sum();
         assert_eq!(buffers, flows_parked, "buffers and flows that hold bytes back");
         // Beside those of pairs and probes: one of the monitor for each endpoint, and one each for
@@ -268,8 +280,4 @@ impl World {
             Role::Probe { .. } => None,
         }
     }
-}
-
-fn is_probe(connection: &Connection) -> bool {
-    matches!(connection.role, Role::Probe { .. })
 }

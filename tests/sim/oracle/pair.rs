@@ -26,9 +26,7 @@ impl World {
     pub fn has_read(&mut self, id: Id, bytes: u64) {
         let turn = self.oracle.turns;
         let connection = &mut self.connections[id];
-        let (last, before) = connection.read_in_turn;
-        let total = bytes + if last == turn { before } else { 0 };
-        connection.read_in_turn = (turn, total);
+        let total = connection.read_in_turn.add(turn, bytes);
         let most = (FLOW_BUDGET_BYTES + BUFFER_BYTES) as u64;
         assert!(total <= most, "{id}: {total} bytes in one turn, the others wait");
     }
@@ -76,6 +74,7 @@ impl World {
             Role::Server { .. } => {}
         }
         if !matches!(self.connections[id].role, Role::Server { .. }) {
+            self.oracle.probe_sockets.retain(|probe| *probe != id);
             self.oracle.pause_is_lifted();
         }
     }
@@ -140,7 +139,7 @@ impl World {
     pub(super) fn is_drain_over(&self) -> bool {
         let limit = self.plan.limits.drain_timeout;
         self.oracle.terminations > 1
-            || self.oracle.terminated_at.is_some_and(|at| at + limit <= self.turn_at)
+            || self.oracle.drain.is_some_and(|(since, _)| since + limit <= self.turn_at)
     }
 }
 

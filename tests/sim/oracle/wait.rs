@@ -6,7 +6,7 @@ use std::time::Duration;
 use etcd_gateway::config::{ACCEPT_PAUSE, ACCEPTS_AT_DRAIN, ACCEPTS_PER_TURN, FLUSH_CHECK_MAX};
 
 use super::pair::{is_flushed, last_progress};
-use super::{IDLE_POLLS_MAX, TICK, is_probe};
+use super::{IDLE_POLLS_MAX, TICK};
 use crate::connection::{Connection, Id};
 use crate::world::World;
 
@@ -40,11 +40,11 @@ impl World {
                 None => self.check_unserved(*id),
             }
         }
-        let probes = self.connections.iter().filter(|it| is_probe(it) && it.is_open());
-        for probe in probes {
+        for id in &self.oracle.probe_sockets {
+            let probe = &self.connections[*id];
             assert!(now < probe.dialed_at + connect_timeout, "a probe beyond its time: {probe:?}");
         }
-        if let Some(since) = self.oracle.draining_since {
+        if let Some((since, _)) = self.oracle.drain {
             let until = since + self.plan.limits.drain_timeout + TICK;
             let is_over = now >= until || self.oracle.terminations > 1;
             let left = &self.oracle.clients;
@@ -111,13 +111,10 @@ impl World {
         assert!(!self.oracle.is_paused(now), "accepted so soon after a shortage");
         let pairs = self.oracle.clients.len();
         assert!(pairs < self.plan.limits.connections_max, "let in although {pairs} are there");
-        let (last, count) = self.listeners[index].accepts_in_turn;
-        let count = 1 + if last == self.oracle.turns { count } else { 0 };
-        self.listeners[index].accepts_in_turn = (self.oracle.turns, count);
+        let count = self.listeners[index].accepts_in_turn.add(self.oracle.turns, 1);
         // Whoever is there when the end is asked for is let in, within a bound of its own.
-        let is_last_round = self.oracle.last_round == Some(self.oracle.turns);
-        let most = if is_last_round { ACCEPTS_AT_DRAIN } else { ACCEPTS_PER_TURN };
-        assert!(count <= most, "{count} accepts in a turn, the others wait");
+        let most = if self.oracle.is_last_round() { ACCEPTS_AT_DRAIN } else { ACCEPTS_PER_TURN };
+        assert!(count <= most as u64, "{count} accepts in a turn, the others wait");
         for id in &self.oracle.clients {
             let is_passed_over = self.waits_to_dial(*id);
             assert!(!is_passed_over, "{id} waits for the descriptor that another client gets");
@@ -152,7 +149,7 @@ impl World {
 
     /// The gateway is about to stop listening. Whoever waits believes to be connected.
     pub fn check_close_listener(&self, listener: usize) {
-        assert!(self.oracle.terminated_at.is_some(), "a listener was given up");
+        assert!(self.oracle.terminations > 0, "a listener was given up");
         let listener = &self.listeners[listener];
         let is_full = self.oracle.clients.len() >= self.plan.limits.connections_max;
         let looks_empty = listener.backlog.is_empty() || listener.blocked_at == Some(self.turn_at);
