@@ -211,7 +211,9 @@ impl Host {
     /// To the kernel's rules a SYN is a packet like others, but the port it comes from is new.
     pub fn drop_new_connections(&self, spared: u16) {
         let to = format!("to {}", self.ip_address());
-        self.parent.ip(&format!("rule add pref 10 {to} ipproto tcp sport {spared} table main"));
+        // By its number: a machine without netbase has no /etc/protocols to look the name up in.
+        let tcp = libc::IPPROTO_TCP;
+        self.parent.ip(&format!("rule add pref 10 {to} ipproto {tcp} sport {spared} table main"));
         self.parent.ip(&format!("rule add pref 20 {to} blackhole"));
     }
 
