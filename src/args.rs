@@ -14,6 +14,8 @@ use getopts::{Fail, HasArg, Matches, Occur, Options};
 pub mod flag {
     /// Where clients connect.
     pub const LISTEN_ADDR: &str = "listen-addr";
+    /// Whether other processes may listen there, too.
+    pub const REUSE_PORT: &str = "reuse-port";
     /// The servers behind the gateway.
     pub const ENDPOINTS: &str = "endpoints";
     /// Ceiling of the back-off before an inactive endpoint is dialed again.
@@ -66,6 +68,9 @@ const FLAGS_WITH_VALUE: [&str; 14] = [
     flag::LOG_LEVEL,
 ];
 
+/// Booleans, as those of pflag: alone or with a value after an equals sign, never as a next word.
+const SWITCHES: [&str; 2] = [flag::REUSE_PORT, flag::INSECURE_DISCOVERY];
+
 /// Called under this name (through a link), we are `etcd gateway start` and nothing else of etcd:
 /// a bare `etcd` means a database server, and must not become a gateway.
 const ETCD_NAME: &str = "etcd";
@@ -85,6 +90,9 @@ Listening:
   --listen-addr ADDRESS,...    where clients connect: host:port, [v6]:port, or :port for every
                                address of both families; port 0 lets the kernel choose;
                                repeatable (default 127.0.0.1:23790)
+  --reuse-port                 shares the addresses with other gateways of the same user that have
+                               this flag, too, and the kernel spreads new clients over all of
+                               them (SO_REUSEPORT, socket(7)); takes a port other than 0
 
 Endpoints:
   --endpoints ENDPOINT,...     servers to connect clients to: host:port, [v6]:port, or an http(s)
@@ -151,6 +159,8 @@ pub enum Invocation {
 pub struct Typed {
     /// Every occurrence, each possibly a comma-separated list.
     pub listen_addr: Vec<String>,
+    /// A boolean; `true` where the flag stood alone.
+    pub reuse_port: Option<String>,
     /// Every occurrence, each possibly a comma-separated list.
     pub endpoints: Vec<String>,
     /// A duration.
@@ -231,8 +241,9 @@ fn options() -> Options {
     for name in FLAGS_WITH_VALUE {
         options.optmulti("", name, "", "");
     }
-    // A boolean of pflag: alone, or with a value after an equals sign, never as the next word.
-    options.opt("", flag::INSECURE_DISCOVERY, "", "", HasArg::Maybe, Occur::Multi);
+    for name in SWITCHES {
+        options.opt("", name, "", "", HasArg::Maybe, Occur::Multi);
+    }
     options.optflagmulti("h", flag::HELP, "");
     options.optflagmulti("", flag::VERSION, "");
     options
@@ -282,6 +293,7 @@ fn typed(matches: &Matches) -> Typed {
     let last = |name: &str| matches.opt_strs(name).pop();
     Typed {
         listen_addr: all(flag::LISTEN_ADDR),
+        reuse_port: last_switch(matches, flag::REUSE_PORT),
         endpoints: all(flag::ENDPOINTS),
         retry_delay: last(flag::RETRY_DELAY),
         discovery_srv: last(flag::DISCOVERY_SRV),
@@ -359,6 +371,7 @@ mod tests {
         refuse(&["g", "a\nb"], r#"stray word "a\nb""#);
         refuse(&["g", "start", "--", "--retry-delay=1s"], r#"stray word "--retry-delay=1s""#);
         refuse(&["g", "--insecure-discovery", "true"], r#"stray word "true""#);
+        refuse(&["g", "--reuse-port", "true"], r#"stray word "true""#);
     }
 
     #[test]
@@ -426,6 +439,7 @@ mod tests {
         let value = |name: &str| Some(name.to_owned());
         let want = Typed {
             listen_addr: vec!["listen-addr".to_owned()],
+            reuse_port: None,
             endpoints: vec!["endpoints".to_owned()],
             retry_delay: value("retry-delay"),
             discovery_srv: value("discovery-srv"),
@@ -446,16 +460,26 @@ mod tests {
 
     #[test]
     fn a_boolean_stands_alone_or_takes_a_value_after_equals() {
-        let insecure = |arguments: &[&str]| typed_of(arguments).insecure_discovery;
-        assert_eq!(insecure(&[]), None);
-        assert_eq!(insecure(&["--insecure-discovery"]).as_deref(), Some("true"));
-        assert_eq!(insecure(&["--insecure-discovery", "start"]).as_deref(), Some("true"));
-        assert_eq!(insecure(&["--insecure-discovery=true"]).as_deref(), Some("true"));
-        assert_eq!(insecure(&["--insecure-discovery=false"]).as_deref(), Some("false"));
-        let twice = insecure(&["--insecure-discovery", "--insecure-discovery=false"]);
-        assert_eq!(twice.as_deref(), Some("false"));
-        let thrice = ["=true", "=false", ""].map(|value| format!("--insecure-discovery{value}"));
-        assert_eq!(insecure(&thrice.each_ref().map(String::as_str)).as_deref(), Some("true"));
+        let fields: [fn(&Typed) -> &Option<String>; 2] =
+            [|typed| &typed.reuse_port, |typed| &typed.insecure_discovery];
+        for (name, field) in SWITCHES.iter().zip(fields) {
+            let check = |arguments: &[&str], want: Option<&str>| {
+                let line: Vec<String> = arguments
+                    .iter()
+                    .map(|text| text.replace("--x", &format!("--{name}")))
+                    .collect();
+                let typed = typed_of(&line.iter().map(String::as_str).collect::<Vec<_>>());
+                assert_eq!(field(&typed).as_deref(), want, "{line:?}");
+            };
+            check(&[], None);
+            check(&["--x"], Some("true"));
+            check(&["--x", "start"], Some("true"));
+            check(&["--x=true"], Some("true"));
+            check(&["--x=false"], Some("false"));
+            check(&["--x="], Some(""));
+            check(&["--x", "--x=false"], Some("false"));
+            check(&["--x=true", "--x=false", "--x"], Some("true"));
+        }
     }
 
     #[test]
@@ -519,7 +543,7 @@ mod tests {
         let usage = options().usage("");
         let mut registered: Vec<&str> = usage.lines().filter_map(flag_of).collect();
         registered.sort_unstable();
-        assert_eq!(registered.len(), FLAGS_WITH_VALUE.len() + 3);
+        assert_eq!(registered.len(), FLAGS_WITH_VALUE.len() + SWITCHES.len() + 2);
         let mut named: Vec<&str> = HELP.lines().filter_map(flag_of).collect();
         named.sort_unstable();
         assert_eq!(named, registered);

@@ -4,6 +4,7 @@
 //! compiler at the bottom of the limits, so that a change of one cannot silently break another.
 
 pub mod address;
+pub mod boolean;
 pub mod duration;
 
 use std::fmt;
@@ -132,6 +133,8 @@ const _: () = assert!(DRAIN_TIMEOUT_DEFAULT.as_nanos() <= DURATION_MAX.as_nanos(
 pub struct Config {
     /// Where clients connect; 1 to [`LISTENERS_MAX`] addresses.
     pub listen: Vec<ListenAddress>,
+    /// Whether those addresses are shared with other processes, and so have ports other than 0.
+    pub reuse_port: bool,
     /// Whom to dial; 1 to [`ENDPOINTS_MAX`] addresses, as typed, possibly one twice.
     pub endpoints: Vec<EndpointAddress>,
     /// Ceiling of the monitor's back-off; above 0, and possibly below [`RETRY_DELAY_MIN`].
@@ -172,8 +175,10 @@ impl Config {
     /// discovery.
     pub fn from_typed(typed: &Typed) -> Result<Config, UsageError> {
         refuse_discovery(typed)?;
+        let listen = list(flag::LISTEN_ADDR, &typed.listen_addr, LISTEN_DEFAULT, LISTENERS_MAX)?;
         Ok(Config {
-            listen: list(flag::LISTEN_ADDR, &typed.listen_addr, LISTEN_DEFAULT, LISTENERS_MAX)?,
+            reuse_port: reuse_port(&typed.reuse_port, &listen)?,
+            listen,
             endpoints: list(flag::ENDPOINTS, &typed.endpoints, ENDPOINTS_DEFAULT, ENDPOINTS_MAX)?,
             retry_delay: positive(flag::RETRY_DELAY, &typed.retry_delay, RETRY_DELAY_DEFAULT)?,
             connect_timeout: positive(
@@ -284,6 +289,19 @@ where
     }
     assert!(!items.is_empty());
     Ok(items)
+}
+
+/// At port 0 the kernel gives each process a port of its own, so there would be nothing to share.
+fn reuse_port(typed: &Option<String>, listen: &[ListenAddress]) -> Result<bool, UsageError> {
+    let Some(text) = typed else { return Ok(false) };
+    let invalid = |reason: &str| UsageError::invalid(flag::REUSE_PORT, text, reason);
+    let is_shared = boolean::parse(text).ok_or_else(|| invalid("must be true or false"))?;
+    match listen.iter().find(|address| address.port() == 0) {
+        Some(address) if is_shared => {
+            Err(invalid(&format!("--listen-addr {address} is another port in each process")))
+        }
+        _ => Ok(is_shared),
+    }
 }
 
 /// A duration from 0 to `max`.
@@ -398,6 +416,7 @@ mod tests {
     fn defaults() {
         let want = Config {
             listen: vec!["127.0.0.1:23790".parse().expect("an address")],
+            reuse_port: false,
             endpoints: vec!["127.0.0.1:2379".parse().expect("an address")],
             retry_delay: seconds(60),
             connect_timeout: seconds(1),
@@ -519,6 +538,32 @@ mod tests {
             &format!("--listen-addr={}", many(LISTENERS_MAX + 1)),
             r#"invalid value "a:17" for --listen-addr: more than 16 addresses"#,
         );
+    }
+
+    #[test]
+    fn reuse_port() {
+        check("--reuse-port", |config| config.reuse_port, true);
+        check("--reuse-port=1", |config| config.reuse_port, true);
+        check("--reuse-port=false", |config| config.reuse_port, false);
+        for value in ["", "yes", "true "] {
+            let want = format!("invalid value {value:?} for --reuse-port: must be true or false");
+            refuse(&format!("--reuse-port={value}"), &want);
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_shared_is_not_left_to_the_kernel() {
+        for (listen, named) in
+            [("127.0.0.1:0", "127.0.0.1:0"), (":1,:00", ":0"), ("[::1]:0,a:1", "[::1]:0")]
+        {
+            let listen = format!("--listen-addr={listen}");
+            let error = configure(&[&listen, "--reuse-port"]).expect_err(&listen).to_string();
+            let reason = format!("--listen-addr {named} is another port in each process");
+            let want = format!(r#"invalid value "true" for --reuse-port: {reason}"#);
+            assert_eq!(error, want);
+            let alone = configure(&[&listen, "--reuse-port=false"]).expect(&listen);
+            assert!(!alone.reuse_port);
+        }
     }
 
     #[test]

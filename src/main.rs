@@ -44,8 +44,11 @@ fn run(config: &Config) -> Result<(), String> {
     let specs = endpoint_specs(config)?;
     let listen = listen_addresses(config)?;
     let limits = limits(config, descriptors, listen.len(), specs.len());
-    let options =
-        SocketOptions { keepalive: config.keepalive, user_timeout: config.tcp_user_timeout };
+    let options = SocketOptions {
+        keepalive: config.keepalive,
+        user_timeout: config.tcp_user_timeout,
+        reuse_port: config.reuse_port,
+    };
     let broken = |error| format!("cannot wait for events: {error}");
     let mut net = MioNet::new(options).map_err(broken)?;
     net.take_signals().map_err(|error| format!("cannot take signals: {error}"))?;
@@ -53,7 +56,8 @@ fn run(config: &Config) -> Result<(), String> {
         Reactor::start(net, limits, &listen, &specs).map_err(|error| error.to_string())?;
     let endpoints = join(specs.iter().map(|spec| spec.address));
     let listening = join(reactor.listening());
-    info!("ready to proxy client requests endpoints=[{endpoints}] listen=[{listening}]");
+    let shared = if config.reuse_port { " reuse_port=true" } else { "" };
+    info!("ready to proxy client requests endpoints=[{endpoints}] listen=[{listening}]{shared}");
     tell_manager("READY=1");
     reactor.run().map_err(broken)?;
     tell_manager("STOPPING=1");

@@ -51,6 +51,15 @@ pub enum ListenAddress {
     },
 }
 
+impl ListenAddress {
+    /// The port, 0-65535.
+    pub fn port(&self) -> u16 {
+        match self {
+            ListenAddress::Any { port } | ListenAddress::Host { port, .. } => *port,
+        }
+    }
+}
+
 impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -24,7 +24,7 @@ use crate::config::{EVENTS_PER_TURN, KEEPALIVE_PROBES};
 /// The token of the signal descriptor; the reactor's own tokens never have all bits set.
 const SIGNALS: Token = Token(usize::MAX);
 
-/// What both sides' sockets are set to.
+/// What sockets are set to: those of both sides, but for the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketOptions {
     /// Idle time before the first keepalive probe and between probes; `None`: no probes.
@@ -32,6 +32,9 @@ pub struct SocketOptions {
     /// How long sent data may stay unacknowledged, or unsent before a peer that takes nothing;
     /// `None`: as the kernel has it (tcp(7), TCP_USER_TIMEOUT).
     pub user_timeout: Option<Duration>,
+    /// Whether listeners share their addresses with those of other processes of the same user that
+    /// ask for it, too (socket(7), SO_REUSEPORT).
+    pub reuse_port: bool,
 }
 
 /// Sockets, readiness, clock and entropy of the machine.
@@ -85,6 +88,9 @@ impl MioNet {
     fn try_listen(&self, address: SocketAddr, token: usize) -> io::Result<TcpListener> {
         let socket = self.open(address)?;
         socket.set_reuse_address(true)?;
+        if self.options.reuse_port {
+            socket.set_reuse_port(true)?;
+        }
         if is_wildcard_v6(address) {
             // `[::]` means both families, as in Go, whatever net.ipv6.bindv6only says.
             socket.set_only_v6(false)?;
@@ -338,6 +344,7 @@ mod tests {
         MioNet::new(SocketOptions {
             keepalive: Some(Duration::from_secs(15)),
             user_timeout: Some(Duration::from_secs(30)),
+            reuse_port: false,
         })
         .expect("a poll")
     }

@@ -244,6 +244,11 @@ fn other_values_out_of_range_are_refused() {
     refuse_flag("--max-connections=many", "from 1 to");
     refuse_flag("--max-connections=1048577", "from 1 to");
     refuse_flag("--log-level=loud", "debug");
+    refuse_flag("--reuse-port=yes", "true or false");
+    refuse_flag("--reuse-port=", "true or false");
+    refuse_flag("--reuse-port=1", "--listen-addr 127.0.0.1:0");
+    let parts = ["--reuse-port", r#""true""#, "--listen-addr 127.0.0.1:0"];
+    refuse_line(Path::new(BINARY), &["--reuse-port", "start", LISTEN], &parts);
 }
 
 #[test]
@@ -278,6 +283,21 @@ fn an_address_that_is_taken_is_refused() {
     let address = taken.local_addr().expect("a bound socket").to_string();
     refuse_start(&address, "127.0.0.1:1", &[&address, "in use"]);
     refuse_start(&format!("127.0.0.1:0,{address}"), "127.0.0.1:1", &[&address, "in use"]);
+}
+
+#[test]
+fn an_address_that_only_one_wants_to_share_is_refused() {
+    for [first, second] in [["--reuse-port", "--keepalive=1s"], ["--keepalive=1s", "--reuse-port"]]
+    {
+        let place = Reservation::new();
+        let listen = format!("--listen-addr={}", place.address());
+        let serving = Gateway::builder().arg(&listen).arg(first).start();
+        let says_so = serving.log_count("reuse_port=true") > 0;
+        assert_eq!(says_so, first == "--reuse-port", "{:?}", serving.log());
+        let output = run(&[&listen, second, ENDPOINT]);
+        let address = place.address().to_string();
+        check_refusal(&[first, second], &output, 1, &[&address, "in use"]);
+    }
 }
 
 /// 192.0.2.0/24 is for documentation (RFC 5737) and nobody's.
@@ -336,6 +356,19 @@ fn refuse_loop(listen: &str, endpoint: &str) {
     let port = reservation.address().port().to_string();
     let parts = [&format!(":{port}"), "leads back to our own listener"];
     refuse_start(&listen.replace('P', &port), &endpoint.replace('P', &port), &parts);
+}
+
+/// Another gateway would serve that connection, or this one: who knows.
+#[test]
+fn an_endpoint_that_leads_back_to_a_shared_address_is_refused() {
+    let place = Reservation::new();
+    let listen = format!("--listen-addr={}", place.address());
+    let _other =
+        Gateway::builder().arg(&listen).arg("--reuse-port").endpoint("127.0.0.1:1").start();
+    let endpoint = format!("--endpoints={}", place.address());
+    let output = run(&[&listen, "--reuse-port", &endpoint]);
+    let address = place.address().to_string();
+    check_refusal(&"a loop", &output, 1, &[&address, "leads back to our own listener"]);
 }
 
 /// The same port elsewhere is another server, and each form of listening address does work: the

@@ -129,6 +129,7 @@ fn listener_has_the_longest_backlog_and_may_reuse_its_address() {
     let text = fs::read_to_string("/proc/sys/net/core/somaxconn").expect("Linux has it");
     assert_eq!(backlog(&sockets[0]), text.trim().parse().expect("a number"));
     assert!(sockets[0].reuse_address().expect("SO_REUSEADDR"));
+    assert!(!sockets[0].reuse_port().expect("SO_REUSEPORT"), "nobody else unless asked for");
 }
 
 /// The socket options that matter, of both sides of a pair: no delay, idle time and interval

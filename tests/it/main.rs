@@ -10,5 +10,6 @@ mod faults;
 mod fuzz_corpus;
 mod limits;
 mod relay;
+mod reuse_port;
 mod signals;
 mod util;

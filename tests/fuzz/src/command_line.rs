@@ -10,6 +10,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use etcd_gateway::args::{Invocation, Typed, flag, parse};
+use etcd_gateway::config::address::ListenAddress;
 use etcd_gateway::config::{CONNECTIONS_MAX, Config, ENDPOINTS_MAX, LISTENERS_MAX};
 use log::LevelFilter;
 
@@ -215,6 +216,9 @@ fn expected(arguments: &[OsString]) -> Wanted {
                 // Not so with pflag: a long flag of one letter is the short one.
                 ("help" | "h", None) => is_help = true,
                 ("version", None) => is_version = true,
+                (flag::REUSE_PORT, value) => {
+                    typed.reuse_port = Some(value.unwrap_or("true").to_owned());
+                }
                 (flag::INSECURE_DISCOVERY, value) => {
                     typed.insecure_discovery = Some(value.unwrap_or("true").to_owned());
                 }
@@ -275,6 +279,7 @@ fn fields(typed: &Typed) -> Vec<(&'static str, &str)> {
     fields.extend(typed.listen_addr.iter().map(|value| (flag::LISTEN_ADDR, value.as_str())));
     fields.extend(typed.endpoints.iter().map(|value| (flag::ENDPOINTS, value.as_str())));
     for (name, value) in [
+        (flag::REUSE_PORT, &typed.reuse_port),
         (flag::RETRY_DELAY, &typed.retry_delay),
         (flag::DISCOVERY_SRV, &typed.discovery_srv),
         (flag::DISCOVERY_SRV_NAME, &typed.discovery_srv_name),
@@ -309,6 +314,10 @@ fn expected_config(typed: &Typed) -> Option<Config> {
     let endpoints = items(&typed.endpoints, expected_endpoint);
     let config = Config {
         listen: listen.unwrap_or_else(|| default("127.0.0.1:23790"))?,
+        reuse_port: match &typed.reuse_port {
+            Some(text) => boolean(text)?,
+            None => false,
+        },
         endpoints: endpoints.unwrap_or_else(|| default("127.0.0.1:2379"))?,
         retry_delay: nanoseconds(&typed.retry_delay, 60 * SECOND, YEAR, 1)?,
         connect_timeout: nanoseconds(&typed.connect_timeout, SECOND, YEAR, 1)?,
@@ -339,8 +348,13 @@ fn expected_config(typed: &Typed) -> Option<Config> {
     let is_good = config.listen.len() <= LISTENERS_MAX
         && config.endpoints.len() <= ENDPOINTS_MAX
         && !config.retry_delay.is_zero()
-        && !config.connect_timeout.is_zero();
+        && !config.connect_timeout.is_zero()
+        && !(config.reuse_port && config.listen.iter().any(has_port_zero));
     is_good.then_some(config)
+}
+
+fn has_port_zero(listen: &ListenAddress) -> bool {
+    matches!(listen, ListenAddress::Any { port: 0 } | ListenAddress::Host { port: 0, .. })
 }
 
 /// The items of a list, or why not; nothing if the flag was absent.
@@ -369,6 +383,18 @@ fn count(text: &str) -> Option<usize> {
     let is_count = digits.len() <= 7 && digits.chars().all(|c| c.is_ascii_digit());
     let number = digits.parse().ok().filter(|_| is_count)?;
     (1..=CONNECTIONS_MAX).contains(&number).then_some(number)
+}
+
+/// A digit, a letter or a word: small, in capitals, or with the first one a capital.
+fn boolean(text: &str) -> Option<bool> {
+    let is = |word: &str| {
+        let capitals = word.to_ascii_uppercase();
+        text == word || text == capitals || text == [&capitals[..1], &word[1..]].concat()
+    };
+    match (["1", "t", "true"].into_iter().any(is), ["0", "f", "false"].into_iter().any(is)) {
+        (false, false) => None,
+        (value, _) => Some(value),
+    }
 }
 
 fn level(text: &str) -> Option<LevelFilter> {
