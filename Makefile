@@ -12,7 +12,7 @@ OUT := $(or $(CARGO_TARGET_DIR),target)
 MUSL := $(shell uname -m)-unknown-linux-musl
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check sim sim-mutants bench fuzz build install clean
+.PHONY: help run test cost check sim sim-mutants bench fuzz build install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -26,8 +26,12 @@ else
 endif
 
 test: ## all tests, against a real etcd
-	@sh tests/install-needs.sh cargo cc git etcd etcdctl curl openssl ip
+	@sh tests/install-needs.sh cargo cc git etcd etcdctl curl openssl ip strace
 	cargo test --locked
+
+cost: ## what is counted: system calls
+	@sh tests/install-needs.sh cargo cc strace
+	cargo test --locked --test it -- cost:: --nocapture --test-threads=1
 
 check: ## format, lints, house rules
 	cargo fmt --check

@@ -1,9 +1,11 @@
-//! The real binary on loopback sockets, in networks that fail, and before a real etcd cluster.
+//! The real binary on loopback sockets, in networks that fail, before a real etcd cluster, and
+//! under tools that count what it does.
 //!
 //! Every wait has a deadline and waits for something that happens: bytes, an end of file, a log
 //! line. A tool that is missing fails the test that needs it, with what to install.
 
 mod cli;
+mod cost;
 mod etcd;
 mod failover;
 mod faults;

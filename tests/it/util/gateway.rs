@@ -33,6 +33,7 @@ impl Gateway {
     pub fn builder() -> GatewayBuilder {
         GatewayBuilder {
             program: PathBuf::from(env!("CARGO_BIN_EXE_etcd-gateway")),
+            tool: Vec::new(),
             endpoints: Vec::new(),
             arguments: Vec::new(),
             environment: Vec::new(),
@@ -111,6 +112,7 @@ impl Gateway {
 /// unless told otherwise.
 pub struct GatewayBuilder {
     program: PathBuf,
+    tool: Vec<OsString>,
     endpoints: Vec<String>,
     arguments: Vec<String>,
     environment: Vec<(String, OsString)>,
@@ -153,6 +155,16 @@ impl GatewayBuilder {
         self
     }
 
+    /// Runs it under a tool that watches it: `words` are the tool and its own arguments. The tool
+    /// has to keep the pid.
+    pub fn under<T: Into<OsString>>(
+        mut self,
+        words: impl IntoIterator<Item = T>,
+    ) -> GatewayBuilder {
+        self.tool = words.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Starts it, and waits for the line that says it is ready.
     pub fn start(self) -> Gateway {
         let process = Process::spawn("the gateway", &mut self.command());
@@ -164,15 +176,16 @@ impl GatewayBuilder {
 
     /// The command line as it will be run.
     pub fn command(&self) -> Command {
-        let mut command = match self.descriptor_limits {
-            None => Command::new(&self.program),
-            Some((soft, hard)) => {
-                let mut shell = Command::new("sh");
-                shell.args(["-c", LIMIT_AND_EXECUTE, "sh", &soft.to_string(), &hard.to_string()]);
-                shell.arg(&self.program);
-                shell
-            }
-        };
+        let mut words: Vec<OsString> = Vec::new();
+        if let Some((soft, hard)) = self.descriptor_limits {
+            let [soft, hard] = [soft, hard].map(|limit| limit.to_string());
+            let shell = ["sh", "-c", LIMIT_AND_EXECUTE, "sh", &soft, &hard];
+            words.extend(shell.map(OsString::from));
+        }
+        words.extend(self.tool.iter().cloned());
+        words.push(self.program.clone().into_os_string());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         // Whatever the developer's shell says must not change what the gateway logs or notifies.
         command.env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET");
         command.envs(self.environment.iter().cloned());

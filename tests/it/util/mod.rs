@@ -6,6 +6,7 @@ mod gateway;
 mod namespace;
 mod process;
 mod sockets;
+mod trace;
 
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -13,13 +14,14 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 pub use etcd::{Cluster, TemporaryDirectory, base64, etcdctl, finish, http, output_of};
-pub use gateway::Gateway;
+pub use gateway::{Gateway, GatewayBuilder};
 pub use namespace::{Host, Network};
 pub use process::Process;
 pub use sockets::{
     Backend, Blackhole, Reservation, backend, dropped_packets, echo, payload, refused_address,
     reset, socket_option,
 };
+pub use trace::{Calls, Traced};
 
 /// The longest any single wait of a test may take; far beyond what a loaded machine needs.
 pub const DEADLINE: Duration = Duration::from_secs(20);

@@ -1,0 +1,217 @@
+//! System calls of the running gateway: for messages, connections, bulk, and in idleness.
+//!
+//! One thread plays client and server, so the order of events is the order of its lines. Where
+//! several things have to be there at once the gateway is held until they are.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+
+use socket2::{Domain, Socket, Type};
+
+use super::{
+    CALLS_PER_CONNECTION, CALLS_PER_CONNECTION_ALLOWANCE, CALLS_PER_CONNECTION_OF_8, CALLS_PER_MIB,
+    CALLS_PER_MIB_ALLOWANCE, CALLS_PER_ROUND_TRIP, CALLS_PER_ROUND_TRIP_OF_64,
+};
+use crate::relay::round_trip;
+use crate::util::*;
+
+const MESSAGE: [u8; 128] = [b'm'; 128];
+const REQUEST: [u8; 64] = [b'r'; 64];
+
+/// A traced gateway in front of a listener of the test's own.
+struct Relay {
+    gateway: Traced,
+    listener: TcpListener,
+}
+
+/// Both ends of a pair.
+struct Ends {
+    client: TcpStream,
+    server: TcpStream,
+}
+
+impl Relay {
+    fn start() -> Relay {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        socket.bind(&any.into()).expect("a free port");
+        socket.listen(128).expect("a bound socket can listen");
+        // An accept(2) of a listener ends with its read timeout too (socket(7)).
+        socket.set_read_timeout(Some(DEADLINE)).expect("a timeout that is not zero");
+        let listener = TcpListener::from(socket);
+        let address = listener.local_addr().expect("a bound socket").to_string();
+        // As it runs in earnest: a line of the log costs two calls, and debug tells of each pair.
+        let builder = Gateway::builder().endpoint(&address).log_level("info");
+        Relay { gateway: Traced::start(builder), listener }
+    }
+
+    fn accept(&self) -> TcpStream {
+        let (server, _) = self.listener.accept().expect("the gateway dials");
+        server.set_read_timeout(Some(DEADLINE)).expect("a timeout that is not zero");
+        server.set_write_timeout(Some(DEADLINE)).expect("a timeout that is not zero");
+        server
+    }
+
+    fn pair(&self) -> Ends {
+        let client = self.gateway.connect();
+        Ends { client, server: self.accept() }
+    }
+
+    /// So many connections at the same time, from the first packet to the last: client connects
+    /// and asks, server answers, client ends, server ends.
+    fn serve_short_connections(&self, at_once: usize) {
+        let descriptors = self.gateway.descriptors();
+        let pause = self.gateway.pause();
+        let clients: Vec<_> = (0..at_once).map(|_| self.gateway.connect()).collect();
+        clients.iter().for_each(|client| send(client, &REQUEST));
+        drop(pause);
+        let servers: Vec<_> = (0..at_once).map(|_| self.accept()).collect();
+        servers.iter().for_each(|server| receive(server, &REQUEST));
+        self.at_once(|| servers.iter().for_each(|server| send(server, &REQUEST)));
+        clients.iter().for_each(|client| receive(client, &REQUEST));
+        self.at_once(|| drop(clients));
+        servers.iter().for_each(expect_end);
+        self.at_once(|| drop(servers));
+        self.gateway.wait_descriptors(descriptors);
+    }
+
+    /// What is done here reaches the gateway as one: it is held meanwhile.
+    fn at_once(&self, act: impl FnOnce()) {
+        let _pause = self.gateway.pause();
+        act();
+    }
+}
+
+fn send(mut stream: &TcpStream, message: &[u8]) {
+    stream.write_all(message).expect("the pair takes a message");
+}
+
+fn receive(mut stream: &TcpStream, want: &[u8]) {
+    let mut message = vec![0; want.len()];
+    stream.read_exact(&mut message).expect("the pair passes a message on");
+    assert!(message == want, "the message arrives as another one");
+}
+
+fn expect_end(mut stream: &TcpStream) {
+    assert_eq!(stream.read(&mut [0]).expect("the pair passes the end on"), 0);
+}
+
+/// The figure, for whoever asks (`make cost`); libtest shows it only then.
+fn print(what: &str, calls: &Calls, things: usize) {
+    println!("calls per {what}: {}", calls.each(things));
+}
+
+fn expect_at_most(bound: f64, what: &str, calls: &Calls, things: usize) {
+    print(what, calls, things);
+    let each = calls.count() as f64 / things as f64;
+    assert!(each <= bound, "{bound} calls per {what} at most, not {}", calls.each(things));
+}
+
+#[test]
+fn a_round_trip_costs_six_calls() {
+    const ROUND_TRIPS: usize = 2000;
+    let relay = Relay::start();
+    let pair = relay.pair();
+    let round_trips = |count: usize| {
+        for _ in 0..count {
+            send(&pair.client, &MESSAGE);
+            receive(&pair.server, &MESSAGE);
+            send(&pair.server, &MESSAGE);
+            receive(&pair.client, &MESSAGE);
+        }
+    };
+    round_trips(1);
+    let mark = relay.gateway.quiet();
+    round_trips(ROUND_TRIPS);
+    let calls = relay.gateway.calls_since(mark);
+    print("round trip on one connection", &calls, ROUND_TRIPS);
+    let want = CALLS_PER_ROUND_TRIP.iter().map(|(name, each)| (*name, each * ROUND_TRIPS));
+    assert_eq!(calls.histogram(), want.collect());
+}
+
+#[test]
+fn sixty_four_round_trips_at_once_share_their_waits() {
+    const CONNECTIONS: usize = 64;
+    const ROUNDS: usize = 20;
+    let relay = Relay::start();
+    let pairs: Vec<_> = (0..CONNECTIONS).map(|_| relay.pair()).collect();
+    let mark = relay.gateway.quiet();
+    for _ in 0..ROUNDS {
+        relay.at_once(|| pairs.iter().for_each(|pair| send(&pair.client, &MESSAGE)));
+        pairs.iter().for_each(|pair| receive(&pair.server, &MESSAGE));
+        relay.at_once(|| pairs.iter().for_each(|pair| send(&pair.server, &MESSAGE)));
+        pairs.iter().for_each(|pair| receive(&pair.client, &MESSAGE));
+    }
+    let calls = relay.gateway.calls_since(mark);
+    let round_trips = CONNECTIONS * ROUNDS;
+    expect_at_most(CALLS_PER_ROUND_TRIP_OF_64, "round trip of 64 at once", &calls, round_trips);
+}
+
+#[test]
+fn a_short_connection_costs_no_more_calls_than_it_did() {
+    const CONNECTIONS: usize = 64;
+    let relay = Relay::start();
+    let count = |at_once| {
+        // What is done only once, for memory for instance, is done before.
+        relay.serve_short_connections(at_once);
+        let mark = relay.gateway.quiet();
+        for _ in 0..CONNECTIONS / at_once {
+            relay.serve_short_connections(at_once);
+        }
+        relay.gateway.calls_since(mark)
+    };
+    let alone = count(1);
+    let allowance = CALLS_PER_CONNECTION_ALLOWANCE;
+    expect_at_most(CALLS_PER_CONNECTION + allowance, "short connection", &alone, CONNECTIONS);
+    let what = "short connection of eight at once";
+    expect_at_most(CALLS_PER_CONNECTION_OF_8 + allowance, what, &count(8), CONNECTIONS);
+}
+
+#[test]
+fn an_idle_gateway_makes_no_call() {
+    let relay = Relay::start();
+    let pairs: Vec<_> = (0..100).map(|_| relay.pair()).collect();
+    for Ends { client, server } in &pairs {
+        for (from, to) in [(client, server), (server, client)] {
+            send(from, &MESSAGE);
+            receive(to, &MESSAGE);
+        }
+    }
+    let mark = relay.gateway.quiet();
+
+    // Time passes, in which others get something done.
+    let server = backend(echo);
+    let other = Gateway::start(&[server.address()], &[]);
+    for _ in 0..100 {
+        round_trip(&other.connect(), b"time passes");
+    }
+    assert!(relay.gateway.is_still_at(mark), "{}", relay.gateway.calls_since(mark));
+
+    // And it would have waited for ever: no timer is there that could end this wait.
+    send(&pairs[0].client, &MESSAGE);
+    receive(&pairs[0].server, &MESSAGE);
+    let wait = relay.gateway.wait_at(mark);
+    assert!(wait.contains(", -1") && wait.contains(") = 1"), "a wait with a timeout: {wait}");
+}
+
+#[test]
+fn bulk_costs_no_more_calls_than_it_did() {
+    const MIB: usize = 64;
+    let block: Arc<[u8]> = payload(3, 1 << 20).into();
+    let relay = Relay::start();
+    let Ends { client, server } = relay.pair();
+    for (what, from, to) in
+        [("MiB towards the server", &client, &server), ("MiB towards the client", &server, &client)]
+    {
+        let mark = relay.gateway.quiet();
+        let sender = from.try_clone().expect("a second handle");
+        let bytes = Arc::clone(&block);
+        let sending = thread::spawn(move || (0..MIB).for_each(|_| send(&sender, &bytes)));
+        (0..MIB).for_each(|_| receive(to, &block));
+        sending.join().expect("the sender does not panic");
+        let bound = CALLS_PER_MIB + CALLS_PER_MIB_ALLOWANCE;
+        expect_at_most(bound, what, &relay.gateway.calls_since(mark), MIB);
+    }
+}

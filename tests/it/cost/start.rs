@@ -1,0 +1,36 @@
+//! System calls at start: few, and the same few whatever the limits are.
+
+use nix::sys::resource::{Resource, getrlimit};
+
+use super::{CALLS_TO_FIRST_WAIT, CALLS_TO_LISTENER};
+use crate::util::*;
+
+/// What main() calls until the gateway waits for clients, the lines of its log aside.
+fn calls_of_main(descriptors: u64, arguments: &[&str]) -> Calls {
+    // In front of an address where nothing listens, and which nobody dials.
+    let builder = Gateway::builder().endpoint(&refused_address().to_string()).log_level("info");
+    let builder = arguments.iter().fold(builder, |builder, argument| builder.arg(argument));
+    let gateway = Traced::start(builder.nofile(descriptors, descriptors));
+    let is_log = |line: &str| line.contains(" write(2, ") || line.contains("poll([{fd=2, ");
+    // The last thing that the runtime does before main() is to install a handler of signals.
+    gateway.calls().after_last("rt_sigaction").only(|line| !is_log(line))
+}
+
+#[test]
+fn the_start_costs_no_more_calls_than_it_did_whatever_the_limits() {
+    let (_, many) = getrlimit(Resource::RLIMIT_NOFILE).expect("our own limit");
+    let usual = calls_of_main(many, &[]);
+    let to_listener = usual.count_to("listen");
+    println!("calls up to the listener: {to_listener}");
+    println!("calls up to the first wait: {}", usual.each(1));
+    assert!(to_listener <= CALLS_TO_LISTENER, "{to_listener} up to the listener\n{usual}");
+    assert!(usual.count() <= CALLS_TO_FIRST_WAIT, "{}\n{usual}", usual.each(1));
+
+    for (descriptors, arguments) in
+        [(64, &[][..]), (many, &["--max-connections=1"]), (many, &["--max-connections=1000000"])]
+    {
+        let other = calls_of_main(descriptors, arguments);
+        let limits = format!("{descriptors} descriptors and {arguments:?}");
+        assert_eq!(other.histogram(), usual.histogram(), "{limits}\n{other}");
+    }
+}
