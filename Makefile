@@ -25,12 +25,16 @@ else
 	@exec $(OUT)/etcd-gateway start --listen-addr '$(LISTEN)' --endpoints '$(ENDPOINTS)'
 endif
 
+# The release build is what the tests in tests/it/cost measure; they would build it themselves,
+# beside other tests.
 test: ## all tests, against a real etcd
-	@sh tests/install-needs.sh cargo cc git etcd etcdctl curl openssl ip strace
+	@sh tests/install-needs.sh cargo cc git etcd etcdctl curl openssl ip strace valgrind
+	cargo build --locked --release
 	cargo test --locked
 
-cost: ## what is counted: system calls
-	@sh tests/install-needs.sh cargo cc strace
+cost: ## what is counted: system calls, instructions, allocations
+	@sh tests/install-needs.sh cargo cc strace valgrind
+	cargo build --locked --release
 	cargo test --locked --test it -- cost:: --nocapture --test-threads=1
 
 check: ## format, lints, house rules

@@ -385,7 +385,7 @@ fn client_whose_server_lacks_a_descriptor_waits_for_one() {
 }
 
 /// Lets this process open as many descriptors as it may, and tells how many that are.
-fn raise_own_limit() -> usize {
+pub fn raise_own_limit() -> usize {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("our own limit");
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).expect("the soft limit may become the hard one");
     usize::try_from(hard).expect("a limit below 2^64")

@@ -1,0 +1,168 @@
+//! What valgrind counts in the release build: instructions outside the kernel, and the heap.
+//!
+//! One more thing costs the difference between a run that does few of them and one that does many:
+//! start and end cancel out.
+
+use std::io::Read;
+use std::net::Shutdown;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use super::{
+    ALLOCATIONS_PER_CONNECTION, ALLOCATIONS_PER_MESSAGE, BYTES_PER_QUIET_PAIR,
+    BYTES_PER_QUIET_PAIR_ALLOWANCE, DESCRIPTORS_KEPT, INSTRUCTIONS_ALLOWANCE_PERCENT,
+    INSTRUCTIONS_PER_CONNECTION, INSTRUCTIONS_PER_ROUND_TRIP,
+};
+use crate::limits::raise_own_limit;
+use crate::relay::round_trip;
+use crate::util::*;
+
+/// Each counts and tells at the end; the details would go to files.
+const CALLGRIND: [&str; 2] = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];
+const DHAT: [&str; 2] = ["--tool=dhat", "--dhat-out-file=/dev/null"];
+
+/// The binary as it is shipped: what a debug build does tells nothing. `make test` builds it
+/// before, and then there is nothing left to do here.
+fn release_build() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.args(["build", "--release", "--locked", "--message-format=json"]);
+        command.current_dir(env!("CARGO_MANIFEST_DIR"));
+        // What a developer, or a tool that measures coverage, adds is not shipped.
+        command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+        // Without a deadline: this takes as long as a compiler takes.
+        let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+        let output = output.expect("cargo is where tests are built");
+        assert!(output.status.success(), "{command:?}: {}", output.status);
+        let messages = String::from_utf8_lossy(&output.stdout);
+        let path = messages.split_once(r#""executable":""#).and_then(|(_, rest)| {
+            let (path, _) = rest.split_once('"')?;
+            Some(PathBuf::from(path))
+        });
+        path.unwrap_or_else(|| panic!("cargo does not tell where the binary is:\n{messages}"))
+    })
+}
+
+/// A gateway under a tool of valgrind, in front of an echo.
+struct Watched {
+    gateway: Gateway,
+    idle_descriptors: usize,
+    _server: Backend,
+}
+
+impl Watched {
+    fn start(tool: [&str; 2]) -> Watched {
+        let server = backend(echo);
+        let builder = Gateway::builder().endpoint(&server.address().to_string()).log_level("info");
+        let words = ["valgrind"].into_iter().chain(tool);
+        let gateway = builder.program(release_build()).under(words).start();
+        let idle_descriptors = gateway.descriptors();
+        Watched { gateway, idle_descriptors, _server: server }
+    }
+
+    /// Ends it once all clients have left, and returns the line of the tool that holds `key`.
+    fn result(mut self, key: &str) -> String {
+        let descriptors_max = self.idle_descriptors + DESCRIPTORS_KEPT;
+        until("all clients have left", || self.gateway.descriptors() <= descriptors_max);
+        self.gateway.signal("TERM");
+        assert!(self.gateway.wait_exit().success(), "an orderly end");
+        self.gateway.wait_for_log(key)
+    }
+
+    fn round_trips(&self, count: u64) {
+        let client = self.gateway.connect();
+        (0..count).for_each(|_| round_trip(&client, &[b'm'; 128]));
+    }
+
+    fn short_connections(&self, count: u64) {
+        for _ in 0..count {
+            let mut client = self.gateway.connect();
+            round_trip(&client, &[b'r'; 64]);
+            client.shutdown(Shutdown::Write).expect("a connection that stands");
+            // The server ends when it is told of our end: this is the end of both ways.
+            assert_eq!(client.read(&mut [0]).expect("the pair passes the end on"), 0);
+        }
+    }
+}
+
+/// The number after `key`, written as `12,345`.
+fn number(line: &str, key: &str) -> u64 {
+    let (_, rest) = line.split_once(key).expect("the line was found by the key");
+    let end = rest.split_whitespace().next().unwrap_or_default();
+    end.replace(',', "").parse().unwrap_or_else(|_| panic!("no number after {key:?}: {line}"))
+}
+
+/// Instructions for one more of what `work` does.
+fn instructions_each(few: u64, work: impl Fn(&Watched, u64)) -> u64 {
+    let [less, more] = [few, 3 * few].map(|count| {
+        let watched = Watched::start(CALLGRIND);
+        work(&watched, count);
+        number(&watched.result("Collected : "), "Collected : ")
+    });
+    (more - less) / (2 * few)
+}
+
+/// Allocations for so many more of what `work` does.
+fn allocations(few: u64, more: u64, work: impl Fn(&Watched, u64)) -> u64 {
+    let [less, all] = [few, few + more].map(|count| {
+        let watched = Watched::start(DHAT);
+        work(&watched, count);
+        number(&watched.result("Total: "), " bytes in ")
+    });
+    all - less
+}
+
+fn expect_instructions(what: &str, usual: u64, each: u64) {
+    println!("instructions per {what}: {each}");
+    let bound = usual + usual * INSTRUCTIONS_ALLOWANCE_PERCENT / 100;
+    assert!(each <= bound, "{each} instructions per {what}, {bound} at most");
+}
+
+#[test]
+fn a_round_trip_takes_no_more_instructions_than_it_did() {
+    let each = instructions_each(1000, Watched::round_trips);
+    expect_instructions("round trip", INSTRUCTIONS_PER_ROUND_TRIP, each);
+}
+
+#[test]
+fn a_short_connection_takes_no_more_instructions_than_it_did() {
+    let each = instructions_each(200, Watched::short_connections);
+    expect_instructions("short connection", INSTRUCTIONS_PER_CONNECTION, each);
+}
+
+#[test]
+fn messages_and_connections_allocate_nothing() {
+    let messages = allocations(10, 1000, Watched::round_trips);
+    let connections = allocations(10, 100, Watched::short_connections);
+    println!("allocations for 2000 messages: {messages}, for 100 connections: {connections}");
+    assert_eq!(messages, 2000 * ALLOCATIONS_PER_MESSAGE);
+    assert_eq!(connections, 100 * ALLOCATIONS_PER_CONNECTION);
+}
+
+#[test]
+fn a_quiet_pair_holds_its_slot_and_two_descriptors() {
+    raise_own_limit();
+    let message = payload(5, 64 * 1024);
+    // Powers of two, to which the table of pairs grows.
+    let [few, many] = [256, 512].map(|count| {
+        let watched = Watched::start(DHAT);
+        let used_pair = |_| {
+            let client = watched.gateway.connect();
+            round_trip(&client, &message);
+            client
+        };
+        let clients: Vec<_> = (0..count).map(used_pair).collect();
+        let descriptors = watched.gateway.descriptors();
+        let wanted = watched.idle_descriptors + 2 * count + DESCRIPTORS_KEPT;
+        assert!(descriptors <= wanted, "{descriptors} descriptors, {wanted} at most");
+        drop(clients);
+        number(&watched.result("At t-gmax: "), "At t-gmax: ")
+    });
+    let each = (many - few) / 256;
+    println!("bytes per quiet pair: {each}");
+    let bound = BYTES_PER_QUIET_PAIR + BYTES_PER_QUIET_PAIR_ALLOWANCE;
+    assert!(each <= bound, "{each} bytes per quiet pair, {bound} at most");
+}
