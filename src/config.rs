@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod boolean;
+pub mod capacity;
 pub mod duration;
 
 use std::fmt;
@@ -18,15 +19,50 @@ use crate::args::{Typed, UsageError, flag};
 use address::{EndpointAddress, ListenAddress};
 use duration::format_duration;
 
-/// Bytes of the scratch buffer and of each pooled buffer: the most one flow can hold back.
-pub const BUFFER_BYTES: usize = 16 * 1024;
-/// Unused buffers that are kept for the next flow that needs one: 1 MiB.
-pub const SPARE_BUFFERS_MAX: usize = 64;
+/// Bytes of the scratch buffer and of each pooled buffer: the most one flow holds back in memory,
+/// and little beside the megabytes that the kernel holds in the sockets of a flow that is stuck.
+/// Up to 64 KiB a message costs less copied than spliced, and least in one piece. A little more
+/// than that, so that a read that takes it is a short one and needs no second to see that it was.
+pub const BUFFER_BYTES: usize = 68 * 1024;
+/// Unused buffers that are kept for the next flow that needs one: at most 1 MiB.
+pub const SPARE_BUFFERS_MAX: usize = 15;
+/// Reads in a row that fill the buffer, after which a flow counts as bulk and is spliced.
+pub const SPLICE_AFTER_READS: u8 = 1;
+/// Bytes below which one splice is small: copying them would have cost less. Below what one
+/// segment brings over loopback or from a card that merges them, which is almost 64 KiB.
+pub const SPLICE_BYTES_MIN: usize = 48 * 1024;
+/// Small splices in a row after which a flow goes back to copying. Bulk comes in pieces, too.
+pub const SPLICES_SMALL_MAX: u8 = 4;
+/// Bytes of a pipe: what an unprivileged user may ask for (fs.pipe-max-size, pipe(7)).
+pub const PIPE_BYTES: usize = 1 << 20;
+/// Bytes of the smallest pipe that is worth having. Beyond fs.pipe-user-pages-soft an unprivileged
+/// user gets no more than a page or two, with which splicing costs more than copying.
+pub const PIPE_BYTES_MIN: usize = 64 * 1024;
+/// Most pipes at a time, where the descriptors allow: flows beyond that copy. As pipe(7) counts
+/// they are 32 MiB, half of what an unprivileged user is allowed; full of segments that are larger
+/// than a page they can hold several times that.
+pub const PIPES_MAX: usize = 32;
+/// One pair in so many gives its descriptors to a pipe.
+pub const PAIRS_PER_PIPE: usize = 16;
+/// Unused pipes that are kept for the next flow that needs one.
+pub const SPARE_PIPES_MAX: usize = 8;
+/// How long unused pipes are kept after a flow last wanted one.
+pub const SPARE_PIPES_AGE: Duration = Duration::from_secs(1);
+/// Pause after no pipe could be had.
+pub const PIPE_PAUSE: Duration = Duration::from_secs(1);
+/// Age at which a dialed connection gets the options that only matter to one that lasts.
+pub const LASTING_AGE: Duration = Duration::from_secs(1);
+/// The age is at most this part of the shortest time that these options set.
+pub const LASTING_AGE_DIVISOR: u32 = 8;
 /// Bytes one flow may read in one turn before the others get theirs.
-pub const FLOW_BUDGET_BYTES: usize = 64 * 1024;
+pub const FLOW_BUDGET_BYTES: usize = 1 << 20;
 /// Bytes that all flows together should read in one turn: when many are busy, each gets less than
-/// [`FLOW_BUDGET_BYTES`], but never less than one buffer.
+/// [`FLOW_BUDGET_BYTES`], but never less than [`FLOW_SHARE_BYTES_MIN`].
 pub const TURN_BUDGET_BYTES: usize = 4 << 20;
+/// Bytes one flow may read in one turn however many others are busy: what one read takes, or
+/// messages would come in pieces and cost several times as much just when many are busy. A
+/// thousand flows that all send without end then make a turn of about 30 ms.
+pub const FLOW_SHARE_BYTES_MIN: usize = BUFFER_BYTES;
 /// Connections accepted in one turn, per listener.
 pub const ACCEPTS_PER_TURN: usize = 64;
 /// Connections accepted from each backlog when the process is asked to end: as many as Linux
@@ -91,13 +127,23 @@ pub const DRAIN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// What is logged when neither `--log-level` nor RUST_LOG says otherwise.
 pub const LOG_LEVEL_DEFAULT: LevelFilter = LevelFilter::Info;
 
-// A read must be able to fill the buffer within one turn, or no flow would ever count as bulk.
 const _: () = assert!(BUFFER_BYTES > 0);
 const _: () = assert!(TURN_BUDGET_BYTES >= FLOW_BUDGET_BYTES, "one flow may use its budget");
-const _: () = assert!(FLOW_BUDGET_BYTES >= BUFFER_BYTES);
+const _: () = assert!(FLOW_BUDGET_BYTES >= FLOW_SHARE_BYTES_MIN);
+// A read must be able to fill the buffer within one turn, or no flow would ever count as bulk.
+const _: () = assert!(FLOW_SHARE_BYTES_MIN >= BUFFER_BYTES);
 const _: () = assert!(ACCEPTS_PER_TURN > 0);
 // What is kept without need stays small beside the program itself.
 const _: () = assert!(SPARE_BUFFERS_MAX * BUFFER_BYTES <= 1 << 20);
+const _: () = assert!(SPLICE_AFTER_READS > 0);
+const _: () = assert!(SPLICES_SMALL_MAX > 0);
+// A flow that copies such pieces does not fill the buffer with one and splice again.
+const _: () = assert!(SPLICE_BYTES_MIN <= BUFFER_BYTES);
+const _: () = assert!(PIPE_BYTES_MIN <= PIPE_BYTES);
+const _: () = assert!(SPARE_PIPES_MAX <= PIPES_MAX);
+const _: () = assert!(PAIRS_PER_PIPE > 1, "some descriptors are left for pairs");
+const _: () = assert!(PIPE_PAUSE.as_nanos() > 0);
+const _: () = assert!(SPARE_PIPES_AGE.as_nanos() > 0);
 // All listeners and some pairs get their events in one turn.
 const _: () = assert!(EVENTS_PER_TURN > LISTENERS_MAX);
 const _: () = assert!(ENDPOINTS_MAX > 0);
@@ -105,7 +151,10 @@ const _: () = assert!(LISTENERS_MAX > 0);
 // What the sockets of all pairs, probes and listeners need can be counted in an i32, as the
 // kernel numbers descriptors.
 const _: () = assert!(
-    CONNECTIONS_MAX * DESCRIPTORS_PER_PAIR + ENDPOINTS_MAX + LISTENERS_MAX + DESCRIPTORS_RESERVED
+    (CONNECTIONS_MAX + PIPES_MAX) * DESCRIPTORS_PER_PAIR
+        + ENDPOINTS_MAX
+        + LISTENERS_MAX
+        + DESCRIPTORS_RESERVED
         < i32::MAX as usize
 );
 // Clients may cause dials more often than the monitor does, or the last resort would be none.
@@ -158,15 +207,6 @@ pub struct Config {
     pub log_level: Option<LevelFilter>,
 }
 
-/// How many pairs may be open at a time, and whether that is what was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConnectionsLimit {
-    /// Most pairs at a time, 1 to [`CONNECTIONS_MAX`].
-    pub max: usize,
-    /// The typed `--max-connections`, where the descriptors cannot carry it.
-    pub lowered_from: Option<usize>,
-}
-
 impl Config {
     /// Checks what was typed and fills in the defaults.
     ///
@@ -211,39 +251,13 @@ impl Config {
         })
     }
 
-    /// How many pairs the descriptors can carry beside the listening sockets, one probe per
-    /// endpoint and the reserve, and what of `--max-connections` that leaves.
-    ///
-    /// `descriptors` are those that may still be opened (RLIMIT_NOFILE less those that are open or
-    /// were inherited; getrlimit(2)), `listeners` the sockets that will listen and `endpoints` the
-    /// addresses in the set, names resolved. At least one pair is always allowed: a gateway that
-    /// accepts nobody is of no use to anybody.
-    pub fn connections_limit(
-        &self,
-        descriptors: u64,
-        listeners: usize,
-        endpoints: usize,
-    ) -> ConnectionsLimit {
-        let limit = usize::try_from(descriptors).unwrap_or(usize::MAX);
-        let taken = DESCRIPTORS_RESERVED.saturating_add(listeners).saturating_add(endpoints);
-        let carried = (limit.saturating_sub(taken) / DESCRIPTORS_PER_PAIR).max(1);
-        let asked = self.connections_max.unwrap_or(CONNECTIONS_MAX);
-        assert!(asked >= 1);
-        assert!(asked <= CONNECTIONS_MAX);
-        ConnectionsLimit {
-            max: carried.min(asked),
-            lowered_from: self.connections_max.filter(|&asked| asked > carried),
-        }
+    /// The age at which a dialed connection gets its keepalive and user timeout; `None` if it gets
+    /// neither.
+    pub fn lasting_after(&self) -> Option<Duration> {
+        let times = [self.keepalive, self.tcp_user_timeout];
+        let shortest = times.into_iter().flatten().min()?;
+        Some(LASTING_AGE.min(shortest / LASTING_AGE_DIVISOR))
     }
-}
-
-/// The most memory that so many pairs can take, in bytes: a full buffer for each of the two flows
-/// and `pair_bytes` of book-keeping each, twice because a growing table moves into one of double
-/// size, and the scratch buffer that all share.
-pub fn memory_max_bytes(connections_max: usize, pair_bytes: usize) -> u64 {
-    let each = (BUFFER_BYTES as u64).saturating_add(pair_bytes as u64).saturating_mul(2);
-    let pairs = (connections_max as u64).saturating_mul(each);
-    pairs.saturating_add(BUFFER_BYTES as u64)
 }
 
 /// The flags are known so that the message can be a better one than "unknown flag".
@@ -704,47 +718,18 @@ mod tests {
         }
     }
 
-    #[track_caller]
-    fn check_limit(asked: Option<usize>, descriptors: u64, max: usize, lowered: bool) {
-        let config = Config { connections_max: asked, ..configure(&[]).expect("the defaults") };
-        let limit = config.connections_limit(descriptors, 1, 3);
-        let lowered_from = if lowered { asked } else { None };
-        assert_eq!(limit, ConnectionsLimit { max, lowered_from }, "{asked:?} {descriptors}");
-    }
-
     #[test]
-    fn the_descriptor_limit_bounds_the_connections() {
-        // 13 are reserved, and one listener and three endpoints take four more.
-        check_limit(None, 61, 22, false);
-        check_limit(None, 62, 22, false);
-        check_limit(None, 63, 23, false);
-        check_limit(None, 1021, 502, false);
-        check_limit(None, u64::MAX, CONNECTIONS_MAX, false);
-        for descriptors in [0, 1, 16, 17, 18, 19, 20] {
-            check_limit(None, descriptors, 1, false);
+    fn lasting_options_are_set_long_before_they_matter() {
+        for (arguments, want) in [
+            (&[][..], Some(LASTING_AGE)),
+            (&["--tcp-user-timeout=4s"], Some(LASTING_AGE / 2)),
+            (&["--keepalive=2s"], Some(LASTING_AGE / 4)),
+            (&["--tcp-user-timeout=0"], Some(LASTING_AGE)),
+            (&["--keepalive=0"], Some(LASTING_AGE)),
+            (&["--tcp-user-timeout=0", "--keepalive=0"], None),
+        ] {
+            let config = configure(arguments).expect("valid");
+            assert_eq!(config.lasting_after(), want, "{arguments:?}");
         }
-        check_limit(None, 21, 2, false);
-        check_limit(Some(1), 0, 1, false);
-        check_limit(Some(2), 0, 1, true);
-        check_limit(Some(21), 61, 21, false);
-        check_limit(Some(22), 61, 22, false);
-        check_limit(Some(23), 61, 22, true);
-        check_limit(Some(CONNECTIONS_MAX), u64::MAX, CONNECTIONS_MAX, false);
-        check_limit(Some(CONNECTIONS_MAX), (1 << 20) - 3, (1 << 19) - 10, true);
-    }
-
-    #[test]
-    fn absurd_counts_leave_one_connection() {
-        let config = configure(&[]).expect("the defaults");
-        let limit = config.connections_limit(1 << 20, usize::MAX, usize::MAX);
-        assert_eq!(limit, ConnectionsLimit { max: 1, lowered_from: None });
-    }
-
-    #[test]
-    fn memory_has_a_bound() {
-        assert_eq!(memory_max_bytes(0, 500), 16 * 1024);
-        assert_eq!(memory_max_bytes(1, 500), 3 * 16 * 1024 + 1000);
-        assert_eq!(memory_max_bytes(CONNECTIONS_MAX, 0), ((1 << 21) + 1) * 16 * 1024);
-        assert_eq!(memory_max_bytes(usize::MAX, usize::MAX), u64::MAX);
     }
 }

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use env_logger::Target;
 use etcd_gateway::args::{self, Invocation};
 use etcd_gateway::config::address::{Host, ListenAddress};
+use etcd_gateway::config::capacity::memory_max_bytes;
 use etcd_gateway::config::{self, Config};
 use etcd_gateway::discovery;
 use etcd_gateway::endpoint::EndpointSpec;
@@ -122,17 +123,19 @@ fn limits(config: &Config, descriptors: u64, listeners: usize, endpoints: usize)
         warn!("max-connections lowered asked={asked} max={max} descriptors={descriptors}");
     }
     debug!(
-        "limits connections_max={} descriptors={descriptors} buffer_bytes={} pair_bytes={} \
-         memory_max_bytes={} flow_budget_bytes={} accepts_per_turn={} events_per_turn={}",
+        "limits connections_max={} pipes_max={} descriptors={descriptors} buffer_bytes={} \
+         pair_bytes={} memory_max_bytes={} flow_budget_bytes={} accepts_per_turn={} \
+         events_per_turn={}",
         connections.max,
+        connections.pipes_max,
         config::BUFFER_BYTES,
         Reactor::<MioNet>::PAIR_BYTES,
-        config::memory_max_bytes(connections.max, Reactor::<MioNet>::PAIR_BYTES),
+        memory_max_bytes(connections.max, Reactor::<MioNet>::PAIR_BYTES),
         config::FLOW_BUDGET_BYTES,
         config::ACCEPTS_PER_TURN,
         config::EVENTS_PER_TURN,
     );
-    Limits::new(config, connections.max)
+    Limits::new(config, connections)
 }
 
 /// One event a line, without a time: journald, syslog and container runtimes add their own.

@@ -25,17 +25,28 @@ pub fn leads_back(
     }
 }
 
-/// Whether a connection that stands between `local` and `peer` ends at its own socket, or at one
+/// Whether a connection to `endpoint` whose own end is `local` ends at its own socket, or at one
 /// of our `listeners`. That is too late to prevent it, but needs no list of the host's addresses:
 /// towards one of its own, the kernel uses that very address or the loopback one.
 pub fn met_ourselves(
     mut listeners: impl Iterator<Item = SocketAddr>,
     local: SocketAddr,
-    peer: SocketAddr,
+    endpoint: SocketAddr,
 ) -> bool {
     let own = local.ip().to_canonical();
     let is_local = |address| address == own || own.is_loopback();
-    local == peer || listeners.any(|listener| leads_back(listener, peer, is_local))
+    let is_own_socket = local.port() == endpoint.port() && own == dialed_address(endpoint.ip());
+    is_own_socket || listeners.any(|listener| leads_back(listener, endpoint, is_local))
+}
+
+/// Whether [`met_ourselves`] could be true of a dial to `endpoint` at all, which spares most dials
+/// the question for their own end. `is_ephemeral` tells whether the kernel chooses from that port.
+pub fn could_meet_ourselves(
+    mut listeners: impl Iterator<Item = SocketAddr>,
+    endpoint: SocketAddr,
+    is_ephemeral: impl FnOnce(u16) -> bool,
+) -> bool {
+    listeners.any(|listener| listener.port() == endpoint.port()) || is_ephemeral(endpoint.port())
 }
 
 /// The address that a dial really goes to: v4-mapped ones are IPv4, and the kernel turns the
@@ -108,8 +119,12 @@ mod tests {
 
     #[test]
     fn a_connection_shows_where_it_went() {
-        for (listener, local, peer, want) in [
+        for (listener, local, endpoint, want) in [
             ("127.0.0.1:80", "127.0.0.1:5000", "127.0.0.1:5000", true),
+            ("127.0.0.1:80", "127.0.0.1:5000", "0.0.0.0:5000", true),
+            ("[::1]:80", "[::1]:5000", "[::]:5000", true),
+            ("127.0.0.1:80", "127.0.0.1:5000", "[::ffff:127.0.0.1]:5000", true),
+            ("127.0.0.1:80", "127.0.0.1:5000", "127.0.0.2:5000", false),
             ("127.0.0.1:80", "127.0.0.1:5000", "127.0.0.1:5001", false),
             ("0.0.0.0:80", "192.0.2.5:5000", "192.0.2.5:80", true),
             ("[::]:80", "[::ffff:192.0.2.5]:5000", "192.0.2.5:80", true),
@@ -118,10 +133,13 @@ mod tests {
             ("[::]:80", "[::1]:5000", "[2001:db8::5]:80", true),
             ("127.0.0.1:80", "127.0.0.1:5000", "127.0.0.5:80", false),
         ] {
-            let [listener, local, peer] =
-                [listener, local, peer].map(|text| text.parse().expect("an address"));
-            let found = met_ourselves([listener].into_iter(), local, peer);
-            assert_eq!(found, want, "{listener} {local} {peer}");
+            let [listener, local, endpoint] =
+                [listener, local, endpoint].map(|text| text.parse().expect("an address"));
+            let found = met_ourselves([listener].into_iter(), local, endpoint);
+            assert_eq!(found, want, "{listener} {local} {endpoint}");
+            let is_suspect =
+                could_meet_ourselves([listener].into_iter(), endpoint, |port| port == local.port());
+            assert!(is_suspect || !found, "{listener} {local} {endpoint}: not even asked");
         }
     }
 

@@ -1,23 +1,28 @@
-//! The real [`Net`]: mio for readiness, socket2 for options, and the one table that turns an
-//! errno into a [`NetError`].
+//! The real [`Net`]: mio for readiness, socket2 for options, `splice.rs` for bulk.
 //!
 //! Decides nothing. Options that the kernel lets accepted sockets inherit (TCP_NODELAY, keepalive,
-//! TCP_USER_TIMEOUT) are set on the listener, so that accepting costs no call for them.
+//! TCP_USER_TIMEOUT) are set on the listener, so that accepting costs no call for them. A dialed
+//! socket gets TCP_NODELAY before its second write: the first finds nothing unacknowledged, so it
+//! goes out at once in any case (RFC 896; Linux holds back the tail of a long one only behind a
+//! small segment, of which there is none yet), and many connections never make a second one.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::{IpAddr, Shutdown, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
-use nix::ifaddrs::getifaddrs;
 use nix::libc;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
+use super::ephemeral::EphemeralPorts;
+use super::errno::{is_refusal, net_error};
+use super::local_address::is_local;
 use super::signal::Signals;
+use super::splice::Pipe;
 use super::{Accept, Close, Dial, Event, Net, NetError, Read, Readiness, Write};
 use crate::config::{EVENTS_PER_TURN, KEEPALIVE_PROBES};
 
@@ -43,6 +48,50 @@ pub struct MioNet {
     events: Events,
     signals: Option<Signals>,
     options: SocketOptions,
+    ephemeral_ports: EphemeralPorts,
+    /// When the clock was read last.
+    now: Instant,
+}
+
+/// A connection's socket.
+#[derive(Debug)]
+pub struct Stream {
+    socket: TcpStream,
+    delay: Delay,
+}
+
+/// Whether small segments may be held back until earlier ones are acknowledged (TCP_NODELAY,
+/// tcp(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Delay {
+    /// They may, but nothing was written yet that could be unacknowledged.
+    Unwritten,
+    /// They may, and the next write is to forbid it.
+    Written,
+    /// They may not.
+    Off,
+}
+
+impl Stream {
+    /// Whether the error of a splice means that there is no such thing here, and not that the
+    /// connection is lost: a dead one may well end with the same errno, that of an ICMP message for
+    /// instance, but it has no peer any more.
+    fn refuses_splice(&self, error: &io::Error) -> bool {
+        is_refusal(error) && self.socket.peer_addr().is_ok()
+    }
+
+    /// To be called before each write.
+    fn before_write(&mut self) {
+        self.delay = match self.delay {
+            Delay::Unwritten => Delay::Written,
+            Delay::Written => {
+                // It fails for a socket that is lost, which the write will find.
+                let _ = self.socket.set_nodelay(true);
+                Delay::Off
+            }
+            Delay::Off => Delay::Off,
+        };
+    }
 }
 
 impl MioNet {
@@ -53,7 +102,9 @@ impl MioNet {
     pub fn new(options: SocketOptions) -> Result<MioNet, NetError> {
         let poll = Poll::new().map_err(net_error)?;
         let events = Events::with_capacity(EVENTS_PER_TURN);
-        Ok(MioNet { poll, events, signals: None, options })
+        let ephemeral_ports = EphemeralPorts::default();
+        let now = Instant::now();
+        Ok(MioNet { poll, events, signals: None, options, ephemeral_ports, now })
     }
 
     /// From now on SIGTERM and SIGINT are events and end the process no more by themselves.
@@ -68,10 +119,7 @@ impl MioNet {
         Ok(())
     }
 
-    fn open(&self, address: SocketAddr) -> io::Result<Socket> {
-        let domain = Domain::for_address(address);
-        let socket = Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
-        socket.set_tcp_nodelay(true)?;
+    fn set_lasting(&self, socket: &SockRef<'_>) -> io::Result<()> {
         if let Some(keepalive) = self.options.keepalive {
             let keepalive = TcpKeepalive::new()
                 .with_time(keepalive)
@@ -82,11 +130,13 @@ impl MioNet {
         if self.options.user_timeout.is_some() {
             socket.set_tcp_user_timeout(self.options.user_timeout)?;
         }
-        Ok(socket)
+        Ok(())
     }
 
     fn try_listen(&self, address: SocketAddr, token: usize) -> io::Result<TcpListener> {
-        let socket = self.open(address)?;
+        let socket = open(address)?;
+        socket.set_tcp_nodelay(true)?;
+        self.set_lasting(&SockRef::from(&socket))?;
         socket.set_reuse_address(true)?;
         if self.options.reuse_port {
             socket.set_reuse_port(true)?;
@@ -104,16 +154,16 @@ impl MioNet {
         Ok(listener)
     }
 
-    fn try_dial(&self, address: SocketAddr, token: usize) -> io::Result<TcpStream> {
-        let socket = self.open(address)?;
+    fn try_dial(&self, address: SocketAddr, token: usize) -> io::Result<Stream> {
+        let socket = open(address)?;
         match socket.connect(&address.into()) {
             Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
             Ok(()) | Err(_) => {}
         }
         // Registered after connect: a socket that was never connected reports a hang-up.
-        let mut stream = TcpStream::from_std(socket.into());
-        self.register(&mut stream, token)?;
-        Ok(stream)
+        let mut socket = TcpStream::from_std(socket.into());
+        self.register(&mut socket, token)?;
+        Ok(Stream { socket, delay: Delay::Unwritten })
     }
 
     fn register(&self, stream: &mut TcpStream, token: usize) -> io::Result<()> {
@@ -122,9 +172,15 @@ impl MioNet {
     }
 }
 
+fn open(address: SocketAddr) -> io::Result<Socket> {
+    let domain = Domain::for_address(address);
+    Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))
+}
+
 impl Net for MioNet {
     type Listener = TcpListener;
-    type Stream = TcpStream;
+    type Stream = Stream;
+    type Pipe = Pipe;
 
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), NetError> {
         let mut polled = self.poll.poll(&mut self.events, timeout);
@@ -153,7 +209,8 @@ impl Net for MioNet {
     }
 
     fn now(&mut self) -> Instant {
-        Instant::now()
+        self.now = Instant::now();
+        self.now
     }
 
     fn random(&mut self) -> u64 {
@@ -163,15 +220,11 @@ impl Net for MioNet {
     }
 
     fn is_local(&mut self, address: IpAddr) -> bool {
-        if address.is_loopback() {
-            return true;
-        }
-        // What cannot be bound is no IPv4 address of ours: three cheap calls for the usual answer.
-        // One that can be may still not be ours (net.ipv4.ip_nonlocal_bind), and an IPv6 one may
-        // be ours by a route alone, so the kernel's lists are asked, too.
-        let can_bind = UdpSocket::bind((address, 0)).is_ok();
-        (can_bind && is_on_interface(address))
-            || ((can_bind || address.is_ipv6()) && is_routed_to_ourselves(address))
+        is_local(address)
+    }
+
+    fn is_ephemeral(&mut self, port: u16) -> bool {
+        self.ephemeral_ports.contains(port, self.now)
     }
 
     fn listen(
@@ -192,11 +245,13 @@ impl Net for MioNet {
         Ok((listener, address))
     }
 
-    fn accept(&mut self, listener: &mut TcpListener, token: usize) -> Accept<TcpStream> {
+    fn accept(&mut self, listener: &mut TcpListener, token: usize) -> Accept<Stream> {
         loop {
             match listener.accept() {
-                Ok((mut stream, peer)) => {
-                    return match self.register(&mut stream, token) {
+                Ok((mut socket, peer)) => {
+                    let registered = self.register(&mut socket, token);
+                    let stream = Stream { socket, delay: Delay::Off };
+                    return match registered {
                         Ok(()) => Accept::Connection(stream, peer),
                         Err(error) => {
                             self.close(stream, Close::Reset);
@@ -215,96 +270,119 @@ impl Net for MioNet {
         drop(listener);
     }
 
-    fn dial(&mut self, address: SocketAddr, token: usize) -> Result<TcpStream, NetError> {
+    fn dial(&mut self, address: SocketAddr, token: usize) -> Result<Stream, NetError> {
         self.try_dial(address, token).map_err(net_error)
     }
 
-    fn dial_result(&mut self, stream: &mut TcpStream) -> Dial {
+    fn dial_result(&mut self, stream: &mut Stream, told: Readiness) -> Dial {
+        // A socket that is still connecting is not writable, and one that failed has an error.
+        if told.writable && !told.error && !told.closed {
+            return Dial::Connected;
+        }
         if let Some(error) = self.take_error(stream) {
-            let has_bytes = stream.peek(&mut [0]).is_ok_and(|count| count > 0);
+            let has_bytes = stream.socket.peek(&mut [0]).is_ok_and(|count| count > 0);
             return if has_bytes { Dial::Lost(error) } else { Dial::Failed(error) };
         }
-        match (stream.local_addr(), stream.peer_addr()) {
-            (Ok(local), Ok(peer)) => Dial::Connected { local, peer },
-            (_, Err(error)) if error.kind() == ErrorKind::NotConnected => Dial::Pending,
-            (Err(error), _) | (_, Err(error)) => Dial::Failed(net_error(error)),
+        match stream.socket.peer_addr() {
+            Ok(_) => Dial::Connected,
+            Err(error) if error.kind() == ErrorKind::NotConnected => Dial::Pending,
+            Err(error) => Dial::Failed(net_error(error)),
         }
     }
 
-    fn read(&mut self, stream: &mut TcpStream, buffer: &mut [u8]) -> Read {
-        loop {
-            match stream.read(buffer) {
-                Ok(0) => return Read::Eof,
-                Ok(count) => return Read::Data(count),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Read::WouldBlock,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Read::Failed(net_error(error)),
-            }
+    fn own_end(&mut self, stream: &mut Stream) -> Option<SocketAddr> {
+        stream.socket.local_addr().ok()
+    }
+
+    fn set_lasting_options(&mut self, stream: &mut Stream) {
+        // It fails for a connection that is lost, of which an event tells.
+        let _ = self.set_lasting(&SockRef::from(&stream.socket));
+    }
+
+    fn read(&mut self, stream: &mut Stream, buffer: &mut [u8]) -> Read {
+        read_outcome(retry(|| stream.socket.read(buffer)))
+    }
+
+    fn write(&mut self, stream: &mut Stream, buffer: &[u8]) -> Write {
+        stream.before_write();
+        write_outcome(retry(|| stream.socket.write(buffer)))
+    }
+
+    fn open_pipe(&mut self) -> Result<Pipe, NetError> {
+        Pipe::open().map_err(net_error)
+    }
+
+    fn splice_in(&mut self, stream: &mut Stream, pipe: &mut Pipe, bytes_max: usize) -> Read {
+        match pipe.fill(&stream.socket, bytes_max) {
+            Err(error) if stream.refuses_splice(&error) => Read::Failed(NetError::NotSupported),
+            outcome => read_outcome(outcome),
         }
     }
 
-    fn write(&mut self, stream: &mut TcpStream, buffer: &[u8]) -> Write {
-        loop {
-            match stream.write(buffer) {
-                Ok(0) => return Write::WouldBlock,
-                Ok(count) => return Write::Data(count),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Write::WouldBlock,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Write::Failed(net_error(error)),
-            }
-        }
+    fn splice_out(&mut self, pipe: &mut Pipe, stream: &mut Stream, bytes: usize) -> Write {
+        stream.before_write();
+        write_outcome(pipe.empty(&stream.socket, bytes))
     }
 
-    fn shutdown_write(&mut self, stream: &mut TcpStream) -> Result<(), NetError> {
-        stream.shutdown(Shutdown::Write).map_err(net_error)
+    fn close_pipe(&mut self, pipe: Pipe) {
+        drop(pipe);
     }
 
-    fn take_error(&mut self, stream: &mut TcpStream) -> Option<NetError> {
-        match stream.take_error() {
+    fn shutdown_write(&mut self, stream: &mut Stream) -> Result<(), NetError> {
+        stream.socket.shutdown(Shutdown::Write).map_err(net_error)
+    }
+
+    fn take_error(&mut self, stream: &mut Stream) -> Option<NetError> {
+        match stream.socket.take_error() {
             Ok(error) => error.map(net_error),
             Err(error) => Some(net_error(error)),
         }
     }
 
-    fn unsent(&mut self, stream: &mut TcpStream) -> usize {
+    fn unsent(&mut self, stream: &mut Stream) -> usize {
         let mut bytes: libc::c_int = 0;
         // SAFETY: the descriptor is open for as long as `stream` is borrowed, and SIOCOUTQ
         // (tcp(7)) writes one int to a pointer that is valid for an int.
-        let outcome = unsafe { siocoutq(stream.as_raw_fd(), &raw mut bytes) };
+        let outcome = unsafe { siocoutq(stream.socket.as_raw_fd(), &raw mut bytes) };
         // A socket that cannot be asked is lost, and holds nothing that could still arrive.
         outcome.map_or(0, |_| usize::try_from(bytes).unwrap_or(0))
     }
 
-    fn close(&mut self, stream: TcpStream, how: Close) {
+    fn close(&mut self, stream: Stream, how: Close) {
         if how == Close::Reset {
             // If this fails the connection is gone already, and there is nobody to tell.
-            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+            let _ = SockRef::from(&stream.socket).set_linger(Some(Duration::ZERO));
         }
         drop(stream);
     }
 }
 
-fn is_on_interface(address: IpAddr) -> bool {
-    let Ok(interfaces) = getifaddrs() else { return false };
-    interfaces.filter_map(|interface| interface.address).any(|storage| {
-        let v4 = storage.as_sockaddr_in().map(|found| IpAddr::V4(found.ip()));
-        let v6 = storage.as_sockaddr_in6().map(|found| IpAddr::V6(found.ip()));
-        v4.or(v6) == Some(address)
-    })
+/// Makes the call again when a signal interrupted it.
+fn retry(mut operation: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match operation() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
 }
 
-/// Towards an address of its own the kernel chooses that very address, or the loopback one, as
-/// source. (Where an IPv6 route leads to ourselves and another interface has a better address by
-/// RFC 6724, it chooses that: such a route stays unknown.) Nothing is sent.
-fn is_routed_to_ourselves(address: IpAddr) -> bool {
-    let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-    let source = || {
-        let socket = UdpSocket::bind(any)?;
-        socket.connect((address, 1))?;
-        socket.local_addr()
-    };
-    let source: io::Result<SocketAddr> = source();
-    source.is_ok_and(|source| source.ip() == address || source.ip().is_loopback())
+fn read_outcome(outcome: io::Result<usize>) -> Read {
+    match outcome {
+        Ok(0) => Read::Eof,
+        Ok(count) => Read::Data(count),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Read::WouldBlock,
+        Err(error) => Read::Failed(net_error(error)),
+    }
+}
+
+fn write_outcome(outcome: io::Result<usize>) -> Write {
+    match outcome {
+        Ok(0) => Write::WouldBlock,
+        Ok(count) => Write::Data(count),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Write::WouldBlock,
+        Err(error) => Write::Failed(net_error(error)),
+    }
 }
 
 fn is_wildcard_v6(address: SocketAddr) -> bool {
@@ -316,25 +394,6 @@ fn lacks_v6(error: &io::Error) -> bool {
 }
 
 nix::ioctl_read_bad!(siocoutq, libc::TIOCOUTQ, libc::c_int);
-
-/// The one table from errno to what this program tells apart.
-fn net_error(error: io::Error) -> NetError {
-    let Some(errno) = error.raw_os_error() else { return NetError::Other(0) };
-    match errno {
-        libc::ECONNREFUSED => NetError::Refused,
-        libc::ECONNRESET | libc::EPIPE | libc::ENOTCONN => NetError::Reset,
-        libc::ETIMEDOUT => NetError::TimedOut,
-        libc::EHOSTUNREACH | libc::EHOSTDOWN => NetError::HostUnreachable,
-        libc::ENETUNREACH | libc::ENETDOWN | libc::EAFNOSUPPORT => NetError::NetworkUnreachable,
-        libc::EADDRNOTAVAIL => NetError::AddressNotAvailable,
-        libc::EADDRINUSE => NetError::AddressInUse,
-        libc::EMFILE | libc::ENFILE => NetError::Descriptors,
-        libc::ENOBUFS | libc::ENOMEM | libc::ENOSPC => NetError::Memory,
-        libc::ECONNABORTED | libc::EPROTO => NetError::Aborted,
-        libc::EACCES | libc::EPERM => NetError::Denied,
-        other => NetError::Other(other),
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -349,7 +408,7 @@ mod tests {
         .expect("a poll")
     }
 
-    fn accepted_and_dialed(net: &mut MioNet) -> (TcpStream, TcpStream) {
+    fn accepted_and_dialed(net: &mut MioNet) -> (Stream, Stream) {
         let any = "127.0.0.1:0".parse().expect("an address");
         let (mut listener, address) = net.listen(any, 0).expect("a listener");
         let dialed = net.dial(address, 1).expect("a dial");
@@ -363,10 +422,18 @@ mod tests {
     }
 
     #[test]
-    fn both_sides_have_nodelay_keepalive_and_user_timeout() {
-        let (accepted, dialed) = accepted_and_dialed(&mut net());
+    fn both_sides_that_last_have_nodelay_keepalive_and_user_timeout() {
+        let mut net = net();
+        let (accepted, mut dialed) = accepted_and_dialed(&mut net);
+        net.set_lasting_options(&mut dialed);
+        for nodelay in [false, true] {
+            let socket = SockRef::from(&dialed.socket);
+            assert_eq!(socket.tcp_nodelay().expect("nodelay"), nodelay);
+            assert_eq!(net.write(&mut dialed, b"x"), Write::Data(1));
+            assert_eq!(net.write(&mut dialed, b"x"), Write::Data(1));
+        }
         for stream in [&accepted, &dialed] {
-            let socket = SockRef::from(stream);
+            let socket = SockRef::from(&stream.socket);
             assert!(socket.tcp_nodelay().expect("nodelay"));
             assert!(socket.keepalive().expect("keepalive"));
             assert_eq!(socket.tcp_keepalive_time().expect("time"), Duration::from_secs(15));
@@ -385,9 +452,11 @@ mod tests {
         socket.bind(&any.into()).expect("bound");
         let own = socket.local_addr().expect("bound").as_socket().expect("IP");
         socket.connect(&own.into()).expect("TCP connects to itself");
-        let mut stream = TcpStream::from_std(socket.into());
-        let want = Dial::Connected { local: own, peer: own };
-        assert_eq!(net.dial_result(&mut stream), want);
+        let socket = TcpStream::from_std(socket.into());
+        let mut stream = Stream { socket, delay: Delay::Unwritten };
+        assert_eq!(net.dial_result(&mut stream, Readiness::default()), Dial::Connected);
+        assert_eq!(net.own_end(&mut stream), Some(own));
+        assert!(net.is_ephemeral(own.port()));
     }
 
     #[test]
@@ -401,45 +470,21 @@ mod tests {
                 assert_eq!(net.write(&mut accepted, greeting), Write::Data(greeting.len()));
             }
             net.close(accepted, Close::Reset);
-            assert_eq!(net.dial_result(&mut dialed), want);
+            assert_eq!(net.dial_result(&mut dialed, Readiness::default()), want);
         }
     }
 
     #[test]
-    fn errnos_are_told_apart() {
-        for (errno, want) in [
-            (libc::ECONNREFUSED, NetError::Refused),
-            (libc::ECONNRESET, NetError::Reset),
-            (libc::EPIPE, NetError::Reset),
-            (libc::ETIMEDOUT, NetError::TimedOut),
-            (libc::EHOSTUNREACH, NetError::HostUnreachable),
-            (libc::ENETUNREACH, NetError::NetworkUnreachable),
-            (libc::EADDRNOTAVAIL, NetError::AddressNotAvailable),
-            (libc::EADDRINUSE, NetError::AddressInUse),
-            (libc::EMFILE, NetError::Descriptors),
-            (libc::ENFILE, NetError::Descriptors),
-            (libc::ENOBUFS, NetError::Memory),
-            (libc::ENOMEM, NetError::Memory),
-            (libc::ECONNABORTED, NetError::Aborted),
-            (libc::EPERM, NetError::Denied),
-            (libc::EINVAL, NetError::Other(libc::EINVAL)),
-        ] {
-            assert_eq!(net_error(io::Error::from_raw_os_error(errno)), want, "errno {errno}");
-        }
-    }
-
-    #[test]
-    fn local_addresses_are_known() {
+    fn a_lost_connection_is_no_refusal_to_splice() {
         let mut net = net();
-        for (address, want) in [
-            ("127.0.0.1", true),
-            ("127.9.9.9", true),
-            ("::1", true),
-            ("192.0.2.1", false),
-            ("2001:db8::1", false),
-        ] {
-            let address = address.parse().expect("an address");
-            assert_eq!(net.is_local(address), want, "{address}");
+        let (accepted, dialed) = accepted_and_dialed(&mut net);
+        for errno in [libc::EINVAL, libc::ENOSYS, libc::EPERM, libc::EACCES] {
+            assert!(dialed.refuses_splice(&io::Error::from_raw_os_error(errno)));
+        }
+        assert!(!dialed.refuses_splice(&io::Error::from_raw_os_error(libc::ECONNRESET)));
+        net.close(accepted, Close::Reset);
+        for errno in [libc::EINVAL, libc::EPERM, libc::EACCES] {
+            assert!(!dialed.refuses_splice(&io::Error::from_raw_os_error(errno)));
         }
     }
 

@@ -4,11 +4,15 @@
 //! signals, the clock and entropy. `net/mio.rs` is the real one; the simulator is another. No
 //! `io::Error` and no errno crosses this line upwards: what is expected comes back as a value.
 
+mod ephemeral;
+mod errno;
+mod local_address;
 pub mod mio;
 pub mod notify;
 pub mod resolve;
 pub mod rlimit;
 pub mod signal;
+pub mod splice;
 pub mod stderr;
 
 use std::fmt;
@@ -34,7 +38,8 @@ pub struct Readiness {
     /// Urgent data waits: a read stops before it although bytes follow (tcp(7), urgent mark), so
     /// a short read does not mean that the socket is empty.
     pub urgent: bool,
-    /// The peer sends no more: after what is still unread comes an end of file or an error.
+    /// The peer sends no more: after what is still unread comes an end of file or an error. Told
+    /// no sooner than what else is true of the socket then: `urgent` and `error` are not behind.
     pub closed: bool,
     /// The connection is broken: an error waits in the socket.
     pub error: bool,
@@ -54,13 +59,8 @@ pub enum Accept<S> {
 /// Outcome of [`Net::dial_result`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dial {
-    /// The connection stands between these addresses.
-    Connected {
-        /// Our end.
-        local: SocketAddr,
-        /// The other end.
-        peer: SocketAddr,
-    },
+    /// The connection stands.
+    Connected,
     /// It stood and is lost again, but bytes came before that and wait to be read.
     Lost(NetError),
     /// Not decided yet; an event will tell.
@@ -69,12 +69,13 @@ pub enum Dial {
     Failed(NetError),
 }
 
-/// Outcome of [`Net::read`].
+/// Outcome of [`Net::read`] and [`Net::splice_in`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read {
-    /// So many bytes, at least one, were put at the start of the buffer.
+    /// So many bytes, at least one, were put at the start of the buffer, or into the pipe.
     Data(usize),
-    /// The peer ended its side in order, and every byte before that was read.
+    /// Of a read: the peer ended its side in order, and every byte before that was read. Of a
+    /// splice it is a hint, for a read to confirm: before an urgent mark Linux says the same.
     Eof,
     /// Nothing there now; an event will tell.
     WouldBlock,
@@ -82,10 +83,10 @@ pub enum Read {
     Failed(NetError),
 }
 
-/// Outcome of [`Net::write`].
+/// Outcome of [`Net::write`] and [`Net::splice_out`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Write {
-    /// So many bytes, at least one, were taken from the start of the buffer.
+    /// So many bytes, at least one, were taken from the start of the buffer, or out of the pipe.
     Data(usize),
     /// No room now; an event will tell.
     WouldBlock,
@@ -129,6 +130,8 @@ pub enum NetError {
     Denied,
     /// The dialed connection ended at its own socket, or at our own listener.
     OwnAddress,
+    /// The kernel, or a sandbox around us, does not offer the operation at all.
+    NotSupported,
     /// Anything else, with its errno.
     Other(i32),
 }
@@ -148,6 +151,7 @@ impl fmt::Display for NetError {
             NetError::Aborted => "aborted",
             NetError::Denied => "denied",
             NetError::OwnAddress => "own_address",
+            NetError::NotSupported => "not_supported",
             NetError::Other(errno) => return write!(f, "errno_{errno}"),
         };
         f.write_str(text)
@@ -157,16 +161,22 @@ impl fmt::Display for NetError {
 /// Sockets, readiness, clock and entropy, as the reactor needs them.
 ///
 /// Sockets are registered when they come into being, for both directions and edge-triggered: an
-/// event says that something changed; after that only `WouldBlock`, or a transfer shorter than
-/// asked for, says that the change is used up. Reading from a `closed` or `urgent` socket, only
-/// `WouldBlock` and the end do. A socket whose error was reported, by whichever call, still gives
-/// the bytes that arrived before and then an end or an error; `WouldBlock` from it counts as the
-/// end. A socket is given up by [`Net::close`] alone.
+/// event says that something changed; after that only `WouldBlock`, or a read or write shorter than
+/// asked for, says that the change is used up. Of splices only `WouldBlock` does: one stops short
+/// where the pipe has no slot left for another small segment, too. From an `urgent` socket a short
+/// read says nothing. From a `closed` one that is not `urgent` and has no `error` to tell, a short
+/// read has taken the last byte, and the end behind it need not be read.
+///
+/// A socket whose error was reported, by whichever call, still gives the bytes that arrived before
+/// and then an end or an error; `WouldBlock` from it counts as the end. A socket is given up by
+/// [`Net::close`] alone, a pipe by [`Net::close_pipe`].
 pub trait Net {
     /// A socket that accepts connections.
     type Listener;
     /// A connection, or the attempt at one.
     type Stream;
+    /// A pipe of the kernel, through which bytes pass from socket to socket without being copied.
+    type Pipe;
 
     /// Waits until something happens, at most for `timeout` (`None`: without limit), and appends
     /// what did. May return early, with nothing; but what had happened by then is told first.
@@ -183,6 +193,9 @@ pub trait Net {
 
     /// Whether this host answers for that address itself.
     fn is_local(&mut self, address: IpAddr) -> bool;
+
+    /// Whether the kernel may choose that port for our end of a dial.
+    fn is_ephemeral(&mut self, port: u16) -> bool;
 
     /// Listens on `address`, registered under `token`; also tells the address that it became
     /// when the port was left to the kernel.
@@ -208,14 +221,49 @@ pub trait Net {
     /// When the attempt failed at once.
     fn dial(&mut self, address: SocketAddr, token: usize) -> Result<Self::Stream, NetError>;
 
-    /// How the dial stands.
-    fn dial_result(&mut self, stream: &mut Self::Stream) -> Dial;
+    /// How the dial stands. `told` is what an event of this very turn said of it, which may spare
+    /// asking; nothing without one.
+    fn dial_result(&mut self, stream: &mut Self::Stream, told: Readiness) -> Dial;
+
+    /// The address of our end of a connection; `None` if it is lost already.
+    fn own_end(&mut self, stream: &mut Self::Stream) -> Option<SocketAddr>;
+
+    /// Sets the options that only matter to a dialed connection that lasts (keepalive, user
+    /// timeout), so that a short one does not pay for them. Accepted ones have theirs already.
+    fn set_lasting_options(&mut self, stream: &mut Self::Stream);
 
     /// Reads into `buffer`, which is not empty.
     fn read(&mut self, stream: &mut Self::Stream, buffer: &mut [u8]) -> Read;
 
     /// Writes from `buffer`, which is not empty.
     fn write(&mut self, stream: &mut Self::Stream, buffer: &[u8]) -> Write;
+
+    /// A new, empty pipe.
+    ///
+    /// # Errors
+    /// When descriptors, memory or this user's share of pipe memory (pipe(7)) are short, or when
+    /// the kernel has none.
+    fn open_pipe(&mut self) -> Result<Self::Pipe, NetError>;
+
+    /// Moves at most `bytes_max` bytes, above 0, from the socket into the pipe, which is empty.
+    /// Fails with [`NetError::NotSupported`], and nothing moved, where splice(2) is refused.
+    fn splice_in(
+        &mut self,
+        stream: &mut Self::Stream,
+        pipe: &mut Self::Pipe,
+        bytes_max: usize,
+    ) -> Read;
+
+    /// Moves bytes from the pipe into the socket; `bytes` is what the pipe holds, at least one.
+    fn splice_out(
+        &mut self,
+        pipe: &mut Self::Pipe,
+        stream: &mut Self::Stream,
+        bytes: usize,
+    ) -> Write;
+
+    /// Gives the pipe up, and what it still holds.
+    fn close_pipe(&mut self, pipe: Self::Pipe);
 
     /// Ends our side of the connection with a FIN after what was written; the peer may go on.
     ///

@@ -4,37 +4,40 @@
 //! back when it is empty, so a quiet pair owns none. The pool never lends more than it is asked
 //! for and keeps only a few spare ones: the bound on all of them is two per pair.
 
-/// One buffer, and which of its bytes still wait: `0 <= start <= end <= storage.len()`.
+/// One buffer, and which of its bytes still wait: those from `start` on.
 #[derive(Debug)]
 pub struct Buffer {
-    storage: Box<[u8]>,
+    /// Of a fixed capacity; memory beyond the bytes that it holds is never touched.
+    storage: Vec<u8>,
     start: usize,
-    end: usize,
 }
 
 impl Buffer {
     /// The bytes that wait, oldest first.
     pub fn bytes(&self) -> &[u8] {
-        &self.storage[self.start..self.end]
+        &self.storage[self.start..]
     }
 
     /// Forgets the first `count` waiting bytes: they were delivered.
     pub fn consume(&mut self, count: usize) {
-        assert!(count <= self.end - self.start, "consumed more than waits");
+        assert!(count <= self.bytes().len(), "consumed more than waits");
         self.start += count;
     }
 
     /// Whether nothing waits any more.
     pub fn is_empty(&self) -> bool {
-        self.start == self.end
+        self.bytes().is_empty()
     }
 
-    fn fill(&mut self, bytes: &[u8]) {
+    fn fill(&mut self, bytes: &[u8], bytes_max: usize) {
         assert!(self.is_empty(), "a lent buffer already holds bytes");
-        assert!(bytes.len() <= self.storage.len(), "more bytes than one buffer holds");
-        self.storage[..bytes.len()].copy_from_slice(bytes);
+        assert!(bytes.len() <= bytes_max, "more bytes than one buffer holds");
+        self.storage.extend_from_slice(bytes);
+    }
+
+    fn clear(&mut self) {
+        self.storage.clear();
         self.start = 0;
-        self.end = bytes.len();
     }
 }
 
@@ -62,7 +65,7 @@ impl Pool {
             Some(buffer) => buffer,
             None => allocate(self.buffer_bytes)?,
         };
-        buffer.fill(bytes);
+        buffer.fill(bytes, self.buffer_bytes);
         self.lent += 1;
         Some(buffer)
     }
@@ -70,10 +73,9 @@ impl Pool {
     /// Takes a buffer back, whatever it still holds.
     pub fn give_back(&mut self, mut buffer: Buffer) {
         assert!(self.lent > 0, "more buffers came back than were lent");
-        assert_eq!(buffer.storage.len(), self.buffer_bytes, "a buffer of another pool");
+        assert!(buffer.storage.capacity() >= self.buffer_bytes, "a buffer of another pool");
         self.lent -= 1;
-        buffer.start = 0;
-        buffer.end = 0;
+        buffer.clear();
         if self.spare.len() < self.spare_max {
             self.spare.push(buffer);
         }
@@ -88,8 +90,7 @@ impl Pool {
 fn allocate(buffer_bytes: usize) -> Option<Buffer> {
     let mut storage = Vec::new();
     storage.try_reserve_exact(buffer_bytes).ok()?;
-    storage.resize(buffer_bytes, 0);
-    Some(Buffer { storage: storage.into_boxed_slice(), start: 0, end: 0 })
+    Some(Buffer { storage, start: 0 })
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! One direction of a pair: what to do next with its bytes. Pure; counts bytes, never sees them.
 //!
 //! ```text
-//!   source ──read──► pending ──write──► sink
+//!   source ──read──────► buffer ──write──────► sink      Copied: messages
+//!          ──splice in─► pipe   ──splice out─►           Spliced: bulk
 //!
 //!   Open ──end of file──► Ended ──last byte written, FIN passed on──► Finished
 //!     │                     │
@@ -11,6 +12,11 @@
 //! A flow that holds pending bytes does not read: that is the backpressure, and why one fixed
 //! buffer is enough. It reads only when the sink can take bytes, so that what is read can usually
 //! be written straight from the scratch buffer.
+//!
+//! For a pipe the same rule does more: one that is only filled when it is empty can never be the
+//! reason why a splice into it would block, so that EAGAIN means what it does for a read.
+
+use super::splice::SpliceLimits;
 
 /// What a flow wants done next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +25,10 @@ pub enum FlowStep {
     Read,
     /// Write pending bytes to the sink.
     Write,
+    /// Splice from the source into an empty pipe.
+    SpliceIn,
+    /// Splice pending bytes from the pipe to the sink.
+    SpliceOut,
     /// Pass the end of file on: shut the sink's write side.
     Shut,
 }
@@ -36,6 +46,35 @@ pub enum FlowState {
     Broken,
 }
 
+/// What a flow can count on at the moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Means {
+    /// The source may have something to read.
+    pub readable: bool,
+    /// The sink may take something.
+    pub writable: bool,
+    /// The flow has budget left.
+    pub may_read: bool,
+    /// A splice is as good as a read.
+    pub may_splice: bool,
+}
+
+/// By which way the next bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Path {
+    /// Through memory. The last so many reads have filled the buffer.
+    Copied { full_reads: u8 },
+    /// Through a pipe of the kernel. The last so many splices were small.
+    Spliced { small_splices: u8 },
+}
+
+/// Bytes read from the source and not yet written to the sink, and where they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pending {
+    InBuffer(usize),
+    InPipe(usize),
+}
+
 /// One direction of a pair.
 ///
 /// Always holds: `delivered + pending` = bytes read from the source and not discarded;
@@ -43,14 +82,16 @@ pub enum FlowState {
 #[derive(Clone, Debug)]
 pub struct Flow {
     state: FlowState,
-    pending: usize,
+    path: Path,
+    pending: Pending,
     delivered: u64,
 }
 
 impl Flow {
     /// A flow that has carried nothing yet.
     pub fn new() -> Flow {
-        Flow { state: FlowState::Open, pending: 0, delivered: 0 }
+        let path = Path::Copied { full_reads: 0 };
+        Flow { state: FlowState::Open, path, pending: Pending::InBuffer(0), delivered: 0 }
     }
 
     /// How far it has come.
@@ -60,7 +101,8 @@ impl Flow {
 
     /// Bytes read from the source and not yet written to the sink.
     pub fn pending(&self) -> usize {
-        self.pending
+        let (Pending::InBuffer(bytes) | Pending::InPipe(bytes)) = self.pending;
+        bytes
     }
 
     /// Bytes written to the sink so far.
@@ -68,41 +110,80 @@ impl Flow {
         self.delivered
     }
 
-    /// Whether the source's end has been seen and every byte before it was written.
-    pub fn is_drained(&self) -> bool {
-        self.pending == 0 && matches!(self.state, FlowState::Ended | FlowState::Finished)
+    /// Whether it goes through a pipe as long as there is one.
+    pub fn is_spliced(&self) -> bool {
+        matches!(self.path, Path::Spliced { .. })
     }
 
-    /// What to do next, given what is known of the two sockets and whether the flow may read.
-    pub fn next(
-        &self,
-        source_readable: bool,
-        sink_writable: bool,
-        may_read: bool,
-    ) -> Option<FlowStep> {
-        match self.state {
-            FlowState::Open | FlowState::Ended if self.pending > 0 => {
-                sink_writable.then_some(FlowStep::Write)
-            }
-            FlowState::Open if source_readable && sink_writable && may_read => Some(FlowStep::Read),
-            FlowState::Ended => Some(FlowStep::Shut),
-            FlowState::Open | FlowState::Finished | FlowState::Broken => None,
+    /// Whether the source's end has been seen and every byte before it was written.
+    pub fn is_drained(&self) -> bool {
+        matches!(self.state, FlowState::Ended | FlowState::Finished) && self.pending() == 0
+    }
+
+    /// What to do next.
+    pub fn next(&self, means: Means) -> Option<FlowStep> {
+        let Means { readable, writable, may_read, may_splice } = means;
+        match (self.state, self.pending) {
+            (FlowState::Finished | FlowState::Broken, _) => None,
+            (_, Pending::InBuffer(1..)) => writable.then_some(FlowStep::Write),
+            (_, Pending::InPipe(1..)) => writable.then_some(FlowStep::SpliceOut),
+            (FlowState::Ended, _) => Some(FlowStep::Shut),
+            (FlowState::Open, _) if !(readable && writable && may_read) => None,
+            (FlowState::Open, _) if may_splice && self.is_spliced() => Some(FlowStep::SpliceIn),
+            (FlowState::Open, _) => Some(FlowStep::Read),
         }
     }
 
-    /// So many bytes were read, at least one.
-    pub fn has_read(&mut self, bytes: usize) {
-        assert_eq!(self.state, FlowState::Open, "read after the end");
-        assert_eq!(self.pending, 0, "read while bytes were pending");
-        assert!(bytes > 0, "a read of nothing is an end of file, not data");
-        self.pending = bytes;
+    /// So many bytes were read, at least one; `full` if they filled the buffer.
+    pub fn has_read(&mut self, bytes: usize, full: bool, limits: SpliceLimits) {
+        self.check_empty(bytes);
+        self.pending = Pending::InBuffer(bytes);
+        self.path = match self.path {
+            Path::Copied { full_reads } if full && full_reads + 1 >= limits.after_reads => {
+                Path::Spliced { small_splices: 0 }
+            }
+            Path::Copied { full_reads } if full => Path::Copied { full_reads: full_reads + 1 },
+            _ => Path::Copied { full_reads: 0 },
+        };
     }
 
-    /// So many of the pending bytes were written, at least one.
+    /// So many bytes were spliced into the pipe, at least one; `short` if it was asked for more.
+    pub fn has_spliced_in(&mut self, bytes: usize, short: bool, limits: SpliceLimits) {
+        self.check_empty(bytes);
+        let Path::Spliced { small_splices } = self.path else {
+            panic!("a splice in a flow that is copied");
+        };
+        self.pending = Pending::InPipe(bytes);
+        let is_small = short && bytes < limits.bytes_min;
+        self.path = match small_splices {
+            _ if !is_small => Path::Spliced { small_splices: 0 },
+            before if before + 1 >= limits.small_max => Path::Copied { full_reads: 0 },
+            before => Path::Spliced { small_splices: before + 1 },
+        };
+    }
+
+    /// A read found nothing: what comes next is another burst.
+    pub fn has_read_nothing(&mut self) {
+        if !self.is_spliced() {
+            self.copy_on();
+        }
+    }
+
+    /// The next bytes are copied: there is no pipe, or the next read has to tell what a splice
+    /// cannot.
+    pub fn copy_on(&mut self) {
+        self.path = Path::Copied { full_reads: 0 };
+    }
+
+    /// So many of the pending bytes were written or spliced to the sink, at least one.
     pub fn has_written(&mut self, bytes: usize) {
+        let pending = self.pending();
         assert!(bytes > 0, "a write of nothing is no progress");
-        assert!(bytes <= self.pending, "wrote more than was read");
-        self.pending -= bytes;
+        assert!(bytes <= pending, "wrote more than was read");
+        self.pending = match self.pending {
+            Pending::InBuffer(_) => Pending::InBuffer(pending - bytes),
+            Pending::InPipe(_) => Pending::InPipe(pending - bytes),
+        };
         self.delivered += bytes as u64;
         self.check();
     }
@@ -123,13 +204,19 @@ impl Flow {
     /// The sink is lost: what is pending cannot be delivered any more.
     pub fn break_off(&mut self) {
         self.state = FlowState::Broken;
-        self.pending = 0;
+        self.pending = Pending::InBuffer(0);
         self.check();
+    }
+
+    fn check_empty(&self, bytes: usize) {
+        assert_eq!(self.state, FlowState::Open, "read after the end");
+        assert_eq!(self.pending(), 0, "read while bytes were pending");
+        assert!(bytes > 0, "a read of nothing is an end of file, not data");
     }
 
     fn check(&self) {
         if matches!(self.state, FlowState::Finished | FlowState::Broken) {
-            debug_assert_eq!(self.pending, 0, "bytes pending in a flow that is over");
+            debug_assert_eq!(self.pending(), 0, "bytes pending in a flow that is over");
         }
     }
 }
@@ -148,7 +235,11 @@ mod tests {
     use super::*;
 
     /// What happens in a sequence, at most, before the flow is led to its end.
-    const DEPTH: usize = 10;
+    const DEPTH: usize = 12;
+    /// Bytes that fill the buffer.
+    const FULL: u64 = 3;
+    const LIMITS: SpliceLimits = SpliceLimits { after_reads: 2, bytes_min: 2, small_max: 2 };
+    const ALL: Means = Means { readable: true, writable: true, may_read: true, may_splice: true };
 
     /// Enumerates every sequence of choices. Each round asks anew and gets the smallest sequence
     /// that is greater than the last round's: its last choice that was not the greatest grows, and
@@ -196,9 +287,12 @@ mod tests {
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     enum Event {
         Read(u64),
+        SplicedIn(u64),
         Written(usize),
-        /// Of a read or a write: not now. The flow is told nothing.
-        WouldBlock,
+        /// Of a read.
+        NothingRead,
+        /// Of a splice: there is no pipe, or a read has to tell whether this is the end.
+        CopyOn,
         /// The end of file was read, or the source is lost.
         SourceEnds,
         Shut,
@@ -212,6 +306,13 @@ mod tests {
         flow: Flow,
         read: u64,
         held: VecDeque<u64>,
+        /// The bytes held are in a pipe.
+        is_piped: bool,
+        /// Of each read so far since the last splice: whether it filled what it was given.
+        fills: Vec<bool>,
+        /// Of each splice so far since the last read: whether it was small.
+        small: Vec<bool>,
+        is_spliced: bool,
         /// What the sink has, which is the positions below this one.
         taken: u64,
         discarded: u64,
@@ -222,16 +323,13 @@ mod tests {
 
     impl World {
         /// All answers of the flow in its present state. It keeps no readiness of its own, so that
-        /// all eight are asked in every state instead of one of them being chosen.
+        /// all sixteen are asked in every state instead of one of them being chosen.
         fn check(&self) {
-            let [no, yes] = [false, true];
-            for readable in [no, yes] {
-                for writable in [no, yes] {
-                    for may_read in [no, yes] {
-                        let step = self.flow.next(readable, writable, may_read);
-                        self.check_step(step, [readable, writable, may_read]);
-                    }
-                }
+            for bits in 0..16 {
+                let [readable, writable, may_read, may_splice] =
+                    [1, 2, 4, 8].map(|bit| bits & bit != 0);
+                let means = Means { readable, writable, may_read, may_splice };
+                self.check_step(self.flow.next(means), means);
             }
             let held = self.held.len();
             assert_eq!((self.flow.pending(), self.flow.delivered()), (held, self.taken));
@@ -246,16 +344,22 @@ mod tests {
             assert_eq!(self.flow.state(), state);
         }
 
-        fn check_step(&self, step: Option<FlowStep>, [readable, writable, may_read]: [bool; 3]) {
+        fn check_step(&self, step: Option<FlowStep>, means: Means) {
+            let Means { readable, writable, may_read, may_splice } = means;
             let idle = self.held.is_empty();
             match step {
                 _ if self.lost || self.shut => assert_eq!(step, None, "a flow that is over asks"),
-                Some(FlowStep::Read) => {
+                Some(FlowStep::Read | FlowStep::SpliceIn) => {
                     assert!(readable && writable && may_read, "a read that is not permitted");
                     assert!(idle, "a read while bytes are pending");
                     assert!(!self.ended, "a read after the end");
+                    let is_splice = step == Some(FlowStep::SpliceIn);
+                    assert_eq!(is_splice, self.is_spliced && may_splice, "the wrong way");
                 }
-                Some(FlowStep::Write) => assert!(writable && !idle, "a write that cannot be"),
+                Some(FlowStep::Write | FlowStep::SpliceOut) => {
+                    assert!(writable && !idle, "a write that cannot be");
+                    assert_eq!(step == Some(FlowStep::SpliceOut), self.is_piped, "not there");
+                }
                 Some(FlowStep::Shut) => assert!(self.ended && idle, "an end before the last byte"),
                 None if !idle => assert!(!writable, "a write is forgotten"),
                 None => {
@@ -268,14 +372,18 @@ mod tests {
         /// What may happen next. The source can be lost while bytes of it are pending.
         fn events(&self) -> Vec<Event> {
             let mut events = Vec::new();
-            match self.flow.next(true, true, true) {
-                Some(FlowStep::Read) => events.extend([Event::Read(3), Event::Read(1)]),
-                Some(FlowStep::Write) => events.extend((1..=self.held.len()).map(Event::Written)),
+            match self.flow.next(ALL) {
+                Some(FlowStep::Read) => {
+                    events.extend([Event::Read(FULL), Event::Read(1), Event::NothingRead]);
+                }
+                Some(FlowStep::SpliceIn) => {
+                    events.extend([Event::SplicedIn(4), Event::SplicedIn(1), Event::CopyOn]);
+                }
+                Some(FlowStep::Write | FlowStep::SpliceOut) => {
+                    events.extend((1..=self.held.len()).map(Event::Written));
+                }
                 Some(FlowStep::Shut) => events.push(Event::Shut),
                 None => {}
-            }
-            if matches!(events.first(), Some(Event::Read(_) | Event::Written(_))) {
-                events.push(Event::WouldBlock);
             }
             if !self.ended && !self.lost {
                 events.push(Event::SourceEnds);
@@ -289,9 +397,27 @@ mod tests {
         fn apply(&mut self, event: Event) {
             match event {
                 Event::Read(bytes) => {
-                    self.held.extend(self.read..self.read + bytes);
-                    self.read += bytes;
-                    self.flow.has_read(bytes as usize);
+                    self.hold(bytes, false);
+                    self.fills.push(bytes == FULL);
+                    self.is_spliced = self.fills.ends_with(&[true, true]);
+                    self.small.clear();
+                    self.flow.has_read(bytes as usize, bytes == FULL, LIMITS);
+                }
+                Event::SplicedIn(bytes) => {
+                    self.hold(bytes, true);
+                    self.small.push(bytes < LIMITS.bytes_min as u64);
+                    self.is_spliced = !self.small.ends_with(&[true, true]);
+                    self.fills.clear();
+                    self.flow.has_spliced_in(bytes as usize, true, LIMITS);
+                }
+                Event::NothingRead => {
+                    self.fills.push(false);
+                    self.flow.has_read_nothing();
+                }
+                Event::CopyOn => {
+                    self.is_spliced = false;
+                    self.fills.clear();
+                    self.flow.copy_on();
                 }
                 Event::Written(bytes) => {
                     for position in self.held.drain(..bytes) {
@@ -300,7 +426,6 @@ mod tests {
                     }
                     self.flow.has_written(bytes);
                 }
-                Event::WouldBlock => {}
                 Event::SourceEnds => {
                     self.ended = true;
                     self.flow.has_ended();
@@ -318,20 +443,27 @@ mod tests {
             }
         }
 
+        fn hold(&mut self, bytes: u64, is_piped: bool) {
+            self.held.extend(self.read..self.read + bytes);
+            self.read += bytes;
+            self.is_piped = is_piped;
+        }
+
         /// With both sockets willing and no byte more to come, the end is one write and one
         /// shutdown away.
         fn lead_to_the_end(&mut self) {
             let mut steps = Vec::new();
-            while let Some(step) = self.flow.next(true, true, true) {
+            while let Some(step) = self.flow.next(ALL) {
                 steps.push(step);
                 self.apply(match step {
+                    FlowStep::SpliceIn => Event::CopyOn,
                     FlowStep::Read => Event::SourceEnds,
-                    FlowStep::Write => Event::Written(self.held.len()),
+                    FlowStep::Write | FlowStep::SpliceOut => Event::Written(self.held.len()),
                     FlowStep::Shut => Event::Shut,
                 });
                 self.check();
             }
-            assert!(steps.len() <= 3, "{steps:?}");
+            assert!(steps.len() <= 4, "{steps:?}");
             assert!(self.lost || self.shut && self.taken == self.read);
         }
     }
@@ -366,8 +498,8 @@ mod tests {
     #[test]
     fn what_cannot_have_happened_is_refused() {
         let calls: [fn(&mut Flow); 7] = [
-            |flow| flow.has_read(0),
-            |flow| flow.has_read(1),
+            |flow| flow.has_read(0, false, LIMITS),
+            |flow| flow.has_read(1, false, LIMITS),
             |flow| flow.has_written(0),
             |flow| flow.has_written(3),
             |flow| flow.has_written(4),

@@ -81,10 +81,13 @@ impl Pair {
     /// `apply`, `on_ready`, `connect` and attempt; a look that comes too early is harmless.
     pub fn next_deadline(&self, limits: &Limits) -> Option<Instant> {
         let look_at = self.quiet_limit(limits).map(|(limit, _)| self.quiet.look_at(limit));
+        let lasting_at = self.lasting.due_at();
         match &self.phase {
             Phase::Dialing(dialing) => dialing.deadline(),
-            Phase::Relaying => look_at,
-            Phase::Flushing(flush) => [look_at, flush.check_at()].into_iter().flatten().min(),
+            Phase::Relaying => [look_at, lasting_at].into_iter().flatten().min(),
+            Phase::Flushing(flush) => {
+                [look_at, lasting_at, flush.check_at()].into_iter().flatten().min()
+            }
             Phase::Closing(_) => None,
         }
     }

@@ -10,7 +10,7 @@
 //!
 //! The loop of the reactor is `while let Some(step) = pair.next(…) { pair.apply(step, outcome) }`.
 //! Interest is what `next` would do; it is never stored. Readiness bits are set by events and
-//! cleared by `WouldBlock` or a transfer shorter than asked for, as epoll(7) allows.
+//! cleared by `WouldBlock` or a read or write shorter than asked for, as epoll(7) allows.
 
 pub mod buffer;
 pub mod dialing;
@@ -18,15 +18,19 @@ pub mod ending;
 pub mod flow;
 pub mod flush;
 pub mod half_close;
+mod lasting;
+pub mod splice;
 pub mod step;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use self::dialing::{Attempt, Dialing};
 use self::ending::{Cause, EndedIn, Ending};
-use self::flow::{Flow, FlowState, FlowStep};
+use self::flow::{Flow, FlowState, FlowStep, Means};
 use self::flush::{Flush, FlushInterval};
 use self::half_close::{Quiet, QuietLimits};
+use self::lasting::Lasting;
+use self::splice::SpliceLimits;
 use self::step::{Budget, Fault, Outcome, Ready, Side, Step};
 use crate::endpoint::EndpointId;
 
@@ -50,15 +54,21 @@ pub struct Pair {
     flows: [Flow; 2],
     ready: [Ready; 2],
     quiet: Quiet,
+    lasting: Lasting,
 }
 
-/// The times that pairs are held to.
+/// The numbers that pairs are held to.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// How long a pair may be without progress.
     pub quiet: QuietLimits,
     /// How often a send queue is looked at before a reset is passed on.
     pub flush: FlushInterval,
+    /// When a flow is bulk.
+    pub splice: SpliceLimits,
+    /// How old a server connection is when it gets the options of one that lasts; `None`: there are
+    /// none to set.
+    pub lasting_after: Option<Duration>,
 }
 
 impl Pair {
@@ -70,6 +80,7 @@ impl Pair {
             flows: [Flow::new(), Flow::new()],
             ready: [client, Ready::default()],
             quiet: Quiet::new(now),
+            lasting: Lasting::default(),
         }
     }
 
@@ -140,23 +151,24 @@ impl Pair {
     }
 
     /// The server connection stands: bytes may flow.
-    pub fn connect(&mut self, now: Instant) {
+    pub fn connect(&mut self, limits: &Limits, now: Instant) {
         assert!(self.attempt().is_some(), "connected without an attempt");
         self.phase = Phase::Relaying;
         self.ready[Side::Server.index()] = Ready { writable: true, ..Ready::default() };
         self.quiet.progress(now);
+        self.lasting = Lasting::since(now, limits);
     }
 
     /// An event told this about a socket. Bits are only ever added here.
     pub fn on_ready(&mut self, side: Side, news: Ready, now: Instant) {
-        let was_half_closed = self.is_half_closed();
+        let ends_first = (news.closed || news.error) && !self.is_half_closed();
         let ready = &mut self.ready[side.index()];
         ready.readable |= news.readable || news.urgent || news.closed || news.error;
         ready.writable |= news.writable || news.error;
         ready.urgent |= news.urgent;
         ready.closed |= news.closed;
         ready.error |= news.error;
-        if self.is_half_closed() && !was_half_closed {
+        if ends_first {
             self.quiet.progress(now);
         }
     }
@@ -182,32 +194,39 @@ impl Pair {
             Phase::Dialing(_) => {
                 self.ready[Side::Client.index()].error.then_some(Step::TakeError(Side::Client))
             }
-            Phase::Relaying => self.next_relaying(budget).or_else(|| self.next_look(limits, now)),
+            Phase::Relaying => self.next_relaying(budget).or_else(|| self.next_due(limits, now)),
             Phase::Flushing(flush) => {
-                self.next_flushing(flush, budget, now).or_else(|| self.next_look(limits, now))
+                self.next_flushing(flush, budget, now).or_else(|| self.next_due(limits, now))
             }
             Phase::Closing(_) => None,
         }
     }
 
-    fn next_look(&self, limits: &Limits, now: Instant) -> Option<Step> {
-        self.is_look_due(limits, now).then_some(Step::MeasureUnsent)
+    /// What time alone asks for.
+    fn next_due(&self, limits: &Limits, now: Instant) -> Option<Step> {
+        if self.is_look_due(limits, now) {
+            return Some(Step::MeasureUnsent);
+        }
+        // While the last bytes of a lost client are flushed, too: the server may take none.
+        self.lasting.is_due(now).then_some(Step::SetLastingOptions)
     }
 
     fn next_relaying(&self, budget: &Budget) -> Option<Step> {
         // An open flow finds an error behind the bytes before it, by reading. A flow that reads
         // no more would never hear of it.
-        let unheard = Side::BOTH.into_iter().find(|side| {
+        let is_unheard = |side: &Side| {
             self.ready[side.index()].error && self.flow(*side).state() != FlowState::Open
-        });
-        if let Some(side) = unheard {
+        };
+        if let Some(side) = Side::BOTH.into_iter().find(is_unheard) {
             return Some(Step::TakeError(side));
         }
-        let steps = Side::BOTH.map(|side| self.next_of_flow(side, budget));
-        let mut steps = steps.into_iter().flatten();
         // Writes first: what a read put into the scratch buffer must leave it before the next.
-        let write = steps.clone().find(|step| matches!(step, Step::Write(_)));
-        write.or_else(|| steps.next())
+        let client = self.next_of_flow(Side::Client, budget);
+        if client.is_some_and(Step::is_write) {
+            return client;
+        }
+        let server = self.next_of_flow(Side::Server, budget);
+        if server.is_some_and(Step::is_write) { server } else { client.or(server) }
     }
 
     fn next_flushing(&self, flush: &Flush, budget: &Budget, now: Instant) -> Option<Step> {
@@ -223,11 +242,17 @@ impl Pair {
 
     fn next_of_flow(&self, side: Side, budget: &Budget) -> Option<Step> {
         let source = self.ready[side.index()];
-        let sink = self.ready[side.other().index()];
-        let may_read = budget.bytes[side.index()] > 0;
-        match self.flow(side).next(source.readable, sink.writable, may_read)? {
+        let means = Means {
+            readable: source.readable,
+            writable: self.ready[side.other().index()].writable,
+            may_read: budget.bytes[side.index()] > 0,
+            may_splice: self.may_splice(side),
+        };
+        match self.flow(side).next(means)? {
             FlowStep::Read => Some(Step::Read(side)),
             FlowStep::Write => Some(Step::Write(side)),
+            FlowStep::SpliceIn => Some(Step::SpliceIn(side)),
+            FlowStep::SpliceOut => Some(Step::SpliceOut(side)),
             FlowStep::Shut => Some(Step::Shut(side)),
         }
     }
@@ -235,8 +260,10 @@ impl Pair {
     /// What came of `step`, which `next` gave.
     pub fn apply(&mut self, step: Step, outcome: Outcome, limits: &Limits, now: Instant) {
         match step {
-            Step::Read(side) => self.apply_read(side, outcome, now),
+            Step::Read(side) => self.apply_read(side, outcome, limits, now),
             Step::Write(side) => self.apply_write(side, outcome, now),
+            Step::SpliceIn(side) => self.apply_splice_in(side, outcome, limits, now),
+            Step::SpliceOut(side) => self.apply_splice_out(side, outcome, now),
             Step::Shut(side) => match outcome {
                 Outcome::Done => self.flows[side.index()].has_shut(),
                 Outcome::Failed(fault) => self.lose(side.other(), fault, now),
@@ -254,21 +281,28 @@ impl Pair {
                 Outcome::Unsent(bytes) => self.apply_unsent(bytes, limits, now),
                 _ => unreachable!("{outcome:?} of {step:?}"),
             },
+            Step::SetLastingOptions => self.lasting.settle(),
         }
         self.finish_if_complete();
     }
 
-    fn apply_read(&mut self, side: Side, outcome: Outcome, now: Instant) {
+    fn apply_read(&mut self, side: Side, outcome: Outcome, limits: &Limits, now: Instant) {
         let flow = &mut self.flows[side.index()];
         let ready = &mut self.ready[side.index()];
         match outcome {
             Outcome::Moved { bytes, short } => {
-                flow.has_read(bytes);
-                // After a short read the socket is empty and an event will tell of more. Not so
-                // if the peer has closed already, for then there is no further event to wait for,
-                // and not if the read stopped before urgent data with more bytes behind it.
-                ready.readable = !short || ready.closed || ready.urgent;
+                flow.has_read(bytes, !short, limits.splice);
                 self.quiet.progress(now);
+                // After a short read the socket is empty, unless the read stopped before urgent
+                // data with more bytes behind it. An event will tell of more; if the peer has
+                // closed already there is no more, and no event either. An error behind the bytes
+                // is left for the next read to find.
+                let is_empty = short && !ready.urgent;
+                let is_last = is_empty && ready.closed && !ready.error;
+                ready.readable = !is_empty || (ready.closed && !is_last);
+                if is_last {
+                    flow.has_ended();
+                }
             }
             Outcome::Eof => {
                 ready.readable = false;
@@ -279,6 +313,7 @@ impl Pair {
             Outcome::WouldBlock => {
                 ready.readable = false;
                 ready.urgent = false;
+                flow.has_read_nothing();
                 // A lost socket gives what it had and then an end; it cannot become ready again.
                 if matches!(&self.phase, Phase::Flushing(flush) if flush.lost == side) {
                     flow.has_ended();
@@ -334,6 +369,9 @@ impl Pair {
                 self.ready[side.index()].readable = true;
                 self.ready[side.index()].error = false;
                 self.phase = Phase::Flushing(Flush::new(side, fault));
+                if side == Side::Server {
+                    self.lasting.settle();
+                }
                 self.quiet.progress(now);
             }
             Phase::Flushing(flush) if flush.lost == side => {}
@@ -343,10 +381,10 @@ impl Pair {
     }
 
     fn finish_if_complete(&mut self) {
-        let drained = self.flows.iter().all(Flow::is_drained);
-        let unheard = self.ready.iter().any(|ready| ready.error);
+        let is_drained = self.flows.iter().all(Flow::is_drained);
+        let is_unheard = || self.ready.iter().any(|ready| ready.error);
         // The close of both sockets passes the last end on: no shutdown is needed before it.
-        if drained && !unheard && matches!(self.phase, Phase::Relaying) {
+        if is_drained && !is_unheard() && matches!(self.phase, Phase::Relaying) {
             self.end(Cause::Completed);
         }
     }
@@ -364,17 +402,21 @@ mod tests {
 
     const MILLISECOND: Duration = Duration::from_millis(1);
     const SECOND: Duration = Duration::from_secs(1);
-    const BUDGET: Budget = Budget { bytes: [64, 64] };
+    pub(super) const BUDGET: Budget = Budget { bytes: [64, 64] };
     const FLUSH: FlushInterval = FlushInterval { min: MILLISECOND, max: SECOND };
-    const LIMITS: Limits =
-        Limits { quiet: QuietLimits { half_closed: Some(SECOND), open: None }, flush: FLUSH };
+    pub(super) const LIMITS: Limits = Limits {
+        quiet: QuietLimits { half_closed: Some(SECOND), open: None },
+        flush: FLUSH,
+        splice: SpliceLimits { after_reads: 2, bytes_min: 8, small_max: 2 },
+        lasting_after: None,
+    };
     pub(super) const NOTHING: Ready =
         Ready { readable: false, writable: false, urgent: false, closed: false, error: false };
     pub(super) const READABLE: Ready = Ready { readable: true, ..NOTHING };
     pub(super) const WRITABLE: Ready = Ready { writable: true, ..NOTHING };
     pub(super) const URGENT: Ready = Ready { urgent: true, ..NOTHING };
-    const CLOSED: Ready = Ready { readable: true, closed: true, ..NOTHING };
-    const BROKEN: Ready = Ready { error: true, writable: true, ..CLOSED };
+    pub(super) const CLOSED: Ready = Ready { readable: true, closed: true, ..NOTHING };
+    pub(super) const BROKEN: Ready = Ready { error: true, writable: true, ..CLOSED };
     const ALL: Outcome = Outcome::Moved { bytes: 10, short: true };
 
     fn endpoint_ids(count: u16, now: Instant) -> Vec<EndpointId> {
@@ -393,14 +435,14 @@ mod tests {
         pair
     }
 
-    fn relaying(now: Instant) -> Pair {
+    pub(super) fn relaying(now: Instant) -> Pair {
         let mut pair = dialing(now);
-        pair.connect(now);
+        pair.connect(&LIMITS, now);
         pair
     }
 
     /// Carries out the steps, which must be the ones given, and checks that there is no further.
-    fn run(pair: &mut Pair, now: Instant, steps: &[(Step, Outcome)]) {
+    pub(super) fn run(pair: &mut Pair, now: Instant, steps: &[(Step, Outcome)]) {
         for (want, outcome) in steps {
             assert_eq!(pair.next(&BUDGET, &LIMITS, now), Some(*want), "in {pair:?}");
             pair.apply(*want, *outcome, &LIMITS, now);
@@ -408,7 +450,7 @@ mod tests {
         assert_eq!(pair.next(&BUDGET, &LIMITS, now), None, "in {pair:?}");
     }
 
-    fn ended(cause: Cause, phase: EndedIn) -> Option<Ending> {
+    pub(super) fn ended(cause: Cause, phase: EndedIn) -> Option<Ending> {
         Some(Ending { cause, phase })
     }
 
@@ -418,14 +460,13 @@ mod tests {
         let mut pair = dialing(now);
         pair.on_ready(Side::Client, CLOSED, now);
         run(&mut pair, now, &[]);
-        pair.connect(now);
+        pair.connect(&LIMITS, now);
         run(
             &mut pair,
             now,
             &[
                 (Step::Read(Side::Client), ALL),
                 (Step::Write(Side::Client), Outcome::Moved { bytes: 10, short: false }),
-                (Step::Read(Side::Client), Outcome::Eof),
                 (Step::Shut(Side::Client), Outcome::Done),
             ],
         );
@@ -495,11 +536,49 @@ mod tests {
             now,
             &[
                 (Step::Write(Side::Client), Outcome::Moved { bytes: 6, short: false }),
-                (Step::Read(Side::Client), Outcome::Eof),
                 (Step::Shut(Side::Client), Outcome::Done),
             ],
         );
         assert_eq!(pair.flow(Side::Client).delivered(), 10);
+    }
+
+    #[test]
+    fn an_end_behind_a_short_read_is_not_read_for() {
+        let now = Instant::now();
+        let written = Outcome::Moved { bytes: 10, short: false };
+        let full = Outcome::Moved { bytes: 10, short: false };
+        for (news, read, is_inferred) in [
+            (CLOSED, ALL, true),
+            // More may wait behind it.
+            (CLOSED, full, false),
+            (Ready { urgent: true, ..CLOSED }, ALL, false),
+            // What comes behind it is no clean end.
+            (BROKEN, ALL, false),
+        ] {
+            let mut pair = relaying(now);
+            pair.on_ready(Side::Client, news, now);
+            assert_eq!(pair.next(&BUDGET, &LIMITS, now), Some(Step::Read(Side::Client)));
+            pair.apply(Step::Read(Side::Client), read, &LIMITS, now);
+            pair.apply(Step::Write(Side::Client), written, &LIMITS, now);
+            let shut_or_read = if is_inferred { Step::Shut } else { Step::Read };
+            let want = Some(shut_or_read(Side::Client));
+            assert_eq!(pair.next(&BUDGET, &LIMITS, now), want, "{news:?} {read:?}");
+        }
+    }
+
+    #[test]
+    fn lasting_options_are_set_once_and_not_before_their_time() {
+        let start = Instant::now();
+        let limits = Limits { lasting_after: Some(SECOND), ..LIMITS };
+        let mut pair = dialing(start);
+        pair.connect(&limits, start);
+        assert_eq!(pair.next_deadline(&limits), Some(start + SECOND));
+        assert_eq!(pair.next(&BUDGET, &limits, start + SECOND - MILLISECOND), None);
+        let step = Step::SetLastingOptions;
+        assert_eq!(pair.next(&BUDGET, &limits, start + SECOND), Some(step));
+        pair.apply(step, Outcome::Done, &limits, start + SECOND);
+        assert_eq!(pair.next(&BUDGET, &limits, start + SECOND), None);
+        assert_eq!(pair.next_deadline(&limits), None);
     }
 
     #[test]
@@ -671,7 +750,6 @@ mod tests {
             &[
                 (Step::Read(Side::Client), ALL),
                 (Step::Write(Side::Client), Outcome::Moved { bytes: 10, short: false }),
-                (Step::Read(Side::Client), Outcome::Eof),
                 (Step::Shut(Side::Client), Outcome::Done),
             ],
         );
@@ -704,7 +782,7 @@ mod tests {
     fn an_open_pair_times_out_only_when_asked_to() {
         let now = Instant::now();
         let quiet = QuietLimits { half_closed: None, open: Some(SECOND) };
-        let limits = Limits { quiet, flush: FLUSH };
+        let limits = Limits { quiet, ..LIMITS };
         let mut pair = relaying(now);
         for at in [now + SECOND / 8, now + SECOND / 8 + SECOND] {
             assert_eq!(pair.next_deadline(&limits), Some(at));

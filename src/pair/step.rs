@@ -63,12 +63,26 @@ pub enum Step {
     Read(Side),
     /// Write pending bytes of this flow.
     Write(Side),
+    /// Splice from this side into an empty pipe. The step after `Moved` is `SpliceOut` of the same
+    /// flow, so that the pipe is usually empty again at once.
+    SpliceIn(Side),
+    /// Splice pending bytes of this flow out of its pipe.
+    SpliceOut(Side),
     /// Pass this flow's end on: shut the write side of the other socket.
     Shut(Side),
     /// Take the waiting error out of this socket.
     TakeError(Side),
     /// Ask both sockets how many written bytes the peer has not acknowledged.
     MeasureUnsent,
+    /// Give the server's socket the options of a connection that lasts.
+    SetLastingOptions,
+}
+
+impl Step {
+    /// Whether it gets pending bytes out.
+    pub fn is_write(self) -> bool {
+        matches!(self, Step::Write(_) | Step::SpliceOut(_))
+    }
 }
 
 /// How a connection was lost, as far as the log tells the ways apart.
@@ -98,24 +112,27 @@ impl fmt::Display for Fault {
 /// What came of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// `Read`, `Write`: so many bytes, at least one; `short` if fewer than there was room for.
+    /// `Read`, `Write` and splices: so many bytes, at least one; `short` if fewer than there was
+    /// room for. Of a splice that says nothing about the socket.
     Moved {
         /// How many.
         bytes: usize,
-        /// Whether the socket then had no more, or took no more.
+        /// Of a read or write: whether the socket then had no more, or took no more.
         short: bool,
     },
-    /// `Read`: the peer ended in order.
+    /// `Read`: the peer ended in order. `SpliceIn`: maybe; a read will tell.
     Eof,
-    /// `Read`, `Write`: not now.
+    /// `Read`, `Write` and splices: not now.
     WouldBlock,
-    /// `Shut`: done.
+    /// `SpliceIn`: there is no pipe at present.
+    NoPipe,
+    /// `Shut`, `SetLastingOptions`: done.
     Done,
     /// `TakeError`: there was none after all.
     NoError,
     /// `MeasureUnsent`: so many bytes, indexed by [`Side::index`] of the socket.
     Unsent([usize; 2]),
-    /// `Read`, `Write`, `Shut`, `TakeError`: the connection is lost.
+    /// `Read`, `Write`, `Shut`, `TakeError` and splices: the connection is lost.
     Failed(Fault),
 }
 
@@ -130,6 +147,11 @@ impl Budget {
     /// The same for both flows.
     pub fn new(bytes: usize) -> Budget {
         Budget { bytes: [bytes; 2] }
+    }
+
+    /// Whether a flow may read no more.
+    pub fn is_spent(&self) -> bool {
+        self.bytes.contains(&0)
     }
 
     /// A flow read so many bytes; the last read may overdraw.

@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 
+use super::pump::Held;
 use super::report::Topic;
 use super::token::Token;
 use super::wheel::TimerKey;
@@ -55,6 +56,9 @@ impl<N: Net> Reactor<N> {
     /// again if they still lack it. Otherwise clients would take each other's last descriptors, and
     /// none would be served.
     pub(super) fn accept(&mut self) {
+        if !self.could_accept() {
+            return;
+        }
         if self.admission == Admission::Open {
             self.dial_starved();
         }
@@ -84,7 +88,7 @@ impl<N: Net> Reactor<N> {
                     generations: [generation, generation],
                     client,
                     server: None,
-                    parked: [None, None],
+                    held: [Held::Nothing, Held::Nothing],
                     timer: None,
                     endpoint: None,
                     client_address,
@@ -106,6 +110,7 @@ impl<N: Net> Reactor<N> {
     pub(super) fn pause_accepting(&mut self, error: NetError) {
         self.metrics.accept_pauses += 1;
         self.report(Topic::AcceptPaused, Some(error));
+        self.pipes.make_way(&mut self.net, self.now);
         if self.admission == Admission::Open {
             let timer = self.wheel.arm(self.now + ACCEPT_PAUSE, Timer::Accept);
             self.admission = Admission::Paused(timer);

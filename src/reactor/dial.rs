@@ -8,12 +8,13 @@
 use std::net::SocketAddr;
 
 use super::Reactor;
+use super::accept::Acceptor;
 use super::pump::failed;
 use super::report::Topic;
 use super::token::Token;
-use crate::endpoint::loop_check::{leads_back, met_ourselves};
+use crate::endpoint::loop_check::{could_meet_ourselves, leads_back, met_ourselves};
 use crate::endpoint::{DialFailure, EndpointId};
-use crate::net::{Close, Dial, Net, NetError};
+use crate::net::{Close, Dial, Net, NetError, Readiness};
 use crate::pair::Phase;
 use crate::pair::dialing::Attempt;
 use crate::pair::ending::Cause;
@@ -87,15 +88,15 @@ impl<N: Net> Reactor<N> {
     }
 
     /// An event came for the socket of the attempt that is under way.
-    pub(super) fn on_dial_event(&mut self, key: usize) {
+    pub(super) fn on_dial_event(&mut self, key: usize, told: Readiness) {
         let slot = &mut self.slots[key];
         let (Some(attempt), Some(server)) = (slot.pair.attempt(), slot.server.as_mut()) else {
             return;
         };
-        let outcome = self.net.dial_result(server);
-        match self.unless_met_ourselves(outcome) {
+        let address = self.endpoints.address(attempt.endpoint);
+        match dial_result(&mut self.net, &self.acceptors, address, server, told) {
             Dial::Pending => {}
-            Dial::Connected { .. } => self.on_dial_connected(key, attempt.endpoint),
+            Dial::Connected => self.on_dial_connected(key, attempt.endpoint),
             Dial::Lost(error) => {
                 // The server has spoken, so this is no failed dial any more: the client gets what
                 // it said, and then the loss.
@@ -108,21 +109,10 @@ impl<N: Net> Reactor<N> {
         }
     }
 
-    /// The outcome of a dial; a connection that ends at its own socket or at one of our listeners
-    /// counts as failed.
-    pub(super) fn unless_met_ourselves(&self, outcome: Dial) -> Dial {
-        match outcome {
-            Dial::Connected { local, peer } if met_ourselves(self.listening(), local, peer) => {
-                Dial::Failed(NetError::OwnAddress)
-            }
-            outcome => outcome,
-        }
-    }
-
     /// The attempt took too long, or the wait for resources of ours did.
     pub(super) fn on_dial_timer(&mut self, key: usize) {
         // The dial may be decided and its event still be on the way.
-        self.on_dial_event(key);
+        self.on_dial_event(key, Readiness::default());
         let slot = &mut self.slots[key];
         if !matches!(slot.pair.phase(), Phase::Dialing(_)) {
             return;
@@ -142,7 +132,7 @@ impl<N: Net> Reactor<N> {
 
     fn on_dial_connected(&mut self, key: usize, endpoint: EndpointId) {
         let slot = &mut self.slots[key];
-        slot.pair.connect(self.now);
+        slot.pair.connect(&self.limits.pair, self.now);
         slot.endpoint = Some(endpoint);
         self.metrics.pairs_connected += 1;
         self.endpoints.pair_opened(endpoint);
@@ -204,6 +194,29 @@ impl<N: Net> Reactor<N> {
     }
 }
 
+/// How the dial to `address` stands; a connection that ends at its own socket or at one of our
+/// listeners counts as failed.
+pub(super) fn dial_result<N: Net>(
+    net: &mut N,
+    acceptors: &[Acceptor<N::Listener>],
+    address: Option<SocketAddr>,
+    stream: &mut N::Stream,
+    told: Readiness,
+) -> Dial {
+    let outcome = net.dial_result(stream, told);
+    let Some(address) = address.filter(|_| outcome == Dial::Connected) else { return outcome };
+    let listeners = || acceptors.iter().map(|acceptor| acceptor.address);
+    if !could_meet_ourselves(listeners(), address, |port| net.is_ephemeral(port)) {
+        return outcome;
+    }
+    match net.own_end(stream) {
+        Some(local) if met_ourselves(listeners(), local, address) => {
+            Dial::Failed(NetError::OwnAddress)
+        }
+        _ => outcome,
+    }
+}
+
 /// What a failed dial says about the endpoint. Only what the server's side did is evidence.
 pub(super) fn dial_failure(error: NetError) -> DialFailure {
     match error {
@@ -219,6 +232,7 @@ pub(super) fn dial_failure(error: NetError) -> DialFailure {
         | NetError::Memory
         | NetError::Aborted
         | NetError::Denied
+        | NetError::NotSupported
         | NetError::Other(_) => DialFailure::Local,
     }
 }
@@ -242,6 +256,7 @@ mod tests {
             (NetError::Memory, DialFailure::Local),
             (NetError::Aborted, DialFailure::Local),
             (NetError::Denied, DialFailure::Local),
+            (NetError::NotSupported, DialFailure::Local),
             (NetError::Other(22), DialFailure::Local),
         ] {
             assert_eq!(dial_failure(error), want, "{error}");

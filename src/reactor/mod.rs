@@ -12,6 +12,7 @@
 mod accept;
 mod dial;
 mod drain;
+mod pipes;
 mod probe;
 mod pump;
 mod reap;
@@ -30,7 +31,9 @@ pub use self::start::{Limits, StartError};
 
 use self::accept::{Acceptor, Admission};
 use self::drain::Life;
+use self::pipes::Pipes;
 use self::probe::Probe;
+use self::pump::Held;
 use self::report::Reports;
 use self::token::{Generation, Token};
 use self::wheel::{TimerKey, Wheel};
@@ -38,7 +41,7 @@ use crate::config::ENDPOINTS_MAX;
 use crate::endpoint::{EndpointId, EndpointSet};
 use crate::metrics::Metrics;
 use crate::net::{Event, Net, NetError, Readiness};
-use crate::pair::buffer::{Buffer, Pool};
+use crate::pair::buffer::Pool;
 use crate::pair::step::{Ready, Side};
 use crate::pair::{Pair, Phase};
 
@@ -55,7 +58,7 @@ pub struct Reactor<N: Net> {
     admission: Admission,
     /// Pairs whose dial waits for a descriptor or memory of ours.
     starved: Vec<usize>,
-    slots: Slab<Slot<N::Stream>>,
+    slots: Slab<Slot<N>>,
     /// The generation that was given out last.
     generation: Generation,
     endpoints: EndpointSet,
@@ -69,20 +72,21 @@ pub struct Reactor<N: Net> {
     probes_over: Vec<usize>,
     events: Vec<Event>,
     scratch: Box<[u8]>,
-    pool: Pool,
+    buffers: Pool,
+    pipes: Pipes<N::Pipe>,
     reports: Reports,
     metrics: Metrics,
 }
 
 /// A pair and what it holds of the outside world.
-struct Slot<S> {
+struct Slot<N: Net> {
     pair: Pair,
     /// Of the client's and of the server's socket; each dial has its own.
     generations: [Generation; 2],
-    client: S,
-    server: Option<S>,
+    client: N::Stream,
+    server: Option<N::Stream>,
     /// Bytes that a flow, named by its source, could not write yet.
-    parked: [Option<Buffer>; 2],
+    held: [Held<N::Pipe>; 2],
     timer: Option<TimerKey>,
     /// Whom the server connection leads to, once it stands.
     endpoint: Option<EndpointId>,
@@ -103,6 +107,8 @@ enum Timer {
     Probe { slot: usize, generation: Generation },
     /// Accepting may be tried again.
     Accept,
+    /// Pipes that no flow has wanted for a while are to be closed.
+    SparePipes,
     /// A summary line is due.
     Summary,
     /// Draining took too long.
@@ -116,16 +122,18 @@ pub struct Census {
     pub pairs: usize,
     /// Dials of the monitor.
     pub probes: usize,
-    /// Timers that are armed: of pairs, probes, the monitor and summaries.
+    /// Timers that are armed: of pairs, probes, the monitor, unused pipes and summaries.
     pub timers: usize,
     /// Buffers that hold bytes of a flow.
     pub buffers: usize,
+    /// Pipes that do.
+    pub pipes: usize,
 }
 
 impl<N: Net> Reactor<N> {
     /// Bytes of book-keeping for one pair: its slot, its timer, its places in two queues.
     pub const PAIR_BYTES: usize =
-        size_of::<Slot<N::Stream>>() + Wheel::<Timer>::TIMER_BYTES + 2 * size_of::<usize>();
+        size_of::<Slot<N>>() + Wheel::<Timer>::TIMER_BYTES + 2 * size_of::<usize>();
 
     /// Serves until the process is asked to end; then [`Reactor::drain`] is to be called.
     ///
@@ -160,7 +168,8 @@ impl<N: Net> Reactor<N> {
             pairs: self.slots.len(),
             probes: self.probes.len(),
             timers: self.wheel.len(),
-            buffers: self.pool.lent(),
+            buffers: self.buffers.lent(),
+            pipes: self.pipes.lent(),
         }
     }
 
@@ -186,6 +195,7 @@ impl<N: Net> Reactor<N> {
         self.expire_timers();
         self.accept();
         self.pump_ready();
+        self.watch_spare_pipes();
         self.reap();
         self.end_if_drained();
         self.check_invariants();
@@ -208,7 +218,9 @@ impl<N: Net> Reactor<N> {
                 Token::Pair { slot, side, generation } => {
                     self.on_pair_event(slot, side, generation, readiness);
                 }
-                Token::Probe { slot, generation } => self.on_probe_event(slot, generation),
+                Token::Probe { slot, generation } => {
+                    self.on_probe_event(slot, generation, readiness);
+                }
             },
         }
     }
@@ -220,7 +232,7 @@ impl<N: Net> Reactor<N> {
             return;
         };
         if side == Side::Server && matches!(slot.pair.phase(), Phase::Dialing(_)) {
-            self.on_dial_event(key);
+            self.on_dial_event(key, readiness);
         }
         let Some(slot) = self.slots.get_mut(key) else { return };
         // The dial may have gone on to another endpoint, whose socket the event says nothing of.
@@ -239,6 +251,7 @@ impl<N: Net> Reactor<N> {
                 Timer::Monitor(endpoint) => self.probe(endpoint),
                 Timer::Probe { slot, generation } => self.on_probe_timeout(slot, generation),
                 Timer::Accept => self.resume_accepting(),
+                Timer::SparePipes => self.on_spare_pipes_timer(),
                 Timer::Summary => self.report_due(),
                 Timer::Drain => self.end_all_pairs(),
             }
@@ -277,11 +290,10 @@ impl<N: Net> Reactor<N> {
             self.doomed.push(key);
         }
         let wanted = slot.pair.next_deadline(&self.limits.pair);
-        let armed = slot.timer.and_then(|timer| self.wheel.deadline(timer));
         // A timer that fires too early asks the pair again. Moving it for every byte would cost
         // more than that, so only an earlier deadline, or none, touches the wheel.
-        let keep = match (wanted, armed) {
-            (Some(wanted), Some(armed)) => armed <= wanted,
+        let keep = match (wanted, slot.timer) {
+            (Some(wanted), Some(timer)) => self.wheel.fires_by(timer, wanted),
             (None, None) => true,
             _ => false,
         };
@@ -305,7 +317,9 @@ impl<N: Net> Reactor<N> {
     fn check_invariants(&self) {
         debug_assert!(self.slots.len() <= self.limits.connections_max, "more pairs than allowed");
         debug_assert!(self.doomed.is_empty() && self.probes_over.is_empty(), "not reaped");
-        debug_assert!(self.pool.lent() <= 2 * self.slots.len(), "buffers without a pair");
+        let held = self.buffers.lent() + self.pipes.lent();
+        debug_assert!(held <= 2 * self.slots.len(), "buffers or pipes without a pair");
+        debug_assert!(self.pipes.lent() <= self.limits.pipes_max, "more pipes than allowed");
         debug_assert!(self.probes.len() <= ENDPOINTS_MAX, "two probes of one endpoint");
         debug_assert!(self.probes_planned.len() <= ENDPOINTS_MAX, "one endpoint planned twice");
     }

@@ -3,12 +3,12 @@
 //! When a probe is due is decided in `endpoint/health.rs`; a timer of the wheel brings it here. A
 //! connection that stands is proof enough and is closed again without a byte.
 
-use super::dial::dial_failure;
+use super::dial::{dial_failure, dial_result};
 use super::token::{Generation, Token};
 use super::wheel::TimerKey;
 use super::{Reactor, Timer};
 use crate::endpoint::{Change, ChangeKind, DialFailure, EndpointId};
-use crate::net::{Close, Dial, Net, NetError};
+use crate::net::{Close, Dial, Net, NetError, Readiness};
 
 /// A dial of the monitor that is under way.
 pub(super) struct Probe<S> {
@@ -66,7 +66,7 @@ impl<N: Net> Reactor<N> {
         }
     }
 
-    pub(super) fn on_probe_event(&mut self, key: usize, generation: Generation) {
+    pub(super) fn on_probe_event(&mut self, key: usize, generation: Generation, told: Readiness) {
         let probe = self.probes.get_mut(key);
         let Some(probe) = probe.filter(|probe| probe.generation == generation && !probe.is_over)
         else {
@@ -74,10 +74,10 @@ impl<N: Net> Reactor<N> {
             return;
         };
         let endpoint = probe.endpoint;
-        let outcome = self.net.dial_result(&mut probe.stream);
-        match self.unless_met_ourselves(outcome) {
+        let address = self.endpoints.address(endpoint);
+        match dial_result(&mut self.net, &self.acceptors, address, &mut probe.stream, told) {
             Dial::Pending => return,
-            Dial::Connected { .. } | Dial::Lost(_) => {
+            Dial::Connected | Dial::Lost(_) => {
                 let change = self.endpoints.probe_succeeded(endpoint, self.now);
                 self.on_change(change, "probe");
             }

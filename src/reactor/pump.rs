@@ -1,11 +1,16 @@
 //! Carries out a pair's steps; the only code that touches payload.
 //!
 //! Bytes are read into one scratch buffer that all pairs share and written on from there at once.
-//! Only what the other side does not take is parked in a buffer of the pool, and a flow with
-//! parked bytes does not read, so no flow ever holds more than one buffer and a quiet one none.
+//! Only what the other side does not take is parked in a buffer of the pool. Bulk never enters
+//! memory of ours: it is spliced through a pipe, which goes back to its pool as soon as it is
+//! empty. A flow that holds bytes does not read, so none ever holds more than one buffer or pipe,
+//! and a quiet one neither.
+
+use std::time::Instant;
 
 use super::Reactor;
-use crate::config::{BUFFER_BYTES, FLOW_BUDGET_BYTES, TURN_BUDGET_BYTES};
+use super::pipes::Pipes;
+use crate::config::{FLOW_BUDGET_BYTES, FLOW_SHARE_BYTES_MIN, TURN_BUDGET_BYTES};
 use crate::net::{Net, NetError, Read, Write};
 use crate::pair::Pair;
 use crate::pair::buffer::{Buffer, Pool};
@@ -18,7 +23,7 @@ impl<N: Net> Reactor<N> {
     pub(super) fn pump_ready(&mut self) {
         let mut ready = std::mem::take(&mut self.ready);
         let share = TURN_BUDGET_BYTES / ready.len().max(1);
-        let budget_bytes = share.clamp(BUFFER_BYTES, FLOW_BUDGET_BYTES);
+        let budget_bytes = share.clamp(FLOW_SHARE_BYTES_MIN, FLOW_BUDGET_BYTES);
         for key in ready.drain(..) {
             // A pair may have been reaped since it was queued, and its slot used again.
             if self.slots.get(key).is_some_and(|slot| slot.queued) {
@@ -39,47 +44,89 @@ impl<N: Net> Reactor<N> {
             net: &mut self.net,
             client: &mut slot.client,
             server: slot.server.as_mut(),
-            parked: &mut slot.parked,
+            held: &mut slot.held,
             scratch: &mut self.scratch,
             fresh: None,
-            pool: &mut self.pool,
+            buffers: &mut self.buffers,
+            pipes: &mut self.pipes,
+            now,
         };
-        while let Some(step) = slot.pair.next(&budget, limits, now) {
-            let outcome = link.perform(step);
-            if let (Step::Read(source), Outcome::Moved { bytes, .. }) = (step, outcome) {
+        let mut next = slot.pair.next(&budget, limits, now);
+        while let Some(step) = next {
+            let outcome = link.perform(step, &budget, &slot.pair);
+            if let (Step::Read(source) | Step::SpliceIn(source), Outcome::Moved { bytes, .. }) =
+                (step, outcome)
+            {
                 budget.spend(source, bytes);
             }
             slot.pair.apply(step, outcome, limits, now);
-            if let Step::Write(source) = step {
-                link.keep_remainder(source, outcome, &mut slot.pair);
+            match step {
+                Step::Write(source) => link.keep_remainder(source, outcome, &mut slot.pair),
+                Step::SpliceOut(source) => link.give_back_if_empty(source, outcome, &slot.pair),
+                _ => {}
             }
+            next = match (step, outcome) {
+                // What else the pair would want is not worth asking for: these bytes come first.
+                (Step::Read(source), Outcome::Moved { .. }) => Some(Step::Write(source)),
+                _ => slot.pair.next(&budget, limits, now),
+            };
         }
         link.drop_undeliverable(&slot.pair);
         debug_assert!(link.fresh.is_none(), "bytes left in the scratch buffer");
-        if slot.pair.next(&Budget::new(budget_bytes), limits, now).is_some() {
+        // Nothing more to do, unless it is the budget that forbids it.
+        let has_more = || slot.pair.next(&Budget::new(budget_bytes), limits, now).is_some();
+        if budget.is_spent() && has_more() {
             self.enqueue(key);
         }
         self.settle(key);
     }
+
+    /// Takes back what a flow held; its bytes are delivered, or wait for nobody.
+    pub(super) fn release(&mut self, held: Held<N::Pipe>) {
+        match held {
+            Held::Nothing => {}
+            Held::Buffer(buffer) => self.buffers.give_back(buffer),
+            Held::Pipe(pipe) => self.pipes.discard(&mut self.net, pipe),
+        }
+    }
 }
 
-/// The sockets and buffers of the pair that is being pumped.
+/// Where the bytes are that a flow has read and could not write yet.
+pub(super) enum Held<P> {
+    /// There are none.
+    Nothing,
+    Buffer(Buffer),
+    /// In a pipe of the kernel.
+    Pipe(P),
+}
+
+impl<P> Held<P> {
+    fn take(&mut self) -> Held<P> {
+        std::mem::replace(self, Held::Nothing)
+    }
+}
+
+/// The sockets, buffers and pipes of the pair that is being pumped.
 struct Link<'a, N: Net> {
     net: &'a mut N,
     client: &'a mut N::Stream,
     server: Option<&'a mut N::Stream>,
-    parked: &'a mut [Option<Buffer>; 2],
+    held: &'a mut [Held<N::Pipe>; 2],
     scratch: &'a mut [u8],
     /// How many bytes of the scratch buffer wait to be written: those of the last read.
     fresh: Option<usize>,
-    pool: &'a mut Pool,
+    buffers: &'a mut Pool,
+    pipes: &'a mut Pipes<N::Pipe>,
+    now: Instant,
 }
 
 impl<N: Net> Link<'_, N> {
-    fn perform(&mut self, step: Step) -> Outcome {
+    fn perform(&mut self, step: Step, budget: &Budget, pair: &Pair) -> Outcome {
         match step {
-            Step::Read(side) => self.read(side),
+            Step::Read(side) => self.read(side, at_once(budget, side)),
             Step::Write(side) => self.write(side),
+            Step::SpliceIn(side) => self.splice_in(side, at_once(budget, side)),
+            Step::SpliceOut(side) => self.splice_out(side, pair.flow(side).pending()),
             Step::Shut(source) => {
                 let (net, sink) = self.socket(source.other());
                 net.shutdown_write(sink).map_or_else(failed, |()| Outcome::Done)
@@ -92,6 +139,11 @@ impl<N: Net> Link<'_, N> {
                 let (net, stream) = self.socket(side);
                 net.unsent(stream)
             })),
+            Step::SetLastingOptions => {
+                let (net, server) = self.socket(Side::Server);
+                net.set_lasting_options(server);
+                Outcome::Done
+            }
         }
     }
 
@@ -106,51 +158,84 @@ impl<N: Net> Link<'_, N> {
         (self.net, stream)
     }
 
-    fn read(&mut self, source: Side) -> Outcome {
+    fn read(&mut self, source: Side, bytes_max: usize) -> Outcome {
         assert!(self.fresh.is_none(), "a read over bytes that were not written yet");
         let scratch = std::mem::take(&mut self.scratch);
         let (net, stream) = self.socket(source);
-        let read = net.read(stream, scratch);
-        let room = scratch.len();
+        let room = bytes_max.min(scratch.len());
+        let read = net.read(stream, &mut scratch[..room]);
         self.scratch = scratch;
-        match read {
-            Read::Data(bytes) => {
-                self.fresh = Some(bytes);
-                Outcome::Moved { bytes, short: bytes < room }
-            }
-            Read::Eof => Outcome::Eof,
-            Read::WouldBlock => Outcome::WouldBlock,
-            Read::Failed(error) => failed(error),
+        if let Read::Data(bytes) = read {
+            self.fresh = Some(bytes);
         }
+        has_read(read, room)
     }
 
     fn write(&mut self, source: Side) -> Outcome {
-        let parked = self.parked[source.index()].take();
-        assert!(parked.is_some() != self.fresh.is_some(), "pending bytes are in one place");
+        let held = self.held[source.index()].take();
         let scratch = std::mem::take(&mut self.scratch);
-        let bytes = match (&parked, self.fresh) {
-            (Some(buffer), _) => buffer.bytes(),
-            (None, fresh) => &scratch[..fresh.unwrap_or(0)],
+        let bytes = match (&held, self.fresh) {
+            (Held::Buffer(buffer), None) => buffer.bytes(),
+            (Held::Nothing, Some(fresh)) => &scratch[..fresh],
+            _ => panic!("pending bytes are in one place"),
         };
         let (net, sink) = self.socket(source.other());
-        let outcome = match net.write(sink, bytes) {
-            Write::Data(count) => Outcome::Moved { bytes: count, short: count < bytes.len() },
-            Write::WouldBlock => Outcome::WouldBlock,
-            Write::Failed(error) => failed(error),
-        };
+        let outcome = has_written(net.write(sink, bytes), bytes.len());
         self.scratch = scratch;
-        self.parked[source.index()] = parked;
+        self.held[source.index()] = held;
         outcome
     }
 
-    /// What was parked for a side that is lost now waits for nobody.
+    fn splice_in(&mut self, source: Side, bytes_max: usize) -> Outcome {
+        assert!(matches!(self.held[source.index()], Held::Nothing), "a splice behind other bytes");
+        let Some(mut pipe) = self.pipes.lend(self.net, self.now) else { return Outcome::NoPipe };
+        let (net, stream) = self.socket(source);
+        let read = net.splice_in(stream, &mut pipe, bytes_max);
+        if let Read::Data(_) = read {
+            self.held[source.index()] = Held::Pipe(pipe);
+        } else {
+            self.pipes.give_back(self.net, pipe);
+        }
+        if read == Read::Failed(NetError::NotSupported) {
+            self.pipes.refuse(self.net);
+            return Outcome::NoPipe;
+        }
+        has_read(read, bytes_max)
+    }
+
+    fn splice_out(&mut self, source: Side, bytes: usize) -> Outcome {
+        let Held::Pipe(mut pipe) = self.held[source.index()].take() else {
+            panic!("a splice out of no pipe");
+        };
+        let (net, sink) = self.socket(source.other());
+        let outcome = has_written(net.splice_out(&mut pipe, sink, bytes), bytes);
+        self.held[source.index()] = Held::Pipe(pipe);
+        outcome
+    }
+
+    /// What was held for a side that is lost now waits for nobody.
     fn drop_undeliverable(&mut self, pair: &Pair) {
         for source in Side::BOTH {
-            if pair.flow(source).pending() == 0
-                && let Some(buffer) = self.parked[source.index()].take()
-            {
-                self.pool.give_back(buffer);
+            if pair.flow(source).pending() > 0 {
+                continue;
             }
+            match self.held[source.index()].take() {
+                Held::Nothing => {}
+                Held::Buffer(buffer) => self.buffers.give_back(buffer),
+                Held::Pipe(pipe) => self.pipes.discard(self.net, pipe),
+            }
+        }
+    }
+
+    /// After a splice out of the pipe: it goes back as soon as it is empty. One that holds bytes
+    /// for a lost side is left to `drop_undeliverable`.
+    fn give_back_if_empty(&mut self, source: Side, outcome: Outcome, pair: &Pair) {
+        let is_written = matches!(outcome, Outcome::Moved { .. });
+        if is_written
+            && pair.flow(source).pending() == 0
+            && let Held::Pipe(pipe) = self.held[source.index()].take()
+        {
+            self.pipes.give_back(self.net, pipe);
         }
     }
 
@@ -161,25 +246,48 @@ impl<N: Net> Link<'_, N> {
             _ => 0,
         };
         let pending = pair.flow(source).pending();
-        let parked = &mut self.parked[source.index()];
-        match (self.fresh.take(), parked.take()) {
+        let held = &mut self.held[source.index()];
+        match (self.fresh.take(), held.take()) {
             (Some(_), _) if pending == 0 => {}
             (Some(fresh), _) => {
                 assert_eq!(fresh - written, pending, "the flow counts other bytes than we hold");
-                *parked = self.pool.lend(&self.scratch[written..fresh]);
-                if parked.is_none() {
+                match self.buffers.lend(&self.scratch[written..fresh]) {
+                    Some(buffer) => *held = Held::Buffer(buffer),
                     // The bytes cannot be kept, so neither can the connection.
-                    pair.end(Cause::LocalShortage);
+                    None => pair.end(Cause::LocalShortage),
                 }
             }
-            (None, Some(buffer)) if pending == 0 => self.pool.give_back(buffer),
-            (None, Some(mut buffer)) => {
+            (None, Held::Buffer(buffer)) if pending == 0 => self.buffers.give_back(buffer),
+            (None, Held::Buffer(mut buffer)) => {
                 buffer.consume(written);
                 assert_eq!(buffer.bytes().len(), pending, "the flow counts other bytes");
-                *parked = Some(buffer);
+                *held = Held::Buffer(buffer);
             }
-            (None, None) => {}
+            (None, other) => *held = other,
         }
+    }
+}
+
+/// Bytes to ask for at once: what the budget has left, or a little more than that rather than a
+/// few bytes alone.
+fn at_once(budget: &Budget, source: Side) -> usize {
+    budget.bytes[source.index()].max(FLOW_SHARE_BYTES_MIN)
+}
+
+fn has_read(read: Read, room: usize) -> Outcome {
+    match read {
+        Read::Data(bytes) => Outcome::Moved { bytes, short: bytes < room },
+        Read::Eof => Outcome::Eof,
+        Read::WouldBlock => Outcome::WouldBlock,
+        Read::Failed(error) => failed(error),
+    }
+}
+
+fn has_written(write: Write, asked: usize) -> Outcome {
+    match write {
+        Write::Data(bytes) => Outcome::Moved { bytes, short: bytes < asked },
+        Write::WouldBlock => Outcome::WouldBlock,
+        Write::Failed(error) => failed(error),
     }
 }
 

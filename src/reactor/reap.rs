@@ -1,5 +1,5 @@
 //! The one teardown: at the end of a turn, everything that pairs and probes that are over held is
-//! given up here: sockets, buffers, timers, counts, and the slot.
+//! given up here: sockets, buffers, pipes, timers, counts, and the slot.
 
 use log::{Level, debug, log_enabled};
 
@@ -23,15 +23,15 @@ impl<N: Net> Reactor<N> {
         }
     }
 
-    fn tear_down(&mut self, slot: Slot<N::Stream>) {
+    fn tear_down(&mut self, slot: Slot<N>) {
         self.tell_closed(&slot);
-        let Slot { pair, client, server, parked, timer, endpoint, .. } = slot;
+        let Slot { pair, client, server, held, timer, endpoint, .. } = slot;
         let ending = pair.ending().expect("only a pair with an ending is marked for reaping");
         let how = if ending.is_orderly() { Close::Orderly } else { Close::Reset };
         if let Some(timer) = timer {
             self.wheel.cancel(timer);
         }
-        parked.into_iter().flatten().for_each(|buffer| self.pool.give_back(buffer));
+        held.into_iter().for_each(|held| self.release(held));
         if let Some(endpoint) = endpoint {
             self.endpoints.pair_closed(endpoint);
         }
@@ -44,7 +44,7 @@ impl<N: Net> Reactor<N> {
         self.metrics.pairs_completed += u64::from(ending.cause == Cause::Completed);
     }
 
-    fn tell_closed(&self, slot: &Slot<N::Stream>) {
+    fn tell_closed(&self, slot: &Slot<N>) {
         let Some(ending) = slot.pair.ending() else { return };
         if !log_enabled!(Level::Debug) {
             return;

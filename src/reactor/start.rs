@@ -10,9 +10,11 @@ use slab::Slab;
 use super::Reactor;
 use super::accept::{Acceptor, Admission};
 use super::drain::Life;
+use super::pipes::Pipes;
 use super::report::Reports;
 use super::token::{Generation, Token};
 use super::wheel::Wheel;
+use crate::config::capacity::ConnectionsLimit;
 use crate::config::{self, BUFFER_BYTES, Config, SPARE_BUFFERS_MAX};
 use crate::endpoint::{EndpointSet, EndpointSpec, RetryLimits};
 use crate::metrics::Metrics;
@@ -20,6 +22,7 @@ use crate::net::{Net, NetError};
 use crate::pair::buffer::Pool;
 use crate::pair::flush::FlushInterval;
 use crate::pair::half_close::QuietLimits;
+use crate::pair::splice::SpliceLimits;
 use crate::pair::{self};
 
 /// What the reactor is held to; each value as in `config.rs`.
@@ -27,6 +30,8 @@ use crate::pair::{self};
 pub struct Limits {
     /// Most pairs at a time, at least one.
     pub connections_max: usize,
+    /// Most pipes at a time; 0: everything is copied.
+    pub pipes_max: usize,
     /// Longest wait for one endpoint.
     pub connect_timeout: Duration,
     /// How long pairs may go on once the process was asked to end; zero: not at all.
@@ -38,10 +43,11 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// What `config` asks for, with so many pairs at most.
-    pub fn new(config: &Config, connections_max: usize) -> Limits {
+    /// What `config` asks for, with so many pairs and pipes at most.
+    pub fn new(config: &Config, connections: ConnectionsLimit) -> Limits {
         Limits {
-            connections_max,
+            connections_max: connections.max,
+            pipes_max: connections.pipes_max,
             connect_timeout: config.connect_timeout,
             drain_timeout: config.drain_timeout,
             pair: pair::Limits {
@@ -50,6 +56,12 @@ impl Limits {
                     open: config.idle_timeout,
                 },
                 flush: FlushInterval { min: config::FLUSH_CHECK_MIN, max: config::FLUSH_CHECK_MAX },
+                splice: SpliceLimits {
+                    after_reads: config::SPLICE_AFTER_READS,
+                    bytes_min: config::SPLICE_BYTES_MIN,
+                    small_max: config::SPLICES_SMALL_MAX,
+                },
+                lasting_after: config.lasting_after(),
             },
             retry: RetryLimits {
                 delay_min: config::RETRY_DELAY_MIN,
@@ -129,7 +141,8 @@ impl<N: Net> Reactor<N> {
             probes_over: Vec::new(),
             events: Vec::new(),
             scratch: vec![0; BUFFER_BYTES].into_boxed_slice(),
-            pool: Pool::new(BUFFER_BYTES, SPARE_BUFFERS_MAX),
+            buffers: Pool::new(BUFFER_BYTES, SPARE_BUFFERS_MAX),
+            pipes: Pipes::new(limits.pipes_max, now),
             reports: Reports::default(),
             metrics: Metrics::default(),
         };

@@ -117,8 +117,14 @@ impl<T: Copy> Wheel<T> {
     }
 
     /// When the timer fires, rounded up to a tick; none if it fired or was cancelled.
-    pub fn deadline(&self, key: TimerKey) -> Option<Instant> {
+    #[cfg(test)]
+    fn deadline(&self, key: TimerKey) -> Option<Instant> {
         self.get(key).map(|entry| self.instant_at(entry.tick))
+    }
+
+    /// Whether the timer fires, and no later than one that is armed for `deadline` would.
+    pub fn fires_by(&self, key: TimerKey, deadline: Instant) -> bool {
+        self.get(key).is_some_and(|entry| entry.tick <= self.tick_after(deadline))
     }
 
     /// When to call [`Self::expire`] again: never after the true next deadline, maybe before it,
@@ -242,8 +248,9 @@ impl<T: Copy> Wheel<T> {
     /// The first tick that is not before `deadline`.
     fn tick_after(&self, deadline: Instant) -> u64 {
         let since_start = deadline.saturating_duration_since(self.start);
-        let tick = since_start.as_nanos().div_ceil(1_000_000);
-        u64::try_from(tick).unwrap_or(u64::MAX)
+        let is_between_ticks = !since_start.subsec_nanos().is_multiple_of(1_000_000);
+        let tick = u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX);
+        tick.saturating_add(u64::from(is_between_ticks))
     }
 
     /// The last tick that is not after `now`.
@@ -407,6 +414,8 @@ mod tests {
             self.model.arm(deadline, value, key);
             self.keys.push(key);
             assert!(self.wheel.deadline(key).is_some_and(|at| at >= deadline), "early");
+            assert!(self.wheel.fires_by(key, deadline.max(self.now + ms(1))));
+            assert!(!self.wheel.fires_by(key, deadline - ms(1)), "a tick earlier");
         }
 
         /// Any timer there ever was: most of them are gone.
@@ -415,6 +424,7 @@ mod tests {
             let Some(&key) = self.keys.get(value as usize) else { return };
             assert_eq!(self.wheel.cancel(key), self.model.cancel(value));
             assert_eq!(self.wheel.deadline(key), None);
+            assert!(!self.wheel.fires_by(key, self.now + ms(YEAR)), "it is gone");
         }
 
         /// Takes up to `count` that are due, and sometimes arms another between two.

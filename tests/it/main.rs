@@ -14,4 +14,5 @@ mod limits;
 mod relay;
 mod reuse_port;
 mod signals;
+mod splice;
 mod util;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::faults::{Fault, Faults};
+use crate::plan::Plan;
 use crate::random::Random;
 
 /// When it begins to send.
@@ -81,9 +82,9 @@ impl Actor {
         Actor { sends, ends: Ends::WhenSent, ..Actor::puppet() }
     }
 
-    /// Whatever a client may be like, with no more to send than that.
-    pub fn client(random: &mut Random, faults: &mut Faults, sends_max: u64) -> Actor {
-        let sends = amount(random).min(sends_max);
+    /// Whatever a client may be like in such a run.
+    pub fn client(random: &mut Random, faults: &mut Faults, plan: &Plan) -> Actor {
+        let sends = amount(random, plan);
         let actor = match random.below(8) {
             0 => Actor { sends, ends: Ends::AfterPeer, ..Actor::puppet() },
             1 => Actor { sends, ends: Ends::WhenSent, ..Actor::puppet() },
@@ -100,12 +101,12 @@ impl Actor {
             6 => Actor { sends, ends: Ends::Never, ..Actor::puppet() },
             _ => Actor::puppet(),
         };
-        actor.with_manners(random, faults, sends_max)
+        actor.with_manners(random, faults, plan)
     }
 
-    /// Whatever a server may be like, with no more to send than that.
-    pub fn server(random: &mut Random, faults: &mut Faults, sends_max: u64) -> Actor {
-        let sends = amount(random).min(sends_max);
+    /// Whatever a server may be like in such a run.
+    pub fn server(random: &mut Random, faults: &mut Faults, plan: &Plan) -> Actor {
+        let sends = amount(random, plan);
         let actor = match random.below(8) {
             0 | 1 => Actor::echo(),
             2 => Actor { sends: random.below(20), ends: Ends::AfterPeer, ..Actor::puppet() },
@@ -119,16 +120,27 @@ impl Actor {
             6 => Actor { sends, ends: Ends::Never, ..Actor::echo() },
             _ => Actor { ends: Ends::WhenSent, ..Actor::puppet() },
         };
-        actor.with_manners(random, faults, sends_max)
+        actor.with_manners(random, faults, plan)
     }
 
-    fn with_manners(mut self, random: &mut Random, faults: &mut Faults, sends_max: u64) -> Actor {
-        self.chunk = random.one_of(&[1, 100, 1500, 20_000, u64::MAX]);
+    fn with_manners(mut self, random: &mut Random, faults: &mut Faults, plan: &Plan) -> Actor {
+        let sends_max = plan.sends_max();
+        self.chunk = random.one_of(if plan.is_bulk {
+            &[20_000, 300_000, u64::MAX, u64::MAX]
+        } else {
+            &[1, 100, 1500, 20_000, u64::MAX]
+        });
         // A byte at a time is for short ones: what matters is then soon seen.
         self.chunk = self.chunk.max(self.sends / 64);
         self.pause = Duration::from_micros(random.one_of(&[0, 0, 1, 50, 1000, 20_000]));
         self.reads = match random.below(8) {
-            0 => Reads::Slowly(random.one_of(&[1, 100, 5000])),
+            0 if !plan.is_bulk => Reads::Slowly(random.one_of(&[1, 100, 5000])),
+            // What is on the way to it then stays where it is, in a pipe perhaps.
+            0 => Reads::Never,
+            1 | 2 if plan.is_bulk => {
+                self.pause = self.pause.max(Duration::from_millis(1));
+                Reads::Slowly(random.one_of(&[5000, 30_000, 300_000]))
+            }
             _ => Reads::Eagerly,
         };
         if faults.strike(Fault::PeerStalls, random) {
@@ -138,7 +150,11 @@ impl Actor {
             self.pause = Duration::from_millis(random.one_to(3000));
         }
         if faults.strike(Fault::PeerResets, random) {
-            self.breaks_after = Some(random.one_of(&[0, 1, 1000, 30_000]));
+            self.breaks_after = Some(random.one_of(if plan.is_bulk {
+                &[100_000, 300_000, 1_000_000, 2_000_000]
+            } else {
+                &[0, 1, 1000, 30_000]
+            }));
         }
         self
     }
@@ -186,7 +202,11 @@ impl Actor {
     }
 }
 
-fn amount(random: &mut Random) -> u64 {
-    let most = random.one_of(&[1, 100, 1000, 1000, 20_000, 20_000, 70_000, 300_000]);
-    random.below(most + 1)
+fn amount(random: &mut Random, plan: &Plan) -> u64 {
+    let most = random.one_of(if plan.is_bulk {
+        &[1000, 300_000, 1_000_000, 3_000_000, 3_000_000]
+    } else {
+        &[1, 100, 1000, 1000, 20_000, 20_000, 70_000, 300_000]
+    });
+    random.below(most + 1).min(plan.sends_max())
 }

@@ -7,6 +7,8 @@ use etcd_gateway::net::{Close, NetError, Readiness};
 
 use crate::actor::Actor;
 use crate::oracle::PerTurn;
+use crate::oracle::pipe::Way;
+use crate::pipes::PipeId;
 use crate::wire::Wire;
 
 /// Names a connection for the whole run.
@@ -59,6 +61,32 @@ pub struct Told {
     pub half_closed_at: Option<Duration>,
 }
 
+/// Everything that events of one turn have said: a bit for each of the things they may say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Said {
+    turn: u64,
+    words: u32,
+}
+
+impl Said {
+    pub fn add(&mut self, turn: u64, readiness: Readiness) {
+        let words = if self.turn == turn { self.words } else { 0 };
+        *self = Said { turn, words: words | 1 << bits(readiness) };
+    }
+
+    /// Whether an event of that turn said just this.
+    pub fn has(&self, turn: u64, readiness: Readiness) -> bool {
+        self.turn == turn && self.words >> bits(readiness) & 1 == 1
+    }
+}
+
+/// The bits of a readiness, the first one on the left.
+pub fn bits(readiness: Readiness) -> u32 {
+    let Readiness { readable, writable, urgent, closed, error } = readiness;
+    let bits = [readable, writable, urgent, closed, error];
+    bits.into_iter().fold(0, |bits, bit| bits << 1 | u32::from(bit))
+}
+
 /// How the connection died at the gateway's end.
 #[derive(Clone, Copy, Debug)]
 pub struct Death {
@@ -100,10 +128,14 @@ pub struct Connection {
     /// Whether the gateway knows how the dial went.
     pub is_decided: bool,
     pub dialed_at: Duration,
+    /// The dial ended at the gateway itself.
+    pub meets_itself: bool,
     /// How often the gateway has looked for the outcome since it was last told of anything.
     pub looks_in_vain: u32,
     pub death: Option<Death>,
     pub told: Told,
+    /// The next event that could tell of urgent bytes tells of bytes alone.
+    pub tells_bytes_first: bool,
     /// There is something to tell, from then on.
     pub news_due: Option<Duration>,
     pub closed: Option<Close>,
@@ -114,10 +146,24 @@ pub struct Connection {
     pub progress_at: Duration,
     /// When the peer's kernel last acknowledged something.
     pub acknowledged_at: Duration,
+    /// How often the gateway read here, splices not counted.
+    pub reads: u64,
     /// Bytes that the gateway read here.
     pub read_in_turn: PerTurn,
     /// Bytes that the gateway wrote here.
     pub written: u64,
+    /// Bytes of one segment as the kernel queued it, which takes a slot of a pipe.
+    pub segment: u64,
+    /// The pipe that holds bytes from here.
+    pub pipe: Option<PipeId>,
+    /// By which way the next bytes from here go.
+    pub way: Way,
+    /// When the gateway learned that it stands.
+    pub known_at: Duration,
+    /// The gateway has set the options of one that lasts.
+    pub has_lasting_options: bool,
+    /// What events have said of it, and in which turn.
+    pub said: Said,
 }
 
 impl Connection {
@@ -132,9 +178,11 @@ impl Connection {
             is_known: false,
             is_decided: false,
             dialed_at: Duration::ZERO,
+            meets_itself: false,
             looks_in_vain: 0,
             death: None,
             told: Told::default(),
+            tells_bytes_first: false,
             news_due: None,
             closed: None,
             actor,
@@ -142,8 +190,15 @@ impl Connection {
             client: ClientState::default(),
             progress_at: Duration::ZERO,
             acknowledged_at: Duration::ZERO,
+            reads: 0,
             read_in_turn: PerTurn::default(),
             written: 0,
+            segment: u64::MAX,
+            pipe: None,
+            way: Way::Copied { full_reads: 0 },
+            known_at: Duration::ZERO,
+            has_lasting_options: false,
+            said: Said::default(),
         }
     }
 
@@ -179,6 +234,14 @@ impl Connection {
         self.is_dead() && (self.told.lost || self.told.error)
     }
 
+    /// Whether a read that leaves room in its buffer tells of the end behind the bytes: the socket
+    /// is told to be closed, and nothing is told to be in the way.
+    pub fn short_read_tells_end(&self) -> bool {
+        let told = &self.told;
+        let has_error_to_tell = told.error && !told.lost;
+        told.closed && !told.urgent && !has_error_to_tell
+    }
+
     /// What the gateway's kernel would say of its send queue.
     pub fn unsent(&self) -> u64 {
         self.death.map_or_else(|| self.outbound.unacknowledged(), |death| death.unsent)
@@ -188,13 +251,13 @@ impl Connection {
     pub fn readiness(&self) -> Readiness {
         let is_dead = self.is_dead();
         let inbound = &self.inbound;
-        let is_urgent = inbound.urgent_mark.is_some_and(|mark| mark < inbound.arrived);
+        let urgent = inbound.urgent_mark.is_some_and(|mark| mark < inbound.arrived);
         Readiness {
             readable: is_dead
                 || inbound.waiting() > 0
                 || (inbound.end_arrived && !inbound.end_taken),
             writable: is_dead || (self.stands && self.outbound.room() > 0),
-            urgent: is_urgent && !is_dead,
+            urgent,
             closed: is_dead || inbound.end_arrived,
             error: is_dead && !self.told.lost,
         }

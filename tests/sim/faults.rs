@@ -47,8 +47,16 @@ listed! {
         WritePart,
         /// A write blocks although there is room; an event follows.
         WriteBlocks,
+        /// A splice moves fewer bytes than are there and find room.
+        SplicePart,
+        /// A splice blocks although there are bytes and room; an event follows.
+        SpliceBlocks,
+        /// No pipe: no descriptor, no memory, or not for this user.
+        PipeShortage,
         /// A byte out of band is sent, before which reads stop.
         UrgentByte,
+        /// The last byte before an end or a reset is one, and an event tells of neither at first.
+        UrgentEnd,
         /// Fewer bytes arrive at once than could.
         SegmentSmall,
         /// A dial fails at once.
@@ -89,6 +97,8 @@ listed! {
         Terminated,
         /// There are few descriptors, all the time.
         DescriptorsFew,
+        /// The kernel, or a sandbox, refuses to splice, all the time.
+        SpliceRefused,
     }
 }
 
@@ -99,8 +109,15 @@ pub struct Faults {
     pub struck: [u64; FAULTS],
 }
 
-/// Those that are drawn once in a run, so that a small probability would mean none.
-const ONCE_A_RUN: [Fault; 3] = [Fault::ClientBurst, Fault::Terminated, Fault::DescriptorsFew];
+/// Those that have one occasion in a run, or few, so that a small probability would mean none.
+const SELDOM: [Fault; 6] = [
+    Fault::ClientBurst,
+    Fault::Terminated,
+    Fault::DescriptorsFew,
+    Fault::SpliceRefused,
+    Fault::PipeShortage,
+    Fault::UrgentEnd,
+];
 
 const FAULTS: usize = Fault::ALL.len();
 
@@ -116,7 +133,7 @@ impl Faults {
         let only = random.one_of(Fault::ALL);
         for fault in Fault::ALL {
             faults.thousandths[*fault as usize] = match how {
-                _ if ONCE_A_RUN.contains(fault) => random.one_of(&[0, 0, 300]),
+                _ if SELDOM.contains(fault) => random.one_of(&[0, 0, 300]),
                 0 => 0,
                 1 | 2 => 500 * u32::from(*fault == only),
                 3 => 10,
@@ -124,6 +141,11 @@ impl Faults {
             };
         }
         faults
+    }
+
+    /// From now on it strikes every time.
+    pub fn always(&mut self, fault: Fault) {
+        self.thousandths[fault as usize] = 1000;
     }
 
     /// From now on all is well.

@@ -16,6 +16,7 @@ mod net;
 mod operations;
 mod oracle;
 mod peers;
+mod pipes;
 mod plan;
 mod puppets;
 mod random;

@@ -6,10 +6,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use etcd_gateway::net::{Accept, Close, Dial, Event, Net, NetError, Read, Write};
+use etcd_gateway::net::{Accept, Close, Dial, Event, Net, NetError, Read, Readiness, Write};
 
 use crate::connection::Id;
 use crate::oracle::PerTurn;
+use crate::pipes::PipeId;
 use crate::world::{Listener, World};
 
 /// A shared hold on the world: the reactor's and the test's.
@@ -34,6 +35,7 @@ impl SimNet {
 impl Net for SimNet {
     type Listener = usize;
     type Stream = Id;
+    type Pipe = PipeId;
 
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), NetError> {
         self.world().poll(timeout, events);
@@ -50,6 +52,10 @@ impl Net for SimNet {
 
     fn is_local(&mut self, address: IpAddr) -> bool {
         address.is_loopback()
+    }
+
+    fn is_ephemeral(&mut self, _port: u16) -> bool {
+        self.world().plan.dials_far_up
     }
 
     fn listen(
@@ -83,8 +89,16 @@ impl Net for SimNet {
         self.world().dial(address, token)
     }
 
-    fn dial_result(&mut self, stream: &mut Id) -> Dial {
-        self.world().dial_result(*stream)
+    fn dial_result(&mut self, stream: &mut Id, told: Readiness) -> Dial {
+        self.world().dial_result(*stream, told)
+    }
+
+    fn own_end(&mut self, stream: &mut Id) -> Option<SocketAddr> {
+        self.world().own_end(*stream)
+    }
+
+    fn set_lasting_options(&mut self, stream: &mut Id) {
+        self.world().set_lasting_options(*stream);
     }
 
     fn read(&mut self, stream: &mut Id, buffer: &mut [u8]) -> Read {
@@ -93,6 +107,22 @@ impl Net for SimNet {
 
     fn write(&mut self, stream: &mut Id, buffer: &[u8]) -> Write {
         self.world().write(*stream, buffer)
+    }
+
+    fn open_pipe(&mut self) -> Result<PipeId, NetError> {
+        self.world().open_pipe()
+    }
+
+    fn splice_in(&mut self, stream: &mut Id, pipe: &mut PipeId, bytes_max: usize) -> Read {
+        self.world().splice_in(*stream, *pipe, bytes_max)
+    }
+
+    fn splice_out(&mut self, pipe: &mut PipeId, stream: &mut Id, bytes: usize) -> Write {
+        self.world().splice_out(*pipe, *stream, bytes)
+    }
+
+    fn close_pipe(&mut self, pipe: PipeId) {
+        self.world().close_pipe(pipe);
     }
 
     fn shutdown_write(&mut self, stream: &mut Id) -> Result<(), NetError> {

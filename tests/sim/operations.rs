@@ -5,13 +5,13 @@
 
 use std::net::SocketAddr;
 
-use etcd_gateway::net::{Accept, Dial, NetError, Read, Write};
+use etcd_gateway::net::{Accept, Dial, NetError, Read, Readiness, Write};
 use etcd_gateway::reactor::token::Token;
 
 use crate::actor::Actor;
-use crate::connection::{Id, Role};
+use crate::connection::{Connection, Id, Role};
 use crate::faults::Fault;
-use crate::plan::LISTENER_PORT;
+use crate::oracle::Seen;
 use crate::world::{Direction, Happening, Place, World};
 
 /// Looks at a dial without a word about it: after the last one, when a timer of an attempt before
@@ -84,6 +84,7 @@ impl World {
     }
 
     fn no_accept(&mut self, listener: usize, error: NetError) -> Accept<Id> {
+        self.check_unused_pipes_go();
         self.advance("no accept", listener, 0);
         self.oracle.fell_short(self.turn_at, true);
         Accept::Failed(error)
@@ -170,15 +171,21 @@ impl World {
         Some(*client.expect("a dial for a client that is not there"))
     }
 
-    pub fn dial_result(&mut self, id: Id) -> Dial {
+    pub fn dial_result(&mut self, id: Id, told: Readiness) -> Dial {
         self.operate("dial_result", id);
-        let meets_itself = self.strike(Fault::DialMeetsItself);
+        let is_true = self.connections[id].said.has(self.oracle.turns, told);
+        assert!(is_true || told == Readiness::default(), "{id}: no event said so: {told:?}");
+        let meets_itself = self.plan.dials_far_up && self.strike(Fault::DialMeetsItself);
+        let believes = told.writable && !told.error && !told.closed && self.random.chance(500);
         let now = self.turn_at;
         let connection = &mut self.connections[id];
         assert!(!connection.is_known, "asked again how a dial went that stands");
         let has_bytes = connection.inbound.waiting() > 0;
         let stood = connection.stands;
-        if let Some(death) = &mut connection.death {
+        if let Some(death) = &mut connection.death
+            // What the event said may be all that is asked, and it stood when that was said.
+            && !(stood && believes)
+        {
             let error = death.error.take().expect("the error of a dial is taken once");
             connection.tell_lost(now);
             if !stood || !has_bytes {
@@ -196,63 +203,55 @@ impl World {
             (connection.told.readable, connection.told.writable) = (false, false);
             return Dial::Pending;
         }
-        let local = SocketAddr::from(([192, 0, 2, 1], 1));
-        if meets_itself {
+        if meets_itself && connection.death.is_none() {
+            connection.meets_itself = true;
             self.dial_ended(id, Some(NetError::OwnAddress));
-            return self.meet_ourselves(local);
+            return Dial::Connected;
         }
         connection.progress_at = now;
         self.dial_ended(id, None);
-        Dial::Connected { local, peer: SocketAddr::from(([192, 0, 2, 2], 1)) }
+        Dial::Connected
     }
 
-    /// A dial that ended at its own socket, or at a listener of ours while there is one.
-    fn meet_ourselves(&mut self, own: SocketAddr) -> Dial {
-        if self.listeners[0].is_open && self.random.chance(500) {
-            let [local, peer] = [1, LISTENER_PORT].map(|port| ([127, 0, 0, 1], port).into());
-            return Dial::Connected { local, peer };
+    /// The gateway's end of a connection; that of a dial which met its own socket is the address
+    /// that was dialed.
+    pub fn own_end(&mut self, id: Id) -> Option<SocketAddr> {
+        self.operate("own_end", id);
+        let connection = &self.connections[id];
+        if connection.is_dead() {
+            return None;
         }
-        Dial::Connected { local: own, peer: own }
+        let endpoint = connection.role.endpoint().filter(|_| connection.meets_itself);
+        let dialed = endpoint.map(|endpoint| self.plan.endpoints[endpoint].address);
+        Some(dialed.unwrap_or_else(|| SocketAddr::from(([192, 0, 2, 1], 1))))
+    }
+
+    pub fn set_lasting_options(&mut self, id: Id) {
+        self.operate("set_lasting_options", id);
+        self.check_lasting_options(id);
+        self.connections[id].has_lasting_options = true;
+        self.advance("lasting", id, 0);
     }
 
     pub fn read(&mut self, id: Id, buffer: &mut [u8]) -> Read {
         self.operate("read", id);
         self.check_read(id);
+        self.check_copies(id);
         let (blocks, is_part) = (self.strike(Fault::ReadBlocks), self.strike(Fault::ReadPart));
         let share = self.random.bits();
         let now = self.turn_at;
         let connection = &mut self.connections[id];
+        connection.reads += 1;
+        let is_dead = connection.is_dead();
+        let tells_end = connection.short_read_tells_end();
         let inbound = &mut connection.inbound;
-        let told = &mut connection.told;
-        let is_dead = connection.death.is_some();
-        if inbound.waiting() == 0 && (is_dead || inbound.end_arrived) {
-            if let Some(error) = connection.death.as_mut().and_then(|death| death.error.take()) {
-                connection.tell_lost(now);
-                self.advance("read fails", id, 0);
-                return Read::Failed(error);
-            }
-            // From a lost connection that has given its error, blocking means the end, too.
-            if blocks && told.lost {
-                return Read::WouldBlock;
-            }
-            // And the contract promises an end or an error, not which.
-            if is_part && told.lost {
-                return Read::Failed(NetError::Reset);
-            }
-            connection.progress_at = now;
-            told.half_closed_at.get_or_insert(now);
-            inbound.end_taken = inbound.end_arrived;
-            self.advance("read end", id, 0);
-            return Read::Eof;
-        }
+        // Where an end is told and something is still there, no kernel blocks for no reason.
+        let blocks = blocks && !(inbound.end_arrived && inbound.urgent_mark.is_some());
         if inbound.waiting() == 0 || (blocks && !is_dead) {
-            (told.readable, told.urgent) = (false, false);
-            self.note("read blocks", id, 0);
-            self.touch(id);
-            return Read::WouldBlock;
+            return self.read_nothing(id, blocks, is_part);
         }
         let mut bytes = inbound.waiting().min(buffer.len() as u64);
-        if is_part {
+        if is_part && !tells_end {
             bytes = 1 + share % bytes;
         }
         if let Some(mark) = inbound.urgent_mark
@@ -262,15 +261,62 @@ impl World {
         }
         inbound.fill(inbound.taken, &mut buffer[..bytes as usize]);
         inbound.take(bytes);
-        if bytes < buffer.len() as u64 && !told.closed && !told.urgent {
-            told.readable = false;
-        }
         connection.progress_at = now;
         self.advance("read", id, bytes);
         self.has_read(id, bytes);
+        self.has_copied(id, bytes, buffer.len() as u64);
+        if bytes < buffer.len() as u64 {
+            self.has_read_short(id, tells_end);
+        }
         self.touch(id);
         self.move_on(id, Direction::Inbound);
         Read::Data(bytes as usize)
+    }
+
+    /// A read gave less than there was room for, which may tell of an end behind it.
+    fn has_read_short(&mut self, id: Id, tells_end: bool) {
+        let Connection { inbound, told, .. } = &mut self.connections[id];
+        assert!(!tells_end || inbound.waiting() == 0, "a world that lies about an end");
+        // With an error told and taken, the gateway may look for another one all the same.
+        if tells_end && !told.error {
+            inbound.end_taken = inbound.end_arrived;
+            self.oracle.saw(Seen::EndInferred);
+        }
+        if tells_end || (!told.closed && !told.urgent) {
+            told.readable = false;
+        }
+    }
+
+    /// There is nothing to read, or not now: an error, an end, or a later moment.
+    fn read_nothing(&mut self, id: Id, blocks: bool, is_part: bool) -> Read {
+        let now = self.turn_at;
+        let connection = &mut self.connections[id];
+        let Connection { inbound, told, death, .. } = connection;
+        if inbound.waiting() > 0 || !(death.is_some() || inbound.end_arrived) {
+            (told.readable, told.urgent) = (false, false);
+            self.note("read blocks", id, 0);
+            self.has_copied_nothing(id);
+            self.touch(id);
+            return Read::WouldBlock;
+        }
+        if let Some(error) = death.as_mut().and_then(|death| death.error.take()) {
+            connection.tell_lost(now);
+            self.advance("read fails", id, 0);
+            return Read::Failed(error);
+        }
+        // From a lost connection that has given its error, blocking means the end, too.
+        if blocks && told.lost {
+            return Read::WouldBlock;
+        }
+        // And the contract promises an end or an error, not which.
+        if is_part && told.lost {
+            return Read::Failed(NetError::Reset);
+        }
+        connection.progress_at = now;
+        told.half_closed_at.get_or_insert(now);
+        inbound.end_taken = inbound.end_arrived;
+        self.advance("read end", id, 0);
+        Read::Eof
     }
 
     pub fn write(&mut self, id: Id, buffer: &[u8]) -> Write {

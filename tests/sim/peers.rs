@@ -33,7 +33,7 @@ impl World {
             return;
         }
         let actor = if self.has_actors {
-            Actor::client(&mut self.random, &mut self.faults, self.plan.sends_max())
+            Actor::client(&mut self.random, &mut self.faults, &self.plan)
         } else {
             Actor::puppet()
         };
@@ -55,7 +55,7 @@ impl World {
         self.wake(id);
         // One that stalls fills the queues towards it, and then it matters how it goes.
         let is_stalled = self.connections[id].actor.reads == Reads::Never;
-        let goes = is_stalled && self.random.chance(300);
+        let goes = is_stalled && self.random.chance(500);
         if goes || self.strike(Fault::PeerVanishes) {
             let at = self.random.up_to(self.plan.span);
             self.connections[id].actor.breaks_after = None;
@@ -103,13 +103,18 @@ impl World {
             }
         }
         let total = connection.inbound.sent + received;
-        if sent > 0 && self.strike(Fault::UrgentByte) {
-            let inbound = &mut self.connections[id].inbound;
-            inbound.urgent_mark = Some(inbound.sent - 1);
+        let breaks = actor.breaks_after.is_some_and(|bytes| bytes <= total);
+        let is_last = sent > 0 && (connection.inbound.end_sent || breaks);
+        let is_urgent = sent > 0 && self.strike(Fault::UrgentByte);
+        let ends_urgently = is_last && self.strike(Fault::UrgentEnd);
+        let connection = &mut self.connections[id];
+        connection.tells_bytes_first |= ends_urgently;
+        if is_urgent || ends_urgently {
+            connection.inbound.urgent_mark = Some(connection.inbound.sent - 1);
         }
         self.move_on(id, Direction::Inbound);
         self.move_on(id, Direction::Outbound);
-        if actor.breaks_after.is_some_and(|bytes| bytes <= total) {
+        if breaks {
             self.peer_resets(id);
         } else if taken > 0 || sent > 0 {
             self.wake(id);
@@ -187,7 +192,7 @@ impl World {
             self.connections[id].actor = Actor::echo();
         } else if self.has_actors {
             self.connections[id].actor =
-                Actor::server(&mut self.random, &mut self.faults, self.plan.sends_max());
+                Actor::server(&mut self.random, &mut self.faults, &self.plan);
         }
         self.begin(id);
         if self.strike(Fault::DialBreaks) {

@@ -7,15 +7,20 @@ use etcd_gateway::endpoint::{EndpointSpec, RetryLimits};
 use etcd_gateway::pair;
 use etcd_gateway::pair::flush::FlushInterval;
 use etcd_gateway::pair::half_close::QuietLimits;
+use etcd_gateway::pair::splice::SpliceLimits;
 use etcd_gateway::reactor::Limits;
 
 use crate::faults::{Fault, Faults};
+use crate::pipes::PAGE;
 use crate::random::Random;
 
 /// The port of the first listener; the next ones follow.
 pub const LISTENER_PORT: u16 = 1000;
 /// The port of the first endpoint; the next ones follow.
 pub const ENDPOINT_PORT: u16 = 2000;
+
+/// Of a byte, of a few bytes, of a network, of loopback, and as a network card joins them.
+const SEGMENTS: &[u64] = &[1, 100, 1448, 1448, PAGE, 16_384, 65_536];
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -34,8 +39,18 @@ pub struct Plan {
     /// When the process is asked to end while things go wrong.
     pub terminations: Vec<Duration>,
     pub latency_max: Duration,
+    /// Few clients, with much to say.
+    pub is_bulk: bool,
     /// Most bytes in a send or receive queue.
     pub queue_max: u64,
+    /// Segments that a pipe takes.
+    pub pipe_slots: u64,
+    /// How large segments may be.
+    pub segments: &'static [u64],
+    /// The endpoints have ports that the kernel might choose for the gateway's end, too.
+    pub dials_far_up: bool,
+    /// The kernel does not splice.
+    pub refuses_splice: bool,
     /// Readiness is told as Linux does it, and not as rarely as edge-triggering allows.
     pub is_linux: bool,
 }
@@ -49,9 +64,19 @@ impl Plan {
             faults: Faults::none(),
             limits: Limits {
                 connections_max,
+                pipes_max: config::PIPES_MAX,
                 connect_timeout: second,
                 drain_timeout: 10 * second,
-                pair: pair::Limits { quiet, flush: flush() },
+                pair: pair::Limits {
+                    quiet,
+                    flush: flush(),
+                    splice: SpliceLimits {
+                        after_reads: config::SPLICE_AFTER_READS,
+                        bytes_min: config::SPLICE_BYTES_MIN,
+                        small_max: config::SPLICES_SMALL_MAX,
+                    },
+                    lasting_after: Some(second),
+                },
                 retry: RetryLimits {
                     delay_min: second,
                     delay_max: 60 * second,
@@ -65,7 +90,12 @@ impl Plan {
             descriptors_max: usize::MAX,
             terminations: Vec::new(),
             latency_max: Duration::ZERO,
+            is_bulk: false,
             queue_max: u64::MAX,
+            pipe_slots: 256,
+            segments: &[PAGE],
+            dials_far_up: false,
+            refuses_splice: false,
             is_linux: true,
         }
     }
@@ -79,6 +109,7 @@ impl Plan {
         let mut faults = Faults::swarm(random);
         let span = random.one_of(&[50, 300, 1000, 5000]) * MILLISECOND;
         let limits = limits(random);
+        let is_bulk = random.chance(500);
         let has_few = faults.strike(Fault::DescriptorsFew, random);
         let few = random.one_of(&[2, 3, 4, 5, 8, 13]);
         let mut terminations = Vec::new();
@@ -89,12 +120,21 @@ impl Plan {
             limits,
             endpoints: endpoints(random),
             listeners: random.one_of(&[1, 1, 2]),
-            clients: random.one_of(&[1, 3, 10, 10, 30]),
+            clients: random.one_of(if is_bulk { &[1, 3, 10] } else { &[1, 3, 10, 10, 30] }),
             span,
             descriptors_max: if has_few { few } else { usize::MAX },
             terminations,
             latency_max: Duration::from_micros(random.one_of(&[0, 50, 1000, 20_000])),
-            queue_max: random.one_of(&[1, 500, 10_000, 100_000, 100_000, 1_000_000]),
+            is_bulk,
+            queue_max: random.one_of(if is_bulk {
+                &[200_000, 1_000_000, 3_000_000]
+            } else {
+                &[1, 500, 10_000, 100_000, 100_000, 1_000_000]
+            }),
+            pipe_slots: random.one_of(&[1, 16, 16, 256, 256]),
+            segments: random.one_of(&[&[1], &[1448], &[65_536], SEGMENTS, SEGMENTS]),
+            dials_far_up: random.chance(500),
+            refuses_splice: faults.strike(Fault::SpliceRefused, random),
             is_linux: random.chance(250),
             faults,
         }
@@ -113,6 +153,7 @@ fn limits(random: &mut Random) -> Limits {
     let delay_min = random.one_of(&[10, 100, 1000]) * MILLISECOND;
     Limits {
         connections_max: random.one_of(&[1, 2, 5, 20, 100]),
+        pipes_max: random.one_of(&[0, 1, 2, 10, 32, 32]),
         connect_timeout: random.one_of(&[5, 50, 200, 1000]) * MILLISECOND,
         drain_timeout: random.one_of(&[0, 100, 2000, 2000]) * MILLISECOND,
         pair: pair::Limits {
@@ -121,6 +162,12 @@ fn limits(random: &mut Random) -> Limits {
                 open: quiet(random, &[0, 0, 0, 0, 20, 150, 1000]),
             },
             flush: flush(),
+            splice: SpliceLimits {
+                after_reads: random.one_of(&[1, 1, 2, 3]),
+                bytes_min: random.one_of(&[1000, 5000, 16_384, config::SPLICE_BYTES_MIN]),
+                small_max: random.one_of(&[1, 1, 2, 4]),
+            },
+            lasting_after: quiet(random, &[0, 1, 20, 200, 1000]),
         },
         retry: RetryLimits {
             delay_min,

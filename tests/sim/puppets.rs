@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::connection::Id;
-use crate::world::World;
+use crate::world::{Direction, World};
 
 impl World {
     /// So many clients connect to the listener on `port`.
@@ -36,6 +36,29 @@ impl World {
     /// The gateway's send queue towards the peer takes no more.
     pub fn block(&mut self, id: Id) {
         self.connections[id].outbound.close_queues();
+    }
+
+    /// The send queue towards the peer takes so many bytes more, and none of them arrives.
+    pub fn leave_room(&mut self, id: Id, bytes: u64) {
+        self.hold(id);
+        self.connections[id].outbound.leave_room(bytes);
+    }
+
+    /// The peer takes all that there is, from now on.
+    pub fn release(&mut self, id: Id) {
+        let outbound = &mut self.connections[id].outbound;
+        outbound.is_held = false;
+        outbound.widen(u64::MAX);
+        self.touch(id);
+        self.move_on(id, Direction::Outbound);
+    }
+
+    /// The peer's bytes arrive, the last of them an urgent one. The next event does not say so.
+    pub fn send_urgently(&mut self, id: Id, bytes: u64) {
+        let connection = &mut self.connections[id];
+        connection.tells_bytes_first = true;
+        connection.inbound.urgent_mark = Some(connection.inbound.sent + bytes - 1);
+        self.send(id, bytes);
     }
 
     /// The peer acknowledges one byte.

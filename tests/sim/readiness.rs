@@ -6,7 +6,7 @@ use std::time::Duration;
 use etcd_gateway::net::{Event, Readiness};
 use etcd_gateway::reactor::token::{Generation, Token};
 
-use crate::connection::Id;
+use crate::connection::{Id, bits};
 use crate::faults::Fault;
 use crate::world::{Happening, World};
 
@@ -115,8 +115,12 @@ impl World {
         if readiness == Readiness::default() {
             return;
         }
+        let tells_bytes_first = connection.tells_bytes_first && untold.urgent;
         if self.strike(Fault::EventApart) {
-            readiness = self.part_of(readiness);
+            readiness = self.part_of(readiness, untold);
+        } else if tells_bytes_first {
+            self.connections[id].tells_bytes_first = false;
+            readiness = READABLE;
         }
         self.tell_readiness(id, readiness, events);
         if self.strike(Fault::EventTwice) {
@@ -127,14 +131,15 @@ impl World {
         }
     }
 
-    /// One of the things that the event says.
-    fn part_of(&mut self, all: Readiness) -> Readiness {
+    /// One of the things that the event says. That nothing more comes is told last: from then on
+    /// what else is true must be known.
+    fn part_of(&mut self, all: Readiness, untold: Readiness) -> Readiness {
         let none = Readiness::default();
         let parts = [
             Readiness { readable: all.readable, ..none },
             Readiness { writable: all.writable, ..none },
             Readiness { urgent: all.urgent, ..none },
-            Readiness { closed: all.closed, ..none },
+            Readiness { closed: all.closed && !untold.urgent && !untold.error, ..none },
             Readiness { error: all.error, ..none },
         ];
         let parts: Vec<_> = parts.into_iter().filter(|part| *part != none).collect();
@@ -157,9 +162,9 @@ impl World {
         }
         let token = connection.token.expect("only sockets of the gateway are told of");
         events.push(Event::Socket(token, readiness));
-        let bits = [readable, writable, urgent, closed, error];
-        let bits = bits.into_iter().fold(0, |bits, bit| bits << 1 | u64::from(bit));
-        self.note("event", id, bits);
+        // The poll that tells it begins the turn.
+        connection.said.add(self.oracle.turns + 1, readiness);
+        self.note("event", id, u64::from(bits(readiness)));
     }
 
     /// Hints without a cause, and events for sockets that are gone or never were.

@@ -95,7 +95,7 @@ impl Run {
 
     fn turn(&mut self) {
         self.reactor.turn().expect("the world does not break");
-        let world = self.net.world();
+        let mut world = self.net.world();
         world.check_after_turn(&self.reactor);
         assert!(world.oracle.turns < TURNS_MAX, "it does not come to an end");
     }

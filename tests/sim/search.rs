@@ -17,7 +17,7 @@ use crate::report::Report;
 use crate::run::run;
 
 /// Seeds that every search begins with.
-const SEEDS_FIXED: u64 = 200;
+const SEEDS_FIXED: u64 = 2000;
 /// New seeds of a search that is not asked for more.
 const SEEDS_NEW: u64 = 500;
 /// A long search tells this often how far it has come.

@@ -12,6 +12,7 @@ const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 const LEGEND: &str = "\
 what happened last: the virtual time, what, and which connection: so many bytes, or more to say
 (dial ENDPOINT: for which client; no accept, flap: the number of a listener or an endpoint;
+open, close, no pipe: the number of a pipe; splice end: a read may tell otherwise;
 arrives: at which listener; flap: what it is now, 0 is up; jump: until when, in nanoseconds;
 close 1 is a reset; dies: what the socket then says of its send queue)
 ";

@@ -27,7 +27,8 @@ pub struct Wire {
     pub end_sent: bool,
     pub end_arrived: bool,
     pub end_taken: bool,
-    /// A byte out of band was sent here: a read stops before it, and the next one goes on.
+    /// A byte out of band was sent here: a read stops before it, and the next one goes on. A splice
+    /// does not get past it.
     pub urgent_mark: Option<u64>,
     /// Whether the world has something moving on this wire already.
     pub is_moving: bool,
@@ -86,6 +87,11 @@ impl Wire {
         self.receive_room = self.receive_room.max(bytes);
     }
 
+    /// From now on the send queue takes so many bytes more.
+    pub fn leave_room(&mut self, bytes: u64) {
+        self.send_room = self.sent - self.arrived + bytes;
+    }
+
     /// From now on neither queue takes anything.
     pub fn close_queues(&mut self) {
         (self.send_room, self.receive_room) = (0, 0);
@@ -107,9 +113,15 @@ impl Wire {
     pub fn take(&mut self, bytes: u64) {
         self.taken += bytes;
         assert!(self.taken <= self.arrived, "taken before it arrived");
-        if self.urgent_mark.is_some_and(|mark| mark <= self.taken) {
+        if self.urgent_mark.is_some_and(|mark| mark < self.taken) {
             self.urgent_mark = None;
         }
+    }
+
+    /// Bytes that a splice could take: it does not get past an urgent mark, as a read does.
+    pub fn spliceable(&self) -> u64 {
+        let mark = self.urgent_mark.unwrap_or(u64::MAX);
+        self.arrived.min(mark) - self.taken
     }
 
     /// Whether the end is all that is left to take.

@@ -15,6 +15,7 @@ use crate::actor::Actor;
 use crate::connection::{Connection, Id, Role};
 use crate::faults::{Fault, Faults};
 use crate::oracle::{Oracle, PerTurn};
+use crate::pipes::Pipe;
 use crate::plan::{ENDPOINT_PORT, LISTENER_PORT, Plan};
 use crate::random::Random;
 use crate::search::asked_for;
@@ -116,6 +117,7 @@ pub struct World {
     pub plan: Plan,
     pub faults: Faults,
     pub connections: Vec<Connection>,
+    pub pipes: Vec<Pipe>,
     pub listeners: Vec<Listener>,
     pub places: Vec<Place>,
     pub oracle: Oracle,
@@ -158,6 +160,7 @@ impl World {
             random,
             faults: plan.faults.clone(),
             connections: Vec::new(),
+            pipes: Vec::new(),
             listeners: Vec::new(),
             places: vec![Place::Up; plan.endpoints.len()],
             oracle: Oracle::new(&plan),
@@ -224,6 +227,7 @@ impl World {
         let outbound = Wire::new(stream + 1, queue(), queue());
         let mut connection = Connection::new(role, actor, inbound, outbound);
         connection.latency = self.random.up_to(self.plan.latency_max);
+        connection.segment = self.random.one_of(self.plan.segments);
         self.connections.push(connection);
         id
     }
@@ -238,7 +242,7 @@ impl World {
 
     /// Whether the gateway has a descriptor left.
     pub fn has_descriptor(&self) -> bool {
-        self.open < self.plan.descriptors_max
+        self.descriptors() < self.plan.descriptors_max
     }
 
     /// Waits as epoll_wait(2) does, and adds what there is to tell.

@@ -4,15 +4,23 @@
 use std::time::{Duration, Instant};
 
 use super::{HALF_CLOSED, OPEN};
+use crate::pair::Limits;
 use crate::pair::step::{Fault, Outcome, Ready, Side, Step};
 
 /// What the pair was told so far, kept in the plainest way; arrays have an entry for each side.
 #[derive(Clone)]
 pub(super) struct Told {
+    limits: &'static Limits,
     pub(super) connected: bool,
     pub(super) heard: [Ready; 2],
     /// Bytes that were read from this side and not written yet.
     pub(super) held: [usize; 2],
+    /// They are in a pipe.
+    pub(super) piped: [bool; 2],
+    /// It is spliced, and the last so many splices were small.
+    pub(super) small_splices: [Option<u8>; 2],
+    /// When the server's socket is due for the options of a connection that lasts.
+    pub(super) lasting_at: Option<Instant>,
     /// The end of file was read from it.
     pub(super) eof: [bool; 2],
     /// No byte comes from it any more: it ended, or is lost and was read empty.
@@ -32,12 +40,16 @@ pub(super) struct Told {
 
 impl Told {
     /// Of a pair whose client was just accepted.
-    pub(super) fn new(now: Instant) -> Told {
+    pub(super) fn new(limits: &'static Limits, now: Instant) -> Told {
         let client = Ready { writable: true, ..Ready::default() };
         Told {
+            limits,
             connected: false,
             heard: [client, Ready::default()],
             held: [0; 2],
+            piped: [false; 2],
+            small_splices: [None; 2],
+            lasting_at: None,
             eof: [false; 2],
             over: [false; 2],
             shut: [false; 2],
@@ -54,6 +66,7 @@ impl Told {
         self.connected = true;
         self.heard[Side::Server.index()].writable = true;
         self.progress_at = now;
+        self.lasting_at = self.limits.lasting_after.map(|age| now + age);
     }
 
     pub(super) fn knows(&self, side: Side) -> bool {
@@ -89,11 +102,21 @@ impl Told {
                 self.heard[side.other().index()].writable = !short;
                 self.progress(now);
             }
-            (Step::Write(side), Outcome::WouldBlock) => {
+            (Step::SpliceIn(side), _) => self.learn_of_splice(side, outcome, now),
+            // A short one says nothing of the sink.
+            (Step::SpliceOut(side), Outcome::Moved { bytes, .. }) => {
+                self.held[side.index()] -= bytes;
+                self.progress(now);
+            }
+            (Step::Write(side) | Step::SpliceOut(side), Outcome::WouldBlock) => {
                 self.heard[side.other().index()].writable = false;
             }
-            (Step::Write(side) | Step::Shut(side), Outcome::Failed(fault)) => {
-                self.lose(side.other(), fault, now);
+            (
+                Step::Write(side) | Step::SpliceOut(side) | Step::Shut(side),
+                Outcome::Failed(fault),
+            ) => self.lose(side.other(), fault, now),
+            (Step::SetLastingOptions, Outcome::Done) => {
+                self.lasting_at.take().expect("options that are set already");
             }
             (Step::Shut(side), _) => {
                 assert!(!self.shut[side.index()], "the end is passed on twice");
@@ -111,9 +134,20 @@ impl Told {
         match outcome {
             Outcome::Moved { bytes, short } => {
                 self.held[side.index()] += bytes;
-                // A short read leaves nothing behind, unless more is known to wait.
+                self.piped[side.index()] = false;
+                let small_splices = &mut self.small_splices[side.index()];
+                // It takes one full read, or more than there are.
+                let is_enough = self.limits.splice.after_reads == 1;
+                let is_bulk = small_splices.is_none() && is_enough && !short;
+                *small_splices = is_bulk.then_some(0);
+                // A short read leaves nothing behind, unless more is known to wait: and if nothing
+                // more will come, that was the end.
                 if short && !heard.closed && !heard.urgent {
                     heard.readable = false;
+                }
+                if short && heard.closed && !heard.urgent && !heard.error {
+                    self.eof[side.index()] = true;
+                    self.over[side.index()] = true;
                 }
                 self.progress(now);
             }
@@ -134,6 +168,28 @@ impl Told {
                 self.lose(side, fault, now);
             }
             _ => panic!("{outcome:?} of a read"),
+        }
+    }
+
+    fn learn_of_splice(&mut self, side: Side, outcome: Outcome, now: Instant) {
+        match outcome {
+            Outcome::Moved { bytes, short } => {
+                self.held[side.index()] += bytes;
+                self.piped[side.index()] = true;
+                let limits = self.limits.splice;
+                let small_splices = &mut self.small_splices[side.index()];
+                let before = small_splices.expect("a splice of a flow that is copied");
+                let is_small = short && bytes < limits.bytes_min;
+                let after = if is_small { before + 1 } else { 0 };
+                *small_splices = (after < limits.small_max).then_some(after);
+                self.progress(now);
+            }
+            Outcome::WouldBlock => self.heard[side.index()].readable = false,
+            // An end is left for a read to confirm.
+            Outcome::Eof | Outcome::NoPipe => self.small_splices[side.index()] = None,
+            // So is what came before a loss.
+            Outcome::Failed(fault) => self.lose(side, fault, now),
+            _ => panic!("{outcome:?} of a splice"),
         }
     }
 
@@ -187,13 +243,21 @@ impl Told {
         self.lost.is_some() || self.eof.contains(&true) || self.heard.iter().any(has_ended)
     }
 
+    /// A server that is lost needs no options; one to which a lost client's last bytes are on their
+    /// way does.
+    pub(super) fn lasting_due_at(&self) -> Option<Instant> {
+        let is_server_lost = self.lost.is_some_and(|(side, _)| side == Side::Server);
+        self.lasting_at.filter(|_| !is_server_lost)
+    }
+
     pub(super) fn quiet_limit(&self) -> Duration {
         if self.is_half_closed() { HALF_CLOSED } else { OPEN }
     }
 
     /// All steps but the look at the send queues, and whether they can and should be made.
-    pub(super) fn work(&self, budget: [usize; 2]) -> Vec<(Step, bool)> {
-        let mut work = Vec::new();
+    pub(super) fn work(&self, budget: [usize; 2], now: Instant) -> Vec<(Step, bool)> {
+        let is_lasting = self.lasting_due_at().is_some_and(|at| at <= now);
+        let mut work = vec![(Step::SetLastingOptions, is_lasting)];
         for side in Side::BOTH {
             let (own, other) = (side.index(), side.other().index());
             let heard = self.heard[own];
@@ -212,7 +276,13 @@ impl Told {
             // A side that is read will tell of its error by itself.
             let is_read = self.connected && !self.over[own] && !is_left;
             let take_error = heard.error && !is_read && !is_lost;
-            work.extend([(Step::Read(side), read), (Step::Write(side), write)]);
+            let is_bulk = self.small_splices[own].is_some();
+            let is_bulk = is_bulk && !heard.urgent && self.lost.is_none();
+            let is_piped = self.piped[own];
+            work.extend([(Step::Read(side), read && !is_bulk)]);
+            work.extend([(Step::SpliceIn(side), read && is_bulk)]);
+            work.extend([(Step::Write(side), write && !is_piped)]);
+            work.extend([(Step::SpliceOut(side), write && is_piped)]);
             work.extend([(Step::Shut(side), shut), (Step::TakeError(side), take_error)]);
         }
         work

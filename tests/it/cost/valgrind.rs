@@ -5,14 +5,11 @@
 
 use std::io::Read;
 use std::net::Shutdown;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
 use super::{
     ALLOCATIONS_PER_CONNECTION, ALLOCATIONS_PER_MESSAGE, BYTES_PER_QUIET_PAIR,
     BYTES_PER_QUIET_PAIR_ALLOWANCE, DESCRIPTORS_KEPT, INSTRUCTIONS_ALLOWANCE_PERCENT,
-    INSTRUCTIONS_PER_CONNECTION, INSTRUCTIONS_PER_ROUND_TRIP,
+    INSTRUCTIONS_PER_CONNECTION, INSTRUCTIONS_PER_ROUND_TRIP, release_build,
 };
 use crate::limits::raise_own_limit;
 use crate::relay::round_trip;
@@ -21,30 +18,6 @@ use crate::util::*;
 /// Each counts and tells at the end; the details would go to files.
 const CALLGRIND: [&str; 2] = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];
 const DHAT: [&str; 2] = ["--tool=dhat", "--dhat-out-file=/dev/null"];
-
-/// The binary as it is shipped: what a debug build does tells nothing. `make test` builds it
-/// before, and then there is nothing left to do here.
-fn release_build() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        command.args(["build", "--release", "--locked", "--message-format=json"]);
-        command.current_dir(env!("CARGO_MANIFEST_DIR"));
-        // What a developer, or a tool that measures coverage, adds is not shipped.
-        command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
-        // Without a deadline: this takes as long as a compiler takes.
-        let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-        let output = output.expect("cargo is where tests are built");
-        assert!(output.status.success(), "{command:?}: {}", output.status);
-        let messages = String::from_utf8_lossy(&output.stdout);
-        let path = messages.split_once(r#""executable":""#).and_then(|(_, rest)| {
-            let (path, _) = rest.split_once('"')?;
-            Some(PathBuf::from(path))
-        });
-        path.unwrap_or_else(|| panic!("cargo does not tell where the binary is:\n{messages}"))
-    })
-}
 
 /// A gateway under a tool of valgrind, in front of an echo.
 struct Watched {

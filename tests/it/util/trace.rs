@@ -67,6 +67,12 @@ impl Traced {
         waiting_at(&self.log).is_some_and(|now| now.0 == mark.0)
     }
 
+    /// How many calls so far name this constant.
+    pub fn count_of(&self, constant: &str) -> usize {
+        let log = fs::read(&self.log).expect("the log of strace");
+        String::from_utf8_lossy(&log).matches(constant).count()
+    }
+
     /// Every call since the start, until now that the gateway waits.
     pub fn calls(&self) -> Calls {
         self.read(0)

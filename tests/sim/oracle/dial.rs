@@ -207,6 +207,7 @@ impl World {
                 let first = state.starved.map_or(now, |(first, _)| first);
                 state.starved = Some((first, now));
                 self.oracle.fell_short(now, is_first || is_again);
+                self.check_unused_pipes_go();
             }
             None => self.dial_failed(endpoint, None, now, NetError::Memory),
         }
@@ -268,6 +269,7 @@ impl World {
             return self.oracle.saw(Seen::ProbeSucceeded);
         };
         connection.is_known = true;
+        connection.known_at = now;
         // A connection that stands takes bytes; no event needs to say so.
         connection.told.writable = true;
         if connection.is_dead() {

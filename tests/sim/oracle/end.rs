@@ -10,10 +10,11 @@ use crate::world::World;
 
 impl World {
     /// The gateway has come to its end.
-    pub fn check_end(&self, reactor: &Reactor<SimNet>) {
-        let Census { pairs, probes, buffers, .. } = reactor.census();
-        assert_eq!((pairs, probes, buffers), (0, 0, 0), "left over");
+    pub fn check_end(&mut self, reactor: &Reactor<SimNet>) {
+        let Census { pairs, probes, buffers, pipes, .. } = reactor.census();
+        assert_eq!((pairs, probes, buffers, pipes), (0, 0, 0, 0), "left over");
         assert_eq!(self.open, 0, "sockets were never given up");
+        self.check_pipes(pipes);
         for listener in &self.listeners {
             assert!(!listener.is_open, "a listener was never given up");
         }

@@ -5,6 +5,7 @@
 //! - `pair.rs`: bytes, ends, resets, and when a pair may be given up
 //! - `dial.rs`: which endpoint may be dialed when, and by whom, in rotation
 //! - `endpoint.rs`: what is known of each endpoint
+//! - `pipe.rs`: which flows are spliced, and through which pipes
 //! - `wait.rs`: what must be done before the gateway may wait
 //! - `end.rs`: what must be left when all is over
 
@@ -12,6 +13,7 @@ mod dial;
 mod end;
 mod endpoint;
 mod pair;
+pub mod pipe;
 mod wait;
 
 use std::time::Duration;
@@ -23,6 +25,7 @@ use crate::connection::{Connection, Id, Role};
 use crate::faults::listed;
 use crate::net::SimNet;
 use crate::oracle::endpoint::Watch;
+use crate::oracle::pipe::Supply;
 use crate::plan::Plan;
 use crate::world::World;
 
@@ -34,7 +37,7 @@ const IDLE_POLLS_MAX: u32 = 3;
 const OPERATIONS_PER_TURN_MAX: u64 = 2_000_000;
 
 listed! {
-    /// What came of clients and endpoints: a search that never sees one of these is too weak.
+    /// What came of clients, endpoints, pipes: a search that never sees one of these is too weak.
     Seen {
         Completed,
         ResetPassedOn,
@@ -56,6 +59,21 @@ listed! {
         OldFailureIgnored,
         FairnessChecked,
         BytesDelivered,
+        EndInferred,
+        Spliced,
+        SplicedOutLater,
+        BackToCopying,
+        PipeOverfull,
+        PipeFullOfSmallSegments,
+        EndBeforeMark,
+        CopiedForWantOfPipes,
+        SpliceRefused,
+        PipeMadeWay,
+        PipeClosedWithBytes,
+        SinkLostWithPipe,
+        SourceLostWithPipe,
+        SourceEndedWithPipe,
+        LastingOptionsSet,
     }
 }
 
@@ -102,6 +120,7 @@ pub struct Oracle {
     pub terminations: usize,
     /// What the clock said in the turn that was first asked to, and which turn that was.
     drain: Option<(Duration, u64)>,
+    pipes: Supply,
 }
 
 impl Oracle {
@@ -130,6 +149,7 @@ impl Oracle {
             jumps: Vec::new(),
             terminations: 0,
             drain: None,
+            pipes: Supply::default(),
         }
     }
 
@@ -224,16 +244,17 @@ impl PerTurn {
 
 impl World {
     /// The gateway's books against ours, between two turns.
-    pub fn check_after_turn(&self, reactor: &Reactor<SimNet>) {
+    pub fn check_after_turn(&mut self, reactor: &Reactor<SimNet>) {
         let census = reactor.census();
-        let Census { pairs, probes, timers, buffers } = census;
+        let Census { pairs, probes, timers, buffers, pipes } = census;
         assert_eq!(pairs, self.oracle.clients.len(), "pairs and clients");
         assert_eq!(probes, self.oracle.probe_sockets.len(), "probes and their sockets");
         let flows_parked: usize = self.oracle.clients.iter().map(|id| self.flows_parked(*id)).sum();
         assert_eq!(buffers, flows_parked, "buffers and flows that hold bytes back");
+        self.check_pipes(pipes);
         // Beside those of pairs and probes: one of the monitor for each endpoint, and one each for
-        // accepting, a summary and the drain.
-        let timers_max = pairs + probes + self.places.len() + 3;
+        // accepting, unused pipes, a summary and the drain.
+        let timers_max = pairs + probes + self.places.len() + 4;
         assert!(
             timers <= timers_max,
             "{timers} timers, at most {timers_max} are of use: {census:?}"
@@ -256,11 +277,12 @@ impl World {
         assert_eq!(counted, pairs, "pairs of each endpoint");
     }
 
-    /// Flows of the client's pair that have read what they could not write yet.
+    /// Flows of the client's pair that have read what they could not write yet, not into a pipe.
     fn flows_parked(&self, client: Id) -> usize {
         let Some((client, server)) = self.pair_of(client) else { return 0 };
         let parked = |source: &Connection, sink: &Connection| {
-            usize::from(!sink.told.lost && source.inbound.taken > sink.written)
+            let holds = !sink.told.lost && source.inbound.taken > sink.written;
+            usize::from(holds && source.pipe.is_none())
         };
         parked(client, server) + parked(server, client)
     }

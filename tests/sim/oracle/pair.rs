@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use etcd_gateway::config::{BUFFER_BYTES, FLOW_BUDGET_BYTES};
+use etcd_gateway::config::{FLOW_BUDGET_BYTES, FLOW_SHARE_BYTES_MIN};
 use etcd_gateway::net::Close;
 
 use super::Seen;
@@ -22,12 +22,24 @@ impl World {
         assert_eq!(pending, 0, "{id}: a read while bytes are held back");
     }
 
+    /// The gateway is about to set the options of a connection that lasts.
+    pub fn check_lasting_options(&mut self, id: Id) {
+        let server = &self.connections[id];
+        let is_server = matches!(server.role, Role::Server { .. });
+        assert!(is_server && server.is_known, "{id}: options for another than a server's socket");
+        assert!(!server.has_lasting_options, "{id}: options that are set already");
+        let after = self.plan.limits.pair.lasting_after.expect("there are options to set");
+        let age = self.turn_at - server.known_at;
+        assert!(age >= after, "{id}: options for one that may not last, after {age:?}");
+        self.oracle.saw(Seen::LastingOptionsSet);
+    }
+
     /// So many bytes were read.
     pub fn has_read(&mut self, id: Id, bytes: u64) {
         let turn = self.oracle.turns;
         let connection = &mut self.connections[id];
         let total = connection.read_in_turn.add(turn, bytes);
-        let most = (FLOW_BUDGET_BYTES + BUFFER_BYTES) as u64;
+        let most = (FLOW_BUDGET_BYTES + FLOW_SHARE_BYTES_MIN) as u64;
         assert!(total <= most, "{id}: {total} bytes in one turn, the others wait");
     }
 

@@ -1,0 +1,123 @@
+//! How many pairs and pipes the descriptors carry, and what memory that can take.
+
+use super::{
+    BUFFER_BYTES, CONNECTIONS_MAX, Config, DESCRIPTORS_PER_PAIR, DESCRIPTORS_RESERVED,
+    PAIRS_PER_PIPE, PIPES_MAX,
+};
+
+/// How many pairs may be open at a time, and whether that is what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionsLimit {
+    /// Most pairs at a time, 1 to [`CONNECTIONS_MAX`].
+    pub max: usize,
+    /// Most pipes at a time, 0 to [`PIPES_MAX`].
+    pub pipes_max: usize,
+    /// The typed `--max-connections`, where the descriptors cannot carry it.
+    pub lowered_from: Option<usize>,
+}
+
+impl Config {
+    /// How many pairs the descriptors can carry beside the listening sockets, one probe per
+    /// endpoint and the reserve, and what of `--max-connections` that leaves.
+    ///
+    /// `descriptors` are those that may still be opened (RLIMIT_NOFILE less those that are open or
+    /// were inherited; getrlimit(2)), `listeners` the sockets that will listen and `endpoints` the
+    /// addresses in the set, names resolved. At least one pair is always allowed: a gateway that
+    /// accepts nobody is of no use to anybody.
+    ///
+    /// One pair in [`PAIRS_PER_PIPE`] gives way to a pipe, unless `--max-connections` asks for all
+    /// of them: then pipes get what is left.
+    pub fn connections_limit(
+        &self,
+        descriptors: u64,
+        listeners: usize,
+        endpoints: usize,
+    ) -> ConnectionsLimit {
+        let limit = usize::try_from(descriptors).unwrap_or(usize::MAX);
+        let taken = DESCRIPTORS_RESERVED.saturating_add(listeners).saturating_add(endpoints);
+        // A pipe takes two descriptors, as a pair does.
+        let carried = (limit.saturating_sub(taken) / DESCRIPTORS_PER_PAIR).max(1);
+        let beside_pipes = carried - (carried / PAIRS_PER_PIPE).min(PIPES_MAX);
+        let asked = self.connections_max.unwrap_or(beside_pipes.min(CONNECTIONS_MAX));
+        assert!(asked >= 1);
+        assert!(asked <= CONNECTIONS_MAX);
+        let max = carried.min(asked);
+        ConnectionsLimit {
+            max,
+            pipes_max: (carried - max).min(PIPES_MAX),
+            lowered_from: self.connections_max.filter(|&asked| asked > carried),
+        }
+    }
+}
+
+/// The most memory that so many pairs can take, in bytes: a full buffer for each of the two flows
+/// and `pair_bytes` of book-keeping each, twice because a growing table moves into one of double
+/// size, and the scratch buffer that all share. What a flow holds in a pipe instead is the kernel's
+/// memory, in at most [`PIPES_MAX`] pipes.
+pub fn memory_max_bytes(connections_max: usize, pair_bytes: usize) -> u64 {
+    let each = (BUFFER_BYTES as u64).saturating_add(pair_bytes as u64).saturating_mul(2);
+    let pairs = (connections_max as u64).saturating_mul(each);
+    pairs.saturating_add(BUFFER_BYTES as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn defaults() -> Config {
+        Config::from_typed(&Default::default()).expect("the defaults")
+    }
+
+    #[track_caller]
+    fn check_limit(asked: Option<usize>, descriptors: u64, max: usize, pipes_max: usize) {
+        let config = Config { connections_max: asked, ..defaults() };
+        let limit = config.connections_limit(descriptors, 1, 3);
+        let lowered_from = asked.filter(|&asked| asked > max);
+        let want = ConnectionsLimit { max, pipes_max, lowered_from };
+        assert_eq!(limit, want, "{asked:?} {descriptors}");
+        let held = (max + pipes_max) * DESCRIPTORS_PER_PAIR + DESCRIPTORS_RESERVED + 4;
+        assert!(held as u64 <= descriptors || max == 1);
+    }
+
+    #[test]
+    fn the_descriptor_limit_bounds_the_connections() {
+        // 13 are reserved, and one listener and three endpoints take four more.
+        check_limit(None, 47, 15, 0);
+        check_limit(None, 49, 15, 1);
+        check_limit(None, 61, 21, 1);
+        check_limit(None, 62, 21, 1);
+        check_limit(None, 63, 22, 1);
+        check_limit(None, 1021, 471, 31);
+        check_limit(None, 2000, 959, PIPES_MAX);
+        check_limit(None, u64::MAX, CONNECTIONS_MAX, PIPES_MAX);
+        for descriptors in [0, 1, 16, 17, 18, 19, 20] {
+            check_limit(None, descriptors, 1, 0);
+        }
+        check_limit(None, 21, 2, 0);
+        check_limit(Some(1), 0, 1, 0);
+        check_limit(Some(2), 0, 1, 0);
+        // Pairs that were asked for come before pipes.
+        check_limit(Some(1), 61, 1, 21);
+        check_limit(Some(21), 61, 21, 1);
+        check_limit(Some(22), 61, 22, 0);
+        check_limit(Some(23), 61, 22, 0);
+        check_limit(Some(CONNECTIONS_MAX), u64::MAX, CONNECTIONS_MAX, PIPES_MAX);
+        check_limit(Some(CONNECTIONS_MAX), (1 << 20) - 3, (1 << 19) - 10, 0);
+    }
+
+    #[test]
+    fn absurd_counts_leave_one_connection() {
+        let config = defaults();
+        let limit = config.connections_limit(1 << 20, usize::MAX, usize::MAX);
+        assert_eq!(limit, ConnectionsLimit { max: 1, pipes_max: 0, lowered_from: None });
+    }
+
+    #[test]
+    fn memory_has_a_bound() {
+        let buffer = BUFFER_BYTES as u64;
+        assert_eq!(memory_max_bytes(0, 500), buffer);
+        assert_eq!(memory_max_bytes(1, 500), 3 * buffer + 1000);
+        assert_eq!(memory_max_bytes(CONNECTIONS_MAX, 0), ((1 << 21) + 1) * buffer);
+        assert_eq!(memory_max_bytes(usize::MAX, usize::MAX), u64::MAX);
+    }
+}

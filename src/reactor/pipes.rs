@@ -1,0 +1,143 @@
+//! The pool of pipes: lends each to a flow for as long as it holds bytes of it.
+//!
+//! A flow fills a pipe and empties it within the same turn, unless its sink is slow, so a few pipes
+//! serve all flows. Bounded twice: in all, because full pipes hold the kernel's memory, and in
+//! those that are kept unused, which are closed once no flow has wanted one for a while. Being
+//! short of pipes is no error: the flow copies.
+
+use std::time::Instant;
+
+use log::{debug, warn};
+
+use super::{Reactor, Timer};
+use crate::config::{PIPE_PAUSE, SPARE_PIPES_AGE, SPARE_PIPES_MAX};
+use crate::net::{Net, NetError};
+
+/// Lends pipes.
+pub(super) struct Pipes<P> {
+    supply: Supply,
+    /// Empty ones.
+    spare: Vec<P>,
+    lent: usize,
+    pipes_max: usize,
+    lent_at: Instant,
+    /// A timer is armed after which unused ones are closed.
+    is_watched: bool,
+}
+
+/// Whether there are more where the others came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Supply {
+    Open,
+    /// There was none for want of descriptors or memory; asked again then.
+    Short {
+        retry_at: Instant,
+    },
+    /// The kernel or a sandbox refuses to splice: never again.
+    Refused,
+}
+
+impl<P> Pipes<P> {
+    /// A pool of at most `pipes_max` pipes, which opens none yet.
+    pub(super) fn new(pipes_max: usize, now: Instant) -> Pipes<P> {
+        let (supply, spare) = (Supply::Open, Vec::new());
+        Pipes { supply, spare, lent: 0, pipes_max, lent_at: now, is_watched: false }
+    }
+
+    /// An empty pipe; `None` if there is none to be had now.
+    pub(super) fn lend<N: Net<Pipe = P>>(&mut self, net: &mut N, now: Instant) -> Option<P> {
+        let pipe = match (self.spare.pop(), self.supply) {
+            (Some(spare), _) => spare,
+            (None, Supply::Refused) => return None,
+            (None, Supply::Short { retry_at }) if now < retry_at => return None,
+            (None, _) if self.lent >= self.pipes_max => return None,
+            (None, _) => self.open(net, now)?,
+        };
+        self.lent += 1;
+        self.lent_at = now;
+        Some(pipe)
+    }
+
+    fn open<N: Net<Pipe = P>>(&mut self, net: &mut N, now: Instant) -> Option<P> {
+        match net.open_pipe() {
+            Ok(pipe) => {
+                self.supply = Supply::Open;
+                Some(pipe)
+            }
+            Err(NetError::NotSupported) => {
+                self.refuse(net);
+                None
+            }
+            Err(error) => {
+                self.supply = Supply::Short { retry_at: now + PIPE_PAUSE };
+                debug!("no pipe, copying instead reason={error} pipes={}", self.lent);
+                None
+            }
+        }
+    }
+
+    /// Takes back a pipe that is empty again.
+    pub(super) fn give_back<N: Net<Pipe = P>>(&mut self, net: &mut N, pipe: P) {
+        self.count_back();
+        if self.spare.len() < SPARE_PIPES_MAX && self.supply != Supply::Refused {
+            self.spare.push(pipe);
+        } else {
+            net.close_pipe(pipe);
+        }
+    }
+
+    /// Takes back a pipe that may hold bytes, which nobody wants any more.
+    pub(super) fn discard<N: Net<Pipe = P>>(&mut self, net: &mut N, pipe: P) {
+        self.count_back();
+        net.close_pipe(pipe);
+    }
+
+    /// The kernel does not splice here: all flows copy from now on.
+    pub(super) fn refuse<N: Net<Pipe = P>>(&mut self, net: &mut N) {
+        if self.supply != Supply::Refused {
+            self.supply = Supply::Refused;
+            warn!("splice refused by the kernel or a sandbox, copying from now on");
+        }
+        self.close_spare(net);
+    }
+
+    /// A client is short of descriptors, of which each unused pipe has two: they are closed, and
+    /// none is opened for a while, or the next bulk flow would take what the client waits for.
+    pub(super) fn make_way<N: Net<Pipe = P>>(&mut self, net: &mut N, now: Instant) {
+        self.close_spare(net);
+        if self.supply != Supply::Refused {
+            self.supply = Supply::Short { retry_at: now + PIPE_PAUSE };
+        }
+    }
+
+    fn close_spare<N: Net<Pipe = P>>(&mut self, net: &mut N) {
+        self.spare.drain(..).for_each(|pipe| net.close_pipe(pipe));
+    }
+
+    /// Pipes that are out at present.
+    pub(super) fn lent(&self) -> usize {
+        self.lent
+    }
+
+    fn count_back(&mut self) {
+        assert!(self.lent > 0, "more pipes came back than were lent");
+        self.lent -= 1;
+    }
+}
+
+impl<N: Net> Reactor<N> {
+    /// Sees to it that unused pipes do not stay for ever.
+    pub(super) fn watch_spare_pipes(&mut self) {
+        if !self.pipes.spare.is_empty() && !self.pipes.is_watched {
+            self.pipes.is_watched = true;
+            self.wheel.arm(self.pipes.lent_at + SPARE_PIPES_AGE, Timer::SparePipes);
+        }
+    }
+
+    pub(super) fn on_spare_pipes_timer(&mut self) {
+        self.pipes.is_watched = false;
+        if self.pipes.lent_at + SPARE_PIPES_AGE <= self.now {
+            self.pipes.close_spare(&mut self.net);
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Pipes of the kernel, and how an unkind but lawful one moves bytes through them.
+//!
+//! ```text
+//!   socket ──splice_in──► slot, slot, slot, … ──splice_out──► socket
+//! ```
+//!
+//! Each slot takes one segment, as the network card left it: one of small segments is full with a
+//! few bytes in it, one of large ones holds more than its nominal size. Bytes are positions of the
+//! wire they came from, here as everywhere, so that a pipe is no more than a stretch of one.
+
+use etcd_gateway::net::{NetError, Read, Write};
+
+use crate::connection::Id;
+use crate::faults::Fault;
+use crate::oracle::Seen;
+use crate::world::{Direction, World};
+
+/// Names a pipe for the whole run.
+pub type PipeId = usize;
+
+/// What a slot nominally holds.
+pub const PAGE: u64 = 4096;
+/// Each end of a pipe is one.
+pub const DESCRIPTORS_PER_PIPE: usize = 2;
+
+#[derive(Debug)]
+pub struct Pipe {
+    pub is_open: bool,
+    /// Whose bytes it holds, or held last.
+    pub source: Option<Id>,
+    /// Where they begin on the source's wire, and how many they are.
+    pub from: u64,
+    pub bytes: u64,
+    /// The turn in which they came.
+    pub filled_in: u64,
+}
+
+impl World {
+    pub fn open_pipe(&mut self) -> Result<PipeId, NetError> {
+        self.oracle.operation_begins();
+        self.check_open_pipe();
+        if self.descriptors() + DESCRIPTORS_PER_PIPE > self.plan.descriptors_max {
+            return Err(self.no_pipe(NetError::Descriptors));
+        }
+        // A sandbox may refuse the pipe already.
+        if self.plan.refuses_splice && self.has_actors && self.random.chance(300) {
+            self.advance("pipe refused", self.pipes.len(), 0);
+            self.oracle.splice_refused();
+            return Err(NetError::NotSupported);
+        }
+        if self.strike(Fault::PipeShortage) {
+            let error = self.random.one_of(&[
+                NetError::Descriptors,
+                NetError::Memory,
+                NetError::Denied,
+                NetError::Other(22),
+            ]);
+            return Err(self.no_pipe(error));
+        }
+        self.pipes.push(Pipe { is_open: true, source: None, from: 0, bytes: 0, filled_in: 0 });
+        let pipe = self.pipes.len() - 1;
+        self.advance("open pipe", pipe, 0);
+        Ok(pipe)
+    }
+
+    fn no_pipe(&mut self, error: NetError) -> NetError {
+        self.advance("no pipe", self.pipes.len(), 0);
+        self.oracle.pipe_failed(self.turn_at);
+        error
+    }
+
+    pub fn close_pipe(&mut self, pipe: PipeId) {
+        self.oracle.operation_begins();
+        self.check_close_pipe(pipe);
+        let it = &mut self.pipes[pipe];
+        it.is_open = false;
+        let bytes = std::mem::take(&mut it.bytes);
+        if let Some(source) = it.source {
+            self.connections[source].pipe = None;
+        }
+        self.advance("close pipe", pipe, bytes);
+    }
+
+    pub fn splice_in(&mut self, id: Id, pipe: PipeId, bytes_max: usize) -> Read {
+        self.operate("splice_in", id);
+        self.check_splice_in(id, pipe, bytes_max);
+        if self.plan.refuses_splice {
+            self.advance("splice refused", id, 0);
+            self.oracle.splice_refused();
+            self.copies_on(id);
+            return Read::Failed(NetError::NotSupported);
+        }
+        let (blocks, is_part) = (self.strike(Fault::SpliceBlocks), self.strike(Fault::SplicePart));
+        let share = self.random.bits();
+        let connection = &mut self.connections[id];
+        let ready = connection.inbound.spliceable();
+        if ready == 0 || (blocks && !connection.is_dead()) {
+            return self.splice_nothing(id, ready, blocks, is_part);
+        }
+        let room = self.plan.pipe_slots * connection.segment;
+        let bytes = ready.min(room).min(bytes_max as u64);
+        let bytes = if is_part { 1 + share % bytes } else { bytes };
+        let from = connection.inbound.taken;
+        connection.inbound.take(bytes);
+        connection.pipe = Some(pipe);
+        connection.progress_at = self.turn_at;
+        let filled_in = self.oracle.turns;
+        self.pipes[pipe] = Pipe { is_open: true, source: Some(id), from, bytes, filled_in };
+        self.advance("splice in", id, bytes);
+        self.has_read(id, bytes);
+        self.has_spliced(id, bytes, bytes_max as u64, ready - bytes);
+        self.touch(id);
+        self.move_on(id, Direction::Inbound);
+        Read::Data(bytes as usize)
+    }
+
+    /// There is nothing to splice, or not now: an error, an end, or an end as it looks from before
+    /// an urgent mark.
+    fn splice_nothing(&mut self, id: Id, ready: u64, blocks: bool, is_part: bool) -> Read {
+        let now = self.turn_at;
+        let connection = &mut self.connections[id];
+        let is_dead = connection.is_dead();
+        let is_empty = connection.inbound.waiting() == 0;
+        if ready == 0 && (is_dead || connection.inbound.end_arrived) {
+            // Told although bytes may wait behind the mark, which a read still gives.
+            if let Some(error) = connection.death.as_mut().and_then(|death| death.error.take()) {
+                connection.tell_lost(now);
+                self.advance("splice fails", id, 0);
+                return Read::Failed(error);
+            }
+            if is_empty && connection.told.lost && (blocks || is_part) {
+                return if blocks { Read::WouldBlock } else { Read::Failed(NetError::Reset) };
+            }
+            self.advance("splice end", id, 0);
+            self.copies_on(id);
+            if !is_empty {
+                self.oracle.saw(Seen::EndBeforeMark);
+            }
+            return Read::Eof;
+        }
+        // Before a mark that was told there are still bytes to read, and no event will follow.
+        if ready > 0 || is_empty || !connection.told.urgent {
+            connection.told.readable = false;
+        }
+        self.note("splice in blocks", id, 0);
+        self.touch(id);
+        Read::WouldBlock
+    }
+
+    pub fn splice_out(&mut self, pipe: PipeId, id: Id, bytes_max: usize) -> Write {
+        self.operate("splice_out", id);
+        self.check_splice_out(pipe, id, bytes_max);
+        let (blocks, is_part) = (self.strike(Fault::SpliceBlocks), self.strike(Fault::SplicePart));
+        let share = self.random.bits();
+        let now = self.turn_at;
+        let connection = &mut self.connections[id];
+        if let Some(death) = &mut connection.death {
+            let error = death.error.take().unwrap_or(NetError::Reset);
+            connection.tell_lost(now);
+            self.advance("splice out fails", id, 0);
+            return Write::Failed(error);
+        }
+        let room = connection.outbound.room().min(bytes_max as u64);
+        if room == 0 || blocks {
+            connection.told.writable = false;
+            self.note("splice out blocks", id, 0);
+            self.touch(id);
+            return Write::WouldBlock;
+        }
+        let bytes = if is_part { 1 + share % room } else { room };
+        connection.outbound.send(bytes);
+        connection.written += bytes;
+        connection.progress_at = now;
+        self.advance("splice out", id, bytes);
+        let it = &mut self.pipes[pipe];
+        (it.from, it.bytes) = (it.from + bytes, it.bytes - bytes);
+        if it.bytes == 0 {
+            let source = it.source.take().expect("checked: it holds bytes of somebody");
+            self.connections[source].pipe = None;
+            self.oracle.pipe_emptied(now);
+        }
+        self.touch(id);
+        self.move_on(id, Direction::Outbound);
+        Write::Data(bytes as usize)
+    }
+
+    /// Pipes that the gateway holds.
+    pub fn pipes_open(&self) -> usize {
+        self.pipes.iter().filter(|pipe| pipe.is_open).count()
+    }
+
+    /// Descriptors that the gateway holds, those of listeners not counted.
+    pub fn descriptors(&self) -> usize {
+        self.open + DESCRIPTORS_PER_PIPE * self.pipes_open()
+    }
+}
