@@ -6,13 +6,15 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 SEEDS ?= 100000
 FUZZ_SECONDS ?= 60
+ARGS ?=
 
 OUT := $(or $(CARGO_TARGET_DIR),target)
 # Static, so the file that is built here runs on every Linux of this architecture.
 MUSL := $(shell uname -m)-unknown-linux-musl
 
 .DEFAULT_GOAL := help
-.PHONY: help run test cost check sim sim-mutants bench fuzz build install clean
+.PHONY: help run test cost check sim sim-mutants bench bench-report fuzz build install \
+    clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -50,9 +52,18 @@ sim-mutants: ## plants known bugs, one by one, and sees the simulator find them
 	@sh tests/install-needs.sh cargo cc git
 	@sh tests/sim/mutants.sh
 
-bench: ## measurements
-	@sh tests/install-needs.sh cargo cc
-	cargo bench --locked
+# A peer that cannot be had is left out, and the report says so.
+bench: build ## measure it beside its peers, about 20 minutes; ARGS=--quick for less
+	@for peer in etcd haproxy nginx rinetd; do \
+	    sh tests/install-needs.sh $$peer || echo "bench: goes on without $$peer"; \
+	done
+	cargo bench --locked --bench micro
+	GATEWAY_BINARY='$(abspath $(OUT))/etcd-gateway' \
+	    cargo bench --locked --bench relay -- $(ARGS)
+
+bench-report: ## keep what `make bench` found in benches/report/
+	@install -d benches/report
+	install -m 644 $(OUT)/bench/report.md $(OUT)/bench/report.svg benches/report/
 
 # Takes a nightly Rust and cargo-fuzz, and fetches them where they are missing.
 fuzz: ## each fuzz target for FUZZ_SECONDS=60

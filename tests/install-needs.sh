@@ -13,14 +13,16 @@ package_of() {
         etcdctl) echo etcd-client ;;
         ip | ss) echo iproute2 ;;
         cc) echo "gcc libc6-dev" ;;
+        nginx) echo "nginx libnginx-mod-stream" ;;
         *) echo "$1" ;; # curl, openssl, strace: the package is called like the command
     esac
 }
 
-# Names of the arguments that are no command here.
+# Names of the arguments that are no command here. Debian keeps servers where the shell of an
+# ordinary user does not look.
 missing_of() {
     for name in "$@"; do
-        command -v "$name" >/dev/null 2>&1 || printf '%s ' "$name"
+        PATH="$PATH:/usr/sbin" command -v "$name" >/dev/null 2>&1 || printf '%s ' "$name"
     done
 }
 
@@ -34,9 +36,10 @@ remove_policy() {
     fi
 }
 
-# etcd-server enables a service and starts it at once, on port 2379, and again at every
-# boot. The tests want the program alone. 101 is "forbidden" in the language of invoke-rc.d(8),
-# which deb-systemd-invoke speaks too. A policy that the machine already has is left as it is.
+# A server's package enables a service and starts it at once, etcd's on port 2379, and again at
+# every boot. Tests and benches want the program alone. 101 is "forbidden" in the language of
+# invoke-rc.d(8), which deb-systemd-invoke speaks too. A policy that the machine already has is
+# left as it is.
 forbid_service_starts() {
     [ -e "$policy" ] && return
     trap remove_policy EXIT
@@ -48,18 +51,18 @@ forbid_service_starts() {
     chmod 755 "$policy"
 }
 
-# Only called where this script installed etcd-server, so no service of the owner's is touched.
+# Only called where this script installed the server, so no service of the owner's is touched.
 keep_service_off() {
     if [ -d /run/systemd/system ]; then
-        systemctl disable --now etcd.service >/dev/null 2>&1 || true
+        systemctl disable --now "$1.service" >/dev/null 2>&1 || true
     else
-        update-rc.d etcd disable >/dev/null 2>&1 || true
+        update-rc.d "$1" disable >/dev/null 2>&1 || true
         if [ -x /usr/bin/deb-systemd-helper ]; then
-            deb-systemd-helper disable etcd.service >/dev/null 2>&1 || true
+            deb-systemd-helper disable "$1.service" >/dev/null 2>&1 || true
         fi
     fi
-    echo "install-needs: Debian's etcd service stays off;" \
-        "'systemctl enable --now etcd' turns it on"
+    echo "install-needs: Debian's $1 service stays off;" \
+        "'systemctl enable --now $1' turns it on"
 }
 
 install_as_root() {
@@ -72,9 +75,11 @@ install_as_root() {
     apt-get $options update || true
     # shellcheck disable=SC2086 # so is the list of packages
     apt-get $options install -y --no-install-recommends $packages || return 1
-    case " $missing " in
-        *" etcd "*) keep_service_off ;;
-    esac
+    for server in etcd haproxy nginx rinetd; do
+        case " $missing " in
+            *" $server "*) keep_service_off "$server" ;;
+        esac
+    done
     remove_policy
 }
 

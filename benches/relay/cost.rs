@@ -1,4 +1,5 @@
-//! What a relay costs: CPU time of its process, and of the whole core that it alone runs on.
+//! What a relay costs: CPU time of its processes, and of the whole core that they alone run on,
+//! and memory.
 //!
 //! The kernel delivers packets and sends acknowledgements on behalf of the relay outside of its
 //! process, so the core is the honest figure and the process the flattering one.
@@ -30,17 +31,17 @@ pub struct Sample {
 /// CPU time spent between two samples.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
-    /// By the process, all threads; zero without one.
+    /// By the processes, all threads; zero without one.
     pub process: Duration,
     /// By the core.
     pub core: Duration,
 }
 
 impl Sample {
-    /// Of the process, if there is one, and the core.
-    pub fn take(process: Option<u32>, core: usize) -> Sample {
+    /// Of the processes, if there are any, and the core.
+    pub fn take(processes: &[u32], core: usize) -> Sample {
         Sample {
-            process: process.map_or(Duration::ZERO, of_process),
+            process: processes.iter().map(|&process| of_process(process)).sum(),
             core_away: away(core),
             taken_at: Instant::now(),
         }
@@ -78,15 +79,38 @@ fn ticks(field: &str) -> Duration {
     Duration::from_millis(count * 1000 / TICKS_PER_SECOND)
 }
 
-/// The cores this process may run on.
-pub fn cores() -> Vec<usize> {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux has it");
-    let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
-    let mut cores = Vec::new();
-    for range in line.expect("Linux tells").trim().split(',') {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let number = |text: &str| text.parse::<usize>().expect("cores have numbers");
-        cores.extend(number(first)..=number(last));
+/// Bytes of memory that the processes take, what they share with others counted in parts.
+pub fn memory(processes: &[u32]) -> u64 {
+    let of_process = |process: &u32| {
+        let path = format!("/proc/{process}/smaps_rollup");
+        let rollup = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
+        let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kibibytes.and_then(|count| count.parse::<u64>().ok()).expect("a line of smaps_rollup")
+    };
+    1024 * processes.iter().map(of_process).sum::<u64>()
+}
+
+/// The process and all that descend from it.
+pub fn family(process: u32) -> Vec<u32> {
+    let listed = fs::read_dir("/proc").expect("Linux has it");
+    let numbers = listed.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let mut pairs: Vec<(u32, u32)> = numbers.filter_map(|id| Some((id, parent(id)?))).collect();
+    let mut family = vec![process];
+    let mut looked_at = 0;
+    while let Some(&member) = family.get(looked_at) {
+        let (children, others) = pairs.into_iter().partition(|(_, parent)| *parent == member);
+        let children: Vec<(u32, u32)> = children;
+        family.extend(children.into_iter().map(|(id, _)| id));
+        pairs = others;
+        looked_at += 1;
     }
-    cores
+    family
+}
+
+/// `None` if the process has ended meanwhile.
+fn parent(process: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.split(' ').nth(1)?.parse().ok()
 }

@@ -1,177 +1,264 @@
-//! The relays that are compared: how each is started, in a plain and sane configuration.
+//! The relays that are compared: where each is found, how it is started and ended.
 //!
 //! Owns their processes, which end with it. Each has its own backend address, so that the many
 //! connections that one leaves in TIME_WAIT cannot slow down another.
 
-use std::io::{ErrorKind, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::configuration;
+use super::cost;
+use super::floor::Floor;
+use super::machine;
+
 /// The longest wait for a relay to listen.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two attempts to connect to a relay that starts.
+const START_STEP: Duration = Duration::from_micros(50);
+/// The longest wait for a relay to end that was asked to.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// One of the ways from the client to the backend.
-pub struct Peer {
-    /// As the table calls it.
-    pub name: &'static str,
-    /// What it is exactly.
-    pub version: String,
-    /// Where clients connect.
-    pub address: SocketAddr,
-    process: Option<Child>,
-}
-
-/// Which ways there are; all but the first two only where they are installed.
+/// Which ways there are from the client to the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// No relay at all.
     Direct,
+    /// The least a relay can do.
+    Floor(Floor),
     /// This project's binary.
     Ours,
     /// The gateway that etcd itself comes with.
     Etcd,
     /// HAProxy in TCP mode with one thread.
     Haproxy,
+    /// nginx with its stream module and one worker.
+    Nginx,
+    /// rinetd.
+    Rinetd,
+}
+
+/// One of them, ready to be started.
+pub struct Peer {
+    pub kind: Kind,
+    /// What it says about itself.
+    pub version: String,
+    /// The program as it stands on disk; none if there is no relay.
+    pub program: Option<PathBuf>,
+    pub arguments: Vec<String>,
+    /// Name and text of the file that it reads, if it reads one.
+    pub configuration: Option<(PathBuf, String)>,
+    /// Where clients connect.
+    pub address: SocketAddr,
+    log: PathBuf,
+}
+
+/// One that runs.
+pub struct Running {
+    /// All its processes.
+    pub processes: Vec<u32>,
+    /// From its start until a client was let in.
+    pub start_time: Duration,
+    child: Option<Child>,
 }
 
 impl Kind {
-    /// All of them, in the order of the table.
-    pub const ALL: [Kind; 4] = [Kind::Direct, Kind::Ours, Kind::Etcd, Kind::Haproxy];
-
-    fn name(self) -> &'static str {
+    /// As the tables call it.
+    pub fn name(self) -> &'static str {
         match self {
             Kind::Direct => "direct",
+            Kind::Floor(Floor::Copy(_)) => "floor, copying",
+            Kind::Floor(Floor::Splice(_)) => "floor, splicing",
             Kind::Ours => "etcd-gateway",
             Kind::Etcd => "etcd gateway",
             Kind::Haproxy => "HAProxy",
+            Kind::Nginx => "nginx",
+            Kind::Rinetd => "rinetd",
         }
     }
 
-    fn program(self) -> Option<&'static str> {
+    /// As the command line and the names of files call it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Direct => "direct",
+            Kind::Floor(Floor::Copy(_)) => "floor-copy",
+            Kind::Floor(Floor::Splice(_)) => "floor-splice",
+            Kind::Ours => "ours",
+            Kind::Etcd => "etcd",
+            Kind::Haproxy => "haproxy",
+            Kind::Nginx => "nginx",
+            Kind::Rinetd => "rinetd",
+        }
+    }
+
+    /// Whether it is what people would use instead.
+    pub fn is_rival(self) -> bool {
+        matches!(self, Kind::Etcd | Kind::Haproxy | Kind::Nginx | Kind::Rinetd)
+    }
+
+    /// Descriptors that each connection takes in it.
+    pub fn descriptors(self) -> usize {
+        match self {
+            Kind::Direct => 0,
+            // A pipe for each direction; Go's runtime does the same.
+            Kind::Floor(Floor::Splice(_)) | Kind::Etcd => 6,
+            _ => 2,
+        }
+    }
+
+    fn processes(self) -> usize {
+        match self {
+            Kind::Nginx => 2,
+            _ => 1,
+        }
+    }
+
+    fn program(self) -> Option<PathBuf> {
         match self {
             Kind::Direct => None,
-            Kind::Ours => Some(env!("CARGO_BIN_EXE_etcd-gateway")),
-            Kind::Etcd => Some("etcd"),
-            Kind::Haproxy => Some("haproxy"),
+            Kind::Floor(_) => Some(std::env::current_exe().expect("Linux knows it")),
+            Kind::Ours => {
+                let built = env!("CARGO_BIN_EXE_etcd-gateway");
+                let binary = std::env::var_os("GATEWAY_BINARY").filter(|name| !name.is_empty());
+                Some(binary.map_or_else(|| PathBuf::from(built), PathBuf::from))
+            }
+            Kind::Etcd | Kind::Haproxy | Kind::Nginx | Kind::Rinetd => found(self.word()),
         }
     }
 
-    fn arguments(self, listen: SocketAddr, backend: SocketAddr) -> Vec<String> {
-        let flags = [format!("--endpoints={backend}"), format!("--listen-addr={listen}")];
-        let words = match self {
-            Kind::Direct => &[][..],
-            Kind::Ours => &["start"],
-            Kind::Etcd => &["gateway", "start"],
-            // In the foreground, as one process, configured through stdin.
-            Kind::Haproxy => return ["-db", "-q", "-f", "/dev/stdin"].map(str::to_owned).to_vec(),
-        };
-        words.iter().map(|word| (*word).to_owned()).chain(flags).collect()
-    }
-
-    fn input(self, listen: SocketAddr, backend: SocketAddr) -> String {
+    fn version(self, program: &Path) -> String {
         match self {
-            Kind::Haproxy => format!(
-                "global\n nbthread 1\n\
-                 defaults\n mode tcp\n timeout connect 1s\n timeout client 1m\n timeout server 1m\n\
-                 listen relay\n bind {listen}\n server backend {backend}\n"
-            ),
-            _ => String::new(),
+            Kind::Direct => String::new(),
+            Kind::Floor(Floor::Copy(bytes)) => {
+                format!("no features, one read and one write through {} KiB", bytes / 1024)
+            }
+            Kind::Floor(Floor::Splice(bytes)) => {
+                format!("no features, splice(2) through pipes of {} KiB", bytes / 1024)
+            }
+            Kind::Ours | Kind::Etcd => machine::said_by(program, &["--version"]),
+            Kind::Haproxy | Kind::Nginx | Kind::Rinetd => machine::said_by(program, &["-v"]),
         }
-    }
-
-    /// The first line it says about itself; `None` where it is not installed.
-    fn version(self) -> Option<String> {
-        let Some(program) = self.program() else { return Some("no relay".to_owned()) };
-        let flag = if self == Kind::Haproxy { "-v" } else { "--version" };
-        let output = command(program).arg(flag).stdin(Stdio::null()).output().ok()?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        text.lines().next().map(|line| line.trim().to_owned())
     }
 }
 
 impl Peer {
-    /// Starts it on `core` in front of `backend`; `None` where it is not installed.
-    pub fn start(kind: Kind, backend: SocketAddr, core: usize) -> Option<Peer> {
-        let version = kind.version()?;
-        let Some(program) = kind.program() else {
-            let name = kind.name();
-            return Some(Peer { name, version, address: backend, process: None });
+    /// One that stands in front of `backend`, its files in `folder`; `None` if it is not
+    /// installed.
+    pub fn find(
+        kind: Kind,
+        listen: SocketAddr,
+        backend: SocketAddr,
+        folder: &Path,
+    ) -> Option<Peer> {
+        let file = folder.join(kind.word());
+        let log = file.with_extension("log");
+        if kind == Kind::Direct {
+            let (version, arguments) = (String::new(), Vec::new());
+            let (program, configuration) = (None, None);
+            let address = backend;
+            return Some(Peer { kind, version, program, arguments, configuration, address, log });
+        }
+        let program = kind.program()?;
+        let version = kind.version(&program);
+        let text = configuration::text(kind, listen, backend, folder);
+        let configuration = text.map(|text| (file.with_extension("conf"), text));
+        if let Some((file, text)) = &configuration {
+            fs::write(file, text).expect("the target directory can be written");
+        }
+        let conf = configuration.as_ref().map_or(Path::new(""), |(file, _)| file);
+        let arguments = configuration::arguments(kind, listen, backend, conf);
+        let (program, address) = (Some(program), listen);
+        Some(Peer { kind, version, program, arguments, configuration, address, log })
+    }
+
+    /// Starts it on `core` and waits until it lets clients in.
+    pub fn start(&self, core: usize, load_core: usize) -> Result<Running, String> {
+        let Some(program) = &self.program else {
+            let (processes, start_time) = (Vec::new(), Duration::ZERO);
+            return Ok(Running { processes, start_time, child: None });
         };
-        let address = free_address();
-        let mut child = pinned(program, core)
-            .args(kind.arguments(address, backend))
+        let log = File::create(&self.log).expect("the target directory can be written");
+        let mut command = Command::new(program);
+        command
+            .args(&self.arguments)
             .env_remove("RUST_LOG")
             .env_remove("NOTIFY_SOCKET")
-            .stdin(Stdio::piped())
+            .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("taskset(1) of util-linux starts every relay");
-        let input = kind.input(address, backend);
-        let mut stdin = child.stdin.take().expect("asked for just now");
-        stdin.write_all(input.as_bytes()).expect("a few lines fit into a pipe");
-        drop(stdin);
-        let mut peer = Peer { name: kind.name(), version, address, process: Some(child) };
-        peer.wait_until_it_listens();
-        Some(peer)
-    }
-
-    /// The process whose CPU time counts.
-    pub fn process(&self) -> Option<u32> {
-        self.process.as_ref().map(Child::id)
-    }
-
-    fn wait_until_it_listens(&mut self) {
-        let deadline = Instant::now() + START_TIMEOUT;
-        let child = self.process.as_mut().expect("only relays are waited for");
-        while let Err(error) = TcpStream::connect(self.address) {
-            let name = self.name;
-            assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{name}: {error}");
-            assert!(Instant::now() < deadline, "{name} does not listen at {}", self.address);
-            let status = child.try_wait().expect("our own child");
-            assert!(status.is_none(), "{name} ended at once: {status:?}");
-            std::thread::sleep(Duration::from_millis(5));
+            .stderr(log);
+        machine::pin(core);
+        let start = Instant::now();
+        let child = command.spawn();
+        machine::pin(load_core);
+        let child = child.map_err(|error| format!("{}: {error}", program.display()))?;
+        // From here on it is ended, whatever comes.
+        let processes = vec![child.id()];
+        let mut running = Running { processes, start_time: Duration::ZERO, child: Some(child) };
+        self.wait_until_it_listens(&mut running, start)?;
+        running.start_time = start.elapsed();
+        let first = running.processes[0];
+        while running.processes.len() < self.kind.processes() {
+            // Workers come when the first process listens already.
+            if start.elapsed() > START_TIMEOUT {
+                return Err("its workers do not come".to_owned());
+            }
+            running.processes = cost::family(first);
         }
+        Ok(running)
+    }
+
+    fn wait_until_it_listens(&self, running: &mut Running, start: Instant) -> Result<(), String> {
+        let child = running.child.as_mut().expect("started just now");
+        loop {
+            match TcpStream::connect(self.address) {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
+                Err(error) => return Err(error.to_string()),
+            }
+            if start.elapsed() > START_TIMEOUT {
+                return Err(format!("it does not listen at {}", self.address));
+            }
+            if child.try_wait().expect("our own child").is_some() {
+                let said = fs::read_to_string(&self.log).unwrap_or_default();
+                return Err(format!("it ended at once: {}", said.lines().last().unwrap_or("")));
+            }
+            std::thread::sleep(START_STEP);
+        }
+    }
+
+    /// Bytes of the program on disk.
+    pub fn size(&self) -> Option<u64> {
+        fs::metadata(self.program.as_ref()?).ok().map(|file| file.len())
     }
 }
 
-impl Drop for Peer {
+impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.process {
-            // It may have ended by itself; then there is nothing left to end.
-            let _ = child.kill();
-            let _ = child.wait();
+        let Some(child) = &mut self.child else { return };
+        // One with workers is asked, so that it can end them; etcd's would not hear it. Each may
+        // have ended by itself.
+        if self.processes.len() > 1 {
+            let id = i32::try_from(child.id()).expect("the kernel's numbers are no larger");
+            let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
+            let end = Instant::now() + END_TIMEOUT;
+            while child.try_wait().is_ok_and(|status| status.is_none()) && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 
-/// taskset(1) becomes the program, so the child's number is the program's.
-fn pinned(program: &str, core: usize) -> Command {
-    let mut command = command("taskset");
-    command.args(["--cpu-list", &core.to_string(), program]);
-    command
-}
-
-/// Debian keeps HAProxy where an ordinary user's shell does not look.
-fn command(program: &str) -> Command {
+/// Debian keeps some where an ordinary user's shell does not look.
+fn found(program: &str) -> Option<PathBuf> {
     let path = std::env::var("PATH").unwrap_or_default();
-    let mut command = Command::new(program);
-    command.env("PATH", format!("{path}:/usr/sbin"));
-    command
-}
-
-/// Pins this process: the load and, with it, the backend.
-pub fn pin_load(core: usize) {
-    let own = std::process::id().to_string();
-    let arguments = ["--pid", "--cpu-list", &core.to_string(), &own];
-    let status = Command::new("taskset").args(arguments).stdout(Stdio::null()).status();
-    assert!(status.expect("taskset(1) of util-linux").success(), "taskset {arguments:?}");
-}
-
-/// An address nobody listens at now. Another program could take it before the relay does; then
-/// the relay ends at once, which is noticed.
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("the loopback is there");
-    listener.local_addr().expect("a bound socket has an address")
+    let folders = path.split(':').chain(["/usr/local/sbin", "/usr/sbin"]);
+    folders.map(|folder| Path::new(folder).join(program)).find(|file| file.is_file())
 }
