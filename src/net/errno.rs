@@ -1,4 +1,4 @@
-//! What an errno means here. Nothing else of the program knows any.
+//! What the errno of a failed call means here.
 
 use std::io;
 
@@ -30,6 +30,16 @@ pub(super) fn net_error(error: io::Error) -> NetError {
 /// kernel, EPERM and EACCES from a sandbox.
 pub(super) fn is_refusal(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EPERM | libc::EACCES))
+}
+
+/// Makes the call again as long as a signal interrupts it.
+pub(super) fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use nix::libc;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use super::ephemeral::EphemeralPorts;
-use super::errno::{is_refusal, net_error};
+use super::errno::{is_refusal, net_error, retry};
 use super::local_address::is_local;
 use super::signal::Signals;
 use super::splice::Pipe;
@@ -246,23 +246,20 @@ impl Net for MioNet {
     }
 
     fn accept(&mut self, listener: &mut TcpListener, token: usize) -> Accept<Stream> {
-        loop {
-            match listener.accept() {
-                Ok((mut socket, peer)) => {
-                    let registered = self.register(&mut socket, token);
-                    let stream = Stream { socket, delay: Delay::Off };
-                    return match registered {
-                        Ok(()) => Accept::Connection(stream, peer),
-                        Err(error) => {
-                            self.close(stream, Close::Reset);
-                            Accept::Failed(net_error(error))
-                        }
-                    };
+        match retry(|| listener.accept()) {
+            Ok((mut socket, peer)) => {
+                let registered = self.register(&mut socket, token);
+                let stream = Stream { socket, delay: Delay::Off };
+                match registered {
+                    Ok(()) => Accept::Connection(stream, peer),
+                    Err(error) => {
+                        self.close(stream, Close::Reset);
+                        Accept::Failed(net_error(error))
+                    }
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Accept::WouldBlock,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Accept::Failed(net_error(error)),
             }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Accept::WouldBlock,
+            Err(error) => Accept::Failed(net_error(error)),
         }
     }
 
@@ -354,16 +351,6 @@ impl Net for MioNet {
             let _ = SockRef::from(&stream.socket).set_linger(Some(Duration::ZERO));
         }
         drop(stream);
-    }
-}
-
-/// Makes the call again when a signal interrupted it.
-fn retry(mut operation: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
-    loop {
-        match operation() {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            outcome => return outcome,
-        }
     }
 }
 

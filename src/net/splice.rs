@@ -11,6 +11,7 @@ use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, splice};
 use nix::libc;
 use nix::unistd::pipe2;
 
+use super::errno::retry;
 use crate::config::{PIPE_BYTES, PIPE_BYTES_MIN};
 
 /// A pipe and its two ends.
@@ -50,7 +51,7 @@ impl Pipe {
     /// EAGAIN when the socket is empty, or the pipe full; EINVAL, ENOSYS and EPERM when the kernel
     /// or a sandbox does not splice; those of recv(2).
     pub fn fill(&self, source: impl AsFd, bytes_max: usize) -> io::Result<usize> {
-        retry(|| splice(&source, None, &self.write_end, None, bytes_max, flags()))
+        retry(|| Ok(splice(&source, None, &self.write_end, None, bytes_max, flags())?))
     }
 
     /// Moves at most `bytes_max` bytes from the pipe into the socket.
@@ -58,19 +59,10 @@ impl Pipe {
     /// # Errors
     /// EAGAIN when the socket takes nothing, or the pipe is empty; those of send(2).
     pub fn empty(&self, sink: impl AsFd, bytes_max: usize) -> io::Result<usize> {
-        retry(|| splice(&self.read_end, None, &sink, None, bytes_max, flags()))
+        retry(|| Ok(splice(&self.read_end, None, &sink, None, bytes_max, flags())?))
     }
 }
 
 fn flags() -> SpliceFFlags {
     SpliceFFlags::SPLICE_F_MOVE | SpliceFFlags::SPLICE_F_NONBLOCK
-}
-
-fn retry(mut operation: impl FnMut() -> nix::Result<usize>) -> io::Result<usize> {
-    loop {
-        match operation() {
-            Err(Errno::EINTR) => {}
-            outcome => return Ok(outcome?),
-        }
-    }
 }

@@ -80,15 +80,6 @@ impl<N: Net> Reactor<N> {
         }
         self.settle(key);
     }
-
-    /// Takes back what a flow held; its bytes are delivered, or wait for nobody.
-    pub(super) fn release(&mut self, held: Held<N::Pipe>) {
-        match held {
-            Held::Nothing => {}
-            Held::Buffer(buffer) => self.buffers.give_back(buffer),
-            Held::Pipe(pipe) => self.pipes.discard(&mut self.net, pipe),
-        }
-    }
 }
 
 /// Where the bytes are that a flow has read and could not write yet.
@@ -103,6 +94,20 @@ pub(super) enum Held<P> {
 impl<P> Held<P> {
     fn take(&mut self) -> Held<P> {
         std::mem::replace(self, Held::Nothing)
+    }
+
+    /// Gives back what was held. A pipe may still have bytes in it, which wait for nobody.
+    pub(super) fn release<N: Net<Pipe = P>>(
+        self,
+        net: &mut N,
+        buffers: &mut Pool,
+        pipes: &mut Pipes<P>,
+    ) {
+        match self {
+            Held::Nothing => {}
+            Held::Buffer(buffer) => buffers.give_back(buffer),
+            Held::Pipe(pipe) => pipes.discard(net, pipe),
+        }
     }
 }
 
@@ -216,13 +221,9 @@ impl<N: Net> Link<'_, N> {
     /// What was held for a side that is lost now waits for nobody.
     fn drop_undeliverable(&mut self, pair: &Pair) {
         for source in Side::BOTH {
-            if pair.flow(source).pending() > 0 {
-                continue;
-            }
-            match self.held[source.index()].take() {
-                Held::Nothing => {}
-                Held::Buffer(buffer) => self.buffers.give_back(buffer),
-                Held::Pipe(pipe) => self.pipes.discard(self.net, pipe),
+            if pair.flow(source).pending() == 0 {
+                let held = self.held[source.index()].take();
+                held.release(self.net, self.buffers, self.pipes);
             }
         }
     }

@@ -31,7 +31,9 @@ impl<N: Net> Reactor<N> {
         if let Some(timer) = timer {
             self.wheel.cancel(timer);
         }
-        held.into_iter().for_each(|held| self.release(held));
+        for held in held {
+            held.release(&mut self.net, &mut self.buffers, &mut self.pipes);
+        }
         if let Some(endpoint) = endpoint {
             self.endpoints.pair_closed(endpoint);
         }
