@@ -18,6 +18,9 @@ use crate::world::{Direction, Happening, Place, World};
 /// it fires early, and when its own time is up. One is to spare.
 const LOOKS_IN_VAIN_MAX: u32 = 4;
 
+/// How the trace tells that bytes were sent, were not, and never will be.
+const WRITE_NOTES: [&str; 3] = ["write", "write blocks", "write fails"];
+
 impl World {
     /// An operation on a socket, which must be one that the gateway still holds.
     pub fn operate(&mut self, what: &'static str, id: Id) {
@@ -322,35 +325,54 @@ impl World {
     pub fn write(&mut self, id: Id, buffer: &[u8]) -> Write {
         self.operate("write", id);
         self.check_write(id, buffer);
-        let (blocks, is_part) = (self.strike(Fault::WriteBlocks), self.strike(Fault::WritePart));
+        let faults = [Fault::WriteBlocks, Fault::WritePart];
+        let sent = self.send_some(id, buffer.len(), faults, WRITE_NOTES);
+        if let Write::Data(bytes) = sent {
+            if bytes < buffer.len() {
+                self.connections[id].told.writable = false;
+            }
+            self.has_sent(id);
+        }
+        sent
+    }
+
+    /// So many bytes enter the send queue at most: fewer, or none now, as the faults have it.
+    pub fn send_some(
+        &mut self,
+        id: Id,
+        bytes_max: usize,
+        [blocks, is_part]: [Fault; 2],
+        [sends, would_block, fails]: [&'static str; 3],
+    ) -> Write {
+        let (blocks, is_part) = (self.strike(blocks), self.strike(is_part));
         let share = self.random.bits();
         let now = self.turn_at;
         let connection = &mut self.connections[id];
         if let Some(death) = &mut connection.death {
             let error = death.error.take().unwrap_or(NetError::Reset);
             connection.tell_lost(now);
-            self.advance("write fails", id, 0);
+            self.advance(fails, id, 0);
             return Write::Failed(error);
         }
-        let outbound = &mut connection.outbound;
-        let room = outbound.room().min(buffer.len() as u64);
+        let room = connection.outbound.room().min(bytes_max as u64);
         if room == 0 || blocks {
             connection.told.writable = false;
-            self.note("write blocks", id, 0);
+            self.note(would_block, id, 0);
             self.touch(id);
             return Write::WouldBlock;
         }
         let bytes = if is_part { 1 + share % room } else { room };
-        outbound.send(bytes);
+        connection.outbound.send(bytes);
         connection.written += bytes;
-        if bytes < buffer.len() as u64 {
-            connection.told.writable = false;
-        }
         connection.progress_at = now;
-        self.advance("write", id, bytes);
+        self.advance(sends, id, bytes);
+        Write::Data(bytes as usize)
+    }
+
+    /// What was sent is on its way, and there may be news for the gateway.
+    pub fn has_sent(&mut self, id: Id) {
         self.touch(id);
         self.move_on(id, Direction::Outbound);
-        Write::Data(bytes as usize)
     }
 
     pub fn shutdown_write(&mut self, id: Id) -> Result<(), NetError> {

@@ -23,6 +23,9 @@ pub const PAGE: u64 = 4096;
 /// Each end of a pipe is one.
 pub const DESCRIPTORS_PER_PIPE: usize = 2;
 
+/// As those of a write.
+const SPLICE_NOTES: [&str; 3] = ["splice out", "splice out blocks", "splice out fails"];
+
 #[derive(Debug)]
 pub struct Pipe {
     pub is_open: bool,
@@ -150,38 +153,24 @@ impl World {
     pub fn splice_out(&mut self, pipe: PipeId, id: Id, bytes_max: usize) -> Write {
         self.operate("splice_out", id);
         self.check_splice_out(pipe, id, bytes_max);
-        let (blocks, is_part) = (self.strike(Fault::SpliceBlocks), self.strike(Fault::SplicePart));
-        let share = self.random.bits();
-        let now = self.turn_at;
-        let connection = &mut self.connections[id];
-        if let Some(death) = &mut connection.death {
-            let error = death.error.take().unwrap_or(NetError::Reset);
-            connection.tell_lost(now);
-            self.advance("splice out fails", id, 0);
-            return Write::Failed(error);
+        let faults = [Fault::SpliceBlocks, Fault::SplicePart];
+        let sent = self.send_some(id, bytes_max, faults, SPLICE_NOTES);
+        if let Write::Data(bytes) = sent {
+            self.drain_pipe(pipe, bytes as u64);
+            self.has_sent(id);
         }
-        let room = connection.outbound.room().min(bytes_max as u64);
-        if room == 0 || blocks {
-            connection.told.writable = false;
-            self.note("splice out blocks", id, 0);
-            self.touch(id);
-            return Write::WouldBlock;
-        }
-        let bytes = if is_part { 1 + share % room } else { room };
-        connection.outbound.send(bytes);
-        connection.written += bytes;
-        connection.progress_at = now;
-        self.advance("splice out", id, bytes);
+        sent
+    }
+
+    /// So many bytes have left the pipe.
+    fn drain_pipe(&mut self, pipe: PipeId, bytes: u64) {
         let it = &mut self.pipes[pipe];
         (it.from, it.bytes) = (it.from + bytes, it.bytes - bytes);
         if it.bytes == 0 {
             let source = it.source.take().expect("checked: it holds bytes of somebody");
             self.connections[source].pipe = None;
-            self.oracle.pipe_emptied(now);
+            self.oracle.pipe_emptied(self.turn_at);
         }
-        self.touch(id);
-        self.move_on(id, Direction::Outbound);
-        Write::Data(bytes as usize)
     }
 
     /// Pipes that the gateway holds.
