@@ -42,8 +42,7 @@ impl<N: Net> Reactor<N> {
         let mut budget = Budget::new(budget_bytes);
         let mut link = Link {
             net: &mut self.net,
-            client: &mut slot.client,
-            server: slot.server.as_mut(),
+            sockets: Sockets { client: &mut slot.client, server: slot.server.as_mut() },
             held: &mut slot.held,
             scratch: &mut self.scratch,
             fresh: None,
@@ -51,8 +50,8 @@ impl<N: Net> Reactor<N> {
             pipes: &mut self.pipes,
             now,
         };
-        let mut next = slot.pair.next(&budget, limits, now);
-        while let Some(step) = next {
+        let mut next = None;
+        while let Some(step) = next.take().or_else(|| slot.pair.next(&budget, limits, now)) {
             let outcome = link.perform(step, &budget, &slot.pair);
             if let (Step::Read(source) | Step::SpliceIn(source), Outcome::Moved { bytes, .. }) =
                 (step, outcome)
@@ -65,11 +64,10 @@ impl<N: Net> Reactor<N> {
                 Step::SpliceOut(source) => link.give_back_if_empty(source, outcome, &slot.pair),
                 _ => {}
             }
-            next = match (step, outcome) {
+            if let (Step::Read(source), Outcome::Moved { .. }) = (step, outcome) {
                 // What else the pair would want is not worth asking for: these bytes come first.
-                (Step::Read(source), Outcome::Moved { .. }) => Some(Step::Write(source)),
-                _ => slot.pair.next(&budget, limits, now),
-            };
+                next = Some(Step::Write(source));
+            }
         }
         link.drop_undeliverable(&slot.pair);
         debug_assert!(link.fresh.is_none(), "bytes left in the scratch buffer");
@@ -114,8 +112,7 @@ impl<P> Held<P> {
 /// The sockets, buffers and pipes of the pair that is being pumped.
 struct Link<'a, N: Net> {
     net: &'a mut N,
-    client: &'a mut N::Stream,
-    server: Option<&'a mut N::Stream>,
+    sockets: Sockets<'a, N>,
     held: &'a mut [Held<N::Pipe>; 2],
     scratch: &'a mut [u8],
     /// How many bytes of the scratch buffer wait to be written: those of the last read.
@@ -123,6 +120,24 @@ struct Link<'a, N: Net> {
     buffers: &'a mut Pool,
     pipes: &'a mut Pipes<N::Pipe>,
     now: Instant,
+}
+
+/// Those of the pair that is being pumped.
+struct Sockets<'a, N: Net> {
+    client: &'a mut N::Stream,
+    server: Option<&'a mut N::Stream>,
+}
+
+impl<N: Net> Sockets<'_, N> {
+    fn of(&mut self, side: Side) -> &mut N::Stream {
+        match side {
+            Side::Client => self.client,
+            Side::Server => self
+                .server
+                .as_deref_mut()
+                .expect("a pair wants a step of the server side only once that connection stands"),
+        }
+    }
 }
 
 impl<N: Net> Link<'_, N> {
@@ -133,43 +148,26 @@ impl<N: Net> Link<'_, N> {
             Step::SpliceIn(side) => self.splice_in(side, at_once(budget, side)),
             Step::SpliceOut(side) => self.splice_out(side, pair.flow(side).pending()),
             Step::Shut(source) => {
-                let (net, sink) = self.socket(source.other());
-                net.shutdown_write(sink).map_or_else(failed, |()| Outcome::Done)
+                let sink = self.sockets.of(source.other());
+                self.net.shutdown_write(sink).map_or_else(failed, |()| Outcome::Done)
             }
             Step::TakeError(side) => {
-                let (net, stream) = self.socket(side);
-                net.take_error(stream).map_or(Outcome::NoError, failed)
+                self.net.take_error(self.sockets.of(side)).map_or(Outcome::NoError, failed)
             }
-            Step::MeasureUnsent => Outcome::Unsent(Side::BOTH.map(|side| {
-                let (net, stream) = self.socket(side);
-                net.unsent(stream)
-            })),
+            Step::MeasureUnsent => {
+                Outcome::Unsent(Side::BOTH.map(|side| self.net.unsent(self.sockets.of(side))))
+            }
             Step::SetLastingOptions => {
-                let (net, server) = self.socket(Side::Server);
-                net.set_lasting_options(server);
+                self.net.set_lasting_options(self.sockets.of(Side::Server));
                 Outcome::Done
             }
         }
     }
 
-    fn socket(&mut self, side: Side) -> (&mut N, &mut N::Stream) {
-        let stream = match side {
-            Side::Client => &mut *self.client,
-            Side::Server => self
-                .server
-                .as_deref_mut()
-                .expect("a pair wants a step of the server side only once that connection stands"),
-        };
-        (self.net, stream)
-    }
-
     fn read(&mut self, source: Side, bytes_max: usize) -> Outcome {
         assert!(self.fresh.is_none(), "a read over bytes that were not written yet");
-        let scratch = std::mem::take(&mut self.scratch);
-        let (net, stream) = self.socket(source);
-        let room = bytes_max.min(scratch.len());
-        let read = net.read(stream, &mut scratch[..room]);
-        self.scratch = scratch;
+        let room = bytes_max.min(self.scratch.len());
+        let read = self.net.read(self.sockets.of(source), &mut self.scratch[..room]);
         if let Read::Data(bytes) = read {
             self.fresh = Some(bytes);
         }
@@ -177,25 +175,18 @@ impl<N: Net> Link<'_, N> {
     }
 
     fn write(&mut self, source: Side) -> Outcome {
-        let held = self.held[source.index()].take();
-        let scratch = std::mem::take(&mut self.scratch);
-        let bytes = match (&held, self.fresh) {
+        let bytes = match (&self.held[source.index()], self.fresh) {
             (Held::Buffer(buffer), None) => buffer.bytes(),
-            (Held::Nothing, Some(fresh)) => &scratch[..fresh],
+            (Held::Nothing, Some(fresh)) => &self.scratch[..fresh],
             _ => panic!("pending bytes are in one place"),
         };
-        let (net, sink) = self.socket(source.other());
-        let outcome = has_written(net.write(sink, bytes), bytes.len());
-        self.scratch = scratch;
-        self.held[source.index()] = held;
-        outcome
+        has_written(self.net.write(self.sockets.of(source.other()), bytes), bytes.len())
     }
 
     fn splice_in(&mut self, source: Side, bytes_max: usize) -> Outcome {
         assert!(matches!(self.held[source.index()], Held::Nothing), "a splice behind other bytes");
         let Some(mut pipe) = self.pipes.lend(self.net, self.now) else { return Outcome::NoPipe };
-        let (net, stream) = self.socket(source);
-        let read = net.splice_in(stream, &mut pipe, bytes_max);
+        let read = self.net.splice_in(self.sockets.of(source), &mut pipe, bytes_max);
         if let Read::Data(_) = read {
             self.held[source.index()] = Held::Pipe(pipe);
         } else {
@@ -209,21 +200,18 @@ impl<N: Net> Link<'_, N> {
     }
 
     fn splice_out(&mut self, source: Side, bytes: usize) -> Outcome {
-        let Held::Pipe(mut pipe) = self.held[source.index()].take() else {
+        let Held::Pipe(pipe) = &mut self.held[source.index()] else {
             panic!("a splice out of no pipe");
         };
-        let (net, sink) = self.socket(source.other());
-        let outcome = has_written(net.splice_out(&mut pipe, sink, bytes), bytes);
-        self.held[source.index()] = Held::Pipe(pipe);
-        outcome
+        has_written(self.net.splice_out(pipe, self.sockets.of(source.other()), bytes), bytes)
     }
 
     /// What was held for a side that is lost now waits for nobody.
     fn drop_undeliverable(&mut self, pair: &Pair) {
         for source in Side::BOTH {
-            if pair.flow(source).pending() == 0 {
-                let held = self.held[source.index()].take();
-                held.release(self.net, self.buffers, self.pipes);
+            let held = &mut self.held[source.index()];
+            if pair.flow(source).pending() == 0 && !matches!(held, Held::Nothing) {
+                held.take().release(self.net, self.buffers, self.pipes);
             }
         }
     }
@@ -248,9 +236,9 @@ impl<N: Net> Link<'_, N> {
         };
         let pending = pair.flow(source).pending();
         let held = &mut self.held[source.index()];
-        match (self.fresh.take(), held.take()) {
-            (Some(_), _) if pending == 0 => {}
-            (Some(fresh), _) => {
+        match self.fresh.take() {
+            Some(_) if pending == 0 => {}
+            Some(fresh) => {
                 assert_eq!(fresh - written, pending, "the flow counts other bytes than we hold");
                 match self.buffers.lend(&self.scratch[written..fresh]) {
                     Some(buffer) => *held = Held::Buffer(buffer),
@@ -258,13 +246,12 @@ impl<N: Net> Link<'_, N> {
                     None => pair.end(Cause::LocalShortage),
                 }
             }
-            (None, Held::Buffer(buffer)) if pending == 0 => self.buffers.give_back(buffer),
-            (None, Held::Buffer(mut buffer)) => {
+            None if pending == 0 => held.take().release(self.net, self.buffers, self.pipes),
+            None => {
+                let Held::Buffer(buffer) = held else { panic!("a write out of no buffer") };
                 buffer.consume(written);
                 assert_eq!(buffer.bytes().len(), pending, "the flow counts other bytes");
-                *held = Held::Buffer(buffer);
             }
-            (None, other) => *held = other,
         }
     }
 }
