@@ -35,9 +35,10 @@ pub const SPLICE_BYTES_MIN: usize = 48 * 1024;
 pub const SPLICES_SMALL_MAX: u8 = 4;
 /// Bytes of a pipe: what an unprivileged user may ask for (fs.pipe-max-size, pipe(7)).
 pub const PIPE_BYTES: usize = 1 << 20;
-/// Bytes of the smallest pipe that is worth having. Beyond fs.pipe-user-pages-soft an unprivileged
-/// user gets no more than a page or two, with which splicing costs more than copying.
-pub const PIPE_BYTES_MIN: usize = 64 * 1024;
+/// Bytes of the smallest pipe that is worth having, which is one of 64 slots. Beyond
+/// fs.pipe-user-pages-soft an unprivileged user gets no more than a page or two, and the usual 16
+/// slots hold 23 KiB of Ethernet's segments: with either, splicing costs more than copying.
+pub const PIPE_BYTES_MIN: usize = 256 * 1024;
 /// Most pipes at a time, where the descriptors allow: flows beyond that copy. As pipe(7) counts
 /// they are 32 MiB, half of what an unprivileged user is allowed; full of segments that are larger
 /// than a page they can hold several times that.

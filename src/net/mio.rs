@@ -306,7 +306,7 @@ impl Net for MioNet {
     }
 
     fn open_pipe(&mut self) -> Result<Pipe, NetError> {
-        Pipe::open().map_err(net_error)
+        Pipe::open()
     }
 
     fn splice_in(&mut self, stream: &mut Stream, pipe: &mut Pipe, bytes_max: usize) -> Read {
@@ -428,6 +428,20 @@ mod tests {
             assert_eq!(socket.tcp_keepalive_retries().expect("retries"), 9);
             let timeout = socket.tcp_user_timeout().expect("user timeout");
             assert_eq!(timeout, Some(Duration::from_secs(30)));
+        }
+    }
+
+    #[test]
+    fn a_splice_counts_as_a_write_that_later_ones_may_wait_for() {
+        let mut net = net();
+        let (mut accepted, mut dialed) = accepted_and_dialed(&mut net);
+        let mut pipe = net.open_pipe().expect("a pipe");
+        for nodelay in [false, true] {
+            assert_eq!(net.write(&mut accepted, b"x"), Write::Data(1));
+            while net.splice_in(&mut dialed, &mut pipe, 1) == Read::WouldBlock {}
+            assert_eq!(net.splice_out(&mut pipe, &mut dialed, 1), Write::Data(1));
+            let socket = SockRef::from(&dialed.socket);
+            assert_eq!(socket.tcp_nodelay().expect("nodelay"), nodelay);
         }
     }
 

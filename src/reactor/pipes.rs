@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use log::{debug, warn};
+use log::{Level, log, warn};
 
 use super::{Reactor, Timer};
 use crate::config::{PIPE_PAUSE, SPARE_PIPES_AGE, SPARE_PIPES_MAX};
@@ -69,8 +69,10 @@ impl<P> Pipes<P> {
                 None
             }
             Err(error) => {
+                // Told once for each time that it begins, and then only to those who look closely.
+                let level = if self.supply == Supply::Open { Level::Info } else { Level::Debug };
+                log!(level, "no pipe, copying instead reason={error} pipes={}", self.lent);
                 self.supply = Supply::Short { retry_at: now + PIPE_PAUSE };
-                debug!("no pipe, copying instead reason={error} pipes={}", self.lent);
                 None
             }
         }

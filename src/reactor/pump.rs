@@ -288,3 +288,17 @@ pub(super) fn failed(error: NetError) -> Outcome {
         _ => Fault::Other,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_budget_is_not_read_in_crumbs() {
+        let mut budget = Budget::new(FLOW_BUDGET_BYTES);
+        assert_eq!(at_once(&budget, Side::Client), FLOW_BUDGET_BYTES);
+        budget.spend(Side::Client, FLOW_BUDGET_BYTES - 1);
+        assert_eq!(at_once(&budget, Side::Client), FLOW_SHARE_BYTES_MIN);
+        assert_eq!(at_once(&budget, Side::Server), FLOW_BUDGET_BYTES);
+    }
+}

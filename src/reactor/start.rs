@@ -175,6 +175,10 @@ fn listen_on<N: Net>(
         let (listener, address) = net
             .listen(address, Token::Listener(index).pack())
             .map_err(|error| StartError::Listen { address, error })?;
+        // Where sockets share their addresses the kernel does not object to two of our own.
+        if acceptors.iter().any(|acceptor: &Acceptor<N::Listener>| acceptor.address == address) {
+            return Err(StartError::Listen { address, error: NetError::AddressInUse });
+        }
         acceptors.push(Acceptor { listener, address, ready: false });
     }
     Ok(acceptors)

@@ -285,6 +285,18 @@ fn an_address_that_is_taken_is_refused() {
     refuse_start(&format!("127.0.0.1:0,{address}"), "127.0.0.1:1", &[&address, "in use"]);
 }
 
+/// The kernel would let one process share an address with itself.
+#[test]
+fn an_address_that_is_given_twice_is_refused_even_if_it_is_shared() {
+    let place = Reservation::new();
+    let address = place.address().to_string();
+    let listen = format!("--listen-addr={address},{address}");
+    for flag in ["--reuse-port", "--reuse-port=false"] {
+        let output = run(&[&listen, flag, ENDPOINT]);
+        check_refusal(&[flag], &output, 1, &[&address, "in use"]);
+    }
+}
+
 #[test]
 fn an_address_that_only_one_wants_to_share_is_refused() {
     for [first, second] in [["--reuse-port", "--keepalive=1s"], ["--keepalive=1s", "--reuse-port"]]

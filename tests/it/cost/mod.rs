@@ -52,7 +52,7 @@ const ALLOCATIONS_PER_CONNECTION: u64 = 0;
 /// What the heap holds for a quiet pair through which 64 KiB went both ways: its slot.
 const BYTES_PER_QUIET_PAIR: u64 = 416;
 /// A buffer or two may lie with the pool, which is bounded by itself: so much for each pair.
-const BYTES_PER_QUIET_PAIR_ALLOWANCE: u64 = 128;
+const BYTES_PER_QUIET_PAIR_ALLOWANCE: u64 = 96;
 /// Descriptors of a quiet gateway beyond two for each pair: pipes that are kept for the next flow.
 const DESCRIPTORS_KEPT: usize = 0;
 

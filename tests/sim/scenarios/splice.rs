@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use etcd_gateway::config::{
-    ACCEPT_PAUSE, BUFFER_BYTES, PIPE_PAUSE, SPARE_PIPES_AGE, SPLICE_AFTER_READS, SPLICES_SMALL_MAX,
-    TURN_BUDGET_BYTES,
+    ACCEPT_PAUSE, BUFFER_BYTES, PIPE_PAUSE, SPARE_PIPES_AGE, SPARE_PIPES_MAX, SPLICE_AFTER_READS,
+    SPLICES_SMALL_MAX, TURN_BUDGET_BYTES,
 };
 
 use super::*;
@@ -256,6 +256,28 @@ fn messages_of_up_to_64_kib_are_read_once_each_and_never_spliced() {
         assert_eq!((world.written_to(side), world.connections[side].reads), (50 * 81_920, 100));
     }
     assert!(world.pipes.is_empty());
+}
+
+#[test]
+fn of_many_pipes_a_few_are_kept_unused() {
+    let (net, mut reactor) = calm(20);
+    let servers: Vec<Id> = (0..=SPARE_PIPES_MAX).map(|_| stuck(&net, &mut reactor).1).collect();
+    servers.iter().for_each(|&server| net.world().release(server));
+    turn(&mut reactor);
+    assert_eq!(pipes(&net, &reactor), (0, SPARE_PIPES_MAX));
+}
+
+#[test]
+fn a_pipe_that_is_wanted_now_and_then_is_kept() {
+    let (net, mut reactor) = calm(10);
+    let (client, server) = pair(&net, &mut reactor);
+    for count in 1..=5 {
+        net.world().send(client, BURST);
+        turn(&mut reactor);
+        assert_eq!(net.world().written_to(server), count * BURST);
+        net.world().pass(SPARE_PIPES_AGE * 9 / 10);
+    }
+    assert_eq!(net.world().pipes.len(), 1, "opened once");
 }
 
 #[test]
