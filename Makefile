@@ -53,7 +53,7 @@ sim-mutants: ## plants known bugs, one by one, and sees the simulator find them
 	@sh tests/sim/mutants.sh
 
 # A peer that cannot be had is left out, and the report says so.
-bench: build ## measure it beside its peers, about 20 minutes; ARGS=--quick for less
+bench: build ## measure it beside its peers, about 25 minutes; ARGS=--quick for less
 	@for peer in etcd haproxy nginx rinetd; do \
 	    sh tests/install-needs.sh $$peer || echo "bench: goes on without $$peer"; \
 	done

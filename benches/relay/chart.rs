@@ -36,11 +36,12 @@ const TOP: f64 = 84.0;
 const BOTTOM: f64 = 20.0;
 
 /// Told apart by people who do not see all colours, too (Okabe and Ito).
-const COLOURS: [(&str, &str); 6] = [
+const COLOURS: [(&str, &str); 7] = [
     ("floor-copy", "#999999"),
     ("floor-splice", "#56b4e9"),
     ("etcd", "#d55e00"),
     ("haproxy", "#0072b2"),
+    ("haproxy-splice", "#cc79a7"),
     ("nginx", "#009e73"),
     ("rinetd", "#e69f00"),
 ];

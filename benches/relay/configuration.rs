@@ -18,7 +18,10 @@ const NGINX_MODULES: [&str; 3] = [
 /// The file that it reads, if it reads one.
 pub fn text(kind: Kind, listen: SocketAddr, backend: SocketAddr, folder: &Path) -> Option<String> {
     match kind {
-        Kind::Haproxy => Some(haproxy(listen, backend)),
+        Kind::Haproxy => Some(haproxy(listen, backend, &["splice-auto"])),
+        Kind::HaproxySplicing => {
+            Some(haproxy(listen, backend, &["splice-request", "splice-response"]))
+        }
         Kind::Nginx => Some(nginx(listen, backend, folder)),
         Kind::Rinetd => {
             let of = |address: SocketAddr| format!("{} {}", address.ip(), address.port());
@@ -39,22 +42,26 @@ pub fn arguments(kind: Kind, listen: SocketAddr, backend: SocketAddr, file: &Pat
         Kind::Ours => &["start", "--log-level=warn", &endpoints, &listen_addr],
         Kind::Etcd => &["gateway", "start", &endpoints, &listen_addr],
         // In the foreground, as one process.
-        Kind::Haproxy => &["-db", "-q", "-f", &file],
+        Kind::Haproxy | Kind::HaproxySplicing => &["-db", "-q", "-f", &file],
         Kind::Nginx => &["-c", &file],
         Kind::Rinetd => &["-f", "-c", &file],
     };
     words.iter().map(|&word| word.to_owned()).collect()
 }
 
-fn haproxy(listen: SocketAddr, backend: SocketAddr) -> String {
+fn haproxy(listen: SocketAddr, backend: SocketAddr, options: &[&str]) -> String {
+    let options: String = options.iter().map(|option| format!("    option {option}\n")).collect();
+    // Read at once what ours and the copying floor do, and splice as much as the splicing floor.
+    let (buffer, pipe) = (64 * 1024, 256 * 1024);
     format!(
         "global
     nbthread 1
+    tune.bufsize {buffer}
+    tune.pipesize {pipe}
     maxconn {CONNECTIONS_MAX}
 defaults
     mode tcp
-    option splice-auto
-    timeout connect 1s
+{options}    timeout connect 1s
     timeout client 1h
     timeout server 1h
 listen relay

@@ -1,7 +1,8 @@
 //! The floor: a relay without features, as one would write it to find out what relaying costs at
 //! least. It stands here to be measured and for nothing else.
 //!
-//! One thread, one epoll, sockets registered once and edge-triggered, no delay on both sides. It
+//! One thread, one epoll, sockets registered once and edge-triggered, no call that could be saved:
+//! a socket is non-blocking from the first, and is told not to delay before its second write. It
 //! has no health, no timers, no limits, no second endpoint and no log; whatever goes wrong with a
 //! connection ends it. Two ways to move bytes:
 //!
@@ -22,7 +23,7 @@ use mio::{Events, Interest, Poll, Token};
 use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, splice};
 use nix::unistd::pipe2;
 use slab::Slab;
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 const LISTENER: Token = Token(usize::MAX);
 /// Reads of one flow before the other connections get their turn.
@@ -98,6 +99,15 @@ struct End {
     writable: bool,
     /// It sends no more, so that reading goes on until the end of file.
     closed: bool,
+    delay: Delay,
+}
+
+/// Whether the kernel may hold small segments back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Delay {
+    Unwritten,
+    Written,
+    Off,
 }
 
 struct Flow {
@@ -181,11 +191,18 @@ impl Relay {
     }
 
     fn open(&mut self, client: TcpStream) -> io::Result<()> {
-        let server = TcpStream::connect(self.backend)?;
-        server.set_nodelay(true)?;
+        let server =
+            Socket::new(Domain::for_address(self.backend), Type::STREAM.nonblocking(), None)?;
+        match server.connect(&self.backend.into()) {
+            Err(error) if error.raw_os_error() != Some(nix::libc::EINPROGRESS) => {
+                return Err(error);
+            }
+            _ => {}
+        }
+        let server = TcpStream::from_std(server.into());
         let flows = [Flow::new(self.floor)?, Flow::new(self.floor)?];
         let slot = self.pairs.vacant_entry();
-        let mut ends = [End::new(client), End::new(server)];
+        let mut ends = [End::new(client, Delay::Off), End::new(server, Delay::Unwritten)];
         for (side, end) in ends.iter_mut().enumerate() {
             let token = Token(slot.key() * 2 + side);
             let interest = Interest::READABLE | Interest::WRITABLE;
@@ -228,8 +245,21 @@ impl Pair {
 }
 
 impl End {
-    fn new(stream: TcpStream) -> End {
-        End { stream, readable: false, writable: false, closed: false }
+    fn new(stream: TcpStream, delay: Delay) -> End {
+        End { stream, readable: false, writable: false, closed: false, delay }
+    }
+
+    /// To be called before each write.
+    fn before_write(&mut self) -> io::Result<()> {
+        match self.delay {
+            Delay::Unwritten => self.delay = Delay::Written,
+            Delay::Written => {
+                self.delay = Delay::Off;
+                self.stream.set_nodelay(true)?;
+            }
+            Delay::Off => {}
+        }
+        Ok(())
     }
 }
 
@@ -263,6 +293,7 @@ impl Flow {
                 Ok(true)
             }
             Transit::Piped { pipe, held, .. } => {
+                sink.before_write()?;
                 match moved(splice(&pipe.0, None, &sink.stream, None, *held, flags()))? {
                     Some(count) => *held -= count,
                     None => sink.writable = false,
@@ -314,6 +345,7 @@ impl End {
         if bytes.is_empty() {
             return Ok(0);
         }
+        self.before_write()?;
         let count = match self.stream.write(bytes) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
             count => count?,

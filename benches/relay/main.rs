@@ -6,13 +6,13 @@
 //! itself; load and backend share another.
 //!
 //! ```text
-//! cargo bench --bench relay                    everything: about 18 minutes
+//! cargo bench --bench relay                    everything: about 25 minutes
 //! cargo bench --bench relay -- --quick         the same in about 3
 //! cargo bench --bench relay -- echo nginx      the loads and the relays that contain a word
 //! cargo bench --bench relay -- sweep           echoes by size: where splicing begins to pay
 //! cargo bench --bench relay -- --smoke         does it still work?
 //!
-//! --rounds=5 --milliseconds=800                how much is measured of each load
+//! --rounds=7 --milliseconds=800                how much is measured of each load
 //! --idle-seconds=60                            the mostly idle load, for each relay
 //! --floor-buffer=65536 --floor-pipe=262144     how much room the floors have
 //! ```

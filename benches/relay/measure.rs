@@ -9,13 +9,12 @@ use std::thread;
 use std::time::Duration;
 
 use super::cost::{self, Sample};
-use super::floor::Floor;
 use super::load::{Load, Pattern};
 use super::machine::{self, Addresses};
 use super::peer::{Kind, Peer, Running};
 use super::plan::{MEMORY, Plan, START};
 use super::results::{Figures, Measured, Memory, Results};
-use super::workload::Workload;
+use super::workload::{Workload, is_for_bulk};
 
 /// Bytes that each connection carries before its memory is measured again.
 const USED_BYTES: usize = 64 * 1024;
@@ -137,8 +136,8 @@ impl Bench {
             say(&format!("memory, round {round} of {}", self.plan.long_rounds));
             for (index, rounds) in rounds.iter_mut().enumerate() {
                 let kind = self.peers[index].kind;
-                // What the splicing floor keeps in the kernel is in no process's memory.
-                if !matches!(kind, Kind::Direct | Kind::Floor(Floor::Splice(_))) {
+                // What splicing keeps in the kernel is in no process's memory.
+                if !is_for_bulk(kind) && kind != Kind::Direct {
                     let clients = self.memory_clients(kind);
                     let memory = self.measure_memory_of(index, clients);
                     rounds.extend(self.settle(index, "memory", memory));

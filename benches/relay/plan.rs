@@ -57,11 +57,11 @@ impl Plan {
         Ok(plan)
     }
 
-    /// About 18 minutes.
+    /// About 25 minutes.
     fn full() -> Plan {
         Plan {
             is_smoke: false,
-            rounds: 5,
+            rounds: 7,
             warm_up: Duration::from_millis(200),
             window: Duration::from_millis(800),
             idle_time: Duration::from_secs(60),
@@ -130,13 +130,14 @@ impl Plan {
         Ok(())
     }
 
-    fn all_kinds(&self) -> [Kind; 8] {
+    fn all_kinds(&self) -> [Kind; 9] {
         [
             Kind::Ours,
             Kind::Floor(Floor::Copy(self.floor_buffer)),
             Kind::Floor(Floor::Splice(self.floor_pipe)),
             Kind::Etcd,
             Kind::Haproxy,
+            Kind::HaproxySplicing,
             Kind::Nginx,
             Kind::Rinetd,
             Kind::Direct,

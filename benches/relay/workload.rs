@@ -55,9 +55,7 @@ impl Group {
     pub fn includes(self, kind: Kind) -> bool {
         match self {
             Group::Main => true,
-            Group::Growth | Group::Idle => {
-                !matches!(kind, Kind::Direct | Kind::Floor(Floor::Splice(_)))
-            }
+            Group::Growth | Group::Idle => !is_for_bulk(kind) && kind != Kind::Direct,
             Group::Sweep => matches!(kind, Kind::Floor(_) | Kind::Ours),
         }
     }
@@ -122,6 +120,11 @@ impl Workload {
     pub fn is_plain_echo(&self) -> bool {
         self.pattern == Pattern::echo(ECHO_BYTES) && self.group != Group::Sweep
     }
+}
+
+/// Whether it stands there to be judged by bulk.
+pub fn is_for_bulk(kind: Kind) -> bool {
+    matches!(kind, Kind::Floor(Floor::Splice(_)) | Kind::HaproxySplicing)
 }
 
 fn counted(count: usize, word: &str) -> String {
