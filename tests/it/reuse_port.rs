@@ -27,18 +27,11 @@ fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// The number behind `key=` in a line of the log.
-fn number(line: &str, key: &str) -> usize {
-    let values = line.split_whitespace().filter_map(|word| word.strip_prefix(key));
-    let mut values = values.filter_map(|rest| rest.strip_prefix('='));
-    values.next().expect("the key is there").parse().expect("a count is a number")
-}
-
 /// Waits for the orderly end of a gateway, and tells how many clients it has let in.
 fn clients_at_the_end(mut gateway: Gateway) -> usize {
     let status = gateway.wait_exit();
     assert_eq!(status.code(), Some(0), "{status}");
-    number(&gateway.wait_for_log("INFO stopped"), "clients")
+    gateway.logged_number("INFO stopped", "clients")
 }
 
 #[test]
@@ -77,7 +70,7 @@ fn one_that_drains_keeps_its_clients_and_the_other_serves_the_new_ones() {
     let waiting: Vec<TcpStream> = (0..40).map(|_| connect(address)).collect();
     leaver.signal("TERM");
     leaver.signal("CONT");
-    let kept = number(&leaver.wait_for_log("draining"), "pairs");
+    let kept = leaver.logged_number("draining", "pairs");
     assert!(0 < kept && kept < 80, "{kept} of 80");
 
     for _ in 0..40 {

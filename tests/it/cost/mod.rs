@@ -49,6 +49,10 @@ const INSTRUCTIONS_ALLOWANCE_PERCENT: u64 = 10;
 const ALLOCATIONS_PER_MESSAGE: u64 = 0;
 const ALLOCATIONS_PER_CONNECTION: u64 = 0;
 
+/// What the gateway itself says that a pair takes: its slot, its timer, its places in queues.
+/// README has the figure, too.
+const PAIR_BYTES: usize = 456;
+
 /// What the heap holds for a quiet pair through which 64 KiB went both ways: its slot.
 const BYTES_PER_QUIET_PAIR: u64 = 416;
 /// A buffer or two may lie with the pool, which is bounded by itself: so much for each pair.

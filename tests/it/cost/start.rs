@@ -2,7 +2,7 @@
 
 use nix::sys::resource::{Resource, getrlimit};
 
-use super::{CALLS_TO_FIRST_WAIT, CALLS_TO_LISTENER};
+use super::{CALLS_TO_FIRST_WAIT, CALLS_TO_LISTENER, PAIR_BYTES, release_build};
 use crate::util::*;
 
 /// What main() calls until the gateway waits for clients, the lines of its log aside.
@@ -33,4 +33,15 @@ fn the_start_costs_no_more_calls_than_it_did_whatever_the_limits() {
         let limits = format!("{descriptors} descriptors and {arguments:?}");
         assert_eq!(other.histogram(), usual.histogram(), "{limits}\n{other}");
     }
+}
+
+#[test]
+fn a_pair_takes_no_more_bytes_than_it_did() {
+    let builder = Gateway::builder().endpoint(&refused_address().to_string()).log_level("debug");
+    let gateway = builder.program(release_build()).start();
+    let bytes = gateway.logged_number("limits connections_max=", "pair_bytes");
+    println!("bytes per pair: {bytes}");
+    assert!(bytes <= PAIR_BYTES, "{bytes} bytes, {PAIR_BYTES} at most");
+    let readme = include_str!("../../../README.md");
+    assert!(readme.contains(&format!("A pair takes {PAIR_BYTES} bytes")), "README has another");
 }

@@ -64,6 +64,14 @@ impl Gateway {
         self.process.wait_for_log(needle)
     }
 
+    /// Waits for the line of the log, and reads the number behind `key=` in it.
+    pub fn logged_number(&self, needle: &str, key: &str) -> usize {
+        let line = self.wait_for_log(needle);
+        let values = line.split_whitespace().filter_map(|word| word.strip_prefix(key));
+        let mut values = values.filter_map(|rest| rest.strip_prefix('='));
+        values.next().expect("the key is there").parse().expect("a count is a number")
+    }
+
     /// How many lines up to now contain `needle`.
     pub fn log_count(&self, needle: &str) -> usize {
         self.log().iter().filter(|line| line.contains(needle)).count()
