@@ -31,6 +31,7 @@ mod latency;
 mod load;
 mod machine;
 mod measure;
+mod network;
 mod peer;
 mod plan;
 mod report;

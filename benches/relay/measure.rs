@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::cost::{self, Sample};
 use super::load::{Load, Pattern};
 use super::machine::{self, Addresses};
+use super::network;
 use super::peer::{Kind, Peer, Running};
 use super::plan::{MEMORY, Plan, START};
 use super::results::{Figures, Measured, Memory, Results};
@@ -48,8 +49,9 @@ impl Bench {
         let descriptors = machine::raise_descriptor_limit();
         let folder = machine::target_directory().join("bench").join("peers");
         fs::create_dir_all(&folder).expect("the target directory can be written");
+        let mut notes = Vec::from_iter(network::enter().err());
         let mut addresses = Addresses::new();
-        let (mut load, mut peers, mut notes) = (Load::new(), Vec::new(), Vec::new());
+        let (mut load, mut peers) = (Load::new(), Vec::new());
         if load_core == relay_core {
             notes.push("One core only: load and relays share it.".to_owned());
         }
