@@ -172,11 +172,7 @@ impl Load {
                 self.idle.push_back(key);
                 opened += 1;
             }
-            self.turn();
-            if self.accepted > progress.0 {
-                progress = (self.accepted, Instant::now());
-            }
-            self.check(progress.1)?;
+            self.turn_towards(|load| load.accepted as u64, &mut progress)?;
         }
         Ok(())
     }
@@ -234,11 +230,7 @@ impl Load {
         self.start(Pattern::Echo { bytes, busy, answers: 1 });
         let mut progress = (0, Instant::now());
         while self.tally.echoes < clients {
-            self.turn();
-            if self.tally.echoes > progress.0 {
-                progress = (self.tally.echoes, Instant::now());
-            }
-            self.check(progress.1)?;
+            self.turn_towards(|load| load.tally.echoes, &mut progress)?;
         }
         Ok(())
     }
@@ -263,6 +255,19 @@ impl Load {
         self.idle.clear();
         self.turns_left = u64::MAX;
         self.failure = None;
+    }
+
+    /// A turn that is to raise this count; `progress` is how far it was, and since when.
+    fn turn_towards(
+        &mut self,
+        count: impl Fn(&Load) -> u64,
+        progress: &mut (u64, Instant),
+    ) -> Result<(), String> {
+        self.turn();
+        if count(self) > progress.0 {
+            *progress = (count(self), Instant::now());
+        }
+        self.check(progress.1)
     }
 
     /// Whether clients are still being served, the last time at `since`.

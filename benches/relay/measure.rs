@@ -15,7 +15,7 @@ use super::network;
 use super::peer::{Kind, Peer, Running};
 use super::plan::{MEMORY, Plan, START};
 use super::results::{Figures, Measured, Memory, Results};
-use super::workload::{Workload, is_for_bulk};
+use super::workload::Workload;
 
 /// Bytes that each connection carries before its memory is measured again.
 const USED_BYTES: usize = 64 * 1024;
@@ -138,8 +138,7 @@ impl Bench {
             say(&format!("memory, round {round} of {}", self.plan.long_rounds));
             for (index, rounds) in rounds.iter_mut().enumerate() {
                 let kind = self.peers[index].kind;
-                // What splicing keeps in the kernel is in no process's memory.
-                if !is_for_bulk(kind) && kind != Kind::Direct {
+                if kind.is_judged_by_connections() {
                     let clients = self.memory_clients(kind);
                     let memory = self.measure_memory_of(index, clients);
                     rounds.extend(self.settle(index, "memory", memory));

@@ -109,6 +109,12 @@ impl Kind {
         )
     }
 
+    /// Whether many connections show what it costs. Those that always splice are there for bulk,
+    /// and what they keep in the kernel is in no process's memory.
+    pub fn is_judged_by_connections(self) -> bool {
+        !matches!(self, Kind::Direct | Kind::Floor(Floor::Splice(_)) | Kind::HaproxySplicing)
+    }
+
     /// Descriptors that each connection takes in it.
     pub fn descriptors(self) -> usize {
         match self {

@@ -1,6 +1,5 @@
 //! What is measured: the loads, and how many clients make each.
 
-use super::floor::Floor;
 use super::load::Pattern;
 use super::peer::Kind;
 
@@ -55,7 +54,7 @@ impl Group {
     pub fn includes(self, kind: Kind) -> bool {
         match self {
             Group::Main => true,
-            Group::Growth | Group::Idle => !is_for_bulk(kind) && kind != Kind::Direct,
+            Group::Growth | Group::Idle => kind.is_judged_by_connections(),
             Group::Sweep => matches!(kind, Kind::Floor(_) | Kind::Ours),
         }
     }
@@ -120,11 +119,6 @@ impl Workload {
     pub fn is_plain_echo(&self) -> bool {
         self.pattern == Pattern::echo(ECHO_BYTES) && self.group != Group::Sweep
     }
-}
-
-/// Whether it stands there to be judged by bulk.
-pub fn is_for_bulk(kind: Kind) -> bool {
-    matches!(kind, Kind::Floor(Floor::Splice(_)) | Kind::HaproxySplicing)
 }
 
 fn counted(count: usize, word: &str) -> String {

@@ -16,7 +16,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::util::{
-    Cluster, Gateway, Process, TemporaryDirectory, base64, etcdctl, finish, http, output_of, until,
+    Cluster, Gateway, Process, TemporaryDirectory, base64, etcdctl, finish, http, number_in,
+    output_of, until,
 };
 
 /// How long a watch hears nothing. Longer than every timeout its gateway is started with.
@@ -345,7 +346,7 @@ fn peers_reach_a_member_through_the_gateway() {
 
     // The streams end with the member, and then the log tells what they have carried.
     cluster.kill(BEHIND);
-    let enough = |line: &&String| number_in(line, "server_bytes=") >= WRITES * value.len();
+    let enough = |line: &&String| number_in(line, "server_bytes") >= WRITES * value.len();
     until("a stream to each of the others carried all writes", || {
         gateway.log().iter().filter(|line| line.contains("pair closed")).filter(enough).count() == 2
     });
@@ -364,13 +365,6 @@ impl<F: Fn()> Drop for OnDrop<F> {
 fn pairs_closed(gateway: &Gateway, endpoint: SocketAddr) -> usize {
     let needle = format!("endpoint={endpoint} ");
     gateway.log().iter().filter(|l| l.contains("pair closed") && l.contains(&needle)).count()
-}
-
-/// The number after `key` in a line of the log.
-fn number_in(line: &str, key: &str) -> usize {
-    let (_, rest) = line.split_once(key).unwrap_or_else(|| panic!("no {key} in {line}"));
-    let digits = rest.split_whitespace().next().expect("a value");
-    digits.parse().expect("a number")
 }
 
 /// One write on a connection of its own, tried once.

@@ -276,13 +276,7 @@ fn outage_of_the_only_endpoint_ends_when_it_returns() {
 fn turned_away(gateway: &Gateway) -> usize {
     let lines = gateway.log();
     let lines = lines.iter().filter(|line| line.contains("clients turned away"));
-    lines
-        .map(|line| {
-            let (_, rest) = line.split_once("count=").expect("the line has a count");
-            let count = rest.split(' ').next().expect("split() gives one part at least");
-            count.parse::<usize>().expect("a count is a number")
-        })
-        .sum()
+    lines.map(|line| number_in(line, "count")).sum()
 }
 
 #[test]

@@ -39,10 +39,7 @@ fn status(gateway: &Gateway, file: &str, key: &str) -> usize {
 
 /// The number behind `key=` in the line that tells the limits at the start.
 fn limit(gateway: &Gateway, key: &str) -> usize {
-    let line = gateway.wait_for_log("limits connections_max=");
-    let words = line.split_whitespace();
-    let mut values = words.filter_map(|word| word.strip_prefix(key)?.strip_prefix('='));
-    values.next().expect("the key is there").parse().expect("a limit is a number")
+    gateway.logged_number("limits connections_max=", key)
 }
 
 #[test]

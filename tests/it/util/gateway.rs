@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
-use super::{DEADLINE, Process, until};
+use super::{DEADLINE, Process, number_in, until};
 
 /// Sets both descriptor limits and becomes the command, so that the pid stays.
 const LIMIT_AND_EXECUTE: &str = r#"ulimit -S -n "$1" && ulimit -H -n "$2" && shift 2 && exec "$@""#;
@@ -66,10 +66,7 @@ impl Gateway {
 
     /// Waits for the line of the log, and reads the number behind `key=` in it.
     pub fn logged_number(&self, needle: &str, key: &str) -> usize {
-        let line = self.wait_for_log(needle);
-        let values = line.split_whitespace().filter_map(|word| word.strip_prefix(key));
-        let mut values = values.filter_map(|rest| rest.strip_prefix('='));
-        values.next().expect("the key is there").parse().expect("a count is a number")
+        number_in(&self.wait_for_log(needle), key)
     }
 
     /// How many lines up to now contain `needle`.

@@ -37,6 +37,14 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// The number behind `key=` in a line of the log.
+pub fn number_in(line: &str, key: &str) -> usize {
+    let mut words = line.split_whitespace();
+    let value = words.find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+    let value = value.unwrap_or_else(|| panic!("no {key} in {line}"));
+    value.parse().unwrap_or_else(|_| panic!("{key} is no number in {line}"))
+}
+
 /// Says aloud that this machine cannot show something; libtest would hide what `eprintln!` says.
 pub fn not_tested(what: &str) {
     writeln!(io::stderr(), "not tested: {what}").expect("somebody listens to a test");
