@@ -93,6 +93,9 @@ pub const SUMMARY_INTERVAL: Duration = Duration::from_secs(1);
 pub const FLUSH_CHECK_MIN: Duration = Duration::from_millis(1);
 /// Longest wait before looking again whether a send queue is empty.
 pub const FLUSH_CHECK_MAX: Duration = Duration::from_millis(100);
+/// Most bytes of `/etc/resolv.conf` and of `/etc/hosts` that are looked at. Lists of unwanted hosts
+/// are often kept there; a megabyte of them is read in about a millisecond.
+pub const RESOLVER_FILE_BYTES_MAX: usize = 1 << 20;
 /// Keepalive probes without an answer before a peer counts as dead, as Go's net package sets it.
 pub const KEEPALIVE_PROBES: u32 = 9;
 

@@ -16,14 +16,20 @@ use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use nix::libc;
+use nix::net::if_::if_nametoindex;
+use nix::unistd::gethostname;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
+use super::datagram::Datagram;
 use super::ephemeral::EphemeralPorts;
 use super::errno::{is_refusal, net_error, retry};
 use super::local_address::is_local;
+use super::resolver_file;
 use super::signal::Signals;
 use super::splice::Pipe;
-use super::{Accept, Close, Dial, Event, Net, NetError, Read, Readiness, Write};
+use super::{
+    Accept, Close, Dial, Event, Net, NetError, Read, Readiness, Receive, ResolverFile, Shake, Write,
+};
 use crate::config::{EVENTS_PER_TURN, KEEPALIVE_PROBES};
 
 /// The token of the signal descriptor; the reactor's own tokens never have all bits set.
@@ -181,6 +187,8 @@ impl Net for MioNet {
     type Listener = TcpListener;
     type Stream = Stream;
     type Pipe = Pipe;
+    type Datagram = Datagram;
+    type Handshake = ();
 
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), NetError> {
         let mut polled = self.poll.poll(&mut self.events, timeout);
@@ -351,6 +359,40 @@ impl Net for MioNet {
             let _ = SockRef::from(&stream.socket).set_linger(Some(Duration::ZERO));
         }
         drop(stream);
+    }
+
+    fn open_datagram(&mut self, peer: SocketAddr, token: usize) -> Result<Datagram, NetError> {
+        Datagram::open(peer, self.poll.registry(), token).map_err(net_error)
+    }
+
+    fn send(&mut self, datagram: &mut Datagram, bytes: &[u8]) -> Result<(), NetError> {
+        datagram.send(bytes)
+    }
+
+    fn receive(&mut self, datagram: &mut Datagram, buffer: &mut [u8]) -> Receive {
+        datagram.receive(buffer)
+    }
+
+    fn close_datagram(&mut self, datagram: Datagram) {
+        drop(datagram);
+    }
+
+    fn begin_handshake(&mut self) {}
+
+    fn shake(&mut self, _stream: &mut Stream, _handshake: &mut ()) -> Shake {
+        Shake::Pending
+    }
+
+    fn read_file(&mut self, file: ResolverFile) -> Vec<u8> {
+        resolver_file::read(file)
+    }
+
+    fn host_name(&mut self) -> String {
+        gethostname().map_or_else(|_| String::new(), |name| name.to_string_lossy().into_owned())
+    }
+
+    fn interface_index(&mut self, name: &str) -> Option<u32> {
+        if_nametoindex(name).ok()
     }
 }
 

@@ -4,12 +4,14 @@
 //! signals, the clock and entropy. `net/mio.rs` is the real one; the simulator is another. No
 //! `io::Error` and no errno crosses this line upwards: what is expected comes back as a value.
 
+pub mod datagram;
 mod ephemeral;
 mod errno;
 mod local_address;
 pub mod mio;
 pub mod notify;
 pub mod resolve;
+mod resolver_file;
 pub mod rlimit;
 pub mod signal;
 pub mod splice;
@@ -92,6 +94,60 @@ pub enum Write {
     WouldBlock,
     /// The connection is lost.
     Failed(NetError),
+}
+
+/// Outcome of [`Net::receive`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receive {
+    /// A datagram of so many bytes, possibly none, is at the start of the buffer; what did not fit
+    /// is gone.
+    Datagram(usize),
+    /// Nothing there now; an event will tell.
+    WouldBlock,
+    /// The peer's host, or the network, answered that nobody takes what was sent.
+    Failed(NetError),
+}
+
+/// A file that says how this host resolves names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResolverFile {
+    /// `/etc/resolv.conf`, resolv.conf(5).
+    Configuration,
+    /// `/etc/hosts`, hosts(5).
+    Hosts,
+}
+
+/// Outcome of [`Net::shake`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shake {
+    /// The handshake is complete, and the server is who it should be.
+    Done,
+    /// Not decided yet; an event will tell.
+    Pending,
+    /// It will never succeed.
+    Failed(HandshakeError),
+}
+
+/// Why a TLS handshake failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandshakeError {
+    /// The certificate was valid until some time ago.
+    Expired,
+    /// The certificate will be valid later. Often it is our clock that is wrong, as on a board
+    /// without a battery.
+    NotYetValid,
+    /// The certificate is for another name.
+    WrongName,
+    /// The certificate is from an authority that is not trusted.
+    UnknownAuthority,
+    /// Anything else that is wrong with the certificate.
+    BadCertificate,
+    /// What came was no TLS.
+    NoTls,
+    /// The server ended the handshake.
+    Refused,
+    /// The connection was lost in the middle.
+    Lost(NetError),
 }
 
 /// How [`Net::close`] ends a connection.
@@ -177,6 +233,10 @@ pub trait Net {
     type Stream;
     /// A pipe of the kernel, through which bytes pass from socket to socket without being copied.
     type Pipe;
+    /// A socket for datagrams to and from one peer.
+    type Datagram;
+    /// A TLS handshake that is under way on a stream.
+    type Handshake;
 
     /// Waits until something happens, at most for `timeout` (`None`: without limit), and appends
     /// what did. May return early, with nothing; but what had happened by then is told first.
@@ -188,7 +248,7 @@ pub trait Net {
     /// The monotonic time. The reactor asks once a turn.
     fn now(&mut self) -> Instant;
 
-    /// Sixty-four random bits, not for secrets.
+    /// Sixty-four random bits that nobody can guess who has not seen them.
     fn random(&mut self) -> u64;
 
     /// Whether this host answers for that address itself.
@@ -279,4 +339,41 @@ pub trait Net {
 
     /// Gives the socket up.
     fn close(&mut self, stream: Self::Stream, how: Close);
+
+    /// A socket of its own for datagrams to and from `peer`, registered under `token`. Our port is
+    /// one that nobody can guess: Linux draws it at random for each socket (RFC 5452, section 4.5).
+    ///
+    /// # Errors
+    /// When resources are short or nothing leads to `peer`.
+    fn open_datagram(&mut self, peer: SocketAddr, token: usize)
+    -> Result<Self::Datagram, NetError>;
+
+    /// Sends one datagram, which may get lost.
+    ///
+    /// # Errors
+    /// When it certainly was, or when an earlier one was refused.
+    fn send(&mut self, datagram: &mut Self::Datagram, bytes: &[u8]) -> Result<(), NetError>;
+
+    /// Takes one datagram that came from the peer.
+    fn receive(&mut self, datagram: &mut Self::Datagram, buffer: &mut [u8]) -> Receive;
+
+    /// Gives the socket up.
+    fn close_datagram(&mut self, datagram: Self::Datagram);
+
+    /// A handshake to be carried out on a connection that stands. Only for a `Net` that was told
+    /// what certificates have to show.
+    fn begin_handshake(&mut self) -> Self::Handshake;
+
+    /// Goes on with the handshake, as far as the connection lets it.
+    fn shake(&mut self, stream: &mut Self::Stream, handshake: &mut Self::Handshake) -> Shake;
+
+    /// What the file holds, at most [`crate::config::RESOLVER_FILE_BYTES_MAX`] bytes of it; nothing
+    /// where it cannot be read.
+    fn read_file(&mut self, file: ResolverFile) -> Vec<u8>;
+
+    /// The name of this host (gethostname(2)).
+    fn host_name(&mut self) -> String;
+
+    /// The number of a network interface, by its name.
+    fn interface_index(&mut self, name: &str) -> Option<u32>;
 }

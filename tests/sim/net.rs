@@ -6,7 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use etcd_gateway::net::{Accept, Close, Dial, Event, Net, NetError, Read, Readiness, Write};
+use etcd_gateway::net::{
+    Accept, Close, Dial, Event, Net, NetError, Read, Readiness, Receive, ResolverFile, Shake, Write,
+};
 
 use crate::connection::Id;
 use crate::oracle::PerTurn;
@@ -36,6 +38,8 @@ impl Net for SimNet {
     type Listener = usize;
     type Stream = Id;
     type Pipe = PipeId;
+    type Datagram = usize;
+    type Handshake = usize;
 
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), NetError> {
         self.world().poll(timeout, events);
@@ -144,5 +148,41 @@ impl Net for SimNet {
         world.operate("close", stream);
         world.check_close(stream, how);
         world.close(stream, how);
+    }
+
+    fn open_datagram(&mut self, _peer: SocketAddr, _token: usize) -> Result<usize, NetError> {
+        panic!("every endpoint of a run is an address")
+    }
+
+    fn send(&mut self, _datagram: &mut usize, _bytes: &[u8]) -> Result<(), NetError> {
+        panic!("every endpoint of a run is an address")
+    }
+
+    fn receive(&mut self, _datagram: &mut usize, _buffer: &mut [u8]) -> Receive {
+        panic!("every endpoint of a run is an address")
+    }
+
+    fn close_datagram(&mut self, _datagram: usize) {
+        panic!("every endpoint of a run is an address")
+    }
+
+    fn begin_handshake(&mut self) -> usize {
+        panic!("every endpoint of a run is an address")
+    }
+
+    fn shake(&mut self, _stream: &mut Id, _handshake: &mut usize) -> Shake {
+        panic!("every endpoint of a run is an address")
+    }
+
+    fn read_file(&mut self, _file: ResolverFile) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn host_name(&mut self) -> String {
+        "gateway.test".to_owned()
+    }
+
+    fn interface_index(&mut self, _name: &str) -> Option<u32> {
+        None
     }
 }
