@@ -6,6 +6,7 @@
 pub mod address;
 pub mod boolean;
 pub mod capacity;
+pub mod dns;
 pub mod duration;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use log::LevelFilter;
 use crate::args::{Typed, UsageError, flag};
 
 use address::{EndpointAddress, ListenAddress};
+pub use dns::*;
 use duration::format_duration;
 
 /// Bytes of the scratch buffer and of each pooled buffer: the most one flow holds back in memory,

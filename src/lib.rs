@@ -6,6 +6,7 @@
 //!            ├────► pair        one client and its server, two flows; pure
 //!            ├────► endpoint    whom we may dial: priority, weight, health; pure
 //!            ├────► discovery   where endpoints come from; hands over specs
+//!            ├────► dns         names to addresses and services; pure
 //!            └────► net         trait Net; its mio implementation is the only home of sockets,
 //!                               clock and entropy
 //! ```
@@ -23,6 +24,7 @@
 pub mod args;
 pub mod config;
 pub mod discovery;
+pub mod dns;
 pub mod endpoint;
 pub mod metrics;
 pub mod net;

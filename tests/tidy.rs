@@ -19,7 +19,8 @@ const FUNCTION_LINES_MAX: usize = 70;
 const FILE_LINES_MAX: usize = 400;
 
 /// What `[dependencies]` may name. A crate enters here together with its cost, in one commit.
-const DEPENDENCIES: &[&str] = &["mio", "socket2", "slab", "log", "env_logger", "getopts", "nix"];
+const DEPENDENCIES: &[&str] =
+    &["mio", "socket2", "slab", "log", "env_logger", "getopts", "nix", "domain"];
 
 /// The fuzz targets: a workspace of their own, built by cargo-fuzz and on its card. The bodies of
 /// the targets are compiled by `tests/it`, too, which has no more than the crate itself.
@@ -40,13 +41,18 @@ const LAYERS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "reactor",
-        &["pair", "endpoint", "discovery", "net", "metrics", "config"],
+        &["pair", "endpoint", "discovery", "dns", "net", "metrics", "config"],
         "use the trait and the outcomes in crate::net instead",
     ),
     ("net", &["config"], "return an outcome of crate::net and let the reactor act instead"),
     ("args", &["config"], "keep to what was typed and give it its meaning in config instead"),
     ("config", &["args"], "use plain std types and let main convert them instead"),
-    ("discovery", &["endpoint", "config"], "hand over specs and let the reactor act instead"),
+    (
+        "discovery",
+        &["endpoint", "dns", "config"],
+        "hand over specs and let the reactor act instead",
+    ),
+    ("dns", &["config"], "take what it needs as an argument instead"),
     ("pair", &["endpoint::EndpointId"], "take what it needs as an argument instead"),
     ("endpoint", &[], "take what it needs as an argument instead"),
     ("metrics", &[], "count in plain integers and let the owner add to them instead"),

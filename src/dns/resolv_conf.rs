@@ -1,0 +1,283 @@
+//! The configuration of the resolver: what resolv.conf(5) says, as glibc's `res_init` reads it.
+//!
+//! Text in, checked values out; nothing is ever refused. What the environment says in LOCALDOMAIN
+//! and RES_OPTIONS is left alone, and so are the options that are not about how to ask.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::str;
+use std::time::Duration;
+
+use super::name::Name;
+use crate::config::{
+    DNS_ATTEMPTS_DEFAULT, DNS_ATTEMPTS_MAX, DNS_DOTS_DEFAULT, DNS_DOTS_MAX, DNS_PORT,
+    DNS_SEARCH_MAX, DNS_SERVERS_MAX, DNS_TIMEOUT_DEFAULT, DNS_TIMEOUT_MAX, DNS_TIMEOUT_MIN,
+};
+
+/// Whom to ask, for what, and how long: every value is within its range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvConf {
+    /// Whom to ask, in the order of the file, possibly one twice; 1 to [`DNS_SERVERS_MAX`], and
+    /// 127.0.0.1 if none was named. The port is [`DNS_PORT`].
+    pub servers: Vec<SocketAddr>,
+    /// Suffixes for names that are not absolute, in the order of the file; at most
+    /// [`DNS_SEARCH_MAX`]. The root may be among them.
+    pub search: Vec<Name>,
+    /// `ndots`: dots that a name must have to be tried as it stands first; 0 to [`DNS_DOTS_MAX`].
+    pub dots_min: u8,
+    /// How long to wait for one server, in whole seconds; [`DNS_TIMEOUT_MIN`] to
+    /// [`DNS_TIMEOUT_MAX`].
+    pub timeout: Duration,
+    /// How often to ask all servers before giving up; 1 to [`DNS_ATTEMPTS_MAX`].
+    pub attempts: u8,
+    /// Whether questions begin with another server each time.
+    pub rotate: bool,
+    /// `use-vc`: whether to ask by TCP alone.
+    pub tcp_only: bool,
+}
+
+/// Reads the text of resolv.conf(5); an empty text gives the defaults.
+///
+/// `host_name` is what gethostname(2) gives: what follows its first dot is searched where the text
+/// has no `search` or `domain` line with a name. `zone` gives the index of an interface, as
+/// if_nametoindex(3) does, for a server such as `fe80::1%eth0`; an unknown one counts as 0.
+///
+/// Never fails: as in glibc (resolv/res_init.c), a line that is not understood is passed over, a
+/// keyword begins its line, comments are whole lines, the last `search` or `domain` counts, and
+/// numbers beyond their limits are cut to them. IPv4 addresses have four decimal parts, though.
+pub fn parse(text: &[u8], host_name: &str, zone: impl Fn(&str) -> Option<u32>) -> ResolvConf {
+    let mut found = ResolvConf {
+        servers: Vec::new(),
+        search: Vec::new(),
+        dots_min: DNS_DOTS_DEFAULT,
+        timeout: DNS_TIMEOUT_DEFAULT,
+        attempts: DNS_ATTEMPTS_DEFAULT,
+        rotate: false,
+        tcp_only: false,
+    };
+    let mut search = None;
+    for line in text.split(|byte| *byte == b'\n') {
+        // What follows a zero byte does not exist for a C string.
+        let line = line.split(|byte| *byte == 0).next().unwrap_or(line);
+        let (keyword, rest) = line.split_at(line.iter().position(is_blank).unwrap_or(line.len()));
+        let mut words = words(rest).peekable();
+        match keyword {
+            b"nameserver" if found.servers.len() < DNS_SERVERS_MAX => {
+                found.servers.extend(words.next().and_then(|word| server(word, &zone)));
+            }
+            // A line without a name does not undo an earlier one.
+            b"domain" if words.peek().is_some() => {
+                search = Some(words.take(1).filter_map(suffix).collect());
+            }
+            b"search" if words.peek().is_some() => {
+                search = Some(words.filter_map(suffix).take(DNS_SEARCH_MAX).collect());
+            }
+            b"options" => options(rest, &mut found),
+            _ => {}
+        }
+    }
+    found.search = search.unwrap_or_else(|| {
+        let domain = host_name.split_once('.').and_then(|(_, rest)| suffix(rest.as_bytes()));
+        domain.into_iter().collect()
+    });
+    if found.servers.is_empty() {
+        found.servers.push(SocketAddr::from((Ipv4Addr::LOCALHOST, DNS_PORT)));
+    }
+    assert!(found.servers.len() <= DNS_SERVERS_MAX);
+    assert!(found.search.len() <= DNS_SEARCH_MAX);
+    assert!((1..=DNS_ATTEMPTS_MAX).contains(&found.attempts));
+    found
+}
+
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(is_blank).filter(|word| !word.is_empty())
+}
+
+/// A name of the search list. glibc passes over one dot at its beginning, so that both nothing and
+/// a single dot are the root.
+fn suffix(word: &[u8]) -> Option<Name> {
+    let word = word.strip_prefix(b".").unwrap_or(word);
+    Name::from_bytes(if word.is_empty() { b"." } else { word })
+}
+
+/// The address of a server: IPv4, or IPv6 with or without a zone.
+fn server(word: &[u8], zone: impl Fn(&str) -> Option<u32>) -> Option<SocketAddr> {
+    let text = str::from_utf8(word).ok()?;
+    if let Ok(address) = text.parse::<Ipv4Addr>() {
+        return Some(SocketAddr::from((address, DNS_PORT)));
+    }
+    let (address, interface) = text.split_once('%').unwrap_or((text, ""));
+    let address: Ipv6Addr = address.parse().ok()?;
+    let is_number = interface.bytes().all(|byte| byte.is_ascii_digit());
+    let index = match is_number {
+        true => interface.parse().ok(),
+        // Elsewhere the name of an interface says nothing about an address.
+        false if is_on_link(address) => zone(interface),
+        false => None,
+    };
+    Some(SocketAddr::V6(SocketAddrV6::new(address, DNS_PORT, 0, index.unwrap_or(0))))
+}
+
+/// Whether the address means something only on one link: fe80::/10 or ff02::/16 and its like.
+fn is_on_link(address: Ipv6Addr) -> bool {
+    let first = address.segments()[0];
+    first & 0xffc0 == 0xfe80 || first & 0xff0f == 0xff02
+}
+
+/// Reads what follows `options`. As in glibc an option is known by its beginning: `rotated` is
+/// `rotate`, too.
+fn options(text: &[u8], found: &mut ResolvConf) {
+    let mut rest = text;
+    while let Some(start) = rest.iter().position(|byte| !is_blank(byte)) {
+        rest = &rest[start..];
+        if let Some(value) = rest.strip_prefix(b"ndots:") {
+            found.dots_min = number(value).min(DNS_DOTS_MAX);
+        } else if let Some(value) = rest.strip_prefix(b"timeout:") {
+            let timeout = Duration::from_secs(number(value).into());
+            found.timeout = timeout.clamp(DNS_TIMEOUT_MIN, DNS_TIMEOUT_MAX);
+        } else if let Some(value) = rest.strip_prefix(b"attempts:") {
+            found.attempts = number(value).clamp(1, DNS_ATTEMPTS_MAX);
+        } else if rest.starts_with(b"rotate") {
+            found.rotate = true;
+        } else if rest.starts_with(b"use-vc") {
+            found.tcp_only = true;
+        }
+        rest = &rest[rest.iter().position(is_blank).unwrap_or(rest.len())..];
+    }
+}
+
+/// The number that strtol(3) reads at the beginning of a text, cut to 0-255: blanks may precede
+/// it, anything may follow it, and nothing at all is 0.
+fn number(text: &[u8]) -> u8 {
+    let text = text.trim_ascii_start();
+    let text = text.strip_prefix(b"+").unwrap_or(text);
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |value: u8, digit| value.saturating_mul(10).saturating_add(digit - b'0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zone(interface: &str) -> Option<u32> {
+        (interface == "eth0").then_some(2)
+    }
+
+    fn read(text: &str) -> ResolvConf {
+        parse(text.as_bytes(), "host.example.com", zone)
+    }
+
+    #[track_caller]
+    fn check_servers(text: &str, want: &[&str]) {
+        let found: Vec<String> = read(text).servers.iter().map(SocketAddr::to_string).collect();
+        assert_eq!(found, want, "{text:?}");
+    }
+
+    #[track_caller]
+    fn check_search(text: &str, want: &[&str]) {
+        let found: Vec<String> = read(text).search.iter().map(Name::to_string).collect();
+        assert_eq!(found, want, "{text:?}");
+    }
+
+    #[test]
+    fn defaults() {
+        for text in ["", "\n\n", "# nameserver 10.0.0.1", "; search a", "nonsense", "\0"] {
+            let want = ResolvConf {
+                servers: vec!["127.0.0.1:53".parse().expect("an address")],
+                search: vec![Name::from_text("example.com").expect("a name")],
+                dots_min: 1,
+                timeout: Duration::from_secs(5),
+                attempts: 2,
+                rotate: false,
+                tcp_only: false,
+            };
+            assert_eq!(read(text), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn servers() {
+        check_servers("nameserver 10.0.0.1\nnameserver ::1", &["10.0.0.1:53", "[::1]:53"]);
+        check_servers("nameserver \t 10.0.0.1 \t# why", &["10.0.0.1:53"]);
+        check_servers("nameserver 10.0.0.1 10.0.0.2", &["10.0.0.1:53"]);
+        let four: String = (1..=4).map(|i| format!("nameserver 10.0.0.{i}\n")).collect();
+        check_servers(&four, &["10.0.0.1:53", "10.0.0.2:53", "10.0.0.3:53"]);
+        for bad in ["10.0.0", "10.0.0.256", "ns.example", "::g", "10.0.0.1#53", "10.0.0.1\r", ""] {
+            check_servers(&format!("nameserver {bad}\nnameserver ::1"), &["[::1]:53"]);
+        }
+        for line in [" nameserver ::1", "nameserver", "nameservers ::1", "Nameserver ::1"] {
+            check_servers(line, &["127.0.0.1:53"]);
+        }
+        check_servers("nameserver ::1\0junk\nnameserver\0 ::2", &["[::1]:53"]);
+    }
+
+    #[test]
+    fn zones() {
+        check_servers("nameserver fe80::1%eth0", &["[fe80::1%2]:53"]);
+        check_servers("nameserver ff02::1%eth0", &["[ff02::1%2]:53"]);
+        check_servers("nameserver fe80::1%7", &["[fe80::1%7]:53"]);
+        check_servers("nameserver fd00::1%7", &["[fd00::1%7]:53"]);
+        for text in ["fe80::1", "fe80::1%", "fe80::1%eth1", "fe80::1%4294967296"] {
+            check_servers(&format!("nameserver {text}"), &["[fe80::1]:53"]);
+        }
+        check_servers("nameserver fd00::1%eth0", &["[fd00::1]:53"]);
+    }
+
+    #[test]
+    fn search_lists() {
+        check_search("search a.b\tc.", &["a.b", "c"]);
+        check_search("search a\ndomain b c", &["b"]);
+        check_search("domain a\nsearch b c", &["b", "c"]);
+        check_search("search a\nsearch\nsearch \t\ndomain ", &["a"]);
+        check_search("search . .a", &[".", "a"]);
+        check_search("search a..b c", &["c"]);
+        check_search("domain a..b", &[]);
+        check_search("search a # b", &["a", "#", "b"]);
+        let many = (0..40).map(|i| format!(" n{i}")).collect::<String>();
+        assert_eq!(read(&format!("search{many}")).search.len(), DNS_SEARCH_MAX);
+    }
+
+    #[test]
+    fn the_host_name_gives_the_default_search_list() {
+        for (host_name, want) in
+            [("a.b.c", &["b.c"][..]), ("a", &[]), ("", &[]), ("a.", &["."]), ("a.b..c", &[])]
+        {
+            let found = parse(b"", host_name, zone).search;
+            let found: Vec<String> = found.iter().map(Name::to_string).collect();
+            assert_eq!(found, want, "{host_name}");
+        }
+    }
+
+    #[test]
+    fn options_accumulate() {
+        let found = read("options ndots:3 timeout:7\toptions\noptions attempts:4 rotate use-vc");
+        assert_eq!((found.dots_min, found.timeout.as_secs(), found.attempts), (3, 7, 4));
+        assert!(found.rotate && found.tcp_only);
+        let found = read("options edns0 trust-ad norotate use_vc Rotate");
+        assert_eq!(found, read(""));
+        let found = read("options ndots:2 ndots:4x rotated");
+        assert!(found.dots_min == 4 && found.rotate);
+    }
+
+    #[test]
+    fn numbers_are_cut_to_their_range() {
+        for (text, dots, timeout, attempts) in [
+            ("0", 0, 1, 1),
+            ("", 0, 1, 1),
+            ("-3", 0, 1, 1),
+            ("x", 0, 1, 1),
+            (" +2", 2, 2, 2),
+            ("16", 15, 16, 5),
+            ("31", 15, 30, 5),
+            ("99999999999999999999999", 15, 30, 5),
+        ] {
+            let text = format!("options ndots:{text} timeout:{text} attempts:{text}");
+            let found = read(&text);
+            let found = (found.dots_min, found.timeout.as_secs(), found.attempts);
+            assert_eq!(found, (dots, timeout, attempts), "{text}");
+        }
+    }
+}
