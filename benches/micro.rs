@@ -22,7 +22,7 @@ use etcd_gateway::config::{
     BUFFER_BYTES, ENDPOINTS_MAX, LAST_RESORT_INTERVAL, RETRY_DELAY_DEFAULT, RETRY_DELAY_MIN,
     SPARE_BUFFERS_MAX,
 };
-use etcd_gateway::endpoint::{EndpointSet, EndpointSpec, RetryLimits};
+use etcd_gateway::endpoint::{EndpointSet, EndpointSpec, Proof, RetryLimits};
 use etcd_gateway::pair::buffer::Pool;
 use etcd_gateway::reactor::wheel::{TimerKey, Wheel};
 
@@ -288,7 +288,12 @@ fn pick(bench: &Bench, endpoints: usize) {
         delay_max: RETRY_DELAY_DEFAULT,
         last_resort_interval: LAST_RESORT_INTERVAL,
     });
-    let spec = |&address: &SocketAddr| EndpointSpec { address, priority: 0, weight: 1 };
+    let spec = |&address: &SocketAddr| EndpointSpec {
+        address,
+        priority: 0,
+        weight: 1,
+        proof: Proof::Connection,
+    };
     set.reconcile(&addresses.iter().map(spec).collect::<Vec<_>>(), now);
     let ours = || {
         Spent::on(picks, || {

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod boolean;
 pub mod capacity;
+pub mod discovery_srv;
 pub mod dns;
 pub mod duration;
 
@@ -18,6 +19,7 @@ use log::LevelFilter;
 use crate::args::{Typed, UsageError, flag};
 
 use address::{EndpointAddress, ListenAddress};
+use discovery_srv::DiscoverySrv;
 pub use dns::*;
 use duration::format_duration;
 
@@ -75,6 +77,8 @@ pub const ACCEPTS_AT_DRAIN: usize = 4096;
 pub const EVENTS_PER_TURN: usize = 1024;
 /// Most endpoints in the set at a time.
 pub const ENDPOINTS_MAX: usize = 256;
+/// Endpoints that discovery is expected to find, when descriptors are put aside for their probes.
+pub const ENDPOINTS_PER_DISCOVERY: usize = 16;
 /// Most listening addresses.
 pub const LISTENERS_MAX: usize = 16;
 /// Ceiling of `--max-connections`, whatever the descriptor limit says.
@@ -95,9 +99,6 @@ pub const SUMMARY_INTERVAL: Duration = Duration::from_secs(1);
 pub const FLUSH_CHECK_MIN: Duration = Duration::from_millis(1);
 /// Longest wait before looking again whether a send queue is empty.
 pub const FLUSH_CHECK_MAX: Duration = Duration::from_millis(100);
-/// Most bytes of `/etc/resolv.conf` and of `/etc/hosts` that are looked at. Lists of unwanted hosts
-/// are often kept there; a megabyte of them is read in about a millisecond.
-pub const RESOLVER_FILE_BYTES_MAX: usize = 1 << 20;
 /// Keepalive probes without an answer before a peer counts as dead, as Go's net package sets it.
 pub const KEEPALIVE_PROBES: u32 = 9;
 
@@ -190,8 +191,13 @@ pub struct Config {
     pub listen: Vec<ListenAddress>,
     /// Whether those addresses are shared with other processes, and so have ports other than 0.
     pub reuse_port: bool,
-    /// Whom to dial; 1 to [`ENDPOINTS_MAX`] addresses, as typed, possibly one twice.
+    /// Whom to dial; 1 to [`ENDPOINTS_MAX`] addresses, as typed, possibly one twice. With
+    /// `discovery` none if none was typed; then they count only while discovery lists nobody.
     pub endpoints: Vec<EndpointAddress>,
+    /// Where else to look for endpoints; `None`: nowhere.
+    pub discovery: Option<DiscoverySrv>,
+    /// Flags that were typed and have no effect beside the others, without dashes.
+    pub unused: Vec<&'static str>,
     /// Ceiling of the monitor's back-off; above 0, and possibly below [`RETRY_DELAY_MIN`].
     pub retry_delay: Duration,
     /// Longest wait for one endpoint; above 0.
@@ -217,15 +223,20 @@ impl Config {
     /// Checks what was typed and fills in the defaults.
     ///
     /// # Errors
-    /// [`UsageError`] for the first value that its flag cannot take, and for every flag of DNS
-    /// discovery.
+    /// [`UsageError`] for the first value that its flag cannot take.
     pub fn from_typed(typed: &Typed) -> Result<Config, UsageError> {
-        refuse_discovery(typed)?;
+        let discovery = discovery_srv::parse(typed)?;
         let listen = list(flag::LISTEN_ADDR, &typed.listen_addr, LISTEN_DEFAULT, LISTENERS_MAX)?;
         Ok(Config {
             reuse_port: reuse_port(&typed.reuse_port, &listen)?,
             listen,
-            endpoints: list(flag::ENDPOINTS, &typed.endpoints, ENDPOINTS_DEFAULT, ENDPOINTS_MAX)?,
+            endpoints: match &typed.endpoints[..] {
+                // Whoever asks for discovery must not be led to another server in silence.
+                [] if discovery.is_some() => Vec::new(),
+                texts => list(flag::ENDPOINTS, texts, ENDPOINTS_DEFAULT, ENDPOINTS_MAX)?,
+            },
+            unused: discovery_srv::unused(typed, discovery.as_ref()),
+            discovery,
             retry_delay: positive(flag::RETRY_DELAY, &typed.retry_delay, RETRY_DELAY_DEFAULT)?,
             connect_timeout: positive(
                 flag::CONNECT_TIMEOUT,
@@ -264,23 +275,6 @@ impl Config {
         let shortest = times.into_iter().flatten().min()?;
         Some(LASTING_AGE.min(shortest / LASTING_AGE_DIVISOR))
     }
-}
-
-/// The flags are known so that the message can be a better one than "unknown flag".
-fn refuse_discovery(typed: &Typed) -> Result<(), UsageError> {
-    let flags = [
-        (flag::DISCOVERY_SRV, &typed.discovery_srv),
-        (flag::DISCOVERY_SRV_NAME, &typed.discovery_srv_name),
-        (flag::INSECURE_DISCOVERY, &typed.insecure_discovery),
-        (flag::TRUSTED_CA_FILE, &typed.trusted_ca_file),
-    ];
-    for (name, value) in flags {
-        if let Some(value) = value {
-            let reason = "DNS discovery is not in this version";
-            return Err(UsageError::invalid(name, value, reason));
-        }
-    }
-    Ok(())
 }
 
 /// The items of a repeatable, comma-separated flag.
@@ -438,6 +432,8 @@ mod tests {
             listen: vec!["127.0.0.1:23790".parse().expect("an address")],
             reuse_port: false,
             endpoints: vec!["127.0.0.1:2379".parse().expect("an address")],
+            discovery: None,
+            unused: Vec::new(),
             retry_delay: seconds(60),
             connect_timeout: seconds(1),
             tcp_user_timeout: Some(seconds(30)),
@@ -700,20 +696,6 @@ mod tests {
             let want = format!("invalid value {value:?} for --log-level: {reason}");
             refuse(&format!("--log-level={value}"), &want);
         }
-    }
-
-    #[test]
-    fn discovery_is_refused() {
-        let want = |name: &str, value: &str| {
-            format!("invalid value {value:?} for --{name}: DNS discovery is not in this version")
-        };
-        for name in ["discovery-srv", "discovery-srv-name", "trusted-ca-file"] {
-            refuse(&format!("--{name}=x"), &want(name, "x"));
-            refuse(&format!("--{name}="), &want(name, ""));
-        }
-        refuse("--insecure-discovery", &want("insecure-discovery", "true"));
-        refuse("--insecure-discovery=true", &want("insecure-discovery", "true"));
-        refuse("--insecure-discovery=false", &want("insecure-discovery", "false"));
     }
 
     #[test]

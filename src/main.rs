@@ -12,9 +12,10 @@ use env_logger::Target;
 use etcd_gateway::args::{self, Invocation};
 use etcd_gateway::config::address::{Host, ListenAddress};
 use etcd_gateway::config::capacity::memory_max_bytes;
+use etcd_gateway::config::discovery_srv::Trust;
 use etcd_gateway::config::{self, Config};
-use etcd_gateway::discovery;
-use etcd_gateway::endpoint::EndpointSpec;
+use etcd_gateway::discovery::Sources;
+use etcd_gateway::discovery::srv::SrvSource;
 use etcd_gateway::net::mio::{MioNet, SocketOptions};
 use etcd_gateway::net::notify::notify;
 use etcd_gateway::net::resolve::lookup;
@@ -42,9 +43,8 @@ fn main() -> ExitCode {
 
 fn run(config: &Config) -> Result<(), String> {
     let descriptors = raise_descriptor_limit().saturating_sub(open_descriptors());
-    let specs = endpoint_specs(config)?;
     let listen = listen_addresses(config)?;
-    let limits = limits(config, descriptors, listen.len(), specs.len());
+    let limits = limits(config, descriptors, listen.len());
     let options = SocketOptions {
         keepalive: config.keepalive,
         user_timeout: config.tcp_user_timeout,
@@ -54,11 +54,18 @@ fn run(config: &Config) -> Result<(), String> {
     let mut net = MioNet::new(options).map_err(broken)?;
     net.take_signals().map_err(|error| format!("cannot take signals: {error}"))?;
     let mut reactor =
-        Reactor::start(net, limits, &listen, &specs).map_err(|error| error.to_string())?;
-    let endpoints = join(specs.iter().map(|spec| spec.address));
+        Reactor::start(net, limits, &listen, sources(config)).map_err(|error| error.to_string())?;
+    let endpoints = join(reactor.endpoints().addresses());
     let listening = join(reactor.listening());
     let shared = if config.reuse_port { " reuse_port=true" } else { "" };
     info!("ready to proxy client requests endpoints=[{endpoints}] listen=[{listening}]{shared}");
+    for flag in &config.unused {
+        warn!("flag has no effect beside the others flag=--{flag}");
+    }
+    let names: Vec<String> = reactor.names_to_resolve().map(|name| name.to_string()).collect();
+    if !names.is_empty() {
+        info!("waiting for endpoints names=[{}]", names.join(","));
+    }
     tell_manager("READY=1");
     reactor.run().map_err(broken)?;
     tell_manager("STOPPING=1");
@@ -73,26 +80,6 @@ fn run(config: &Config) -> Result<(), String> {
         metrics.server_bytes,
     );
     Ok(())
-}
-
-/// The endpoints' addresses. A name that cannot be resolved costs only itself: one broken DNS
-/// entry must not keep a host's gateway from starting.
-fn endpoint_specs(config: &Config) -> Result<Vec<EndpointSpec>, String> {
-    let found = discovery::resolve(&config.endpoints, |name| {
-        lookup(name).map_err(|error| error.to_string())
-    });
-    if found.specs.is_empty() {
-        let (endpoint, reason) = &found.failed[0];
-        return Err(format!("cannot resolve endpoint {endpoint}: {reason}"));
-    }
-    if found.specs.len() > config::ENDPOINTS_MAX {
-        let (count, max) = (found.specs.len(), config::ENDPOINTS_MAX);
-        return Err(format!("the endpoints resolve to {count} addresses, {max} is the most"));
-    }
-    for (endpoint, reason) in &found.failed {
-        warn!("endpoint left out endpoint={endpoint} reason={reason:?}");
-    }
-    Ok(found.specs)
 }
 
 /// The addresses to listen on. Of a name with several, one in the order of Go's net.Listen: the
@@ -116,8 +103,18 @@ fn listen_address(listen: &ListenAddress) -> Result<SocketAddr, String> {
     }
 }
 
-fn limits(config: &Config, descriptors: u64, listeners: usize, endpoints: usize) -> Limits {
-    let connections = config.connections_limit(descriptors, listeners, endpoints);
+/// Where endpoints are to come from.
+fn sources(config: &Config) -> Sources {
+    let srv = config.discovery.as_ref().map(|discovery| SrvSource {
+        domain: discovery.domain.clone(),
+        suffix: discovery.name.clone(),
+        is_insecure: discovery.trust == Trust::Everybody,
+    });
+    Sources { endpoints: config.endpoints.clone(), srv, patience: config.connect_timeout }
+}
+
+fn limits(config: &Config, descriptors: u64, listeners: usize) -> Limits {
+    let connections = config.connections_limit(descriptors, listeners);
     if let Some(asked) = connections.lowered_from {
         let max = connections.max;
         warn!("max-connections lowered asked={asked} max={max} descriptors={descriptors}");

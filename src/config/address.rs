@@ -266,7 +266,7 @@ fn parse_host(text: &str) -> Result<Host, AddressError> {
         return Ok(Host::Address(address));
     }
     let name = text.strip_suffix('.').unwrap_or(text);
-    if name.len() > NAME_CHARACTERS_MAX || !name.split('.').all(is_label) {
+    if !is_name(text) {
         return Err(AddressError::NotName(text.to_owned()));
     }
     if ends_in_number(name) {
@@ -284,8 +284,14 @@ fn parse_ipv6(text: &str) -> Result<Host, AddressError> {
     }
 }
 
+/// Whether it could be a host's or a domain's name, with or without a trailing dot.
+pub(super) fn is_name(text: &str) -> bool {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    name.len() <= NAME_CHARACTERS_MAX && name.split('.').all(is_label)
+}
+
 /// Letters, digits, hyphens, and the underscore that real names have although RFC 952 has not.
-fn is_label(label: &str) -> bool {
+pub(super) fn is_label(label: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     !label.is_empty() && label.len() <= LABEL_CHARACTERS_MAX && label.bytes().all(allowed)
 }

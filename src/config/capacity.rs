@@ -1,8 +1,9 @@
 //! How many pairs and pipes the descriptors carry, and what memory that can take.
 
+use super::address::{EndpointAddress, Host};
 use super::{
     BUFFER_BYTES, CONNECTIONS_MAX, Config, DESCRIPTORS_PER_PAIR, DESCRIPTORS_RESERVED,
-    PAIRS_PER_PIPE, PIPES_MAX,
+    DNS_DESCRIPTORS_MAX, ENDPOINTS_PER_DISCOVERY, PAIRS_PER_PIPE, PIPES_MAX,
 };
 
 /// How many pairs may be open at a time, and whether that is what was asked for.
@@ -18,23 +19,18 @@ pub struct ConnectionsLimit {
 
 impl Config {
     /// How many pairs the descriptors can carry beside the listening sockets, one probe per
-    /// endpoint and the reserve, and what of `--max-connections` that leaves.
+    /// endpoint, the resolver's questions and the reserve, and what of `--max-connections` that
+    /// leaves.
     ///
     /// `descriptors` are those that may still be opened (RLIMIT_NOFILE less those that are open or
-    /// were inherited; getrlimit(2)), `listeners` the sockets that will listen and `endpoints` the
-    /// addresses in the set, names resolved. At least one pair is always allowed: a gateway that
-    /// accepts nobody is of no use to anybody.
+    /// were inherited; getrlimit(2)), `listeners` the sockets that will listen. At least one pair is
+    /// always allowed: a gateway that accepts nobody is of no use to anybody.
     ///
     /// One pair in [`PAIRS_PER_PIPE`] gives way to a pipe, unless `--max-connections` asks for all
     /// of them: then pipes get what is left.
-    pub fn connections_limit(
-        &self,
-        descriptors: u64,
-        listeners: usize,
-        endpoints: usize,
-    ) -> ConnectionsLimit {
+    pub fn connections_limit(&self, descriptors: u64, listeners: usize) -> ConnectionsLimit {
         let limit = usize::try_from(descriptors).unwrap_or(usize::MAX);
-        let taken = DESCRIPTORS_RESERVED.saturating_add(listeners).saturating_add(endpoints);
+        let taken = DESCRIPTORS_RESERVED.saturating_add(listeners).saturating_add(self.asides());
         // A pipe takes two descriptors, as a pair does.
         let carried = (limit.saturating_sub(taken) / DESCRIPTORS_PER_PAIR).max(1);
         let beside_pipes = carried - (carried / PAIRS_PER_PIPE).min(PIPES_MAX);
@@ -47,6 +43,19 @@ impl Config {
             pipes_max: (carried - max).min(PIPES_MAX),
             lowered_from: self.connections_max.filter(|&asked| asked > carried),
         }
+    }
+}
+
+impl Config {
+    /// Descriptors for probes and questions. How many endpoints names will lead to is not known
+    /// yet; it is seldom more than a few for each, and seldom are all of them probed at once.
+    fn asides(&self) -> usize {
+        let is_name = |endpoint: &&EndpointAddress| matches!(endpoint.host, Host::Name(_));
+        let names = self.endpoints.iter().filter(is_name).count();
+        let of_discovery = if self.discovery.is_some() { ENDPOINTS_PER_DISCOVERY } else { 0 };
+        let asks = names > 0 || self.discovery.is_some();
+        let of_resolver = if asks { DNS_DESCRIPTORS_MAX } else { 0 };
+        self.endpoints.len() + names + of_discovery + of_resolver
     }
 }
 
@@ -63,15 +72,27 @@ pub fn memory_max_bytes(connections_max: usize, pair_bytes: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::Typed;
 
-    fn defaults() -> Config {
-        Config::from_typed(&Default::default()).expect("the defaults")
+    /// One listener is passed with it, so the descriptors put aside are 17.
+    fn three_endpoints() -> Config {
+        configuration("10.0.0.1:1,10.0.0.2:1,10.0.0.3:1", None)
+    }
+
+    fn configuration(endpoints: &str, discovery_srv: Option<&str>) -> Config {
+        let typed = Typed {
+            endpoints: vec![endpoints.to_owned()],
+            discovery_srv: discovery_srv.map(str::to_owned),
+            insecure_discovery: Some("true".to_owned()),
+            ..Typed::default()
+        };
+        Config::from_typed(&typed).expect("a configuration")
     }
 
     #[track_caller]
     fn check_limit(asked: Option<usize>, descriptors: u64, max: usize, pipes_max: usize) {
-        let config = Config { connections_max: asked, ..defaults() };
-        let limit = config.connections_limit(descriptors, 1, 3);
+        let config = Config { connections_max: asked, ..three_endpoints() };
+        let limit = config.connections_limit(descriptors, 1);
         let lowered_from = asked.filter(|&asked| asked > max);
         let want = ConnectionsLimit { max, pipes_max, lowered_from };
         assert_eq!(limit, want, "{asked:?} {descriptors}");
@@ -107,9 +128,19 @@ mod tests {
 
     #[test]
     fn absurd_counts_leave_one_connection() {
-        let config = defaults();
-        let limit = config.connections_limit(1 << 20, usize::MAX, usize::MAX);
+        let limit = three_endpoints().connections_limit(1 << 20, usize::MAX);
         assert_eq!(limit, ConnectionsLimit { max: 1, pipes_max: 0, lowered_from: None });
+    }
+
+    #[test]
+    fn names_take_descriptors_for_questions_and_probes() {
+        for (endpoints, srv, want) in [
+            ("10.0.0.1:1,10.0.0.2:1", None, 2),
+            ("10.0.0.1:1,a.test:1", None, 3 + DNS_DESCRIPTORS_MAX),
+            ("10.0.0.1:1", Some("a.test"), 1 + ENDPOINTS_PER_DISCOVERY + DNS_DESCRIPTORS_MAX),
+        ] {
+            assert_eq!(configuration(endpoints, srv).asides(), want, "{endpoints} {srv:?}");
+        }
     }
 
     #[test]

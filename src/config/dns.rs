@@ -41,3 +41,51 @@ const _: () = assert!(DNS_TIMEOUT_MIN.as_nanos() > 0);
 const _: () = assert!(DNS_TIMEOUT_MIN.as_nanos() <= DNS_TIMEOUT_DEFAULT.as_nanos());
 const _: () = assert!(DNS_TIMEOUT_DEFAULT.as_nanos() <= DNS_TIMEOUT_MAX.as_nanos());
 const _: () = assert!(DNS_ATTEMPTS_DEFAULT > 0 && DNS_ATTEMPTS_DEFAULT <= DNS_ATTEMPTS_MAX);
+/// Most bytes of `/etc/resolv.conf` and of `/etc/hosts` that are looked at. Lists of unwanted hosts
+/// are often kept there; a megabyte of them is read in about a millisecond.
+pub const RESOLVER_FILE_BYTES_MAX: usize = 1 << 20;
+/// Look-ups under way at a time; others wait for their turn.
+pub const DNS_LOOKUPS_MAX: usize = 8;
+/// Tries of one question whose sockets are open at a time: a late answer is still heard while the
+/// next server is asked.
+pub const DNS_TRIES_OPEN_MAX: usize = 2;
+/// Questions of one look-up at a time: a host's two families.
+pub const DNS_QUESTIONS_PER_LOOKUP: usize = 2;
+/// Most descriptors that the resolver holds.
+pub const DNS_DESCRIPTORS_MAX: usize =
+    DNS_LOOKUPS_MAX * DNS_QUESTIONS_PER_LOOKUP * DNS_TRIES_OPEN_MAX;
+/// Longest silence after which the next name server is asked, whatever `timeout` says there: a
+/// server that comes back is found within it.
+pub const DNS_RESEND_MAX: Duration = Duration::from_secs(2);
+/// Longest time for one question in all.
+pub const DNS_QUERY_MAX: Duration = Duration::from_secs(10);
+/// Messages that are no answer to the question, after which a try is given up.
+pub const DNS_FOREIGN_MAX: usize = 32;
+/// Shortest and first pause after a look-up that failed; doubles up to the maximum.
+pub const DNS_RETRY_MIN: Duration = Duration::from_secs(1);
+/// Longest pause after a look-up that failed. With [`DNS_RESEND_MAX`] below the five seconds in
+/// which a name server that is back has to be noticed.
+pub const DNS_RETRY_MAX: Duration = Duration::from_secs(2);
+/// Longest pause after a look-up that failed for one family of addresses only.
+pub const DNS_RETRY_PARTIAL: Duration = Duration::from_secs(30);
+/// Shortest time between two look-ups of a name that failed dials cause.
+pub const DNS_REFRESH_MIN: Duration = Duration::from_secs(1);
+/// Shortest life of an answer: a TTL of 0 means "for this once", and we are never done.
+pub const DNS_TTL_MIN: Duration = Duration::from_secs(1);
+/// Longest life of an answer: who forgot to lower a TTL before a move waits no longer than this,
+/// and a failed dial asks at once.
+pub const DNS_TTL_MAX: Duration = Duration::from_secs(300);
+/// Longest life of the answer that there is nothing at all.
+pub const DNS_NEGATIVE_TTL_MAX: Duration = Duration::from_secs(5);
+/// How often `/etc/hosts` is read again for a name that is there.
+pub const HOSTS_TTL: Duration = Duration::from_secs(5);
+
+// A server that comes back is asked within five seconds: after the longest silence, or pause.
+const _: () = assert!(DNS_RESEND_MAX.as_nanos() + DNS_RETRY_MAX.as_nanos() < 5_000_000_000);
+const _: () = assert!(DNS_RETRY_MIN.as_nanos() > 0 && DNS_REFRESH_MIN.as_nanos() > 0);
+const _: () = assert!(DNS_RETRY_MIN.as_nanos() <= DNS_RETRY_MAX.as_nanos());
+const _: () =
+    assert!(DNS_TTL_MIN.as_nanos() > 0 && DNS_TTL_MIN.as_nanos() < DNS_TTL_MAX.as_nanos());
+const _: () = assert!(DNS_NEGATIVE_TTL_MAX.as_nanos() >= DNS_TTL_MIN.as_nanos());
+const _: () = assert!(DNS_RESEND_MAX.as_nanos() <= DNS_QUERY_MAX.as_nanos());
+const _: () = assert!(DNS_TRIES_OPEN_MAX > 0 && DNS_LOOKUPS_MAX > 0);

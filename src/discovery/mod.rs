@@ -1,99 +1,449 @@
-//! Where endpoints come from: turns what was configured into the specs of endpoints that should
-//! exist. Never touches a pair or a socket; the look-up of names is an argument.
+//! Where endpoints come from: addresses and names as typed, and SRV records. Turns what was
+//! configured and what the name servers say into the endpoints that should exist.
+//!
+//! Owns the names, what is known of each, and the resolver. Must not touch a pair or a socket, read
+//! a file or the clock: what the resolver wants done is handed on, `now` and files are arguments.
+//!
+//! ```text
+//!   --endpoints ──────────────┐
+//!   --discovery-srv ─► srv ─┐ ├──► watch, one for each name ──► groups ──► share ──► Found
+//!                           └─┘            ▲
+//!                                      resolver
+//! ```
 
-use std::net::{IpAddr, SocketAddr};
+mod group;
+mod share;
+pub mod srv;
+mod watch;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use slab::Slab;
 
 use crate::config::address::{EndpointAddress, Host};
-use crate::endpoint::EndpointSpec;
+use crate::config::{DNS_REFRESH_MIN, ENDPOINTS_MAX};
+use crate::dns::message::Service;
+use crate::dns::resolver::Resolver;
+use crate::dns::{
+    Answered, Command, Exchange, Failure, LookupId, Subject, Wanted, hosts, resolv_conf,
+};
+use crate::endpoint::{EndpointSpec, Proof};
 
-/// What became of the configured endpoints.
-#[derive(Debug)]
-pub struct Resolved {
-    /// Every address once, in the order given.
-    pub specs: Vec<EndpointSpec>,
-    /// Names without an address, each with the reason.
-    pub failed: Vec<(String, String)>,
+use group::Group;
+use srv::{RecordSet, SrvSource};
+use watch::{Trouble, Watch};
+
+/// What was configured.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// Endpoints as typed. Beside SRV records they count only while those list nobody.
+    pub endpoints: Vec<EndpointAddress>,
+    /// Where to look for SRV records, if anywhere.
+    pub srv: Option<SrvSource>,
+    /// How long the first answer about SRV records may take before typed endpoints are used.
+    pub patience: Duration,
 }
 
-/// Looks up every configured endpoint. A name with several addresses gives one endpoint each, all
-/// with the name's priority and weight; an address that came up already is left out.
-pub fn resolve(
-    endpoints: &[EndpointAddress],
-    mut lookup: impl FnMut(&str) -> Result<Vec<IpAddr>, String>,
-) -> Resolved {
-    let mut resolved = Resolved { specs: Vec::new(), failed: Vec::new() };
-    for endpoint in endpoints {
-        let addresses = match &endpoint.host {
-            Host::Address(address) => Ok(vec![*address]),
-            Host::Name(name) => lookup(name),
-        };
-        match addresses {
-            Ok(addresses) => resolved.add(endpoint, &addresses),
-            Err(reason) => resolved.failed.push((endpoint.to_string(), reason)),
-        }
+/// An endpoint that should exist, and by which name it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The endpoint.
+    pub spec: EndpointSpec,
+    /// `host:port` as typed or as in the record.
+    pub name: String,
+    /// Whether the name was resolved, and not an address itself.
+    pub is_resolved: bool,
+}
+
+/// Something that the log should tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// The name is no help at present.
+    NotResolved {
+        /// As asked for.
+        name: String,
+        /// Why.
+        reason: Trouble,
+    },
+    /// It is one again.
+    ResolvedAgain {
+        /// As asked for.
+        name: String,
+    },
+    /// The record is not used.
+    LeftOut {
+        /// Host and port of the record.
+        name: String,
+        /// Why.
+        reason: LeftOut,
+    },
+    /// The name servers list no endpoint at all; those of before stay.
+    Kept,
+}
+
+/// Why something that was found is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftOut {
+    /// It is listed as one without TLS, so nobody could find out who it is.
+    Insecure,
+    /// There are more than [`ENDPOINTS_MAX`].
+    TooMany,
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LeftOut::Insecure => "insecure",
+            LeftOut::TooMany => "too_many",
+        })
     }
-    resolved
 }
 
-impl Resolved {
-    fn add(&mut self, endpoint: &EndpointAddress, addresses: &[IpAddr]) {
-        for address in addresses {
-            let address = SocketAddr::new(*address, endpoint.port);
-            if self.specs.iter().all(|spec| spec.address != address) {
-                let EndpointAddress { priority, weight, .. } = *endpoint;
-                self.specs.push(EndpointSpec { address, priority, weight });
+/// What the host says about names, as it stands in its files now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostFiles {
+    /// `/etc/resolv.conf`.
+    pub configuration: Vec<u8>,
+    /// `/etc/hosts`.
+    pub hosts: Vec<u8>,
+    /// The host's own name (gethostname(2)).
+    pub host_name: String,
+}
+
+/// The sources and what is known through them.
+#[derive(Debug)]
+pub struct Discovery {
+    endpoints: Vec<EndpointAddress>,
+    srv: Option<SrvSource>,
+    /// When typed endpoints are used beside SRV records that nobody has told us of.
+    fallback_at: Instant,
+    watches: Slab<Watch>,
+    resolver: Resolver,
+    /// The text that the resolver's configuration was read from, and the host's name then.
+    configured_by: (Vec<u8>, String),
+    found: Vec<Found>,
+    /// What is known has changed, or the time has come to see it otherwise.
+    is_changed: bool,
+    reports: Vec<Report>,
+    /// Records that were reported as left out.
+    left_out: Vec<(String, LeftOut)>,
+    is_kept: bool,
+    reconsidered_at: Option<Instant>,
+}
+
+impl Discovery {
+    /// Nothing is asked yet; what needs no question is known at once.
+    pub fn new(sources: Sources, now: Instant) -> Discovery {
+        let Sources { endpoints, srv, patience } = sources;
+        let mut discovery = Discovery {
+            endpoints,
+            srv,
+            fallback_at: now + patience,
+            watches: Slab::new(),
+            resolver: Resolver::new(resolv_conf::parse(b"", "", |_| None)),
+            configured_by: (Vec::new(), String::new()),
+            found: Vec::new(),
+            is_changed: true,
+            reports: Vec::new(),
+            left_out: Vec::new(),
+            is_kept: false,
+            reconsidered_at: None,
+        };
+        for endpoint in discovery.endpoints.clone() {
+            if let Host::Name(name) = endpoint.host {
+                discovery.watch(Wanted::Typed(name), Subject::Host, now);
+            }
+        }
+        if let Some(source) = discovery.srv.clone() {
+            for set in RecordSet::ALL {
+                discovery.watch(Wanted::Typed(source.name(set)), Subject::Service, now);
+            }
+        }
+        discovery
+    }
+
+    /// Whether nothing was configured that could ever change.
+    pub fn is_fixed(&self) -> bool {
+        self.watches.is_empty()
+    }
+
+    /// Whether a look-up is under way or due: then an endpoint may turn up soon.
+    pub fn is_asking(&self, now: Instant) -> bool {
+        self.watches.iter().any(|(_, watch)| watch.is_open(now))
+    }
+
+    /// The names that were not resolved so far.
+    pub fn waiting_for(&self) -> impl Iterator<Item = &Wanted> {
+        let open = self.watches.iter().filter(|(_, watch)| !watch.is_settled());
+        open.map(|(_, watch)| watch.wanted())
+    }
+
+    /// When to call [`Discovery::advance`] if nothing happens before.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let due = self.watches.iter().filter_map(|(_, watch)| watch.due_at());
+        let fallback = (self.found.is_empty() && self.has_fallback()).then_some(self.fallback_at);
+        due.chain(self.resolver.next_deadline()).chain(fallback).min()
+    }
+
+    /// Whether [`Discovery::refresh`] should be called.
+    pub fn is_refresh_due(&self, now: Instant) -> bool {
+        self.watches.iter().any(|(_, watch)| watch.is_due(now))
+    }
+
+    /// Begins the look-ups that are due, by the files as they are now. `zone` gives the number of a
+    /// network interface.
+    pub fn refresh(&mut self, files: &HostFiles, zone: impl Fn(&str) -> Option<u32>, now: Instant) {
+        let (text, host_name) = (&files.configuration, &files.host_name);
+        if (text, host_name) != (&self.configured_by.0, &self.configured_by.1) {
+            self.configured_by = (text.clone(), host_name.clone());
+            self.resolver.configure(resolv_conf::parse(text, host_name, zone), now);
+        }
+        for (key, watch) in &mut self.watches {
+            if !watch.is_due(now) {
+                continue;
+            }
+            match addresses_at_hand(watch, &files.hosts) {
+                Some(addresses) => self.is_changed |= watch.settle_locally(&addresses, now),
+                None => {
+                    watch.begin(now);
+                    self.resolver.look_up(LookupId(key), watch.subject(), watch.wanted());
+                }
             }
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Does what time allows, and takes the answers that have come.
+    pub fn advance(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
+        self.resolver.advance(now, random);
+        self.take_answers(now);
+        self.is_changed |= self.found.is_empty() && self.has_fallback() && self.fallback_at <= now;
+    }
 
-    fn lookup(name: &str) -> Result<Vec<IpAddr>, String> {
-        match name {
-            "two.test" => Ok(["10.0.0.1", "::1"].map(|ip| ip.parse().expect("valid")).to_vec()),
-            _ => Err("no such name".to_string()),
+    /// A message came in answer to an exchange, or news that none will.
+    pub fn on_exchange(
+        &mut self,
+        exchange: Exchange,
+        outcome: Result<&[u8], Failure>,
+        now: Instant,
+        random: &mut dyn FnMut() -> u64,
+    ) {
+        self.resolver.on_exchange(exchange, outcome, now, random);
+        self.take_answers(now);
+    }
+
+    /// What is to be done for the resolver.
+    pub fn take_commands(&mut self) -> Vec<Command> {
+        self.resolver.take_commands()
+    }
+
+    /// What is to be told.
+    pub fn take_reports(&mut self) -> Vec<Report> {
+        std::mem::take(&mut self.reports)
+    }
+
+    /// A dial to the address failed: the name that led there may lead elsewhere by now.
+    pub fn on_dial_failed(&mut self, address: SocketAddr, now: Instant) {
+        for (_, watch) in &mut self.watches {
+            if watch.addresses().any(|known| known == address.ip()) {
+                watch.hurry(now);
+            }
         }
     }
 
-    fn check(endpoints: &[&str], specs: &[(&str, u16, u16)], failed: &[&str]) {
-        let typed: Vec<EndpointAddress> =
-            endpoints.iter().map(|text| text.parse().expect("an endpoint")).collect();
-        let found = resolve(&typed, lookup);
-        let specs: Vec<_> = specs
+    /// No endpoint works any more.
+    pub fn on_none_active(&mut self, now: Instant) {
+        self.watches.iter_mut().for_each(|(_, watch)| watch.hurry(now));
+    }
+
+    /// What is known is to be looked at again although it is the same: the host's routes may have
+    /// changed. Not all the time, however often it is asked for.
+    pub fn reconsider(&mut self, now: Instant) {
+        if self.reconsidered_at.is_none_or(|at| at + DNS_REFRESH_MIN <= now) {
+            self.reconsidered_at = Some(now);
+            self.is_changed = true;
+        }
+    }
+
+    /// The endpoints that should exist, if that may be others than before.
+    pub fn take_found(&mut self, now: Instant) -> Option<&[Found]> {
+        if !std::mem::take(&mut self.is_changed) {
+            return None;
+        }
+        self.watch_targets(now);
+        let found = self.find(now);
+        // An empty answer is more often a mistake than an order to serve nobody.
+        let is_kept = found.is_empty() && !self.found.is_empty();
+        if is_kept && !self.is_kept {
+            self.reports.push(Report::Kept);
+        }
+        self.is_kept = is_kept;
+        if !is_kept {
+            self.found = found;
+        }
+        Some(&self.found)
+    }
+
+    fn watch(&mut self, wanted: Wanted, subject: Subject, now: Instant) {
+        if self.watch_of(&wanted, subject).is_none() {
+            self.watches.insert(Watch::new(wanted, subject, now));
+        }
+    }
+
+    fn watch_of(&self, wanted: &Wanted, subject: Subject) -> Option<&Watch> {
+        let mut watches = self.watches.iter().map(|(_, watch)| watch);
+        watches.find(|watch| watch.subject() == subject && watch.wanted() == wanted)
+    }
+
+    fn take_answers(&mut self, now: Instant) {
+        while let Some(Answered { id, kind, answer }) = self.resolver.next_answer() {
+            let Some(watch) = self.watches.get_mut(id.0) else {
+                debug_assert!(false, "an answer to nobody");
+                continue;
+            };
+            let before = watch.trouble();
+            self.is_changed |= watch.on_answer(kind, answer, now);
+            let name = watch.wanted().to_string();
+            match (before, watch.trouble()) {
+                (before, Some(reason)) if before != Some(reason) => {
+                    self.reports.push(Report::NotResolved { name, reason });
+                }
+                (Some(_), None) => self.reports.push(Report::ResolvedAgain { name }),
+                _ => {}
+            }
+        }
+    }
+
+    /// Watches the hosts that SRV records name now, and those no more that none does.
+    fn watch_targets(&mut self, now: Instant) {
+        if self.srv.is_none() {
+            return;
+        }
+        let listed = self.listed();
+        let wanted: Vec<Wanted> = listed
             .iter()
-            .map(|(address, priority, weight)| EndpointSpec {
-                address: address.parse().expect("an address"),
-                priority: *priority,
-                weight: *weight,
-            })
+            .filter(|it| literal(&it.service).is_none())
+            .map(|it| Wanted::Exact(it.service.target.clone()))
             .collect();
-        assert_eq!(found.specs, specs, "{endpoints:?}");
-        let names: Vec<_> = found.failed.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, failed, "{endpoints:?}");
+        let is_gone = |watch: &Watch| {
+            matches!(watch.wanted(), Wanted::Exact(_)) && !wanted.contains(watch.wanted())
+        };
+        let gone = self.watches.iter().filter(|(_, watch)| is_gone(watch));
+        for key in gone.map(|(key, _)| key).collect::<Vec<_>>() {
+            self.resolver.forget(LookupId(key), now);
+            self.watches.remove(key);
+        }
+        wanted.into_iter().for_each(|wanted| self.watch(wanted, Subject::Host, now));
     }
 
-    #[test]
-    fn literal_addresses_are_not_looked_up() {
-        check(&["10.0.0.1:1", "[::1]:2"], &[("10.0.0.1:1", 0, 1), ("[::1]:2", 0, 1)], &[]);
+    /// The SRV records that count. What does not is reported once.
+    fn listed(&mut self) -> Vec<srv::Listed> {
+        let Some(source) = &self.srv else { return Vec::new() };
+        let services = |set| {
+            let wanted = Wanted::Typed(source.name(set));
+            self.watch_of(&wanted, Subject::Service).map_or(&[][..], Watch::services)
+        };
+        let [secure, plain] = RecordSet::ALL.map(services);
+        let (mut listed, refused) = source.sort_out(secure, plain);
+        let mut left_out: Vec<(String, LeftOut)> =
+            refused.iter().map(|service| (name_of(service), LeftOut::Insecure)).collect();
+        let too_many = listed.drain(listed.len().min(ENDPOINTS_MAX)..);
+        left_out.extend(too_many.map(|it| (name_of(&it.service), LeftOut::TooMany)));
+        self.report_left_out(left_out);
+        listed
     }
 
-    #[test]
-    fn a_name_gives_an_endpoint_for_each_address() {
-        let want = [("10.0.0.1:1", 2, 3), ("[::1]:1", 2, 3)];
-        check(&["two.test:1?priority=2&weight=3"], &want, &[]);
+    fn report_left_out(&mut self, left_out: Vec<(String, LeftOut)>) {
+        for item in left_out.iter().filter(|item| !self.left_out.contains(item)) {
+            let (name, reason) = item.clone();
+            self.reports.push(Report::LeftOut { name, reason });
+        }
+        self.left_out = left_out;
     }
 
-    #[test]
-    fn an_address_counts_once_and_as_first_given() {
-        let want = [("10.0.0.1:1", 0, 5), ("[::1]:1", 0, 1)];
-        check(&["10.0.0.1:1?weight=5", "two.test:1", "10.0.0.1:1?weight=7"], &want, &[]);
+    /// Typed endpoints that are only used while SRV records list nobody.
+    fn has_fallback(&self) -> bool {
+        self.srv.is_some() && !self.endpoints.is_empty()
     }
 
-    #[test]
-    fn a_name_without_address_costs_only_itself() {
-        check(&["gone.test:1", "10.0.0.1:1"], &[("10.0.0.1:1", 0, 1)], &["gone.test:1"]);
+    fn find(&mut self, now: Instant) -> Vec<Found> {
+        let from_srv: Vec<Group> = self.listed().iter().map(|it| self.group_of(it)).collect();
+        let is_listed = from_srv.iter().any(|group| !group.addresses.is_empty());
+        if is_listed || (self.srv.is_some() && !self.may_fall_back(now)) {
+            return group::found(&from_srv);
+        }
+        let typed: Vec<Group> = self.endpoints.iter().map(|it| self.typed_group(it)).collect();
+        group::found(&typed)
     }
+
+    /// Whether it is clear, or has not become clear in time, that SRV records list nobody.
+    fn may_fall_back(&self, now: Instant) -> bool {
+        let is_typed_host = |watch: &Watch| {
+            watch.subject() == Subject::Host && matches!(watch.wanted(), Wanted::Typed(_))
+        };
+        let mut of_srv = self.watches.iter().filter(|(_, watch)| !is_typed_host(watch));
+        self.fallback_at <= now || of_srv.all(|(_, watch)| watch.is_settled())
+    }
+
+    fn group_of(&self, listed: &srv::Listed) -> Group {
+        let Service { priority, weight, port, ref target } = listed.service;
+        let host = literal(&listed.service);
+        let wanted = Wanted::Exact(target.clone());
+        let known = self.watch_of(&wanted, Subject::Host).into_iter().flat_map(Watch::addresses);
+        Group {
+            name: name_of(&listed.service),
+            port,
+            priority,
+            weight,
+            proof: listed.proof,
+            is_resolved: host.is_none(),
+            addresses: host.into_iter().chain(known).collect(),
+        }
+    }
+
+    fn typed_group(&self, endpoint: &EndpointAddress) -> Group {
+        let addresses = match &endpoint.host {
+            Host::Address(address) => vec![*address],
+            Host::Name(name) => {
+                let wanted = Wanted::Typed(name.clone());
+                let watch = self.watch_of(&wanted, Subject::Host);
+                watch.into_iter().flat_map(Watch::addresses).collect()
+            }
+        };
+        Group {
+            name: endpoint.to_string(),
+            port: endpoint.port,
+            priority: endpoint.priority,
+            weight: endpoint.weight,
+            proof: Proof::Connection,
+            is_resolved: matches!(endpoint.host, Host::Name(_)),
+            addresses,
+        }
+    }
+}
+
+/// Addresses that need no question: those in /etc/hosts, and our own for `localhost` and names
+/// below it, which no server is to be asked for (RFC 6761, 6.3).
+fn addresses_at_hand(watch: &Watch, hosts_text: &[u8]) -> Option<Vec<IpAddr>> {
+    if watch.subject() == Subject::Service {
+        return None;
+    }
+    let name = watch.wanted().to_string().to_ascii_lowercase();
+    let name = name.strip_suffix('.').unwrap_or(&name);
+    let found = hosts::addresses(hosts_text, name);
+    if !found.is_empty() {
+        return Some(found);
+    }
+    let is_localhost = name == "localhost" || name.ends_with(".localhost");
+    is_localhost.then(|| vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
+}
+
+/// The target of some records is an address in the form of a name, which Go's resolver takes.
+fn literal(service: &Service) -> Option<IpAddr> {
+    service.target.to_string().parse().ok()
+}
+
+fn name_of(service: &Service) -> String {
+    format!("{}:{}", service.target, service.port)
 }

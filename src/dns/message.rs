@@ -424,6 +424,10 @@ mod tests {
         check(&with(60), &[], &addresses(&["10.0.0.1"], 9));
         check(&with(3), &[], &addresses(&["10.0.0.1"], 3));
         check(&with(0x8000_0000), &[], &addresses(&["10.0.0.1"], 0));
+        let mut longer = with(60).to_vec();
+        longer.insert(1, record(&wire("b"), CNAME, 12, &wire("c")));
+        longer[2] = record(&wire("c"), A, 60, &[10, 0, 0, 1]);
+        check(&longer, &[], &addresses(&["10.0.0.1"], 9));
         let longest = record(ASKED, A, 0x7fff_ffff, &[10, 0, 0, 1]);
         check(&[longest], &[], &addresses(&["10.0.0.1"], 0x7fff_ffff));
     }

@@ -1,15 +1,159 @@
-//! Names to addresses and services without a blocking call: the parts of a stub resolver.
+//! A stub resolver: from a name to its records, by asking the name servers of this host.
 //!
-//! Everything here is a pure function of bytes: no socket, no clock, no file, no log line.
+//! Owns messages, the files' meaning, and the state machine that asks. Pure: no socket, no clock,
+//! no file; the reactor carries out its [`Command`]s. What the answers are good for is decided in
+//! `discovery`.
 //!
 //! ```text
-//! resolv.conf(5) ──► resolv_conf ──► search ──► names to ask for, in order
-//! hosts(5) ────────► hosts ────────► addresses that need no question
-//! name, kind ──────► message ──────► bytes of a question; bytes of a reply ──► Reply
+//!   look_up ──► lookup   a name through the search list, both families at once
+//!                 └► query    one question: servers in turn, ids, aliases, datagram or stream
+//!                      └► message    bytes of a question and of a reply
 //! ```
 
 pub mod hosts;
+mod lookup;
 pub mod message;
 pub mod name;
+mod query;
 pub mod resolv_conf;
+pub mod resolver;
 pub mod search;
+pub mod stream;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use message::{Kind, Records, ServerFailure};
+use name::Name;
+
+/// One question to one server, and the socket that is to be opened for it alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Exchange(u64);
+
+/// How a question is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// By UDP.
+    Datagram,
+    /// By TCP, in the framing of [`stream::Framing`].
+    Stream,
+}
+
+/// What the resolver wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Open a socket to the server and send the message. Whatever comes of it is to be told.
+    Open {
+        /// Under which name to tell it.
+        exchange: Exchange,
+        /// Whom to ask.
+        server: SocketAddr,
+        /// How.
+        transport: Transport,
+        /// The question, without framing.
+        message: Vec<u8>,
+    },
+    /// Give the socket up, if it is still open.
+    Close(Exchange),
+}
+
+/// Why nobody answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// No server said anything in time.
+    TimedOut,
+    /// The servers' hosts refuse, or cannot be reached.
+    Unreachable,
+    /// A server answered that it cannot or will not.
+    Server(ServerFailure),
+    /// What came was no answer.
+    Malformed,
+    /// We had no descriptor or memory to ask.
+    Shortage,
+    /// The name is none that could be asked for.
+    NoName,
+}
+
+impl Failure {
+    /// Whether it is about whom we asked, whatever we asked for.
+    pub(crate) fn is_silence(self) -> bool {
+        matches!(self, Failure::TimedOut | Failure::Unreachable | Failure::Shortage)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Failure::TimedOut => "timed_out",
+            Failure::Unreachable => "unreachable",
+            Failure::Server(failure) => return failure.fmt(f),
+            Failure::Malformed => "malformed",
+            Failure::Shortage => "local_shortage",
+            Failure::NoName => "no_name",
+        })
+    }
+}
+
+/// What a name is looked up for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// The addresses of a host: A and AAAA.
+    Host,
+    /// The servers of a service: SRV.
+    Service,
+}
+
+/// The name that is looked up.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Wanted {
+    /// As typed, to be completed by the search list where it is no full name.
+    Typed(String),
+    /// A full name.
+    Exact(Name),
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wanted::Typed(text) => f.write_str(text),
+            Wanted::Exact(name) => name.fmt(f),
+        }
+    }
+}
+
+/// By which its caller knows a look-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LookupId(pub usize);
+
+/// What came of a look-up, for one kind of record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// Of which look-up.
+    pub id: LookupId,
+    /// Of which kind.
+    pub kind: Kind,
+    /// What.
+    pub answer: Answer,
+}
+
+/// What is known now of one kind of record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// These.
+    Records {
+        /// All of them.
+        records: Records,
+        /// For how long, as the servers say.
+        ttl: Duration,
+    },
+    /// For sure none.
+    Nothing {
+        /// Whether the name exists, with other kinds of records.
+        exists: bool,
+        /// For how long, if the servers say so.
+        ttl: Option<Duration>,
+    },
+    /// Nothing new.
+    Failed(Failure),
+}

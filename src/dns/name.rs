@@ -7,8 +7,6 @@ use std::fmt;
 
 /// Longest name in octets as it stands in a message, with the root label (RFC 1035, 2.3.4).
 const NAME_OCTETS_MAX: usize = 255;
-/// Longest label in octets (RFC 1035, 2.3.4).
-const LABEL_OCTETS_MAX: usize = 63;
 
 /// An absolute domain name, compared and hashed without regard to ASCII case (RFC 4343).
 ///
@@ -35,11 +33,11 @@ impl Name {
         let text = text.strip_suffix(b".").unwrap_or(text);
         let mut wire = Vec::new();
         for label in text.split(|byte| *byte == b'.') {
-            let is_label = (1..=LABEL_OCTETS_MAX).contains(&label.len());
-            if !is_label || wire.len() + label.len() > NAME_OCTETS_MAX {
+            // Not read to its end if it is too long in any case.
+            if wire.len() > NAME_OCTETS_MAX {
                 return None;
             }
-            wire.push(label.len() as u8);
+            wire.push(u8::try_from(label.len()).ok()?);
             wire.extend_from_slice(label);
         }
         wire.push(0);
@@ -58,6 +56,7 @@ impl Name {
         self.0.is_root()
     }
 
+    /// A name as it stands in a message: `None` if a length is not what it may be.
     fn from_wire(wire: Vec<u8>) -> Option<Name> {
         domain::base::Name::from_octets(wire).ok().map(Name)
     }

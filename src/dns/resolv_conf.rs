@@ -3,7 +3,7 @@
 //! Text in, checked values out; nothing is ever refused. What the environment says in LOCALDOMAIN
 //! and RES_OPTIONS is left alone, and so are the options that are not about how to ask.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::str;
 use std::time::Duration;
 
@@ -105,20 +105,30 @@ fn suffix(word: &[u8]) -> Option<Name> {
 
 /// The address of a server: IPv4, or IPv6 with or without a zone.
 fn server(word: &[u8], zone: impl Fn(&str) -> Option<u32>) -> Option<SocketAddr> {
-    let text = str::from_utf8(word).ok()?;
-    if let Ok(address) = text.parse::<Ipv4Addr>() {
-        return Some(SocketAddr::from((address, DNS_PORT)));
+    let mut parts = word.splitn(2, |byte| *byte == b'%');
+    let address = str::from_utf8(parts.next()?).ok()?.parse().ok()?;
+    match (address, parts.next()) {
+        (IpAddr::V4(address), None) => Some(SocketAddr::from((address, DNS_PORT))),
+        (IpAddr::V4(_), Some(_)) => None,
+        (IpAddr::V6(address), interface) => {
+            // What is no text names no interface, but does not spoil the address.
+            let interface = interface.and_then(|name| str::from_utf8(name).ok());
+            let index = interface.and_then(|name| interface_index(name, address, zone));
+            Some(SocketAddr::V6(SocketAddrV6::new(address, DNS_PORT, 0, index.unwrap_or(0))))
+        }
     }
-    let (address, interface) = text.split_once('%').unwrap_or((text, ""));
-    let address: Ipv6Addr = address.parse().ok()?;
-    let is_number = interface.bytes().all(|byte| byte.is_ascii_digit());
-    let index = match is_number {
-        true => interface.parse().ok(),
-        // Elsewhere the name of an interface says nothing about an address.
-        false if is_on_link(address) => zone(interface),
-        false => None,
-    };
-    Some(SocketAddr::V6(SocketAddrV6::new(address, DNS_PORT, 0, index.unwrap_or(0))))
+}
+
+fn interface_index(
+    name: &str,
+    address: Ipv6Addr,
+    zone: impl Fn(&str) -> Option<u32>,
+) -> Option<u32> {
+    if name.bytes().all(|byte| byte.is_ascii_digit()) {
+        return name.parse().ok();
+    }
+    // Elsewhere the name of an interface says nothing about an address.
+    if is_on_link(address) { zone(name) } else { None }
 }
 
 /// Whether the address means something only on one link: fe80::/10 or ff02::/16 and its like.
@@ -224,6 +234,9 @@ mod tests {
             check_servers(&format!("nameserver {text}"), &["[fe80::1]:53"]);
         }
         check_servers("nameserver fd00::1%eth0", &["[fd00::1]:53"]);
+        check_servers("nameserver 10.0.0.1%eth0", &["127.0.0.1:53"]);
+        let found = parse(b"nameserver fe80::1%\xff", "", |_| Some(9)).servers;
+        assert_eq!(found, ["[fe80::1]:53".parse().expect("an address")]);
     }
 
     #[test]

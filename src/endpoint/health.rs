@@ -30,9 +30,46 @@ pub enum DialFailure {
     Unreachable,
     /// The dial met its own socket or our own listener: no server is there.
     OwnAddress,
+    /// The connection stood, and the TLS handshake that was to prove who is there failed.
+    Mistrusted(Mistrust),
+    /// It has to prove who it is, and nobody has asked yet.
+    Unproven,
     /// A shortage or fault on our side: descriptors, ports, our own link. It says nothing about
     /// the endpoint, so it never makes one inactive.
     Local,
+}
+
+/// What is wrong with the proof of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mistrust {
+    /// The certificate was valid until some time ago.
+    Expired,
+    /// The certificate is not valid yet, or our clock is wrong.
+    NotYetValid,
+    /// The certificate is for another name.
+    WrongName,
+    /// The certificate is from an authority that is not trusted.
+    UnknownAuthority,
+    /// Anything else that is wrong with the certificate.
+    BadCertificate,
+    /// What answers there speaks no TLS.
+    NoTls,
+    /// The server ended the handshake.
+    Refused,
+}
+
+impl fmt::Display for Mistrust {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Mistrust::Expired => "certificate_expired",
+            Mistrust::NotYetValid => "certificate_not_yet_valid",
+            Mistrust::WrongName => "certificate_wrong_name",
+            Mistrust::UnknownAuthority => "certificate_unknown_authority",
+            Mistrust::BadCertificate => "certificate_invalid",
+            Mistrust::NoTls => "no_tls",
+            Mistrust::Refused => "handshake_refused",
+        })
+    }
 }
 
 /// What is known of an endpoint.
@@ -69,7 +106,7 @@ pub struct Outage {
     pub since: Instant,
     /// When the last evidence against it came in, a probe's or a client's; never before `since`.
     pub failed_at: Instant,
-    /// The evidence that began the outage.
+    /// The evidence that began the outage, or made it one of trust.
     pub reason: DialFailure,
     /// Ceiling of the present delay; doubles with every failed probe.
     pub step: Duration,
@@ -90,10 +127,13 @@ pub enum ChangeKind {
         /// When to probe.
         retry_at: Instant,
     },
-    /// A probe failed: no change of state for the log, but a timer to arm for `retry_at`.
+    /// A probe failed: no change of state, but a timer to arm for `retry_at`.
     StillInactive {
         /// Why the probe failed.
         reason: DialFailure,
+        /// Whether the log should tell: who answers there is not trusted, or not any more, or for
+        /// another reason than before.
+        is_news: bool,
         /// When to probe next.
         retry_at: Instant,
     },
@@ -122,6 +162,8 @@ impl fmt::Display for DialFailure {
             DialFailure::TimedOut => "timed_out",
             DialFailure::Unreachable => "host_unreachable",
             DialFailure::OwnAddress => "own_address",
+            DialFailure::Mistrusted(mistrust) => return mistrust.fmt(formatter),
+            DialFailure::Unproven => "unproven",
             DialFailure::Local => "local",
         })
     }
@@ -131,6 +173,20 @@ impl Health {
     /// Unknown endpoints start as active: a client's dial is the fastest way to find out.
     pub(super) fn new(now: Instant) -> Health {
         Health::Active { proven_at: now }
+    }
+
+    /// Endpoints that have to prove themselves start as inactive, and are due for a probe at once.
+    pub(super) fn unproven(now: Instant, limits: &RetryLimits) -> Health {
+        let step = limits.floor();
+        let outage = Outage { since: now, failed_at: now, reason: DialFailure::Unproven, step };
+        Health::Inactive { retry_at: now, outage }
+    }
+
+    /// Inactive: due now.
+    pub(super) fn hasten(&mut self, now: Instant) {
+        if let Health::Inactive { retry_at, .. } = self {
+            *retry_at = now.min(*retry_at);
+        }
     }
 
     /// Whether it takes part in the rotation.
@@ -213,8 +269,12 @@ impl Health {
                     outage.step = limits.step_after(outage.step);
                 }
                 let retry_at = failure.at + limits.delay(outage.step, failure.jitter);
+                let is_news = failure.reason.is_evidence() && outage.is_news(failure.reason);
+                if is_news {
+                    outage.reason = failure.reason;
+                }
                 self.set(Health::Inactive { retry_at, outage });
-                Some(ChangeKind::StillInactive { reason: failure.reason, retry_at })
+                Some(ChangeKind::StillInactive { reason: failure.reason, is_news, retry_at })
             }
             // A probe of an earlier outage, outlived by it; the timer of this one is armed.
             Health::Inactive { ref mut outage, .. } if failure.reason.is_evidence() => {
@@ -265,6 +325,12 @@ impl Outage {
     fn note(&mut self, failed_at: Instant) {
         self.failed_at = self.failed_at.max(failed_at);
         debug_assert!(self.failed_at >= self.since);
+    }
+
+    /// Whether an endpoint that has to prove itself fails for another reason than so far.
+    fn is_news(&self, reason: DialFailure) -> bool {
+        let is_of_trust = |it| matches!(it, DialFailure::Mistrusted(_) | DialFailure::Unproven);
+        reason != self.reason && (is_of_trust(reason) || is_of_trust(self.reason))
     }
 }
 
@@ -411,7 +477,8 @@ mod tests {
         ] {
             assert!(health.begin_probe(at(seconds)));
             let change = health.probe_failed(failure(reason, seconds), &limits);
-            let want = ChangeKind::StillInactive { reason, retry_at: at(retry_at) };
+            let retry_at = at(retry_at);
+            let want = ChangeKind::StillInactive { reason, is_news: false, retry_at };
             assert_eq!(change, Some(want));
             let failed_at = health.outage().expect("inactive").failed_at;
             assert_eq!(failed_at == at(seconds), reason == timeout, "only evidence is a failure");

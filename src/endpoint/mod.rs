@@ -19,7 +19,7 @@ mod pick;
 mod retry;
 mod weight;
 
-pub use health::{ChangeKind, DialFailure, Health, Outage};
+pub use health::{ChangeKind, DialFailure, Health, Mistrust, Outage};
 pub use retry::RetryLimits;
 
 use health::Failure;
@@ -39,12 +39,24 @@ pub struct EndpointId {
 /// An endpoint that a source of discovery wants to exist, in the terms of RFC 2782.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct EndpointSpec {
-    /// Where to dial. The key: two specs of one address are one endpoint.
+    /// Where to dial. The key, with `proof`: two specs of one address are one endpoint.
     pub address: SocketAddr,
     /// 0..=65535; the class with the lowest number that can serve does.
     pub priority: u16,
     /// 0..=65535; share inside the class. 0 beside others gets a very small one.
     pub weight: u16,
+    /// What the monitor has to achieve there before a client is led to it.
+    pub proof: Proof,
+}
+
+/// What makes an endpoint one that clients may be led to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Proof {
+    /// It was asked for by its address or name; a connection that stands shows that it lives.
+    Connection,
+    /// It was found, and has to show who it is: by a TLS handshake with the monitor when it is new,
+    /// and again when it comes back. What clients do there proves nothing.
+    Handshake,
 }
 
 /// What [`EndpointSet::reconcile`] did.
@@ -54,7 +66,18 @@ pub struct Reconciled {
     pub added: Vec<EndpointId>,
     /// Endpoints that are not to be dialed any more. Dials to them that are in flight should move
     /// on to another; their pairs may go on.
-    pub removed: Vec<EndpointId>,
+    pub removed: Vec<Removed>,
+}
+
+/// An endpoint that is wanted no more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Removed {
+    /// Which; by now it may be forgotten.
+    pub id: EndpointId,
+    /// Its address, for the log.
+    pub address: SocketAddr,
+    /// Pairs that go on.
+    pub pairs: u32,
 }
 
 /// Something happened to an endpoint that is worth a log line or a timer.
@@ -74,6 +97,7 @@ pub struct Endpoint {
     address: SocketAddr,
     priority: u16,
     weight: u16,
+    proof: Proof,
     /// What the rotation owes it, in the unit of `pick.rs`.
     credit: i64,
     health: Health,
@@ -110,7 +134,8 @@ impl EndpointSet {
 
     /// Makes the set what `specs` say. The address is the key: who stays keeps its id, health,
     /// pairs and place in the rotation, and takes the new priority and weight. An address that
-    /// returns while its removed predecessor still has pairs is a new endpoint.
+    /// returns while its removed predecessor still has pairs is a new endpoint, and so is one that
+    /// is to prove itself in another way.
     pub fn reconcile(&mut self, specs: &[EndpointSpec], now: Instant) -> Reconciled {
         let removed = self.remove_absent(specs);
         let mut added = Vec::new();
@@ -118,9 +143,9 @@ impl EndpointSet {
             if specs[..position].iter().any(|earlier| earlier.address == spec.address) {
                 continue;
             }
-            match self.find(spec.address) {
+            match self.find(spec) {
                 Some(endpoint) => endpoint.adopt(spec),
-                None => added.push(self.insert(Endpoint::new(spec, now))),
+                None => added.push(self.insert(Endpoint::new(spec, now, &self.limits))),
             }
         }
         self.recentre();
@@ -128,9 +153,13 @@ impl EndpointSet {
         Reconciled { added, removed }
     }
 
-    /// A client's dial stands.
+    /// A client's dial stands. One that was begun before the endpoint became inactive may; of an
+    /// endpoint that has to prove itself anew it says nothing.
     pub fn dial_succeeded(&mut self, id: EndpointId, now: Instant) -> Option<Change> {
-        self.change(id, |endpoint, _| endpoint.health.dial_succeeded(now))
+        self.change(id, |endpoint, _| match endpoint.proof {
+            Proof::Handshake if !endpoint.health.is_active() => None,
+            Proof::Connection | Proof::Handshake => endpoint.health.dial_succeeded(now),
+        })
     }
 
     /// A client's dial, begun at `started_at`, failed. `jitter`: 64 random bits.
@@ -159,7 +188,31 @@ impl EndpointSet {
         dial
     }
 
-    /// The monitor's dial stands (and may be closed at once).
+    /// Somebody waits, and no endpoint is active: of those that have to prove themselves first, the
+    /// one that nobody has tried for longest becomes due for a probe, unless that was just now.
+    pub fn hasten_probe(&mut self, now: Instant) -> Option<EndpointId> {
+        let interval = self.limits.last_resort_interval;
+        let waiting = self.iter().filter(|(_, endpoint)| {
+            let is_idle = matches!(endpoint.health, Health::Inactive { .. });
+            endpoint.proof == Proof::Handshake && is_idle && !endpoint.probe_in_flight
+        });
+        let failed_at = |endpoint: &Endpoint| endpoint.health.outage().map(|it| it.failed_at);
+        let (id, _) = waiting
+            .filter(|(_, it)| failed_at(it).is_some_and(|at| at + interval <= now))
+            .min_by_key(|(_, it)| (failed_at(it), it.priority))?;
+        self.endpoint_mut(id).expect("found just above").health.hasten(now);
+        self.invariants();
+        Some(id)
+    }
+
+    /// Whether an endpoint that is not active may become so by a probe alone.
+    pub fn awaits_proof(&self) -> bool {
+        let is_waiting = |it: &Endpoint| it.proof == Proof::Handshake && !it.health.is_active();
+        self.live().any(is_waiting)
+    }
+
+    /// The monitor's dial stands (and may be closed at once), and what the endpoint has to prove
+    /// is proven.
     pub fn probe_succeeded(&mut self, id: EndpointId, now: Instant) -> Option<Change> {
         self.change(id, |endpoint, _| {
             debug_assert!(endpoint.probe_in_flight, "a probe has one result");
@@ -254,9 +307,9 @@ impl EndpointSet {
         endpoints.filter(|endpoint| !endpoint.health.is_removed())
     }
 
-    fn find(&mut self, address: SocketAddr) -> Option<&mut Endpoint> {
+    fn find(&mut self, spec: &EndpointSpec) -> Option<&mut Endpoint> {
         let mut endpoints = self.slots.iter_mut().filter_map(|slot| slot.endpoint.as_mut());
-        endpoints.find(|endpoint| endpoint.address == address && !endpoint.health.is_removed())
+        endpoints.find(|endpoint| endpoint.is_meant_by(spec) && !endpoint.health.is_removed())
     }
 
     fn endpoint_mut(&mut self, id: EndpointId) -> Option<&mut Endpoint> {
@@ -278,14 +331,18 @@ impl EndpointSet {
         kind.map(|kind| Change { id, address, kind })
     }
 
-    fn remove_absent(&mut self, specs: &[EndpointSpec]) -> Vec<EndpointId> {
+    fn remove_absent(&mut self, specs: &[EndpointSpec]) -> Vec<Removed> {
         let absent = |endpoint: &Endpoint| {
-            let wanted = specs.iter().any(|spec| spec.address == endpoint.address);
+            let same_address = |spec: &&EndpointSpec| spec.address == endpoint.address;
+            let wanted = specs.iter().find(same_address).is_some_and(|it| endpoint.is_meant_by(it));
             !wanted && !endpoint.health.is_removed()
         };
-        let removed: Vec<EndpointId> =
-            self.iter().filter(|(_, endpoint)| absent(endpoint)).map(|(id, _)| id).collect();
-        for &id in &removed {
+        let removed = |(id, endpoint): (EndpointId, &Endpoint)| {
+            let Endpoint { address, pairs, .. } = *endpoint;
+            absent(endpoint).then_some(Removed { id, address, pairs })
+        };
+        let removed: Vec<Removed> = self.iter().filter_map(removed).collect();
+        for Removed { id, .. } in removed.iter().copied() {
             let endpoint = self.endpoint_mut(id).expect("its id was collected just above");
             endpoint.health.remove();
             endpoint.credit = 0;
@@ -297,7 +354,7 @@ impl EndpointSet {
     }
 
     fn insert(&mut self, endpoint: Endpoint) -> EndpointId {
-        debug_assert!(endpoint.health.is_active());
+        debug_assert!(endpoint.health.is_active() || endpoint.proof == Proof::Handshake);
         let vacant = self.slots.iter().position(|slot| slot.endpoint.is_none());
         let index = vacant.unwrap_or(self.slots.len());
         if index == self.slots.len() {
@@ -327,13 +384,17 @@ impl EndpointSet {
 }
 
 impl Endpoint {
-    fn new(spec: &EndpointSpec, now: Instant) -> Endpoint {
+    fn new(spec: &EndpointSpec, now: Instant, limits: &RetryLimits) -> Endpoint {
         Endpoint {
             address: spec.address,
             priority: spec.priority,
             weight: spec.weight,
+            proof: spec.proof,
             credit: 0,
-            health: Health::new(now),
+            health: match spec.proof {
+                Proof::Connection => Health::new(now),
+                Proof::Handshake => Health::unproven(now, limits),
+            },
             dialed_at: None,
             probe_in_flight: false,
             pairs: 0,
@@ -355,6 +416,11 @@ impl Endpoint {
         self.weight
     }
 
+    /// What it has to show before clients are led to it.
+    pub fn proof(&self) -> Proof {
+        self.proof
+    }
+
     /// What is known of it.
     pub fn health(&self) -> &Health {
         &self.health
@@ -363,6 +429,10 @@ impl Endpoint {
     /// Pairs that count on it.
     pub fn pairs(&self) -> u32 {
         self.pairs
+    }
+
+    fn is_meant_by(&self, spec: &EndpointSpec) -> bool {
+        self.address == spec.address && self.proof == spec.proof
     }
 
     /// Credit is counted in connections, so it outlasts a change of weight, and even one of class.
@@ -412,7 +482,8 @@ mod tests {
     }
 
     fn spec(port: u16) -> EndpointSpec {
-        EndpointSpec { address: SocketAddr::from(([10, 0, 0, 1], port)), priority: 0, weight: 0 }
+        let address = SocketAddr::from(([10, 0, 0, 1], port));
+        EndpointSpec { address, priority: 0, weight: 0, proof: Proof::Connection }
     }
 
     fn ports(set: &EndpointSet) -> Vec<u16> {
@@ -444,7 +515,7 @@ mod tests {
                     assert!(set.dial_failed(id, at(1030), refused, at(1030), 0).is_some())
                 }
                 "open" => set.pair_opened(id),
-                _ => assert_eq!(set.reconcile(&[], at(1)).removed, [id]),
+                _ => assert_eq!(set.reconcile(&[], at(1)).removed[0].id, id),
             }
         }
         (set, id)
@@ -638,7 +709,8 @@ mod tests {
         let changed = EndpointSpec { priority: 7, weight: 9, ..spec(2) };
         let again = EndpointSpec { priority: 8, ..spec(2) };
         let second = set.reconcile(&[spec(4), changed, again, spec(3)], now + ms(5));
-        assert_eq!(second.removed, first.added[..1]);
+        let gone = Removed { id: first.added[0], address: spec(1).address, pairs: 0 };
+        assert_eq!(second.removed, [gone]);
         assert_eq!(second.added.len(), 1);
         assert_eq!((set.count(), set.active_count()), (3, 2));
         let kept = set.get(first.added[1]).expect("its address stayed");
@@ -660,7 +732,8 @@ mod tests {
         set.pick(&[], now).expect("somebody now owes the others");
         set.pair_opened(old);
         set.pair_opened(old);
-        assert_eq!(set.reconcile(&[spec(2), spec(3)], now).removed, [old]);
+        let gone = Removed { id: old, address: spec(1).address, pairs: 2 };
+        assert_eq!(set.reconcile(&[spec(2), spec(3)], now).removed, [gone]);
         assert_eq!(set.reconcile(&[], now).removed.len(), 2);
         assert_eq!(set.reconcile(&[], now), Reconciled::default(), "removed once");
         assert_eq!((set.count(), set.active_count(), set.iter().count()), (0, 0, 1));

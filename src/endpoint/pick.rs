@@ -186,7 +186,7 @@ impl Endpoint {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DialFailure, EndpointSpec, RetryLimits};
+    use super::super::{DialFailure, EndpointSpec, Proof, RetryLimits};
     use super::*;
     use std::net::SocketAddr;
 
@@ -202,7 +202,7 @@ mod tests {
 
     fn spec((port, &(priority, weight)): (usize, &(u16, u16))) -> EndpointSpec {
         let address = SocketAddr::from(([10, 0, 0, 1], 1 + port as u16));
-        EndpointSpec { address, priority, weight }
+        EndpointSpec { address, priority, weight, proof: Proof::Connection }
     }
 
     fn specs(places: &[(u16, u16)]) -> Vec<EndpointSpec> {

@@ -1,4 +1,4 @@
-//! Which addresses are this host's own.
+//! Which addresses are this host's own, and which it has a way to.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -31,14 +31,20 @@ fn is_on_interface(address: IpAddr) -> bool {
 /// source. (Where an IPv6 route leads to ourselves and another interface has a better address by
 /// RFC 6724, it chooses that: such a route stays unknown.) Nothing is sent.
 fn is_routed_to_ourselves(address: IpAddr) -> bool {
+    source(address).is_ok_and(|source| source.ip() == address || source.ip().is_loopback())
+}
+
+/// Whether the kernel has a route to `address`, and an address of ours to go with it.
+pub(super) fn has_route(address: IpAddr) -> bool {
+    source(address).is_ok()
+}
+
+/// Our end of what would be sent to `address`. Nothing is.
+fn source(address: IpAddr) -> io::Result<SocketAddr> {
     let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-    let source = || {
-        let socket = UdpSocket::bind(any)?;
-        socket.connect((address, 1))?;
-        socket.local_addr()
-    };
-    let source: io::Result<SocketAddr> = source();
-    source.is_ok_and(|source| source.ip() == address || source.ip().is_loopback())
+    let socket = UdpSocket::bind(any)?;
+    socket.connect((address, 1))?;
+    socket.local_addr()
 }
 
 #[cfg(test)]

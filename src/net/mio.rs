@@ -23,7 +23,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use super::datagram::Datagram;
 use super::ephemeral::EphemeralPorts;
 use super::errno::{is_refusal, net_error, retry};
-use super::local_address::is_local;
+use super::local_address::{has_route, is_local};
 use super::resolver_file;
 use super::signal::Signals;
 use super::splice::Pipe;
@@ -229,6 +229,10 @@ impl Net for MioNet {
 
     fn is_local(&mut self, address: IpAddr) -> bool {
         is_local(address)
+    }
+
+    fn has_route(&mut self, address: IpAddr) -> bool {
+        has_route(address)
     }
 
     fn is_ephemeral(&mut self, port: u16) -> bool {

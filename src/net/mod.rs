@@ -254,6 +254,9 @@ pub trait Net {
     /// Whether this host answers for that address itself.
     fn is_local(&mut self, address: IpAddr) -> bool;
 
+    /// Whether anything leads to that address, as far as this host knows.
+    fn has_route(&mut self, address: IpAddr) -> bool;
+
     /// Whether the kernel may choose that port for our end of a dial.
     fn is_ephemeral(&mut self, port: u16) -> bool;
 

@@ -23,12 +23,24 @@ pub struct Attempt {
 pub struct Dialing {
     tried: Vec<EndpointId>,
     attempt: Option<Attempt>,
-    /// Until when the client may wait for a descriptor or memory of ours; set by the first
-    /// shortage, for good, so that one client cannot wait for ever.
-    starved_until: Option<Instant>,
+    /// Until when the client may be held back; set by the first reason to, for good, so that one
+    /// client cannot wait for ever.
+    held_until: Option<Instant>,
+    /// The last reason.
+    hold: Hold,
     /// Whom the attempt was for that could not begin. It was this client's turn there, and in the
     /// rotation nobody else gets it.
     postponed: Option<EndpointId>,
+}
+
+/// What a client waits for that is not being dialed for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hold {
+    /// A descriptor or memory of ours.
+    #[default]
+    Shortage,
+    /// An endpoint that may turn up, or prove itself, at any moment.
+    Endpoint,
 }
 
 impl Dialing {
@@ -48,18 +60,24 @@ impl Dialing {
         self.attempt = Some(attempt);
     }
 
-    /// When the attempt, or else the wait for resources, has lasted for too long.
+    /// When the attempt, or else the wait, has lasted for too long.
     pub fn deadline(&self) -> Option<Instant> {
         match self.attempt {
             Some(attempt) => Some(attempt.deadline),
-            None => self.starved_until,
+            None => self.held_until,
         }
     }
 
-    /// The attempt could not even begin: it is taken back, and its endpoint stays untried.
-    pub(super) fn starve(&mut self, until: Instant) {
+    /// What it waits for, if for anything, while no attempt is under way.
+    pub fn hold(&self) -> Hold {
+        self.hold
+    }
+
+    /// An attempt that could not even begin is taken back, and its endpoint stays untried.
+    pub(super) fn hold_back(&mut self, hold: Hold, until: Instant) {
         self.postponed = self.attempt.take().map(|attempt| attempt.endpoint);
-        self.starved_until.get_or_insert(until);
+        self.held_until.get_or_insert(until);
+        self.hold = hold;
     }
 
     pub(super) fn take_postponed(&mut self) -> Option<EndpointId> {

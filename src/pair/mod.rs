@@ -24,7 +24,7 @@ pub mod step;
 
 use std::time::{Duration, Instant};
 
-use self::dialing::{Attempt, Dialing};
+use self::dialing::{Attempt, Dialing, Hold};
 use self::ending::{Cause, EndedIn, Ending};
 use self::flow::{Flow, FlowState, FlowStep, Means};
 use self::flush::{Flush, FlushInterval};
@@ -134,11 +134,11 @@ impl Pair {
         }
     }
 
-    /// The attempt could not begin for want of our own resources. Its endpoint stays untried, and
-    /// the client may wait, at most until the time given at its first shortage.
-    pub fn starve(&mut self, until: Instant) {
+    /// The client waits, at most until the time given when it first had to. An attempt that could
+    /// not begin, for want of our own resources, leaves its endpoint untried.
+    pub fn hold_back(&mut self, hold: Hold, until: Instant) {
         if let Phase::Dialing(dialing) = &mut self.phase {
-            dialing.starve(until);
+            dialing.hold_back(hold, until);
         }
     }
 
@@ -402,7 +402,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::endpoint::{EndpointSet, EndpointSpec, RetryLimits};
+    use crate::endpoint::{EndpointSet, EndpointSpec, Proof, RetryLimits};
 
     const MILLISECOND: Duration = Duration::from_millis(1);
     const SECOND: Duration = Duration::from_secs(1);
@@ -426,8 +426,12 @@ mod tests {
     fn endpoint_ids(count: u16, now: Instant) -> Vec<EndpointId> {
         let limits =
             RetryLimits { delay_min: SECOND, delay_max: SECOND, last_resort_interval: MILLISECOND };
-        let spec =
-            |port| EndpointSpec { address: ([127, 0, 0, 1], port).into(), priority: 0, weight: 1 };
+        let spec = |port| EndpointSpec {
+            address: ([127, 0, 0, 1], port).into(),
+            priority: 0,
+            weight: 1,
+            proof: Proof::Connection,
+        };
         let specs: Vec<_> = (1..=count).map(spec).collect();
         EndpointSet::new(limits).reconcile(&specs, now).added
     }
@@ -835,12 +839,12 @@ mod tests {
     fn a_client_waits_for_our_resources_once_and_not_for_ever() {
         let now = Instant::now();
         let mut pair = dialing(now);
-        pair.starve(now + SECOND);
+        pair.hold_back(Hold::Shortage, now + SECOND);
         assert_eq!((pair.attempt(), pair.tried()), (None, &[][..]));
         assert_eq!(pair.take_postponed(), Some(endpoint_ids(1, now)[0]));
         assert_eq!(pair.take_postponed(), None);
         assert_eq!(pair.next_deadline(&LIMITS), Some(now + SECOND));
-        pair.starve(now + 2 * SECOND);
+        pair.hold_back(Hold::Endpoint, now + 2 * SECOND);
         assert_eq!(pair.next_deadline(&LIMITS), Some(now + SECOND));
     }
 

@@ -11,12 +11,13 @@ use super::Reactor;
 use super::accept::Acceptor;
 use super::pump::failed;
 use super::report::Topic;
+use super::resolve::Finder;
 use super::token::Token;
 use crate::endpoint::loop_check::{could_meet_ourselves, leads_back, met_ourselves};
 use crate::endpoint::{DialFailure, EndpointId};
 use crate::net::{Close, Dial, Net, NetError, Readiness};
 use crate::pair::Phase;
-use crate::pair::dialing::Attempt;
+use crate::pair::dialing::{Attempt, Hold};
 use crate::pair::ending::Cause;
 use crate::pair::step::{Side, Step};
 
@@ -26,7 +27,10 @@ impl<N: Net> Reactor<N> {
         let mut failed_locally = false;
         while self.slots[key].pair.ending().is_none() {
             let Some(endpoint) = self.next_endpoint(key) else {
-                self.turn_away(key, failed_locally);
+                match self.may_wait(key) {
+                    true => self.wait(key),
+                    false => self.turn_away(key, failed_locally),
+                }
                 break;
             };
             let outcome = self.begin_dial(key, endpoint);
@@ -123,11 +127,20 @@ impl<N: Net> Reactor<N> {
                 self.on_dial_failed(key, NetError::TimedOut);
             }
             None if slot.pair.next_deadline(&self.limits.pair).is_some_and(is_over) => {
-                slot.pair.end(Cause::LocalShortage);
-                self.settle(key);
+                self.on_hold_over(key);
             }
             _ => {}
         }
+    }
+
+    /// What the client waited for did not come in time.
+    fn on_hold_over(&mut self, key: usize) {
+        let Phase::Dialing(dialing) = self.slots[key].pair.phase() else { return };
+        match dialing.hold() {
+            Hold::Shortage => self.slots[key].pair.end(Cause::LocalShortage),
+            Hold::Endpoint => self.turn_away(key, false),
+        }
+        self.settle(key);
     }
 
     fn on_dial_connected(&mut self, key: usize, endpoint: EndpointId) {
@@ -153,7 +166,8 @@ impl<N: Net> Reactor<N> {
     /// There is no descriptor or memory for the dial. The client keeps its place and waits, for as
     /// long as a dial may take; nobody new is let in meanwhile.
     fn starve(&mut self, key: usize, error: NetError) {
-        self.slots[key].pair.starve(self.now + self.limits.connect_timeout);
+        let until = self.now + self.limits.connect_timeout;
+        self.slots[key].pair.hold_back(Hold::Shortage, until);
         self.starved.push(key);
         self.pause_accepting(error);
     }
@@ -165,6 +179,50 @@ impl<N: Net> Reactor<N> {
         }
     }
 
+    /// Whether an endpoint may turn up for this client before long: names are being looked up, or
+    /// one that is known has to prove itself first.
+    fn may_wait(&self, key: usize) -> bool {
+        let Phase::Dialing(dialing) = self.slots[key].pair.phase() else { return false };
+        let discovery = &self.finder.discovery;
+        if discovery.is_fixed() || dialing.deadline().is_some_and(|until| until <= self.now) {
+            return false;
+        }
+        self.endpoints.count() == 0
+            || self.endpoints.awaits_proof()
+            || discovery.is_asking(self.now)
+    }
+
+    fn wait(&mut self, key: usize) {
+        let until = self.now + self.limits.connect_timeout;
+        self.slots[key].pair.hold_back(Hold::Endpoint, until);
+        self.waiting.push(key);
+        if let Some(endpoint) = self.endpoints.hasten_probe(self.now) {
+            self.probe(endpoint);
+        }
+    }
+
+    /// Goes on with the clients that wait for an endpoint, if there may be one now, or none any
+    /// more.
+    pub(super) fn dial_waiting(&mut self) {
+        if !std::mem::take(&mut self.recheck_waiting) {
+            return;
+        }
+        for key in std::mem::take(&mut self.waiting) {
+            self.dial_next(key);
+        }
+    }
+
+    /// The endpoint is gone: a client that is being dialed for goes on to the next one, and the
+    /// failure is nobody's.
+    pub(super) fn leave_attempt(&mut self, key: usize) {
+        let slot = &mut self.slots[key];
+        if let Some(server) = slot.server.take() {
+            self.net.close(server, Close::Orderly);
+        }
+        slot.pair.fail_attempt();
+        self.dial_next(key);
+    }
+
     /// Books the failure with the pair and the endpoint; tells whether it was our own shortage.
     fn fail_attempt(&mut self, key: usize, error: NetError) -> bool {
         self.metrics.dials_failed += 1;
@@ -174,10 +232,30 @@ impl<N: Net> Reactor<N> {
         let Attempt { endpoint, started_at, .. } = attempt;
         let change = self.endpoints.dial_failed(endpoint, started_at, failure, self.now, jitter);
         self.on_change(change, "client");
+        self.doubt_names(endpoint, error);
         if !failure.is_evidence() {
             self.report_local_failure(endpoint, error);
         }
         !failure.is_evidence()
+    }
+
+    /// A dial failed, so what is known of the endpoint's name, or of our way there, may be out of
+    /// date.
+    pub(super) fn doubt_names(&mut self, endpoint: EndpointId, error: NetError) {
+        let Finder { discovery, .. } = &mut self.finder;
+        let Some(address) = self.endpoints.address(endpoint).filter(|_| !discovery.is_fixed())
+        else {
+            return;
+        };
+        match error {
+            NetError::NetworkUnreachable => discovery.reconsider(self.now),
+            _ if dial_failure(error).is_evidence() => discovery.on_dial_failed(address, self.now),
+            _ => return,
+        }
+        if self.endpoints.active_count() == 0 {
+            discovery.on_none_active(self.now);
+        }
+        self.finder.stir();
     }
 
     /// No endpoint is left that this client could try.

@@ -47,7 +47,8 @@ impl<N: Net> Reactor<N> {
         for acceptor in std::mem::take(&mut self.acceptors) {
             self.net.close_listener(acceptor.listener);
         }
-        self.abandon_probes();
+        self.abandon_probes_of(|_| true);
+        self.abandon_exchanges();
         let timeout = self.limits.drain_timeout;
         info!("draining pairs={} timeout={}", self.slots.len(), format_duration(timeout));
         if timeout.is_zero() {

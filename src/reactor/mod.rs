@@ -10,6 +10,7 @@
 //! the listeners when the process is asked to end (`drain.rs`).
 
 mod accept;
+mod adopt;
 mod dial;
 mod drain;
 mod pipes;
@@ -17,6 +18,7 @@ mod probe;
 mod pump;
 mod reap;
 mod report;
+mod resolve;
 mod start;
 pub mod summary;
 pub mod token;
@@ -35,6 +37,7 @@ use self::pipes::Pipes;
 use self::probe::Probe;
 use self::pump::Held;
 use self::report::Reports;
+use self::resolve::Finder;
 use self::token::{Generation, Token};
 use self::wheel::{TimerKey, Wheel};
 use crate::config::ENDPOINTS_MAX;
@@ -58,11 +61,16 @@ pub struct Reactor<N: Net> {
     admission: Admission,
     /// Pairs whose dial waits for a descriptor or memory of ours.
     starved: Vec<usize>,
+    /// Pairs that no endpoint was left for, but may be soon.
+    waiting: Vec<usize>,
+    /// Something has changed that they wait for.
+    recheck_waiting: bool,
     slots: Slab<Slot<N>>,
     /// The generation that was given out last.
     generation: Generation,
     endpoints: EndpointSet,
-    probes: Slab<Probe<N::Stream>>,
+    finder: Finder<N>,
+    probes: Slab<Probe<N>>,
     /// Endpoints whose next probe is planned, each once, and its timer.
     probes_planned: Vec<(EndpointId, TimerKey)>,
     wheel: Wheel<Timer>,
@@ -109,6 +117,8 @@ enum Timer {
     Accept,
     /// Pipes that no flow has wanted for a while are to be closed.
     SparePipes,
+    /// A name is to be looked up again, or a name server was silent for too long.
+    Finder,
     /// A summary line is due.
     Summary,
     /// Draining took too long.
@@ -128,6 +138,8 @@ pub struct Census {
     pub buffers: usize,
     /// Pipes that do.
     pub pipes: usize,
+    /// Sockets of the resolver.
+    pub exchanges: usize,
 }
 
 impl<N: Net> Reactor<N> {
@@ -170,6 +182,7 @@ impl<N: Net> Reactor<N> {
             timers: self.wheel.len(),
             buffers: self.buffers.lent(),
             pipes: self.pipes.lent(),
+            exchanges: self.finder.sockets(),
         }
     }
 
@@ -196,6 +209,8 @@ impl<N: Net> Reactor<N> {
         self.accept();
         self.pump_ready();
         self.watch_spare_pipes();
+        self.attend_finder();
+        self.dial_waiting();
         self.reap();
         self.end_if_drained();
         self.check_invariants();
@@ -203,7 +218,9 @@ impl<N: Net> Reactor<N> {
     }
 
     fn poll_timeout(&self) -> Option<Duration> {
-        if !self.ready.is_empty() || self.could_accept() || self.life == Life::Over {
+        let is_stirred = self.finder.is_stirred() && self.is_running();
+        let is_busy = !self.ready.is_empty() || self.could_accept() || is_stirred;
+        if is_busy || self.life == Life::Over {
             return Some(Duration::ZERO);
         }
         let deadline = self.wheel.next_deadline()?;
@@ -220,6 +237,9 @@ impl<N: Net> Reactor<N> {
                 }
                 Token::Probe { slot, generation } => {
                     self.on_probe_event(slot, generation, readiness);
+                }
+                Token::Exchange { slot, generation } => {
+                    self.on_exchange_event(slot, generation, readiness);
                 }
             },
         }
@@ -251,6 +271,7 @@ impl<N: Net> Reactor<N> {
                 Timer::Monitor(endpoint) => self.probe(endpoint),
                 Timer::Probe { slot, generation } => self.on_probe_timeout(slot, generation),
                 Timer::Accept => self.resume_accepting(),
+                Timer::Finder => self.on_finder_timer(),
                 Timer::SparePipes => self.on_spare_pipes_timer(),
                 Timer::Summary => self.report_due(),
                 Timer::Drain => self.end_all_pairs(),

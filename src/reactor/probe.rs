@@ -1,22 +1,33 @@
 //! The monitor's own dials: finds out whether an inactive endpoint is back.
 //!
-//! When a probe is due is decided in `endpoint/health.rs`; a timer of the wheel brings it here. A
-//! connection that stands is proof enough and is closed again without a byte.
+//! When a probe is due is decided in `endpoint/health.rs`; a timer of the wheel brings it here. For
+//! most endpoints a connection that stands is proof enough, and is closed again without a byte. One
+//! that was found by discovery has to show who it is: the probe goes on with a TLS handshake.
 
 use super::dial::{dial_failure, dial_result};
 use super::token::{Generation, Token};
 use super::wheel::TimerKey;
 use super::{Reactor, Timer};
-use crate::endpoint::{Change, ChangeKind, DialFailure, EndpointId};
-use crate::net::{Close, Dial, Net, NetError, Readiness};
+use crate::endpoint::{Change, ChangeKind, DialFailure, EndpointId, Mistrust, Proof};
+use crate::net::{Close, Dial, HandshakeError, Net, NetError, Readiness, Shake};
 
 /// A dial of the monitor that is under way.
-pub(super) struct Probe<S> {
+pub(super) struct Probe<N: Net> {
     endpoint: EndpointId,
-    stream: S,
+    stream: N::Stream,
+    /// Once the connection stands, where there has to be one.
+    handshake: Option<N::Handshake>,
     generation: Generation,
     timer: TimerKey,
     is_over: bool,
+}
+
+/// What a look at a probe found.
+enum Looked {
+    Pending,
+    Proven,
+    Failed(NetError),
+    Mistrusted(Mistrust),
 }
 
 impl<N: Net> Reactor<N> {
@@ -28,7 +39,8 @@ impl<N: Net> Reactor<N> {
         // a timer behind each time.
         self.forget_probe(change.id);
         match change.kind {
-            ChangeKind::BecameActive { .. } => {}
+            // Whoever waits for an endpoint has one.
+            ChangeKind::BecameActive { .. } => self.recheck_waiting = true,
             ChangeKind::BecameInactive { retry_at, .. }
             | ChangeKind::StillInactive { retry_at, .. } => {
                 let timer = self.wheel.arm(retry_at, Timer::Monitor(change.id));
@@ -37,7 +49,7 @@ impl<N: Net> Reactor<N> {
         }
     }
 
-    fn forget_probe(&mut self, endpoint: EndpointId) {
+    pub(super) fn forget_probe(&mut self, endpoint: EndpointId) {
         let planned = self.probes_planned.iter().position(|(whom, _)| *whom == endpoint);
         if let Some(position) = planned {
             let (_, timer) = self.probes_planned.swap_remove(position);
@@ -59,7 +71,9 @@ impl<N: Net> Reactor<N> {
             Ok(stream) => {
                 let deadline = self.now + self.limits.connect_timeout;
                 let timer = self.wheel.arm(deadline, Timer::Probe { slot, generation });
-                let probe = Probe { endpoint, stream, generation, timer, is_over: false };
+                let handshake = None;
+                let probe =
+                    Probe { endpoint, stream, handshake, generation, timer, is_over: false };
                 let key = self.probes.insert(probe);
                 assert_eq!(key, slot, "the token names the slot");
             }
@@ -74,16 +88,41 @@ impl<N: Net> Reactor<N> {
             return;
         };
         let endpoint = probe.endpoint;
-        let address = self.endpoints.address(endpoint);
-        match dial_result(&mut self.net, &self.acceptors, address, &mut probe.stream, told) {
-            Dial::Pending => return,
-            Dial::Connected | Dial::Lost(_) => {
+        match self.look_at_probe(key, told) {
+            Looked::Pending => return,
+            Looked::Proven => {
                 let change = self.endpoints.probe_succeeded(endpoint, self.now);
                 self.on_change(change, "probe");
             }
-            Dial::Failed(error) => self.fail_probe(endpoint, error),
+            Looked::Failed(error) => self.fail_probe(endpoint, error),
+            Looked::Mistrusted(mistrust) => {
+                self.refute(endpoint, DialFailure::Mistrusted(mistrust));
+            }
         }
         self.end_probe(key);
+    }
+
+    /// How the dial stands and, if it does, the handshake.
+    fn look_at_probe(&mut self, key: usize, told: Readiness) -> Looked {
+        let Probe { endpoint, stream, handshake, .. } = &mut self.probes[key];
+        let found = self.endpoints.get(*endpoint);
+        let is_proven = found.is_none_or(|endpoint| endpoint.proof() == Proof::Connection);
+        if handshake.is_none() {
+            let address = found.map(|endpoint| endpoint.address());
+            match dial_result(&mut self.net, &self.acceptors, address, stream, told) {
+                Dial::Pending => return Looked::Pending,
+                Dial::Connected | Dial::Lost(_) if is_proven => return Looked::Proven,
+                Dial::Connected => {}
+                Dial::Lost(error) | Dial::Failed(error) => return Looked::Failed(error),
+            }
+        }
+        let handshake = handshake.get_or_insert_with(|| self.net.begin_handshake());
+        match self.net.shake(stream, handshake) {
+            Shake::Pending => Looked::Pending,
+            Shake::Done => Looked::Proven,
+            Shake::Failed(HandshakeError::Lost(error)) => Looked::Failed(error),
+            Shake::Failed(error) => Looked::Mistrusted(mistrust(error)),
+        }
     }
 
     pub(super) fn on_probe_timeout(&mut self, key: usize, generation: Generation) {
@@ -99,15 +138,20 @@ impl<N: Net> Reactor<N> {
     }
 
     fn fail_probe(&mut self, endpoint: EndpointId, error: NetError) {
+        self.doubt_names(endpoint, error);
+        self.refute(endpoint, dial_failure(error));
+    }
+
+    fn refute(&mut self, endpoint: EndpointId, failure: DialFailure) {
         let jitter = self.net.random();
-        let failure = dial_failure(error);
         let change = self.endpoints.probe_failed(endpoint, failure, self.now, jitter);
         self.on_change(change, "probe");
     }
 
-    /// Gives up the probes that are under way; each still has its one result.
-    pub(super) fn abandon_probes(&mut self) {
-        let under_way = self.probes.iter().filter(|(_, probe)| !probe.is_over);
+    /// Gives up the probes that are under way to such endpoints; each still has its one result.
+    pub(super) fn abandon_probes_of(&mut self, is_wanted: impl Fn(EndpointId) -> bool) {
+        let is_meant = |probe: &Probe<N>| !probe.is_over && is_wanted(probe.endpoint);
+        let under_way = self.probes.iter().filter(|(_, probe)| is_meant(probe));
         let keys: Vec<usize> = under_way.map(|(key, _)| key).collect();
         for key in keys {
             let endpoint = self.probes[key].endpoint;
@@ -135,5 +179,17 @@ impl<N: Net> Reactor<N> {
             let probe = self.probes.remove(key);
             self.net.close(probe.stream, Close::Orderly);
         }
+    }
+}
+
+fn mistrust(error: HandshakeError) -> Mistrust {
+    match error {
+        HandshakeError::Expired => Mistrust::Expired,
+        HandshakeError::NotYetValid => Mistrust::NotYetValid,
+        HandshakeError::WrongName => Mistrust::WrongName,
+        HandshakeError::UnknownAuthority => Mistrust::UnknownAuthority,
+        HandshakeError::BadCertificate => Mistrust::BadCertificate,
+        HandshakeError::NoTls => Mistrust::NoTls,
+        HandshakeError::Refused | HandshakeError::Lost(_) => Mistrust::Refused,
     }
 }

@@ -9,7 +9,8 @@ use log::{info, warn};
 use super::summary::Summary;
 use super::{Reactor, Timer};
 use crate::config::duration::format_duration;
-use crate::endpoint::{Change, ChangeKind, EndpointId};
+use crate::discovery::Report;
+use crate::endpoint::{Change, ChangeKind, EndpointId, Proof};
 use crate::net::{Net, NetError};
 
 /// Something that a client can cause again and again.
@@ -93,6 +94,10 @@ impl<N: Net> Reactor<N> {
     pub(super) fn tell_change(&self, change: &Change, source: &str) {
         let Change { address, kind, .. } = change;
         match kind {
+            ChangeKind::BecameActive { down_for } if self.has_to_prove(change.id) => {
+                let after = in_milliseconds(*down_for);
+                info!("endpoint verified endpoint={address} after={after}");
+            }
             ChangeKind::BecameActive { down_for } => {
                 let down_for = in_milliseconds(*down_for);
                 info!("endpoint active endpoint={address} reason={source} down_for={down_for}");
@@ -101,7 +106,34 @@ impl<N: Net> Reactor<N> {
                 let retry_in = in_milliseconds(retry_at.saturating_duration_since(self.now));
                 warn!("endpoint inactive endpoint={address} reason={reason} retry_in={retry_in}");
             }
-            ChangeKind::StillInactive { .. } => {}
+            ChangeKind::StillInactive { is_news: false, .. } => {}
+            ChangeKind::StillInactive { reason, retry_at, .. } => {
+                let retry_in = in_milliseconds(retry_at.saturating_duration_since(self.now));
+                warn!(
+                    "endpoint not verified endpoint={address} reason={reason} retry_in={retry_in}"
+                );
+            }
+        }
+    }
+
+    fn has_to_prove(&self, id: EndpointId) -> bool {
+        self.endpoints.get(id).is_some_and(|endpoint| endpoint.proof() == Proof::Handshake)
+    }
+
+    /// Tells what came of looking for endpoints.
+    pub(super) fn tell_finding(&self, report: &Report) {
+        match report {
+            Report::NotResolved { name, reason } => {
+                warn!("name not resolved name={name} reason={reason}");
+            }
+            Report::ResolvedAgain { name } => info!("name resolved again name={name}"),
+            Report::LeftOut { name, reason } => {
+                warn!("endpoint left out name={name} reason={reason}");
+            }
+            Report::Kept => {
+                let count = self.endpoints.count();
+                warn!("endpoints kept although the name servers list none count={count}");
+            }
         }
     }
 }

@@ -12,10 +12,13 @@ use super::accept::{Acceptor, Admission};
 use super::drain::Life;
 use super::pipes::Pipes;
 use super::report::Reports;
+use super::resolve::Finder;
 use super::token::{Generation, Token};
 use super::wheel::Wheel;
 use crate::config::capacity::ConnectionsLimit;
 use crate::config::{self, BUFFER_BYTES, Config, SPARE_BUFFERS_MAX};
+use crate::discovery::{Discovery, Sources};
+use crate::dns::Wanted;
 use crate::endpoint::{EndpointSet, EndpointSpec, RetryLimits};
 use crate::metrics::Metrics;
 use crate::net::{Net, NetError};
@@ -108,7 +111,8 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {}
 
 impl<N: Net> Reactor<N> {
-    /// Listens on every address and takes over the endpoints. Nobody is let in before `run`.
+    /// Listens on every address and takes over the endpoints that are known by their addresses;
+    /// names are looked up later. Nobody is let in before `run`.
     ///
     /// # Errors
     /// [`StartError`] when an address cannot be had or an endpoint is one of them.
@@ -116,7 +120,7 @@ impl<N: Net> Reactor<N> {
         mut net: N,
         limits: Limits,
         listen: &[SocketAddr],
-        specs: &[EndpointSpec],
+        sources: Sources,
     ) -> Result<Reactor<N>, StartError> {
         assert!(limits.connections_max > 0, "a gateway that lets nobody in");
         let acceptors = listen_on(&mut net, listen)?;
@@ -129,10 +133,13 @@ impl<N: Net> Reactor<N> {
             acceptors,
             acceptor_next: 0,
             starved: Vec::new(),
+            waiting: Vec::new(),
+            recheck_waiting: false,
             admission: Admission::Open,
             slots: Slab::new(),
             generation: Generation::default(),
             endpoints: EndpointSet::new(limits.retry),
+            finder: Finder::new(Discovery::new(sources, now)),
             probes: Slab::new(),
             probes_planned: Vec::new(),
             wheel: Wheel::new(now),
@@ -146,16 +153,23 @@ impl<N: Net> Reactor<N> {
             reports: Reports::default(),
             metrics: Metrics::default(),
         };
-        for spec in specs {
+        let known = reactor.finder.discovery.take_found(now).unwrap_or_default();
+        let specs: Vec<EndpointSpec> = known.iter().map(|found| found.spec).collect();
+        for spec in &specs {
             reactor.refuse_own(spec.address)?;
         }
-        reactor.endpoints.reconcile(specs, now);
+        reactor.endpoints.reconcile(&specs, now);
         Ok(reactor)
     }
 
     /// The addresses that clients can connect to.
     pub fn listening(&self) -> impl Iterator<Item = SocketAddr> {
         self.acceptors.iter().map(|acceptor| acceptor.address)
+    }
+
+    /// The names that have not been resolved so far.
+    pub fn names_to_resolve(&self) -> impl Iterator<Item = &Wanted> {
+        self.finder.discovery.waiting_for()
     }
 
     fn refuse_own(&mut self, endpoint: SocketAddr) -> Result<(), StartError> {

@@ -1,9 +1,9 @@
 //! What an event's token says: {kind, side, generation, slot} packed into one word and back.
 //!
 //! ```text
-//!   bit 0-1   kind and side
-//!   bit 2-21  slot
-//!   bit 22-   generation: 32 bits, or the 10 that are left where a word has 32
+//!   bit 0-2   kind and side
+//!   bit 3-22  slot
+//!   bit 23-   generation: 32 bits, or the 9 that are left where a word has 32
 //! ```
 //!
 //! A slot is used again and again. An event that was meant for its former user carries the former
@@ -12,7 +12,7 @@
 use crate::config::CONNECTIONS_MAX;
 use crate::pair::step::Side;
 
-const KIND_BITS: u32 = 2;
+const KIND_BITS: u32 = 3;
 const SLOT_BITS: u32 = 20;
 const SLOT_SHIFT: u32 = KIND_BITS;
 const GENERATION_SHIFT: u32 = KIND_BITS + SLOT_BITS;
@@ -30,6 +30,8 @@ pub enum Token {
     Pair { slot: usize, side: Side, generation: Generation },
     /// A dial of the monitor.
     Probe { slot: usize, generation: Generation },
+    /// A socket of the resolver.
+    Exchange { slot: usize, generation: Generation },
 }
 
 /// Tells apart the successive users of a slot.
@@ -52,6 +54,7 @@ impl Token {
             Token::Pair { slot, side: Side::Client, generation } => (1, slot, generation),
             Token::Pair { slot, side: Side::Server, generation } => (2, slot, generation),
             Token::Probe { slot, generation } => (3, slot, generation),
+            Token::Exchange { slot, generation } => (4, slot, generation),
         };
         assert!(slot < 1 << SLOT_BITS, "slot {slot} does not fit");
         (generation.0 as usize) << GENERATION_SHIFT | slot << SLOT_SHIFT | kind
@@ -66,7 +69,8 @@ impl Token {
             0 => Token::Listener(slot),
             1 => Token::Pair { slot, side: Side::Client, generation },
             2 => Token::Pair { slot, side: Side::Server, generation },
-            _ => Token::Probe { slot, generation },
+            3 => Token::Probe { slot, generation },
+            _ => Token::Exchange { slot, generation },
         }
     }
 }
@@ -84,6 +88,7 @@ mod tests {
                     Token::Pair { slot, side: Side::Client, generation },
                     Token::Pair { slot, side: Side::Server, generation },
                     Token::Probe { slot, generation },
+                    Token::Exchange { slot, generation },
                 ] {
                     assert_eq!(Token::unpack(token.pack()), token);
                 }

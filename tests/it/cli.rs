@@ -252,13 +252,13 @@ fn other_values_out_of_range_are_refused() {
 }
 
 #[test]
-fn discovery_is_known_but_refused() {
-    refuse_flag("--discovery-srv=example.com", "not in this version");
-    refuse_flag("--discovery-srv-name=x", "not in this version");
-    refuse_flag("--trusted-ca-file=/etc/ca.pem", "not in this version");
-    refuse_flag("--insecure-discovery=true", "not in this version");
-    let parts = ["--insecure-discovery", "not in this version"];
-    refuse_line(Path::new(BINARY), &["--insecure-discovery", "start"], &parts);
+fn discovery_that_makes_no_sense_is_refused() {
+    refuse_flag("--discovery-srv=a..b", "no domain name");
+    refuse_flag("--discovery-srv=a b", "no domain name");
+    refuse_flag("--insecure-discovery=maybe", "must be true or false");
+    let parts = ["--discovery-srv-name", "a.b", "no part of a service's name"];
+    let words = ["--discovery-srv=a.test", "--discovery-srv-name=a.b", "start"];
+    refuse_line(Path::new(BINARY), &words, &parts);
 }
 
 #[test]

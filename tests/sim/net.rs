@@ -58,6 +58,10 @@ impl Net for SimNet {
         address.is_loopback()
     }
 
+    fn has_route(&mut self, _address: IpAddr) -> bool {
+        true
+    }
+
     fn is_ephemeral(&mut self, _port: u16) -> bool {
         self.world().plan.dials_far_up
     }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use etcd_gateway::config;
-use etcd_gateway::endpoint::{EndpointSpec, RetryLimits};
+use etcd_gateway::config::address::{EndpointAddress, Host};
+use etcd_gateway::endpoint::{EndpointSpec, Proof, RetryLimits};
 use etcd_gateway::pair;
 use etcd_gateway::pair::flush::FlushInterval;
 use etcd_gateway::pair::half_close::QuietLimits;
@@ -100,6 +101,17 @@ impl Plan {
         }
     }
 
+    /// The endpoints as they would be typed.
+    pub fn typed(&self) -> Vec<EndpointAddress> {
+        let typed = |spec: &EndpointSpec| EndpointAddress {
+            host: Host::Address(spec.address.ip()),
+            port: spec.address.port(),
+            priority: spec.priority,
+            weight: spec.weight,
+        };
+        self.endpoints.iter().map(typed).collect()
+    }
+
     /// Most bytes that anybody sends: through short queues they take long.
     pub fn sends_max(&self) -> u64 {
         self.queue_max.saturating_mul(100)
@@ -188,5 +200,5 @@ fn endpoints(random: &mut Random) -> Vec<EndpointSpec> {
 
 fn spec(index: usize, priority: u16, weight: u16) -> EndpointSpec {
     let address = ([192, 0, 2, 2], ENDPOINT_PORT + index as u16).into();
-    EndpointSpec { address, priority, weight }
+    EndpointSpec { address, priority, weight, proof: Proof::Connection }
 }

@@ -7,6 +7,7 @@
 use std::thread;
 use std::time::Duration;
 
+use etcd_gateway::discovery::Sources;
 use etcd_gateway::reactor::{Census, Reactor};
 
 use crate::actor::Actor;
@@ -64,7 +65,8 @@ pub fn start(net: &SimNet) -> Reactor<SimNet> {
     let listen: Vec<_> = (0..plan.listeners)
         .map(|index| ([127, 0, 0, 1], LISTENER_PORT + index as u16).into())
         .collect();
-    Reactor::start(net.clone(), plan.limits, &listen, &plan.endpoints).expect("nothing in the way")
+    let sources = Sources { endpoints: plan.typed(), ..Sources::default() };
+    Reactor::start(net.clone(), plan.limits, &listen, sources).expect("nothing in the way")
 }
 
 impl Run {

@@ -6,11 +6,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use etcd_gateway::args::{Invocation, Typed, flag, parse};
 use etcd_gateway::config::address::ListenAddress;
+use etcd_gateway::config::discovery_srv::{CAN_VERIFY, DiscoverySrv, Trust};
 use etcd_gateway::config::{CONNECTIONS_MAX, Config, ENDPOINTS_MAX, LISTENERS_MAX};
 use log::LevelFilter;
 
@@ -142,7 +144,8 @@ fn check_config(typed: &Typed) -> Option<Config> {
 fn check_ranges(config: &Config) {
     let year = Duration::from_nanos(YEAR);
     assert!((1..=LISTENERS_MAX).contains(&config.listen.len()));
-    assert!((1..=ENDPOINTS_MAX).contains(&config.endpoints.len()));
+    assert!(config.endpoints.len() <= ENDPOINTS_MAX);
+    assert!(!config.endpoints.is_empty() || config.discovery.is_some());
     assert!(!config.retry_delay.is_zero() && config.retry_delay <= year);
     assert!(!config.connect_timeout.is_zero() && config.connect_timeout <= year);
     assert!(config.drain_timeout <= year);
@@ -160,7 +163,7 @@ fn check_ranges(config: &Config) {
     // Few, many, and about as many as those connections take that were asked for.
     let asked = 2 * config.connections_max.unwrap_or(500) as u64;
     for descriptors in [0, 64, u64::MAX].into_iter().chain(asked..asked + 40) {
-        let limit = config.connections_limit(descriptors, config.listen.len(), 3);
+        let limit = config.connections_limit(descriptors, config.listen.len());
         assert!((1..=CONNECTIONS_MAX).contains(&limit.max));
         let is_lowered = config.connections_max.is_some_and(|asked| asked > limit.max);
         assert_eq!(limit.lowered_from, config.connections_max.filter(|_| is_lowered));
@@ -301,15 +304,12 @@ fn fields(typed: &Typed) -> Vec<(&'static str, &str)> {
 
 /// The configuration that the help promises, or nothing where it promises a refusal.
 fn expected_config(typed: &Typed) -> Option<Config> {
-    let discovery = [
-        &typed.discovery_srv,
-        &typed.discovery_srv_name,
-        &typed.insecure_discovery,
-        &typed.trusted_ca_file,
+    let discovery = expected_discovery(typed)?;
+    let is_certified = discovery.as_ref().is_some_and(|it| it.trust != Trust::Everybody);
+    let unused = [
+        (flag::DISCOVERY_SRV_NAME, &typed.discovery_srv_name, discovery.is_some()),
+        (flag::TRUSTED_CA_FILE, &typed.trusted_ca_file, is_certified),
     ];
-    if discovery.iter().any(|value| value.is_some()) {
-        return None;
-    }
     let listen = items(&typed.listen_addr, expected_listen);
     let endpoints = items(&typed.endpoints, expected_endpoint);
     let config = Config {
@@ -318,7 +318,17 @@ fn expected_config(typed: &Typed) -> Option<Config> {
             Some(text) => boolean(text)?,
             None => false,
         },
-        endpoints: endpoints.unwrap_or_else(|| default("127.0.0.1:2379"))?,
+        endpoints: match (endpoints, &discovery) {
+            (None, Some(_)) => Vec::new(),
+            (None, None) => default("127.0.0.1:2379")?,
+            (Some(endpoints), _) => endpoints?,
+        },
+        unused: unused
+            .iter()
+            .filter(|(_, value, is_used)| !is_used && value.as_deref().unwrap_or("") != "")
+            .map(|(name, ..)| *name)
+            .collect(),
+        discovery,
         retry_delay: nanoseconds(&typed.retry_delay, 60 * SECOND, YEAR, 1)?,
         connect_timeout: nanoseconds(&typed.connect_timeout, SECOND, YEAR, 1)?,
         tcp_user_timeout: unless_zero(nanoseconds(
@@ -351,6 +361,32 @@ fn expected_config(typed: &Typed) -> Option<Config> {
         && !config.connect_timeout.is_zero()
         && !(config.reuse_port && config.listen.iter().any(has_port_zero));
     is_good.then_some(config)
+}
+
+/// What the flags of discovery mean together; the inner nothing where there is no domain.
+fn expected_discovery(typed: &Typed) -> Option<Option<DiscoverySrv>> {
+    let is_insecure = typed.insecure_discovery.as_deref().map_or(Some(false), boolean)?;
+    let domain = typed.discovery_srv.clone().unwrap_or_default();
+    if domain.is_empty() {
+        return Some(None);
+    }
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    let is_label = |label: &str| (1..=63).contains(&label.len()) && label.chars().all(is_letter);
+    let bare = domain.strip_suffix('.').unwrap_or(&domain);
+    if bare.len() > 253 || !bare.split('.').all(is_label) {
+        return None;
+    }
+    let name = typed.discovery_srv_name.clone().filter(|name| !name.is_empty());
+    if !name.iter().all(|name| is_label(name) && name.len() + "_etcd-client-ssl-".len() <= 63) {
+        return None;
+    }
+    let file = typed.trusted_ca_file.as_ref().filter(|path| !path.is_empty());
+    let trust = match is_insecure {
+        true => Trust::Everybody,
+        false if !CAN_VERIFY => return None,
+        false => Trust::Certified { authority: file.map(PathBuf::from) },
+    };
+    Some(Some(DiscoverySrv { domain, name, trust }))
 }
 
 fn has_port_zero(listen: &ListenAddress) -> bool {

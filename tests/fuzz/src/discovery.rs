@@ -1,59 +1,95 @@
-//! From endpoints to addresses, whatever a resolver answers: every address once, as first given,
-//! and a name without one reported. The look-up is made up here; no socket, no real name.
+//! From endpoints to addresses, whatever is typed and whatever /etc/hosts says: every address once,
+//! as first given, and the weight of a host divided over its addresses. No socket, no real name.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::str;
+use std::time::{Duration, Instant};
 
+use etcd_gateway::config::ENDPOINTS_MAX;
 use etcd_gateway::config::address::{EndpointAddress, Host};
-use etcd_gateway::discovery::resolve;
-use etcd_gateway::endpoint::EndpointSpec;
+use etcd_gateway::discovery::{Discovery, Found, HostFiles, Sources};
+use etcd_gateway::dns::hosts;
 
-use super::assert_one_line;
+/// Ratios of sums are compared where they are sure to fit.
+const WEIGHT_EXACT_MAX: u16 = 100;
+const ADDRESSES_EXACT_MAX: usize = 4;
 
-/// Reads the bytes as lines: an endpoint each, or `name -> address address ...` for the resolver.
-pub fn check(data: &[u8]) {
-    let Ok(text) = str::from_utf8(data) else { return };
-    let zone: Vec<(&str, Vec<IpAddr>)> = text.lines().filter_map(answer).collect();
-    let endpoints: Vec<EndpointAddress> =
-        text.lines().filter_map(|line| line.parse().ok()).collect();
-    let lookup = |name: &str| {
-        // As `net::resolve::lookup` promises, no answer is an error, never an empty list.
-        let found = zone.iter().find(|(known, addresses)| *known == name && !addresses.is_empty());
-        found.map(|(_, addresses)| addresses.clone()).ok_or_else(|| format!("no {name:?}"))
-    };
-
-    let resolved = resolve(&endpoints, lookup);
-    let mut all = Vec::new();
-    let mut failed = Vec::new();
-    for endpoint in &endpoints {
-        let addresses = match &endpoint.host {
-            Host::Address(address) => vec![*address],
-            Host::Name(name) => lookup(name).unwrap_or_default(),
-        };
-        if addresses.is_empty() {
-            failed.push(endpoint.to_string());
-        }
-        let EndpointAddress { port, priority, weight, .. } = *endpoint;
-        let spec =
-            |address| EndpointSpec { address: SocketAddr::new(address, port), priority, weight };
-        all.extend(addresses.into_iter().map(spec));
-    }
-    let mut seen = HashSet::new();
-    all.retain(|spec| seen.insert(spec.address));
-    assert_eq!(resolved.specs, all, "{text:?}");
-    let names: Vec<String> = resolved.failed.iter().map(|(name, _)| name.clone()).collect();
-    assert_eq!(names, failed, "{text:?}");
-    for (name, reason) in &resolved.failed {
-        assert_one_line(name);
-        assert_one_line(reason);
-    }
-    // What `main` relies on when it says why it cannot start.
-    assert!(endpoints.is_empty() || !resolved.specs.is_empty() || !resolved.failed.is_empty());
+/// An endpoint as typed, and the addresses that are its own.
+struct Expected {
+    typed: EndpointAddress,
+    own: Vec<SocketAddr>,
 }
 
-fn answer(line: &str) -> Option<(&str, Vec<IpAddr>)> {
-    let (name, addresses) = line.split_once(" -> ")?;
-    let addresses = addresses.split_whitespace().filter_map(|text| text.parse().ok());
-    Some((name, addresses.collect()))
+/// Reads the bytes as lines: an endpoint each, and all of them together as a hosts file.
+pub fn check(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    let endpoints: Vec<EndpointAddress> =
+        text.lines().filter_map(|line| line.parse().ok()).take(ENDPOINTS_MAX).collect();
+    let now = Instant::now();
+    let sources = Sources { endpoints: endpoints.clone(), srv: None, patience: Duration::ZERO };
+    let mut discovery = Discovery::new(sources, now);
+    let files = HostFiles { hosts: data.to_vec(), ..HostFiles::default() };
+    if discovery.is_refresh_due(now) {
+        discovery.refresh(&files, |_| None, now);
+    }
+    let found = discovery.take_found(now).expect("known for the first time").to_vec();
+
+    let expected = expected(&endpoints, data);
+    let all: Vec<SocketAddr> = expected.iter().flat_map(|it| it.own.iter().copied()).collect();
+    let addresses: Vec<SocketAddr> = found.iter().map(|it| it.spec.address).collect();
+    assert_eq!(addresses, all, "{text:?}");
+    check_shares(&expected, &found);
+}
+
+fn expected(endpoints: &[EndpointAddress], hosts_text: &[u8]) -> Vec<Expected> {
+    let mut seen = HashSet::new();
+    let mut expected = Vec::new();
+    for typed in endpoints {
+        let mut own = addresses(&typed.host, hosts_text);
+        own.sort_by_key(IpAddr::is_ipv6);
+        let own = own.into_iter().map(|ip| SocketAddr::new(ip, typed.port));
+        let own = own.filter(|it| seen.len() < ENDPOINTS_MAX && seen.insert(*it)).collect();
+        expected.push(Expected { typed: typed.clone(), own });
+    }
+    expected
+}
+
+fn addresses(host: &Host, hosts_text: &[u8]) -> Vec<IpAddr> {
+    let name = match host {
+        Host::Address(address) => return vec![*address],
+        Host::Name(name) => name.trim_end_matches('.').to_ascii_lowercase(),
+    };
+    let listed = hosts::addresses(hosts_text, &name);
+    if listed.is_empty() && (name == "localhost" || name.ends_with(".localhost")) {
+        return vec!["127.0.0.1".parse().expect("valid"), "::1".parse().expect("valid")];
+    }
+    listed
+}
+
+/// Within a class what the addresses of one host have together stands to what those of another
+/// have as their weights do, and nobody who has a weight gets none.
+fn check_shares(expected: &[Expected], found: &[Found]) {
+    let sum = |it: &Expected| -> u64 {
+        let own = found.iter().filter(|found| it.own.contains(&found.spec.address));
+        own.inspect(|found| assert_eq!(found.spec.weight == 0, it.typed.weight == 0))
+            .inspect(|found| assert_eq!(found.spec.priority, it.typed.priority))
+            .map(|found| u64::from(found.spec.weight))
+            .sum()
+    };
+    let is_exact =
+        |it: &Expected| it.typed.weight <= WEIGHT_EXACT_MAX && it.own.len() <= ADDRESSES_EXACT_MAX;
+    let sums: Vec<(&Expected, u64)> =
+        expected.iter().filter(|it| !it.own.is_empty()).map(|it| (it, sum(it))).collect();
+    if !sums.iter().all(|(it, _)| is_exact(it)) {
+        return;
+    }
+    for (one, one_sum) in &sums {
+        for (other, other_sum) in
+            sums.iter().filter(|(it, _)| it.typed.priority == one.typed.priority)
+        {
+            let [one, other] = [one, other].map(|it| u64::from(it.typed.weight));
+            assert_eq!(one_sum * other, other_sum * one, "{one} to {other}");
+        }
+    }
 }

@@ -246,9 +246,10 @@ impl World {
     /// The gateway's books against ours, between two turns.
     pub fn check_after_turn(&mut self, reactor: &Reactor<SimNet>) {
         let census = reactor.census();
-        let Census { pairs, probes, timers, buffers, pipes } = census;
+        let Census { pairs, probes, timers, buffers, pipes, exchanges } = census;
         assert_eq!(pairs, self.oracle.clients.len(), "pairs and clients");
         assert_eq!(probes, self.oracle.probe_sockets.len(), "probes and their sockets");
+        assert_eq!(exchanges, 0, "questions although no name was typed");
         let flows_parked: usize = self.oracle.clients.iter().map(|id| self.flows_parked(*id)).sum();
         assert_eq!(buffers, flows_parked, "buffers and flows that hold bytes back");
         self.check_pipes(pipes);

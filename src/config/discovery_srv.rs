@@ -1,0 +1,165 @@
+//! The flags of discovery by SRV records: what they mean together.
+
+use std::path::PathBuf;
+
+use super::{address, boolean};
+use crate::args::{Typed, UsageError, flag};
+
+/// Where to look for SRV records, and whom to believe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiscoverySrv {
+    /// The domain.
+    pub domain: String,
+    /// What stands behind the service's name, if anything.
+    pub name: Option<String>,
+    /// What endpoints have to show before they are used.
+    pub trust: Trust,
+}
+
+/// Which of the endpoints that were found are used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// All of them.
+    Everybody,
+    /// Those that show, by a TLS handshake, that they may speak for the domain.
+    Certified {
+        /// A file with the certificates of trusted authorities; `None`: those of the system.
+        authority: Option<PathBuf>,
+    },
+}
+
+/// Whether this build can find out who an endpoint is.
+pub const CAN_VERIFY: bool = cfg!(feature = "tls");
+
+/// What stands before the name in the first label of what is asked for.
+const SERVICE_LONGEST: &str = "_etcd-client-ssl-";
+
+/// The flags together; `None` without a domain. As in etcd an empty value is one that is absent.
+pub(super) fn parse(typed: &Typed) -> Result<Option<DiscoverySrv>, UsageError> {
+    let is_insecure = insecure(typed)?;
+    let Some(domain) = given(&typed.discovery_srv) else { return Ok(None) };
+    let refuse = |reason: &str| UsageError::invalid(flag::DISCOVERY_SRV, domain, reason);
+    if !address::is_name(domain) {
+        return Err(refuse("no domain name"));
+    }
+    let name = given(&typed.discovery_srv_name);
+    if let Some(name) = name.filter(|name| !address::is_label(&format!("{SERVICE_LONGEST}{name}")))
+    {
+        let reason = "no part of a service's name, or too long for one";
+        return Err(UsageError::invalid(flag::DISCOVERY_SRV_NAME, name, reason));
+    }
+    let trust = match is_insecure {
+        true => Trust::Everybody,
+        false if !CAN_VERIFY => {
+            let reason = "this build cannot verify endpoints, having no TLS: it takes \
+                          --insecure-discovery, or a build with the feature tls";
+            return Err(refuse(reason));
+        }
+        false => Trust::Certified { authority: given(&typed.trusted_ca_file).map(PathBuf::from) },
+    };
+    let (domain, name) = (domain.to_owned(), name.map(str::to_owned));
+    Ok(Some(DiscoverySrv { domain, name, trust }))
+}
+
+/// Flags that mean nothing beside the others. etcd takes them, so they are no mistake to end for.
+pub(super) fn unused(typed: &Typed, discovery: Option<&DiscoverySrv>) -> Vec<&'static str> {
+    let is_certified = discovery.is_some_and(|discovery| discovery.trust != Trust::Everybody);
+    let mut unused = Vec::new();
+    if given(&typed.discovery_srv_name).is_some() && discovery.is_none() {
+        unused.push(flag::DISCOVERY_SRV_NAME);
+    }
+    if given(&typed.trusted_ca_file).is_some() && !is_certified {
+        unused.push(flag::TRUSTED_CA_FILE);
+    }
+    unused
+}
+
+fn insecure(typed: &Typed) -> Result<bool, UsageError> {
+    let Some(text) = &typed.insecure_discovery else { return Ok(false) };
+    let reason = "must be true or false";
+    let invalid = || UsageError::invalid(flag::INSECURE_DISCOVERY, text, reason);
+    boolean::parse(text).ok_or_else(invalid)
+}
+
+fn given(value: &Option<String>) -> Option<&str> {
+    value.as_deref().filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(domain: &str, name: &str, insecure: &str, authority: &str) -> Typed {
+        let given = |text: &str| (text != "-").then(|| text.to_owned());
+        Typed {
+            discovery_srv: given(domain),
+            discovery_srv_name: given(name),
+            insecure_discovery: given(insecure),
+            trusted_ca_file: given(authority),
+            ..Typed::default()
+        }
+    }
+
+    fn found(domain: &str, name: Option<&str>, trust: Trust) -> DiscoverySrv {
+        DiscoverySrv { domain: domain.to_owned(), name: name.map(str::to_owned), trust }
+    }
+
+    #[test]
+    fn flags_that_are_absent_or_empty_ask_for_nothing() {
+        for domain in ["-", ""] {
+            assert_eq!(parse(&typed(domain, "-", "-", "-")), Ok(None));
+            assert_eq!(parse(&typed(domain, "x", "true", "/ca.pem")), Ok(None));
+        }
+    }
+
+    #[test]
+    fn insecure_discovery_believes_everybody() {
+        let want = found("a.test.", Some("blue"), Trust::Everybody);
+        assert_eq!(parse(&typed("a.test.", "blue", "true", "-")), Ok(Some(want)));
+        let want = found("a.test", None, Trust::Everybody);
+        assert_eq!(parse(&typed("a.test", "", "1", "/ca.pem")), Ok(Some(want)));
+    }
+
+    #[test]
+    fn others_have_to_show_a_certificate_where_that_can_be_read() {
+        for (file, authority) in [("-", None), ("", None), ("/ca.pem", Some("/ca.pem".into()))] {
+            let parsed = parse(&typed("a.test", "-", "false", file));
+            if CAN_VERIFY {
+                let want = found("a.test", None, Trust::Certified { authority });
+                assert_eq!(parsed, Ok(Some(want)));
+            } else {
+                let told = parsed.expect_err("nobody could check it").to_string();
+                assert!(told.contains("--discovery-srv") && told.contains("feature tls"), "{told}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_asked_for_is_refused() {
+        let long = "x".repeat(47);
+        for (domain, name, insecure, want) in [
+            ("a..b", "-", "true", r#""a..b" for --discovery-srv: no domain name"#),
+            ("a/b", "-", "true", r#""a/b" for --discovery-srv: no domain name"#),
+            ("a.test", "b.c", "true", r#""b.c" for --discovery-srv-name: no part of"#),
+            ("a.test", &long, "true", "for --discovery-srv-name: no part of"),
+            ("a.test", "-", "x", r#""x" for --insecure-discovery: must be true or false"#),
+        ] {
+            let told = parse(&typed(domain, name, insecure, "-")).expect_err(want).to_string();
+            assert!(told.contains(want), "{told}");
+        }
+        let name = &long[1..];
+        assert!(parse(&typed("a.test", name, "true", "-")).is_ok(), "63 characters in all");
+    }
+
+    #[test]
+    fn flags_without_effect_are_known() {
+        let check = |typed: Typed, want: &[&str]| {
+            let discovery = parse(&typed).expect("nothing to refuse");
+            assert_eq!(unused(&typed, discovery.as_ref()), want, "{typed:?}");
+        };
+        check(typed("-", "x", "-", "/ca.pem"), &["discovery-srv-name", "trusted-ca-file"]);
+        check(typed("-", "", "-", ""), &[]);
+        check(typed("a.test", "x", "true", "/ca.pem"), &["trusted-ca-file"]);
+        check(typed("a.test", "x", "true", "-"), &[]);
+    }
+}

@@ -1,0 +1,95 @@
+//! How the weight of a record is divided over the addresses of its host.
+//!
+//! A weight is about hosts (RFC 2782): one with two addresses must not get twice as many clients as
+//! one with a single address, but each of its addresses is an endpoint. Pure arithmetic.
+
+/// What shares a weight: a record, and how many endpoints it has become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Holder {
+    pub(super) priority: u16,
+    pub(super) weight: u16,
+    pub(super) endpoints: usize,
+}
+
+/// The weight of each endpoint of each holder, so that the sums within a class stand in the ratio
+/// of the holders' weights: exactly, unless that takes more than 16 bits.
+pub(super) fn weights(holders: &[Holder]) -> Vec<u16> {
+    holders.iter().map(|holder| weight_in_class(holder, holders)).collect()
+}
+
+fn weight_in_class(holder: &Holder, holders: &[Holder]) -> u16 {
+    let class = || {
+        let mates = holders.iter().filter(|other| other.priority == holder.priority);
+        mates.filter(|other| other.endpoints > 0)
+    };
+    let multiple = class().map(|mate| mate.endpoints as u64).fold(1, least_common_multiple);
+    let part = |it: &Holder| u64::from(it.weight) * (multiple / it.endpoints as u64);
+    let largest = class().map(part).max().unwrap_or(0);
+    // Rounded up, so that the largest fits.
+    let divisor = largest.div_ceil(u64::from(u16::MAX)).max(1);
+    if holder.weight == 0 || holder.endpoints == 0 {
+        return 0;
+    }
+    let weight = (part(holder) / divisor).max(1);
+    u16::try_from(weight).expect("the largest fits, and this is no larger")
+}
+
+/// Beyond what weights can express, any large number is as good.
+fn least_common_multiple(one: u64, other: u64) -> u64 {
+    const ENOUGH: u64 = 1 << 32;
+    let multiple = one / greatest_common_divisor(one, other) * other;
+    if multiple > ENOUGH { one.max(other) } else { multiple }
+}
+
+fn greatest_common_divisor(mut one: u64, mut other: u64) -> u64 {
+    while other > 0 {
+        (one, other) = (other, one % other);
+    }
+    one
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(holders: &[(u16, u16, usize)], want: &[u16]) {
+        let holders: Vec<Holder> = holders
+            .iter()
+            .map(|&(priority, weight, endpoints)| Holder { priority, weight, endpoints })
+            .collect();
+        assert_eq!(weights(&holders), want, "{holders:?}");
+    }
+
+    #[test]
+    fn hosts_with_one_address_keep_their_weights() {
+        check(&[(0, 3, 1), (0, 1, 1), (0, 65_535, 1)], &[3, 1, 65_535]);
+        check(&[(0, 0, 1), (7, 5, 1)], &[0, 5]);
+    }
+
+    #[test]
+    fn a_host_has_no_more_for_having_more_addresses() {
+        check(&[(0, 1, 2), (0, 1, 1)], &[1, 2]);
+        check(&[(0, 3, 2), (0, 1, 1)], &[3, 2]);
+        check(&[(0, 1, 2), (0, 1, 3)], &[3, 2]);
+        check(&[(0, 3, 2)], &[3]);
+        check(&[(0, 1, 2), (1, 1, 1)], &[1, 1]);
+        check(&[(0, 0, 2), (0, 4, 2)], &[0, 4]);
+        check(&[(0, 1, 0), (0, 1, 1)], &[0, 1]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_rounded_and_nobody_gets_nothing() {
+        check(&[(0, 65_535, 1), (0, 1, 64)], &[65_535, 1]);
+        check(&[(0, 65_535, 1), (0, 65_535, 2)], &[65_535, 32_767]);
+    }
+
+    #[test]
+    fn large_multiples_come_to_an_end() {
+        let primes = [251, 241, 239, 233, 229, 227, 223, 211, 199, 197];
+        let holders: Vec<Holder> = primes
+            .iter()
+            .map(|&endpoints| Holder { priority: 0, weight: u16::MAX, endpoints })
+            .collect();
+        assert!(weights(&holders).iter().all(|weight| *weight > 0));
+    }
+}

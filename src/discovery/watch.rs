@@ -1,0 +1,262 @@
+//! One name that is kept up to date: what is known of it, and when to ask again.
+//!
+//! Owns the last good answer, its life, and the pauses after failures. Must not ask anybody: says
+//! when it is due, and takes what came of it.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use crate::config::{
+    DNS_NEGATIVE_TTL_MAX, DNS_REFRESH_MIN, DNS_RETRY_MAX, DNS_RETRY_MIN, DNS_RETRY_PARTIAL,
+    DNS_TTL_MAX, DNS_TTL_MIN, HOSTS_TTL,
+};
+use crate::dns::message::{Kind, Records, Service};
+use crate::dns::{Answer, Failure, Subject, Wanted};
+
+/// Why a name is no help at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nobody could say; what was known before stays.
+    Failed(Failure),
+    /// The servers say that there is no such name.
+    NoSuchName,
+    /// The name exists, but has no record of the kind that is asked for.
+    NoRecord,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Failed(failure) => failure.fmt(f),
+            Trouble::NoSuchName => f.write_str("no_such_name"),
+            Trouble::NoRecord => f.write_str("no_record"),
+        }
+    }
+}
+
+/// What is known.
+#[derive(Debug, Default)]
+struct Known {
+    v4: Vec<IpAddr>,
+    v6: Vec<IpAddr>,
+    services: Vec<Service>,
+}
+
+/// Where it is between two look-ups.
+#[derive(Debug)]
+enum Phase {
+    /// The next look-up is due then.
+    Idle { refresh_at: Instant },
+    /// One is under way.
+    Asking(Round),
+}
+
+/// What has come of the look-up so far.
+#[derive(Debug)]
+struct Round {
+    outstanding: usize,
+    /// The shortest life of anything that was found.
+    fresh_for: Option<Duration>,
+    /// The shortest life of what is not there.
+    absent_for: Option<Duration>,
+    failure: Option<Failure>,
+    exists: bool,
+}
+
+/// A name and what is known of it.
+#[derive(Debug)]
+pub(super) struct Watch {
+    wanted: Wanted,
+    subject: Subject,
+    known: Known,
+    phase: Phase,
+    asked_at: Option<Instant>,
+    /// The pause after the next failure.
+    pause: Duration,
+    trouble: Option<Trouble>,
+    is_settled: bool,
+}
+
+impl Watch {
+    /// A name of which nothing is known; due at once.
+    pub(super) fn new(wanted: Wanted, subject: Subject, now: Instant) -> Watch {
+        Watch {
+            wanted,
+            subject,
+            known: Known::default(),
+            phase: Phase::Idle { refresh_at: now },
+            asked_at: None,
+            pause: DNS_RETRY_MIN,
+            trouble: None,
+            is_settled: false,
+        }
+    }
+
+    pub(super) fn wanted(&self) -> &Wanted {
+        &self.wanted
+    }
+
+    pub(super) fn subject(&self) -> Subject {
+        self.subject
+    }
+
+    /// The addresses of a host, IPv4 first, each family in the order of its answer.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.known.v4.iter().chain(&self.known.v6).copied()
+    }
+
+    /// The records of a service, in the order of the answer.
+    pub(super) fn services(&self) -> &[Service] {
+        &self.known.services
+    }
+
+    /// What is wrong with it.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        self.trouble
+    }
+
+    /// Whether a look-up has come to its end, however it did.
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_settled
+    }
+
+    /// Whether a look-up is under way or should be.
+    pub(super) fn is_open(&self, now: Instant) -> bool {
+        match self.phase {
+            Phase::Asking(_) => true,
+            Phase::Idle { refresh_at } => refresh_at <= now,
+        }
+    }
+
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        matches!(self.phase, Phase::Idle { refresh_at } if refresh_at <= now)
+    }
+
+    /// When it is due; none while a look-up is under way.
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Idle { refresh_at } => Some(refresh_at),
+            Phase::Asking(_) => None,
+        }
+    }
+
+    /// What is known may be wrong: it is due at once, or as soon as that is decent.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        let decent = self.asked_at.map_or(now, |at| now.max(at + DNS_REFRESH_MIN));
+        if let Phase::Idle { refresh_at } = &mut self.phase {
+            *refresh_at = decent.min(*refresh_at);
+        }
+    }
+
+    /// The look-up begins.
+    pub(super) fn begin(&mut self, now: Instant) {
+        debug_assert!(self.is_due(now), "asked without need");
+        let outstanding = match self.subject {
+            Subject::Host => 2,
+            Subject::Service => 1,
+        };
+        self.asked_at = Some(now);
+        self.phase = Phase::Asking(Round {
+            outstanding,
+            fresh_for: None,
+            absent_for: None,
+            failure: None,
+            exists: false,
+        });
+    }
+
+    /// The host is in /etc/hosts, or one that needs no look-up. Whether that changed anything.
+    pub(super) fn settle_locally(&mut self, addresses: &[IpAddr], now: Instant) -> bool {
+        let (v4, v6) = addresses.iter().partition(|address| address.is_ipv4());
+        let is_changed = replace(&mut self.known.v4, v4) | replace(&mut self.known.v6, v6);
+        self.phase = Phase::Idle { refresh_at: now + HOSTS_TTL };
+        self.trouble = None;
+        is_changed | !std::mem::replace(&mut self.is_settled, true)
+    }
+
+    /// Something came of the look-up. Whether that changed what is known.
+    pub(super) fn on_answer(&mut self, kind: Kind, answer: Answer, now: Instant) -> bool {
+        let Phase::Asking(round) = &mut self.phase else {
+            debug_assert!(false, "an answer that nobody asked for");
+            return false;
+        };
+        round.outstanding -= 1;
+        let is_last = round.outstanding == 0;
+        let is_changed = match answer {
+            Answer::Records { records, ttl } => {
+                let ttl = ttl.clamp(DNS_TTL_MIN, DNS_TTL_MAX);
+                round.fresh_for = Some(round.fresh_for.map_or(ttl, |least| least.min(ttl)));
+                self.known.adopt(kind, records)
+            }
+            Answer::Nothing { exists, ttl } => {
+                let ttl = ttl.unwrap_or(DNS_TTL_MAX).clamp(DNS_TTL_MIN, DNS_TTL_MAX);
+                round.absent_for = Some(round.absent_for.map_or(ttl, |least| least.min(ttl)));
+                round.exists |= exists;
+                self.known.clear(kind)
+            }
+            Answer::Failed(failure) => {
+                round.failure = Some(failure);
+                false
+            }
+        };
+        if is_last {
+            self.conclude(now);
+            return is_changed | !std::mem::replace(&mut self.is_settled, true);
+        }
+        is_changed
+    }
+
+    /// All has come. What a family lacks is asked for again with the rest, and not sooner: a server
+    /// that knows nothing of AAAA is common, and no reason to ask all the time.
+    fn conclude(&mut self, now: Instant) {
+        let Phase::Asking(round) = &self.phase else { return };
+        let (trouble, pause) = match (round.fresh_for, round.failure) {
+            (Some(fresh_for), None) => (None, fresh_for.min(round.absent_for.unwrap_or(fresh_for))),
+            (Some(fresh_for), Some(_)) => (None, fresh_for.min(DNS_RETRY_PARTIAL)),
+            (None, Some(failure)) => (Some(Trouble::Failed(failure)), self.pause),
+            (None, None) => {
+                let trouble = if round.exists { Trouble::NoRecord } else { Trouble::NoSuchName };
+                let absent_for = round.absent_for.unwrap_or(DNS_NEGATIVE_TTL_MAX);
+                (Some(trouble), absent_for.min(DNS_NEGATIVE_TTL_MAX))
+            }
+        };
+        self.pause = match trouble {
+            Some(Trouble::Failed(_)) => (2 * self.pause).min(DNS_RETRY_MAX),
+            _ => DNS_RETRY_MIN,
+        };
+        self.trouble = trouble;
+        self.phase = Phase::Idle { refresh_at: now + pause };
+    }
+}
+
+impl Known {
+    fn adopt(&mut self, kind: Kind, records: Records) -> bool {
+        match (kind, records) {
+            (Kind::A, Records::Addresses(addresses)) => replace(&mut self.v4, addresses),
+            (Kind::Aaaa, Records::Addresses(addresses)) => replace(&mut self.v6, addresses),
+            (Kind::Srv, Records::Services(services)) => replace(&mut self.services, services),
+            (kind, records) => {
+                debug_assert!(false, "{kind:?} answered by {records:?}");
+                false
+            }
+        }
+    }
+
+    fn clear(&mut self, kind: Kind) -> bool {
+        match kind {
+            Kind::A => replace(&mut self.v4, Vec::new()),
+            Kind::Aaaa => replace(&mut self.v6, Vec::new()),
+            Kind::Srv => replace(&mut self.services, Vec::new()),
+        }
+    }
+}
+
+/// Servers shuffle their answers, so another order alone is no change. No item is there twice.
+fn replace<T: Eq>(known: &mut Vec<T>, new: Vec<T>) -> bool {
+    let is_same = known.len() == new.len() && new.iter().all(|item| known.contains(item));
+    if !is_same {
+        *known = new;
+    }
+    !is_same
+}

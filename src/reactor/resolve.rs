@@ -1,0 +1,319 @@
+//! Carries out what the resolver asks for: a socket for each question, by UDP or TCP, and what came
+//! of it handed back. Knows nothing of names; bounds and answers are the resolver's business.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use slab::Slab;
+
+use super::token::{Generation, Token};
+use super::wheel::TimerKey;
+use super::{Reactor, Timer};
+use crate::config::DNS_DESCRIPTORS_MAX;
+use crate::discovery::{Discovery, HostFiles};
+use crate::dns::stream::Framing;
+use crate::dns::{Command, Exchange, Failure, Transport};
+use crate::net::{Close, Dial, Net, NetError, Read, Readiness, Receive, ResolverFile, Write};
+
+/// Discovery, and what it holds of the outside world.
+pub(super) struct Finder<N: Net> {
+    pub(super) discovery: Discovery,
+    sockets: Slab<Socket<N>>,
+    timer: Option<TimerKey>,
+    /// Addresses that were found and lead back to us.
+    pub(super) own: Vec<SocketAddr>,
+    /// Something has happened that it may act on.
+    is_stirred: bool,
+}
+
+/// What one question goes through.
+struct Socket<N: Net> {
+    exchange: Exchange,
+    generation: Generation,
+    kind: SocketKind<N>,
+}
+
+enum SocketKind<N: Net> {
+    Datagram(N::Datagram),
+    Stream { stream: N::Stream, framing: Framing, stands: bool },
+}
+
+/// What a look at a socket found, beside that nothing more is there now.
+enum Looked {
+    /// The message is at the start of the scratch buffer.
+    Datagram(usize),
+    /// It is whole in the framing.
+    Message(Vec<u8>),
+    Failed(NetError),
+    Nothing,
+}
+
+impl<N: Net> Finder<N> {
+    pub(super) fn new(discovery: Discovery) -> Finder<N> {
+        let own = Vec::new();
+        Finder { discovery, sockets: Slab::new(), timer: None, own, is_stirred: true }
+    }
+
+    pub(super) fn is_stirred(&self) -> bool {
+        self.is_stirred
+    }
+
+    /// It is to be attended to before this turn ends.
+    pub(super) fn stir(&mut self) {
+        self.is_stirred = true;
+    }
+
+    pub(super) fn sockets(&self) -> usize {
+        self.sockets.len()
+    }
+}
+
+impl<N: Net> Reactor<N> {
+    /// Lets discovery do what is due, tells what it has to tell, and adopts what it has found.
+    pub(super) fn attend_finder(&mut self) {
+        if !self.finder.is_stirred || !self.is_running() {
+            return;
+        }
+        self.finder.is_stirred = false;
+        let now = self.now;
+        // What was found may name hosts that are to be looked up in turn, and /etc/hosts may know
+        // them at once. Each round settles or begins something, so there are few.
+        loop {
+            if self.finder.discovery.is_refresh_due(now) {
+                self.refresh_names();
+            }
+            let net = &mut self.net;
+            self.finder.discovery.advance(now, &mut || net.random());
+            self.obey_resolver();
+            for report in self.finder.discovery.take_reports() {
+                self.tell_finding(&report);
+            }
+            if let Some(found) = self.finder.discovery.take_found(now) {
+                let found = found.to_vec();
+                self.adopt(&found);
+            }
+            if !self.finder.discovery.is_refresh_due(now) {
+                break;
+            }
+        }
+        self.recheck_waiting = true;
+        self.arm_finder(self.finder.discovery.next_deadline());
+    }
+
+    pub(super) fn on_finder_timer(&mut self) {
+        self.finder.timer = None;
+        self.finder.stir();
+    }
+
+    pub(super) fn on_exchange_event(&mut self, key: usize, of: Generation, told: Readiness) {
+        let socket = self.finder.sockets.get(key).filter(|socket| socket.generation == of);
+        let Some(exchange) = socket.map(|socket| socket.exchange) else {
+            self.metrics.events_stale += 1;
+            return;
+        };
+        loop {
+            // Told of a message, the resolver may have given the socket up.
+            let socket = self.finder.sockets.get_mut(key);
+            let Some(socket) = socket.filter(|socket| socket.generation == of) else { break };
+            let looked = look(&mut self.net, socket, &mut self.scratch, told);
+            let outcome = match &looked {
+                Looked::Nothing => break,
+                Looked::Datagram(bytes) => Ok(&self.scratch[..*bytes]),
+                Looked::Message(message) => Ok(&message[..]),
+                Looked::Failed(error) => Err(failure_of(*error)),
+            };
+            let net = &mut self.net;
+            let random = &mut || net.random();
+            self.finder.discovery.on_exchange(exchange, outcome, self.now, random);
+            self.obey_resolver();
+            self.finder.stir();
+        }
+    }
+
+    /// Nothing is looked up any more.
+    pub(super) fn abandon_exchanges(&mut self) {
+        if let Some(timer) = self.finder.timer.take() {
+            self.wheel.cancel(timer);
+        }
+        for socket in self.finder.sockets.drain() {
+            close(&mut self.net, socket);
+        }
+    }
+
+    fn refresh_names(&mut self) {
+        let files = HostFiles {
+            configuration: self.net.read_file(ResolverFile::Configuration),
+            hosts: self.net.read_file(ResolverFile::Hosts),
+            host_name: self.net.host_name(),
+        };
+        let net = RefCell::new(&mut self.net);
+        let zone = |name: &str| net.borrow_mut().interface_index(name);
+        self.finder.discovery.refresh(&files, zone, self.now);
+    }
+
+    /// Opens and closes sockets until the resolver wants nothing more. A question that could not be
+    /// sent is one more thing that it may act on, each a bounded number of times.
+    fn obey_resolver(&mut self) {
+        loop {
+            let commands = self.finder.discovery.take_commands();
+            if commands.is_empty() {
+                break;
+            }
+            for command in commands {
+                match command {
+                    Command::Close(exchange) => self.close_exchange(exchange),
+                    Command::Open { exchange, server, transport, message } => {
+                        let opened = match transport {
+                            Transport::Datagram => self.ask_by_datagram(exchange, server, &message),
+                            Transport::Stream => self.ask_by_stream(exchange, server, &message),
+                        };
+                        if let Err(error) = opened {
+                            let net = &mut self.net;
+                            let random = &mut || net.random();
+                            let failure = Err(failure_of(error));
+                            self.finder.discovery.on_exchange(exchange, failure, self.now, random);
+                        }
+                    }
+                }
+            }
+        }
+        debug_assert!(self.finder.sockets.len() <= DNS_DESCRIPTORS_MAX, "more than was reserved");
+    }
+
+    fn ask_by_datagram(
+        &mut self,
+        exchange: Exchange,
+        server: SocketAddr,
+        message: &[u8],
+    ) -> Result<(), NetError> {
+        let (slot, generation) = (self.finder.sockets.vacant_key(), self.next_generation());
+        let token = Token::Exchange { slot, generation }.pack();
+        let mut datagram = self.net.open_datagram(server, token)?;
+        let sent = self.net.send(&mut datagram, message);
+        self.keep_socket(slot, exchange, generation, SocketKind::Datagram(datagram));
+        sent
+    }
+
+    fn ask_by_stream(
+        &mut self,
+        exchange: Exchange,
+        server: SocketAddr,
+        message: &[u8],
+    ) -> Result<(), NetError> {
+        let (slot, generation) = (self.finder.sockets.vacant_key(), self.next_generation());
+        let token = Token::Exchange { slot, generation }.pack();
+        let stream = self.net.dial(server, token)?;
+        let framing = Framing::new(message);
+        let kind = SocketKind::Stream { stream, framing, stands: false };
+        self.keep_socket(slot, exchange, generation, kind);
+        Ok(())
+    }
+
+    fn keep_socket(
+        &mut self,
+        slot: usize,
+        exchange: Exchange,
+        generation: Generation,
+        kind: SocketKind<N>,
+    ) {
+        let key = self.finder.sockets.insert(Socket { exchange, generation, kind });
+        assert_eq!(key, slot, "the token names the slot");
+    }
+
+    /// Safe within a handler: each socket has a generation of its own, so a late event of this one
+    /// finds nobody.
+    fn close_exchange(&mut self, exchange: Exchange) {
+        let mut sockets = self.finder.sockets.iter();
+        let Some((key, _)) = sockets.find(|(_, socket)| socket.exchange == exchange) else {
+            return;
+        };
+        let socket = self.finder.sockets.remove(key);
+        close(&mut self.net, socket);
+    }
+
+    fn arm_finder(&mut self, deadline: Option<Instant>) {
+        let keep = match (deadline, self.finder.timer) {
+            // One that fires too early asks again.
+            (Some(deadline), Some(timer)) => self.wheel.fires_by(timer, deadline),
+            (None, None) => true,
+            _ => false,
+        };
+        if keep {
+            return;
+        }
+        if let Some(timer) = self.finder.timer.take() {
+            self.wheel.cancel(timer);
+        }
+        self.finder.timer = deadline.map(|deadline| self.wheel.arm(deadline, Timer::Finder));
+    }
+}
+
+fn close<N: Net>(net: &mut N, socket: Socket<N>) {
+    match socket.kind {
+        SocketKind::Datagram(datagram) => net.close_datagram(datagram),
+        SocketKind::Stream { stream, .. } => net.close(stream, Close::Orderly),
+    }
+}
+
+/// Goes on with the socket as far as it goes.
+fn look<N: Net>(
+    net: &mut N,
+    socket: &mut Socket<N>,
+    scratch: &mut [u8],
+    told: Readiness,
+) -> Looked {
+    match &mut socket.kind {
+        SocketKind::Datagram(datagram) => match net.receive(datagram, scratch) {
+            Receive::Datagram(bytes) => Looked::Datagram(bytes),
+            Receive::WouldBlock => Looked::Nothing,
+            Receive::Failed(error) => Looked::Failed(error),
+        },
+        SocketKind::Stream { stream, framing, stands } => {
+            if !*stands {
+                match net.dial_result(stream, told) {
+                    Dial::Connected => *stands = true,
+                    Dial::Pending => return Looked::Nothing,
+                    Dial::Lost(error) | Dial::Failed(error) => return Looked::Failed(error),
+                }
+            }
+            converse(net, stream, framing, scratch)
+        }
+    }
+}
+
+/// Writes what is left of the question, and reads what there is of the answer.
+fn converse<N: Net>(
+    net: &mut N,
+    stream: &mut N::Stream,
+    framing: &mut Framing,
+    scratch: &mut [u8],
+) -> Looked {
+    while !framing.unwritten().is_empty() {
+        match net.write(stream, framing.unwritten()) {
+            Write::Data(bytes) => framing.wrote(bytes),
+            Write::WouldBlock => return Looked::Nothing,
+            Write::Failed(error) => return Looked::Failed(error),
+        }
+    }
+    // At most 64 KiB are kept, so there is an end to it, whoever sends.
+    loop {
+        if let Some(message) = framing.message() {
+            return Looked::Message(message.to_vec());
+        }
+        match net.read(stream, scratch) {
+            Read::Data(bytes) => framing.take(&scratch[..bytes]),
+            Read::WouldBlock => return Looked::Nothing,
+            Read::Eof => return Looked::Failed(NetError::Reset),
+            Read::Failed(error) => return Looked::Failed(error),
+        }
+    }
+}
+
+fn failure_of(error: NetError) -> Failure {
+    match error {
+        NetError::Descriptors | NetError::Memory => Failure::Shortage,
+        NetError::TimedOut => Failure::TimedOut,
+        _ => Failure::Unreachable,
+    }
+}
