@@ -7,14 +7,17 @@
 //!
 //! ```text
 //! fuzz_targets/NAME.rs ──┐
-//!                        ├──► check(bytes) ──► etcd_gateway::{args, config, discovery}
+//!                        ├──► check(bytes) ──► etcd_gateway::{args, config, discovery, dns}
 //! corpus/NAME/* ─────────┘                ──► oracle
 //! ```
 
 pub mod address;
 pub mod command_line;
 pub mod discovery;
+pub mod dns_reply;
 pub mod duration;
+pub mod hosts;
+pub mod resolv_conf;
 
 /// One property under the name of its fuzz target and of its folder in the corpus.
 pub struct Target {
@@ -25,13 +28,16 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 9] = [
     Target { name: "command_line", check: command_line::check },
     Target { name: "discovery", check: discovery::check },
+    Target { name: "dns_reply", check: dns_reply::check },
     Target { name: "duration", check: duration::check },
     Target { name: "endpoint", check: address::check_endpoint },
     Target { name: "flag", check: command_line::check_flag },
+    Target { name: "hosts", check: hosts::check },
     Target { name: "listen", check: address::check_listen },
+    Target { name: "resolv_conf", check: resolv_conf::check },
 ];
 
 /// A message goes to a terminal or into a journal: nothing in it may end a line, move the cursor

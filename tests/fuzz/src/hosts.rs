@@ -1,0 +1,51 @@
+//! The table of hosts: a name has the addresses of its lines, whatever else stands there.
+//!
+//! The oracle makes the whole table of names and addresses first, where the product looks for one
+//! name. It must not call the product.
+
+use std::net::IpAddr;
+
+use etcd_gateway::dns::hosts::addresses;
+
+/// Reads the first line as the name to look up and the rest as hosts(5).
+pub fn check(data: &[u8]) {
+    let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
+    let (name, text) = (String::from_utf8_lossy(&data[..end]), &data[end..]);
+    let found = addresses(text, &name);
+    assert_eq!(found, expected(text, &name), "{name:?}");
+    assert_eq!(addresses(text, &name.to_ascii_uppercase()), found);
+
+    // One more line is one more address, if the name is a word.
+    let is_word = |c: char| !c.is_ascii_whitespace() && c != '#';
+    let bare = name.strip_suffix('.').unwrap_or(&name);
+    if found.len() < 256 && !bare.is_empty() && bare.chars().all(is_word) {
+        let line = format!("\n10.9.8.7 other {bare} # 1\n");
+        let longer = addresses(&[text, line.as_bytes()].concat(), &name);
+        let new = IpAddr::from([10, 9, 8, 7]);
+        let want = if found.contains(&new) { found } else { [&found[..], &[new]].concat() };
+        assert_eq!(longer, want, "{name:?}");
+    }
+}
+
+fn expected(text: &[u8], name: &str) -> Vec<IpAddr> {
+    // Each byte is a character: that keeps what is no UTF-8.
+    let latin = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect::<String>();
+    let mut table: Vec<(IpAddr, String)> = Vec::new();
+    for line in latin(text).split('\n') {
+        let line = &line[..line.find('#').unwrap_or(line.len())];
+        let words = line.split([' ', '\t', '\r', '\u{c}']);
+        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+        let Some((address, names)) = words.split_first() else { continue };
+        let Ok(address) = address.parse::<IpAddr>() else { continue };
+        table.extend(names.iter().map(|name| (address, name.to_ascii_lowercase())));
+    }
+    let name = latin(name.strip_suffix('.').unwrap_or(name).as_bytes()).to_ascii_lowercase();
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for (address, _) in table.into_iter().filter(|(_, known)| *known == name) {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    addresses.truncate(256);
+    addresses
+}
