@@ -1,13 +1,10 @@
 //! The real [`Net`]: mio for readiness, socket2 for options, `splice.rs` for bulk.
 //!
 //! Decides nothing. Options that the kernel lets accepted sockets inherit (TCP_NODELAY, keepalive,
-//! TCP_USER_TIMEOUT) are set on the listener, so that accepting costs no call for them. A dialed
-//! socket gets TCP_NODELAY before its second write: the first finds nothing unacknowledged, so it
-//! goes out at once in any case (RFC 896; Linux holds back the tail of a long one only behind a
-//! small segment, of which there is none yet), and many connections never make a second one.
+//! TCP_USER_TIMEOUT) are set on the listener, so that accepting costs no call for them.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
@@ -22,11 +19,12 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use super::datagram::Datagram;
 use super::ephemeral::EphemeralPorts;
-use super::errno::{is_refusal, net_error, retry};
+use super::errno::{net_error, retry};
 use super::local_address::{has_route, is_local};
 use super::resolver_file;
 use super::signal::Signals;
 use super::splice::Pipe;
+use super::stream::Stream;
 use super::{
     Accept, Close, Dial, Event, Net, NetError, Read, Readiness, Receive, ResolverFile, Shake, Write,
 };
@@ -57,47 +55,6 @@ pub struct MioNet {
     ephemeral_ports: EphemeralPorts,
     /// When the clock was read last.
     now: Instant,
-}
-
-/// A connection's socket.
-#[derive(Debug)]
-pub struct Stream {
-    socket: TcpStream,
-    delay: Delay,
-}
-
-/// Whether small segments may be held back until earlier ones are acknowledged (TCP_NODELAY,
-/// tcp(7)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Delay {
-    /// They may, but nothing was written yet that could be unacknowledged.
-    Unwritten,
-    /// They may, and the next write is to forbid it.
-    Written,
-    /// They may not.
-    Off,
-}
-
-impl Stream {
-    /// Whether the error of a splice means that there is no such thing here, and not that the
-    /// connection is lost: a dead one may well end with the same errno, that of an ICMP message for
-    /// instance, but it has no peer any more.
-    fn refuses_splice(&self, error: &io::Error) -> bool {
-        is_refusal(error) && self.socket.peer_addr().is_ok()
-    }
-
-    /// To be called before each write.
-    fn before_write(&mut self) {
-        self.delay = match self.delay {
-            Delay::Unwritten => Delay::Written,
-            Delay::Written => {
-                // It fails for a socket that is lost, which the write will find.
-                let _ = self.socket.set_nodelay(true);
-                Delay::Off
-            }
-            Delay::Off => Delay::Off,
-        };
-    }
 }
 
 impl MioNet {
@@ -169,7 +126,7 @@ impl MioNet {
         // Registered after connect: a socket that was never connected reports a hang-up.
         let mut socket = TcpStream::from_std(socket.into());
         self.register(&mut socket, token)?;
-        Ok(Stream { socket, delay: Delay::Unwritten })
+        Ok(Stream::dialed(socket))
     }
 
     fn register(&self, stream: &mut TcpStream, token: usize) -> io::Result<()> {
@@ -261,7 +218,7 @@ impl Net for MioNet {
         match retry(|| listener.accept()) {
             Ok((mut socket, peer)) => {
                 let registered = self.register(&mut socket, token);
-                let stream = Stream { socket, delay: Delay::Off };
+                let stream = Stream::accepted(socket);
                 match registered {
                     Ok(()) => Accept::Connection(stream, peer),
                     Err(error) => {
@@ -309,12 +266,11 @@ impl Net for MioNet {
     }
 
     fn read(&mut self, stream: &mut Stream, buffer: &mut [u8]) -> Read {
-        read_outcome(retry(|| stream.socket.read(buffer)))
+        stream.read(buffer)
     }
 
     fn write(&mut self, stream: &mut Stream, buffer: &[u8]) -> Write {
-        stream.before_write();
-        write_outcome(retry(|| stream.socket.write(buffer)))
+        stream.write(buffer)
     }
 
     fn open_pipe(&mut self) -> Result<Pipe, NetError> {
@@ -322,15 +278,11 @@ impl Net for MioNet {
     }
 
     fn splice_in(&mut self, stream: &mut Stream, pipe: &mut Pipe, bytes_max: usize) -> Read {
-        match pipe.fill(&stream.socket, bytes_max) {
-            Err(error) if stream.refuses_splice(&error) => Read::Failed(NetError::NotSupported),
-            outcome => read_outcome(outcome),
-        }
+        stream.splice_in(pipe, bytes_max)
     }
 
     fn splice_out(&mut self, pipe: &mut Pipe, stream: &mut Stream, bytes: usize) -> Write {
-        stream.before_write();
-        write_outcome(pipe.empty(&stream.socket, bytes))
+        stream.splice_out(pipe, bytes)
     }
 
     fn close_pipe(&mut self, pipe: Pipe) {
@@ -397,24 +349,6 @@ impl Net for MioNet {
 
     fn interface_index(&mut self, name: &str) -> Option<u32> {
         if_nametoindex(name).ok()
-    }
-}
-
-fn read_outcome(outcome: io::Result<usize>) -> Read {
-    match outcome {
-        Ok(0) => Read::Eof,
-        Ok(count) => Read::Data(count),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Read::WouldBlock,
-        Err(error) => Read::Failed(net_error(error)),
-    }
-}
-
-fn write_outcome(outcome: io::Result<usize>) -> Write {
-    match outcome {
-        Ok(0) => Write::WouldBlock,
-        Ok(count) => Write::Data(count),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Write::WouldBlock,
-        Err(error) => Write::Failed(net_error(error)),
     }
 }
 
@@ -500,7 +434,7 @@ mod tests {
         let own = socket.local_addr().expect("bound").as_socket().expect("IP");
         socket.connect(&own.into()).expect("TCP connects to itself");
         let socket = TcpStream::from_std(socket.into());
-        let mut stream = Stream { socket, delay: Delay::Unwritten };
+        let mut stream = Stream::dialed(socket);
         assert_eq!(net.dial_result(&mut stream, Readiness::default()), Dial::Connected);
         assert_eq!(net.own_end(&mut stream), Some(own));
         assert!(net.is_ephemeral(own.port()));

@@ -16,6 +16,7 @@ pub mod rlimit;
 pub mod signal;
 pub mod splice;
 pub mod stderr;
+pub mod stream;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
