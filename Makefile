@@ -11,6 +11,9 @@ ARGS ?=
 OUT := $(or $(CARGO_TARGET_DIR),target)
 # Static, so the file that is built here runs on every Linux of this architecture.
 MUSL := $(shell uname -m)-unknown-linux-musl
+# The crate `ring` has parts in C, for which it would look for a compiler made for musl. They use
+# nothing of a libc but memset, so the compiler that is there does.
+export CC_$(subst -,_,$(MUSL)) ?= cc
 
 .DEFAULT_GOAL := help
 .PHONY: help run test cost check sim sim-mutants bench bench-report fuzz build install \

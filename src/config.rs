@@ -55,6 +55,9 @@ pub const SPARE_PIPES_MAX: usize = 8;
 pub const SPARE_PIPES_AGE: Duration = Duration::from_secs(1);
 /// Pause after no pipe could be had.
 pub const PIPE_PAUSE: Duration = Duration::from_secs(1);
+/// Bytes of one handshake from the server, after which it is given up. One message has 64 KiB at
+/// most, and the longest two are a chain of certificates and a list of authorities.
+pub const HANDSHAKE_BYTES_MAX: usize = 256 * 1024;
 /// Age at which a dialed connection gets the options that only matter to one that lasts.
 pub const LASTING_AGE: Duration = Duration::from_secs(1);
 /// The age is at most this part of the shortest time that these options set.

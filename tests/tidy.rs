@@ -19,8 +19,18 @@ const FUNCTION_LINES_MAX: usize = 70;
 const FILE_LINES_MAX: usize = 400;
 
 /// What `[dependencies]` may name. A crate enters here together with its cost, in one commit.
-const DEPENDENCIES: &[&str] =
-    &["mio", "socket2", "slab", "log", "env_logger", "getopts", "nix", "domain"];
+const DEPENDENCIES: &[&str] = &[
+    "mio",
+    "socket2",
+    "slab",
+    "log",
+    "env_logger",
+    "getopts",
+    "nix",
+    "domain",
+    "rustls",
+    "rustls-native-certs",
+];
 
 /// The fuzz targets: a workspace of their own, built by cargo-fuzz and on its card. The bodies of
 /// the targets are compiled by `tests/it`, too, which has no more than the crate itself.
@@ -29,8 +39,10 @@ const FUZZ_DEPENDENCIES: &[&str] = &["etcd-gateway", "libfuzzer-sys", "log"];
 /// Inputs as the fuzzer left them, which no rule of form can hold.
 const FUZZ_CORPUS: &str = "tests/fuzz/corpus/";
 
-/// Crates that are sockets, descriptors or the kernel: `src/net` alone may name them.
-const SYSTEM_CRATES: &[&str] = &["mio", "socket2", "nix", "libc", "rustix"];
+/// Crates that are sockets, descriptors, the kernel or what is said over sockets: `src/net` alone
+/// may name them.
+const SYSTEM_CRATES: &[&str] =
+    &["mio", "socket2", "nix", "libc", "rustix", "rustls", "rustls_native_certs"];
 
 /// Who may import whom, beside itself: (layer, what it may import, what to do instead).
 const LAYERS: &[(&str, &[&str], &str)] = &[

@@ -25,6 +25,7 @@ use super::resolver_file;
 use super::signal::Signals;
 use super::splice::Pipe;
 use super::stream::Stream;
+use super::tls::{Handshake, Verifier};
 use super::{
     Accept, Close, Dial, Event, Net, NetError, Read, Readiness, Receive, ResolverFile, Shake, Write,
 };
@@ -53,6 +54,7 @@ pub struct MioNet {
     signals: Option<Signals>,
     options: SocketOptions,
     ephemeral_ports: EphemeralPorts,
+    verifier: Option<Verifier>,
     /// When the clock was read last.
     now: Instant,
 }
@@ -67,7 +69,12 @@ impl MioNet {
         let events = Events::with_capacity(EVENTS_PER_TURN);
         let ephemeral_ports = EphemeralPorts::default();
         let now = Instant::now();
-        Ok(MioNet { poll, events, signals: None, options, ephemeral_ports, now })
+        Ok(MioNet { poll, events, signals: None, options, ephemeral_ports, verifier: None, now })
+    }
+
+    /// From now on handshakes can begin: this is what certificates have to show.
+    pub fn verify_with(&mut self, verifier: Verifier) {
+        self.verifier = Some(verifier);
     }
 
     /// From now on SIGTERM and SIGINT are events and end the process no more by themselves.
@@ -145,7 +152,7 @@ impl Net for MioNet {
     type Stream = Stream;
     type Pipe = Pipe;
     type Datagram = Datagram;
-    type Handshake = ();
+    type Handshake = Handshake;
 
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), NetError> {
         let mut polled = self.poll.poll(&mut self.events, timeout);
@@ -333,10 +340,12 @@ impl Net for MioNet {
         drop(datagram);
     }
 
-    fn begin_handshake(&mut self) {}
+    fn begin_handshake(&mut self) -> Handshake {
+        self.verifier.as_ref().expect("verify_with comes before any handshake").begin()
+    }
 
-    fn shake(&mut self, _stream: &mut Stream, _handshake: &mut ()) -> Shake {
-        Shake::Pending
+    fn shake(&mut self, stream: &mut Stream, handshake: &mut Handshake) -> Shake {
+        handshake.advance(&mut stream.socket)
     }
 
     fn read_file(&mut self, file: ResolverFile) -> Vec<u8> {

@@ -7,8 +7,11 @@
 pub mod datagram;
 mod ephemeral;
 mod errno;
+mod handshake;
 mod local_address;
 pub mod mio;
+#[cfg(not(feature = "tls"))]
+pub mod no_tls;
 pub mod notify;
 pub mod resolve;
 mod resolver_file;
@@ -17,10 +20,16 @@ pub mod signal;
 pub mod splice;
 pub mod stderr;
 pub mod stream;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
+
+pub use handshake::{HandshakeError, Shake};
+#[cfg(not(feature = "tls"))]
+pub use no_tls as tls;
 
 /// What [`Net::poll`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,39 +125,6 @@ pub enum ResolverFile {
     Configuration,
     /// `/etc/hosts`, hosts(5).
     Hosts,
-}
-
-/// Outcome of [`Net::shake`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shake {
-    /// The handshake is complete, and the server is who it should be.
-    Done,
-    /// Not decided yet; an event will tell.
-    Pending,
-    /// It will never succeed.
-    Failed(HandshakeError),
-}
-
-/// Why a TLS handshake failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HandshakeError {
-    /// The certificate was valid until some time ago.
-    Expired,
-    /// The certificate will be valid later. Often it is our clock that is wrong, as on a board
-    /// without a battery.
-    NotYetValid,
-    /// The certificate is for another name.
-    WrongName,
-    /// The certificate is from an authority that is not trusted.
-    UnknownAuthority,
-    /// Anything else that is wrong with the certificate.
-    BadCertificate,
-    /// What came was no TLS.
-    NoTls,
-    /// The server ended the handshake.
-    Refused,
-    /// The connection was lost in the middle.
-    Lost(NetError),
 }
 
 /// How [`Net::close`] ends a connection.

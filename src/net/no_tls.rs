@@ -1,0 +1,58 @@
+//! Stands in for `net/tls.rs` in a build without the feature `tls`: nothing can be verified, so
+//! there is no verifier and no handshake. The compiler knows it in here, where the fields are seen;
+//! elsewhere it would call what follows unreachable.
+
+use std::convert::Infallible;
+use std::io::{Read, Write};
+use std::path::Path;
+
+use super::Shake;
+
+/// What servers would be verified against. There is none in this build.
+#[derive(Debug)]
+pub struct Verifier {
+    none: Infallible,
+}
+
+impl Verifier {
+    /// Whether this build can verify at all.
+    pub const IS_AVAILABLE: bool = false;
+
+    /// Has nothing to verify with.
+    ///
+    /// # Errors
+    /// Always: one line that says so.
+    pub fn new(_authority: Option<&Path>, _name: &str) -> Result<Verifier, String> {
+        Err("this build cannot verify certificates: it is one without the feature `tls`".to_owned())
+    }
+
+    /// Never called, as there is no verifier.
+    pub fn begin(&self) -> Handshake {
+        match self.none {}
+    }
+}
+
+/// One handshake. There is none in this build.
+#[derive(Debug)]
+pub struct Handshake {
+    none: Infallible,
+}
+
+impl Handshake {
+    /// Never called, as there is no handshake.
+    pub fn advance<S: Read + Write>(&mut self, _socket: &mut S) -> Shake {
+        match self.none {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_without_tls_says_so_instead_of_trusting() {
+        const { assert!(!Verifier::IS_AVAILABLE) };
+        let reason = Verifier::new(None, "example.test").expect_err("nothing to verify with");
+        assert!(reason.contains("feature `tls`"), "{reason}");
+    }
+}

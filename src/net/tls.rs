@@ -1,0 +1,236 @@
+//! Proof that a server holds a certificate for a name: one TLS handshake, and nothing after it.
+//!
+//! Owns what is trusted, the name that is asked for and how far each handshake has come. The
+//! socket and the deadline are the caller's, and no application data ever passes. Reads files in
+//! [`Verifier::new`] alone, which blocks and so belongs before the reactor. The library asks the
+//! wall clock whether a certificate is in force; nothing else here does.
+//!
+//! ```text
+//! Verifier::new ──► begin ──► advance: write ─► read ─► process ─┐
+//!                               ▲         ▲                      ├─► Done or Failed
+//!                  next event ──┘         └──────────────────────┤
+//!                               Pending ◄────────────────────────┘ the socket is empty
+//! ```
+//!
+//! Go, and so etcd's own clients, accepts any certificate that is itself in the file of
+//! authorities. Here it has to be issued by an authority in there, or self-signed and no authority
+//! itself (`CA:FALSE`); `openssl req -x509` makes one that is both, if it is told no more, and that
+//! is `certificate_invalid`. A name in the subject alone (common name) counts for nothing, as in
+//! Go.
+
+mod failure;
+mod proof;
+#[cfg(test)]
+mod tests;
+
+use std::io::{ErrorKind, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls_native_certs::{CertificateResult, load_native_certs};
+
+use self::failure::{of_beginning, of_handshake};
+use self::proof::Proof;
+use super::errno::{net_error, retry};
+use super::{HandshakeError, NetError, Shake};
+use crate::config::HANDSHAKE_BYTES_MAX;
+
+/// What servers are verified against: the authorities and the name.
+#[derive(Debug)]
+pub struct Verifier {
+    config: ClientConfig,
+    authorities: Arc<WebPkiServerVerifier>,
+    name: ServerName<'static>,
+}
+
+impl Verifier {
+    /// Whether this build can verify at all.
+    pub const IS_AVAILABLE: bool = true;
+
+    /// Trusts the certificates in the PEM file `authority`, or the system's if there is none, and
+    /// asks for certificates for `name`: a DNS name or the literal of an IP address.
+    ///
+    /// Several certificates may stand in the file, and other things beside them, which are passed
+    /// over. `SSL_CERT_FILE` and `SSL_CERT_DIR` name the system's certificates elsewhere, as they
+    /// do for OpenSSL.
+    ///
+    /// # Errors
+    /// One line that names the file or the name and says what is wrong with it: it cannot be read,
+    /// has no certificate, or a broken one; the system has none; the name is no such name.
+    pub fn new(authority: Option<&Path>, name: &str) -> Result<Verifier, String> {
+        let roots = match authority {
+            Some(path) => roots_of_file(path)?,
+            None => roots_of_system(load_native_certs())?,
+        };
+        Verifier::trusting(roots, name)
+    }
+
+    fn trusting(roots: RootCertStore, name: &str) -> Result<Verifier, String> {
+        let name = ServerName::try_from(name.to_owned())
+            .map_err(|_| format!("{name:?} is neither a DNS name nor an IP address"))?;
+        let provider = Arc::new(ring::default_provider());
+        let authorities =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                .build()
+                .map_err(|error| format!("cannot verify certificates: {error}"))?;
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| format!("cannot verify certificates: {error}"))?
+            .with_webpki_verifier(Arc::clone(&authorities))
+            .with_no_client_auth();
+        // A resumed session shows no certificate: it would prove that the server knows a secret of
+        // some earlier server of that name.
+        config.resumption = Resumption::disabled();
+        // No protocol is offered (ALPN). etcd takes that for HTTP/1.1, and a connection that ends
+        // before the first request is nothing it would log.
+        Ok(Verifier { config, authorities, name })
+    }
+
+    /// A handshake that has not said anything yet.
+    pub fn begin(&self) -> Handshake {
+        let proof = Arc::new(Proof::new(Arc::clone(&self.authorities)));
+        // What is proven is kept per handshake, so each has a configuration of its own. Cloning
+        // one copies a few pointers.
+        let mut config = self.config.clone();
+        config.dangerous().set_certificate_verifier(proof.clone());
+        config.client_auth_cert_resolver = proof.clone();
+        let connection = ClientConnection::new(Arc::new(config), self.name.clone());
+        let begun =
+            |connection| Box::new(Begun { connection, proof, received_bytes: 0, lost: None });
+        Handshake { begun: connection.map(begun).map_err(|error| of_beginning(&error)) }
+    }
+}
+
+fn roots_of_file(path: &Path) -> Result<RootCertStore, String> {
+    let shown = path.display();
+    let text = std::fs::read(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
+    let mut roots = RootCertStore::empty();
+    for (number, certificate) in (1..).zip(CertificateDer::pem_slice_iter(&text)) {
+        let broken = |reason: &str| format!("certificate {number} in {shown} is broken: {reason}");
+        let certificate = certificate.map_err(|_| broken("no valid PEM"))?;
+        roots.add(certificate).map_err(|error| broken(&error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(format!("no certificate in {shown}"));
+    }
+    Ok(roots)
+}
+
+/// The system's certificates. Some that cannot be used are no reason to do without the others.
+fn roots_of_system(found: CertificateResult) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        let reason = found.errors.first().map_or("none was found".to_owned(), |e| e.to_string());
+        return Err(format!("this system has no certificates of authorities: {reason}"));
+    }
+    Ok(roots)
+}
+
+/// One handshake, from the first byte to the last.
+#[derive(Debug)]
+pub struct Handshake {
+    /// Boxed, as there are few at a time, and mostly none.
+    begun: Result<Box<Begun>, HandshakeError>,
+}
+
+impl Handshake {
+    /// Goes on as far as the socket lets it; it is non-blocking, and an event told that something
+    /// changed, or that the connection stands. The end is told once: no call after [`Shake::Done`]
+    /// or [`Shake::Failed`], but for closing the socket.
+    ///
+    /// Either end is told to the server as far as the socket takes it at once: by `close_notify`,
+    /// or by an alert that says what is wrong with its certificate.
+    ///
+    /// Reads until the socket is empty, since an edge-triggered event is not repeated. No call can
+    /// go on for long: a usual handshake has 2 to 6 KiB, and of one that floods, all calls together
+    /// read [`HANDSHAKE_BYTES_MAX`], less than what a busy flow may read in one turn.
+    pub fn advance<S: Read + Write>(&mut self, socket: &mut S) -> Shake {
+        match &mut self.begun {
+            Ok(begun) => begun.advance(socket),
+            Err(error) => Shake::Failed(*error),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Begun {
+    connection: ClientConnection,
+    proof: Arc<Proof>,
+    /// At most [`HANDSHAKE_BYTES_MAX`], and what one more read brings.
+    received_bytes: usize,
+    /// What a write found. Bytes that came before may still be there to read.
+    lost: Option<NetError>,
+}
+
+impl Begun {
+    fn advance(&mut self, socket: &mut (impl Read + Write)) -> Shake {
+        loop {
+            self.write(socket);
+            match retry(|| self.connection.read_tls(socket)) {
+                Ok(0) => return self.ended(NetError::Reset),
+                Ok(count) => self.received_bytes += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return self.lost.map_or(Shake::Pending, |error| self.ended(error));
+                }
+                Err(error) => return self.ended(net_error(error)),
+            }
+            let outcome = self.connection.process_new_packets();
+            if !self.connection.is_handshaking() {
+                debug_assert!(self.proof.is_signed());
+                // Goes into one segment with the last message of the handshake.
+                self.connection.send_close_notify();
+                self.write(socket);
+                return Shake::Done;
+            }
+            if let Err(error) = outcome {
+                // The alert that tells the server.
+                self.write(socket);
+                return self.failed(&error);
+            }
+            if self.received_bytes > HANDSHAKE_BYTES_MAX {
+                return Shake::Failed(HandshakeError::Refused);
+            }
+        }
+    }
+
+    fn write(&mut self, socket: &mut impl Write) {
+        while self.lost.is_none() && self.connection.wants_write() {
+            match retry(|| self.connection.write_tls(socket)) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) => self.lost = Some(net_error(error)),
+            }
+        }
+    }
+
+    /// The connection is no more.
+    fn ended(&self, error: NetError) -> Shake {
+        if self.proof.is_complete() {
+            return Shake::Done;
+        }
+        if error == NetError::Reset && !self.speaks_tls() {
+            return Shake::Failed(HandshakeError::NoTls);
+        }
+        Shake::Failed(HandshakeError::Lost(error))
+    }
+
+    /// The server said what ends the handshake, or we did.
+    fn failed(&self, error: &rustls::Error) -> Shake {
+        if matches!(error, rustls::Error::AlertReceived(_)) && self.proof.is_complete() {
+            return Shake::Done;
+        }
+        Shake::Failed(of_handshake(error, self.speaks_tls()))
+    }
+
+    /// Whether the server has said something valid, the first of which is the version.
+    fn speaks_tls(&self) -> bool {
+        self.connection.protocol_version().is_some()
+    }
+}
