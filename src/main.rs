@@ -12,7 +12,7 @@ use env_logger::Target;
 use etcd_gateway::args::{self, Invocation};
 use etcd_gateway::config::address::{Host, ListenAddress};
 use etcd_gateway::config::capacity::memory_max_bytes;
-use etcd_gateway::config::discovery_srv::Trust;
+use etcd_gateway::config::discovery_srv::{DiscoverySrv, Trust};
 use etcd_gateway::config::{self, Config};
 use etcd_gateway::discovery::Sources;
 use etcd_gateway::discovery::srv::SrvSource;
@@ -21,6 +21,7 @@ use etcd_gateway::net::notify::notify;
 use etcd_gateway::net::resolve::lookup;
 use etcd_gateway::net::rlimit::{open_descriptors, raise_descriptor_limit};
 use etcd_gateway::net::stderr::LineWriter;
+use etcd_gateway::net::tls::Verifier;
 use etcd_gateway::reactor::{Limits, Reactor};
 use log::{LevelFilter, debug, info, warn};
 
@@ -52,6 +53,9 @@ fn run(config: &Config) -> Result<(), String> {
     };
     let broken = |error| format!("cannot wait for events: {error}");
     let mut net = MioNet::new(options).map_err(broken)?;
+    if let Some(verifier) = verifier(config)? {
+        net.verify_with(verifier);
+    }
     net.take_signals().map_err(|error| format!("cannot take signals: {error}"))?;
     let mut reactor =
         Reactor::start(net, limits, &listen, sources(config)).map_err(|error| error.to_string())?;
@@ -101,6 +105,18 @@ fn listen_address(listen: &ListenAddress) -> Result<SocketAddr, String> {
             Ok(SocketAddr::new(*first, *port))
         }
     }
+}
+
+/// What endpoints have to show that were found by discovery.
+fn verifier(config: &Config) -> Result<Option<Verifier>, String> {
+    let Some(DiscoverySrv { domain, trust: Trust::Certified { authority }, .. }) =
+        &config.discovery
+    else {
+        return Ok(None);
+    };
+    // etcd asks for the discovery domain, too, and not for the host that a record names: whoever
+    // can forge the record could name a host of their own.
+    Verifier::new(authority.as_deref(), domain).map(Some)
 }
 
 /// Where endpoints are to come from.
