@@ -23,8 +23,8 @@ impl Config {
     /// leaves.
     ///
     /// `descriptors` are those that may still be opened (RLIMIT_NOFILE less those that are open or
-    /// were inherited; getrlimit(2)), `listeners` the sockets that will listen. At least one pair is
-    /// always allowed: a gateway that accepts nobody is of no use to anybody.
+    /// were inherited; getrlimit(2)), `listeners` the sockets that will listen. At least one pair
+    /// is always allowed: a gateway that accepts nobody is of no use to anybody.
     ///
     /// One pair in [`PAIRS_PER_PIPE`] gives way to a pipe, unless `--max-connections` asks for all
     /// of them: then pipes get what is left.

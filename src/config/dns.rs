@@ -75,7 +75,9 @@ pub const DNS_TTL_MIN: Duration = Duration::from_secs(1);
 /// Longest life of an answer: who forgot to lower a TTL before a move waits no longer than this,
 /// and a failed dial asks at once.
 pub const DNS_TTL_MAX: Duration = Duration::from_secs(300);
-/// Longest life of the answer that there is nothing at all.
+/// Life of the answer that there is nothing, where the server does not say.
+pub const DNS_NEGATIVE_TTL: Duration = Duration::from_secs(30);
+/// Longest life of the answer that a name we depend on leads nowhere.
 pub const DNS_NEGATIVE_TTL_MAX: Duration = Duration::from_secs(5);
 /// How often `/etc/hosts` is read again for a name that is there.
 pub const HOSTS_TTL: Duration = Duration::from_secs(5);

@@ -12,11 +12,11 @@
 //! ```
 
 mod group;
+mod report;
 mod share;
 pub mod srv;
 mod watch;
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -31,9 +31,12 @@ use crate::dns::{
 };
 use crate::endpoint::{EndpointSpec, Proof};
 
+pub use report::{LeftOut, Report};
+
 use group::Group;
+use report::Reports;
 use srv::{RecordSet, SrvSource};
-use watch::{Trouble, Watch};
+use watch::Watch;
 
 /// What was configured.
 #[derive(Clone, Debug, Default)]
@@ -55,50 +58,6 @@ pub struct Found {
     pub name: String,
     /// Whether the name was resolved, and not an address itself.
     pub is_resolved: bool,
-}
-
-/// Something that the log should tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Report {
-    /// The name is no help at present.
-    NotResolved {
-        /// As asked for.
-        name: String,
-        /// Why.
-        reason: Trouble,
-    },
-    /// It is one again.
-    ResolvedAgain {
-        /// As asked for.
-        name: String,
-    },
-    /// The record is not used.
-    LeftOut {
-        /// Host and port of the record.
-        name: String,
-        /// Why.
-        reason: LeftOut,
-    },
-    /// The name servers list no endpoint at all; those of before stay.
-    Kept,
-}
-
-/// Why something that was found is not used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LeftOut {
-    /// It is listed as one without TLS, so nobody could find out who it is.
-    Insecure,
-    /// There are more than [`ENDPOINTS_MAX`].
-    TooMany,
-}
-
-impl fmt::Display for LeftOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            LeftOut::Insecure => "insecure",
-            LeftOut::TooMany => "too_many",
-        })
-    }
 }
 
 /// What the host says about names, as it stands in its files now.
@@ -126,10 +85,7 @@ pub struct Discovery {
     found: Vec<Found>,
     /// What is known has changed, or the time has come to see it otherwise.
     is_changed: bool,
-    reports: Vec<Report>,
-    /// Records that were reported as left out.
-    left_out: Vec<(String, LeftOut)>,
-    is_kept: bool,
+    reports: Reports,
     reconsidered_at: Option<Instant>,
 }
 
@@ -146,9 +102,7 @@ impl Discovery {
             configured_by: (Vec::new(), String::new()),
             found: Vec::new(),
             is_changed: true,
-            reports: Vec::new(),
-            left_out: Vec::new(),
-            is_kept: false,
+            reports: Reports::default(),
             reconsidered_at: None,
         };
         for endpoint in discovery.endpoints.clone() {
@@ -240,7 +194,8 @@ impl Discovery {
 
     /// What is to be told.
     pub fn take_reports(&mut self) -> Vec<Report> {
-        std::mem::take(&mut self.reports)
+        self.reports.look_at(self.watches.iter_mut().map(|(_, watch)| watch));
+        self.reports.take()
     }
 
     /// A dial to the address failed: the name that led there may lead elsewhere by now.
@@ -275,10 +230,7 @@ impl Discovery {
         let found = self.find(now);
         // An empty answer is more often a mistake than an order to serve nobody.
         let is_kept = found.is_empty() && !self.found.is_empty();
-        if is_kept && !self.is_kept {
-            self.reports.push(Report::Kept);
-        }
-        self.is_kept = is_kept;
+        self.reports.note_kept(is_kept);
         if !is_kept {
             self.found = found;
         }
@@ -298,20 +250,16 @@ impl Discovery {
 
     fn take_answers(&mut self, now: Instant) {
         while let Some(Answered { id, kind, answer }) = self.resolver.next_answer() {
+            // One set of SRV records is enough: of the other it may be true that there is none.
+            let is_service =
+                |(key, watch): (usize, &Watch)| key != id.0 && !watch.services().is_empty();
+            let has_other = self.watches.iter().any(is_service);
             let Some(watch) = self.watches.get_mut(id.0) else {
                 debug_assert!(false, "an answer to nobody");
                 continue;
             };
-            let before = watch.trouble();
-            self.is_changed |= watch.on_answer(kind, answer, now);
-            let name = watch.wanted().to_string();
-            match (before, watch.trouble()) {
-                (before, Some(reason)) if before != Some(reason) => {
-                    self.reports.push(Report::NotResolved { name, reason });
-                }
-                (Some(_), None) => self.reports.push(Report::ResolvedAgain { name }),
-                _ => {}
-            }
+            let is_vital = watch.subject() == Subject::Host || !has_other;
+            self.is_changed |= watch.on_answer(kind, answer, is_vital, now);
         }
     }
 
@@ -350,16 +298,8 @@ impl Discovery {
             refused.iter().map(|service| (name_of(service), LeftOut::Insecure)).collect();
         let too_many = listed.drain(listed.len().min(ENDPOINTS_MAX)..);
         left_out.extend(too_many.map(|it| (name_of(&it.service), LeftOut::TooMany)));
-        self.report_left_out(left_out);
+        self.reports.note_left_out(left_out);
         listed
-    }
-
-    fn report_left_out(&mut self, left_out: Vec<(String, LeftOut)>) {
-        for item in left_out.iter().filter(|item| !self.left_out.contains(item)) {
-            let (name, reason) = item.clone();
-            self.reports.push(Report::LeftOut { name, reason });
-        }
-        self.left_out = left_out;
     }
 
     /// Typed endpoints that are only used while SRV records list nobody.

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::config::{
-    DNS_NEGATIVE_TTL_MAX, DNS_REFRESH_MIN, DNS_RETRY_MAX, DNS_RETRY_MIN, DNS_RETRY_PARTIAL,
-    DNS_TTL_MAX, DNS_TTL_MIN, HOSTS_TTL,
+    DNS_NEGATIVE_TTL, DNS_NEGATIVE_TTL_MAX, DNS_REFRESH_MIN, DNS_RETRY_MAX, DNS_RETRY_MIN,
+    DNS_RETRY_PARTIAL, DNS_TTL_MAX, DNS_TTL_MIN, HOSTS_TTL,
 };
 use crate::dns::message::{Kind, Records, Service};
 use crate::dns::{Answer, Failure, Subject, Wanted};
@@ -75,6 +75,8 @@ pub(super) struct Watch {
     /// The pause after the next failure.
     pause: Duration,
     trouble: Option<Trouble>,
+    /// The trouble that the log knows of.
+    told: Option<Trouble>,
     is_settled: bool,
 }
 
@@ -89,6 +91,7 @@ impl Watch {
             asked_at: None,
             pause: DNS_RETRY_MIN,
             trouble: None,
+            told: None,
             is_settled: false,
         }
     }
@@ -114,6 +117,16 @@ impl Watch {
     /// What is wrong with it.
     pub(super) fn trouble(&self) -> Option<Trouble> {
         self.trouble
+    }
+
+    /// The trouble that was told last; none if it was told that there is none any more.
+    pub(super) fn told_trouble(&self) -> Option<Trouble> {
+        self.told
+    }
+
+    /// The present trouble, or that there is none, is told now.
+    pub(super) fn tell_trouble(&mut self) {
+        self.told = self.trouble;
     }
 
     /// Whether a look-up has come to its end, however it did.
@@ -175,8 +188,15 @@ impl Watch {
         is_changed | !std::mem::replace(&mut self.is_settled, true)
     }
 
-    /// Something came of the look-up. Whether that changed what is known.
-    pub(super) fn on_answer(&mut self, kind: Kind, answer: Answer, now: Instant) -> bool {
+    /// Something came of the look-up. Whether that changed what is known. `is_vital`: without this
+    /// name something is missing, so an answer that there is nothing is not believed for long.
+    pub(super) fn on_answer(
+        &mut self,
+        kind: Kind,
+        answer: Answer,
+        is_vital: bool,
+        now: Instant,
+    ) -> bool {
         let Phase::Asking(round) = &mut self.phase else {
             debug_assert!(false, "an answer that nobody asked for");
             return false;
@@ -190,7 +210,7 @@ impl Watch {
                 self.known.adopt(kind, records)
             }
             Answer::Nothing { exists, ttl } => {
-                let ttl = ttl.unwrap_or(DNS_TTL_MAX).clamp(DNS_TTL_MIN, DNS_TTL_MAX);
+                let ttl = ttl.unwrap_or(DNS_NEGATIVE_TTL).clamp(DNS_TTL_MIN, DNS_TTL_MAX);
                 round.absent_for = Some(round.absent_for.map_or(ttl, |least| least.min(ttl)));
                 round.exists |= exists;
                 self.known.clear(kind)
@@ -201,7 +221,7 @@ impl Watch {
             }
         };
         if is_last {
-            self.conclude(now);
+            self.conclude(is_vital, now);
             return is_changed | !std::mem::replace(&mut self.is_settled, true);
         }
         is_changed
@@ -209,7 +229,7 @@ impl Watch {
 
     /// All has come. What a family lacks is asked for again with the rest, and not sooner: a server
     /// that knows nothing of AAAA is common, and no reason to ask all the time.
-    fn conclude(&mut self, now: Instant) {
+    fn conclude(&mut self, is_vital: bool, now: Instant) {
         let Phase::Asking(round) = &self.phase else { return };
         let (trouble, pause) = match (round.fresh_for, round.failure) {
             (Some(fresh_for), None) => (None, fresh_for.min(round.absent_for.unwrap_or(fresh_for))),
@@ -217,8 +237,8 @@ impl Watch {
             (None, Some(failure)) => (Some(Trouble::Failed(failure)), self.pause),
             (None, None) => {
                 let trouble = if round.exists { Trouble::NoRecord } else { Trouble::NoSuchName };
-                let absent_for = round.absent_for.unwrap_or(DNS_NEGATIVE_TTL_MAX);
-                (Some(trouble), absent_for.min(DNS_NEGATIVE_TTL_MAX))
+                let most = if is_vital { DNS_NEGATIVE_TTL_MAX } else { DNS_TTL_MAX };
+                (Some(trouble), round.absent_for.unwrap_or(most).min(most))
             }
         };
         self.pause = match trouble {

@@ -1,7 +1,7 @@
 //! The endpoints: the set of addresses we may dial, who is in it and what came of each dial.
 //!
 //! Owns the list, the handles and the in-flight counts, and passes events to `health.rs`; `pick.rs`
-//! chooses. Must not dial, log, read a clock or draw a random number: time and randomness are
+//! chooses, `reconcile.rs` lets endpoints come and go. Must not dial, log, read a clock or draw a random number: time and randomness are
 //! arguments, and what follows from an event is handed back as a [`Change`].
 //!
 //! ```text
@@ -16,10 +16,14 @@
 mod health;
 pub mod loop_check;
 mod pick;
+mod proof;
+mod reconcile;
 mod retry;
 mod weight;
 
 pub use health::{ChangeKind, DialFailure, Health, Mistrust, Outage};
+pub use proof::Proof;
+pub use reconcile::{Reconciled, Removed};
 pub use retry::RetryLimits;
 
 use health::Failure;
@@ -47,37 +51,6 @@ pub struct EndpointSpec {
     pub weight: u16,
     /// What the monitor has to achieve there before a client is led to it.
     pub proof: Proof,
-}
-
-/// What makes an endpoint one that clients may be led to.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Proof {
-    /// It was asked for by its address or name; a connection that stands shows that it lives.
-    Connection,
-    /// It was found, and has to show who it is: by a TLS handshake with the monitor when it is new,
-    /// and again when it comes back. What clients do there proves nothing.
-    Handshake,
-}
-
-/// What [`EndpointSet::reconcile`] did.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Reconciled {
-    /// New endpoints, in the order of the specs.
-    pub added: Vec<EndpointId>,
-    /// Endpoints that are not to be dialed any more. Dials to them that are in flight should move
-    /// on to another; their pairs may go on.
-    pub removed: Vec<Removed>,
-}
-
-/// An endpoint that is wanted no more.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Removed {
-    /// Which; by now it may be forgotten.
-    pub id: EndpointId,
-    /// Its address, for the log.
-    pub address: SocketAddr,
-    /// Pairs that go on.
-    pub pairs: u32,
 }
 
 /// Something happened to an endpoint that is worth a log line or a timer.
@@ -132,27 +105,6 @@ impl EndpointSet {
         EndpointSet { limits: limits.checked(), slots: Vec::new() }
     }
 
-    /// Makes the set what `specs` say. The address is the key: who stays keeps its id, health,
-    /// pairs and place in the rotation, and takes the new priority and weight. An address that
-    /// returns while its removed predecessor still has pairs is a new endpoint, and so is one that
-    /// is to prove itself in another way.
-    pub fn reconcile(&mut self, specs: &[EndpointSpec], now: Instant) -> Reconciled {
-        let removed = self.remove_absent(specs);
-        let mut added = Vec::new();
-        for (position, spec) in specs.iter().enumerate() {
-            if specs[..position].iter().any(|earlier| earlier.address == spec.address) {
-                continue;
-            }
-            match self.find(spec) {
-                Some(endpoint) => endpoint.adopt(spec),
-                None => added.push(self.insert(Endpoint::new(spec, now, &self.limits))),
-            }
-        }
-        self.recentre();
-        self.invariants();
-        Reconciled { added, removed }
-    }
-
     /// A client's dial stands. One that was begun before the endpoint became inactive may; of an
     /// endpoint that has to prove itself anew it says nothing.
     pub fn dial_succeeded(&mut self, id: EndpointId, now: Instant) -> Option<Change> {
@@ -186,29 +138,6 @@ impl EndpointSet {
         endpoint.probe_in_flight |= due;
         self.invariants();
         dial
-    }
-
-    /// Somebody waits, and no endpoint is active: of those that have to prove themselves first, the
-    /// one that nobody has tried for longest becomes due for a probe, unless that was just now.
-    pub fn hasten_probe(&mut self, now: Instant) -> Option<EndpointId> {
-        let interval = self.limits.last_resort_interval;
-        let waiting = self.iter().filter(|(_, endpoint)| {
-            let is_idle = matches!(endpoint.health, Health::Inactive { .. });
-            endpoint.proof == Proof::Handshake && is_idle && !endpoint.probe_in_flight
-        });
-        let failed_at = |endpoint: &Endpoint| endpoint.health.outage().map(|it| it.failed_at);
-        let (id, _) = waiting
-            .filter(|(_, it)| failed_at(it).is_some_and(|at| at + interval <= now))
-            .min_by_key(|(_, it)| (failed_at(it), it.priority))?;
-        self.endpoint_mut(id).expect("found just above").health.hasten(now);
-        self.invariants();
-        Some(id)
-    }
-
-    /// Whether an endpoint that is not active may become so by a probe alone.
-    pub fn awaits_proof(&self) -> bool {
-        let is_waiting = |it: &Endpoint| it.proof == Proof::Handshake && !it.health.is_active();
-        self.live().any(is_waiting)
     }
 
     /// The monitor's dial stands (and may be closed at once), and what the endpoint has to prove
@@ -307,11 +236,6 @@ impl EndpointSet {
         endpoints.filter(|endpoint| !endpoint.health.is_removed())
     }
 
-    fn find(&mut self, spec: &EndpointSpec) -> Option<&mut Endpoint> {
-        let mut endpoints = self.slots.iter_mut().filter_map(|slot| slot.endpoint.as_mut());
-        endpoints.find(|endpoint| endpoint.is_meant_by(spec) && !endpoint.health.is_removed())
-    }
-
     fn endpoint_mut(&mut self, id: EndpointId) -> Option<&mut Endpoint> {
         let slot = self.slots.get_mut(id.index as usize)?;
         slot.endpoint.as_mut().filter(|_| slot.generation == id.generation)
@@ -329,39 +253,6 @@ impl EndpointSet {
         let kind = event(endpoint, &limits);
         self.invariants();
         kind.map(|kind| Change { id, address, kind })
-    }
-
-    fn remove_absent(&mut self, specs: &[EndpointSpec]) -> Vec<Removed> {
-        let absent = |endpoint: &Endpoint| {
-            let same_address = |spec: &&EndpointSpec| spec.address == endpoint.address;
-            let wanted = specs.iter().find(same_address).is_some_and(|it| endpoint.is_meant_by(it));
-            !wanted && !endpoint.health.is_removed()
-        };
-        let removed = |(id, endpoint): (EndpointId, &Endpoint)| {
-            let Endpoint { address, pairs, .. } = *endpoint;
-            absent(endpoint).then_some(Removed { id, address, pairs })
-        };
-        let removed: Vec<Removed> = self.iter().filter_map(removed).collect();
-        for Removed { id, .. } in removed.iter().copied() {
-            let endpoint = self.endpoint_mut(id).expect("its id was collected just above");
-            endpoint.health.remove();
-            endpoint.credit = 0;
-            if endpoint.pairs == 0 {
-                self.forget(id);
-            }
-        }
-        removed
-    }
-
-    fn insert(&mut self, endpoint: Endpoint) -> EndpointId {
-        debug_assert!(endpoint.health.is_active() || endpoint.proof == Proof::Handshake);
-        let vacant = self.slots.iter().position(|slot| slot.endpoint.is_none());
-        let index = vacant.unwrap_or(self.slots.len());
-        if index == self.slots.len() {
-            self.slots.push(Slot { generation: 0, endpoint: None });
-        }
-        self.slots[index].endpoint = Some(endpoint);
-        self.slots[index].id(index)
     }
 
     fn forget(&mut self, id: EndpointId) {
@@ -429,18 +320,6 @@ impl Endpoint {
     /// Pairs that count on it.
     pub fn pairs(&self) -> u32 {
         self.pairs
-    }
-
-    fn is_meant_by(&self, spec: &EndpointSpec) -> bool {
-        self.address == spec.address && self.proof == spec.proof
-    }
-
-    /// Credit is counted in connections, so it outlasts a change of weight, and even one of class.
-    fn adopt(&mut self, spec: &EndpointSpec) {
-        debug_assert_eq!(self.address, spec.address);
-        debug_assert!(!self.health.is_removed());
-        self.priority = spec.priority;
-        self.weight = spec.weight;
     }
 
     fn invariants(&self) {

@@ -51,8 +51,8 @@ enum Looked {
 
 impl<N: Net> Finder<N> {
     pub(super) fn new(discovery: Discovery) -> Finder<N> {
-        let own = Vec::new();
-        Finder { discovery, sockets: Slab::new(), timer: None, own, is_stirred: true }
+        let is_stirred = !discovery.is_fixed();
+        Finder { discovery, sockets: Slab::new(), timer: None, own: Vec::new(), is_stirred }
     }
 
     pub(super) fn is_stirred(&self) -> bool {
