@@ -387,3 +387,114 @@ fn literal(service: &Service) -> Option<IpAddr> {
 fn name_of(service: &Service) -> String {
     format!("{}:{}", service.target, service.port)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn typed(texts: &[&str]) -> Vec<EndpointAddress> {
+        texts.iter().map(|text| text.parse().expect(text)).collect()
+    }
+
+    fn discover(endpoints: &[&str], srv: Option<SrvSource>) -> (Discovery, Instant) {
+        let now = Instant::now();
+        let sources = Sources { endpoints: typed(endpoints), srv, patience: SECOND };
+        (Discovery::new(sources, now), now)
+    }
+
+    fn by_srv() -> Option<SrvSource> {
+        Some(SrvSource { domain: "example.test".to_owned(), suffix: None, is_insecure: true })
+    }
+
+    fn files(hosts: &str) -> HostFiles {
+        let configuration = b"nameserver 10.0.0.53".to_vec();
+        HostFiles { configuration, hosts: hosts.as_bytes().to_vec(), ..HostFiles::default() }
+    }
+
+    /// What was found, as `address name`.
+    fn found(discovery: &mut Discovery, now: Instant) -> Option<Vec<String>> {
+        let found = discovery.take_found(now)?;
+        Some(found.iter().map(|it| format!("{} {}", it.spec.address, it.name)).collect())
+    }
+
+    #[test]
+    fn addresses_need_no_question() {
+        let (mut discovery, now) = discover(&["10.0.0.1:1", "[::1]:2?weight=7"], None);
+        assert!(discovery.is_fixed() && !discovery.is_asking(now));
+        let want = vec!["10.0.0.1:1 10.0.0.1:1".to_owned(), "[::1]:2 [::1]:2".to_owned()];
+        assert_eq!(found(&mut discovery, now), Some(want));
+        assert_eq!(found(&mut discovery, now), None, "told once");
+        assert_eq!(discovery.next_deadline(), None);
+    }
+
+    #[test]
+    fn the_hosts_file_comes_before_any_server_and_is_read_again() {
+        let (mut discovery, now) = discover(&["M.test:1", "localhost:2"], None);
+        assert_eq!(found(&mut discovery, now), Some(vec![]));
+        assert!(discovery.is_refresh_due(now));
+        discovery.refresh(&files("10.0.0.1 x m.test"), |_| None, now);
+        discovery.advance(now, &mut || 0);
+        assert_eq!(discovery.take_commands(), []);
+        let want = ["10.0.0.1:1 M.test:1", "127.0.0.1:2 localhost:2", "[::1]:2 localhost:2"];
+        assert_eq!(found(&mut discovery, now).expect("news"), want);
+        let later = discovery.next_deadline().expect("it may change");
+        discovery.refresh(&files("10.0.0.2 m.test\n127.0.0.9 localhost"), |_| None, later);
+        let want = ["10.0.0.2:1 M.test:1", "127.0.0.9:2 localhost:2"];
+        assert_eq!(found(&mut discovery, later).expect("news"), want);
+    }
+
+    #[test]
+    fn a_name_that_no_file_knows_is_asked_for() {
+        let (mut discovery, now) = discover(&["m.test:1", "m.test:2"], None);
+        discovery.refresh(&files(""), |_| None, now);
+        discovery.advance(now, &mut || 0);
+        let commands = discovery.take_commands();
+        assert_eq!(commands.len(), 2, "one name, two families: {commands:?}");
+        assert!(discovery.is_asking(now) && !discovery.is_refresh_due(now));
+        let waiting: Vec<String> = discovery.waiting_for().map(Wanted::to_string).collect();
+        assert_eq!(waiting, ["m.test"]);
+    }
+
+    #[test]
+    fn typed_endpoints_stand_back_until_records_are_late() {
+        let (mut discovery, now) = discover(&["10.0.0.1:1"], by_srv());
+        assert_eq!(found(&mut discovery, now), Some(vec![]));
+        discovery.refresh(&files(""), |_| None, now);
+        discovery.advance(now, &mut || 0);
+        assert_eq!(found(&mut discovery, now), None);
+        let late = now + SECOND;
+        assert!(discovery.next_deadline().is_some_and(|deadline| deadline <= late));
+        discovery.advance(late, &mut || 0);
+        assert_eq!(found(&mut discovery, late).expect("news"), ["10.0.0.1:1 10.0.0.1:1"]);
+    }
+
+    #[test]
+    fn without_typed_endpoints_there_is_nothing_to_fall_back_to() {
+        let (mut discovery, now) = discover(&[], by_srv());
+        discovery.refresh(&files(""), |_| None, now);
+        let late = now + 9 * SECOND;
+        discovery.advance(late, &mut || 0);
+        assert_eq!(found(&mut discovery, late), Some(vec![]));
+    }
+
+    #[test]
+    fn a_failed_dial_casts_doubt_on_its_name_alone() {
+        let (mut discovery, now) = discover(&["a.test:1", "b.test:1"], None);
+        discovery.refresh(&files("10.0.0.1 a.test\n10.0.0.2 b.test"), |_| None, now);
+        let later = now + 2 * SECOND;
+        discovery.on_dial_failed("10.0.0.3:1".parse().expect("an address"), later);
+        assert!(!discovery.is_refresh_due(later));
+        discovery.on_dial_failed("10.0.0.2:1".parse().expect("an address"), later);
+        let due: Vec<&Wanted> = discovery
+            .watches
+            .iter()
+            .filter(|(_, watch)| watch.is_due(later))
+            .map(|(_, watch)| watch.wanted())
+            .collect();
+        assert_eq!(due, [&Wanted::Typed("b.test".to_owned())]);
+        discovery.on_none_active(later);
+        assert!(discovery.watches.iter().all(|(_, watch)| watch.is_due(later)));
+    }
+}

@@ -280,3 +280,157 @@ fn replace<T: Eq>(known: &mut Vec<T>, new: Vec<T>) -> bool {
     }
     !is_same
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::message::ServerFailure;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const FAILED: Answer = Answer::Failed(Failure::Server(ServerFailure::Failure));
+    const GONE: Answer = Answer::Nothing { exists: false, ttl: None };
+
+    fn watch(subject: Subject) -> (Watch, Instant) {
+        let now = Instant::now();
+        (Watch::new(Wanted::Typed("m.test".to_owned()), subject, now), now)
+    }
+
+    fn records(texts: &[&str], seconds: u64) -> Answer {
+        let addresses = texts.iter().map(|text| text.parse().expect(text)).collect();
+        let ttl = Duration::from_secs(seconds);
+        Answer::Records { records: Records::Addresses(addresses), ttl }
+    }
+
+    /// One round with an answer for each family; says whether either changed anything.
+    fn round(watch: &mut Watch, now: Instant, v4: Answer, v6: Answer) -> [bool; 2] {
+        watch.begin(now);
+        [(Kind::A, v4), (Kind::Aaaa, v6)].map(|(kind, it)| watch.on_answer(kind, it, true, now))
+    }
+
+    fn known(watch: &Watch) -> Vec<String> {
+        watch.addresses().map(|address| address.to_string()).collect()
+    }
+
+    /// The pause until the next look-up.
+    fn pause(watch: &Watch, now: Instant) -> Duration {
+        watch.due_at().expect("nothing is under way") - now
+    }
+
+    #[test]
+    fn an_answer_lives_as_long_as_it_says_within_bounds() {
+        for (v4, v6, want) in [
+            (records(&["10.0.0.1"], 60), GONE, 30),
+            (records(&["10.0.0.1"], 20), GONE, 20),
+            (records(&["10.0.0.1"], 20), records(&["::1"], 7), 7),
+            (records(&["10.0.0.1"], 0), GONE, 1),
+            (records(&["10.0.0.1"], 86_400), records(&["::1"], 86_400), 300),
+            (records(&["10.0.0.1"], 86_400), FAILED, 30),
+            (GONE, GONE, 5),
+            (GONE, Answer::Nothing { exists: false, ttl: Some(2 * SECOND) }, 2),
+            (FAILED, GONE, 1),
+        ] {
+            let (mut watch, now) = watch(Subject::Host);
+            round(&mut watch, now, v4.clone(), v6.clone());
+            assert_eq!(pause(&watch, now), Duration::from_secs(want), "{v4:?} {v6:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_good_answer_outlasts_failures_and_nothing_else() {
+        let (mut watch, now) = watch(Subject::Host);
+        let both = [records(&["10.0.0.1"], 9), records(&["::1"], 9)];
+        let [v4, v6] = both.clone();
+        assert_eq!(round(&mut watch, now, v4, v6), [true, true]);
+        let now = now + 9 * SECOND;
+        assert_eq!(round(&mut watch, now, FAILED, FAILED), [false, false]);
+        assert_eq!(known(&watch), ["10.0.0.1", "::1"]);
+        assert_eq!(watch.trouble().expect("it failed").to_string(), "server_failure");
+        let now = now + 9 * SECOND;
+        let [v4, v6] = both;
+        assert_eq!(round(&mut watch, now, v4, v6), [false, false]);
+        assert_eq!(watch.trouble(), None);
+        let now = now + 9 * SECOND;
+        assert_eq!(round(&mut watch, now, records(&["10.0.0.1"], 9), GONE), [false, true]);
+        assert_eq!(known(&watch), ["10.0.0.1"]);
+    }
+
+    #[test]
+    fn another_order_is_no_change() {
+        let (mut watch, now) = watch(Subject::Host);
+        round(&mut watch, now, records(&["10.0.0.1", "10.0.0.2"], 1), GONE);
+        let now = now + SECOND;
+        let shuffled = records(&["10.0.0.2", "10.0.0.1"], 1);
+        assert_eq!(round(&mut watch, now, shuffled, GONE), [false, false]);
+        assert_eq!(known(&watch), ["10.0.0.1", "10.0.0.2"]);
+        let now = now + SECOND;
+        let other = records(&["10.0.0.2", "10.0.0.3"], 1);
+        assert_eq!(round(&mut watch, now, other, GONE), [true, false]);
+    }
+
+    #[test]
+    fn pauses_after_failures_grow_to_their_bound_and_begin_anew() {
+        let (mut watch, mut now) = watch(Subject::Host);
+        for want in [1, 2, 2, 2] {
+            round(&mut watch, now, FAILED, FAILED);
+            assert_eq!(pause(&watch, now), Duration::from_secs(want));
+            now += pause(&watch, now);
+        }
+        round(&mut watch, now, records(&["10.0.0.1"], 1), GONE);
+        now += SECOND;
+        round(&mut watch, now, FAILED, FAILED);
+        assert_eq!(pause(&watch, now), SECOND);
+    }
+
+    #[test]
+    fn why_there_is_nothing_is_told_apart() {
+        let exists = Answer::Nothing { exists: true, ttl: None };
+        for (v4, v6, want) in [
+            (GONE, GONE, "no_such_name"),
+            (exists, GONE, "no_record"),
+            (GONE, FAILED, "server_failure"),
+        ] {
+            let (mut watch, now) = watch(Subject::Host);
+            round(&mut watch, now, v4, v6);
+            assert_eq!(watch.trouble().expect("there is some").to_string(), want);
+        }
+    }
+
+    #[test]
+    fn what_nobody_depends_on_may_be_missing_for_longer() {
+        for (is_vital, want) in [(true, 5), (false, 120)] {
+            let (mut watch, now) = watch(Subject::Service);
+            watch.begin(now);
+            let nothing = Answer::Nothing { exists: false, ttl: Some(120 * SECOND) };
+            watch.on_answer(Kind::Srv, nothing, is_vital, now);
+            assert_eq!(pause(&watch, now), Duration::from_secs(want));
+        }
+    }
+
+    #[test]
+    fn doubt_asks_at_once_but_not_all_the_time() {
+        let (mut watch, now) = watch(Subject::Host);
+        round(&mut watch, now, records(&["10.0.0.1"], 60), GONE);
+        let later = now + SECOND / 4;
+        watch.hurry(later);
+        assert_eq!(watch.due_at(), Some(now + DNS_REFRESH_MIN));
+        let later = now + 20 * SECOND;
+        watch.hurry(later);
+        assert_eq!(watch.due_at(), Some(now + DNS_REFRESH_MIN), "never later than it was");
+        assert!(watch.is_due(later) && watch.is_open(later));
+        watch.begin(later);
+        watch.hurry(later);
+        assert_eq!((watch.due_at(), watch.is_open(later)), (None, true));
+    }
+
+    #[test]
+    fn what_stands_in_the_hosts_file_is_read_again() {
+        let (mut watch, now) = watch(Subject::Host);
+        let own: Vec<IpAddr> = ["::1", "10.0.0.1"].map(|text| text.parse().expect(text)).to_vec();
+        assert!(!watch.is_settled());
+        assert!(watch.settle_locally(&own, now));
+        assert_eq!(known(&watch), ["10.0.0.1", "::1"]);
+        assert!(watch.is_settled());
+        assert_eq!(pause(&watch, now), HOSTS_TTL);
+        assert!(!watch.settle_locally(&own, now));
+    }
+}

@@ -204,3 +204,425 @@ impl Resolver {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::message::{Kind, Records, ServerFailure};
+    use super::super::{Transport, resolv_conf};
+    use super::*;
+    use crate::config::{DNS_FOREIGN_MAX, DNS_QUERY_MAX, DNS_RESEND_MAX, DNS_TRIES_OPEN_MAX};
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    const OK: u8 = 0;
+    const FORMAT: u8 = 1;
+    const FAILURE: u8 = 2;
+    const NO_NAME: u8 = 3;
+
+    /// A question that is open: whom it was sent to, how, and its bytes.
+    #[derive(Clone, Debug, PartialEq)]
+    struct Asked {
+        exchange: Exchange,
+        server: u8,
+        transport: Transport,
+        message: Vec<u8>,
+    }
+
+    impl Asked {
+        /// The name and the number of the record's type, as they stand in the question.
+        fn question(&self) -> (String, u8) {
+            let (mut name, mut at) = (Vec::new(), 12);
+            while self.message[at] > 0 {
+                let end = at + 1 + usize::from(self.message[at]);
+                name.push(String::from_utf8_lossy(&self.message[at + 1..end]).into_owned());
+                at = end;
+            }
+            (name.join("."), self.message[at + 2])
+        }
+
+        fn has_edns(&self) -> bool {
+            self.message[11] > 0
+        }
+
+        /// A reply with answers of the type that was asked for, each for 60 seconds.
+        fn reply(&self, code: u8, data: &[&[u8]]) -> Vec<u8> {
+            self.reply_with(code, self.question().1, data)
+        }
+
+        fn reply_with(&self, code: u8, rtype: u8, data: &[&[u8]]) -> Vec<u8> {
+            let (name, _) = self.question();
+            let question_end = 12 + name.len() + 2 + 4;
+            let mut bytes = self.message[..question_end].to_vec();
+            (bytes[2], bytes[3]) = (0x81, 0x80 | code);
+            (bytes[7], bytes[11]) = (data.len() as u8, 0);
+            for data in data {
+                bytes.extend([0xc0, 12, 0, rtype, 0, 1, 0, 0, 0, 60, 0, data.len() as u8]);
+                bytes.extend(*data);
+            }
+            bytes
+        }
+
+        fn truncated(&self) -> Vec<u8> {
+            let mut bytes = self.reply(OK, &[]);
+            bytes[2] |= 2;
+            bytes
+        }
+    }
+
+    struct Bench {
+        resolver: Resolver,
+        now: Instant,
+        drawn: u64,
+        open: Vec<Asked>,
+    }
+
+    impl Bench {
+        fn new(configuration: &str) -> Bench {
+            let configuration = resolv_conf::parse(configuration.as_bytes(), "", |_| None);
+            let resolver = Resolver::new(configuration);
+            Bench { resolver, now: Instant::now(), drawn: 0, open: Vec::new() }
+        }
+
+        fn look_up(&mut self, id: usize, subject: Subject, name: &str) {
+            self.resolver.look_up(LookupId(id), subject, &Wanted::Typed(name.to_owned()));
+            self.pass(Duration::ZERO);
+        }
+
+        /// One service, of which only one kind of record is asked for.
+        fn look_up_one(configuration: &str) -> Bench {
+            let mut bench = Bench::new(configuration);
+            bench.look_up(0, Subject::Service, "a.test.");
+            bench
+        }
+
+        fn pass(&mut self, time: Duration) {
+            self.now += time;
+            let drawn = &mut self.drawn;
+            self.resolver.advance(self.now, &mut || draw(drawn));
+            self.obey();
+        }
+
+        /// Until the resolver has something to do.
+        fn wait(&mut self) -> Duration {
+            let until = self.resolver.next_deadline().expect("something is under way");
+            let time = until - self.now;
+            self.pass(time);
+            time
+        }
+
+        fn answer(&mut self, asked: &Asked, outcome: Result<&[u8], Failure>) {
+            let drawn = &mut self.drawn;
+            let random = &mut || draw(drawn);
+            self.resolver.on_exchange(asked.exchange, outcome, self.now, random);
+            self.obey();
+        }
+
+        fn obey(&mut self) {
+            for command in self.resolver.take_commands() {
+                match command {
+                    Command::Open { exchange, server, transport, message } => {
+                        let SocketAddr::V4(server) = server else { panic!("only IPv4 here") };
+                        let server = server.ip().octets()[3];
+                        self.open.push(Asked { exchange, server, transport, message });
+                    }
+                    Command::Close(exchange) => self.open.retain(|it| it.exchange != exchange),
+                }
+            }
+            for (name, kind) in self.open.iter().map(Asked::question) {
+                let of_it = |it: &&Asked| it.question() == (name.clone(), kind);
+                assert!(self.open.iter().filter(of_it).count() <= DNS_TRIES_OPEN_MAX);
+            }
+        }
+
+        fn last(&self) -> Asked {
+            self.open.last().expect("a question is open").clone()
+        }
+
+        fn servers(&self) -> Vec<u8> {
+            self.open.iter().map(|it| it.server).collect()
+        }
+
+        fn told(&mut self) -> Vec<(usize, Kind, Answer)> {
+            let resolver = &mut self.resolver;
+            std::iter::from_fn(|| resolver.next_answer())
+                .map(|it| (it.id.0, it.kind, it.answer))
+                .collect()
+        }
+
+        fn told_one(&mut self) -> Answer {
+            let mut told = self.told();
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert_eq!(self.open, [], "what is decided leaves nothing open");
+            assert!(!self.resolver.is_asking());
+            told.remove(0).2
+        }
+    }
+
+    fn draw(drawn: &mut u64) -> u64 {
+        *drawn = drawn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        *drawn >> 33
+    }
+
+    const TWO_SERVERS: &str = "nameserver 10.0.0.1\nnameserver 10.0.0.2";
+    const SERVICE: &[u8] = b"\0\0\0\x01\x09\x4b\x01m\x04test\0";
+
+    fn is_service(answer: &Answer) -> bool {
+        matches!(answer, Answer::Records { records: Records::Services(_), .. })
+    }
+
+    #[test]
+    fn silence_moves_on_and_a_late_answer_counts() {
+        let mut bench = Bench::look_up_one(TWO_SERVERS);
+        let first = bench.last();
+        assert_eq!(bench.wait(), DNS_RESEND_MAX);
+        assert_eq!(bench.servers(), [1, 2]);
+        assert_ne!(first.message[..2], bench.last().message[..2], "another id");
+        bench.answer(&first, Ok(&first.reply(OK, &[SERVICE])));
+        assert!(is_service(&bench.told_one()));
+    }
+
+    #[test]
+    fn a_silent_question_is_given_up_in_the_end() {
+        let mut bench = Bench::look_up_one(TWO_SERVERS);
+        let mut time = Duration::ZERO;
+        let mut waits = 0;
+        while bench.resolver.is_asking() {
+            time += bench.wait();
+            waits += 1;
+        }
+        assert_eq!((time, waits), (DNS_QUERY_MAX, 5));
+        assert_eq!(bench.told_one(), Answer::Failed(Failure::TimedOut));
+    }
+
+    #[test]
+    fn a_short_timeout_is_kept() {
+        let mut bench = Bench::look_up_one("nameserver 10.0.0.1\noptions timeout:1 attempts:2");
+        assert_eq!(bench.wait(), Duration::from_secs(1));
+        assert_eq!(bench.wait(), Duration::from_secs(1));
+        assert_eq!(bench.told_one(), Answer::Failed(Failure::TimedOut));
+    }
+
+    #[test]
+    fn a_server_that_cannot_help_costs_no_time() {
+        let mut bench = Bench::look_up_one(TWO_SERVERS);
+        let first = bench.last();
+        bench.answer(&first, Ok(&first.reply(FAILURE, &[])));
+        assert_eq!(bench.servers(), [2]);
+        let second = bench.last();
+        bench.answer(&second, Err(Failure::Unreachable));
+        assert_eq!(bench.told_one(), Answer::Failed(Failure::Unreachable));
+    }
+
+    #[test]
+    fn the_server_that_answered_is_asked_first() {
+        let mut bench = Bench::look_up_one(TWO_SERVERS);
+        let first = bench.last();
+        bench.answer(&first, Err(Failure::Unreachable));
+        let second = bench.last();
+        bench.answer(&second, Ok(&second.reply(OK, &[SERVICE])));
+        assert!(is_service(&bench.told_one()));
+        bench.look_up(1, Subject::Service, "b.test.");
+        assert_eq!(bench.servers(), [2]);
+    }
+
+    #[test]
+    fn with_rotate_the_first_server_is_drawn() {
+        let mut bench = Bench::new(&format!("{TWO_SERVERS}\noptions rotate"));
+        for id in 0..4 {
+            bench.look_up(id, Subject::Service, &format!("m{id}.test."));
+        }
+        let servers = bench.servers();
+        assert!(servers.contains(&1) && servers.contains(&2), "{servers:?}");
+    }
+
+    #[test]
+    fn what_is_no_answer_is_passed_over_but_not_for_ever() {
+        let mut bench = Bench::look_up_one(TWO_SERVERS);
+        let first = bench.last();
+        let mut forged = first.reply(OK, &[SERVICE]);
+        forged[1] ^= 1;
+        for _ in 1..DNS_FOREIGN_MAX {
+            bench.answer(&first, Ok(&forged));
+        }
+        assert_eq!(bench.servers(), [1], "the answer may still come");
+        bench.answer(&first, Ok(&forged));
+        assert_eq!(bench.servers(), [2], "not behind any number of others");
+        assert_eq!(bench.told(), []);
+    }
+
+    #[test]
+    fn an_answer_to_a_closed_exchange_is_nothing() {
+        let mut bench = Bench::look_up_one(TWO_SERVERS);
+        let first = bench.last();
+        bench.answer(&first, Err(Failure::Unreachable));
+        bench.answer(&first, Ok(&first.reply(OK, &[SERVICE])));
+        assert_eq!((bench.told(), bench.servers()), (vec![], vec![2]));
+    }
+
+    #[test]
+    fn what_is_cut_short_is_asked_for_by_stream() {
+        let mut bench = Bench::look_up_one(TWO_SERVERS);
+        let first = bench.last();
+        bench.answer(&first, Ok(&first.truncated()));
+        let second = bench.last();
+        assert_eq!((second.server, second.transport), (1, Transport::Stream));
+        bench.answer(&second, Ok(&second.truncated()));
+        assert_eq!(bench.servers(), [2], "a stream has no reason to cut");
+        let third = bench.last();
+        bench.answer(&third, Ok(&third.truncated()));
+        let fourth = bench.last();
+        bench.answer(&fourth, Ok(&fourth.reply(OK, &[SERVICE])));
+        assert!(is_service(&bench.told_one()));
+    }
+
+    #[test]
+    fn where_only_streams_are_wanted_there_are_no_others() {
+        let bench = Bench::look_up_one("nameserver 10.0.0.1\noptions use-vc");
+        assert_eq!(bench.last().transport, Transport::Stream);
+    }
+
+    #[test]
+    fn an_old_server_is_asked_in_its_own_words() {
+        let mut bench = Bench::look_up_one(TWO_SERVERS);
+        let first = bench.last();
+        assert!(first.has_edns());
+        bench.answer(&first, Ok(&first.reply(FORMAT, &[])));
+        let second = bench.last();
+        assert_eq!((second.server, second.has_edns()), (1, false));
+        bench.answer(&second, Ok(&second.reply(FORMAT, &[])));
+        assert_eq!(bench.servers(), [2], "asked once more, and not again and again");
+        let third = bench.last();
+        bench.answer(&third, Ok(&third.reply(FORMAT, &[])));
+        let failure = Failure::Server(ServerFailure::Format);
+        assert_eq!(bench.told_one(), Answer::Failed(failure));
+    }
+
+    #[test]
+    fn an_alias_is_followed_and_a_circle_of_them_is_not() {
+        const CNAME: u8 = 5;
+        let mut bench = Bench::look_up_one(TWO_SERVERS);
+        let first = bench.last();
+        bench.answer(&first, Ok(&first.reply_with(OK, CNAME, &[b"\x01b\x04test\0"])));
+        let second = bench.last();
+        assert_eq!(second.question().0, "b.test");
+        bench.answer(&second, Ok(&second.reply_with(OK, CNAME, &[b"\x01a\x04test\0"])));
+        let mut follows = 2;
+        while bench.resolver.is_asking() {
+            let asked = bench.last();
+            let target = if asked.question().0 == "a.test" { b"\x01b" } else { b"\x01a" };
+            let data = [&target[..], b"\x04test\0"].concat();
+            bench.answer(&asked, Ok(&asked.reply_with(OK, CNAME, &[&data])));
+            follows += 1;
+        }
+        assert_eq!(follows, crate::config::DNS_ALIASES_MAX + 1);
+        assert_eq!(bench.told_one(), Answer::Failed(Failure::Malformed));
+    }
+
+    #[test]
+    fn a_host_is_the_first_name_of_the_list_that_has_an_address() {
+        let mut bench = Bench::new("nameserver 10.0.0.1\nsearch one.test two.test");
+        bench.look_up(7, Subject::Host, "m");
+        for asked in bench.open.clone() {
+            assert_eq!(asked.question().0, "m.one.test");
+            bench.answer(&asked, Ok(&asked.reply(NO_NAME, &[])));
+        }
+        let [a, aaaa] = [bench.open[0].clone(), bench.open[1].clone()];
+        assert_eq!(
+            (a.question(), aaaa.question().0),
+            (("m.two.test".into(), 1), "m.two.test".into())
+        );
+        bench.answer(&aaaa, Ok(&aaaa.reply(OK, &[])));
+        assert_eq!(bench.told(), [], "the name may still have an address");
+        bench.answer(&a, Ok(&a.reply(OK, &[&[10, 0, 0, 9]])));
+        let told = bench.told();
+        let records = Records::Addresses(vec![[10, 0, 0, 9].into()]);
+        let found = Answer::Records { records, ttl: Duration::from_secs(60) };
+        assert_eq!(told[0], (7, Kind::A, found));
+        assert_eq!(told[1], (7, Kind::Aaaa, Answer::Nothing { exists: true, ttl: None }));
+        assert!(!bench.resolver.is_asking());
+    }
+
+    #[test]
+    fn a_failure_on_the_way_leaves_the_end_of_the_list_unsure() {
+        let mut bench = Bench::new("nameserver 10.0.0.1\nsearch one.test");
+        bench.look_up(0, Subject::Service, "m");
+        let first = bench.last();
+        bench.answer(&first, Ok(&first.reply(FAILURE, &[])));
+        let second = bench.last();
+        assert_eq!(second.question().0, "m", "another name may be known");
+        bench.answer(&second, Ok(&second.reply(NO_NAME, &[])));
+        let failure = Failure::Server(ServerFailure::Failure);
+        assert_eq!(bench.told_one(), Answer::Failed(failure));
+    }
+
+    #[test]
+    fn who_is_silent_is_not_asked_for_the_rest_of_the_list() {
+        let mut bench = Bench::new("nameserver 10.0.0.1\nsearch one.test");
+        bench.look_up(0, Subject::Service, "m");
+        let first = bench.last();
+        bench.answer(&first, Err(Failure::Unreachable));
+        assert_eq!(bench.told_one(), Answer::Failed(Failure::Unreachable));
+    }
+
+    #[test]
+    fn one_family_does_not_wait_for_the_other() {
+        let mut bench = Bench::new("nameserver 10.0.0.1");
+        bench.look_up(0, Subject::Host, "m.test.");
+        let a = bench.open[0].clone();
+        bench.answer(&a, Ok(&a.reply(OK, &[&[10, 0, 0, 9]])));
+        assert_eq!(bench.told().len(), 1);
+        while bench.resolver.is_asking() {
+            bench.wait();
+        }
+        assert_eq!(bench.told(), [(0, Kind::Aaaa, Answer::Failed(Failure::TimedOut))]);
+    }
+
+    #[test]
+    fn what_we_lack_ourselves_is_tried_again_later() {
+        let mut bench = Bench::look_up_one(TWO_SERVERS);
+        let first = bench.last();
+        bench.answer(&first, Err(Failure::Shortage));
+        assert_eq!((bench.told(), bench.servers()), (vec![], vec![]));
+        assert_eq!(bench.wait(), DNS_RESEND_MAX);
+        assert_eq!(bench.servers(), [2]);
+    }
+
+    #[test]
+    fn few_names_are_looked_up_at_a_time() {
+        let mut bench = Bench::new("nameserver 10.0.0.1");
+        for id in 0..DNS_LOOKUPS_MAX + 2 {
+            bench.look_up(id, Subject::Service, &format!("m{id}.test."));
+        }
+        assert_eq!(bench.open.len(), DNS_LOOKUPS_MAX);
+        let first = bench.open[0].clone();
+        bench.answer(&first, Ok(&first.reply(NO_NAME, &[])));
+        assert_eq!(bench.open.len(), DNS_LOOKUPS_MAX);
+        assert_eq!(bench.last().question().0, format!("m{DNS_LOOKUPS_MAX}.test"));
+    }
+
+    #[test]
+    fn a_new_configuration_begins_anew() {
+        let mut bench = Bench::look_up_one("nameserver 10.0.0.1");
+        let configuration = resolv_conf::parse(b"nameserver 10.0.0.3", "", |_| None);
+        bench.resolver.configure(configuration, bench.now);
+        bench.pass(Duration::ZERO);
+        assert_eq!(bench.servers(), [3]);
+        assert_eq!(bench.told(), []);
+    }
+
+    #[test]
+    fn what_is_forgotten_leaves_nothing_behind() {
+        let mut bench = Bench::look_up_one("nameserver 10.0.0.1");
+        bench.resolver.forget(LookupId(0), bench.now);
+        bench.pass(Duration::ZERO);
+        assert_eq!((bench.told(), bench.servers()), (vec![], vec![]));
+        assert!(!bench.resolver.is_asking());
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_asked_for_is_told_at_once() {
+        let mut bench = Bench::new("nameserver 10.0.0.1");
+        bench.look_up(0, Subject::Service, &"x".repeat(64));
+        assert_eq!(bench.told_one(), Answer::Failed(Failure::NoName));
+    }
+}

@@ -1,8 +1,9 @@
 //! The endpoints: the set of addresses we may dial, who is in it and what came of each dial.
 //!
-//! Owns the list, the handles and the in-flight counts, and passes events to `health.rs`; `pick.rs`
-//! chooses, `reconcile.rs` lets endpoints come and go. Must not dial, log, read a clock or draw a random number: time and randomness are
-//! arguments, and what follows from an event is handed back as a [`Change`].
+//! Owns the list, the handles and the in-flight counts, and passes events to `health.rs`. `pick.rs`
+//! chooses, `reconcile.rs` lets endpoints come and go. Must not dial, log, read a clock or draw a
+//! random number: time and randomness are arguments, and what follows from an event is handed back
+//! as a [`Change`].
 //!
 //! ```text
 //!   specs ──► reconcile ──► slots: [ 0: Endpoint | 1: vacant | 2: Endpoint (Removed, 3 pairs) ]

@@ -21,7 +21,7 @@
 //! an endpoint returns with what it left with, and is not made up for its absence.
 
 use super::weight::{CONNECTION, Contest};
-use super::{Endpoint, EndpointId, EndpointSet, Health};
+use super::{Endpoint, EndpointId, EndpointSet, Health, Proof};
 use std::time::{Duration, Instant};
 
 impl EndpointSet {
@@ -118,7 +118,8 @@ impl EndpointSet {
 
     /// With nothing active left: the one nobody has tried for longest, of those not dialed for a
     /// client just now. So a total outage ends with the first endpoint, not with a timer, and a
-    /// crowd of clients costs an endpoint no more than a few dials a second.
+    /// crowd of clients costs an endpoint no more than a few dials a second. Endpoints that have to
+    /// prove themselves are left out: for them the crowd hastens a probe (`proof.rs`).
     ///
     /// A dial in flight counts as an attempt: otherwise a silent endpoint would take every client
     /// until its connect timeout, while one beside it is back. Failures in one turn have the same
@@ -127,6 +128,7 @@ impl EndpointSet {
         let interval = self.limits.last_resort_interval;
         let candidates = self.iter().filter(|(id, endpoint)| {
             endpoint.health.outage().is_some()
+                && endpoint.proof == Proof::Connection
                 && endpoint.is_rested(interval, now)
                 && !tried.contains(id)
         });

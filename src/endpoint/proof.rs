@@ -1,5 +1,5 @@
-//! What an endpoint has to show before clients are led to it, and how those that wait for one hasten
-//! that.
+//! What an endpoint has to show before clients are led to it, and how clients that wait for one
+//! hasten that.
 //!
 //! Owns the rule. The handshake itself is made by the monitor's probe, in the reactor.
 
@@ -39,5 +39,124 @@ impl EndpointSet {
     pub fn awaits_proof(&self) -> bool {
         let is_waiting = |it: &Endpoint| it.proof == Proof::Handshake && !it.health.is_active();
         self.live().any(is_waiting)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ChangeKind, DialFailure, EndpointSpec, Mistrust, RetryLimits};
+    use super::*;
+    use std::time::Duration;
+
+    const MILLISECOND: Duration = Duration::from_millis(1);
+    const LIMITS: RetryLimits = RetryLimits {
+        delay_min: Duration::from_secs(1),
+        delay_max: Duration::from_secs(60),
+        last_resort_interval: Duration::from_millis(100),
+    };
+    const STRANGER: DialFailure = DialFailure::Mistrusted(Mistrust::UnknownAuthority);
+
+    fn set_of(count: u16) -> (EndpointSet, Vec<EndpointId>, Instant) {
+        let now = Instant::now();
+        let mut set = EndpointSet::new(LIMITS);
+        let spec = |port| EndpointSpec {
+            address: ([10, 0, 0, 1], port).into(),
+            priority: 0,
+            weight: 1,
+            proof: Proof::Handshake,
+        };
+        let specs: Vec<EndpointSpec> = (1..=count).map(spec).collect();
+        let ids = set.reconcile(&specs, now).added;
+        (set, ids, now)
+    }
+
+    #[test]
+    fn nobody_is_led_to_an_endpoint_before_it_has_proven_itself() {
+        let (mut set, ids, now) = set_of(1);
+        assert!(set.awaits_proof());
+        assert_eq!((set.pick(&[], now), set.active_count()), (None, 0));
+        let much_later = now + Duration::from_secs(3600);
+        assert_eq!(set.pick(&[], much_later), None, "not as a last resort either");
+        assert!(set.begin_probe(ids[0], now), "due at once");
+        set.probe_succeeded(ids[0], now).expect("it is active now");
+        assert_eq!(set.pick(&[], now), Some(ids[0]));
+        assert!(!set.awaits_proof());
+    }
+
+    #[test]
+    fn one_that_comes_back_proves_itself_again() {
+        let (mut set, ids, now) = set_of(1);
+        assert!(set.begin_probe(ids[0], now));
+        set.probe_succeeded(ids[0], now).expect("it is active now");
+        let begun = now + MILLISECOND;
+        set.dial_failed(ids[0], begun, DialFailure::Refused, begun, 0).expect("evidence");
+        assert_eq!(set.dial_succeeded(ids[0], begun), None, "a client's dial proves nothing");
+        assert_eq!(set.pick(&[], begun), None);
+        let due = set.next_probe_at().expect("the monitor looks after it");
+        assert!(set.begin_probe(ids[0], due));
+        let change = set.probe_failed(ids[0], STRANGER, due, 0).expect("another timer");
+        let ChangeKind::StillInactive { reason, is_news, .. } = change.kind else {
+            panic!("{change:?}")
+        };
+        assert_eq!((reason, is_news), (STRANGER, true), "somebody else is there now");
+        assert_eq!(set.pick(&[], due), None);
+    }
+
+    #[test]
+    fn a_reason_is_news_once() {
+        let (mut set, ids, mut now) = set_of(1);
+        for (failure, want) in [
+            (DialFailure::Refused, true),
+            (DialFailure::Local, false),
+            (DialFailure::Refused, false),
+            (DialFailure::TimedOut, false),
+            (STRANGER, true),
+            (STRANGER, false),
+            (DialFailure::Mistrusted(Mistrust::Expired), true),
+            (DialFailure::Refused, true),
+        ] {
+            assert!(set.begin_probe(ids[0], now), "{failure}");
+            let change = set.probe_failed(ids[0], failure, now, 0).expect("another timer");
+            let ChangeKind::StillInactive { is_news, retry_at, .. } = change.kind else {
+                panic!("{change:?}")
+            };
+            assert_eq!(is_news, want, "{failure}");
+            now = retry_at;
+        }
+    }
+
+    #[test]
+    fn who_waits_hastens_a_probe_but_not_all_the_time() {
+        let (mut set, ids, now) = set_of(2);
+        for id in &ids {
+            assert!(set.begin_probe(*id, now));
+        }
+        assert_eq!(set.hasten_probe(now), None, "they are under way");
+        let failed = now + MILLISECOND;
+        set.probe_failed(ids[0], DialFailure::Refused, failed, u64::MAX).expect("a timer");
+        assert_eq!(set.hasten_probe(failed + 99 * MILLISECOND), None);
+        let due = failed + 100 * MILLISECOND;
+        assert!(!set.begin_probe(ids[0], due), "not by itself");
+        assert_eq!(set.hasten_probe(due), Some(ids[0]));
+        assert!(set.begin_probe(ids[0], due));
+        set.probe_failed(ids[1], DialFailure::Refused, due, u64::MAX).expect("a timer");
+        assert_eq!(set.hasten_probe(due + 100 * MILLISECOND), Some(ids[1]));
+    }
+
+    #[test]
+    fn an_address_that_is_to_prove_itself_from_now_on_is_another_endpoint() {
+        let (mut set, ids, now) = set_of(1);
+        let mut spec = EndpointSpec {
+            address: set.address(ids[0]).expect("it is there"),
+            priority: 0,
+            weight: 1,
+            proof: Proof::Connection,
+        };
+        let changed = set.reconcile(&[spec], now);
+        assert_eq!((changed.added.len(), changed.removed[0].id), (1, ids[0]));
+        assert_eq!(set.pick(&[], now), Some(changed.added[0]));
+        spec.proof = Proof::Handshake;
+        set.reconcile(&[spec], now);
+        assert_eq!(set.pick(&[], now), None);
     }
 }
