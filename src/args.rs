@@ -98,7 +98,9 @@ Endpoints:
   --endpoints ENDPOINT,...     servers to connect clients to: host:port, [v6]:port, or an http(s)
                                URL, whose scheme and path are dropped. ?priority=N&weight=N (each
                                0-65535, default 0 and 1): the lowest priority that has a working
-                               endpoint is used, by weight; repeatable (default 127.0.0.1:2379)
+                               endpoint is used, by weight; repeatable (default 127.0.0.1:2379).
+                               Names are looked up again as their answers end, and after a
+                               failed connection
   --retry-delay DURATION       longest pause before a failed endpoint is dialed again, above 0;
                                pauses begin at 1s and grow (default 1m0s)
 
@@ -120,11 +122,15 @@ Time limits:
   --drain-timeout DURATION     how long connections may go on after SIGTERM or SIGINT, 0 = not at
                                all; a second signal ends at once (default 10s)
 
-Discovery by DNS (known, but not in this version):
-  --discovery-srv DOMAIN       domain whose SRV records name the endpoints
-  --discovery-srv-name NAME    suffix of the SRV service name
-  --insecure-discovery         use records of servers without TLS too
-  --trusted-ca-file FILE       authority that certifies the discovered endpoints
+Discovery by DNS:
+  --discovery-srv DOMAIN       domain whose SRV records name the endpoints, as etcd has it:
+                               _etcd-client-ssl._tcp.DOMAIN and _etcd-client._tcp.DOMAIN. Typed
+                               endpoints are used only while the records list none
+  --discovery-srv-name NAME    makes that _etcd-client-ssl-NAME and _etcd-client-NAME
+  --insecure-discovery         uses all that the records list; without this flag only members that
+                               show, by a TLS handshake, a certificate for DOMAIN
+  --trusted-ca-file FILE       certificates (PEM) of the authorities that this one must come from
+                               (default: those that the system trusts)
 
 Limits and log:
   --max-connections N          client connections at a time, 1-1048576; more wait in the kernel's

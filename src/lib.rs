@@ -6,7 +6,7 @@
 //!            ├────► pair        one client and its server, two flows; pure
 //!            ├────► endpoint    whom we may dial: priority, weight, health; pure
 //!            ├────► discovery   where endpoints come from; hands over specs
-//!            ├────► dns         names to addresses and services; pure
+//!            │        └──► dns  names to records: a stub resolver that asks nobody itself
 //!            └────► net         trait Net; its mio implementation is the only home of sockets,
 //!                               clock and entropy
 //! ```
@@ -18,8 +18,9 @@
 //! - A client is not read before its server connection stands, so failover can lose nothing.
 //! - A pair has one teardown (`reactor/reap.rs`), at the end of a turn and for a stated reason.
 //!   Handlers only mark it as over.
-//! - `pair` and `endpoint` take `now` and randomness as arguments; they own no socket, read no
-//!   clock, write no log line. `tests/tidy.rs` checks who imports whom.
+//! - `pair`, `endpoint`, `discovery` and `dns` take `now`, files and randomness as arguments; they
+//!   own no socket, read no clock, write no log line. `tests/tidy.rs` checks who imports whom.
+//! - No call waits for a name server: names are looked up by events, as everything else.
 
 pub mod args;
 pub mod config;

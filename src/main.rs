@@ -116,7 +116,8 @@ fn verifier(config: &Config) -> Result<Option<Verifier>, String> {
     };
     // etcd asks for the discovery domain, too, and not for the host that a record names: whoever
     // can forge the record could name a host of their own.
-    Verifier::new(authority.as_deref(), domain).map(Some)
+    let name = domain.strip_suffix('.').unwrap_or(domain);
+    Verifier::new(authority.as_deref(), name).map(Some)
 }
 
 /// Where endpoints are to come from.

@@ -234,7 +234,8 @@ impl Watch {
         let (trouble, pause) = match (round.fresh_for, round.failure) {
             (Some(fresh_for), None) => (None, fresh_for.min(round.absent_for.unwrap_or(fresh_for))),
             (Some(fresh_for), Some(_)) => (None, fresh_for.min(DNS_RETRY_PARTIAL)),
-            (None, Some(failure)) => (Some(Trouble::Failed(failure)), self.pause),
+            (None, Some(failure)) if is_vital => (Some(Trouble::Failed(failure)), self.pause),
+            (None, Some(failure)) => (Some(Trouble::Failed(failure)), DNS_RETRY_PARTIAL),
             (None, None) => {
                 let trouble = if round.exists { Trouble::NoRecord } else { Trouble::NoSuchName };
                 let most = if is_vital { DNS_NEGATIVE_TTL_MAX } else { DNS_TTL_MAX };

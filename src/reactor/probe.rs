@@ -88,7 +88,7 @@ impl<N: Net> Reactor<N> {
             return;
         };
         let endpoint = probe.endpoint;
-        match self.look_at_probe(key, told) {
+        match self.look_at_probe(key, generation, told) {
             Looked::Pending => return,
             Looked::Proven => {
                 let change = self.endpoints.probe_succeeded(endpoint, self.now);
@@ -103,8 +103,8 @@ impl<N: Net> Reactor<N> {
     }
 
     /// How the dial stands and, if it does, the handshake.
-    fn look_at_probe(&mut self, key: usize, told: Readiness) -> Looked {
-        let Probe { endpoint, stream, handshake, .. } = &mut self.probes[key];
+    fn look_at_probe(&mut self, key: usize, generation: Generation, told: Readiness) -> Looked {
+        let Probe { endpoint, stream, handshake, timer, .. } = &mut self.probes[key];
         let found = self.endpoints.get(*endpoint);
         let is_proven = found.is_none_or(|endpoint| endpoint.proof() == Proof::Connection);
         if handshake.is_none() {
@@ -116,7 +116,13 @@ impl<N: Net> Reactor<N> {
                 Dial::Lost(error) | Dial::Failed(error) => return Looked::Failed(error),
             }
         }
-        let handshake = handshake.get_or_insert_with(|| self.net.begin_handshake());
+        let handshake = handshake.get_or_insert_with(|| {
+            // With a time of its own: the one for connecting may be almost over.
+            self.wheel.cancel(*timer);
+            let deadline = self.now + self.limits.connect_timeout;
+            *timer = self.wheel.arm(deadline, Timer::Probe { slot: key, generation });
+            self.net.begin_handshake()
+        });
         match self.net.shake(stream, handshake) {
             Shake::Pending => Looked::Pending,
             Shake::Done => Looked::Proven,

@@ -25,6 +25,8 @@ pub(super) struct Finder<N: Net> {
     pub(super) own: Vec<SocketAddr>,
     /// Something has happened that it may act on.
     is_stirred: bool,
+    /// Time alone has.
+    is_overdue: bool,
 }
 
 /// What one question goes through.
@@ -52,7 +54,14 @@ enum Looked {
 impl<N: Net> Finder<N> {
     pub(super) fn new(discovery: Discovery) -> Finder<N> {
         let is_stirred = !discovery.is_fixed();
-        Finder { discovery, sockets: Slab::new(), timer: None, own: Vec::new(), is_stirred }
+        Finder {
+            discovery,
+            sockets: Slab::new(),
+            timer: None,
+            own: Vec::new(),
+            is_stirred,
+            is_overdue: false,
+        }
     }
 
     pub(super) fn is_stirred(&self) -> bool {
@@ -79,30 +88,35 @@ impl<N: Net> Reactor<N> {
         let now = self.now;
         // What was found may name hosts that are to be looked up in turn, and /etc/hosts may know
         // them at once. Each round settles or begins something, so there are few.
-        loop {
-            if self.finder.discovery.is_refresh_due(now) {
-                self.refresh_names();
-            }
-            let net = &mut self.net;
-            self.finder.discovery.advance(now, &mut || net.random());
-            self.obey_resolver();
-            for report in self.finder.discovery.take_reports() {
-                self.tell_finding(&report);
-            }
-            if let Some(found) = self.finder.discovery.take_found(now) {
-                let found = found.to_vec();
-                self.adopt(&found);
-            }
-            if !self.finder.discovery.is_refresh_due(now) {
-                break;
-            }
+        let mut rereads = std::mem::take(&mut self.finder.is_overdue);
+        while std::mem::take(&mut rereads) || self.finder.discovery.is_refresh_due(now) {
+            self.refresh_names();
+            self.advance_finder();
         }
+        self.advance_finder();
         self.recheck_waiting = true;
         self.arm_finder(self.finder.discovery.next_deadline());
     }
 
+    fn advance_finder(&mut self) {
+        let now = self.now;
+        let net = &mut self.net;
+        self.finder.discovery.advance(now, &mut || net.random());
+        if let Some(found) = self.finder.discovery.take_found(now) {
+            let found = found.to_vec();
+            self.adopt(&found);
+        }
+        self.obey_resolver();
+        for report in self.finder.discovery.take_reports() {
+            self.tell_finding(&report);
+        }
+    }
+
+    /// A name is due, or a name server was silent for too long: by now resolv.conf(5) may name
+    /// others.
     pub(super) fn on_finder_timer(&mut self) {
         self.finder.timer = None;
+        self.finder.is_overdue = true;
         self.finder.stir();
     }
 

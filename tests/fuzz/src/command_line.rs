@@ -325,7 +325,7 @@ fn expected_config(typed: &Typed) -> Option<Config> {
         },
         unused: unused
             .iter()
-            .filter(|(_, value, is_used)| !is_used && value.as_deref().unwrap_or("") != "")
+            .filter(|(_, value, is_used)| !is_used && !value.as_deref().unwrap_or("").is_empty())
             .map(|(name, ..)| *name)
             .collect(),
         discovery,
