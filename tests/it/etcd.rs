@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::symlink;
-use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,8 +15,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::util::{
-    Cluster, Gateway, Process, TemporaryDirectory, base64, etcdctl, finish, http, number_in,
-    output_of, until,
+    Authority, Cluster, Gateway, Process, TemporaryDirectory, Validity, base64, etcdctl, finish,
+    http, number_in, output_of, until,
 };
 
 /// How long a watch hears nothing. Longer than every timeout its gateway is started with.
@@ -149,18 +148,17 @@ fn the_json_interfaces_of_both_versions_pass() {
 #[test]
 fn tls_passes_untouched() {
     let directory = TemporaryDirectory::new();
-    let file = |name: &str| directory.path().join(name);
-    make_certificates(directory.path());
+    let authority = Authority::new(directory.path(), "authority");
+    let host = authority.issue("host", "IP:127.0.0.1", Validity::Valid);
     let mut cluster = Cluster::reserve();
     // The members want a certificate of their clients: they would not accept the gateway's word.
-    cluster.require_tls(&file("ca.crt"), &file("host.crt"), &file("host.key"));
+    (0..3).for_each(|index| cluster.speak_tls(index, &host, Some(&authority)));
     cluster.launch();
     let gateway = Gateway::start(&cluster.endpoints(), &[]);
 
-    let path = |name: &str| file(name).display().to_string();
-    let (authority, certificate, key) = (path("ca.crt"), path("host.crt"), path("host.key"));
-    let trust = format!("--cacert={authority}");
-    let own = [format!("--cert={certificate}"), format!("--key={key}")];
+    let trust = format!("--cacert={}", authority.certificate().display());
+    let own =
+        [format!("--cert={}", host.certificate.display()), format!("--key={}", host.key.display())];
     let put = ["put", "secret", "kept"];
     let run = |arguments: &[&str]| finish(&mut etcdctl(gateway.address(), arguments), "");
 
@@ -397,21 +395,4 @@ fn read_until(stream: &mut TcpStream, text: &str) {
         assert_ne!(count, 0, "the end before {text} in {:?}", String::from_utf8_lossy(&seen));
         seen.extend_from_slice(&buffer[..count]);
     }
-}
-
-/// An authority, and a certificate of it for 127.0.0.1 that serves both sides of a connection.
-fn make_certificates(directory: &Path) {
-    let openssl = |arguments: &str| {
-        let mut command = Command::new("openssl");
-        output_of(command.current_dir(directory).args(arguments.split_whitespace()));
-    };
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    openssl(&format!("req -x509 {key} -keyout ca.key -out ca.crt -days 2 -subj /CN=authority"));
-    openssl(&format!("req {key} -keyout host.key -out host.csr -subj /CN=host"));
-    let extensions = "subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n";
-    std::fs::write(directory.join("host.ext"), extensions).expect("write to our own directory");
-    openssl(
-        "x509 -req -in host.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 \
-         -extfile host.ext -out host.crt",
-    );
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 
 use super::process::{send_signal, spawn};
-use super::{DEADLINE, Process, Reservation, until};
+use super::{Authority, Certificate, DEADLINE, Process, Reservation, until};
 
 /// The members of a cluster: the fewest that outlive the loss of one.
 pub const MEMBERS: usize = 3;
@@ -45,19 +45,19 @@ impl Drop for TemporaryDirectory {
     }
 }
 
-/// Three members on reserved ports of 127.0.0.1; all ended on drop.
+/// Three members on reserved ports; all ended on drop.
 pub struct Cluster {
     // In this order they are dropped: no member may live longer than its data.
     members: Vec<Member>,
     directory: TemporaryDirectory,
-    scheme: &'static str,
-    arguments: Vec<String>,
 }
 
 struct Member {
     client: Reservation,
     peer: Reservation,
     advertised_peer: SocketAddr,
+    scheme: &'static str,
+    arguments: Vec<String>,
     process: Option<Process>,
 }
 
@@ -81,30 +81,33 @@ impl Cluster {
         })
     }
 
-    /// A cluster whose addresses are known, and nothing else of it exists.
+    /// A cluster whose addresses, of 127.0.0.1, are known, and nothing else of it exists.
     pub fn reserve() -> Cluster {
-        let member = |_| {
-            let peer = Reservation::new();
-            let advertised_peer = peer.address();
-            Member { client: Reservation::new(), peer, advertised_peer, process: None }
-        };
-        Cluster {
-            members: (0..MEMBERS).map(member).collect(),
-            directory: TemporaryDirectory::new(),
-            scheme: "http",
-            arguments: Vec::new(),
-        }
+        Cluster::reserve_at([(); MEMBERS].map(|()| Reservation::new()))
     }
 
-    /// Clients have to speak TLS, with a certificate from the same authority.
-    pub fn require_tls(&mut self, authority: &Path, certificate: &Path, key: &Path) {
-        self.scheme = "https";
-        self.arguments = vec![
-            "--client-cert-auth".to_owned(),
-            format!("--trusted-ca-file={}", authority.display()),
-            format!("--cert-file={}", certificate.display()),
-            format!("--key-file={}", key.display()),
-        ];
+    /// The same, and its members serve their clients there.
+    pub fn reserve_at(clients: [Reservation; MEMBERS]) -> Cluster {
+        let member = |client| {
+            let peer = Reservation::new();
+            let (advertised_peer, scheme, arguments) = (peer.address(), "http", Vec::new());
+            Member { client, peer, advertised_peer, scheme, arguments, process: None }
+        };
+        let members = clients.into_iter().map(member).collect();
+        Cluster { members, directory: TemporaryDirectory::new() }
+    }
+
+    /// Clients of that member have to speak TLS, and if it trusts an authority for its clients,
+    /// with a certificate from there.
+    pub fn speak_tls(&mut self, index: usize, own: &Certificate, authority: Option<&Authority>) {
+        self.members[index].scheme = "https";
+        let arguments = &mut self.members[index].arguments;
+        arguments.push(format!("--cert-file={}", own.certificate.display()));
+        arguments.push(format!("--key-file={}", own.key.display()));
+        if let Some(authority) = authority {
+            arguments.push("--client-cert-auth".to_owned());
+            arguments.push(format!("--trusted-ca-file={}", authority.certificate().display()));
+        }
     }
 
     /// Tells the other members to reach this one at `address`.
@@ -193,9 +196,10 @@ impl Cluster {
         let peers: Vec<String> = (0..MEMBERS)
             .map(|other| format!("m{other}=http://{}", self.members[other].advertised_peer))
             .collect();
+        let client = format!("{}://{}", member.scheme, member.client.address());
         let mut command = Command::new("etcd");
         without_environment(&mut command, "ETCD_");
-        command.args(&self.arguments).args([
+        command.args(&member.arguments).args([
             // 3.4 knows no way to leave out fsync, so with shorter timeouts than these, its own,
             // a busy disk would cause elections, and they would cost clients errors.
             "--heartbeat-interval=100",
@@ -205,8 +209,8 @@ impl Cluster {
             "--log-outputs=stderr",
             &format!("--name=m{index}"),
             &format!("--data-dir={}", self.directory.path().join(format!("m{index}")).display()),
-            &format!("--listen-client-urls={}://{}", self.scheme, member.client.address()),
-            &format!("--advertise-client-urls={}://{}", self.scheme, member.client.address()),
+            &format!("--listen-client-urls={client}"),
+            &format!("--advertise-client-urls={client}"),
             &format!("--listen-peer-urls=http://{}", member.peer.address()),
             &format!("--initial-advertise-peer-urls=http://{}", member.advertised_peer),
             &format!("--initial-cluster={}", peers.join(",")),

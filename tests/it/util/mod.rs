@@ -1,6 +1,7 @@
 //! What the integration tests share: child processes, peers on plain sockets, networks of a test's
 //! own, an etcd cluster.
 
+mod certificates;
 mod etcd;
 mod gateway;
 mod namespace;
@@ -13,6 +14,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
+pub use certificates::{Authority, Certificate, Validity};
 pub use etcd::{Cluster, TemporaryDirectory, base64, etcdctl, finish, http, output_of};
 pub use gateway::{Gateway, GatewayBuilder};
 pub use namespace::{Host, Network};

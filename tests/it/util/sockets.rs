@@ -15,7 +15,8 @@ use socket2::{Domain, SockRef, Socket, Type};
 /// within the system call, so nothing shorter than a stopped machine can make this wrong.
 const SILENCE: Duration = Duration::from_millis(300);
 
-/// A port of 127.0.0.1 kept for us, where nothing listens as long as nobody is told to.
+/// A port, of 127.0.0.1 unless told otherwise, kept for us, where nothing listens as long as
+/// nobody is told to.
 ///
 /// A socket that is bound but does not listen refuses connections; the kernel gives its port to
 /// nobody who asks for any port, yet lets somebody with `SO_REUSEADDR` listen on it by number. So
@@ -27,10 +28,14 @@ pub struct Reservation {
 
 impl Reservation {
     pub fn new() -> Reservation {
+        Reservation::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    }
+
+    /// A port of another address, or a certain one.
+    pub fn at(address: SocketAddr) -> Reservation {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.set_reuse_address(true).expect("SO_REUSEADDR");
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        socket.bind(&any.into()).expect("a free port");
+        socket.bind(&address.into()).expect("a free port");
         let address = socket.local_addr().expect("a bound socket").as_socket();
         Reservation { socket, address: address.expect("an IPv4 address") }
     }

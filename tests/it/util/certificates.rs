@@ -1,0 +1,98 @@
+//! Certificates of an authority made for the occasion, so that every test can have its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::output_of;
+
+const KEY: &str = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+/// What `openssl ca` wants to be told. It can date a certificate as one likes, `openssl x509` can
+/// not before version 3.4.
+const SETTINGS: &str = "\
+[ca]
+default_ca = own
+[own]
+dir = .
+database = issued
+new_certs_dir = .
+rand_serial = yes
+default_md = sha256
+policy = any
+unique_subject = no
+[any]
+commonName = supplied
+";
+
+/// When a certificate holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Validity {
+    Valid,
+}
+
+impl Validity {
+    /// The first and the last moment, so far away that the clock of no machine matters.
+    fn period(self) -> [&'static str; 2] {
+        match self {
+            Validity::Valid => ["20200101000000Z", "20491231000000Z"],
+        }
+    }
+}
+
+/// An authority in a directory of its own.
+pub struct Authority {
+    directory: PathBuf,
+}
+
+/// A certificate and its key.
+#[derive(Clone)]
+pub struct Certificate {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+impl Authority {
+    /// A new authority in a new directory of that name, under its parent's.
+    pub fn new(parent: &Path, name: &str) -> Authority {
+        let authority = Authority { directory: parent.join(name) };
+        fs::create_dir(&authority.directory).expect("a new directory in our own");
+        authority.write("settings", SETTINGS);
+        authority.write("issued", "");
+        let own = "-addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign";
+        authority.openssl(&format!(
+            "req -x509 {KEY} -keyout ca.key -out ca.pem -days 2 -subj /CN={name} {own}"
+        ));
+        authority
+    }
+
+    /// What those need who are to trust it.
+    pub fn certificate(&self) -> PathBuf {
+        self.directory.join("ca.pem")
+    }
+
+    /// Issues a certificate that serves both sides of a connection. The subject is its file name;
+    /// what counts are `names`, such as `DNS:example.test,IP:127.0.0.11`.
+    pub fn issue(&self, subject: &str, names: &str, validity: Validity) -> Certificate {
+        let [start, end] = validity.period();
+        let usage = "basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth,clientAuth";
+        let extensions = format!("{usage}\nsubjectAltName={names}\n");
+        self.write(&format!("{subject}.ext"), &extensions);
+        let files = format!("-keyout {subject}.key -out {subject}.csr");
+        self.openssl(&format!("req {KEY} {files} -subj /CN={subject}"));
+        self.openssl(&format!(
+            "ca -batch -notext -config settings -cert ca.pem -keyfile ca.key -startdate {start} \
+             -enddate {end} -extfile {subject}.ext -in {subject}.csr -out {subject}.pem"
+        ));
+        let file = |end: &str| self.directory.join(format!("{subject}.{end}"));
+        Certificate { certificate: file("pem"), key: file("key") }
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.directory.join(name), text).expect("write to our own directory");
+    }
+
+    fn openssl(&self, arguments: &str) {
+        let mut command = Command::new("openssl");
+        output_of(command.current_dir(&self.directory).args(arguments.split_whitespace()));
+    }
+}
