@@ -33,7 +33,8 @@ endif
 # The release build is what the tests in tests/it/cost measure; they would build it themselves,
 # beside other tests.
 test: ## all tests, against a real etcd
-	@sh tests/install-needs.sh cargo cc git etcd etcdctl curl openssl ip strace valgrind
+	@sh tests/install-needs.sh cargo cc git etcd etcdctl curl openssl ip dnsmasq unshare mount \
+	    strace valgrind
 	cargo build --locked --release
 	cargo test --locked
 
