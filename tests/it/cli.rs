@@ -32,7 +32,7 @@ fn run<A: AsRef<OsStr>>(arguments: &[A]) -> Output {
 
 /// Checks that a run ended with this status and one line on stderr that contains all `parts`.
 #[track_caller]
-fn check_refusal(about: &impl Debug, output: &Output, status: i32, parts: &[&str]) {
+pub fn check_refusal(about: &impl Debug, output: &Output, status: i32, parts: &[&str]) {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(status), "{about:?}: {errors}");
     assert!(output.stdout.is_empty(), "{about:?}: stdout is not for errors");
@@ -81,7 +81,7 @@ fn etcd_link() -> (TemporaryDirectory, PathBuf) {
     (directory, link)
 }
 
-fn has_ipv6() -> bool {
+pub fn has_ipv6() -> bool {
     let has_ipv6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
     if !has_ipv6 {
         not_tested("there is no IPv6 here");
@@ -261,6 +261,22 @@ fn discovery_that_makes_no_sense_is_refused() {
     refuse_line(Path::new(BINARY), &words, &parts);
 }
 
+/// They are no mistake, as they are none to etcd: scripts give all flags, some of them empty.
+#[test]
+fn flags_of_discovery_without_a_domain_have_no_effect() {
+    let program = Path::new(BINARY);
+    let empty =
+        [LISTEN, ENDPOINT, "--discovery-srv=", "--discovery-srv-name=", "--trusted-ca-file="];
+    let ready = serve(program, &empty);
+    assert!(ready.contains("endpoints=[127.0.0.1:1]"), "{ready}");
+    let unused = ["--discovery-srv-name=x", "--trusted-ca-file=/nowhere", "--insecure-discovery"];
+    let gateway = unused.into_iter().fold(Gateway::builder().arg(ENDPOINT), GatewayBuilder::arg);
+    let gateway = gateway.start();
+    for flag in ["--discovery-srv-name", "--trusted-ca-file"] {
+        gateway.wait_for_log(&format!("flag has no effect beside the others flag={flag}"));
+    }
+}
+
 #[test]
 fn an_address_without_a_host_listens_on_both_families() {
     // A client without a server is reset, maybe before its connect(2) returns.
@@ -367,6 +383,18 @@ fn refuse_loop(listen: &str, endpoint: &str) {
     let port = reservation.address().port().to_string();
     let parts = [&format!(":{port}"), "leads back to our own listener"];
     refuse_start(&listen.replace('P', &port), &endpoint.replace('P', &port), &parts);
+}
+
+/// Another day the name may lead elsewhere.
+#[test]
+fn a_name_that_leads_back_is_left_out() {
+    let place = Reservation::new();
+    let listen = format!("--listen-addr={}", place.address());
+    let endpoint = format!("localhost:{}", place.address().port());
+    let gateway = Gateway::builder().arg(&listen).endpoint(&endpoint).start();
+    let needle = format!("endpoint left out endpoint={}", place.address());
+    let line = gateway.wait_for_log(&needle);
+    assert!(line.contains("leads back to our own listener"), "{line}");
 }
 
 /// Another gateway would serve that connection, or this one: who knows.

@@ -21,7 +21,7 @@ use crate::util::*;
 const LAST_RESORT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A behaviour: says its letter and then echoes.
-fn named(letter: char) -> impl Fn(TcpStream) + Send + Sync + 'static {
+pub fn named(letter: char) -> impl Fn(TcpStream) + Send + Sync + 'static {
     move |mut stream| {
         let letter = u8::try_from(letter).expect("an ASCII letter");
         // Fails if the client is gone already, and then there is nobody to echo to.
@@ -49,7 +49,7 @@ pub fn answer(gateway: &Gateway) -> Option<char> {
 }
 
 /// How many of so many clients each server got; all of them must be served.
-fn tally(gateway: &Gateway, clients: usize) -> BTreeMap<char, usize> {
+pub fn tally(gateway: &Gateway, clients: usize) -> BTreeMap<char, usize> {
     let mut tally = BTreeMap::new();
     for _ in 0..clients {
         let letter = answer(gateway).expect("every client is served");

@@ -1,13 +1,18 @@
-//! What the integration tests share: child processes, peers on plain sockets, networks of a test's
-//! own, an etcd cluster.
+//! What the integration tests share: child processes, peers on plain sockets, networks and machines
+//! of a test's own, name servers, certificates, an etcd cluster.
 
 mod certificates;
+mod dns;
+mod dnsmasq;
 mod etcd;
 mod gateway;
+mod machine;
+mod name_server;
 mod namespace;
 mod process;
 mod sockets;
 mod trace;
+mod transfers;
 
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -15,8 +20,12 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 pub use certificates::{Authority, Certificate, Validity};
+pub use dns::{Data, Kind};
+pub use dnsmasq::Dnsmasq;
 pub use etcd::{Cluster, TemporaryDirectory, base64, etcdctl, finish, http, output_of};
 pub use gateway::{Gateway, GatewayBuilder};
+pub use machine::Machine;
+pub use name_server::{Behaviour, NameServer};
 pub use namespace::{Host, Network};
 pub use process::Process;
 pub use sockets::{
@@ -24,6 +33,7 @@ pub use sockets::{
     reset, socket_option,
 };
 pub use trace::{Calls, Traced};
+pub use transfers::Transfers;
 
 /// The longest any single wait of a test may take; far beyond what a loaded machine needs.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -31,10 +41,15 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Waits until the condition holds, and panics with `what` at the deadline.
-pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub fn until(what: &str, condition: impl FnMut() -> bool) {
+    until_within(what, DEADLINE, condition);
+}
+
+/// The same with a deadline that is itself what the test asserts.
+pub fn until_within(what: &str, deadline: Duration, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {
-        assert!(started.elapsed() < DEADLINE, "not within {DEADLINE:?}: {what}");
+        assert!(started.elapsed() < deadline, "not within {deadline:?}: {what}");
         thread::park_timeout(POLL_INTERVAL);
     }
 }

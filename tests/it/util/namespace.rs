@@ -32,7 +32,7 @@ const PORT: u16 = 2379;
 const HOSTS_MAX: u8 = 64;
 
 /// A network namespace.
-struct Namespace {
+pub struct Namespace {
     file: File,
 }
 
@@ -51,8 +51,21 @@ impl Namespace {
         Ok(namespace)
     }
 
+    /// A new namespace for what is said. `None`, said aloud, where none can be made: that takes
+    /// CAP_SYS_ADMIN, which root has.
+    pub fn if_allowed(purpose: &str) -> Option<Namespace> {
+        match Namespace::new() {
+            Ok(namespace) => Some(namespace),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                needs_privilege(&format!("{purpose}: network namespaces need CAP_SYS_ADMIN"));
+                None
+            }
+            Err(error) => panic!("no network namespace: {error}"),
+        }
+    }
+
     /// Does something within: sockets that it opens and processes that it starts stay there.
-    fn enter<T: Send>(&self, action: impl FnOnce() -> T + Send) -> T {
+    pub fn enter<T: Send>(&self, action: impl FnOnce() -> T + Send) -> T {
         let inside = || {
             // SAFETY: takes no pointers, and touches this thread alone.
             let result = unsafe { libc::setns(self.file.as_raw_fd(), libc::CLONE_NEWNET) };
@@ -90,17 +103,9 @@ pub struct Network {
 }
 
 impl Network {
-    /// A router without hosts. `None`, said aloud, where namespaces cannot be made: that takes
-    /// CAP_SYS_ADMIN, which root has.
+    /// A router without hosts. `None`, said aloud, where namespaces cannot be made.
     pub fn new() -> Option<Network> {
-        let router = match Namespace::new() {
-            Ok(router) => Arc::new(router),
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                needs_privilege("faults of the network: network namespaces need CAP_SYS_ADMIN");
-                return None;
-            }
-            Err(error) => panic!("no network namespace: {error}"),
-        };
+        let router = Arc::new(Namespace::if_allowed("faults of the network")?);
         router.enter(|| {
             let set = |name: &str, value: &str| {
                 let path = format!("/proc/sys/net/ipv4/{name}");

@@ -108,6 +108,8 @@ pub fn spawn(command: &mut Command) -> Child {
         let package = match program.as_str() {
             "etcd" => "etcd-server",
             "etcdctl" => "etcd-client",
+            "dnsmasq" => "dnsmasq-base",
+            "unshare" => "util-linux",
             "ip" => "iproute2",
             _ => &program,
         };

@@ -1,0 +1,285 @@
+//! Names in `--endpoints` and `--listen-addr`: which addresses they stand for, and when that
+//! changes.
+//!
+//! Each test has a machine of its own (`util/machine.rs`), which takes root. Members are at
+//! 127.0.0.11 and up, and say their letter: `a` at 11, `b` at 12. What a name may cost is asserted
+//! with a deadline: a change is to be in effect when its time to live is over, plus two seconds.
+
+use std::io::Read;
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use crate::cli::{check_refusal, has_ipv6};
+use crate::failover::{answer, named, tally};
+use crate::relay::round_trip;
+use crate::util::*;
+
+/// Where the name servers of the tests are.
+pub const DNS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 53);
+/// What a change may need beside its time to live.
+pub const LATENESS_MAX: Duration = Duration::from_secs(2);
+/// Within this time after its return the name server is asked again.
+pub const RECOVERY: Duration = Duration::from_secs(5);
+
+pub const NAME: &str = "etcd.test";
+pub const ENDPOINT: &str = "etcd.test:2379";
+
+/// Where a member serves.
+pub fn member_address(last_octet: u8) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, last_octet], 2379))
+}
+
+/// A member, with its letter.
+pub fn member(last_octet: u8) -> Backend {
+    Backend::at(member_address(last_octet), named(char::from(b'a' + last_octet - 11)))
+}
+
+/// Waits until the gateway knows of these members.
+pub fn wait_added(gateway: &Gateway, last_octets: &[u8]) {
+    for octet in last_octets {
+        gateway.wait_for_log(&format!("endpoint added endpoint={} ", member_address(*octet)));
+    }
+}
+
+/// Waits until a member gets no new connection, and returns the line that says so.
+pub fn wait_removed(gateway: &Gateway, last_octet: u8) -> String {
+    gateway.wait_for_log(&format!("endpoint removed endpoint={} ", member_address(last_octet)))
+}
+
+/// The letters of so many new clients.
+pub fn letters(gateway: &Gateway, clients: usize) -> String {
+    tally(gateway, clients).into_keys().collect()
+}
+
+/// A client of the member with that letter.
+fn client_of(gateway: &Gateway, letter: u8) -> TcpStream {
+    let mut clients = (0..100).map(|_| gateway.connect());
+    let is_of = |mut client: &TcpStream| {
+        let mut greeting = [0];
+        client.read_exact(&mut greeting).expect("every client is served");
+        greeting == [letter]
+    };
+    clients.find(|client| is_of(client)).expect("a member that gets its share")
+}
+
+/// A name server that knows the name, and a gateway that knows the name's addresses.
+pub fn resolved(machine: &Machine, ttl: u32, last_octets: &[u8]) -> (NameServer, Gateway) {
+    let dns = NameServer::start(DNS);
+    dns.set_addresses(NAME, ttl, last_octets);
+    let gateway = machine.gateway().endpoint(ENDPOINT).arg("--retry-delay=1s").start();
+    wait_added(&gateway, last_octets);
+    (dns, gateway)
+}
+
+#[test]
+fn every_address_of_a_name_is_tried() {
+    Machine::run(|machine| {
+        let _members = [member(11), member(13)];
+        let (_dns, gateway) = resolved(machine, 60, &[11, 12, 13]);
+        assert_eq!(letters(&gateway, 20), "ac");
+        let line = gateway.wait_for_log("endpoint inactive endpoint=127.0.0.12:2379 ");
+        assert!(line.contains("reason=refused"), "{line}");
+    });
+}
+
+#[test]
+fn addresses_of_both_families_are_used() {
+    Machine::run(|machine| {
+        if !has_ipv6() {
+            return;
+        }
+        let dns = NameServer::start(DNS);
+        let [four, six] = [Ipv4Addr::new(127, 0, 0, 11).into(), Ipv6Addr::LOCALHOST.into()];
+        let _members = [('4', four), ('6', six)]
+            .map(|(letter, address)| Backend::at(SocketAddr::new(address, 2379), named(letter)));
+        dns.set(
+            NAME,
+            60,
+            &[Data::A(Ipv4Addr::new(127, 0, 0, 11)), Data::Aaaa(Ipv6Addr::LOCALHOST)],
+        );
+        let gateway = machine.gateway().endpoint(ENDPOINT).start();
+        wait_added(&gateway, &[11]);
+        gateway.wait_for_log("endpoint added endpoint=[::1]:2379 ");
+        assert_eq!(letters(&gateway, 20), "46");
+    });
+}
+
+/// The member has moved, and the answer that says where it was is good for another hour.
+#[test]
+fn first_client_after_a_move_is_served() {
+    Machine::run(|machine| {
+        let old = member(11);
+        let (dns, gateway) = resolved(machine, 3600, &[11]);
+        assert_eq!(answer(&gateway), Some('a'));
+        old.stop();
+        let _new = member(12);
+        dns.set_addresses(NAME, 3600, &[12]);
+        assert_eq!(answer(&gateway), Some('b'));
+        assert_eq!(letters(&gateway, 10), "b");
+    });
+}
+
+#[test]
+fn last_good_answer_is_kept_while_the_dns_fails() {
+    Machine::run(|machine| {
+        let _member = member(11);
+        let (dns, gateway) = resolved(machine, 1, &[11]);
+        let needle = format!("name not resolved name={NAME} reason=");
+        dns.behave(Behaviour::ServerFailure);
+        assert!(gateway.wait_for_log(&needle).contains("reason=server_failure"));
+        assert_eq!(letters(&gateway, 10), "a");
+        dns.behave(Behaviour::Refused);
+        assert!(gateway.wait_for_log(&needle).contains("reason=refused"));
+        assert_eq!(letters(&gateway, 10), "a");
+        dns.behave(Behaviour::Answer);
+        gateway.wait_for_log(&format!("name resolved again name={NAME}"));
+        assert_eq!(gateway.log_count(&needle), 2, "once for each reason");
+        assert_eq!(gateway.log_count("endpoint removed"), 0);
+        assert_eq!(gateway.log_count("endpoint added"), 1);
+    });
+}
+
+#[test]
+fn address_of_a_name_that_is_gone_gets_no_new_client_and_keeps_its_pairs() {
+    Machine::run(|machine| {
+        let dns = NameServer::start(DNS);
+        dns.set_addresses("one.test", 1, &[11]);
+        dns.set_addresses("two.test", 1, &[12]);
+        let _members = [member(11), member(12)];
+        let builder = machine.gateway().endpoint("one.test:2379").endpoint("two.test:2379");
+        let gateway = builder.start();
+        wait_added(&gateway, &[11, 12]);
+        let mut client = client_of(&gateway, b'b');
+        dns.remove("two.test");
+        let line = wait_removed(&gateway, 12);
+        assert!(number_in(&line, "pairs") >= 1, "{line}");
+        assert_eq!(letters(&gateway, 10), "a");
+        round_trip(&client, b"a pair runs on to its end");
+        client.shutdown(Shutdown::Write).expect("the connection stands");
+        assert_eq!(client.read(&mut [0]).expect("a clean end"), 0);
+        assert_eq!(gateway.log_count("endpoint removed"), 1);
+    });
+}
+
+/// An empty set would serve nobody, and the zone of somebody who has lost it is as likely.
+#[test]
+fn last_addresses_stay_when_no_name_is_left() {
+    Machine::run(|machine| {
+        let _members = [member(11), member(12)];
+        let (dns, gateway) = resolved(machine, 1, &[11, 12]);
+        dns.remove(NAME);
+        gateway.wait_for_log(&format!("name not resolved name={NAME} reason=no_such_name"));
+        assert_eq!(letters(&gateway, 10), "ab");
+        assert_eq!(gateway.log_count("endpoint removed"), 0);
+    });
+}
+
+/// An address is added, one is removed, and one takes the place of another.
+#[test]
+fn changes_are_in_effect_in_time_and_cost_no_transfer_a_byte() {
+    const TTL: u32 = 1;
+    let in_time = Duration::from_secs(TTL.into()) + LATENESS_MAX;
+    Machine::run(|machine| {
+        let _members = [member(11), member(12), member(13)];
+        let (dns, gateway) = resolved(machine, TTL, &[11]);
+        let transfers = Transfers::start(&gateway, 100, 1);
+        for (last_octets, want) in [(&[11, 12][..], "ab"), (&[12], "b"), (&[13], "c")] {
+            dns.set_addresses(NAME, TTL, last_octets);
+            until_within(want, in_time, || letters(&gateway, 4) == want);
+        }
+        // The end of a client just before may still be under way.
+        assert!(number_in(&wait_removed(&gateway, 11), "pairs") >= 100);
+        transfers.finish();
+        assert_eq!(gateway.log_count("endpoint inactive"), 0);
+    });
+}
+
+/// One gateway closes a client that has waited long enough, the other has one that waits on.
+#[test]
+fn clients_wait_for_the_first_address() {
+    Machine::run(|machine| {
+        let _member = member(11);
+        let builder = || machine.gateway().endpoint(ENDPOINT);
+        let hasty = builder().arg("--connect-timeout=300ms").start();
+        let patient = builder().arg("--connect-timeout=20s").start();
+        for gateway in [&hasty, &patient] {
+            let line = gateway.wait_for_log("waiting for endpoints");
+            assert!(line.contains(NAME), "{line}");
+            assert!(gateway.log().iter().any(|line| line.contains("endpoints=[] ")));
+        }
+        let mut waiting = patient.connect();
+        let started = Instant::now();
+        assert_eq!(answer(&hasty), None);
+        assert!(started.elapsed() >= Duration::from_millis(250), "{:?}", started.elapsed());
+        hasty.wait_for_log(&format!("name not resolved name={NAME} reason=unreachable"));
+
+        let dns = NameServer::start(DNS);
+        dns.set_addresses(NAME, 60, &[11]);
+        until_within("it is served", RECOVERY, || answer(&hasty) == Some('a'));
+        let mut letter = [0];
+        waiting.read_exact(&mut letter).expect("it was worth the wait");
+        assert_eq!(letter, *b"a");
+    });
+}
+
+#[test]
+fn name_server_that_dies_or_talks_nonsense_disturbs_nobody() {
+    Machine::run(|machine| {
+        let _members = [member(11), member(12), member(13)];
+        let mut dns = NameServer::start(DNS);
+        dns.set_addresses(NAME, 1, &[11]);
+        // Names that do not exist, for more questions in less time.
+        let nowhere = |builder: GatewayBuilder, n| builder.endpoint(&format!("nowhere{n}.test:1"));
+        let gateway = (0..8).fold(machine.gateway().endpoint(ENDPOINT), nowhere).start();
+        wait_added(&gateway, &[11]);
+        let transfers = Transfers::start(&gateway, 100, 1);
+        dns.kill();
+        gateway.wait_for_log(&format!("name not resolved name={NAME} reason=unreachable"));
+        assert_eq!(letters(&gateway, 10), "a");
+        dns.set_addresses(NAME, 1, &[12]);
+        dns.restart();
+        until_within("it is asked again", RECOVERY, || answer(&gateway) == Some('b'));
+
+        dns.behave(Behaviour::Garbage);
+        gateway.wait_for_log(&format!("name not resolved name={NAME} reason="));
+        let asked = dns.queries().len();
+        until("all kinds of garbage", || dns.queries().len() >= asked + 18);
+        assert_eq!(letters(&gateway, 10), "b");
+        dns.set_addresses(NAME, 1, &[13]);
+        dns.behave(Behaviour::Answer);
+        until_within("it is believed again", RECOVERY, || answer(&gateway) == Some('c'));
+        transfers.finish();
+    });
+}
+
+#[test]
+fn names_to_listen_on_are_resolved_at_the_start() {
+    Machine::run(|machine| {
+        let _dns = NameServer::start(DNS);
+        machine.set_hosts("127.0.0.21 here.test\n");
+        let builder = |listen: &str| machine.gateway().endpoint("127.0.0.1:1").arg(listen);
+        let gateway = builder("--listen-addr=here.test:0").start();
+        assert_eq!(gateway.address().ip(), Ipv4Addr::new(127, 0, 0, 21));
+        let output = finish(&mut builder("--listen-addr=nowhere.test:0").command(), "");
+        check_refusal(&"a name that is none", &output, 1, &["nowhere.test:0"]);
+    });
+}
+
+#[test]
+fn address_that_comes_to_lead_back_is_left_out() {
+    Machine::run(|machine| {
+        let dns = NameServer::start(DNS);
+        dns.set_addresses(NAME, 1, &[11]);
+        let _member = member(11);
+        let own = member_address(21).to_string();
+        let listen = format!("--listen-addr={own}");
+        let gateway = machine.gateway().endpoint(ENDPOINT).arg(&listen).start();
+        wait_added(&gateway, &[11]);
+        dns.set_addresses(NAME, 1, &[11, 21]);
+        let line = gateway.wait_for_log("endpoint left out");
+        assert!(line.contains("leads back to our own listener"), "{line}");
+        assert!(line.contains(&own), "{line}");
+        assert_eq!(letters(&gateway, 10), "a");
+        assert_eq!(gateway.log_count("own_address"), 0, "it was not even dialed");
+    });
+}

@@ -1,0 +1,231 @@
+//! How the gateway asks for names: `/etc/hosts`, `/etc/resolv.conf`, and name servers that are good
+//! and bad. Members and letters are those of `names.rs`.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::time::Instant;
+
+use crate::failover::answer;
+use crate::names::{DNS, ENDPOINT, LATENESS_MAX, NAME, letters, member, resolved, wait_added};
+use crate::util::*;
+
+#[test]
+fn hosts_file_comes_first_and_is_read_again() {
+    Machine::run(|machine| {
+        let dns = NameServer::start(DNS);
+        dns.set_addresses(NAME, 3600, &[12]);
+        let first = member(11);
+        machine.set_hosts("127.0.0.1 localhost\n127.0.0.11 other.test ETCD.test # and more\n");
+        let gateway = machine.gateway().endpoint(ENDPOINT).start();
+        wait_added(&gateway, &[11]);
+        assert_eq!(answer(&gateway), Some('a'));
+        assert_eq!(dns.count(NAME, Kind::A), 0, "nobody had to be asked");
+
+        first.stop();
+        let second = member(13);
+        machine.set_hosts("127.0.0.13 etcd.test\n");
+        until("the new address is used", || answer(&gateway) == Some('c'));
+        second.stop();
+        let _third = member(12);
+        machine.set_hosts("# nothing\n");
+        until("the name server is asked", || answer(&gateway) == Some('b'));
+    });
+}
+
+#[test]
+fn names_go_through_the_search_list() {
+    Machine::run(|machine| {
+        let dns = NameServer::start(DNS);
+        dns.set_addresses("etcd.two.test", 60, &[11]);
+        dns.set_addresses("etcd.east.one.test", 60, &[12]);
+        // Each row: the name, ndots, and the names that are asked for until one has an address.
+        let rows: [(&str, u8, u8, &[&str]); 3] = [
+            ("etcd", 1, 11, &["etcd.one.test", "etcd.two.test"]),
+            ("etcd.east", 2, 12, &["etcd.east.one.test"]),
+            ("etcd.east", 1, 12, &["etcd.east", "etcd.east.one.test"]),
+        ];
+        for (name, ndots, last_octet, want) in rows {
+            machine.set_resolv_conf(&format!(
+                "nameserver {DNS}\nsearch one.test two.test\noptions ndots:{ndots} timeout:1\n"
+            ));
+            let before = dns.queries().len();
+            let gateway = machine.gateway().endpoint(&format!("{name}:2379")).start();
+            wait_added(&gateway, &[last_octet]);
+            let queries = dns.queries().split_off(before);
+            let mut asked: Vec<&str> = queries.iter().map(|query| query.name.as_str()).collect();
+            asked.dedup();
+            assert_eq!(asked, want, "{name} with ndots:{ndots}");
+        }
+    });
+}
+
+#[test]
+fn resolv_conf_is_read_again() {
+    Machine::run(|machine| {
+        let dns = NameServer::start(DNS);
+        dns.set_addresses(NAME, 60, &[11]);
+        let _member = member(11);
+        machine.set_resolv_conf("nameserver 127.0.0.54\noptions timeout:1\n");
+        let gateway = machine.gateway().endpoint(ENDPOINT).start();
+        gateway.wait_for_log(&format!("name not resolved name={NAME} reason=unreachable"));
+        machine.set_resolv_conf(&format!("nameserver {DNS}\noptions timeout:1\n"));
+        wait_added(&gateway, &[11]);
+        assert_eq!(letters(&gateway, 10), "a");
+    });
+}
+
+#[test]
+fn second_name_server_is_asked_when_the_first_does_not_answer() {
+    Machine::run(|machine| {
+        let mut first = NameServer::start(Ipv4Addr::new(127, 0, 0, 54));
+        let second = NameServer::start(DNS);
+        second.set_addresses(NAME, 60, &[11]);
+        machine.set_resolv_conf(&format!(
+            "nameserver 127.0.0.54\nnameserver {DNS}\noptions timeout:1 attempts:2\n"
+        ));
+        for behaviour in [
+            Some(Behaviour::Drop),
+            Some(Behaviour::ServerFailure),
+            Some(Behaviour::Refused),
+            Some(Behaviour::Garbage),
+            None,
+        ] {
+            match behaviour {
+                Some(behaviour) => first.behave(behaviour),
+                None => first.kill(),
+            }
+            let gateway = machine.gateway().endpoint(ENDPOINT).start();
+            wait_added(&gateway, &[11]);
+            assert_eq!(gateway.log_count("name not resolved"), 0, "{behaviour:?}");
+        }
+        assert!(first.count(NAME, Kind::A) >= 4, "the first one was asked first");
+    });
+}
+
+#[test]
+fn truncated_answer_is_fetched_over_tcp() {
+    Machine::run(|machine| {
+        let dns = NameServer::start(DNS);
+        dns.set_addresses(NAME, 60, &[11]);
+        dns.behave(Behaviour::Truncate);
+        let _member = member(11);
+        let gateway = machine.gateway().endpoint(ENDPOINT).start();
+        wait_added(&gateway, &[11]);
+        assert_eq!(letters(&gateway, 10), "a");
+        assert!(dns.queries().iter().any(|query| query.is_tcp && query.kind == Kind::A));
+    });
+}
+
+/// Answers that anybody could have sent who does not see the query: none of them counts, and none
+/// of them keeps the true one from counting.
+#[test]
+fn forged_late_and_doubled_answers_are_ignored() {
+    Machine::run(|machine| {
+        let stranger = member(66);
+        let _member = member(11);
+        let (dns, gateway) = resolved(machine, 1, &[11]);
+        let forge = Behaviour::Forge(Ipv4Addr::new(127, 0, 0, 66));
+        for behaviour in [forge, Behaviour::Duplicate, Behaviour::Late] {
+            dns.behave(behaviour);
+            let asked = dns.count(NAME, Kind::A);
+            until("it asks again", || dns.count(NAME, Kind::A) > asked);
+            assert_eq!(letters(&gateway, 10), "a", "{behaviour:?}");
+        }
+        dns.behave(forge);
+        dns.set_addresses(NAME, 1, &[11, 12]);
+        wait_added(&gateway, &[12]);
+        assert_eq!(stranger.accepted(), 0);
+        assert_eq!(gateway.log_count("127.0.0.66"), 0);
+    });
+}
+
+/// Whoever wants to forge an answer has to guess both.
+#[test]
+fn each_query_has_an_id_and_a_port_of_its_own() {
+    const NAMES: usize = 20;
+    Machine::run(|machine| {
+        let dns = NameServer::start(DNS);
+        let name = |number: usize| format!("name{number}.test");
+        (0..NAMES).for_each(|number| dns.set_addresses(&name(number), 60, &[11]));
+        let endpoint =
+            |builder: GatewayBuilder, number| builder.endpoint(&format!("{}:2379", name(number)));
+        let gateway = (0..NAMES).fold(machine.gateway(), endpoint).start();
+        until("all have been asked for", || dns.queries().len() >= 2 * NAMES);
+        wait_added(&gateway, &[11]);
+        let queries = dns.queries();
+        let ids: BTreeSet<u16> = queries.iter().map(|query| query.id).collect();
+        let ports: BTreeSet<u16> = queries.iter().map(|query| query.port).collect();
+        let names: BTreeSet<&str> = queries.iter().map(|query| query.name.as_str()).collect();
+        assert_eq!(names.len(), NAMES);
+        // Of numbers drawn at random, two or three may be the same by chance.
+        assert!(ids.len() + 3 >= queries.len(), "{queries:?}");
+        assert!(ports.len() + 3 >= queries.len(), "{queries:?}");
+        let steps: BTreeSet<u16> =
+            queries.windows(2).map(|pair| pair[1].id.wrapping_sub(pair[0].id)).collect();
+        assert!(steps.len() > NAMES, "ids that follow from each other: {queries:?}");
+    });
+}
+
+#[test]
+fn aliases_are_followed_and_loops_of_them_are_not() {
+    Machine::run(|machine| {
+        let dns = NameServer::start(DNS);
+        let alias = |name: &str, target: &str| {
+            dns.set(name, 60, &[Data::Cname(target.to_owned())]);
+        };
+        alias(NAME, "one.test");
+        alias("one.test", "two.test");
+        dns.set_addresses("two.test", 60, &[11]);
+        alias("round.test", "about.test");
+        alias("about.test", "round.test");
+        let _member = member(11);
+        let builder = machine.gateway().endpoint(ENDPOINT).endpoint("round.test:2379");
+        let gateway = builder.start();
+        wait_added(&gateway, &[11]);
+        gateway.wait_for_log("name not resolved name=round.test");
+        assert_eq!(letters(&gateway, 10), "a");
+    });
+}
+
+/// Some name servers answer no question for an IPv6 address at all.
+#[test]
+fn addresses_of_one_family_do_not_wait_for_the_other() {
+    Machine::run(|machine| {
+        let dns = NameServer::start(DNS);
+        dns.set_addresses(NAME, 60, &[11]);
+        dns.behave_for(Kind::Aaaa, Behaviour::Drop);
+        machine.set_resolv_conf(&format!("nameserver {DNS}\noptions timeout:5 attempts:2\n"));
+        let _member = member(11);
+        let gateway = machine.gateway().endpoint(ENDPOINT).start();
+        wait_added(&gateway, &[11]);
+        assert_eq!(answer(&gateway), Some('a'));
+        assert_eq!(dns.count(NAME, Kind::Aaaa), 1, "its timeout is not over");
+    });
+}
+
+#[test]
+fn dead_resolver_costs_addresses_nothing_and_little_work() {
+    const NAMES: usize = 255;
+    /// So many that the first ones were asked again.
+    const QUERIES: usize = 48;
+    /// Half a second of a processor, in a build that is not made to be fast.
+    const TICKS_MAX: u64 = 50;
+    Machine::run(|machine| {
+        let dns = NameServer::start(DNS);
+        dns.behave(Behaviour::Drop);
+        let _member = member(11);
+        let name = |number: usize| format!("name{number}.test");
+        let endpoint =
+            |builder: GatewayBuilder, number| builder.endpoint(&format!("{}:2379", name(number)));
+        let builder = machine.gateway().endpoint("127.0.0.11:2379");
+        let gateway = (0..NAMES).fold(builder, endpoint).start();
+        let started = Instant::now();
+        assert_eq!(letters(&gateway, 100), "a");
+        assert!(started.elapsed() < LATENESS_MAX, "{:?} for 100 clients", started.elapsed());
+        until("it goes on asking", || dns.queries().len() >= QUERIES);
+        gateway.wait_for_log("reason=timed_out");
+        assert_eq!(letters(&gateway, 100), "a");
+        let ticks = gateway.cpu_ticks();
+        assert!(ticks <= TICKS_MAX, "{ticks} ticks of the processor");
+    });
+}
