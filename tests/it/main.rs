@@ -19,3 +19,4 @@ mod signals;
 mod splice;
 mod srv;
 mod util;
+mod verify;

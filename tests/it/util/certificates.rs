@@ -1,10 +1,11 @@
-//! Certificates of an authority made for the occasion, so that every test can have its own.
+//! Certificates of an authority made for the occasion, and servers that show them.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::output_of;
+use super::{Process, output_of};
 
 const KEY: &str = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
 /// What `openssl ca` wants to be told. It can date a certificate as one likes, `openssl x509` can
@@ -28,6 +29,8 @@ commonName = supplied
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Validity {
     Valid,
+    Expired,
+    NotYet,
 }
 
 impl Validity {
@@ -35,6 +38,8 @@ impl Validity {
     fn period(self) -> [&'static str; 2] {
         match self {
             Validity::Valid => ["20200101000000Z", "20491231000000Z"],
+            Validity::Expired => ["20200101000000Z", "20200201000000Z"],
+            Validity::NotYet => ["20491201000000Z", "20491231000000Z"],
         }
     }
 }
@@ -94,5 +99,28 @@ impl Authority {
     fn openssl(&self, arguments: &str) {
         let mut command = Command::new("openssl");
         output_of(command.current_dir(&self.directory).args(arguments.split_whitespace()));
+    }
+}
+
+/// A server that speaks TLS and knows nothing besides; killed by its own pid on drop.
+pub struct TlsServer {
+    process: Process,
+}
+
+impl TlsServer {
+    /// Listens, with further arguments of s_server(1).
+    pub fn start(address: SocketAddr, own: &Certificate, arguments: &[&str]) -> TlsServer {
+        let mut command = Command::new("openssl");
+        // A page for whoever asks: otherwise it would talk on its terminal, and it has none.
+        command.args(["s_server", "-www", &format!("-accept={address}")]);
+        command.arg("-cert").arg(&own.certificate).arg("-key").arg(&own.key).args(arguments);
+        let process = Process::spawn("openssl s_server", &mut command);
+        process.wait_for_log("ACCEPT");
+        TlsServer { process }
+    }
+
+    /// Ends it at once; its port refuses from here on.
+    pub fn kill(mut self) {
+        self.process.kill();
     }
 }

@@ -54,6 +54,8 @@ pub struct Cluster {
 
 struct Member {
     client: Reservation,
+    /// Where clients are served besides, and always without TLS.
+    plain: Option<SocketAddr>,
     peer: Reservation,
     advertised_peer: SocketAddr,
     scheme: &'static str,
@@ -89,9 +91,9 @@ impl Cluster {
     /// The same, and its members serve their clients there.
     pub fn reserve_at(clients: [Reservation; MEMBERS]) -> Cluster {
         let member = |client| {
-            let peer = Reservation::new();
+            let (plain, peer) = (None, Reservation::new());
             let (advertised_peer, scheme, arguments) = (peer.address(), "http", Vec::new());
-            Member { client, peer, advertised_peer, scheme, arguments, process: None }
+            Member { client, plain, peer, advertised_peer, scheme, arguments, process: None }
         };
         let members = clients.into_iter().map(member).collect();
         Cluster { members, directory: TemporaryDirectory::new() }
@@ -108,6 +110,11 @@ impl Cluster {
             arguments.push("--client-cert-auth".to_owned());
             arguments.push(format!("--trusted-ca-file={}", authority.certificate().display()));
         }
+    }
+
+    /// Clients of that member are served there, too, without TLS.
+    pub fn serve_plain(&mut self, index: usize, address: SocketAddr) {
+        self.members[index].plain = Some(address);
     }
 
     /// Tells the other members to reach this one at `address`.
@@ -197,6 +204,7 @@ impl Cluster {
             .map(|other| format!("m{other}=http://{}", self.members[other].advertised_peer))
             .collect();
         let client = format!("{}://{}", member.scheme, member.client.address());
+        let plain = member.plain.map_or(String::new(), |address| format!(",http://{address}"));
         let mut command = Command::new("etcd");
         without_environment(&mut command, "ETCD_");
         command.args(&member.arguments).args([
@@ -209,8 +217,8 @@ impl Cluster {
             "--log-outputs=stderr",
             &format!("--name=m{index}"),
             &format!("--data-dir={}", self.directory.path().join(format!("m{index}")).display()),
-            &format!("--listen-client-urls={client}"),
-            &format!("--advertise-client-urls={client}"),
+            &format!("--listen-client-urls={client}{plain}"),
+            &format!("--advertise-client-urls={client}{plain}"),
             &format!("--listen-peer-urls=http://{}", member.peer.address()),
             &format!("--initial-advertise-peer-urls=http://{}", member.advertised_peer),
             &format!("--initial-cluster={}", peers.join(",")),
