@@ -109,7 +109,12 @@ fn addresses_of_both_families_are_used() {
 fn first_client_after_a_move_is_served() {
     Machine::run(|machine| {
         let old = member(11);
-        let (dns, gateway) = resolved(machine, 3600, &[11]);
+        let dns = NameServer::start(DNS);
+        dns.set_addresses(NAME, 3600, &[11]);
+        // The client may have to wait: no name is asked for twice within a second.
+        let builder = machine.gateway().endpoint(ENDPOINT).arg("--connect-timeout=5s");
+        let gateway = builder.start();
+        wait_added(&gateway, &[11]);
         assert_eq!(answer(&gateway), Some('a'));
         old.stop();
         let _new = member(12);

@@ -29,6 +29,19 @@ fn hosts_file_comes_first_and_is_read_again() {
         let _third = member(12);
         machine.set_hosts("# nothing\n");
         until("the name server is asked", || answer(&gateway) == Some('b'));
+        assert!(dns.count(NAME, Kind::A) > 0);
+    });
+}
+
+/// Nothing fails that would be a reason to look.
+#[test]
+fn hosts_file_is_read_again_from_time_to_time() {
+    Machine::run(|machine| {
+        machine.set_hosts("127.0.0.11 etcd.test\n");
+        let gateway = machine.gateway().endpoint(ENDPOINT).start();
+        wait_added(&gateway, &[11]);
+        machine.set_hosts("127.0.0.11 etcd.test\n127.0.0.12 etcd.test\n");
+        wait_added(&gateway, &[12]);
     });
 }
 
@@ -222,10 +235,12 @@ fn dead_resolver_costs_addresses_nothing_and_little_work() {
         let started = Instant::now();
         assert_eq!(letters(&gateway, 100), "a");
         assert!(started.elapsed() < LATENESS_MAX, "{:?} for 100 clients", started.elapsed());
+        let transfers = Transfers::start(&gateway, 10, 1);
         until("it goes on asking", || dns.queries().len() >= QUERIES);
         gateway.wait_for_log("reason=timed_out");
         assert_eq!(letters(&gateway, 100), "a");
         let ticks = gateway.cpu_ticks();
         assert!(ticks <= TICKS_MAX, "{ticks} ticks of the processor");
+        transfers.finish();
     });
 }
