@@ -46,8 +46,8 @@ struct Known {
 /// Where it is between two look-ups.
 #[derive(Debug)]
 enum Phase {
-    /// The next look-up is due then.
-    Idle { refresh_at: Instant },
+    /// The next look-up is due then; `is_doubtful`: because what is known has just failed somebody.
+    Idle { refresh_at: Instant, is_doubtful: bool },
     /// One is under way.
     Asking(Round),
 }
@@ -87,7 +87,7 @@ impl Watch {
             wanted,
             subject,
             known: Known::default(),
-            phase: Phase::Idle { refresh_at: now },
+            phase: Phase::Idle { refresh_at: now, is_doubtful: false },
             asked_at: None,
             pause: DNS_RETRY_MIN,
             trouble: None,
@@ -134,22 +134,23 @@ impl Watch {
         self.is_settled
     }
 
-    /// Whether a look-up is under way or should be.
+    /// Whether a look-up is under way, or should be, or will be in a moment because what is known
+    /// is in doubt.
     pub(super) fn is_open(&self, now: Instant) -> bool {
         match self.phase {
             Phase::Asking(_) => true,
-            Phase::Idle { refresh_at } => refresh_at <= now,
+            Phase::Idle { refresh_at, is_doubtful } => is_doubtful || refresh_at <= now,
         }
     }
 
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        matches!(self.phase, Phase::Idle { refresh_at } if refresh_at <= now)
+        matches!(self.phase, Phase::Idle { refresh_at, .. } if refresh_at <= now)
     }
 
     /// When it is due; none while a look-up is under way.
     pub(super) fn due_at(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Idle { refresh_at } => Some(refresh_at),
+            Phase::Idle { refresh_at, .. } => Some(refresh_at),
             Phase::Asking(_) => None,
         }
     }
@@ -157,8 +158,9 @@ impl Watch {
     /// What is known may be wrong: it is due at once, or as soon as that is decent.
     pub(super) fn hurry(&mut self, now: Instant) {
         let decent = self.asked_at.map_or(now, |at| now.max(at + DNS_REFRESH_MIN));
-        if let Phase::Idle { refresh_at } = &mut self.phase {
+        if let Phase::Idle { refresh_at, is_doubtful } = &mut self.phase {
             *refresh_at = decent.min(*refresh_at);
+            *is_doubtful = true;
         }
     }
 
@@ -183,7 +185,7 @@ impl Watch {
     pub(super) fn settle_locally(&mut self, addresses: &[IpAddr], now: Instant) -> bool {
         let (v4, v6) = addresses.iter().partition(|address| address.is_ipv4());
         let is_changed = replace(&mut self.known.v4, v4) | replace(&mut self.known.v6, v6);
-        self.phase = Phase::Idle { refresh_at: now + HOSTS_TTL };
+        self.phase = Phase::Idle { refresh_at: now + HOSTS_TTL, is_doubtful: false };
         self.trouble = None;
         is_changed | !std::mem::replace(&mut self.is_settled, true)
     }
@@ -247,7 +249,7 @@ impl Watch {
             _ => DNS_RETRY_MIN,
         };
         self.trouble = trouble;
-        self.phase = Phase::Idle { refresh_at: now + pause };
+        self.phase = Phase::Idle { refresh_at: now + pause, is_doubtful: false };
     }
 }
 
@@ -414,6 +416,7 @@ mod tests {
         let later = now + SECOND / 4;
         watch.hurry(later);
         assert_eq!(watch.due_at(), Some(now + DNS_REFRESH_MIN));
+        assert!(watch.is_open(later) && !watch.is_due(later));
         let later = now + 20 * SECOND;
         watch.hurry(later);
         assert_eq!(watch.due_at(), Some(now + DNS_REFRESH_MIN), "never later than it was");
