@@ -66,8 +66,8 @@ pub const DNS_RETRY_MIN: Duration = Duration::from_secs(1);
 /// Longest pause after a look-up that failed. With [`DNS_RESEND_MAX`] below the five seconds in
 /// which a name server that is back has to be noticed.
 pub const DNS_RETRY_MAX: Duration = Duration::from_secs(2);
-/// Pause after a look-up that failed for one family of addresses only, or for one of the two sets of
-/// SRV records, while the other serves.
+/// Pause after a look-up that failed for one family of addresses only, or for one of the two sets
+/// of SRV records, while the other serves.
 pub const DNS_RETRY_PARTIAL: Duration = Duration::from_secs(30);
 /// Shortest time between two look-ups of a name that failed dials cause.
 pub const DNS_REFRESH_MIN: Duration = Duration::from_secs(1);
