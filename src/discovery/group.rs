@@ -1,6 +1,6 @@
 //! From hosts with their addresses to endpoints: every address once, and weights divided. Pure.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use super::Found;
@@ -23,12 +23,12 @@ pub(super) struct Group {
 /// The endpoints: an address and port that came up already is left out, as are those beyond
 /// [`ENDPOINTS_MAX`].
 pub(super) fn found(groups: &[Group]) -> Vec<Found> {
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     let own: Vec<Vec<SocketAddr>> = groups
         .iter()
         .map(|group| {
             let addresses = group.addresses.iter().map(|ip| SocketAddr::new(*ip, group.port));
-            let room = |seen: &HashSet<SocketAddr>| seen.len() < ENDPOINTS_MAX;
+            let room = |seen: &BTreeSet<SocketAddr>| seen.len() < ENDPOINTS_MAX;
             addresses.filter(|address| room(&seen) && seen.insert(*address)).collect()
         })
         .collect();

@@ -152,7 +152,7 @@ impl Discovery {
         let (text, host_name) = (&files.configuration, &files.host_name);
         if (text, host_name) != (&self.configured_by.0, &self.configured_by.1) {
             self.configured_by = (text.clone(), host_name.clone());
-            self.resolver.configure(resolv_conf::parse(text, host_name, zone), now);
+            self.resolver.configure(resolv_conf::parse(text, host_name, zone));
         }
         for (key, watch) in &mut self.watches {
             if !watch.is_due(now) {
@@ -279,7 +279,7 @@ impl Discovery {
         };
         let gone = self.watches.iter().filter(|(_, watch)| is_gone(watch));
         for key in gone.map(|(key, _)| key).collect::<Vec<_>>() {
-            self.resolver.forget(LookupId(key), now);
+            self.resolver.forget(LookupId(key));
             self.watches.remove(key);
         }
         wanted.into_iter().for_each(|wanted| self.watch(wanted, Subject::Host, now));

@@ -3,10 +3,12 @@
 //! A host is looked up in both families at once. Its name is decided by the first full name that
 //! has an address of either family; a family that has none there is not looked for elsewhere.
 
+use std::time::Instant;
+
 use super::message::Kind;
 use super::name::Name;
 use super::query::{Conclusion, Query, Surroundings};
-use super::{Answer, Exchange, Failure, Subject};
+use super::{Answer, Command, Exchange, Failure, Subject};
 
 /// A look-up under way.
 #[derive(Debug)]
@@ -66,7 +68,7 @@ impl Lookup {
     }
 
     /// When to call [`Lookup::expire`]; none once it is over.
-    pub(super) fn deadline(&self) -> Option<std::time::Instant> {
+    pub(super) fn deadline(&self) -> Option<Instant> {
         self.queries().map(Query::deadline).min()
     }
 
@@ -107,10 +109,10 @@ impl Lookup {
     }
 
     /// Gives everything up.
-    pub(super) fn abandon(&mut self, around: &mut Surroundings<'_>) {
+    pub(super) fn abandon(&mut self, commands: &mut Vec<Command>) {
         for part in &mut self.parts {
             if let State::Asking(query) = &mut part.state {
-                query.abandon(around);
+                query.abandon(commands);
             }
             part.state = State::Told;
         }

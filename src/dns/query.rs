@@ -208,10 +208,8 @@ impl Query {
     }
 
     /// Gives all tries up.
-    pub(super) fn abandon(&mut self, around: &mut Surroundings<'_>) {
-        while let Some(last) = self.tries.len().checked_sub(1) {
-            self.close(last, around);
-        }
+    pub(super) fn abandon(&mut self, commands: &mut Vec<Command>) {
+        commands.extend(self.tries.drain(..).map(|open| Command::Close(open.exchange)));
     }
 
     /// Not an answer to our question. Somebody guesses, or the server is at fault; either way the
@@ -232,7 +230,7 @@ impl Query {
     ) -> Option<Conclusion> {
         self.aliases += 1;
         self.alias_ttl = Some(self.shortest(ttl));
-        self.abandon(around);
+        self.abandon(around.commands);
         if self.aliases > DNS_ALIASES_MAX || target == self.name {
             return Some(Conclusion::Failed(Failure::Malformed));
         }
@@ -283,7 +281,7 @@ impl Query {
     }
 
     fn conclude(&mut self, conclusion: Conclusion, around: &mut Surroundings<'_>) -> Conclusion {
-        self.abandon(around);
+        self.abandon(around.commands);
         // What a server said outlasts the silence of another.
         match conclusion {
             Conclusion::Failed(Failure::TimedOut) => Conclusion::Failed(self.failure),

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::lookup::Lookup;
+use super::message::Kind;
 use super::query::Surroundings;
 use super::resolv_conf::ResolvConf;
 use super::search::candidates;
@@ -25,41 +26,61 @@ struct Request {
 /// Look-ups, by whose id they were asked for.
 #[derive(Debug)]
 pub struct Resolver {
+    common: Common,
+    running: Vec<(Request, Lookup)>,
+    waiting: VecDeque<Request>,
+    answers: VecDeque<Answered>,
+}
+
+/// What all look-ups share.
+#[derive(Debug)]
+struct Common {
     configuration: ResolvConf,
     /// The server that answered last, by its place in the configuration.
     server_first: usize,
     /// Exchanges so far: each has a number of its own.
     exchanges: u64,
-    running: Vec<(Request, Lookup)>,
-    waiting: VecDeque<Request>,
     commands: Vec<Command>,
-    answers: VecDeque<Answered>,
+}
+
+impl Common {
+    fn surround<'a>(
+        &'a mut self,
+        now: Instant,
+        random: &'a mut dyn FnMut() -> u64,
+    ) -> Surroundings<'a> {
+        Surroundings {
+            configuration: &self.configuration,
+            server_first: &mut self.server_first,
+            exchanges: &mut self.exchanges,
+            commands: &mut self.commands,
+            random,
+            now,
+        }
+    }
 }
 
 impl Resolver {
     /// Nothing under way.
     pub fn new(configuration: ResolvConf) -> Resolver {
+        let commands = Vec::new();
         Resolver {
-            configuration,
-            server_first: 0,
-            exchanges: 0,
+            common: Common { configuration, server_first: 0, exchanges: 0, commands },
             running: Vec::new(),
             waiting: VecDeque::new(),
-            commands: Vec::new(),
             answers: VecDeque::new(),
         }
     }
 
     /// From now on this is the configuration. What is under way begins anew.
-    pub fn configure(&mut self, configuration: ResolvConf, now: Instant) {
+    pub fn configure(&mut self, configuration: ResolvConf) {
         assert!(!configuration.servers.is_empty(), "resolv.conf(5) has a default");
-        let running = std::mem::take(&mut self.running);
-        for (request, mut lookup) in running.into_iter().rev() {
-            self.with_surroundings(now, &mut || 0, |around| lookup.abandon(around));
+        for (request, mut lookup) in std::mem::take(&mut self.running).into_iter().rev() {
+            lookup.abandon(&mut self.common.commands);
             self.waiting.push_front(request);
         }
-        self.configuration = configuration;
-        self.server_first = 0;
+        self.common.configuration = configuration;
+        self.common.server_first = 0;
     }
 
     /// Asks for a name. Exactly one [`Answered`] comes for each kind of record that the subject
@@ -71,14 +92,14 @@ impl Resolver {
     }
 
     /// The answer is not wanted any more, and will not come.
-    pub fn forget(&mut self, id: LookupId, now: Instant) {
+    pub fn forget(&mut self, id: LookupId) {
         self.waiting.retain(|request| request.id != id);
         self.answers.retain(|answered| answered.id != id);
         let Some(position) = self.running.iter().position(|(request, _)| request.id == id) else {
             return;
         };
         let (_, mut lookup) = self.running.swap_remove(position);
-        self.with_surroundings(now, &mut || 0, |around| lookup.abandon(around));
+        lookup.abandon(&mut self.common.commands);
     }
 
     /// Whether a look-up is under way or waits for its turn.
@@ -93,11 +114,10 @@ impl Resolver {
 
     /// Does what time and free places allow.
     pub fn advance(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
-        for index in 0..self.running.len() {
-            if self.running[index].1.deadline().is_some_and(|deadline| deadline <= now) {
-                self.with_lookup(index, now, random, |lookup, around, tell| {
-                    lookup.expire(around, tell);
-                });
+        for (request, lookup) in &mut self.running {
+            if lookup.deadline().is_some_and(|deadline| deadline <= now) {
+                let tell = &mut teller(&mut self.answers, request.id);
+                lookup.expire(&mut self.common.surround(now, random), tell);
             }
         }
         self.start_waiting(now, random);
@@ -112,17 +132,16 @@ impl Resolver {
         now: Instant,
         random: &mut dyn FnMut() -> u64,
     ) {
-        let owner = self.running.iter().position(|(_, lookup)| lookup.owns(exchange));
-        let Some(index) = owner else { return };
-        self.with_lookup(index, now, random, |lookup, around, tell| {
-            lookup.on_exchange(exchange, outcome, around, tell);
-        });
+        let owner = self.running.iter_mut().find(|(_, lookup)| lookup.owns(exchange));
+        let Some((request, lookup)) = owner else { return };
+        let around = &mut self.common.surround(now, random);
+        lookup.on_exchange(exchange, outcome, around, &mut teller(&mut self.answers, request.id));
         self.start_waiting(now, random);
     }
 
     /// What is to be done now, in this order.
     pub fn take_commands(&mut self) -> Vec<Command> {
-        std::mem::take(&mut self.commands)
+        std::mem::take(&mut self.common.commands)
     }
 
     /// The next answer that nobody has taken yet.
@@ -140,16 +159,15 @@ impl Resolver {
         while self.running.len() < DNS_LOOKUPS_MAX {
             let Some(request) = self.waiting.pop_front() else { break };
             let names = match &request.wanted {
-                Wanted::Typed(text) => candidates(text, &self.configuration),
+                Wanted::Typed(text) => candidates(text, &self.common.configuration),
                 Wanted::Exact(name) => vec![name.clone()],
             };
             if names.is_empty() {
                 self.refuse(&request);
                 continue;
             }
-            let begin =
-                |around: &mut Surroundings<'_>| Lookup::begin(request.subject, names, around);
-            let lookup = self.with_surroundings(now, random, begin);
+            let around = &mut self.common.surround(now, random);
+            let lookup = Lookup::begin(request.subject, names, around);
             self.running.push((request, lookup));
         }
     }
@@ -161,53 +179,15 @@ impl Resolver {
             self.answers.push_back(Answered { id: request.id, kind: *kind, answer });
         }
     }
+}
 
-    fn with_lookup(
-        &mut self,
-        index: usize,
-        now: Instant,
-        random: &mut dyn FnMut() -> u64,
-        action: impl FnOnce(
-            &mut Lookup,
-            &mut Surroundings<'_>,
-            &mut dyn FnMut(super::message::Kind, Answer),
-        ),
-    ) {
-        let (request, lookup) = &mut self.running[index];
-        let id = request.id;
-        let answers = &mut self.answers;
-        let mut tell = |kind, answer| answers.push_back(Answered { id, kind, answer });
-        let mut around = Surroundings {
-            configuration: &self.configuration,
-            server_first: &mut self.server_first,
-            exchanges: &mut self.exchanges,
-            commands: &mut self.commands,
-            random,
-            now,
-        };
-        action(lookup, &mut around, &mut tell);
-    }
-
-    fn with_surroundings<T>(
-        &mut self,
-        now: Instant,
-        random: &mut dyn FnMut() -> u64,
-        action: impl FnOnce(&mut Surroundings<'_>) -> T,
-    ) -> T {
-        action(&mut Surroundings {
-            configuration: &self.configuration,
-            server_first: &mut self.server_first,
-            exchanges: &mut self.exchanges,
-            commands: &mut self.commands,
-            random,
-            now,
-        })
-    }
+fn teller(answers: &mut VecDeque<Answered>, id: LookupId) -> impl FnMut(Kind, Answer) {
+    move |kind, answer| answers.push_back(Answered { id, kind, answer })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::message::{Kind, Records, ServerFailure};
+    use super::super::message::{Records, ServerFailure};
     use super::super::{Transport, resolv_conf};
     use super::*;
     use crate::config::{DNS_FOREIGN_MAX, DNS_QUERY_MAX, DNS_RESEND_MAX, DNS_TRIES_OPEN_MAX};
@@ -604,7 +584,7 @@ mod tests {
     fn a_new_configuration_begins_anew() {
         let mut bench = Bench::look_up_one("nameserver 10.0.0.1");
         let configuration = resolv_conf::parse(b"nameserver 10.0.0.3", "", |_| None);
-        bench.resolver.configure(configuration, bench.now);
+        bench.resolver.configure(configuration);
         bench.pass(Duration::ZERO);
         assert_eq!(bench.servers(), [3]);
         assert_eq!(bench.told(), []);
@@ -613,7 +593,7 @@ mod tests {
     #[test]
     fn what_is_forgotten_leaves_nothing_behind() {
         let mut bench = Bench::look_up_one("nameserver 10.0.0.1");
-        bench.resolver.forget(LookupId(0), bench.now);
+        bench.resolver.forget(LookupId(0));
         bench.pass(Duration::ZERO);
         assert_eq!((bench.told(), bench.servers()), (vec![], vec![]));
         assert!(!bench.resolver.is_asking());

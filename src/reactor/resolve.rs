@@ -178,15 +178,9 @@ impl<N: Net> Reactor<N> {
                 match command {
                     Command::Close(exchange) => self.close_exchange(exchange),
                     Command::Open { exchange, server, transport, message } => {
-                        let opened = match transport {
-                            Transport::Datagram => self.ask_by_datagram(exchange, server, &message),
-                            Transport::Stream => self.ask_by_stream(exchange, server, &message),
-                        };
+                        let opened = self.open_exchange(exchange, server, transport, &message);
                         if let Err(error) = opened {
-                            let net = &mut self.net;
-                            let random = &mut || net.random();
-                            let failure = Err(failure_of(error));
-                            self.finder.discovery.on_exchange(exchange, failure, self.now, random);
+                            self.tell_resolver(exchange, Err(failure_of(error)));
                         }
                     }
                 }
@@ -195,44 +189,36 @@ impl<N: Net> Reactor<N> {
         debug_assert!(self.finder.sockets.len() <= DNS_DESCRIPTORS_MAX, "more than was reserved");
     }
 
-    fn ask_by_datagram(
+    fn open_exchange(
         &mut self,
         exchange: Exchange,
         server: SocketAddr,
+        transport: Transport,
         message: &[u8],
     ) -> Result<(), NetError> {
         let (slot, generation) = (self.finder.sockets.vacant_key(), self.next_generation());
         let token = Token::Exchange { slot, generation }.pack();
-        let mut datagram = self.net.open_datagram(server, token)?;
-        let sent = self.net.send(&mut datagram, message);
-        self.keep_socket(slot, exchange, generation, SocketKind::Datagram(datagram));
+        let mut sent = Ok(());
+        let kind = match transport {
+            Transport::Datagram => {
+                let mut datagram = self.net.open_datagram(server, token)?;
+                sent = self.net.send(&mut datagram, message);
+                SocketKind::Datagram(datagram)
+            }
+            Transport::Stream => {
+                let stream = self.net.dial(server, token)?;
+                SocketKind::Stream { stream, framing: Framing::new(message), stands: false }
+            }
+        };
+        // Even if nothing could be sent: it is the resolver that gives sockets up.
+        let key = self.finder.sockets.insert(Socket { exchange, generation, kind });
+        assert_eq!(key, slot, "the token names the slot");
         sent
     }
 
-    fn ask_by_stream(
-        &mut self,
-        exchange: Exchange,
-        server: SocketAddr,
-        message: &[u8],
-    ) -> Result<(), NetError> {
-        let (slot, generation) = (self.finder.sockets.vacant_key(), self.next_generation());
-        let token = Token::Exchange { slot, generation }.pack();
-        let stream = self.net.dial(server, token)?;
-        let framing = Framing::new(message);
-        let kind = SocketKind::Stream { stream, framing, stands: false };
-        self.keep_socket(slot, exchange, generation, kind);
-        Ok(())
-    }
-
-    fn keep_socket(
-        &mut self,
-        slot: usize,
-        exchange: Exchange,
-        generation: Generation,
-        kind: SocketKind<N>,
-    ) {
-        let key = self.finder.sockets.insert(Socket { exchange, generation, kind });
-        assert_eq!(key, slot, "the token names the slot");
+    fn tell_resolver(&mut self, exchange: Exchange, outcome: Result<&[u8], Failure>) {
+        let net = &mut self.net;
+        self.finder.discovery.on_exchange(exchange, outcome, self.now, &mut || net.random());
     }
 
     /// Safe within a handler: each socket has a generation of its own, so a late event of this one
