@@ -39,6 +39,14 @@ const FUZZ_DEPENDENCIES: &[&str] = &["etcd-gateway", "libfuzzer-sys", "log"];
 /// Inputs as the fuzzer left them, which no rule of form can hold.
 const FUZZ_CORPUS: &str = "tests/fuzz/corpus/";
 
+/// Folders of pure modules, and the crates that each may name beside std.
+const PURE: &[(&str, &[&str])] = &[
+    ("src/pair/", &[]),
+    ("src/endpoint/", &[]),
+    ("src/dns/", &["domain"]),
+    ("src/discovery/", &["slab"]),
+];
+
 /// Crates that are sockets, descriptors, the kernel or what is said over sockets: `src/net` alone
 /// may name them.
 const SYSTEM_CRATES: &[&str] =
@@ -665,17 +673,19 @@ fn layers(source: &Source) -> Vec<Finding> {
 
 /// `pair` and `endpoint` import std alone, and of std nothing that acts.
 fn std_alone(source: &Source) -> Vec<Finding> {
-    if !source.is_in(&["src/pair/", "src/endpoint/"]) {
+    let Some((_, own)) = PURE.iter().find(|(folder, _)| source.is_in(&[folder])) else {
         return Vec::new();
-    }
+    };
     let mut ours = modules(&source.code);
     ours.extend(["std", "core", "alloc", "crate", "super", "self"].map(str::to_owned));
+    ours.extend(own.iter().map(|name| (*name).to_owned()));
     let mut findings = Vec::new();
     for import in imports(&source.production()) {
         let root = import.path[0].as_str();
         let is_crate = DEPENDENCIES.contains(&root) || SYSTEM_CRATES.contains(&root);
         let is_use = import.name.is_some() && root.starts_with(char::is_lowercase);
-        if is_crate || (is_use && !ours.iter().any(|name| name == root)) {
+        let is_own = own.contains(&root);
+        if (is_crate && !is_own) || (is_use && !ours.iter().any(|name| name == root)) {
             let message = format!("`{root}` in a pure module: use std or an argument instead");
             findings.push(finding(import.line, message));
         }
@@ -1034,6 +1044,9 @@ fn rule_std_alone() {
     fires(std_alone, "src/endpoint/pick.rs", "\nlet a = slab::Slab::new();", 2, "use std");
     let good = "use std::fmt;\nuse super::flow;\nuse Side::*;\nuse crate::pair::A;\nflow::next();";
     keeps_still(std_alone, "src/pair/mod.rs", good);
+    fires(std_alone, "src/dns/query.rs", "use log::debug;", 1, "use std");
+    fires(std_alone, "src/discovery/mod.rs", "use domain::base::Name;", 1, "use std");
+    keeps_still(std_alone, "src/dns/name.rs", "use domain::base::Name;");
     keeps_still(std_alone, "src/reactor/mod.rs", "use slab::Slab;");
     keeps_still(std_alone, "src/pair/mod.rs", "mod flow;\npub use flow::{Flow, Step};");
 }
