@@ -88,7 +88,7 @@ pub const LISTENERS_MAX: usize = 16;
 pub const CONNECTIONS_MAX: usize = 1 << 20;
 /// Descriptors a pair holds: its client's and its server's socket.
 pub const DESCRIPTORS_PER_PAIR: usize = 2;
-/// Descriptors kept aside for epoll, signals, a DNS look-up and the like.
+/// Descriptors kept aside for epoll, signals, files that are read and the like.
 pub const DESCRIPTORS_RESERVED: usize = 13;
 /// First and shortest delay before an inactive endpoint is dialed again.
 pub const RETRY_DELAY_MIN: Duration = Duration::from_secs(1);

@@ -11,8 +11,9 @@ pub const DNS_PORT: u16 = 53;
 pub const DNS_UDP_BYTES: u16 = 1232;
 /// Most aliases in a row that one DNS reply is followed through.
 pub const DNS_ALIASES_MAX: usize = 16;
-/// Most records that are kept of one DNS reply, and addresses of one name in hosts(5).
-pub const DNS_RECORDS_MAX: usize = 256;
+/// Most records that are kept of one name. One more than the set of endpoints takes, so that it is
+/// noticed; the first ones in an order of our own, since servers shuffle theirs.
+pub const DNS_RECORDS_MAX: usize = super::ENDPOINTS_MAX + 1;
 /// Most DNS servers that are asked: `MAXNS` of resolv.conf(5).
 pub const DNS_SERVERS_MAX: usize = 3;
 /// Most suffixes of the search list; a name that does not exist costs a question for each.
@@ -31,32 +32,21 @@ pub const DNS_TIMEOUT_MAX: Duration = Duration::from_secs(30);
 pub const DNS_ATTEMPTS_DEFAULT: u8 = 2;
 /// Largest `attempts` of resolv.conf(5).
 pub const DNS_ATTEMPTS_MAX: u8 = 5;
-
-// RFC 6891, 6.2.3: less than this counts as this.
-const _: () = assert!(DNS_UDP_BYTES >= 512);
-const _: () = assert!(DNS_RECORDS_MAX >= super::ENDPOINTS_MAX, "one name can fill the set");
-const _: () = assert!(DNS_SERVERS_MAX > 0);
-const _: () = assert!(DNS_DOTS_DEFAULT <= DNS_DOTS_MAX);
-const _: () = assert!(DNS_TIMEOUT_MIN.as_nanos() > 0);
-const _: () = assert!(DNS_TIMEOUT_MIN.as_nanos() <= DNS_TIMEOUT_DEFAULT.as_nanos());
-const _: () = assert!(DNS_TIMEOUT_DEFAULT.as_nanos() <= DNS_TIMEOUT_MAX.as_nanos());
-const _: () = assert!(DNS_ATTEMPTS_DEFAULT > 0 && DNS_ATTEMPTS_DEFAULT <= DNS_ATTEMPTS_MAX);
 /// Most bytes of `/etc/resolv.conf` and of `/etc/hosts` that are looked at. Lists of unwanted hosts
 /// are often kept there; a megabyte of them is read in about a millisecond.
 pub const RESOLVER_FILE_BYTES_MAX: usize = 1 << 20;
-/// Look-ups under way at a time; others wait for their turn.
-pub const DNS_LOOKUPS_MAX: usize = 8;
+/// Questions under way at a time; other look-ups wait for their turn.
+pub const DNS_QUESTIONS_MAX: usize = 32;
 /// Tries of one question whose sockets are open at a time: a late answer is still heard while the
 /// next server is asked.
 pub const DNS_TRIES_OPEN_MAX: usize = 2;
-/// Questions of one look-up at a time: a host's two families.
-pub const DNS_QUESTIONS_PER_LOOKUP: usize = 2;
 /// Most descriptors that the resolver holds.
-pub const DNS_DESCRIPTORS_MAX: usize =
-    DNS_LOOKUPS_MAX * DNS_QUESTIONS_PER_LOOKUP * DNS_TRIES_OPEN_MAX;
+pub const DNS_DESCRIPTORS_MAX: usize = DNS_QUESTIONS_MAX * DNS_TRIES_OPEN_MAX;
 /// Longest silence after which the next name server is asked, whatever `timeout` says there: a
 /// server that comes back is found within it.
 pub const DNS_RESEND_MAX: Duration = Duration::from_secs(2);
+/// How long the second family of a host's addresses may still take once the first is known.
+pub const DNS_FAMILY_GRACE: Duration = Duration::from_secs(1);
 /// Longest time for one question in all.
 pub const DNS_QUERY_MAX: Duration = Duration::from_secs(10);
 /// Messages that are no answer to the question, after which a try is given up.
@@ -80,9 +70,19 @@ pub const DNS_TTL_MAX: Duration = Duration::from_secs(300);
 pub const DNS_NEGATIVE_TTL: Duration = Duration::from_secs(30);
 /// Longest life of the answer that a name we depend on leads nowhere.
 pub const DNS_NEGATIVE_TTL_MAX: Duration = Duration::from_secs(5);
+/// How long SRV records that are gone still count while the hosts of new ones are looked up.
+pub const SRV_HANDOVER: Duration = Duration::from_secs(1);
 /// How often `/etc/hosts` is read again for a name that is there.
 pub const HOSTS_TTL: Duration = Duration::from_secs(5);
 
+// RFC 6891, 6.2.3: less than this counts as this.
+const _: () = assert!(DNS_UDP_BYTES >= 512);
+const _: () = assert!(DNS_SERVERS_MAX > 0);
+const _: () = assert!(DNS_DOTS_DEFAULT <= DNS_DOTS_MAX);
+const _: () = assert!(DNS_TIMEOUT_MIN.as_nanos() > 0);
+const _: () = assert!(DNS_TIMEOUT_MIN.as_nanos() <= DNS_TIMEOUT_DEFAULT.as_nanos());
+const _: () = assert!(DNS_TIMEOUT_DEFAULT.as_nanos() <= DNS_TIMEOUT_MAX.as_nanos());
+const _: () = assert!(DNS_ATTEMPTS_DEFAULT > 0 && DNS_ATTEMPTS_DEFAULT <= DNS_ATTEMPTS_MAX);
 // A server that comes back is asked within five seconds: after the longest silence, or pause.
 const _: () = assert!(DNS_RESEND_MAX.as_nanos() + DNS_RETRY_MAX.as_nanos() < 5_000_000_000);
 const _: () = assert!(DNS_RETRY_MIN.as_nanos() > 0 && DNS_REFRESH_MIN.as_nanos() > 0);
@@ -91,4 +91,9 @@ const _: () =
     assert!(DNS_TTL_MIN.as_nanos() > 0 && DNS_TTL_MIN.as_nanos() < DNS_TTL_MAX.as_nanos());
 const _: () = assert!(DNS_NEGATIVE_TTL_MAX.as_nanos() >= DNS_TTL_MIN.as_nanos());
 const _: () = assert!(DNS_RESEND_MAX.as_nanos() <= DNS_QUERY_MAX.as_nanos());
-const _: () = assert!(DNS_TRIES_OPEN_MAX > 0 && DNS_LOOKUPS_MAX > 0);
+const _: () = assert!(DNS_TRIES_OPEN_MAX > 0);
+// A look-up of both families finds room.
+const _: () = assert!(DNS_QUESTIONS_MAX >= 2);
+// A change of records is in effect within their TTL and two seconds.
+const _: () = assert!(DNS_FAMILY_GRACE.as_nanos() < 2_000_000_000);
+const _: () = assert!(SRV_HANDOVER.as_nanos() < 2_000_000_000);

@@ -1,10 +1,11 @@
-//! From hosts with their addresses to endpoints: every address once, and weights divided. Pure.
+//! From hosts with their addresses to endpoints: every usable address once, and weights divided.
+//! Pure.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-use super::Found;
 use super::share::{self, Holder};
+use super::{Found, LeftOut, Verdict};
 use crate::config::ENDPOINTS_MAX;
 use crate::endpoint::{EndpointSpec, Proof};
 
@@ -20,33 +21,132 @@ pub(super) struct Group {
     pub(super) addresses: Vec<IpAddr>,
 }
 
-/// The endpoints: an address and port that came up already is left out, as are those beyond
-/// [`ENDPOINTS_MAX`].
-pub(super) fn found(groups: &[Group]) -> Vec<Found> {
+/// Why an address is not used, or the name of which some are not.
+pub(super) type Cut = (String, LeftOut);
+
+/// The endpoints, each address and port once, and what is left out. Weights are divided over the
+/// addresses that are used, so that a host has its share whatever else is true of it.
+pub(super) fn found(
+    groups: &[Group],
+    judge: &mut dyn FnMut(SocketAddr, bool) -> Verdict,
+) -> (Vec<Found>, Vec<Cut>) {
+    let judged = judge_all(groups, judge);
+    // Where nothing can be reached at all, that says more of our link than of them.
+    let can_reach = judged.iter().flatten().any(|(_, verdict)| *verdict == Verdict::Usable);
+    let is_used = |verdict: Verdict| match verdict {
+        Verdict::Usable => true,
+        Verdict::NoRoute => !can_reach,
+        Verdict::OwnListener(_) => false,
+    };
+    let mut left_out = Vec::new();
+    let mut count = 0;
+    let mut used: Vec<Vec<SocketAddr>> = Vec::new();
+    for (group, judged) in groups.iter().zip(judged) {
+        let mut own = Vec::new();
+        for (address, verdict) in judged {
+            if !is_used(verdict) {
+                left_out.extend(verdict.reason().map(|it| (format!("endpoint={address}"), it)));
+            } else if count == ENDPOINTS_MAX {
+                left_out.push((format!("name={}", group.name), LeftOut::TooMany));
+                break;
+            } else {
+                count += 1;
+                own.push(address);
+            }
+        }
+        used.push(own);
+    }
+    (with_weights(groups, used), left_out)
+}
+
+/// Each address with its verdict, under the first group that has it.
+fn judge_all(
+    groups: &[Group],
+    judge: &mut dyn FnMut(SocketAddr, bool) -> Verdict,
+) -> Vec<Vec<(SocketAddr, Verdict)>> {
     let mut seen = BTreeSet::new();
-    let own: Vec<Vec<SocketAddr>> = groups
-        .iter()
-        .map(|group| {
-            let addresses = group.addresses.iter().map(|ip| SocketAddr::new(*ip, group.port));
-            let room = |seen: &BTreeSet<SocketAddr>| seen.len() < ENDPOINTS_MAX;
-            addresses.filter(|address| room(&seen) && seen.insert(*address)).collect()
-        })
-        .collect();
+    let mut of_group = |group: &Group| {
+        let addresses = group.addresses.iter().map(|ip| SocketAddr::new(*ip, group.port));
+        let new = addresses.filter(|address| seen.insert(*address));
+        new.map(|address| (address, judge(address, group.is_resolved))).collect()
+    };
+    groups.iter().map(&mut of_group).collect()
+}
+
+fn with_weights(groups: &[Group], used: Vec<Vec<SocketAddr>>) -> Vec<Found> {
     let holder = |(group, own): (&Group, &Vec<SocketAddr>)| Holder {
         priority: group.priority,
         weight: group.weight,
         endpoints: own.len(),
     };
-    let holders: Vec<Holder> = groups.iter().zip(&own).map(holder).collect();
+    let holders: Vec<Holder> = groups.iter().zip(&used).map(holder).collect();
     let weights = share::weights(&holders);
     let mut found = Vec::new();
-    for ((group, own), weight) in groups.iter().zip(own).zip(weights) {
-        let Group { priority, proof, is_resolved, .. } = *group;
+    for ((group, own), weight) in groups.iter().zip(used).zip(weights) {
+        let Group { priority, proof, .. } = *group;
         found.extend(own.into_iter().map(|address| Found {
             spec: EndpointSpec { address, priority, weight, proof },
             name: group.name.clone(),
-            is_resolved,
         }));
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(name: &str, weight: u16, addresses: &[&str]) -> Group {
+        let addresses = addresses.iter().map(|text| text.parse().expect(text)).collect();
+        let (name, proof) = (name.to_owned(), Proof::Connection);
+        Group { name, port: 1, priority: 0, weight, proof, is_resolved: true, addresses }
+    }
+
+    /// IPv6 has no route, and 10.0.0.9 is ours.
+    fn judge(address: SocketAddr, _: bool) -> Verdict {
+        match address.ip().to_string().as_str() {
+            "10.0.0.9" => Verdict::OwnListener(address),
+            _ if address.is_ipv6() => Verdict::NoRoute,
+            _ => Verdict::Usable,
+        }
+    }
+
+    fn check(groups: &[Group], want: &[(&str, u16)], left_out: &[&str]) {
+        let (found, cut) = found(groups, &mut judge);
+        let found: Vec<(String, u16)> =
+            found.iter().map(|it| (it.spec.address.ip().to_string(), it.spec.weight)).collect();
+        let want: Vec<(String, u16)> =
+            want.iter().map(|(text, weight)| ((*text).to_owned(), *weight)).collect();
+        assert_eq!(found, want);
+        let cut: Vec<String> = cut.iter().map(|(what, why)| format!("{what} {why}")).collect();
+        assert_eq!(cut, left_out);
+    }
+
+    #[test]
+    fn weights_are_shared_by_the_addresses_that_are_used() {
+        let groups = [group("a", 3, &["10.0.0.1", "::1"]), group("b", 1, &["10.0.0.2"])];
+        check(&groups, &[("10.0.0.1", 3), ("10.0.0.2", 1)], &["endpoint=[::1]:1 no_route"]);
+    }
+
+    #[test]
+    fn without_any_route_all_are_used_but_those_that_lead_back() {
+        let groups = [group("a", 1, &["::1", "::2", "10.0.0.9"])];
+        let own = r#"endpoint=10.0.0.9:1 "leads back to our own listener 10.0.0.9:1""#;
+        check(&groups, &[("::1", 1), ("::2", 1)], &[own]);
+    }
+
+    #[test]
+    fn an_address_counts_once_and_as_first_given() {
+        let groups = [group("a", 5, &["10.0.0.1"]), group("b", 7, &["10.0.0.1", "10.0.0.2"])];
+        check(&groups, &[("10.0.0.1", 5), ("10.0.0.2", 7)], &[]);
+    }
+
+    #[test]
+    fn there_is_an_end_to_it() {
+        let many: Vec<String> = (0..300).map(|i| format!("10.1.{}.{}", i / 256, i % 256)).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let (found, cut) = found(&[group("a", 1, &many), group("b", 1, &many)], &mut judge);
+        assert_eq!(found.len(), ENDPOINTS_MAX);
+        assert_eq!(cut, [("name=a".to_owned(), LeftOut::TooMany)]);
+    }
 }

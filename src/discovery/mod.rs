@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use crate::config::address::{EndpointAddress, Host};
-use crate::config::{DNS_REFRESH_MIN, ENDPOINTS_MAX};
+use crate::config::{DNS_REFRESH_MIN, SRV_HANDOVER};
 use crate::dns::message::Service;
 use crate::dns::resolver::Resolver;
 use crate::dns::{
@@ -31,11 +31,11 @@ use crate::dns::{
 };
 use crate::endpoint::{EndpointSpec, Proof};
 
-pub use report::{LeftOut, Report};
+pub use report::{LeftOut, Report, Verdict};
 
-use group::Group;
+use group::{Cut, Group};
 use report::Reports;
-use srv::{RecordSet, SrvSource};
+use srv::{Listed, RecordSet, SrvSource};
 use watch::Watch;
 
 /// What was configured.
@@ -56,8 +56,6 @@ pub struct Found {
     pub spec: EndpointSpec,
     /// `host:port` as typed or as in the record.
     pub name: String,
-    /// Whether the name was resolved, and not an address itself.
-    pub is_resolved: bool,
 }
 
 /// What the host says about names, as it stands in its files now.
@@ -76,8 +74,14 @@ pub struct HostFiles {
 pub struct Discovery {
     endpoints: Vec<EndpointAddress>,
     srv: Option<SrvSource>,
-    /// When typed endpoints are used beside SRV records that nobody has told us of.
-    fallback_at: Instant,
+    /// Until when typed endpoints stand back although nobody has told us of SRV records.
+    fallback_at: Option<Instant>,
+    /// The SRV records that count.
+    listed: Vec<Listed>,
+    /// Those that are gone, and still count until the hosts of the new ones are known: so that a
+    /// member under another name stays what it was.
+    retiring: Vec<Listed>,
+    handover_until: Option<Instant>,
     watches: Slab<Watch>,
     resolver: Resolver,
     /// The text that the resolver's configuration was read from, and the host's name then.
@@ -93,10 +97,14 @@ impl Discovery {
     /// Nothing is asked yet; what needs no question is known at once.
     pub fn new(sources: Sources, now: Instant) -> Discovery {
         let Sources { endpoints, srv, patience } = sources;
+        let has_fallback = srv.is_some() && !endpoints.is_empty();
         let mut discovery = Discovery {
             endpoints,
             srv,
-            fallback_at: now + patience,
+            fallback_at: has_fallback.then_some(now + patience),
+            listed: Vec::new(),
+            retiring: Vec::new(),
+            handover_until: None,
             watches: Slab::new(),
             resolver: Resolver::new(resolv_conf::parse(b"", "", |_| None)),
             configured_by: (Vec::new(), String::new()),
@@ -137,8 +145,8 @@ impl Discovery {
     /// When to call [`Discovery::advance`] if nothing happens before.
     pub fn next_deadline(&self) -> Option<Instant> {
         let due = self.watches.iter().filter_map(|(_, watch)| watch.due_at());
-        let fallback = (self.found.is_empty() && self.has_fallback()).then_some(self.fallback_at);
-        due.chain(self.resolver.next_deadline()).chain(fallback).min()
+        let others = [self.resolver.next_deadline(), self.fallback_at, self.handover_until];
+        due.chain(others.into_iter().flatten()).min()
     }
 
     /// Whether [`Discovery::refresh`] should be called.
@@ -154,12 +162,17 @@ impl Discovery {
             self.configured_by = (text.clone(), host_name.clone());
             self.resolver.configure(resolv_conf::parse(text, host_name, zone));
         }
+        let names: Vec<String> = self.hosts_due(now).collect();
+        let table = hosts::addresses(&files.hosts, names.iter().map(String::as_str));
         for (key, watch) in &mut self.watches {
             if !watch.is_due(now) {
                 continue;
             }
-            match addresses_at_hand(watch, &files.hosts) {
-                Some(addresses) => self.is_changed |= watch.settle_locally(&addresses, now),
+            match addresses_at_hand(watch, &table) {
+                Some(addresses) => {
+                    watch.settle_locally(&addresses, now);
+                    self.is_changed = true;
+                }
                 None => {
                     watch.begin(now);
                     self.resolver.look_up(LookupId(key), watch.subject(), watch.wanted());
@@ -172,7 +185,12 @@ impl Discovery {
     pub fn advance(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
         self.resolver.advance(now, random);
         self.take_answers(now);
-        self.is_changed |= self.found.is_empty() && self.has_fallback() && self.fallback_at <= now;
+        for time in [&mut self.fallback_at, &mut self.handover_until] {
+            if time.is_some_and(|time| time <= now) {
+                *time = None;
+                self.is_changed = true;
+            }
+        }
     }
 
     /// A message came in answer to an exchange, or news that none will.
@@ -210,6 +228,7 @@ impl Discovery {
     /// No endpoint works any more.
     pub fn on_none_active(&mut self, now: Instant) {
         self.watches.iter_mut().for_each(|(_, watch)| watch.hurry(now));
+        self.reconsider(now);
     }
 
     /// What is known is to be looked at again although it is the same: the host's routes may have
@@ -221,13 +240,20 @@ impl Discovery {
         }
     }
 
-    /// The endpoints that should exist, if that may be others than before.
-    pub fn take_found(&mut self, now: Instant) -> Option<&[Found]> {
+    /// The endpoints that should exist, if that may be others than before. `judge` is asked of each
+    /// address whether it can be used; the second argument tells whether it came from a name.
+    pub fn take_found(
+        &mut self,
+        judge: &mut dyn FnMut(SocketAddr, bool) -> Verdict,
+        now: Instant,
+    ) -> Option<&[Found]> {
         if !std::mem::take(&mut self.is_changed) {
             return None;
         }
-        self.watch_targets(now);
-        let found = self.find(now);
+        let mut left_out = self.list(now);
+        let (found, cut) = group::found(&self.groups(), judge);
+        left_out.extend(cut);
+        self.reports.note_left_out(left_out);
         // An empty answer is more often a mistake than an order to serve nobody.
         let is_kept = found.is_empty() && !self.found.is_empty();
         self.reports.note_kept(is_kept);
@@ -259,18 +285,45 @@ impl Discovery {
                 continue;
             };
             let is_vital = watch.subject() == Subject::Host || !has_other;
-            self.is_changed |= watch.on_answer(kind, answer, is_vital, now);
+            // Even if nothing is new: the host's own addresses or routes may be, and this is when
+            // to look at them again.
+            self.is_changed |= watch.on_answer(kind, answer, is_vital, now) || watch.is_idle();
         }
     }
 
-    /// Watches the hosts that SRV records name now, and those no more that none does.
-    fn watch_targets(&mut self, now: Instant) {
-        if self.srv.is_none() {
-            return;
+    /// Sees which SRV records count now, and watches the hosts that they name. Tells what does not
+    /// count.
+    fn list(&mut self, now: Instant) -> Vec<Cut> {
+        let Some(source) = &self.srv else { return Vec::new() };
+        let services = |set| {
+            let wanted = Wanted::Typed(source.name(set));
+            self.watch_of(&wanted, Subject::Service).map_or(&[][..], Watch::services)
+        };
+        let [secure, plain] = RecordSet::ALL.map(services);
+        let (listed, left_out) = source.sort_out(secure, plain);
+        let named = |(service, it): (&Service, LeftOut)| (format!("name={}", name_of(service)), it);
+        let left_out = left_out.into_iter().map(named).collect();
+        if listed != self.listed {
+            self.retiring.append(&mut self.listed);
+            self.listed = listed;
+            self.handover_until = Some(now + SRV_HANDOVER);
         }
-        let listed = self.listed();
+        self.watch_targets(now);
+        let is_known = |it: &Listed| {
+            let watch = self.watch_of(&Wanted::Exact(it.service.target.clone()), Subject::Host);
+            watch.is_none_or(|watch| watch.is_settled() || watch.addresses().next().is_some())
+        };
+        if self.handover_until.is_none() || self.listed.iter().all(is_known) {
+            self.handover_until = None;
+            self.retiring.clear();
+        }
+        left_out
+    }
+
+    /// Watches the hosts that SRV records name, and those no more that none does.
+    fn watch_targets(&mut self, now: Instant) {
+        let listed = self.listed.iter().chain(&self.retiring);
         let wanted: Vec<Wanted> = listed
-            .iter()
             .filter(|it| literal(&it.service).is_none())
             .map(|it| Wanted::Exact(it.service.target.clone()))
             .collect();
@@ -285,48 +338,28 @@ impl Discovery {
         wanted.into_iter().for_each(|wanted| self.watch(wanted, Subject::Host, now));
     }
 
-    /// The SRV records that count. What does not is reported once.
-    fn listed(&mut self) -> Vec<srv::Listed> {
-        let Some(source) = &self.srv else { return Vec::new() };
-        let services = |set| {
-            let wanted = Wanted::Typed(source.name(set));
-            self.watch_of(&wanted, Subject::Service).map_or(&[][..], Watch::services)
-        };
-        let [secure, plain] = RecordSet::ALL.map(services);
-        let (mut listed, refused) = source.sort_out(secure, plain);
-        let mut left_out: Vec<(String, LeftOut)> =
-            refused.iter().map(|service| (name_of(service), LeftOut::Insecure)).collect();
-        let too_many = listed.drain(listed.len().min(ENDPOINTS_MAX)..);
-        left_out.extend(too_many.map(|it| (name_of(&it.service), LeftOut::TooMany)));
-        self.reports.note_left_out(left_out);
-        listed
-    }
-
-    /// Typed endpoints that are only used while SRV records list nobody.
-    fn has_fallback(&self) -> bool {
-        self.srv.is_some() && !self.endpoints.is_empty()
-    }
-
-    fn find(&mut self, now: Instant) -> Vec<Found> {
-        let from_srv: Vec<Group> = self.listed().iter().map(|it| self.group_of(it)).collect();
-        let is_listed = from_srv.iter().any(|group| !group.addresses.is_empty());
-        if is_listed || (self.srv.is_some() && !self.may_fall_back(now)) {
-            return group::found(&from_srv);
+    fn groups(&self) -> Vec<Group> {
+        if self.srv.is_some() && !(self.listed.is_empty() && self.may_fall_back()) {
+            return self.listed.iter().chain(&self.retiring).map(|it| self.group_of(it)).collect();
         }
-        let typed: Vec<Group> = self.endpoints.iter().map(|it| self.typed_group(it)).collect();
-        group::found(&typed)
+        self.endpoints.iter().map(|it| self.typed_group(it)).collect()
     }
 
     /// Whether it is clear, or has not become clear in time, that SRV records list nobody.
-    fn may_fall_back(&self, now: Instant) -> bool {
-        let is_typed_host = |watch: &Watch| {
-            watch.subject() == Subject::Host && matches!(watch.wanted(), Wanted::Typed(_))
-        };
-        let mut of_srv = self.watches.iter().filter(|(_, watch)| !is_typed_host(watch));
-        self.fallback_at <= now || of_srv.all(|(_, watch)| watch.is_settled())
+    fn may_fall_back(&self) -> bool {
+        let watches = || self.watches.iter().map(|(_, watch)| watch);
+        let mut services = watches().filter(|watch| watch.subject() == Subject::Service);
+        self.fallback_at.is_none() || services.all(Watch::is_absent)
     }
 
-    fn group_of(&self, listed: &srv::Listed) -> Group {
+    /// The hosts that are to be looked up now.
+    fn hosts_due(&self, now: Instant) -> impl Iterator<Item = String> {
+        let due = self.watches.iter().filter(move |(_, watch)| watch.is_due(now));
+        let hosts = due.filter(|(_, watch)| watch.subject() == Subject::Host);
+        hosts.map(|(_, watch)| watch.wanted().to_string())
+    }
+
+    fn group_of(&self, listed: &Listed) -> Group {
         let Service { priority, weight, port, ref target } = listed.service;
         let host = literal(&listed.service);
         let wanted = Wanted::Exact(target.clone());
@@ -365,18 +398,14 @@ impl Discovery {
 
 /// Addresses that need no question: those in /etc/hosts, and our own for `localhost` and names
 /// below it, which no server is to be asked for (RFC 6761, 6.3).
-fn addresses_at_hand(watch: &Watch, hosts_text: &[u8]) -> Option<Vec<IpAddr>> {
+fn addresses_at_hand(watch: &Watch, table: &hosts::Table) -> Option<Vec<IpAddr>> {
     if watch.subject() == Subject::Service {
         return None;
     }
-    let name = watch.wanted().to_string().to_ascii_lowercase();
-    let name = name.strip_suffix('.').unwrap_or(&name);
-    let found = hosts::addresses(hosts_text, name);
-    if !found.is_empty() {
-        return Some(found);
-    }
+    let name = hosts::key(&watch.wanted().to_string());
     let is_localhost = name == "localhost" || name.ends_with(".localhost");
-    is_localhost.then(|| vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
+    let own = || vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    table.get(&name).cloned().or_else(|| is_localhost.then(own))
 }
 
 /// The target of some records is an address in the form of a name, which Go's resolver takes.
@@ -415,7 +444,7 @@ mod tests {
 
     /// What was found, as `address name`.
     fn found(discovery: &mut Discovery, now: Instant) -> Option<Vec<String>> {
-        let found = discovery.take_found(now)?;
+        let found = discovery.take_found(&mut |_, _| Verdict::Usable, now)?;
         Some(found.iter().map(|it| format!("{} {}", it.spec.address, it.name)).collect())
     }
 

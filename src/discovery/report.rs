@@ -3,6 +3,7 @@
 //! Owns what was told. Pure: the reactor writes the lines.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use super::watch::{Trouble, Watch};
 use crate::dns::Subject;
@@ -22,32 +23,64 @@ pub enum Report {
         /// As asked for.
         name: String,
     },
-    /// The record is not used.
+    /// A record or an address is not used.
     LeftOut {
-        /// Host and port of the record.
-        name: String,
+        /// `name=` with host and port of the record, or `endpoint=` with the address.
+        what: String,
         /// Why.
         reason: LeftOut,
     },
-    /// The name servers list no endpoint at all; those of before stay.
+    /// No name leads to an endpoint any more; those of before stay.
     Kept,
 }
 
 /// Why something that was found is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeftOut {
+    /// It has port 0, where nobody can be.
+    PortZero,
     /// It is listed as one without TLS, so nobody could find out who it is.
     Insecure,
-    /// There are more than [`ENDPOINTS_MAX`].
+    /// There are more than [`crate::config::ENDPOINTS_MAX`].
     TooMany,
+    /// It is an address of ours, where this listener would accept the connection.
+    OwnListener(SocketAddr),
+    /// No route leads there, while to others one does.
+    NoRoute,
 }
 
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            LeftOut::PortZero => "port_zero",
             LeftOut::Insecure => "insecure",
             LeftOut::TooMany => "too_many",
+            LeftOut::NoRoute => "no_route",
+            LeftOut::OwnListener(listener) => {
+                return write!(f, "\"leads back to our own listener {listener}\"");
+            }
         })
+    }
+}
+
+/// Whether an address can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It can.
+    Usable,
+    /// A dial would come back to this listener of ours.
+    OwnListener(SocketAddr),
+    /// No route leads there.
+    NoRoute,
+}
+
+impl Verdict {
+    pub(super) fn reason(self) -> Option<LeftOut> {
+        match self {
+            Verdict::Usable => None,
+            Verdict::OwnListener(listener) => Some(LeftOut::OwnListener(listener)),
+            Verdict::NoRoute => Some(LeftOut::NoRoute),
+        }
     }
 }
 
@@ -70,8 +103,7 @@ impl Reports {
         let is_settled = services.all(|watch| watch.is_settled());
         for watch in watches {
             // Of the two sets of records one is enough, so to lack the other is no trouble.
-            let is_missing = watch.subject() == Subject::Service
-                && matches!(watch.trouble(), Some(Trouble::NoSuchName | Trouble::NoRecord));
+            let is_missing = watch.subject() == Subject::Service && watch.is_absent();
             if is_missing && (has_service || !is_settled) {
                 continue;
             }
@@ -90,8 +122,8 @@ impl Reports {
     /// Notes the records that are left out now.
     pub(super) fn note_left_out(&mut self, left_out: Vec<(String, LeftOut)>) {
         for item in left_out.iter().filter(|item| !self.left_out.contains(item)) {
-            let (name, reason) = item.clone();
-            self.untold.push(Report::LeftOut { name, reason });
+            let (what, reason) = item.clone();
+            self.untold.push(Report::LeftOut { what, reason });
         }
         self.left_out = left_out;
     }

@@ -3,6 +3,8 @@
 //! Pure. Follows etcd's client (`client/pkg/srv`): two sets of records for one domain, the members
 //! that speak TLS and those that do not; either may be missing.
 
+use super::LeftOut;
+use crate::config::ENDPOINTS_MAX;
 use crate::dns::message::Service;
 use crate::endpoint::Proof;
 
@@ -49,35 +51,40 @@ impl SrvSource {
         format!("_{service}{suffix}._tcp.{}", self.domain)
     }
 
-    /// The records that count, each host and port once, and those that do not because nobody could
-    /// find out whom they lead to.
-    pub(super) fn sort_out(
+    /// The records that count, each host and port once, and those that do not, with the reason.
+    pub(super) fn sort_out<'a>(
         &self,
-        secure: &[Service],
-        plain: &[Service],
-    ) -> (Vec<Listed>, Vec<Service>) {
+        secure: &'a [Service],
+        plain: &'a [Service],
+    ) -> (Vec<Listed>, Vec<(&'a Service, LeftOut)>) {
         let mut listed: Vec<Listed> = Vec::new();
-        let mut refused = Vec::new();
-        for (set, services) in RecordSet::ALL.into_iter().zip([secure, plain]) {
-            for service in services {
-                let is_same = |other: &Listed| {
-                    (&other.service.target, other.service.port) == (&service.target, service.port)
-                };
-                if listed.iter().any(is_same) {
-                    continue;
+        let mut left_out = Vec::new();
+        let secure = secure.iter().map(|service| (RecordSet::Secure, service));
+        let plain = plain.iter().map(|service| (RecordSet::Plain, service));
+        for (set, service) in secure.chain(plain) {
+            let is_same = |other: &Listed| {
+                (&other.service.target, other.service.port) == (&service.target, service.port)
+            };
+            match self.proof_in(set) {
+                _ if listed.iter().any(is_same) => {}
+                _ if service.port == 0 => left_out.push((service, LeftOut::PortZero)),
+                None => left_out.push((service, LeftOut::Insecure)),
+                Some(_) if listed.len() == ENDPOINTS_MAX => {
+                    left_out.push((service, LeftOut::TooMany));
                 }
-                match (set, self.is_insecure) {
-                    (RecordSet::Plain, false) => refused.push(service.clone()),
-                    (_, true) => {
-                        listed.push(Listed { service: service.clone(), proof: Proof::Connection });
-                    }
-                    (RecordSet::Secure, false) => {
-                        listed.push(Listed { service: service.clone(), proof: Proof::Handshake });
-                    }
-                }
+                Some(proof) => listed.push(Listed { service: service.clone(), proof }),
             }
         }
-        (listed, refused)
+        (listed, left_out)
+    }
+
+    /// What endpoints of the set have to show; `None` if nothing they could would be enough.
+    fn proof_in(&self, set: RecordSet) -> Option<Proof> {
+        match (self.is_insecure, set) {
+            (true, _) => Some(Proof::Connection),
+            (false, RecordSet::Secure) => Some(Proof::Handshake),
+            (false, RecordSet::Plain) => None,
+        }
     }
 }
 
@@ -122,6 +129,16 @@ mod tests {
         let plain = [service("a.test", 1, 9), service("b.test", 2, 1)];
         let (listed, refused) = source(false).sort_out(&secure, &plain);
         assert_eq!(listed, [Listed { service: secure[0].clone(), proof: Proof::Handshake }]);
-        assert_eq!(refused, [plain[1].clone()]);
+        assert_eq!(refused, [(&plain[1], LeftOut::Insecure)]);
+    }
+
+    #[test]
+    fn nobody_is_at_port_zero_and_there_is_an_end_to_it() {
+        let many: Vec<Service> =
+            (0..=ENDPOINTS_MAX as u16 + 1).map(|port| service("a.test", port, 1)).collect();
+        let (listed, left_out) = source(true).sort_out(&many, &[]);
+        assert_eq!(listed.len(), ENDPOINTS_MAX);
+        let last = many.last().expect("there are many");
+        assert_eq!(left_out, [(&many[0], LeftOut::PortZero), (last, LeftOut::TooMany)]);
     }
 }

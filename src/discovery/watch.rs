@@ -7,9 +7,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use super::name_of;
 use crate::config::{
-    DNS_NEGATIVE_TTL, DNS_NEGATIVE_TTL_MAX, DNS_REFRESH_MIN, DNS_RETRY_MAX, DNS_RETRY_MIN,
-    DNS_RETRY_PARTIAL, DNS_TTL_MAX, DNS_TTL_MIN, HOSTS_TTL,
+    DNS_NEGATIVE_TTL, DNS_NEGATIVE_TTL_MAX, DNS_RECORDS_MAX, DNS_REFRESH_MIN, DNS_RETRY_MAX,
+    DNS_RETRY_MIN, DNS_RETRY_PARTIAL, DNS_TTL_MAX, DNS_TTL_MIN, HOSTS_TTL,
 };
 use crate::dns::message::{Kind, Records, Service};
 use crate::dns::{Answer, Failure, Subject, Wanted};
@@ -56,10 +57,12 @@ enum Phase {
 #[derive(Debug)]
 struct Round {
     outstanding: usize,
-    /// The shortest life of anything that was found.
-    fresh_for: Option<Duration>,
-    /// The shortest life of what is not there.
+    /// Until when everything holds that was found.
+    fresh_until: Option<Instant>,
+    /// How long it holds that the rest is not there.
     absent_for: Option<Duration>,
+    /// What is known has failed somebody meanwhile.
+    is_doubtful: bool,
     failure: Option<Failure>,
     exists: bool,
 }
@@ -143,6 +146,16 @@ impl Watch {
         }
     }
 
+    /// Whether the last look-up has said for sure that there is nothing.
+    pub(super) fn is_absent(&self) -> bool {
+        matches!(self.trouble, Some(Trouble::NoSuchName | Trouble::NoRecord))
+    }
+
+    /// Whether no look-up is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Idle { .. })
+    }
+
     pub(super) fn is_due(&self, now: Instant) -> bool {
         matches!(self.phase, Phase::Idle { refresh_at, .. } if refresh_at <= now)
     }
@@ -158,36 +171,37 @@ impl Watch {
     /// What is known may be wrong: it is due at once, or as soon as that is decent.
     pub(super) fn hurry(&mut self, now: Instant) {
         let decent = self.asked_at.map_or(now, |at| now.max(at + DNS_REFRESH_MIN));
-        if let Phase::Idle { refresh_at, is_doubtful } = &mut self.phase {
-            *refresh_at = decent.min(*refresh_at);
-            *is_doubtful = true;
+        match &mut self.phase {
+            Phase::Idle { refresh_at, is_doubtful } => {
+                *refresh_at = decent.min(*refresh_at);
+                *is_doubtful = true;
+            }
+            Phase::Asking(round) => round.is_doubtful = true,
         }
     }
 
     /// The look-up begins.
     pub(super) fn begin(&mut self, now: Instant) {
         debug_assert!(self.is_due(now), "asked without need");
-        let outstanding = match self.subject {
-            Subject::Host => 2,
-            Subject::Service => 1,
-        };
         self.asked_at = Some(now);
         self.phase = Phase::Asking(Round {
-            outstanding,
-            fresh_for: None,
+            outstanding: self.subject.kinds().len(),
+            fresh_until: None,
             absent_for: None,
+            is_doubtful: false,
             failure: None,
             exists: false,
         });
     }
 
-    /// The host is in /etc/hosts, or one that needs no look-up. Whether that changed anything.
-    pub(super) fn settle_locally(&mut self, addresses: &[IpAddr], now: Instant) -> bool {
+    /// The host is in /etc/hosts, or one that needs no look-up.
+    pub(super) fn settle_locally(&mut self, addresses: &[IpAddr], now: Instant) {
         let (v4, v6) = addresses.iter().partition(|address| address.is_ipv4());
-        let is_changed = replace(&mut self.known.v4, v4) | replace(&mut self.known.v6, v6);
+        replace(&mut self.known.v4, v4);
+        replace(&mut self.known.v6, v6);
         self.phase = Phase::Idle { refresh_at: now + HOSTS_TTL, is_doubtful: false };
         self.trouble = None;
-        is_changed | !std::mem::replace(&mut self.is_settled, true)
+        self.is_settled = true;
     }
 
     /// Something came of the look-up. Whether that changed what is known. `is_vital`: without this
@@ -207,8 +221,8 @@ impl Watch {
         let is_last = round.outstanding == 0;
         let is_changed = match answer {
             Answer::Records { records, ttl } => {
-                let ttl = ttl.clamp(DNS_TTL_MIN, DNS_TTL_MAX);
-                round.fresh_for = Some(round.fresh_for.map_or(ttl, |least| least.min(ttl)));
+                let until = now + ttl.clamp(DNS_TTL_MIN, DNS_TTL_MAX);
+                round.fresh_until = Some(round.fresh_until.map_or(until, |it| it.min(until)));
                 self.known.adopt(kind, records)
             }
             Answer::Nothing { exists, ttl } => {
@@ -224,7 +238,7 @@ impl Watch {
         };
         if is_last {
             self.conclude(is_vital, now);
-            return is_changed | !std::mem::replace(&mut self.is_settled, true);
+            self.is_settled = true;
         }
         is_changed
     }
@@ -233,15 +247,18 @@ impl Watch {
     /// that knows nothing of AAAA is common, and no reason to ask all the time.
     fn conclude(&mut self, is_vital: bool, now: Instant) {
         let Phase::Asking(round) = &self.phase else { return };
-        let (trouble, pause) = match (round.fresh_for, round.failure) {
-            (Some(fresh_for), None) => (None, fresh_for.min(round.absent_for.unwrap_or(fresh_for))),
-            (Some(fresh_for), Some(_)) => (None, fresh_for.min(DNS_RETRY_PARTIAL)),
-            (None, Some(failure)) if is_vital => (Some(Trouble::Failed(failure)), self.pause),
-            (None, Some(failure)) => (Some(Trouble::Failed(failure)), DNS_RETRY_PARTIAL),
+        let is_doubtful = round.is_doubtful;
+        let (trouble, refresh_at) = match (round.fresh_until, round.failure) {
+            (Some(fresh_until), None) => (None, fresh_until),
+            (Some(fresh_until), Some(_)) => (None, fresh_until.min(now + DNS_RETRY_PARTIAL)),
+            (None, Some(failure)) => {
+                let pause = if is_vital { self.pause } else { DNS_RETRY_PARTIAL };
+                (Some(Trouble::Failed(failure)), now + pause)
+            }
             (None, None) => {
                 let trouble = if round.exists { Trouble::NoRecord } else { Trouble::NoSuchName };
                 let most = if is_vital { DNS_NEGATIVE_TTL_MAX } else { DNS_TTL_MAX };
-                (Some(trouble), round.absent_for.unwrap_or(most).min(most))
+                (Some(trouble), now + round.absent_for.unwrap_or(most).min(most))
             }
         };
         self.pause = match trouble {
@@ -249,16 +266,22 @@ impl Watch {
             _ => DNS_RETRY_MIN,
         };
         self.trouble = trouble;
-        self.phase = Phase::Idle { refresh_at: now + pause, is_doubtful: false };
+        self.phase = Phase::Idle { refresh_at, is_doubtful: false };
+        if is_doubtful {
+            self.hurry(now);
+        }
     }
 }
 
 impl Known {
     fn adopt(&mut self, kind: Kind, records: Records) -> bool {
         match (kind, records) {
-            (Kind::A, Records::Addresses(addresses)) => replace(&mut self.v4, addresses),
-            (Kind::Aaaa, Records::Addresses(addresses)) => replace(&mut self.v6, addresses),
-            (Kind::Srv, Records::Services(services)) => replace(&mut self.services, services),
+            (Kind::A, Records::Addresses(all)) => replace(&mut self.v4, few(all, |it| *it)),
+            (Kind::Aaaa, Records::Addresses(all)) => replace(&mut self.v6, few(all, |it| *it)),
+            (Kind::Srv, Records::Services(all)) => {
+                let rank = |it: &Service| (it.priority, name_of(it), it.weight);
+                replace(&mut self.services, few(all, rank))
+            }
             (kind, records) => {
                 debug_assert!(false, "{kind:?} answered by {records:?}");
                 false
@@ -273,6 +296,16 @@ impl Known {
             Kind::Srv => replace(&mut self.services, Vec::new()),
         }
     }
+}
+
+/// As they come, or the first ones by rank if there are too many: servers shuffle their answers, and
+/// which ones are taken must not change with every one of them.
+fn few<T, R: Ord>(mut all: Vec<T>, rank: impl Fn(&T) -> R) -> Vec<T> {
+    if all.len() > DNS_RECORDS_MAX {
+        all.sort_by_cached_key(rank);
+        all.truncate(DNS_RECORDS_MAX);
+    }
+    all
 }
 
 /// Servers shuffle their answers, so another order alone is no change. No item is there twice.
@@ -322,7 +355,7 @@ mod tests {
     #[test]
     fn an_answer_lives_as_long_as_it_says_within_bounds() {
         for (v4, v6, want) in [
-            (records(&["10.0.0.1"], 60), GONE, 30),
+            (records(&["10.0.0.1"], 60), GONE, 60),
             (records(&["10.0.0.1"], 20), GONE, 20),
             (records(&["10.0.0.1"], 20), records(&["::1"], 7), 7),
             (records(&["10.0.0.1"], 0), GONE, 1),
@@ -427,14 +460,46 @@ mod tests {
     }
 
     #[test]
+    fn a_life_begins_with_the_answer_and_doubt_outlasts_the_look_up() {
+        let (mut watch, now) = watch(Subject::Host);
+        watch.begin(now);
+        watch.on_answer(Kind::A, records(&["10.0.0.1"], 60), true, now);
+        let late = now + 3 * SECOND;
+        watch.hurry(late);
+        watch.on_answer(Kind::Aaaa, records(&["::1"], 60), true, late);
+        assert!(watch.is_due(late), "asked more than a second ago, and doubted since");
+        watch.begin(late);
+        watch.on_answer(Kind::A, records(&["10.0.0.1"], 60), true, late);
+        watch.on_answer(Kind::Aaaa, FAILED, true, late + SECOND);
+        assert_eq!(watch.due_at(), Some(late + SECOND + DNS_RETRY_PARTIAL));
+        let at = late + 40 * SECOND;
+        watch.begin(at);
+        watch.on_answer(Kind::A, records(&["10.0.0.1"], 5), true, at);
+        watch.on_answer(Kind::Aaaa, FAILED, true, at + SECOND);
+        assert_eq!(watch.due_at(), Some(at + 5 * SECOND));
+    }
+
+    #[test]
+    fn of_too_many_the_same_are_kept_in_whatever_order_they_come() {
+        let (mut watch, now) = watch(Subject::Host);
+        let address = |i: usize| format!("10.0.{}.{}", i / 256, i % 256);
+        let all: Vec<String> = (0..2 * DNS_RECORDS_MAX).map(address).collect();
+        let mut all: Vec<&str> = all.iter().map(String::as_str).collect();
+        assert_eq!(round(&mut watch, now, records(&all, 1), GONE), [true, false]);
+        assert_eq!(known(&watch).len(), DNS_RECORDS_MAX);
+        all.reverse();
+        let now = now + SECOND;
+        assert_eq!(round(&mut watch, now, records(&all, 1), GONE), [false, false]);
+    }
+
+    #[test]
     fn what_stands_in_the_hosts_file_is_read_again() {
         let (mut watch, now) = watch(Subject::Host);
         let own: Vec<IpAddr> = ["::1", "10.0.0.1"].map(|text| text.parse().expect(text)).to_vec();
         assert!(!watch.is_settled());
-        assert!(watch.settle_locally(&own, now));
+        watch.settle_locally(&own, now);
         assert_eq!(known(&watch), ["10.0.0.1", "::1"]);
         assert!(watch.is_settled());
         assert_eq!(pause(&watch, now), HOSTS_TTL);
-        assert!(!watch.settle_locally(&own, now));
     }
 }

@@ -9,6 +9,7 @@ use super::message::Kind;
 use super::name::Name;
 use super::query::{Conclusion, Query, Surroundings};
 use super::{Answer, Command, Exchange, Failure, Subject};
+use crate::config::DNS_FAMILY_GRACE;
 
 /// A look-up under way.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ enum State {
 }
 
 impl Subject {
-    pub(super) fn kinds(self) -> &'static [Kind] {
+    pub(crate) fn kinds(self) -> &'static [Kind] {
         match self {
             Subject::Host => &[Kind::A, Kind::Aaaa],
             Subject::Service => &[Kind::Srv],
@@ -108,6 +109,30 @@ impl Lookup {
         }
     }
 
+    /// Questions under way.
+    pub(super) fn questions(&self) -> usize {
+        self.queries().count()
+    }
+
+    /// Whether it can begin anew without telling anything twice.
+    pub(super) fn is_untold(&self) -> bool {
+        !self.parts.iter().any(|part| matches!(part.state, State::Told))
+    }
+
+    /// Tells that what is left was given up.
+    pub(super) fn fail_rest(
+        &mut self,
+        commands: &mut Vec<Command>,
+        tell: &mut dyn FnMut(Kind, Answer),
+    ) {
+        for part in &self.parts {
+            if !matches!(part.state, State::Told) {
+                tell(part.kind, Answer::Failed(Failure::TimedOut));
+            }
+        }
+        self.abandon(commands);
+    }
+
     /// Gives everything up.
     pub(super) fn abandon(&mut self, commands: &mut Vec<Command>) {
         for part in &mut self.parts {
@@ -120,6 +145,13 @@ impl Lookup {
 
     fn queries(&self) -> impl Iterator<Item = &Query> {
         self.parts.iter().filter_map(|part| match &part.state {
+            State::Asking(query) => Some(query),
+            State::Held(_) | State::Told => None,
+        })
+    }
+
+    fn queries_mut(&mut self) -> impl Iterator<Item = &mut Query> {
+        self.parts.iter_mut().filter_map(|part| match &mut part.state {
             State::Asking(query) => Some(query),
             State::Held(_) | State::Told => None,
         })
@@ -141,6 +173,10 @@ impl Lookup {
         self.parts[index].state = State::Held(conclusion);
         if self.is_name_decided() {
             self.tell_all(tell);
+            // A server that never answers for one family must not keep the other from being asked
+            // for again in time.
+            let deadline = around.now + DNS_FAMILY_GRACE;
+            self.queries_mut().for_each(|query| query.give_up_by(deadline));
         } else if self.queries().next().is_none() {
             self.next_candidate(around);
         }

@@ -12,7 +12,9 @@
 //!                               broken, a loop ─► Malformed    else ─────────────► Alias
 //! ```
 
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -22,7 +24,7 @@ use domain::base::{Message, MessageBuilder, ParsedName, ParsedRecord, Ttl};
 use domain::rdata::{A, Aaaa, Cname, Soa, Srv};
 
 use super::name::Name;
-use crate::config::{DNS_ALIASES_MAX, DNS_RECORDS_MAX, DNS_UDP_BYTES};
+use crate::config::{DNS_ALIASES_MAX, DNS_UDP_BYTES};
 
 /// The codes of RFC 1035, 4.1.1, that mean something to us.
 const NO_ERROR: u16 = 0;
@@ -64,7 +66,7 @@ impl fmt::Display for Kind {
 }
 
 /// One SRV record (RFC 2782). Its target is never the root, which says that there is no service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Service {
     /// Class, 0-65535: a higher number is tried only when no lower one can be reached.
     pub priority: u16,
@@ -76,7 +78,8 @@ pub struct Service {
     pub target: Name,
 }
 
-/// What was asked for: 1 to [`DNS_RECORDS_MAX`] records, each once, in the order of the answer.
+/// What was asked for: one record or more, as many as 64 KiB hold, each once, in the order of the
+/// answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Records {
     /// For [`Kind::A`] addresses of IPv4 alone, for [`Kind::Aaaa`] of IPv6 alone.
@@ -136,6 +139,8 @@ pub enum ServerFailure {
     NotImplemented,
     /// It will not answer us.
     Refused,
+    /// It knows nothing of the name and asks nobody who does: it was named by mistake.
+    Lame,
     /// Any other code, 6-4095.
     Other(u16),
 }
@@ -147,6 +152,7 @@ impl fmt::Display for ServerFailure {
             ServerFailure::Failure => f.write_str("server_failure"),
             ServerFailure::NotImplemented => f.write_str("not_implemented"),
             ServerFailure::Refused => f.write_str("refused"),
+            ServerFailure::Lame => f.write_str("lame"),
             ServerFailure::Other(code) => write!(f, "rcode_{code}"),
         }
     }
@@ -245,11 +251,11 @@ fn read_answer(message: &Message<[u8]>, name: &Name, kind: Kind, exists: bool) -
             return reply_with(&found, kind, ttl);
         }
         let Some(alias) = here().find(|record| record.rtype() == Rtype::CNAME) else {
-            let negative = negative_ttl(message);
-            return Some(if exists && negative.is_none() && links > 0 {
-                Reply::Alias { target: end, ttl: ttl? }
-            } else {
-                Reply::Nothing { exists, ttl: negative.map(|negative| shortest(ttl, negative)) }
+            return Some(match negative_ttl(message) {
+                Some(negative) => Reply::Nothing { exists, ttl: Some(shortest(ttl, negative)) },
+                None if exists && links > 0 => Reply::Alias { target: end, ttl: ttl? },
+                None if exists && is_lame(message) => Reply::Failed(ServerFailure::Lame),
+                None => Reply::Nothing { exists, ttl: None },
             });
         };
         ttl = Some(shortest(ttl, seconds(alias.ttl())));
@@ -270,11 +276,11 @@ fn reply_with(found: &[&Record], kind: Kind, aliases_ttl: Option<Duration>) -> O
         match kind {
             Kind::A => {
                 let record = record.to_record::<A>().ok()??;
-                keep(&mut addresses, IpAddr::V4(record.data().addr()));
+                addresses.push(IpAddr::V4(record.data().addr()));
             }
             Kind::Aaaa => {
                 let record = record.to_record::<Aaaa>().ok()??;
-                keep(&mut addresses, IpAddr::V6(record.data().addr()));
+                addresses.push(IpAddr::V6(record.data().addr()));
             }
             Kind::Srv => {
                 let record = record.to_record::<Srv<ParsedName<&[u8]>>>().ok()??;
@@ -282,24 +288,31 @@ fn reply_with(found: &[&Record], kind: Kind, aliases_ttl: Option<Duration>) -> O
                 let target = Name(data.target().to_vec());
                 let (priority, weight, port) = (data.priority(), data.weight(), data.port());
                 if !target.is_root() {
-                    keep(&mut services, Service { priority, weight, port, target });
+                    services.push(Service { priority, weight, port, target });
                 }
             }
         }
     }
     let records = match kind {
         Kind::Srv if services.is_empty() => return Some(Reply::Nothing { exists: true, ttl }),
-        Kind::Srv => Records::Services(services),
-        Kind::A | Kind::Aaaa => Records::Addresses(addresses),
+        Kind::Srv => Records::Services(distinct(services)),
+        Kind::A | Kind::Aaaa => Records::Addresses(distinct(addresses)),
     };
     Some(Reply::Records { records, ttl: ttl? })
 }
 
-/// Adds what is not there yet, up to the limit.
-fn keep<T: PartialEq>(kept: &mut Vec<T>, item: T) {
-    if kept.len() < DNS_RECORDS_MAX && !kept.contains(&item) {
-        kept.push(item);
-    }
+/// Each once, in the order of the answer.
+fn distinct<T: Clone + Eq + Hash>(mut items: Vec<T>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    items.retain(|item| seen.insert(item.clone()));
+    items
+}
+
+/// Whether an empty answer means that we asked the wrong server, and not that there is nothing:
+/// neither is it its own to give, nor does it ask others. The C library and Go go on, too.
+fn is_lame(message: &Message<[u8]>) -> bool {
+    let header = message.header();
+    message.header_counts().ancount() == 0 && !header.aa() && !header.ra()
 }
 
 /// How long a negative answer holds (RFC 2308, 5); `None` without a SOA record that can be read.
@@ -545,16 +558,32 @@ mod tests {
     }
 
     #[test]
-    fn the_count_of_records_has_a_limit() {
+    fn all_that_a_message_holds_is_read_and_each_once() {
         let one = |i: u16| record(ASKED, A, 60, &[10, 0, (i >> 8) as u8, i as u8]);
-        let answer: Vec<_> = (0..2 * DNS_RECORDS_MAX as u16).map(one).collect();
+        let answer: Vec<_> = (0..3000).map(|i| one(i % 2000)).collect();
         let bytes = message(REPLY, Kind::A, [&answer, &[], &[]]);
         let Reply::Records { records: Records::Addresses(found), .. } = read(&bytes, Kind::A)
         else {
             panic!("not addresses")
         };
-        assert_eq!(found.len(), DNS_RECORDS_MAX);
-        assert_eq!(found[DNS_RECORDS_MAX - 1].to_string(), "10.0.0.255");
+        assert_eq!((found.len(), found[1999].to_string()), (2000, "10.0.7.207".to_owned()));
+    }
+
+    #[test]
+    fn a_server_that_was_named_by_mistake_is_told_from_one_that_knows() {
+        let (authoritative, recursive) = (0x8500, 0x8180);
+        let lame = Reply::Failed(ServerFailure::Lame);
+        let soa = [soa("example", 60, 50)];
+        for (flags, authority, want) in [
+            (0x8100, &[][..], lame),
+            (0x8100, &soa[..], nothing(true, Some(50))),
+            (authoritative, &[][..], nothing(true, None)),
+            (recursive, &[][..], nothing(true, None)),
+            (0x8103, &[][..], nothing(false, None)),
+        ] {
+            let bytes = message(flags, Kind::A, [&[], authority, &[]]);
+            assert_eq!(read(&bytes, Kind::A), want, "{flags:#x} {authority:?}");
+        }
     }
 
     #[test]

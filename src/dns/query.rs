@@ -116,6 +116,11 @@ impl Query {
         query
     }
 
+    /// Its answer is not worth waiting for any longer than that.
+    pub(super) fn give_up_by(&mut self, deadline: Instant) {
+        self.give_up_at = self.give_up_at.min(deadline);
+    }
+
     /// Whether the exchange is one of its tries.
     pub(super) fn owns(&self, exchange: Exchange) -> bool {
         self.tries.iter().any(|it| it.exchange == exchange)
@@ -267,12 +272,7 @@ impl Query {
         let message = message::question(id, &self.name, self.kind, self.edns);
         around.commands.push(Command::Open { exchange, server: address, transport, message });
         self.tries.push(Try { exchange, server, transport, id, foreign: 0 });
-        // By TCP a server answers whole or not at all, which takes it longer.
-        self.try_again_at = around.now
-            + match transport {
-                Transport::Datagram => around.patience(),
-                Transport::Stream => around.configuration.timeout,
-            };
+        self.try_again_at = around.now + around.patience();
     }
 
     fn close(&mut self, position: usize, around: &mut Surroundings<'_>) {

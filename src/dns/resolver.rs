@@ -13,7 +13,7 @@ use super::query::Surroundings;
 use super::resolv_conf::ResolvConf;
 use super::search::candidates;
 use super::{Answer, Answered, Command, Exchange, Failure, LookupId, Subject, Wanted};
-use crate::config::DNS_LOOKUPS_MAX;
+use crate::config::DNS_QUESTIONS_MAX;
 
 /// What the resolver is asked.
 #[derive(Clone, Debug)]
@@ -72,12 +72,18 @@ impl Resolver {
         }
     }
 
-    /// From now on this is the configuration. What is under way begins anew.
+    /// From now on this is the configuration. What is under way begins anew; but where one family of
+    /// addresses was told already, the other one is given up: it would soon be in any case.
     pub fn configure(&mut self, configuration: ResolvConf) {
         assert!(!configuration.servers.is_empty(), "resolv.conf(5) has a default");
         for (request, mut lookup) in std::mem::take(&mut self.running).into_iter().rev() {
-            lookup.abandon(&mut self.common.commands);
-            self.waiting.push_front(request);
+            let commands = &mut self.common.commands;
+            if lookup.is_untold() {
+                lookup.abandon(commands);
+                self.waiting.push_front(request);
+            } else {
+                lookup.fail_rest(commands, &mut teller(&mut self.answers, request.id));
+            }
         }
         self.common.configuration = configuration;
         self.common.server_first = 0;
@@ -156,8 +162,13 @@ impl Resolver {
 
     fn start_waiting(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
         self.running.retain(|(_, lookup)| !lookup.is_over());
-        while self.running.len() < DNS_LOOKUPS_MAX {
-            let Some(request) = self.waiting.pop_front() else { break };
+        let mut questions: usize = self.running.iter().map(|(_, lookup)| lookup.questions()).sum();
+        while let Some(request) = self.waiting.pop_front() {
+            questions += request.subject.kinds().len();
+            if questions > DNS_QUESTIONS_MAX {
+                self.waiting.push_front(request);
+                break;
+            }
             let names = match &request.wanted {
                 Wanted::Typed(text) => candidates(text, &self.common.configuration),
                 Wanted::Exact(name) => vec![name.clone()],
@@ -190,7 +201,9 @@ mod tests {
     use super::super::message::{Records, ServerFailure};
     use super::super::{Transport, resolv_conf};
     use super::*;
-    use crate::config::{DNS_FOREIGN_MAX, DNS_QUERY_MAX, DNS_RESEND_MAX, DNS_TRIES_OPEN_MAX};
+    use crate::config::{
+        DNS_FAMILY_GRACE, DNS_FOREIGN_MAX, DNS_QUERY_MAX, DNS_RESEND_MAX, DNS_TRIES_OPEN_MAX,
+    };
     use std::net::SocketAddr;
     use std::time::Duration;
 
@@ -551,10 +564,9 @@ mod tests {
         let a = bench.open[0].clone();
         bench.answer(&a, Ok(&a.reply(OK, &[&[10, 0, 0, 9]])));
         assert_eq!(bench.told().len(), 1);
-        while bench.resolver.is_asking() {
-            bench.wait();
-        }
+        assert_eq!(bench.wait(), DNS_FAMILY_GRACE, "nor is it waited for for long");
         assert_eq!(bench.told(), [(0, Kind::Aaaa, Answer::Failed(Failure::TimedOut))]);
+        assert!(!bench.resolver.is_asking());
     }
 
     #[test]
@@ -570,14 +582,14 @@ mod tests {
     #[test]
     fn few_names_are_looked_up_at_a_time() {
         let mut bench = Bench::new("nameserver 10.0.0.1");
-        for id in 0..DNS_LOOKUPS_MAX + 2 {
+        for id in 0..DNS_QUESTIONS_MAX + 2 {
             bench.look_up(id, Subject::Service, &format!("m{id}.test."));
         }
-        assert_eq!(bench.open.len(), DNS_LOOKUPS_MAX);
+        assert_eq!(bench.open.len(), DNS_QUESTIONS_MAX);
         let first = bench.open[0].clone();
         bench.answer(&first, Ok(&first.reply(NO_NAME, &[])));
-        assert_eq!(bench.open.len(), DNS_LOOKUPS_MAX);
-        assert_eq!(bench.last().question().0, format!("m{DNS_LOOKUPS_MAX}.test"));
+        assert_eq!(bench.open.len(), DNS_QUESTIONS_MAX);
+        assert_eq!(bench.last().question().0, format!("m{DNS_QUESTIONS_MAX}.test"));
     }
 
     #[test]
@@ -588,6 +600,21 @@ mod tests {
         bench.pass(Duration::ZERO);
         assert_eq!(bench.servers(), [3]);
         assert_eq!(bench.told(), []);
+    }
+
+    #[test]
+    fn a_new_configuration_tells_nothing_twice() {
+        let mut bench = Bench::new("nameserver 10.0.0.1");
+        bench.look_up(0, Subject::Host, "m.test.");
+        let a = bench.open[0].clone();
+        bench.answer(&a, Ok(&a.reply(OK, &[&[10, 0, 0, 9]])));
+        let configuration = resolv_conf::parse(b"nameserver 10.0.0.3", "", |_| None);
+        bench.resolver.configure(configuration);
+        bench.pass(Duration::ZERO);
+        let kinds: Vec<Kind> = bench.told().into_iter().map(|(_, kind, _)| kind).collect();
+        assert_eq!(kinds, [Kind::A, Kind::Aaaa]);
+        assert_eq!(bench.open, []);
+        assert!(!bench.resolver.is_asking());
     }
 
     #[test]

@@ -4,10 +4,11 @@
 //! refuses (udp(7)). Decides nothing.
 
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
+use socket2::{Domain, Protocol, Socket, Type};
 
 use super::errno::{net_error, retry};
 use super::{NetError, Receive};
@@ -24,12 +25,11 @@ impl Datagram {
         registry: &Registry,
         token: usize,
     ) -> io::Result<Datagram> {
-        let any: IpAddr = match peer {
-            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        let mut socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
-        socket.connect(peer)?;
+        // Not bound before: until it is connected, anybody could put datagrams into its queue.
+        let kind = Type::DGRAM.nonblocking();
+        let socket = Socket::new(Domain::for_address(peer), kind, Some(Protocol::UDP))?;
+        socket.connect(&peer.into())?;
+        let mut socket = UdpSocket::from_std(socket.into());
         registry.register(&mut socket, Token(token), Interest::READABLE)?;
         Ok(Datagram { socket })
     }

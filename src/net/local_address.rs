@@ -5,6 +5,9 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use nix::ifaddrs::getifaddrs;
 
+use super::NetError;
+use super::errno::net_error;
+
 /// Whether this host answers for `address` itself.
 pub(super) fn is_local(address: IpAddr) -> bool {
     if address.is_loopback() {
@@ -34,9 +37,11 @@ fn is_routed_to_ourselves(address: IpAddr) -> bool {
     source(address).is_ok_and(|source| source.ip() == address || source.ip().is_loopback())
 }
 
-/// Whether the kernel has a route to `address`, and an address of ours to go with it.
+/// Whether the kernel has a route to `address`, and an address of ours to go with it. For want of a
+/// descriptor or memory nobody can tell, and nothing is said against it.
 pub(super) fn has_route(address: IpAddr) -> bool {
-    source(address).is_ok()
+    let is_short = |error| matches!(net_error(error), NetError::Descriptors | NetError::Memory);
+    source(address).map_or_else(is_short, |_| true)
 }
 
 /// Our end of what would be sent to `address`. Nothing is.

@@ -348,7 +348,7 @@ impl Net for MioNet {
         handshake.advance(&mut stream.socket)
     }
 
-    fn read_file(&mut self, file: ResolverFile) -> Vec<u8> {
+    fn read_file(&mut self, file: ResolverFile) -> Option<Vec<u8>> {
         resolver_file::read(file)
     }
 

@@ -347,9 +347,9 @@ pub trait Net {
     /// Goes on with the handshake, as far as the connection lets it.
     fn shake(&mut self, stream: &mut Self::Stream, handshake: &mut Self::Handshake) -> Shake;
 
-    /// What the file holds, at most [`crate::config::RESOLVER_FILE_BYTES_MAX`] bytes of it; nothing
-    /// where it cannot be read.
-    fn read_file(&mut self, file: ResolverFile) -> Vec<u8>;
+    /// What the file holds, whole lines of at most [`crate::config::RESOLVER_FILE_BYTES_MAX`] bytes;
+    /// `None` where it cannot be read.
+    fn read_file(&mut self, file: ResolverFile) -> Option<Vec<u8>>;
 
     /// The name of this host (gethostname(2)).
     fn host_name(&mut self) -> String;

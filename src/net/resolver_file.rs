@@ -7,21 +7,24 @@ use std::path::Path;
 use super::ResolverFile;
 use crate::config::RESOLVER_FILE_BYTES_MAX;
 
-/// What cannot be read counts as empty, as it does for the C library.
-pub(super) fn read(file: ResolverFile) -> Vec<u8> {
+/// The lines of the file; `None` if it is not there or cannot be read.
+pub(super) fn read(file: ResolverFile) -> Option<Vec<u8>> {
     read_from(Path::new(match file {
         ResolverFile::Configuration => "/etc/resolv.conf",
         ResolverFile::Hosts => "/etc/hosts",
     }))
 }
 
-fn read_from(path: &Path) -> Vec<u8> {
+fn read_from(path: &Path) -> Option<Vec<u8>> {
     let mut text = Vec::new();
-    let Ok(file) = File::open(path) else { return text };
-    if file.take(RESOLVER_FILE_BYTES_MAX as u64).read_to_end(&mut text).is_err() {
-        text.clear();
+    let file = File::open(path).ok()?;
+    file.take(RESOLVER_FILE_BYTES_MAX as u64).read_to_end(&mut text).ok()?;
+    if text.len() == RESOLVER_FILE_BYTES_MAX {
+        // The first part of a name would be another name.
+        let lines = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        text.truncate(lines);
     }
-    text
+    Some(text)
 }
 
 #[cfg(test)]
@@ -30,13 +33,16 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn no_more_is_read_than_is_kept_and_nothing_where_nothing_is() {
+    fn whole_lines_are_read_up_to_a_bound() {
         let path = std::env::temp_dir().join(format!("etcd-gateway-hosts-{}", std::process::id()));
-        assert_eq!(read_from(&path), b"");
-        fs::write(&path, "127.0.0.1 one\n").expect("a file of our own");
-        assert_eq!(read_from(&path), b"127.0.0.1 one\n");
-        fs::write(&path, vec![b'#'; RESOLVER_FILE_BYTES_MAX + 1]).expect("a file of our own");
-        assert_eq!(read_from(&path).len(), RESOLVER_FILE_BYTES_MAX);
+        assert_eq!(read_from(&path), None);
+        fs::write(&path, "127.0.0.1 one").expect("a file of our own");
+        assert_eq!(read_from(&path).as_deref(), Some(&b"127.0.0.1 one"[..]));
+        let line = b"127.0.0.1 one-of-many\n";
+        let many = line.repeat(RESOLVER_FILE_BYTES_MAX / line.len() + 1);
+        fs::write(&path, many).expect("a file of our own");
+        let text = read_from(&path).expect("it is there");
+        assert!(text.ends_with(line) && text.len() > RESOLVER_FILE_BYTES_MAX - line.len());
         fs::remove_file(&path).expect("removed");
     }
 }

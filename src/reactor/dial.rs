@@ -7,12 +7,13 @@
 
 use std::net::SocketAddr;
 
-use super::Reactor;
+use slab::Slab;
+
 use super::accept::Acceptor;
 use super::pump::failed;
 use super::report::Topic;
-use super::resolve::Finder;
-use super::token::Token;
+use super::token::{Generation, Token};
+use super::{Reactor, Slot};
 use crate::endpoint::loop_check::{could_meet_ourselves, leads_back, met_ourselves};
 use crate::endpoint::{DialFailure, EndpointId};
 use crate::net::{Close, Dial, Net, NetError, Readiness};
@@ -86,9 +87,7 @@ impl<N: Net> Reactor<N> {
     /// The listener of ours at which a connection to `address` would end. Asked for every dial,
     /// because addresses come and go; only an equal port under a wildcard asks the system for them.
     pub(super) fn own_listener(&mut self, address: SocketAddr) -> Option<SocketAddr> {
-        let net = &mut self.net;
-        let mut listeners = self.acceptors.iter().map(|acceptor| acceptor.address);
-        listeners.find(|listener| leads_back(*listener, address, |ip| net.is_local(ip)))
+        own_listener(&mut self.net, &self.acceptors, address)
     }
 
     /// An event came for the socket of the attempt that is under way.
@@ -195,7 +194,13 @@ impl<N: Net> Reactor<N> {
     fn wait(&mut self, key: usize) {
         let until = self.now + self.limits.connect_timeout;
         self.slots[key].pair.hold_back(Hold::Endpoint, until);
-        self.waiting.push(key);
+        self.waiting.push((key, self.slots[key].generations[Side::Client.index()]));
+        // Those whose wait is over are left where they are until they are most of all: taking
+        // each out at once would cost a crowd the square of its size.
+        if self.waiting.len() > 2 * self.slots.len() {
+            let slots = &self.slots;
+            self.waiting.retain(|entry| is_waiting(slots, *entry));
+        }
         if let Some(endpoint) = self.endpoints.hasten_probe(self.now) {
             self.probe(endpoint);
         }
@@ -207,8 +212,10 @@ impl<N: Net> Reactor<N> {
         if !std::mem::take(&mut self.recheck_waiting) {
             return;
         }
-        for key in std::mem::take(&mut self.waiting) {
-            self.dial_next(key);
+        for entry in std::mem::take(&mut self.waiting) {
+            if is_waiting(&self.slots, entry) {
+                self.dial_next(entry.0);
+            }
         }
     }
 
@@ -232,7 +239,7 @@ impl<N: Net> Reactor<N> {
         let Attempt { endpoint, started_at, .. } = attempt;
         let change = self.endpoints.dial_failed(endpoint, started_at, failure, self.now, jitter);
         self.on_change(change, "client");
-        self.doubt_names(endpoint, error);
+        self.doubt_names(endpoint, failure);
         if !failure.is_evidence() {
             self.report_local_failure(endpoint, error);
         }
@@ -241,21 +248,23 @@ impl<N: Net> Reactor<N> {
 
     /// A dial failed, so what is known of the endpoint's name, or of our way there, may be out of
     /// date.
-    pub(super) fn doubt_names(&mut self, endpoint: EndpointId, error: NetError) {
-        let Finder { discovery, .. } = &mut self.finder;
-        let Some(address) = self.endpoints.address(endpoint).filter(|_| !discovery.is_fixed())
-        else {
-            return;
-        };
-        match error {
-            NetError::NetworkUnreachable => discovery.reconsider(self.now),
-            _ if dial_failure(error).is_evidence() => discovery.on_dial_failed(address, self.now),
-            _ => return,
-        }
-        if self.endpoints.active_count() == 0 {
-            discovery.on_none_active(self.now);
+    pub(super) fn doubt_names(&mut self, endpoint: EndpointId, failure: DialFailure) {
+        let address = self.endpoints.address(endpoint);
+        let Some(address) = address.filter(|_| !self.finder.discovery.is_fixed()) else { return };
+        match failure.is_evidence() {
+            true => self.finder.discovery.on_dial_failed(address, self.now),
+            false => self.finder.discovery.reconsider(self.now),
         }
         self.finder.stir();
+        self.seek_if_none_active();
+    }
+
+    /// With no endpoint left that works, every name is in doubt.
+    pub(super) fn seek_if_none_active(&mut self) {
+        if self.endpoints.active_count() == 0 && !self.finder.discovery.is_fixed() {
+            self.finder.discovery.on_none_active(self.now);
+            self.finder.stir();
+        }
     }
 
     /// No endpoint is left that this client could try.
@@ -270,6 +279,25 @@ impl<N: Net> Reactor<N> {
         pair.end(cause);
         self.report(Topic::TurnedAway, None);
     }
+}
+
+/// As [`Reactor::own_listener`], for whoever has only parts of it.
+pub(super) fn own_listener<N: Net>(
+    net: &mut N,
+    acceptors: &[Acceptor<N::Listener>],
+    address: SocketAddr,
+) -> Option<SocketAddr> {
+    let mut listeners = acceptors.iter().map(|acceptor| acceptor.address);
+    listeners.find(|listener| leads_back(*listener, address, |ip| net.is_local(ip)))
+}
+
+/// Whether that client is still there, and still waits for an endpoint.
+fn is_waiting<N: Net>(slots: &Slab<Slot<N>>, (key, of): (usize, Generation)) -> bool {
+    let slot = slots.get(key).filter(|slot| slot.generations[Side::Client.index()] == of);
+    slot.is_some_and(|slot| match slot.pair.phase() {
+        Phase::Dialing(dialing) => dialing.attempt().is_none() && dialing.hold() == Hold::Endpoint,
+        _ => false,
+    })
 }
 
 /// How the dial to `address` stands; a connection that ends at its own socket or at one of our

@@ -61,8 +61,8 @@ pub struct Reactor<N: Net> {
     admission: Admission,
     /// Pairs whose dial waits for a descriptor or memory of ours.
     starved: Vec<usize>,
-    /// Pairs that no endpoint was left for, but may be soon.
-    waiting: Vec<usize>,
+    /// Pairs that no endpoint was left for, but may be soon; of some the wait is over already.
+    waiting: Vec<(usize, Generation)>,
     /// Something has changed that they wait for.
     recheck_waiting: bool,
     slots: Slab<Slot<N>>,

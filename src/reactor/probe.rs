@@ -144,14 +144,18 @@ impl<N: Net> Reactor<N> {
     }
 
     fn fail_probe(&mut self, endpoint: EndpointId, error: NetError) {
-        self.doubt_names(endpoint, error);
-        self.refute(endpoint, dial_failure(error));
+        let failure = dial_failure(error);
+        if !failure.is_evidence() {
+            self.report_local_failure(endpoint, error);
+        }
+        self.refute(endpoint, failure);
     }
 
     fn refute(&mut self, endpoint: EndpointId, failure: DialFailure) {
         let jitter = self.net.random();
         let change = self.endpoints.probe_failed(endpoint, failure, self.now, jitter);
         self.on_change(change, "probe");
+        self.doubt_names(endpoint, failure);
     }
 
     /// Gives up the probes that are under way to such endpoints; each still has its one result.

@@ -19,7 +19,6 @@ impl<N: Net> Reactor<N> {
         while let Some(key) = self.doomed.pop() {
             let slot = self.slots.remove(key);
             self.starved.retain(|starved| *starved != key);
-            self.waiting.retain(|waiting| *waiting != key);
             self.tear_down(slot);
         }
     }

@@ -9,7 +9,7 @@ use log::{info, warn};
 use super::summary::Summary;
 use super::{Reactor, Timer};
 use crate::config::duration::format_duration;
-use crate::discovery::Report;
+use crate::discovery::{LeftOut, Report};
 use crate::endpoint::{Change, ChangeKind, EndpointId, Proof};
 use crate::net::{Net, NetError};
 
@@ -127,12 +127,16 @@ impl<N: Net> Reactor<N> {
                 warn!("name not resolved name={name} reason={reason}");
             }
             Report::ResolvedAgain { name } => info!("name resolved again name={name}"),
-            Report::LeftOut { name, reason } => {
-                warn!("endpoint left out name={name} reason={reason}");
+            // On a host with one family of addresses it is the usual case.
+            Report::LeftOut { what, reason: LeftOut::NoRoute } => {
+                info!("endpoint left out {what} reason={}", LeftOut::NoRoute);
+            }
+            Report::LeftOut { what, reason } => {
+                warn!("endpoint left out {what} reason={reason}");
             }
             Report::Kept => {
                 let count = self.endpoints.count();
-                warn!("endpoints kept although the name servers list none count={count}");
+                warn!("endpoints kept although no name leads to one any more count={count}");
             }
         }
     }

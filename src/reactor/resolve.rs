@@ -21,8 +21,8 @@ pub(super) struct Finder<N: Net> {
     pub(super) discovery: Discovery,
     sockets: Slab<Socket<N>>,
     timer: Option<TimerKey>,
-    /// Addresses that were found and lead back to us.
-    pub(super) own: Vec<SocketAddr>,
+    /// The files as they were read last.
+    files: HostFiles,
     /// Something has happened that it may act on.
     is_stirred: bool,
     /// Time alone has.
@@ -58,7 +58,7 @@ impl<N: Net> Finder<N> {
             discovery,
             sockets: Slab::new(),
             timer: None,
-            own: Vec::new(),
+            files: HostFiles::default(),
             is_stirred,
             is_overdue: false,
         }
@@ -94,7 +94,8 @@ impl<N: Net> Reactor<N> {
             self.advance_finder();
         }
         self.advance_finder();
-        self.recheck_waiting = true;
+        // Once nothing is asked any more nobody waits for an answer.
+        self.recheck_waiting |= !self.finder.discovery.is_asking(now);
         self.arm_finder(self.finder.discovery.next_deadline());
     }
 
@@ -102,10 +103,7 @@ impl<N: Net> Reactor<N> {
         let now = self.now;
         let net = &mut self.net;
         self.finder.discovery.advance(now, &mut || net.random());
-        if let Some(found) = self.finder.discovery.take_found(now) {
-            let found = found.to_vec();
-            self.adopt(&found);
-        }
+        self.adopt();
         self.obey_resolver();
         for report in self.finder.discovery.take_reports() {
             self.tell_finding(&report);
@@ -156,14 +154,22 @@ impl<N: Net> Reactor<N> {
     }
 
     fn refresh_names(&mut self) {
-        let files = HostFiles {
-            configuration: self.net.read_file(ResolverFile::Configuration),
-            hosts: self.net.read_file(ResolverFile::Hosts),
-            host_name: self.net.host_name(),
-        };
+        let files = &mut self.finder.files;
+        for (file, text) in [
+            (ResolverFile::Configuration, &mut files.configuration),
+            (ResolverFile::Hosts, &mut files.hosts),
+        ] {
+            // One that is empty is most likely being written at this moment, and one that cannot
+            // be read says nothing: what it said before is the better guess.
+            match self.net.read_file(file) {
+                Some(news) if !news.is_empty() => *text = news,
+                _ => {}
+            }
+        }
+        files.host_name = self.net.host_name();
         let net = RefCell::new(&mut self.net);
         let zone = |name: &str| net.borrow_mut().interface_index(name);
-        self.finder.discovery.refresh(&files, zone, self.now);
+        self.finder.discovery.refresh(&self.finder.files, zone, self.now);
     }
 
     /// Opens and closes sockets until the resolver wants nothing more. A question that could not be

@@ -17,7 +17,7 @@ use super::token::{Generation, Token};
 use super::wheel::Wheel;
 use crate::config::capacity::ConnectionsLimit;
 use crate::config::{self, BUFFER_BYTES, Config, SPARE_BUFFERS_MAX};
-use crate::discovery::{Discovery, Sources};
+use crate::discovery::{Discovery, Sources, Verdict};
 use crate::dns::Wanted;
 use crate::endpoint::{EndpointSet, EndpointSpec, RetryLimits};
 use crate::metrics::Metrics;
@@ -153,7 +153,8 @@ impl<N: Net> Reactor<N> {
             reports: Reports::default(),
             metrics: Metrics::default(),
         };
-        let known = reactor.finder.discovery.take_found(now).unwrap_or_default();
+        let mut judge = |_, _| Verdict::Usable;
+        let known = reactor.finder.discovery.take_found(&mut judge, now).unwrap_or_default();
         let specs: Vec<EndpointSpec> = known.iter().map(|found| found.spec).collect();
         for spec in &specs {
             reactor.refuse_own(spec.address)?;

@@ -178,8 +178,8 @@ impl Net for SimNet {
         panic!("every endpoint of a run is an address")
     }
 
-    fn read_file(&mut self, _file: ResolverFile) -> Vec<u8> {
-        Vec::new()
+    fn read_file(&mut self, _file: ResolverFile) -> Option<Vec<u8>> {
+        None
     }
 
     fn host_name(&mut self) -> String {

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use etcd_gateway::config::ENDPOINTS_MAX;
 use etcd_gateway::config::address::{EndpointAddress, Host};
-use etcd_gateway::discovery::{Discovery, Found, HostFiles, Sources};
-use etcd_gateway::dns::hosts;
+use etcd_gateway::discovery::{Discovery, Found, HostFiles, Sources, Verdict};
+
+use super::hosts::addresses as addresses_in;
 
 /// Ratios of sums are compared where they are sure to fit.
 const WEIGHT_EXACT_MAX: u16 = 100;
@@ -33,7 +34,10 @@ pub fn check(data: &[u8]) {
     if discovery.is_refresh_due(now) {
         discovery.refresh(&files, |_| None, now);
     }
-    let found = discovery.take_found(now).expect("known for the first time").to_vec();
+    let found = discovery
+        .take_found(&mut |_, _| Verdict::Usable, now)
+        .expect("known for the first time")
+        .to_vec();
 
     let expected = expected(&endpoints, data);
     let all: Vec<SocketAddr> = expected.iter().flat_map(|it| it.own.iter().copied()).collect();
@@ -60,7 +64,7 @@ fn addresses(host: &Host, hosts_text: &[u8]) -> Vec<IpAddr> {
         Host::Address(address) => return vec![*address],
         Host::Name(name) => name.trim_end_matches('.').to_ascii_lowercase(),
     };
-    let listed = hosts::addresses(hosts_text, &name);
+    let listed = addresses_in(hosts_text, &name);
     if listed.is_empty() && (name == "localhost" || name.ends_with(".localhost")) {
         return vec!["127.0.0.1".parse().expect("valid"), "::1".parse().expect("valid")];
     }
