@@ -64,7 +64,11 @@ pub(super) fn parse(typed: &Typed) -> Result<Option<DiscoverySrv>, UsageError> {
 /// Flags that mean nothing beside the others. etcd takes them, so they are no mistake to end for.
 pub(super) fn unused(typed: &Typed, discovery: Option<&DiscoverySrv>) -> Vec<&'static str> {
     let is_certified = discovery.is_some_and(|discovery| discovery.trust != Trust::Everybody);
+    let is_insecure = insecure(typed).unwrap_or(false);
     let mut unused = Vec::new();
+    if is_insecure && discovery.is_none() {
+        unused.push(flag::INSECURE_DISCOVERY);
+    }
     if given(&typed.discovery_srv_name).is_some() && discovery.is_none() {
         unused.push(flag::DISCOVERY_SRV_NAME);
     }
@@ -158,7 +162,8 @@ mod tests {
             assert_eq!(unused(&typed, discovery.as_ref()), want, "{typed:?}");
         };
         check(typed("-", "x", "-", "/ca.pem"), &["discovery-srv-name", "trusted-ca-file"]);
-        check(typed("-", "", "-", ""), &[]);
+        check(typed("-", "", "false", ""), &[]);
+        check(typed("-", "-", "true", "-"), &["insecure-discovery"]);
         check(typed("a.test", "x", "true", "/ca.pem"), &["trusted-ca-file"]);
         check(typed("a.test", "x", "true", "-"), &[]);
     }

@@ -12,6 +12,7 @@
 //! ```
 
 mod group;
+mod handover;
 mod report;
 mod share;
 pub mod srv;
@@ -22,8 +23,8 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
+use crate::config::DNS_REFRESH_MIN;
 use crate::config::address::{EndpointAddress, Host};
-use crate::config::{DNS_REFRESH_MIN, SRV_HANDOVER};
 use crate::dns::message::Service;
 use crate::dns::resolver::Resolver;
 use crate::dns::{
@@ -34,8 +35,9 @@ use crate::endpoint::{EndpointSpec, Proof};
 pub use report::{LeftOut, Report, Verdict};
 
 use group::{Cut, Group};
+use handover::Handover;
 use report::Reports;
-use srv::{Listed, RecordSet, SrvSource};
+use srv::{Listed, RecordSet, SrvSource, literal, name_of};
 use watch::Watch;
 
 /// What was configured.
@@ -77,11 +79,7 @@ pub struct Discovery {
     /// Until when typed endpoints stand back although nobody has told us of SRV records.
     fallback_at: Option<Instant>,
     /// The SRV records that count.
-    listed: Vec<Listed>,
-    /// Those that are gone, and still count until the hosts of the new ones are known: so that a
-    /// member under another name stays what it was.
-    retiring: Vec<Listed>,
-    handover_until: Option<Instant>,
+    records: Handover,
     watches: Slab<Watch>,
     resolver: Resolver,
     /// The text that the resolver's configuration was read from, and the host's name then.
@@ -102,9 +100,7 @@ impl Discovery {
             endpoints,
             srv,
             fallback_at: has_fallback.then_some(now + patience),
-            listed: Vec::new(),
-            retiring: Vec::new(),
-            handover_until: None,
+            records: Handover::default(),
             watches: Slab::new(),
             resolver: Resolver::new(resolv_conf::parse(b"", "", |_| None)),
             configured_by: (Vec::new(), String::new()),
@@ -145,7 +141,7 @@ impl Discovery {
     /// When to call [`Discovery::advance`] if nothing happens before.
     pub fn next_deadline(&self) -> Option<Instant> {
         let due = self.watches.iter().filter_map(|(_, watch)| watch.due_at());
-        let others = [self.resolver.next_deadline(), self.fallback_at, self.handover_until];
+        let others = [self.resolver.next_deadline(), self.fallback_at, self.records.deadline()];
         due.chain(others.into_iter().flatten()).min()
     }
 
@@ -185,12 +181,11 @@ impl Discovery {
     pub fn advance(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
         self.resolver.advance(now, random);
         self.take_answers(now);
-        for time in [&mut self.fallback_at, &mut self.handover_until] {
-            if time.is_some_and(|time| time <= now) {
-                *time = None;
-                self.is_changed = true;
-            }
+        if self.fallback_at.is_some_and(|at| at <= now) {
+            self.fallback_at = None;
+            self.is_changed = true;
         }
+        self.is_changed |= self.records.expire(now);
     }
 
     /// A message came in answer to an exchange, or news that none will.
@@ -303,27 +298,22 @@ impl Discovery {
         let (listed, left_out) = source.sort_out(secure, plain);
         let named = |(service, it): (&Service, LeftOut)| (format!("name={}", name_of(service)), it);
         let left_out = left_out.into_iter().map(named).collect();
-        if listed != self.listed {
-            self.retiring.append(&mut self.listed);
-            self.listed = listed;
-            self.handover_until = Some(now + SRV_HANDOVER);
-        }
+        self.records.replace(listed, now);
         self.watch_targets(now);
         let is_known = |it: &Listed| {
             let watch = self.watch_of(&Wanted::Exact(it.service.target.clone()), Subject::Host);
             watch.is_none_or(|watch| watch.is_settled() || watch.addresses().next().is_some())
         };
-        if self.handover_until.is_none() || self.listed.iter().all(is_known) {
-            self.handover_until = None;
-            self.retiring.clear();
+        if self.records.listed().iter().all(is_known) {
+            self.records.complete();
         }
         left_out
     }
 
     /// Watches the hosts that SRV records name, and those no more that none does.
     fn watch_targets(&mut self, now: Instant) {
-        let listed = self.listed.iter().chain(&self.retiring);
-        let wanted: Vec<Wanted> = listed
+        let in_effect = self.records.in_effect();
+        let wanted: Vec<Wanted> = in_effect
             .filter(|it| literal(&it.service).is_none())
             .map(|it| Wanted::Exact(it.service.target.clone()))
             .collect();
@@ -339,8 +329,8 @@ impl Discovery {
     }
 
     fn groups(&self) -> Vec<Group> {
-        if self.srv.is_some() && !(self.listed.is_empty() && self.may_fall_back()) {
-            return self.listed.iter().chain(&self.retiring).map(|it| self.group_of(it)).collect();
+        if self.srv.is_some() && !(self.records.listed().is_empty() && self.may_fall_back()) {
+            return self.records.in_effect().map(|it| self.group_of(it)).collect();
         }
         self.endpoints.iter().map(|it| self.typed_group(it)).collect()
     }
@@ -406,15 +396,6 @@ fn addresses_at_hand(watch: &Watch, table: &hosts::Table) -> Option<Vec<IpAddr>>
     let is_localhost = name == "localhost" || name.ends_with(".localhost");
     let own = || vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
     table.get(&name).cloned().or_else(|| is_localhost.then(own))
-}
-
-/// The target of some records is an address in the form of a name, which Go's resolver takes.
-fn literal(service: &Service) -> Option<IpAddr> {
-    service.target.to_string().parse().ok()
-}
-
-fn name_of(service: &Service) -> String {
-    format!("{}:{}", service.target, service.port)
 }
 
 #[cfg(test)]

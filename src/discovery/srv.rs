@@ -3,6 +3,8 @@
 //! Pure. Follows etcd's client (`client/pkg/srv`): two sets of records for one domain, the members
 //! that speak TLS and those that do not; either may be missing.
 
+use std::net::IpAddr;
+
 use super::LeftOut;
 use crate::config::ENDPOINTS_MAX;
 use crate::dns::message::Service;
@@ -40,6 +42,17 @@ pub(super) struct Listed {
     pub(super) proof: Proof,
 }
 
+impl Listed {
+    fn leads_where(&self, service: &Service) -> bool {
+        (&self.service.target, self.service.port) == (&service.target, service.port)
+    }
+
+    /// Whether it is about the same host and port.
+    pub(super) fn is_same(&self, other: &Listed) -> bool {
+        self.leads_where(&other.service)
+    }
+}
+
 impl SrvSource {
     /// The name that is asked for.
     pub(super) fn name(&self, set: RecordSet) -> String {
@@ -62,9 +75,7 @@ impl SrvSource {
         let secure = secure.iter().map(|service| (RecordSet::Secure, service));
         let plain = plain.iter().map(|service| (RecordSet::Plain, service));
         for (set, service) in secure.chain(plain) {
-            let is_same = |other: &Listed| {
-                (&other.service.target, other.service.port) == (&service.target, service.port)
-            };
+            let is_same = |other: &Listed| other.leads_where(service);
             match self.proof_in(set) {
                 _ if listed.iter().any(is_same) => {}
                 _ if service.port == 0 => left_out.push((service, LeftOut::PortZero)),
@@ -86,6 +97,16 @@ impl SrvSource {
             (false, RecordSet::Plain) => None,
         }
     }
+}
+
+/// The target of some records is an address in the form of a name, which Go's resolver takes.
+pub(super) fn literal(service: &Service) -> Option<IpAddr> {
+    service.target.to_string().parse().ok()
+}
+
+/// Host and port of the record, for the log.
+pub(super) fn name_of(service: &Service) -> String {
+    format!("{}:{}", service.target, service.port)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::name_of;
+use super::srv::name_of;
 use crate::config::{
     DNS_NEGATIVE_TTL, DNS_NEGATIVE_TTL_MAX, DNS_RECORDS_MAX, DNS_REFRESH_MIN, DNS_RETRY_MAX,
     DNS_RETRY_MIN, DNS_RETRY_PARTIAL, DNS_TTL_MAX, DNS_TTL_MIN, HOSTS_TTL,
@@ -298,8 +298,8 @@ impl Known {
     }
 }
 
-/// As they come, or the first ones by rank if there are too many: servers shuffle their answers, and
-/// which ones are taken must not change with every one of them.
+/// As they come, or the first ones by rank if there are too many: servers shuffle their answers,
+/// and which ones are taken must not change with every one of them.
 fn few<T, R: Ord>(mut all: Vec<T>, rank: impl Fn(&T) -> R) -> Vec<T> {
     if all.len() > DNS_RECORDS_MAX {
         all.sort_by_cached_key(rank);

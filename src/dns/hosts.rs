@@ -13,8 +13,8 @@ use crate::config::DNS_RECORDS_MAX;
 pub type Table = BTreeMap<String, Vec<IpAddr>>;
 
 /// All addresses that the text gives to each of `names`, as host name or as alias: each once, in
-/// the order of the file, the first [`DNS_RECORDS_MAX`] of them. ASCII case makes no difference, nor
-/// does a trailing dot of a name. The text is read once, however many names there are.
+/// the order of the file, the first [`DNS_RECORDS_MAX`] of them. ASCII case makes no difference,
+/// nor does a trailing dot of a name. The text is read once, however many names there are.
 ///
 /// A line that is not understood is passed over, and so is one whose address has a zone
 /// (`fe80::1%eth0`), which an [`IpAddr`] has no room for.

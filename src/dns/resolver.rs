@@ -72,8 +72,8 @@ impl Resolver {
         }
     }
 
-    /// From now on this is the configuration. What is under way begins anew; but where one family of
-    /// addresses was told already, the other one is given up: it would soon be in any case.
+    /// From now on this is the configuration. What is under way begins anew; but where one family
+    /// of addresses was told already, the other is given up: it would soon be in any case.
     pub fn configure(&mut self, configuration: ResolvConf) {
         assert!(!configuration.servers.is_empty(), "resolv.conf(5) has a default");
         for (request, mut lookup) in std::mem::take(&mut self.running).into_iter().rev() {

@@ -9,7 +9,7 @@
 //!   Active ─────────────────────► Inactive ◄────────────────────► Probing
 //!     ▲                              │      evidence of the probe    │
 //!     └──────────────────────────────┴───────────────────────────────┘
-//!                    any dial stands: a probe's or a client's
+//!        any dial stands: a probe's or a client's (but see `proof.rs`)
 //!   every state ──► Removed, which is final
 //! ```
 
@@ -30,46 +30,14 @@ pub enum DialFailure {
     Unreachable,
     /// The dial met its own socket or our own listener: no server is there.
     OwnAddress,
-    /// The connection stood, and the TLS handshake that was to prove who is there failed.
-    Mistrusted(Mistrust),
+    /// The connection stood, and the TLS handshake that was to prove who is there failed: why, in
+    /// the one word of whoever made it.
+    Mistrusted(&'static str),
     /// It has to prove who it is, and nobody has asked yet.
     Unproven,
     /// A shortage or fault on our side: descriptors, ports, our own link. It says nothing about
     /// the endpoint, so it never makes one inactive.
     Local,
-}
-
-/// What is wrong with the proof of an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Mistrust {
-    /// The certificate was valid until some time ago.
-    Expired,
-    /// The certificate is not valid yet, or our clock is wrong.
-    NotYetValid,
-    /// The certificate is for another name.
-    WrongName,
-    /// The certificate is from an authority that is not trusted.
-    UnknownAuthority,
-    /// Anything else that is wrong with the certificate.
-    BadCertificate,
-    /// What answers there speaks no TLS.
-    NoTls,
-    /// The server ended the handshake.
-    Refused,
-}
-
-impl fmt::Display for Mistrust {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Mistrust::Expired => "certificate_expired",
-            Mistrust::NotYetValid => "certificate_not_yet_valid",
-            Mistrust::WrongName => "certificate_wrong_name",
-            Mistrust::UnknownAuthority => "certificate_unknown_authority",
-            Mistrust::BadCertificate => "certificate_invalid",
-            Mistrust::NoTls => "no_tls",
-            Mistrust::Refused => "handshake_refused",
-        })
-    }
 }
 
 /// What is known of an endpoint.
@@ -162,7 +130,7 @@ impl fmt::Display for DialFailure {
             DialFailure::TimedOut => "timed_out",
             DialFailure::Unreachable => "host_unreachable",
             DialFailure::OwnAddress => "own_address",
-            DialFailure::Mistrusted(mistrust) => return mistrust.fmt(formatter),
+            DialFailure::Mistrusted(word) => word,
             DialFailure::Unproven => "unproven",
             DialFailure::Local => "local",
         })

@@ -22,7 +22,7 @@ mod reconcile;
 mod retry;
 mod weight;
 
-pub use health::{ChangeKind, DialFailure, Health, Mistrust, Outage};
+pub use health::{ChangeKind, DialFailure, Health, Outage};
 pub use proof::Proof;
 pub use reconcile::{Reconciled, Removed};
 pub use retry::RetryLimits;

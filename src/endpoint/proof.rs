@@ -44,7 +44,7 @@ impl EndpointSet {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ChangeKind, DialFailure, EndpointSpec, Mistrust, RetryLimits};
+    use super::super::{ChangeKind, DialFailure, EndpointSpec, RetryLimits};
     use super::*;
     use std::time::Duration;
 
@@ -54,7 +54,7 @@ mod tests {
         delay_max: Duration::from_secs(60),
         last_resort_interval: Duration::from_millis(100),
     };
-    const STRANGER: DialFailure = DialFailure::Mistrusted(Mistrust::UnknownAuthority);
+    const STRANGER: DialFailure = DialFailure::Mistrusted("unknown");
 
     fn set_of(count: u16) -> (EndpointSet, Vec<EndpointId>, Instant) {
         let now = Instant::now();
@@ -112,7 +112,7 @@ mod tests {
             (DialFailure::TimedOut, false),
             (STRANGER, true),
             (STRANGER, false),
-            (DialFailure::Mistrusted(Mistrust::Expired), true),
+            (DialFailure::Mistrusted("expired"), true),
             (DialFailure::Refused, true),
         ] {
             assert!(set.begin_probe(ids[0], now), "{failure}");

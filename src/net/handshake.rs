@@ -30,7 +30,7 @@ pub enum HandshakeError {
     /// The certificate is no good for another reason: malformed, a signature that is wrong or of a
     /// kind that is not trusted, not meant for a server, or that of an authority itself.
     BadCertificate,
-    /// What came was no TLS, or the connection ended before anything came.
+    /// What came was no TLS, or the connection ended in order before anything came.
     NoTls,
     /// The server sent an alert, has no version or cipher in common with us, or does not keep to
     /// the protocol.
@@ -39,9 +39,14 @@ pub enum HandshakeError {
     Lost(NetError),
 }
 
-impl fmt::Display for HandshakeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match self {
+impl HandshakeError {
+    /// What speaks against the server, as one word; the error itself where it is about the
+    /// connection.
+    ///
+    /// # Errors
+    /// That of the connection.
+    pub fn word(self) -> Result<&'static str, NetError> {
+        Ok(match self {
             HandshakeError::Expired => "certificate_expired",
             HandshakeError::NotYetValid => "certificate_not_yet_valid",
             HandshakeError::WrongName => "certificate_wrong_name",
@@ -49,9 +54,17 @@ impl fmt::Display for HandshakeError {
             HandshakeError::BadCertificate => "certificate_invalid",
             HandshakeError::NoTls => "no_tls",
             HandshakeError::Refused => "handshake_refused",
-            HandshakeError::Lost(error) => return error.fmt(f),
-        };
-        f.write_str(text)
+            HandshakeError::Lost(error) => return Err(error),
+        })
+    }
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.word() {
+            Ok(word) => f.write_str(word),
+            Err(error) => error.fmt(f),
+        }
     }
 }
 

@@ -347,8 +347,8 @@ pub trait Net {
     /// Goes on with the handshake, as far as the connection lets it.
     fn shake(&mut self, stream: &mut Self::Stream, handshake: &mut Self::Handshake) -> Shake;
 
-    /// What the file holds, whole lines of at most [`crate::config::RESOLVER_FILE_BYTES_MAX`] bytes;
-    /// `None` where it cannot be read.
+    /// What the file holds: whole lines, at most [`crate::config::RESOLVER_FILE_BYTES_MAX`] bytes
+    /// of them. `None` where it cannot be read.
     fn read_file(&mut self, file: ResolverFile) -> Option<Vec<u8>>;
 
     /// The name of this host (gethostname(2)).

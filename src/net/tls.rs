@@ -49,9 +49,6 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// Whether this build can verify at all.
-    pub const IS_AVAILABLE: bool = true;
-
     /// Trusts the certificates in the PEM file `authority`, or the system's if there is none, and
     /// asks for certificates for `name`: a DNS name or the literal of an IP address.
     ///
@@ -173,6 +170,10 @@ impl Begun {
         loop {
             self.write(socket);
             match retry(|| self.connection.read_tls(socket)) {
+                // etcd without TLS ends in order, without a word, when it is greeted in TLS.
+                Ok(0) if self.received_bytes == 0 && !self.proof.is_complete() => {
+                    return Shake::Failed(HandshakeError::NoTls);
+                }
                 Ok(0) => return self.ended(NetError::Reset),
                 Ok(count) => self.received_bytes += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -214,9 +215,6 @@ impl Begun {
     fn ended(&self, error: NetError) -> Shake {
         if self.proof.is_complete() {
             return Shake::Done;
-        }
-        if error == NetError::Reset && !self.speaks_tls() {
-            return Shake::Failed(HandshakeError::NoTls);
         }
         Shake::Failed(HandshakeError::Lost(error))
     }

@@ -8,8 +8,8 @@ use super::dial::{dial_failure, dial_result};
 use super::token::{Generation, Token};
 use super::wheel::TimerKey;
 use super::{Reactor, Timer};
-use crate::endpoint::{Change, ChangeKind, DialFailure, EndpointId, Mistrust, Proof};
-use crate::net::{Close, Dial, HandshakeError, Net, NetError, Readiness, Shake};
+use crate::endpoint::{Change, ChangeKind, DialFailure, EndpointId, Proof};
+use crate::net::{Close, Dial, Net, NetError, Readiness, Shake};
 
 /// A dial of the monitor that is under way.
 pub(super) struct Probe<N: Net> {
@@ -27,7 +27,7 @@ enum Looked {
     Pending,
     Proven,
     Failed(NetError),
-    Mistrusted(Mistrust),
+    Mistrusted(&'static str),
 }
 
 impl<N: Net> Reactor<N> {
@@ -95,9 +95,7 @@ impl<N: Net> Reactor<N> {
                 self.on_change(change, "probe");
             }
             Looked::Failed(error) => self.fail_probe(endpoint, error),
-            Looked::Mistrusted(mistrust) => {
-                self.refute(endpoint, DialFailure::Mistrusted(mistrust));
-            }
+            Looked::Mistrusted(word) => self.refute(endpoint, DialFailure::Mistrusted(word)),
         }
         self.end_probe(key);
     }
@@ -126,8 +124,7 @@ impl<N: Net> Reactor<N> {
         match self.net.shake(stream, handshake) {
             Shake::Pending => Looked::Pending,
             Shake::Done => Looked::Proven,
-            Shake::Failed(HandshakeError::Lost(error)) => Looked::Failed(error),
-            Shake::Failed(error) => Looked::Mistrusted(mistrust(error)),
+            Shake::Failed(error) => error.word().map_or_else(Looked::Failed, Looked::Mistrusted),
         }
     }
 
@@ -189,17 +186,5 @@ impl<N: Net> Reactor<N> {
             let probe = self.probes.remove(key);
             self.net.close(probe.stream, Close::Orderly);
         }
-    }
-}
-
-fn mistrust(error: HandshakeError) -> Mistrust {
-    match error {
-        HandshakeError::Expired => Mistrust::Expired,
-        HandshakeError::NotYetValid => Mistrust::NotYetValid,
-        HandshakeError::WrongName => Mistrust::WrongName,
-        HandshakeError::UnknownAuthority => Mistrust::UnknownAuthority,
-        HandshakeError::BadCertificate => Mistrust::BadCertificate,
-        HandshakeError::NoTls => Mistrust::NoTls,
-        HandshakeError::Refused | HandshakeError::Lost(_) => Mistrust::Refused,
     }
 }

@@ -16,10 +16,14 @@ impl<N: Net> Reactor<N> {
             // Each pair frees a descriptor, which may be the one that accepting waits for.
             self.resume_accepting();
         }
+        let are_some_gone = !self.doomed.is_empty();
         while let Some(key) = self.doomed.pop() {
             let slot = self.slots.remove(key);
-            self.starved.retain(|starved| *starved != key);
             self.tear_down(slot);
+        }
+        if are_some_gone {
+            let slots = &self.slots;
+            self.starved.retain(|key| slots.contains(*key));
         }
     }
 

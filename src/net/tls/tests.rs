@@ -570,12 +570,14 @@ fn what_speaks_no_tls_is_told_from_what_refuses() {
     let alert = [21, 3, 3, 0, 2, 2, 40];
     for (said, end, want) in [
         (&b""[..], End::Eof, no_tls),
-        (b"", End::Error(libc::ECONNRESET), no_tls),
+        (b"", End::Error(libc::ECONNRESET), lost(NetError::Reset)),
         (b"", End::Error(libc::ETIMEDOUT), lost(NetError::TimedOut)),
         (http, End::Eof, no_tls),
         (b"SSH-2.0-OpenSSH_9.2p1\r\n", End::Eof, no_tls),
         (b"-ERR\n", End::Eof, no_tls),
         (b"no", End::Eof, no_tls),
+        // The beginning of a record.
+        (&[22, 3, 3], End::Eof, lost(NetError::Reset)),
         (&[0; 64], End::Eof, no_tls),
         (&[255; 70_000], End::Eof, no_tls),
         // A record of a handshake, filled with nothing.

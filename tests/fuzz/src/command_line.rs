@@ -306,7 +306,11 @@ fn fields(typed: &Typed) -> Vec<(&'static str, &str)> {
 fn expected_config(typed: &Typed) -> Option<Config> {
     let discovery = expected_discovery(typed)?;
     let is_certified = discovery.as_ref().is_some_and(|it| it.trust != Trust::Everybody);
+    let is_insecure =
+        typed.insecure_discovery.as_deref().is_some_and(|it| boolean(it) == Some(true));
+    let insecure = is_insecure.then(|| "true".to_owned());
     let unused = [
+        (flag::INSECURE_DISCOVERY, &insecure, discovery.is_some()),
         (flag::DISCOVERY_SRV_NAME, &typed.discovery_srv_name, discovery.is_some()),
         (flag::TRUSTED_CA_FILE, &typed.trusted_ca_file, is_certified),
     ];

@@ -1,0 +1,121 @@
+//! From one list of SRV records to the next, without losing a member that is in both under another
+//! name: records that are gone still count until the hosts of the new ones are known, or time is
+//! up. Pure.
+
+use std::time::Instant;
+
+use super::srv::Listed;
+use crate::config::SRV_HANDOVER;
+
+/// The records that count.
+#[derive(Debug, Default)]
+pub(super) struct Handover {
+    listed: Vec<Listed>,
+    /// Gone, and still in effect.
+    retiring: Vec<Listed>,
+    /// When they retire in any case; none while there are none.
+    until: Option<Instant>,
+}
+
+impl Handover {
+    /// These are the records now.
+    pub(super) fn replace(&mut self, listed: Vec<Listed>, now: Instant) {
+        if listed == self.listed {
+            return;
+        }
+        self.retiring.append(&mut self.listed);
+        self.retiring.retain(|it| !listed.iter().any(|other| other.is_same(it)));
+        self.listed = listed;
+        if !self.retiring.is_empty() {
+            self.until.get_or_insert(now + SRV_HANDOVER);
+        }
+    }
+
+    /// The hosts of all records are known.
+    pub(super) fn complete(&mut self) {
+        self.retiring.clear();
+        self.until = None;
+    }
+
+    /// Whether the time of those that are gone is up, just now.
+    pub(super) fn expire(&mut self, now: Instant) -> bool {
+        let is_over = self.until.is_some_and(|until| until <= now);
+        if is_over {
+            self.complete();
+        }
+        is_over
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.until
+    }
+
+    pub(super) fn listed(&self) -> &[Listed] {
+        &self.listed
+    }
+
+    /// Those that are listed, and then those that retire.
+    pub(super) fn in_effect(&self) -> impl Iterator<Item = &Listed> {
+        self.listed.iter().chain(&self.retiring)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::message::Service;
+    use crate::dns::name::Name;
+    use crate::endpoint::Proof;
+
+    fn listed(names: &str) -> Vec<Listed> {
+        let of_name = |name: &str| {
+            let target = Name::from_text(name).expect("a name");
+            let service = Service { priority: 0, weight: 1, port: 1, target };
+            Listed { service, proof: Proof::Connection }
+        };
+        names.split_whitespace().map(of_name).collect()
+    }
+
+    fn names(handover: &Handover) -> String {
+        let names = handover.in_effect().map(|it| it.service.target.to_string());
+        names.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn what_is_gone_counts_until_the_new_ones_are_known() {
+        let now = Instant::now();
+        let mut handover = Handover::default();
+        handover.replace(listed("a b"), now);
+        assert_eq!((names(&handover).as_str(), handover.deadline()), ("a b", None));
+        handover.replace(listed("b c"), now);
+        assert_eq!(names(&handover), "b c a");
+        handover.replace(listed("c d"), now);
+        assert_eq!(names(&handover), "c d a b");
+        handover.complete();
+        assert_eq!((names(&handover).as_str(), handover.deadline()), ("c d", None));
+    }
+
+    #[test]
+    fn it_does_not_last_for_ever_whatever_comes() {
+        let now = Instant::now();
+        let mut handover = Handover::default();
+        handover.replace(listed("a"), now);
+        handover.replace(listed("b"), now);
+        handover.replace(listed("c"), now + SRV_HANDOVER / 2);
+        assert_eq!(handover.deadline(), Some(now + SRV_HANDOVER));
+        assert!(!handover.expire(now + SRV_HANDOVER / 2));
+        assert!(handover.expire(now + SRV_HANDOVER));
+        assert_eq!(names(&handover), "c");
+        assert!(!handover.expire(now + SRV_HANDOVER), "once");
+    }
+
+    #[test]
+    fn who_returns_does_not_count_twice() {
+        let now = Instant::now();
+        let mut handover = Handover::default();
+        handover.replace(listed("a"), now);
+        handover.replace(listed("b"), now);
+        handover.replace(listed("a"), now);
+        assert_eq!(names(&handover), "a b");
+    }
+}
