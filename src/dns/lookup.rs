@@ -17,7 +17,8 @@ pub(super) struct Lookup {
     /// Full names that are still to be tried, the next one last.
     candidates: Vec<Name>,
     parts: Vec<Part>,
-    /// A candidate before this one had a server that failed, so that "nothing" would be a guess.
+    /// A server failed where another candidate was asked for, or would have been, so that "nothing"
+    /// would be a guess.
     failure: Option<Failure>,
 }
 
@@ -35,6 +36,15 @@ enum State {
     Held(Conclusion),
     /// The caller knows.
     Told,
+}
+
+impl Part {
+    fn failure(&self) -> Option<Failure> {
+        match self.state {
+            State::Held(Conclusion::Failed(failure)) => Some(failure),
+            _ => None,
+        }
+    }
 }
 
 impl Subject {
@@ -195,17 +205,18 @@ impl Lookup {
     }
 
     fn tell_all(&mut self, tell: &mut dyn FnMut(Kind, Answer)) {
-        let has_records =
-            |part: &Part| matches!(part.state, State::Told | State::Held(Conclusion::Records(..)));
-        let is_found = self.parts.iter().any(has_records);
+        if !self.candidates.is_empty() {
+            // Who is silent keeps us from the others, of which one may be the name.
+            self.failure = self.failure.or_else(|| self.parts.iter().find_map(Part::failure));
+        }
         for part in &mut self.parts {
             let State::Held(conclusion) = &part.state else { continue };
             let answer = match (conclusion.clone(), self.failure) {
                 (Conclusion::Records(records, ttl), _) => Answer::Records { records, ttl },
                 (Conclusion::Failed(failure), _) => Answer::Failed(failure),
-                // An earlier candidate might have been the name.
-                (Conclusion::Nothing { .. }, Some(failure)) if !is_found => Answer::Failed(failure),
-                (Conclusion::Nothing { exists, ttl }, _) => Answer::Nothing { exists, ttl },
+                // Another candidate might be the name.
+                (Conclusion::Nothing { .. }, Some(failure)) => Answer::Failed(failure),
+                (Conclusion::Nothing { exists, ttl }, None) => Answer::Nothing { exists, ttl },
             };
             part.state = State::Told;
             tell(part.kind, answer);
@@ -215,9 +226,7 @@ impl Lookup {
     fn next_candidate(&mut self, around: &mut Surroundings<'_>) {
         let Some(name) = self.candidates.pop() else { return };
         for part in &mut self.parts {
-            if let State::Held(Conclusion::Failed(failure)) = part.state {
-                self.failure = Some(failure);
-            }
+            self.failure = part.failure().or(self.failure);
             part.state = State::Asking(Query::begin(name.clone(), part.kind, around));
         }
     }

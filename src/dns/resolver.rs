@@ -558,6 +558,23 @@ mod tests {
     }
 
     #[test]
+    fn silence_about_one_family_says_nothing_of_the_rest_of_the_list() {
+        for silent_first in [true, false] {
+            let mut bench = Bench::new("nameserver 10.0.0.1\nsearch one.test");
+            bench.look_up(0, Subject::Host, "m");
+            let [a, aaaa] = [bench.open[0].clone(), bench.open[1].clone()];
+            if silent_first {
+                bench.answer(&aaaa, Err(Failure::TimedOut));
+            }
+            bench.answer(&a, Ok(&a.reply(NO_NAME, &[])));
+            bench.answer(&aaaa, Err(Failure::TimedOut));
+            let told: Vec<Answer> = bench.told().into_iter().map(|(_, _, it)| it).collect();
+            let failed = Answer::Failed(Failure::TimedOut);
+            assert_eq!(told, [failed.clone(), failed], "m itself may have an address");
+        }
+    }
+
+    #[test]
     fn one_family_does_not_wait_for_the_other() {
         let mut bench = Bench::new("nameserver 10.0.0.1");
         bench.look_up(0, Subject::Host, "m.test.");
