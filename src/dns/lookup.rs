@@ -59,7 +59,7 @@ impl Subject {
 impl Lookup {
     /// Begins with the first of the `candidates`, of which there is at least one.
     pub(super) fn begin(
-        subject: Subject,
+        kinds: &[Kind],
         mut candidates: Vec<Name>,
         around: &mut Surroundings<'_>,
     ) -> Lookup {
@@ -69,13 +69,19 @@ impl Lookup {
             kind: *kind,
             state: State::Asking(Query::begin(name.clone(), *kind, around)),
         };
-        let parts = subject.kinds().iter().map(part).collect();
+        let parts = kinds.iter().map(part).collect();
         Lookup { candidates, parts, failure: None }
     }
 
     /// Whether everything was told.
     pub(super) fn is_over(&self) -> bool {
         self.parts.iter().all(|part| matches!(part.state, State::Told))
+    }
+
+    /// Of which nothing was told.
+    pub(super) fn kinds_untold(&self) -> impl Iterator<Item = Kind> {
+        let untold = self.parts.iter().filter(|part| !matches!(part.state, State::Told));
+        untold.map(|part| part.kind)
     }
 
     /// When to call [`Lookup::expire`]; none once it is over.
@@ -122,25 +128,6 @@ impl Lookup {
     /// Questions under way.
     pub(super) fn questions(&self) -> usize {
         self.queries().count()
-    }
-
-    /// Whether it can begin anew without telling anything twice.
-    pub(super) fn is_untold(&self) -> bool {
-        !self.parts.iter().any(|part| matches!(part.state, State::Told))
-    }
-
-    /// Tells that what is left was given up.
-    pub(super) fn fail_rest(
-        &mut self,
-        commands: &mut Vec<Command>,
-        tell: &mut dyn FnMut(Kind, Answer),
-    ) {
-        for part in &self.parts {
-            if !matches!(part.state, State::Told) {
-                tell(part.kind, Answer::Failed(Failure::TimedOut));
-            }
-        }
-        self.abandon(commands);
     }
 
     /// Gives everything up.

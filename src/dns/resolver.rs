@@ -19,7 +19,8 @@ use crate::config::DNS_QUESTIONS_MAX;
 #[derive(Clone, Debug)]
 struct Request {
     id: LookupId,
-    subject: Subject,
+    /// Those of which nothing was told so far.
+    kinds: Vec<Kind>,
     wanted: Wanted,
 }
 
@@ -72,18 +73,14 @@ impl Resolver {
         }
     }
 
-    /// From now on this is the configuration. What is under way begins anew; but where one family
-    /// of addresses was told already, the other is given up: it would soon be in any case.
+    /// From now on this is the configuration. What is under way begins anew, but for what was told
+    /// already.
     pub fn configure(&mut self, configuration: ResolvConf) {
         assert!(!configuration.servers.is_empty(), "resolv.conf(5) has a default");
-        for (request, mut lookup) in std::mem::take(&mut self.running).into_iter().rev() {
-            let commands = &mut self.common.commands;
-            if lookup.is_untold() {
-                lookup.abandon(commands);
-                self.waiting.push_front(request);
-            } else {
-                lookup.fail_rest(commands, &mut teller(&mut self.answers, request.id));
-            }
+        for (mut request, mut lookup) in std::mem::take(&mut self.running).into_iter().rev() {
+            request.kinds = lookup.kinds_untold().collect();
+            lookup.abandon(&mut self.common.commands);
+            self.waiting.push_front(request);
         }
         self.common.configuration = configuration;
         self.common.server_first = 0;
@@ -94,7 +91,11 @@ impl Resolver {
     /// the first is over.
     pub fn look_up(&mut self, id: LookupId, subject: Subject, wanted: &Wanted) {
         debug_assert!(!self.is_asked(id), "two look-ups under one id");
-        self.waiting.push_back(Request { id, subject, wanted: wanted.clone() });
+        self.waiting.push_back(Request {
+            id,
+            kinds: subject.kinds().to_vec(),
+            wanted: wanted.clone(),
+        });
     }
 
     /// The answer is not wanted any more, and will not come.
@@ -178,14 +179,14 @@ impl Resolver {
                 continue;
             }
             let around = &mut self.common.surround(now, random);
-            let lookup = Lookup::begin(request.subject, names, around);
+            let lookup = Lookup::begin(&request.kinds, names, around);
             self.running.push((request, lookup));
         }
     }
 
     /// The name can be none: too long once completed, for instance.
     fn refuse(&mut self, request: &Request) {
-        for kind in request.subject.kinds() {
+        for kind in &request.kinds {
             let answer = Answer::Failed(Failure::NoName);
             self.answers.push_back(Answered { id: request.id, kind: *kind, answer });
         }
@@ -620,17 +621,20 @@ mod tests {
     }
 
     #[test]
-    fn a_new_configuration_tells_nothing_twice() {
+    fn a_new_configuration_asks_for_nothing_that_was_told() {
         let mut bench = Bench::new("nameserver 10.0.0.1");
         bench.look_up(0, Subject::Host, "m.test.");
         let a = bench.open[0].clone();
         bench.answer(&a, Ok(&a.reply(OK, &[&[10, 0, 0, 9]])));
+        assert_eq!(bench.told().len(), 1);
         let configuration = resolv_conf::parse(b"nameserver 10.0.0.3", "", |_| None);
         bench.resolver.configure(configuration);
         bench.pass(Duration::ZERO);
-        let kinds: Vec<Kind> = bench.told().into_iter().map(|(_, kind, _)| kind).collect();
-        assert_eq!(kinds, [Kind::A, Kind::Aaaa]);
-        assert_eq!(bench.open, []);
+        assert_eq!(bench.servers(), [3]);
+        let aaaa = bench.last();
+        bench.answer(&aaaa, Ok(&aaaa.reply(OK, &[])));
+        let nothing = Answer::Nothing { exists: true, ttl: None };
+        assert_eq!(bench.told(), [(0, Kind::Aaaa, nothing)]);
         assert!(!bench.resolver.is_asking());
     }
 
