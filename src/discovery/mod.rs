@@ -271,19 +271,26 @@ impl Discovery {
 
     fn take_answers(&mut self, now: Instant) {
         while let Some(Answered { id, kind, answer }) = self.resolver.next_answer() {
-            // One set of SRV records is enough: of the other it may be true that there is none.
-            let is_service =
-                |(key, watch): (usize, &Watch)| key != id.0 && !watch.services().is_empty();
-            let has_other = self.watches.iter().any(is_service);
+            let is_vital = self.is_vital(id.0);
             let Some(watch) = self.watches.get_mut(id.0) else {
                 debug_assert!(false, "an answer to nobody");
                 continue;
             };
-            let is_vital = watch.subject() == Subject::Host || !has_other;
             // Even if nothing is new: the host's own addresses or routes may be, and this is when
             // to look at them again.
             self.is_changed |= watch.on_answer(kind, answer, is_vital, now) || watch.is_idle();
         }
+    }
+
+    /// Whether something is missing without that name. One set of SRV records is enough, if it
+    /// counts: of the other, as long as it has none, it may be true that there is none.
+    fn is_vital(&self, key: usize) -> bool {
+        let is_spare = |watch: &Watch| {
+            watch.subject() == Subject::Service
+                && watch.services().is_empty()
+                && !self.records.listed().is_empty()
+        };
+        !self.watches.get(key).is_some_and(is_spare)
     }
 
     /// Sees which SRV records count now, and watches the hosts that they name. Tells what does not
@@ -401,6 +408,9 @@ fn addresses_at_hand(watch: &Watch, table: &hosts::Table) -> Option<Vec<IpAddr>>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dns::Answer;
+    use crate::dns::message::{Kind, Records};
+    use crate::dns::name::Name;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -487,6 +497,33 @@ mod tests {
         let late = now + 9 * SECOND;
         discovery.advance(late, &mut || 0);
         assert_eq!(found(&mut discovery, late), Some(vec![]));
+    }
+
+    /// Whether each set of records is vital, the secure one first, once that one has records.
+    fn vital_sets(is_insecure: bool, has_records: RecordSet) -> [bool; 2] {
+        let source = SrvSource { is_insecure, ..by_srv().expect("a source") };
+        let (mut discovery, now) = discover(&[], Some(source.clone()));
+        let key_of = |discovery: &Discovery, set| {
+            let wanted = Wanted::Typed(source.name(set));
+            let mut watches = discovery.watches.iter();
+            watches.find(|(_, it)| *it.wanted() == wanted).expect("both are watched").0
+        };
+        let key = key_of(&discovery, has_records);
+        let target = Name::from_text("m.test").expect("a name");
+        let services = vec![Service { priority: 0, weight: 1, port: 1, target }];
+        let (records, ttl) = (Records::Services(services), SECOND);
+        discovery.watches[key].begin(now);
+        discovery.watches[key].on_answer(Kind::Srv, Answer::Records { records, ttl }, true, now);
+        found(&mut discovery, now);
+        RecordSet::ALL.map(|set| discovery.is_vital(key_of(&discovery, set)))
+    }
+
+    #[test]
+    fn one_set_of_records_is_enough_if_it_counts() {
+        assert_eq!(vital_sets(true, RecordSet::Secure), [true, false]);
+        assert_eq!(vital_sets(true, RecordSet::Plain), [false, true]);
+        assert_eq!(vital_sets(false, RecordSet::Secure), [true, false]);
+        assert_eq!(vital_sets(false, RecordSet::Plain), [true, true], "refused as insecure");
     }
 
     #[test]

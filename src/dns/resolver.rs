@@ -165,7 +165,7 @@ impl Resolver {
         self.running.retain(|(_, lookup)| !lookup.is_over());
         let mut questions: usize = self.running.iter().map(|(_, lookup)| lookup.questions()).sum();
         while let Some(request) = self.waiting.pop_front() {
-            questions += request.subject.kinds().len();
+            questions += request.kinds.len();
             if questions > DNS_QUESTIONS_MAX {
                 self.waiting.push_front(request);
                 break;
