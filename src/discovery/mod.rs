@@ -18,7 +18,7 @@ mod share;
 pub mod srv;
 mod watch;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
@@ -164,7 +164,7 @@ impl Discovery {
             if !watch.is_due(now) {
                 continue;
             }
-            match addresses_at_hand(watch, &table) {
+            match watch.addresses_at_hand(&table) {
                 Some(addresses) => {
                     watch.settle_locally(&addresses, now);
                     self.is_changed = true;
@@ -391,18 +391,6 @@ impl Discovery {
             addresses,
         }
     }
-}
-
-/// Addresses that need no question: those in /etc/hosts, and our own for `localhost` and names
-/// below it, which no server is to be asked for (RFC 6761, 6.3).
-fn addresses_at_hand(watch: &Watch, table: &hosts::Table) -> Option<Vec<IpAddr>> {
-    if watch.subject() == Subject::Service {
-        return None;
-    }
-    let name = hosts::key(&watch.wanted().to_string());
-    let is_localhost = name == "localhost" || name.ends_with(".localhost");
-    let own = || vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-    table.get(&name).cloned().or_else(|| is_localhost.then(own))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! when it is due, and takes what came of it.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use super::srv::name_of;
@@ -13,7 +13,7 @@ use crate::config::{
     DNS_RETRY_MIN, DNS_RETRY_PARTIAL, DNS_TTL_MAX, DNS_TTL_MIN, HOSTS_TTL,
 };
 use crate::dns::message::{Kind, Records, Service};
-use crate::dns::{Answer, Failure, Subject, Wanted};
+use crate::dns::{Answer, Failure, Subject, Wanted, hosts};
 
 /// Why a name is no help at present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +112,18 @@ impl Watch {
         self.known.v4.iter().chain(&self.known.v6).copied()
     }
 
+    /// Addresses that need no question: those in /etc/hosts, and our own for `localhost` and names
+    /// below it, which no server is to be asked for (RFC 6761, 6.3).
+    pub(super) fn addresses_at_hand(&self, table: &hosts::Table) -> Option<Vec<IpAddr>> {
+        if self.subject == Subject::Service {
+            return None;
+        }
+        let name = hosts::key(&self.wanted.to_string());
+        let is_localhost = name == "localhost" || name.ends_with(".localhost");
+        let own = || vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        table.get(&name).cloned().or_else(|| is_localhost.then(own))
+    }
+
     /// The records of a service, in the order of the answer.
     pub(super) fn services(&self) -> &[Service] {
         &self.known.services
@@ -199,6 +211,7 @@ impl Watch {
         let (v4, v6) = addresses.iter().partition(|address| address.is_ipv4());
         replace(&mut self.known.v4, v4);
         replace(&mut self.known.v6, v6);
+        self.asked_at = Some(now);
         self.phase = Phase::Idle { refresh_at: now + HOSTS_TTL, is_doubtful: false };
         self.trouble = None;
         self.is_settled = true;

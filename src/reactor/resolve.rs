@@ -89,11 +89,15 @@ impl<N: Net> Reactor<N> {
         // What was found may name hosts that are to be looked up in turn, and /etc/hosts may know
         // them at once. Each round settles or begins something, so there are few.
         let mut rereads = std::mem::take(&mut self.finder.is_overdue);
-        while std::mem::take(&mut rereads) || self.finder.discovery.is_refresh_due(now) {
-            self.refresh_names();
+        loop {
+            if std::mem::take(&mut rereads) || self.finder.discovery.is_refresh_due(now) {
+                self.refresh_names();
+            }
             self.advance_finder();
+            if !self.finder.discovery.is_refresh_due(now) {
+                break;
+            }
         }
-        self.advance_finder();
         // Once nothing is asked any more nobody waits for an answer.
         self.recheck_waiting |= !self.finder.discovery.is_asking(now);
         self.arm_finder(self.finder.discovery.next_deadline());
