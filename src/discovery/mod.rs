@@ -476,6 +476,7 @@ mod tests {
         assert!(discovery.next_deadline().is_some_and(|deadline| deadline <= late));
         discovery.advance(late, &mut || 0);
         assert_eq!(found(&mut discovery, late).expect("news"), ["10.0.0.1:1 10.0.0.1:1"]);
+        assert!(discovery.next_deadline().is_some_and(|deadline| deadline > late), "once");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 use std::io::Read;
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::cli::{check_refusal, has_ipv6};
@@ -101,6 +102,21 @@ fn addresses_of_both_families_are_used() {
         wait_added(&gateway, &[11]);
         gateway.wait_for_log("endpoint added endpoint=[::1]:2379 ");
         assert_eq!(letters(&gateway, 20), "46");
+    });
+}
+
+#[test]
+fn address_without_a_route_is_left_out_until_there_is_one() {
+    Machine::run(|machine| {
+        let _member = member(11);
+        let dns = NameServer::start(DNS);
+        let addresses = [[127, 0, 0, 11], [10, 9, 9, 9]].map(|octets| Data::A(octets.into()));
+        dns.set(NAME, 1, &addresses);
+        let gateway = machine.gateway().endpoint(ENDPOINT).start();
+        gateway.wait_for_log("endpoint left out endpoint=10.9.9.9:2379 reason=no_route");
+        assert_eq!(letters(&gateway, 10), "a");
+        output_of(Command::new("ip").args(["address", "add", "10.9.9.9/32", "dev", "lo"]));
+        gateway.wait_for_log("endpoint added endpoint=10.9.9.9:2379 ");
     });
 }
 

@@ -72,6 +72,44 @@ fn weights_are_shares() {
     });
 }
 
+/// A host is not entitled to more, or to less, for an address that nobody can reach.
+#[test]
+fn weights_are_of_hosts_whatever_addresses_they_have() {
+    Machine::run(|machine| {
+        let _members = [member(11), member(12)];
+        let dns = NameServer::start(DNS);
+        set_members(&dns, PLAIN, LONG, &[(11, 0, 3), (12, 0, 1)]);
+        let both =
+            [Data::A([127, 0, 0, 11].into()), Data::Aaaa("2001:db8::1".parse().expect("v6"))];
+        dns.set("m11.example.test", LONG, &both);
+        let gateway = insecure(machine).start();
+        wait_added(&gateway, &[11, 12]);
+        gateway.wait_for_log("endpoint left out endpoint=[2001:db8::1]:2379 reason=no_route");
+        assert_eq!(tally(&gateway, 300), [('a', 225), ('b', 75)].into());
+    });
+}
+
+/// Neither is a member at the same address a new one, nor has the fallback its turn meanwhile.
+#[test]
+fn members_under_other_names_stay_what_they_were() {
+    Machine::run(|machine| {
+        let _members = [member(11), member(12)];
+        let dns = NameServer::start(DNS);
+        set_members(&dns, PLAIN, 1, &[(11, 0, 1), (12, 0, 1)]);
+        let gateway = insecure(machine).endpoint("127.0.0.13:2379").start();
+        wait_added(&gateway, &[11, 12]);
+        let record = |octet: u8| {
+            let target = format!("n{octet}.example.test");
+            dns.set_addresses(&target, 1, &[octet]);
+            Data::Srv { priority: 0, weight: 1, port: 2379, target }
+        };
+        dns.set(PLAIN, 1, &[record(11), record(12)]);
+        until("the new names are in use", || dns.count("n12.example.test", Kind::A) > 1);
+        assert_eq!(gateway.log_count("endpoint added"), 2);
+        assert_eq!(gateway.log_count("endpoint removed"), 0);
+    });
+}
+
 /// More than fits into a datagram, from a real name server.
 #[test]
 fn forty_records_in_one_answer_all_arrive() {

@@ -157,6 +157,24 @@ fn member_that_returns_has_to_prove_itself_again() {
     });
 }
 
+/// The records are good for another hour, but who is there is a stranger.
+#[test]
+fn member_that_cannot_prove_itself_is_looked_up_again() {
+    Machine::run(|machine| {
+        let directory = TemporaryDirectory::new();
+        let [ours, other] = ["ours", "other"].map(|name| Authority::new(directory.path(), name));
+        let good = ours.issue("good", NAME, Validity::Valid);
+        let bad = other.issue("bad", NAME, Validity::Valid);
+        let dns = serve_names(&[11]);
+        let _stranger = TlsServer::start(member_address(11), &bad, &[]);
+        let _member = TlsServer::start(member_address(12), &good, &[]);
+        let gateway = verifying(machine, &ours.certificate()).start();
+        wait_not_verified(&gateway, 11, "certificate_unknown_authority");
+        dns.set_addresses("m11.example.test", 3600, &[12]);
+        wait_verified(&gateway, 12);
+    });
+}
+
 /// Where the system keeps its authorities is the same to all programs, and so is the variable.
 #[test]
 fn authorities_of_the_system_count_where_none_is_named() {
