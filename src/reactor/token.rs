@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn every_token_comes_back_as_it_was() {
         let last = Generation(u32::MAX >> (32 - GENERATION_BITS));
-        for generation in [Generation(0), Generation(1), Generation(513), last] {
+        for generation in [Generation(0), Generation(1), Generation(300), last] {
             for slot in [0, 1, 255, 65_536, CONNECTIONS_MAX - 1] {
                 for token in [
                     Token::Pair { slot, side: Side::Client, generation },
