@@ -276,9 +276,12 @@ impl Discovery {
                 debug_assert!(false, "an answer to nobody");
                 continue;
             };
-            // Even if nothing is new: the host's own addresses or routes may be, and this is when
-            // to look at them again.
-            self.is_changed |= watch.on_answer(kind, answer, is_vital, now) || watch.is_idle();
+            self.is_changed |= watch.on_answer(kind, answer, is_vital, now);
+            if watch.is_idle() {
+                // Even if nothing is new: the host's own addresses or routes may be, and this is
+                // when to look at them again.
+                self.reconsider(now);
+            }
         }
     }
 
@@ -309,7 +312,7 @@ impl Discovery {
         self.watch_targets(now);
         let is_known = |it: &Listed| {
             let watch = self.watch_of(&Wanted::Exact(it.service.target.clone()), Subject::Host);
-            watch.is_none_or(|watch| watch.is_settled() || watch.addresses().next().is_some())
+            watch.is_none_or(|watch| watch.is_settled())
         };
         if self.records.listed().iter().all(is_known) {
             self.records.complete();

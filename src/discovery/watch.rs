@@ -217,7 +217,8 @@ impl Watch {
         self.is_settled = true;
     }
 
-    /// Something came of the look-up. Whether that changed what is known. `is_vital`: without this
+    /// Something came of the look-up. Whether that changed what is known, be it only why there is
+    /// nothing. `is_vital`: without this
     /// name something is missing, so an answer that there is nothing is not believed for long.
     pub(super) fn on_answer(
         &mut self,
@@ -249,11 +250,13 @@ impl Watch {
                 false
             }
         };
-        if is_last {
-            self.conclude(is_vital, now);
-            self.is_settled = true;
+        if !is_last {
+            return is_changed;
         }
-        is_changed
+        let before = (self.is_settled, self.trouble);
+        self.conclude(is_vital, now);
+        self.is_settled = true;
+        is_changed || before != (true, self.trouble)
     }
 
     /// All has come. What a family lacks is asked for again with the rest, and not sooner: a server
@@ -391,12 +394,12 @@ mod tests {
         let [v4, v6] = both.clone();
         assert_eq!(round(&mut watch, now, v4, v6), [true, true]);
         let now = now + 9 * SECOND;
-        assert_eq!(round(&mut watch, now, FAILED, FAILED), [false, false]);
+        assert_eq!(round(&mut watch, now, FAILED, FAILED), [false, true], "why is news");
         assert_eq!(known(&watch), ["10.0.0.1", "::1"]);
         assert_eq!(watch.trouble().expect("it failed").to_string(), "server_failure");
         let now = now + 9 * SECOND;
         let [v4, v6] = both;
-        assert_eq!(round(&mut watch, now, v4, v6), [false, false]);
+        assert_eq!(round(&mut watch, now, v4, v6), [false, true], "that it is over is, too");
         assert_eq!(watch.trouble(), None);
         let now = now + 9 * SECOND;
         assert_eq!(round(&mut watch, now, records(&["10.0.0.1"], 9), GONE), [false, true]);
@@ -498,7 +501,7 @@ mod tests {
         let address = |i: usize| format!("10.0.{}.{}", i / 256, i % 256);
         let all: Vec<String> = (0..2 * DNS_RECORDS_MAX).map(address).collect();
         let mut all: Vec<&str> = all.iter().map(String::as_str).collect();
-        assert_eq!(round(&mut watch, now, records(&all, 1), GONE), [true, false]);
+        assert_eq!(round(&mut watch, now, records(&all, 1), GONE), [true, true]);
         assert_eq!(known(&watch).len(), DNS_RECORDS_MAX);
         all.reverse();
         let now = now + SECOND;

@@ -125,11 +125,6 @@ impl Lookup {
         }
     }
 
-    /// Questions under way.
-    pub(super) fn questions(&self) -> usize {
-        self.queries().count()
-    }
-
     /// Gives everything up.
     pub(super) fn abandon(&mut self, commands: &mut Vec<Command>) {
         for part in &mut self.parts {

@@ -27,13 +27,13 @@ impl<N: Net> Reactor<N> {
         };
         let Some(found) = finder.discovery.take_found(&mut judge, self.now) else { return };
         let found = found.to_vec();
-        self.recheck_waiting = true;
         let specs: Vec<EndpointSpec> = found.iter().map(|it| it.spec).collect();
         let Reconciled { added, removed } = self.endpoints.reconcile(&specs, self.now);
         for Removed { id, address, pairs } in removed.iter().copied() {
             info!("endpoint removed endpoint={address} pairs={pairs}");
             self.forget_probe(id);
         }
+        self.recheck_waiting |= !added.is_empty();
         for id in added {
             self.greet(id, &found);
         }

@@ -183,7 +183,9 @@ impl<N: Net> Reactor<N> {
     fn may_wait(&self, key: usize) -> bool {
         let Phase::Dialing(dialing) = self.slots[key].pair.phase() else { return false };
         let discovery = &self.finder.discovery;
-        if discovery.is_fixed() || dialing.deadline().is_some_and(|until| until <= self.now) {
+        let is_over = dialing.deadline().is_some_and(|until| until <= self.now);
+        // Asked to end, nobody looks for endpoints any more.
+        if discovery.is_fixed() || is_over || !self.is_running() {
             return false;
         }
         self.endpoints.count() == 0

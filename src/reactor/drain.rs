@@ -49,6 +49,7 @@ impl<N: Net> Reactor<N> {
         }
         self.abandon_probes_of(|_| true);
         self.abandon_exchanges();
+        self.recheck_waiting = true;
         let timeout = self.limits.drain_timeout;
         info!("draining pairs={} timeout={}", self.slots.len(), format_duration(timeout));
         if timeout.is_zero() {
