@@ -316,6 +316,7 @@ impl Discovery {
         };
         if self.records.listed().iter().all(is_known) {
             self.records.complete();
+            self.watch_targets(now);
         }
         left_out
     }
@@ -508,6 +509,23 @@ mod tests {
         discovery.watches[key].on_answer(Kind::Srv, Answer::Records { records, ttl }, true, now);
         found(&mut discovery, now);
         RecordSet::ALL.map(|set| discovery.is_vital(key_of(&discovery, set)))
+    }
+
+    #[test]
+    fn hosts_of_records_that_are_gone_are_asked_for_no_more() {
+        let (mut discovery, now) = discover(&[], by_srv());
+        let target = Name::from_text("m.test").expect("a name");
+        let services = vec![Service { priority: 0, weight: 1, port: 1, target }];
+        let listed = Answer::Records { records: Records::Services(services), ttl: SECOND };
+        let gone = Answer::Nothing { exists: false, ttl: None };
+        for (answer, at, watches) in [(listed, now, 3), (gone, now + SECOND, 2)] {
+            let (_, watch) = discovery.watches.iter_mut().next().expect("the records");
+            watch.begin(at);
+            watch.on_answer(Kind::Srv, answer, true, at);
+            discovery.is_changed = true;
+            found(&mut discovery, at);
+            assert_eq!(discovery.watches.len(), watches);
+        }
     }
 
     #[test]
