@@ -109,6 +109,10 @@ pub struct ClientState {
     pub starved_at: Option<usize>,
     /// The last turn in which there was nobody it could be led to.
     pub no_choice_in: Option<u64>,
+    /// When that, or a shortage, was first so.
+    pub held_first: Option<Duration>,
+    /// When that was first so since it was last dialed for.
+    pub held_anew: Option<Duration>,
 }
 
 #[derive(Debug)]

@@ -99,8 +99,49 @@ listed! {
         DescriptorsFew,
         /// The kernel, or a sandbox, refuses to splice, all the time.
         SpliceRefused,
+        /// A question to a name server is lost.
+        QueryLost,
+        /// An answer is lost.
+        AnswerLost,
+        /// An answer comes late, perhaps when nobody waits for it any more.
+        AnswerLate,
+        /// An answer comes twice.
+        AnswerTwice,
+        /// Before the answer come others, to another id or question, once or many times.
+        AnswerForged,
+        /// An answer is cut to fit a datagram, and what is left of it is wrong.
+        AnswerCut,
+        /// An answer is damaged: cut, flipped, made of loops, or no answer at all.
+        AnswerDamaged,
+        /// A name server answers that it cannot, or will not.
+        ServerFails,
+        /// A name server goes silent, refuses everything, or comes back.
+        ServerFlaps,
+        /// No descriptor or memory for a question.
+        QuestionShortage,
+        /// A question cannot be sent.
+        QuestionUnsent,
+        /// A name server refuses a stream, at once or later.
+        StreamRefused,
+        /// A stream to a name server breaks or ends in the middle of the answer.
+        StreamBreaks,
+        /// A stream to a name server takes and gives one byte at a time.
+        StreamTrickles,
+        /// What the name servers say changes.
+        ZoneChanges,
+        /// resolv.conf changes.
+        ConfigurationChanges,
+        /// A handshake gets no answer.
+        HandshakeStalls,
+        /// A handshake shows that the server is not to be trusted.
+        HandshakeFails,
+        /// The connection is lost during a handshake.
+        HandshakeBreaks,
     }
 }
+
+/// Those that strike only where endpoints have names are from here on.
+const NAMES_BEGIN: usize = Fault::SpliceRefused as usize + 1;
 
 /// How likely each fault is, in thousandths, and how often it struck.
 #[derive(Clone, Debug)]
@@ -119,6 +160,9 @@ const SELDOM: [Fault; 6] = [
     Fault::UrgentEnd,
 ];
 
+/// Those without which there would be little to find out.
+const OFTEN: [Fault; 3] = [Fault::ZoneChanges, Fault::ServerFlaps, Fault::ConfigurationChanges];
+
 const FAULTS: usize = Fault::ALL.len();
 
 impl Faults {
@@ -129,18 +173,28 @@ impl Faults {
     /// The faults of one run.
     pub fn swarm(random: &mut Random) -> Faults {
         let mut faults = Faults::none();
+        faults.draw(&Fault::ALL[..NAMES_BEGIN], random);
+        faults
+    }
+
+    /// And those of a run with names.
+    pub fn swarm_names(&mut self, random: &mut Random) {
+        self.draw(&Fault::ALL[NAMES_BEGIN..], random);
+    }
+
+    fn draw(&mut self, among: &[Fault], random: &mut Random) {
         let how = random.below(10);
-        let only = random.one_of(Fault::ALL);
-        for fault in Fault::ALL {
-            faults.thousandths[*fault as usize] = match how {
+        let only = random.one_of(among);
+        for fault in among {
+            self.thousandths[*fault as usize] = match how {
                 _ if SELDOM.contains(fault) => random.one_of(&[0, 0, 300]),
+                _ if OFTEN.contains(fault) => random.one_of(&[0, 300, 700]),
                 0 => 0,
                 1 | 2 => 500 * u32::from(*fault == only),
                 3 => 10,
                 _ => random.one_of(&[0, 0, 0, 0, 5, 20, 100, 300]),
             };
         }
-        faults
     }
 
     /// From now on it strikes every time.

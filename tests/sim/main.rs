@@ -11,7 +11,12 @@
 
 mod actor;
 mod connection;
+mod exchange;
 mod faults;
+mod handshake;
+mod message;
+mod name_server;
+mod names;
 mod net;
 mod operations;
 mod oracle;
@@ -28,6 +33,7 @@ mod search;
 mod trace;
 mod wire;
 mod world;
+mod zone;
 
 /// A patch that does not fit any more would be missed only by those who replay all of them.
 #[test]

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use etcd_gateway::net::{
     Accept, Close, Dial, Event, Net, NetError, Read, Readiness, Receive, ResolverFile, Shake, Write,
 };
+use etcd_gateway::reactor::token::Token;
 
 use crate::connection::Id;
+use crate::exchange::STREAMS;
 use crate::oracle::PerTurn;
 use crate::pipes::PipeId;
 use crate::world::{Listener, World};
@@ -94,11 +96,17 @@ impl Net for SimNet {
     }
 
     fn dial(&mut self, address: SocketAddr, token: usize) -> Result<Id, NetError> {
-        self.world().dial(address, token)
+        match Token::unpack(token) {
+            Token::Exchange { .. } => self.world().dial_name_server(address, token),
+            _ => self.world().dial(address, token),
+        }
     }
 
     fn dial_result(&mut self, stream: &mut Id, told: Readiness) -> Dial {
-        self.world().dial_result(*stream, told)
+        match *stream {
+            STREAMS.. => self.world().stream_result(*stream),
+            _ => self.world().dial_result(*stream, told),
+        }
     }
 
     fn own_end(&mut self, stream: &mut Id) -> Option<SocketAddr> {
@@ -110,11 +118,17 @@ impl Net for SimNet {
     }
 
     fn read(&mut self, stream: &mut Id, buffer: &mut [u8]) -> Read {
-        self.world().read(*stream, buffer)
+        match *stream {
+            STREAMS.. => self.world().read_answer(*stream, buffer),
+            _ => self.world().read(*stream, buffer),
+        }
     }
 
     fn write(&mut self, stream: &mut Id, buffer: &[u8]) -> Write {
-        self.world().write(*stream, buffer)
+        match *stream {
+            STREAMS.. => self.world().write_question(*stream, buffer),
+            _ => self.world().write(*stream, buffer),
+        }
     }
 
     fn open_pipe(&mut self) -> Result<PipeId, NetError> {
@@ -149,37 +163,40 @@ impl Net for SimNet {
 
     fn close(&mut self, stream: Id, how: Close) {
         let mut world = self.world();
+        if stream >= STREAMS {
+            return world.close_stream(stream, how);
+        }
         world.operate("close", stream);
         world.check_close(stream, how);
         world.close(stream, how);
     }
 
-    fn open_datagram(&mut self, _peer: SocketAddr, _token: usize) -> Result<usize, NetError> {
-        panic!("every endpoint of a run is an address")
+    fn open_datagram(&mut self, peer: SocketAddr, token: usize) -> Result<usize, NetError> {
+        self.world().open_datagram(peer, token)
     }
 
-    fn send(&mut self, _datagram: &mut usize, _bytes: &[u8]) -> Result<(), NetError> {
-        panic!("every endpoint of a run is an address")
+    fn send(&mut self, datagram: &mut usize, bytes: &[u8]) -> Result<(), NetError> {
+        self.world().send_question(*datagram, bytes)
     }
 
-    fn receive(&mut self, _datagram: &mut usize, _buffer: &mut [u8]) -> Receive {
-        panic!("every endpoint of a run is an address")
+    fn receive(&mut self, datagram: &mut usize, buffer: &mut [u8]) -> Receive {
+        self.world().receive(*datagram, buffer)
     }
 
-    fn close_datagram(&mut self, _datagram: usize) {
-        panic!("every endpoint of a run is an address")
+    fn close_datagram(&mut self, datagram: usize) {
+        self.world().close_exchange(datagram);
     }
 
     fn begin_handshake(&mut self) -> usize {
-        panic!("every endpoint of a run is an address")
+        self.world().begin_handshake()
     }
 
-    fn shake(&mut self, _stream: &mut Id, _handshake: &mut usize) -> Shake {
-        panic!("every endpoint of a run is an address")
+    fn shake(&mut self, stream: &mut Id, handshake: &mut usize) -> Shake {
+        self.world().shake(*stream, *handshake)
     }
 
-    fn read_file(&mut self, _file: ResolverFile) -> Option<Vec<u8>> {
-        None
+    fn read_file(&mut self, file: ResolverFile) -> Option<Vec<u8>> {
+        Some(self.world().read_file(file))
     }
 
     fn host_name(&mut self) -> String {

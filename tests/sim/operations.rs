@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 
+use etcd_gateway::endpoint::Proof;
 use etcd_gateway::net::{Accept, Dial, NetError, Read, Readiness, Write};
 use etcd_gateway::reactor::token::Token;
 
@@ -37,7 +38,8 @@ impl World {
     pub fn draw_jitter(&mut self) -> u64 {
         self.oracle.randoms += 1;
         // A test without chance gets the longest delays.
-        if self.has_actors { self.random.bits() } else { u64::MAX }
+        let is_drawn = self.has_actors || self.plan.names.is_some();
+        if is_drawn { self.random.bits() } else { u64::MAX }
     }
 
     pub fn accept(&mut self, listener: usize, token: usize) -> Accept<Id> {
@@ -102,7 +104,7 @@ impl World {
 
     pub fn dial(&mut self, address: SocketAddr, token: usize) -> Result<Id, NetError> {
         self.oracle.operation_begins();
-        let endpoint = self.endpoint_of(address.port());
+        let endpoint = self.endpoint_of(address);
         let client = self.client_of(token);
         let is_short = !self.has_descriptor() || self.strike(Fault::DialShortage);
         self.advance("dial", endpoint, client.map_or(u64::MAX, |client| client as u64));
@@ -195,7 +197,8 @@ impl World {
                 self.dial_ended(id, Some(error));
                 return Dial::Failed(error);
             }
-            self.dial_ended(id, None);
+            let is_proof = !self.must_shake_hands(id);
+            self.dial_ended(id, (!is_proof).then_some(error));
             return Dial::Lost(error);
         }
         if !stood {
@@ -212,8 +215,17 @@ impl World {
             return Dial::Connected;
         }
         connection.progress_at = now;
-        self.dial_ended(id, None);
+        if !self.must_shake_hands(id) {
+            self.dial_ended(id, None);
+        }
         Dial::Connected
+    }
+
+    /// Whether a connection of the monitor alone proves nothing.
+    fn must_shake_hands(&self, id: Id) -> bool {
+        let role = self.connections[id].role;
+        let Role::Probe { endpoint } = role else { return false };
+        self.plan.endpoints[endpoint].proof == Proof::Handshake
     }
 
     /// The gateway's end of a connection; that of a dial which met its own socket is the address

@@ -188,7 +188,10 @@ impl World {
 
     pub fn dial_stands(&mut self, id: Id) {
         self.note("stands", id, 0);
-        if self.has_healed {
+        let is_probe = matches!(self.connections[id].role, Role::Probe { .. });
+        if is_probe && self.plan.names.is_some() {
+            // What it has to say is a part of the handshake.
+        } else if self.has_healed {
             self.connections[id].actor = Actor::echo();
         } else if self.has_actors {
             self.connections[id].actor =
@@ -342,6 +345,7 @@ impl World {
         self.has_healed = true;
         self.faults.stop();
         self.places.fill(Place::Up);
+        self.heal_names();
         self.plan.descriptors_max = usize::MAX;
         self.plan.latency_max = self.plan.latency_max.min(LATENCY_HEALED);
         self.plan.queue_max = self.plan.queue_max.max(QUEUE_HEALED);

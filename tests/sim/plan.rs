@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use etcd_gateway::config;
 use etcd_gateway::config::address::{EndpointAddress, Host};
+use etcd_gateway::discovery::Sources;
 use etcd_gateway::endpoint::{EndpointSpec, Proof, RetryLimits};
 use etcd_gateway::pair;
 use etcd_gateway::pair::flush::FlushInterval;
@@ -12,6 +13,7 @@ use etcd_gateway::pair::splice::SpliceLimits;
 use etcd_gateway::reactor::Limits;
 
 use crate::faults::{Fault, Faults};
+use crate::names::Names;
 use crate::pipes::PAGE;
 use crate::random::Random;
 
@@ -22,6 +24,9 @@ pub const ENDPOINT_PORT: u16 = 2000;
 
 /// Of a byte, of a few bytes, of a network, of loopback, and as a network card joins them.
 const SEGMENTS: &[u64] = &[1, 100, 1448, 1448, PAGE, 16_384, 65_536];
+
+/// So many runs of a thousand find their endpoints by names.
+const NAMED: u32 = 400;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -54,6 +59,8 @@ pub struct Plan {
     pub refuses_splice: bool,
     /// Readiness is told as Linux does it, and not as rarely as edge-triggering allows.
     pub is_linux: bool,
+    /// How endpoints are found, if not by their addresses.
+    pub names: Option<Names>,
 }
 
 impl Plan {
@@ -98,11 +105,20 @@ impl Plan {
             dials_far_up: false,
             refuses_splice: false,
             is_linux: true,
+            names: None,
+        }
+    }
+
+    /// What the gateway is started with.
+    pub fn sources(&self) -> Sources {
+        match &self.names {
+            Some(names) => names.sources(&self.endpoints),
+            None => Sources { endpoints: self.typed(), ..Sources::default() },
         }
     }
 
     /// The endpoints as they would be typed.
-    pub fn typed(&self) -> Vec<EndpointAddress> {
+    fn typed(&self) -> Vec<EndpointAddress> {
         let typed = |spec: &EndpointSpec| EndpointAddress {
             host: Host::Address(spec.address.ip()),
             port: spec.address.port(),
@@ -128,7 +144,7 @@ impl Plan {
         if faults.strike(Fault::Terminated, random) {
             terminations = (0..random.one_to(2)).map(|_| random.up_to(2 * span)).collect();
         }
-        Plan {
+        let mut plan = Plan {
             limits,
             endpoints: endpoints(random),
             listeners: random.one_of(&[1, 1, 2]),
@@ -148,8 +164,27 @@ impl Plan {
             dials_far_up: random.chance(500),
             refuses_splice: faults.strike(Fault::SpliceRefused, random),
             is_linux: random.chance(250),
+            names: None,
             faults,
+        };
+        // By a source of its own, so that runs without names stay what they are.
+        let mut fork = random.fork();
+        if fork.chance(NAMED) {
+            plan.find_by_names(&mut fork);
         }
+        plan
+    }
+
+    /// The endpoints come by names, and there is time for that to matter.
+    fn find_by_names(&mut self, random: &mut Random) {
+        let names = Names::draw(random);
+        self.endpoints = names.specs(random, 300);
+        self.faults.swarm_names(random);
+        self.span = Duration::from_secs(random.one_of(&[1, 5, 5, 20]));
+        for at in &mut self.terminations {
+            *at = random.up_to(2 * self.span);
+        }
+        self.names = Some(names);
     }
 }
 

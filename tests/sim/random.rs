@@ -12,6 +12,12 @@ impl Random {
         Random(seed)
     }
 
+    /// Another one, told by this one, which is none the wiser: what is drawn there changes nothing
+    /// of what is drawn here.
+    pub fn fork(&self) -> Random {
+        Random(self.0.rotate_left(32) ^ 0x6a09_e667_f3bc_c909)
+    }
+
     /// Sixty-four random bits.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

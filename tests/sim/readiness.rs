@@ -30,7 +30,7 @@ impl World {
         self.news.push(id);
     }
 
-    fn lateness(&mut self) -> Duration {
+    pub fn lateness(&mut self) -> Duration {
         if !self.strike(Fault::EventLate) {
             return Duration::ZERO;
         }
@@ -73,6 +73,7 @@ impl World {
             }
             self.tell_connection(id, events);
         }
+        self.tell_exchanges(events, most);
         for _ in 0..std::mem::take(&mut self.terminations_untold) {
             self.oracle.terminations += 1;
             let index = self.random.below(events.len() as u64 + 1) as usize;
@@ -92,6 +93,27 @@ impl World {
             let copies = 1 + usize::from(self.strike(Fault::EventTwice));
             for _ in 0..copies {
                 self.tell_listener(index, events);
+            }
+        }
+    }
+
+    fn tell_exchanges(&mut self, events: &mut Vec<Event>, most: usize) {
+        let now = self.now;
+        let exchanges = &self.exchanges;
+        let is_due = |index: &usize| exchanges[*index].news_due.is_none_or(|due| due <= now);
+        let (due, later) = std::mem::take(&mut self.exchange_news).into_iter().partition(is_due);
+        self.exchange_news = later;
+        let due: Vec<usize> = due;
+        for exchange in due {
+            if events.len() >= most {
+                self.exchange_news.push(exchange);
+                continue;
+            }
+            let Some((token, readiness)) = self.tell_exchange(exchange) else { continue };
+            self.note("event of an answer", exchange, u64::from(bits(readiness)));
+            events.push(Event::Socket(token, readiness));
+            if self.strike(Fault::EventTwice) {
+                events.push(Event::Socket(token, readiness));
             }
         }
     }
@@ -182,6 +204,13 @@ impl World {
         let listener = self.random.below(self.listeners.len() as u64) as usize;
         if self.strike(Fault::EventHint) {
             self.tell_listener(listener, events);
+        }
+        if !self.exchanges.is_empty() && self.strike(Fault::EventHint) {
+            // To one that is closed it is a stale one.
+            let from = self.exchanges.len().saturating_sub(5) as u64;
+            let index = from + self.random.below(self.exchanges.len() as u64 - from);
+            let token = self.exchanges[index as usize].token;
+            events.push(Event::Socket(token, both));
         }
         if self.strike(Fault::EventStale) {
             let lie = Readiness { closed: true, error: true, ..hint };

@@ -4,13 +4,15 @@
 //! and everything has to become live again: who is there comes to an end, every endpoint is active,
 //! new clients are served at the first attempt, and at last nothing is held any more.
 
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
-use etcd_gateway::discovery::Sources;
+use etcd_gateway::config::{DNS_RETRY_PARTIAL, SRV_HANDOVER};
 use etcd_gateway::reactor::{Census, Reactor};
 
 use crate::actor::Actor;
+use crate::names::Source;
 use crate::net::SimNet;
 use crate::plan::LISTENER_PORT;
 use crate::report::Report;
@@ -54,6 +56,7 @@ impl Drop for Witness {
             eprintln!("in thousandths: {}", plan.faults);
             eprintln!("limits: {:?}", plan.limits);
             eprintln!("endpoints: {:?}", plan.endpoints);
+            eprintln!("names: {:?}", plan.names);
         }
         eprintln!("to repeat it: SEED={} cargo test --test sim", self.seed);
     }
@@ -65,8 +68,7 @@ pub fn start(net: &SimNet) -> Reactor<SimNet> {
     let listen: Vec<_> = (0..plan.listeners)
         .map(|index| ([127, 0, 0, 1], LISTENER_PORT + index as u16).into())
         .collect();
-    let sources = Sources { endpoints: plan.typed(), ..Sources::default() };
-    Reactor::start(net.clone(), plan.limits, &listen, sources).expect("nothing in the way")
+    Reactor::start(net.clone(), plan.limits, &listen, plan.sources()).expect("nothing in the way")
 }
 
 impl Run {
@@ -111,6 +113,7 @@ impl Run {
             (retry.delay_max.max(retry.delay_min), world.plan.limits.connect_timeout)
         };
         let patience = Duration::from_secs(60);
+        self.find_everyone();
         let is_over = self.turn_until(patience, |run| run.is_idle());
         assert!(is_over, "clients are left: {:?}", self.reactor.census());
         let span = retry_max + 2 * connect_timeout + Duration::from_secs(1);
@@ -119,9 +122,44 @@ impl Run {
         let all_back = self.turn_until(span, is_back);
         assert!(all_back, "not every endpoint is back");
         self.serve_everyone();
-        let is_empty = |run: &Run| run.reactor.census() == Census::default();
+        let is_empty = Run::holds_nothing;
         let all_gone = self.turn_until(span, is_empty);
         assert!(all_gone, "still held: {:?}", self.reactor.census());
+    }
+
+    /// The set of endpoints becomes what the name servers say.
+    fn find_everyone(&mut self) {
+        let Some(names) = self.net.world().plan.names.clone() else { return };
+        let is_same = |run: &Run| {
+            let world = run.net.world();
+            let want: BTreeSet<usize> = world.zone.endpoints(&names).into_iter().collect();
+            let found = run.reactor.endpoints().addresses();
+            found.map(|address| world.endpoint_of(address)).collect::<BTreeSet<_>>() == want
+        };
+        // The longest life of an answer or pause, once for the service and once for its hosts, and
+        // for how long a question may wait.
+        let life = names.lives.iter().max().copied().unwrap_or(0).max(5);
+        let timeouts = names.configurations.iter().map(|it| it.timeout);
+        let mut patience = Duration::from_secs(2 * u64::from(life) + 5) + SRV_HANDOVER;
+        // One set of records is enough: the other one, if it has failed, is asked for later.
+        if names.source == (Source::Records { is_insecure: true }) {
+            patience += DNS_RETRY_PARTIAL;
+        }
+        let span = patience + 2 * timeouts.max().unwrap_or_default();
+        // To the end of it, since what was true before may be the same by chance.
+        self.turn_until(span, |_| false);
+        let is_found = is_same(self);
+        let found: Vec<_> = self.reactor.endpoints().addresses().collect();
+        assert!(is_found || self.is_asked_to_end(), "found {found:?}: {:?}", self.net.world().zone);
+    }
+
+    /// What is held when nobody is there: with names, the time of the next look, or a question.
+    fn holds_nothing(&self) -> bool {
+        let is_named = self.net.world().plan.names.is_some();
+        let Census { timers, exchanges, .. } = self.reactor.census();
+        let spared = if is_named { (timers.min(1), exchanges) } else { (0, 0) };
+        let least = Census { timers: spared.0, exchanges: spared.1, ..Census::default() };
+        self.reactor.census() == least
     }
 
     /// New clients: each is served at the first attempt, and gets all it is sent.

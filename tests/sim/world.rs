@@ -7,20 +7,26 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use etcd_gateway::net::{Event, NetError};
 
 use crate::actor::Actor;
 use crate::connection::{Connection, Id, Role};
+use crate::exchange::{Exchange, Letter};
 use crate::faults::{Fault, Faults};
+use crate::handshake::Handshake;
+use crate::name_server::ServerPlace;
+use crate::names::Names;
 use crate::oracle::{Oracle, PerTurn};
 use crate::pipes::Pipe;
-use crate::plan::{ENDPOINT_PORT, LISTENER_PORT, Plan};
+use crate::plan::{LISTENER_PORT, Plan};
 use crate::random::Random;
 use crate::search::asked_for;
 use crate::trace::{Entry, Trace};
 use crate::wire::Wire;
+use crate::zone::Zone;
 
 /// How much of what happened last is told of a run that failed.
 const TRACE_DEFAULT: usize = 40;
@@ -55,6 +61,18 @@ pub enum Happening {
     Flap(usize),
     /// Many clients come.
     Burst,
+    /// A question arrives at its name server.
+    Ask(usize),
+    /// A message arrives from a name server, or from somebody who pretends to be one.
+    Post(usize),
+    /// A dial to a name server is decided, or bytes arrive from there.
+    Stream(usize),
+    /// The next part of a handshake.
+    Flight(Id),
+    /// What name servers say changes.
+    ZoneChange,
+    /// A name server changes its state.
+    ServerFlap(usize),
     /// The process is asked to end.
     Terminate,
 }
@@ -134,6 +152,17 @@ pub struct World {
     pub news: Vec<Id>,
     pub listener_news: Vec<(usize, Duration)>,
     pub terminations_untold: usize,
+    /// Sockets to name servers, and those of them with something to tell.
+    pub exchanges: Vec<Exchange>,
+    pub exchange_news: Vec<usize>,
+    pub letters: Vec<Letter>,
+    /// So many of them are lost if they are still under way.
+    pub letters_lost: usize,
+    pub servers: Vec<ServerPlace>,
+    pub zone: Zone,
+    /// Which resolv.conf there is now.
+    pub configuration: usize,
+    pub handshakes: Vec<Handshake>,
 }
 
 impl World {
@@ -142,6 +171,9 @@ impl World {
         let plan = Plan::draw(&mut random);
         let mut world = World::with_plan(random, plan);
         world.has_actors = true;
+        if let Some(names) = &world.plan.names {
+            world.zone = Zone::draw(names, world.plan.endpoints.len(), &mut world.random);
+        }
         world.fill_agenda();
         world
     }
@@ -151,7 +183,19 @@ impl World {
         World::with_plan(Random::new(0), Plan::calm(connections_max, servers))
     }
 
+    /// The same with names.
+    pub fn named(connections_max: usize, names: Names) -> World {
+        let mut plan = Plan::calm(connections_max, 0);
+        plan.endpoints = names.specs_calm();
+        plan.names = Some(names);
+        World::with_plan(Random::new(0), plan)
+    }
+
     fn with_plan(random: Random, plan: Plan) -> World {
+        let zone = match &plan.names {
+            Some(names) => Zone::full(names, plan.endpoints.len()),
+            None => Zone::none(),
+        };
         let entries_max = asked_for("TRACE").map_or(TRACE_DEFAULT, |count| count as usize);
         World {
             now: Duration::ZERO,
@@ -173,6 +217,14 @@ impl World {
             news: Vec::new(),
             listener_news: Vec::new(),
             terminations_untold: 0,
+            exchanges: Vec::new(),
+            exchange_news: Vec::new(),
+            letters: Vec::new(),
+            letters_lost: 0,
+            servers: vec![ServerPlace::Up; 3],
+            zone,
+            configuration: 0,
+            handshakes: Vec::new(),
             plan,
         }
     }
@@ -193,6 +245,10 @@ impl World {
         }
         for at in self.plan.terminations.clone() {
             self.plan_for(at, Happening::Terminate);
+        }
+        if self.plan.names.is_some() {
+            self.plan_zone_change();
+            (0..self.servers.len()).for_each(|server| self.plan_server_flap(server));
         }
     }
 
@@ -236,8 +292,10 @@ impl World {
         usize::from(port - LISTENER_PORT)
     }
 
-    pub fn endpoint_of(&self, port: u16) -> usize {
-        usize::from(port - ENDPOINT_PORT)
+    /// Whose address it is; nobody but an endpoint is ever dialed.
+    pub fn endpoint_of(&self, address: SocketAddr) -> usize {
+        let endpoint = self.plan.endpoints.iter().position(|it| it.address == address);
+        endpoint.unwrap_or_else(|| panic!("{address} is nobody's address"))
     }
 
     /// Whether the gateway has a descriptor left.
@@ -329,6 +387,7 @@ impl World {
             // Trouble that was planned for later does not come any more.
             Happening::Arrive(_) | Happening::Break(_) | Happening::Flap(_) if self.has_healed => {}
             Happening::Burst | Happening::Terminate if self.has_healed => {}
+            Happening::ZoneChange | Happening::ServerFlap(_) if self.has_healed => {}
             Happening::Arrive(listener) => self.arrive(listener),
             Happening::Deliver(id, direction) => self.deliver(id, direction),
             Happening::Decide(id) => self.decide(id),
@@ -344,6 +403,12 @@ impl World {
                 (0..count).for_each(|_| self.arrive(listener));
             }
             Happening::Terminate => self.terminate(),
+            Happening::Ask(exchange) => self.ask(exchange),
+            Happening::Post(letter) => self.deliver_letter(letter),
+            Happening::Stream(exchange) => self.stream_moves(exchange),
+            Happening::Flight(id) => self.send_flight(id),
+            Happening::ZoneChange => self.change_zone(),
+            Happening::ServerFlap(server) => self.flap_server(server),
         }
     }
 

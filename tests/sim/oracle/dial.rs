@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use etcd_gateway::endpoint::Proof;
 use etcd_gateway::net::NetError;
 
 use super::endpoint::{Probe, State, Watch, is_evidence};
@@ -35,7 +36,7 @@ impl Oracle {
     }
 
     /// From here on shares are counted anew.
-    fn rotation_changed(&mut self) {
+    pub(super) fn rotation_changed(&mut self) {
         self.watches.iter_mut().for_each(|watch| watch.picks = 0);
     }
 
@@ -43,11 +44,12 @@ impl Oracle {
     fn check_fairness(&mut self, endpoint: usize) {
         let class = self.watches[endpoint].priority;
         self.watches[endpoint].picks += 1;
-        let mates = || self.watches.iter().filter(|it| it.priority == class && it.is_active());
-        let zeros = mates().filter(|watch| watch.weight == 0).count();
+        let is_mate = |it: &&Watch| it.is_in && it.priority == class && it.is_active();
+        let mates = || self.watches.iter().filter(is_mate);
+        let zeros = mates().filter(|watch| watch.weight == 0.0).count();
         if zeros > 0 && zeros < mates().count() {
             let picks: u64 = mates().map(|watch| watch.picks).sum();
-            let few: u64 = mates().filter(|it| it.weight == 0).map(|it| it.picks).sum();
+            let few: u64 = mates().filter(|it| it.weight == 0.0).map(|it| it.picks).sum();
             // Each may be owed one when this stretch of time begins.
             let most = picks as f64 * ZERO_SHARE_MAX + zeros as f64;
             assert!(
@@ -57,7 +59,7 @@ impl Oracle {
             );
             return;
         }
-        let weight = |watch: &Watch| f64::from(watch.weight.max(u16::from(zeros > 0)));
+        let weight = |watch: &Watch| if zeros > 0 { 1.0 } else { watch.weight };
         let weights: f64 = mates().map(weight).sum();
         let picks: u64 = mates().map(|watch| watch.picks).sum();
         for watch in mates() {
@@ -71,26 +73,43 @@ impl Oracle {
 
 impl World {
     /// Whom a client may be led to: active ones if there are any, else inactive ones that were not
-    /// dialed for a client just now.
-    pub(super) fn choices(&self, client: Id) -> Vec<usize> {
+    /// dialed for a client just now. Of those that are known for sure, and `also`.
+    fn choices_with(&self, client: Id, also: Option<usize>) -> Vec<usize> {
         let tried = &self.connections[client].client.tried;
         let watches = || self.oracle.watches.iter().enumerate();
-        let untried = || watches().filter(|(index, _)| !tried.contains(index));
+        let is_there = |index: usize| also == Some(index) || self.presence(index).1;
+        let untried = || watches().filter(|(index, _)| !tried.contains(index) && is_there(*index));
         let active = || untried().filter(|(_, watch)| watch.is_active());
         if let Some(class) = active().map(|(_, watch)| watch.priority).min() {
             let best = active().filter(|(_, watch)| watch.priority == class);
             return best.map(|(index, _)| index).collect();
         }
         let interval = self.plan.limits.retry.last_resort_interval;
-        let rested = untried().filter(|(_, watch)| watch.is_rested(interval, self.turn_at));
+        let last = untried().filter(|(_, watch)| watch.is_last_resort());
+        let rested = last.filter(|(_, watch)| watch.is_rested(interval, self.turn_at));
         rested.map(|(index, _)| index).collect()
+    }
+
+    /// Whom a client may be led to, among those that are known for sure.
+    pub(super) fn choices(&self, client: Id) -> Vec<usize> {
+        self.choices_with(client, None)
+    }
+
+    /// Whether somebody is there for the client without any delay.
+    pub(super) fn has_active_choice(&self, client: Id) -> bool {
+        let choices = self.choices(client);
+        choices.iter().any(|index| self.oracle.watches[*index].is_active())
     }
 
     /// The gateway decides now what becomes of the client. If it has no choice, the client's socket
     /// goes at the end of the turn, by when things may have changed.
     pub fn note_choices(&mut self, client: Id) {
-        if self.choices(client).is_empty() {
-            self.connections[client].client.no_choice_in = Some(self.oracle.turns);
+        if self.choices(client).is_empty() || self.is_in_flux() {
+            let (now, turn) = (self.turn_at, self.oracle.turns);
+            let client = &mut self.connections[client].client;
+            client.no_choice_in = Some(turn);
+            client.held_first.get_or_insert(now);
+            client.held_anew.get_or_insert(now);
         }
     }
 
@@ -117,7 +136,11 @@ impl World {
 
     fn check_probe(&mut self, endpoint: usize) {
         let now = self.turn_at;
-        assert!(self.oracle.terminations == 0, "a probe after the end was asked for");
+        let may_begin = self.oracle.terminations == 0
+            || (self.plan.names.is_some() && self.oracle.is_last_round());
+        assert!(may_begin, "a probe after the end was asked for");
+        assert!(self.presence(endpoint).0, "a probe of {endpoint}, which nobody has named");
+        let is_hastened = self.is_hastened(endpoint);
         // One that took too long is over; its socket goes at the end of the turn.
         let last = self.oracle.watches[endpoint].probe.and_then(|probe| probe.id);
         let patience = self.plan.limits.connect_timeout;
@@ -130,25 +153,43 @@ impl World {
             panic!("a probe of an active endpoint: {watch:?}");
         };
         assert!(watch.probe.is_none(), "two probes of one endpoint: {watch:?}");
-        assert!(probe_at.0 <= now, "a probe that is not due at {now:?}: {watch:?}");
+        let is_due = probe_at.0 <= now || is_hastened;
+        assert!(is_due, "a probe that is not due at {now:?}: {watch:?}");
         watch.probe = Some(Probe { id: None, outage: watch.outages, begun_at: now });
     }
 
+    /// Whether somebody waits for the endpoint to prove itself, and nobody has asked it just now.
+    fn is_hastened(&self, endpoint: usize) -> bool {
+        let watch = &self.oracle.watches[endpoint];
+        let interval = self.plan.limits.retry.last_resort_interval;
+        let is_rested = watch.failed_at + interval <= self.turn_at;
+        let waits = |id: &Id| self.pair_of(*id).is_none() && !self.has_active_choice(*id);
+        let is_waited_for = self.oracle.clients.iter().any(waits);
+        watch.proof == Proof::Handshake && is_rested && is_waited_for
+    }
+
     fn check_client_dial(&mut self, endpoint: usize, client: Id, is_short: bool) {
+        assert!(self.presence(endpoint).0, "{client} is led to {endpoint}, which nobody has named");
         let starved_at = self.connections[client].client.starved_at;
-        if starved_at.is_some() {
+        // Who has come to wait for an endpoint does not wait for a descriptor any more.
+        let held_anew = self.connections[client].client.held_anew;
+        let was_held = self.plan.names.is_some() && held_anew.is_some();
+        if starved_at.is_some() && !was_held {
             self.check_dial_again(client);
         }
         let state = &self.connections[client].client;
         let is_first = state.tried.is_empty() && state.starved.is_none();
         let last = state.server.map(|server| &self.connections[server]);
         assert!(last.is_none_or(|last| !last.is_open()), "two dials at once for {client}");
-        let choices = self.choices(client);
+        let choices = self.choices_with(client, Some(endpoint));
+        let is_in_flux = self.is_in_flux();
         let watches = &self.oracle.watches;
-        let may = choices.contains(&endpoint);
+        let is_other_class = is_in_flux && watches[endpoint].is_active();
+        let may = choices.contains(&endpoint) || is_other_class;
         assert!(may, "{client} may be led to {choices:?}, not to {endpoint}: {watches:?}");
         // It had its turn, and in the rotation nobody else gets that.
-        let keeps = starved_at.filter(|at| watches[*at].is_active() && choices.contains(at));
+        let keeps = starved_at.filter(|_| !is_in_flux && !was_held);
+        let keeps = keeps.filter(|at| watches[*at].is_active() && choices.contains(at));
         assert!(keeps.is_none_or(|at| at == endpoint), "{client} lost its turn at {keeps:?}");
         if !state.tried.is_empty() {
             self.oracle.saw(Seen::SecondChoice);
@@ -157,13 +198,18 @@ impl World {
         let watch = &mut self.oracle.watches[endpoint];
         if !is_short {
             watch.dialed_at = Some(self.turn_at);
-            self.connections[client].client.starved_at = None;
+            let state = &mut self.connections[client].client;
+            if state.held_anew.take().is_some() && watch.is_active() {
+                self.oracle.saw(Seen::WaitedAndDialed);
+            }
+            state.starved_at = None;
         }
+        let watch = &self.oracle.watches[endpoint];
         if !watch.is_active() {
             self.oracle.saw(Seen::LastResortDial);
         } else if keeps.is_some() {
             // Counted when it was led there.
-        } else if is_first {
+        } else if is_first && !is_in_flux {
             self.oracle.check_fairness(endpoint);
         } else {
             self.oracle.rotation_changed();
@@ -206,6 +252,7 @@ impl World {
                 let is_again = state.starved_at.replace(endpoint).is_some();
                 let first = state.starved.map_or(now, |(first, _)| first);
                 state.starved = Some((first, now));
+                state.held_first.get_or_insert(now);
                 self.oracle.fell_short(now, is_first || is_again);
                 self.check_unused_pipes_go();
             }
@@ -261,7 +308,12 @@ impl World {
 
     fn dial_succeeded(&mut self, id: Id, endpoint: usize, client: Option<Id>) {
         let now = self.turn_at;
-        self.oracle.succeed(endpoint, now);
+        let watch = &self.oracle.watches[endpoint];
+        // What clients do there proves nothing of one that has to prove itself.
+        let is_proof = client.is_none() || watch.proof == Proof::Connection || watch.is_active();
+        if is_proof {
+            self.oracle.succeed(endpoint, now);
+        }
         let connection = &mut self.connections[id];
         connection.progress_at = now;
         let Some(client) = client else {
@@ -287,12 +339,19 @@ impl World {
         let connection = &self.connections[id];
         let (role, dialed_at) = (connection.role, connection.dialed_at);
         let is_overdue = dialed_at + self.plan.limits.connect_timeout <= self.turn_at;
+        let endpoint = role.endpoint().expect("a client is not dialed");
+        let may_be_gone = !self.presence(endpoint).1;
         let is_client_gone = match role {
             Role::Server { client, .. } => self.connections[client].closed.is_some(),
             _ => self.oracle.terminations > 0,
         };
+        if may_be_gone && !is_overdue && !is_client_gone {
+            return self.leave_dial(role, endpoint);
+        }
+        let connection = &self.connections[id];
         assert!(is_overdue || is_client_gone, "{id}: a dial was given up before its time");
-        let has_stood = connection.stands && !connection.is_dead() && !is_client_gone;
+        let is_left = is_client_gone || may_be_gone;
+        let has_stood = connection.stands && !connection.is_dead() && !is_left;
         assert!(!has_stood || !matches!(role, Role::Server { .. }), "{id} stood and was given up");
         if is_client_gone {
             if let Role::Probe { endpoint } = role {
@@ -304,6 +363,36 @@ impl World {
         self.dial_ended(id, Some(NetError::TimedOut));
     }
 
+    /// The dial's endpoint is gone, and that is nobody's failure.
+    fn leave_dial(&mut self, role: Role, endpoint: usize) {
+        self.dial_was_left(endpoint);
+        match role {
+            Role::Server { client, .. } => {
+                self.note_choices(client);
+            }
+            _ => self.oracle.watches[endpoint].probe = None,
+        }
+    }
+
+    /// A client is closed for want of an endpoint, and has not waited as long as it may: then there
+    /// must be nothing to wait for.
+    fn check_no_hope(&self, client: Id) {
+        if self.plan.names.is_none() {
+            return;
+        }
+        let watches = || self.oracle.watches.iter().enumerate();
+        let is_known = watches().any(|(index, _)| self.presence(index).0);
+        assert!(is_known, "{client}: turned away while no endpoint is known");
+        assert!(!self.is_asking(), "{client}: turned away while names are looked up");
+        let is_unproven = |watch: &super::endpoint::Watch| {
+            watch.is_in && watch.proof == Proof::Handshake && !watch.is_active()
+        };
+        let awaits = |(index, watch): (usize, &super::endpoint::Watch)| {
+            is_unproven(watch) && self.presence(index).1 && watch.failed_at < self.turn_at
+        };
+        assert!(!watches().any(awaits), "{client}: turned away while one may prove itself");
+    }
+
     /// Why a client that was never served may be closed.
     pub(super) fn check_unserved_close(&mut self, client: Id) {
         self.oracle.unserved += 1;
@@ -311,13 +400,18 @@ impl World {
         let starved = connection.client.starved;
         let patience = self.plan.limits.connect_timeout;
         let is_starved = starved.is_some_and(|(first, _)| first + patience <= self.turn_at);
+        let held_first = connection.client.held_first.filter(|_| self.plan.names.is_some());
+        let has_waited = held_first.is_some_and(|first| first + patience <= self.turn_at);
         let seen = if connection.loss_is_told() {
             Seen::ClientLostWhileDialed
         } else if self.is_drain_over() {
             Seen::EndedByDrain
         } else if is_starved {
             Seen::StarvedForTooLong
+        } else if has_waited {
+            Seen::WaitedForTooLong
         } else {
+            self.check_no_hope(client);
             let had_none = connection.client.no_choice_in == Some(self.oracle.turns);
             let choices = self.choices(client);
             let watches = &self.oracle.watches;

@@ -11,10 +11,13 @@ use crate::world::World;
 impl World {
     /// The gateway has come to its end.
     pub fn check_end(&mut self, reactor: &Reactor<SimNet>) {
-        let Census { pairs, probes, buffers, pipes, .. } = reactor.census();
-        assert_eq!((pairs, probes, buffers, pipes), (0, 0, 0, 0), "left over");
+        let Census { pairs, probes, buffers, pipes, exchanges, .. } = reactor.census();
+        let held = (pairs, probes, buffers, pipes, exchanges);
+        assert_eq!(held, (0, 0, 0, 0, 0), "left over");
         assert_eq!(self.open, 0, "sockets were never given up");
         self.check_pipes(pipes);
+        let open = self.exchanges.iter().filter(|it| it.is_open).count();
+        assert_eq!(open, 0, "questions were never given up");
         for listener in &self.listeners {
             assert!(!listener.is_open, "a listener was never given up");
         }

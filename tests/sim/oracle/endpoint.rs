@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use etcd_gateway::endpoint::{EndpointSpec, RetryLimits};
+use etcd_gateway::endpoint::{EndpointSpec, Proof, RetryLimits};
 use etcd_gateway::net::NetError;
 
 use crate::connection::Id;
@@ -11,8 +11,12 @@ use crate::connection::Id;
 /// What is known of one endpoint.
 #[derive(Debug)]
 pub(super) struct Watch {
+    /// Whether it was in the gateway's set when the last turn ended.
+    pub(super) is_in: bool,
+    pub(super) proof: Proof,
     pub(super) priority: u16,
-    pub(super) weight: u16,
+    /// Its share, beside those of its class.
+    pub(super) weight: f64,
     pub(super) state: State,
     /// When a client was last dialed for.
     pub(super) dialed_at: Option<Duration>,
@@ -38,17 +42,49 @@ pub(super) struct Probe {
 }
 
 impl Watch {
-    pub(super) fn new(spec: &EndpointSpec) -> Watch {
+    pub(super) fn new(spec: &EndpointSpec, is_in: bool, limits: &RetryLimits) -> Watch {
+        let due = (Duration::ZERO, Duration::ZERO);
         Watch {
+            is_in,
+            proof: spec.proof,
             priority: spec.priority,
-            weight: spec.weight,
-            state: State::Active { proven_at: Duration::ZERO },
+            weight: f64::from(spec.weight),
+            state: match spec.proof {
+                Proof::Connection => State::Active { proven_at: Duration::ZERO },
+                Proof::Handshake => {
+                    State::Inactive { probe_at: due, step: (floor(limits), floor(limits)) }
+                }
+            },
             dialed_at: None,
             failed_at: Duration::ZERO,
             probe: None,
             outages: 0,
             picks: 0,
         }
+    }
+
+    /// It has come into the set in this turn. What became of it in the same turn counts.
+    pub(super) fn come(&mut self, now: Duration) {
+        (self.is_in, self.failed_at) = (true, now);
+        match &mut self.state {
+            State::Active { proven_at } => *proven_at = now,
+            // Nobody has asked it so far.
+            State::Inactive { probe_at, .. } => {
+                *probe_at = (probe_at.0.max(now), probe_at.1.max(now));
+            }
+        }
+    }
+
+    /// It has left the set, and all that was known of it is forgotten.
+    pub(super) fn go(&mut self, limits: &RetryLimits) {
+        let (priority, proof) = (self.priority, self.proof);
+        let spec = EndpointSpec { address: ([0; 4], 0).into(), priority, weight: 0, proof };
+        *self = Watch::new(&spec, false, limits);
+    }
+
+    /// Whether a client may be led to it although it is not active.
+    pub(super) fn is_last_resort(&self) -> bool {
+        !self.is_active() && self.proof == Proof::Connection
     }
 
     pub(super) fn is_active(&self) -> bool {
@@ -58,7 +94,9 @@ impl Watch {
     /// The moment by which the monitor must have dialed it.
     pub(super) fn probe_due(&self) -> Option<Duration> {
         match self.state {
-            State::Inactive { probe_at, .. } if self.probe.is_none() => Some(probe_at.1),
+            State::Inactive { probe_at, .. } if self.is_in && self.probe.is_none() => {
+                Some(probe_at.1)
+            }
             _ => None,
         }
     }

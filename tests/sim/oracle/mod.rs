@@ -5,6 +5,7 @@
 //! - `pair.rs`: bytes, ends, resets, and when a pair may be given up
 //! - `dial.rs`: which endpoint may be dialed when, and by whom, in rotation
 //! - `endpoint.rs`: what is known of each endpoint
+//! - `names.rs`: who may be asked what, and which endpoints there are by the answers
 //! - `pipe.rs`: which flows are spliced, and through which pipes
 //! - `wait.rs`: what must be done before the gateway may wait
 //! - `end.rs`: what must be left when all is over
@@ -12,6 +13,7 @@
 mod dial;
 mod end;
 mod endpoint;
+mod names;
 mod pair;
 pub mod pipe;
 mod wait;
@@ -25,6 +27,7 @@ use crate::connection::{Connection, Id, Role};
 use crate::faults::listed;
 use crate::net::SimNet;
 use crate::oracle::endpoint::Watch;
+use crate::oracle::names::Names;
 use crate::oracle::pipe::Supply;
 use crate::plan::Plan;
 use crate::world::World;
@@ -74,6 +77,16 @@ listed! {
         SourceLostWithPipe,
         SourceEndedWithPipe,
         LastingOptionsSet,
+        Answered,
+        AnsweredByStream,
+        EndpointCame,
+        EndpointWent,
+        LastKnownKept,
+        DialMovedOn,
+        WaitedAndDialed,
+        WaitedForTooLong,
+        HandshakeSucceeded,
+        HandshakeFailed,
     }
 }
 
@@ -121,6 +134,8 @@ pub struct Oracle {
     /// What the clock said in the turn that was first asked to, and which turn that was.
     drain: Option<(Duration, u64)>,
     pipes: Supply,
+    /// What is known of names, where endpoints have some.
+    names: Option<Names>,
 }
 
 impl Oracle {
@@ -137,7 +152,7 @@ impl Oracle {
             probe_sockets: Vec::new(),
             seen: [0; Seen::ALL.len()],
             turns: 0,
-            watches: plan.endpoints.iter().map(Watch::new).collect(),
+            watches: watches(plan),
             short_at: None,
             paused: None,
             pause_ended_in: 0,
@@ -150,6 +165,7 @@ impl Oracle {
             terminations: 0,
             drain: None,
             pipes: Supply::default(),
+            names: plan.names.as_ref().map(Names::new),
         }
     }
 
@@ -226,6 +242,16 @@ impl Oracle {
     }
 }
 
+/// One for each endpoint: those whose address was typed are there from the start.
+fn watches(plan: &Plan) -> Vec<Watch> {
+    let specs = plan.endpoints.iter().enumerate();
+    let is_typed = |index| {
+        let names = plan.names.as_ref();
+        names.is_none_or(|names| names.hosts[names.host_of(index)].is_literal)
+    };
+    specs.map(|(index, spec)| Watch::new(spec, is_typed(index), &plan.limits.retry)).collect()
+}
+
 /// Something that is counted anew in each turn.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PerTurn {
@@ -249,19 +275,24 @@ impl World {
         let Census { pairs, probes, timers, buffers, pipes, exchanges } = census;
         assert_eq!(pairs, self.oracle.clients.len(), "pairs and clients");
         assert_eq!(probes, self.oracle.probe_sockets.len(), "probes and their sockets");
-        assert_eq!(exchanges, 0, "questions although no name was typed");
         let flows_parked: usize = self.oracle.clients.iter().map(|id| self.flows_parked(*id)).sum();
         assert_eq!(buffers, flows_parked, "buffers and flows that hold bytes back");
         self.check_pipes(pipes);
         // Beside those of pairs and probes: one of the monitor for each endpoint, and one each for
         // accepting, unused pipes, a summary and the drain.
-        let timers_max = pairs + probes + self.places.len() + 4;
+        let timers_max = pairs + probes + self.places.len() + 5;
         assert!(
             timers <= timers_max,
             "{timers} timers, at most {timers_max} are of use: {census:?}"
         );
-        for (watch, (_, endpoint)) in self.oracle.watches.iter().zip(reactor.endpoints().iter()) {
+        match self.plan.names {
+            Some(_) => self.check_set(reactor),
+            None => assert_eq!(exchanges, 0, "questions although no name was typed"),
+        }
+        for (_, endpoint) in reactor.endpoints().iter().filter(|(_, it)| !it.health().is_removed())
+        {
             let is_active = endpoint.health().is_active();
+            let watch = &self.oracle.watches[self.endpoint_of(endpoint.address())];
             assert_eq!(is_active, watch.is_active(), "{:?} and {watch:?}", endpoint.health());
         }
         self.check_pairs_of_endpoints(reactor);
@@ -274,7 +305,10 @@ impl World {
             let server = self.pair_of(*id).and_then(|(_, server)| server.role.endpoint());
             server.into_iter().for_each(|endpoint| pairs[endpoint] += 1);
         }
-        let counted: Vec<u32> = reactor.endpoints().iter().map(|(_, it)| it.pairs()).collect();
+        let mut counted = vec![0; self.places.len()];
+        for (_, it) in reactor.endpoints().iter() {
+            counted[self.endpoint_of(it.address())] += it.pairs();
+        }
         assert_eq!(counted, pairs, "pairs of each endpoint");
     }
 

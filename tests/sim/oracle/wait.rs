@@ -15,9 +15,11 @@ impl World {
     pub fn check_before_wait(&mut self, timeout: Option<Duration>) {
         self.check_spin(timeout);
         self.check_deadlines();
+        self.check_names_are_asked();
         self.check_unused_pipes();
         if timeout != Some(Duration::ZERO) {
             self.check_nothing_is_left();
+            self.check_exchanges_are_done();
         }
     }
 
@@ -71,7 +73,10 @@ impl World {
         let until = match (dialed, client.client.starved) {
             (Some(dialed), _) => dialed.dialed_at + connect_timeout,
             (None, Some((first, last))) => (first + connect_timeout).max(last + TICK),
-            (None, None) => panic!("{id}: forgotten"),
+            (None, None) => match client.client.held_anew.filter(|_| self.plan.names.is_some()) {
+                Some(since) => since + connect_timeout,
+                None => panic!("{id}: forgotten"),
+            },
         };
         assert!(now < until, "{id}: neither served nor closed by {until:?}");
     }
@@ -141,7 +146,8 @@ impl World {
         let client = &self.connections[id].client;
         let (first, last) = client.starved.unwrap_or((now, now));
         let is_due = client.starved_at.is_some() && last != now && now < first + patience;
-        let had_none = client.no_choice_in == Some(self.oracle.turns);
+        let was_held = self.plan.names.is_some() && client.held_anew.is_some();
+        let had_none = client.no_choice_in == Some(self.oracle.turns) || was_held;
         is_due && !had_none && !self.choices(id).is_empty()
     }
 
@@ -179,7 +185,8 @@ impl World {
         assert!(!client.told.error, "{id}: lost while being dialed for, and kept");
         let server = client.client.server.map(|server| &self.connections[server]);
         let dialed = server.filter(|server| server.is_open());
-        let may_wait = dialed.is_some() || self.may_pause();
+        let has_none = self.plan.names.is_some() && !self.has_active_choice(id);
+        let may_wait = dialed.is_some() || self.may_pause() || has_none;
         assert!(may_wait, "{id}: nobody tries again to get a descriptor");
         if let Some(server) = dialed {
             let is_told = server.told.writable || server.told.readable;

@@ -1,0 +1,114 @@
+//! TLS handshakes of the monitor, as their outcomes: flights of one byte each come from the server,
+//! and after the last one it is clear who is there.
+
+use std::time::Duration;
+
+use etcd_gateway::net::{HandshakeError, NetError, Readiness, Shake};
+
+use crate::connection::Id;
+use crate::faults::Fault;
+use crate::world::{Direction, Happening, World};
+
+const UNTRUSTED: [HandshakeError; 7] = [
+    HandshakeError::Expired,
+    HandshakeError::NotYetValid,
+    HandshakeError::WrongName,
+    HandshakeError::UnknownAuthority,
+    HandshakeError::BadCertificate,
+    HandshakeError::NoTls,
+    HandshakeError::Refused,
+];
+
+/// A handshake on one connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Handshake {
+    on: Option<Id>,
+    /// Flights that are still to come; none if it will never be decided.
+    flights: u64,
+    stalls: bool,
+    verdict: Option<HandshakeError>,
+}
+
+impl World {
+    pub fn begin_handshake(&mut self) -> usize {
+        self.oracle.operation_begins();
+        let flights = self.random.one_to(3);
+        let stalls = self.strike(Fault::HandshakeStalls);
+        let fails = self.strike(Fault::HandshakeFails);
+        let verdict = fails.then(|| self.random.one_of(&UNTRUSTED));
+        self.handshakes.push(Handshake { on: None, flights, stalls, verdict });
+        self.handshakes.len() - 1
+    }
+
+    pub fn shake(&mut self, id: Id, index: usize) -> Shake {
+        self.operate("shake", id);
+        self.check_shake(id);
+        let now = self.turn_at;
+        if self.handshakes[index].on.is_none() {
+            self.handshakes[index].on = Some(id);
+            // It has a time of its own.
+            self.connections[id].dialed_at = now;
+            self.advance("handshake", id, 0);
+            if self.strike(Fault::HandshakeBreaks) {
+                self.peer_resets(id);
+            }
+            self.plan_flight(id, index);
+        }
+        let handshake = self.handshakes[index];
+        assert_eq!(handshake.on, Some(id), "a handshake on two connections");
+        let connection = &mut self.connections[id];
+        let bytes = connection.inbound.waiting();
+        connection.inbound.take(bytes);
+        connection.told.readable = false;
+        if bytes > 0 {
+            self.advance("flight", id, bytes);
+            let left = handshake.flights.saturating_sub(bytes);
+            self.handshakes[index].flights = left;
+            if left == 0 && !handshake.stalls {
+                return self.decide_handshake(id, handshake.verdict);
+            }
+            self.plan_flight(id, index);
+        }
+        let connection = &mut self.connections[id];
+        if let Some(death) = &mut connection.death {
+            let error = death.error.take().unwrap_or(NetError::Reset);
+            connection.tell_lost(now);
+            self.advance("handshake lost", id, 0);
+            self.handshake_ended(id, Some(error));
+            return Shake::Failed(HandshakeError::Lost(error));
+        }
+        if connection.inbound.end_arrived {
+            return self.decide_handshake(id, Some(HandshakeError::NoTls));
+        }
+        if self.connections[id].untold() != Readiness::default() {
+            self.touch(id);
+        }
+        Shake::Pending
+    }
+
+    fn decide_handshake(&mut self, id: Id, verdict: Option<HandshakeError>) -> Shake {
+        self.advance("handshake ends", id, u64::from(verdict.is_some()));
+        // Whatever is wrong with the server, it is evidence.
+        self.handshake_ended(id, verdict.map(|_| NetError::Refused));
+        verdict.map_or(Shake::Done, Shake::Failed)
+    }
+
+    fn plan_flight(&mut self, id: Id, index: usize) {
+        let handshake = self.handshakes[index];
+        if handshake.stalls && handshake.flights <= 1 && !self.has_healed {
+            return;
+        }
+        let latency = self.connections[id].latency;
+        self.plan_in(latency + Duration::from_micros(1), Happening::Flight(id));
+    }
+
+    /// The server's next flight is on its way.
+    pub fn send_flight(&mut self, id: Id) {
+        let connection = &mut self.connections[id];
+        if connection.closed.is_none() && !connection.is_dead() && !connection.inbound.end_sent {
+            let count = connection.inbound.room().min(1);
+            connection.inbound.send(count);
+            self.move_on(id, Direction::Inbound);
+        }
+    }
+}

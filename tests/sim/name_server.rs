@@ -1,0 +1,335 @@
+//! The name servers of a run, as far as they can be trusted: who answers, when, with what, and
+//! what somebody else, or a bad network, makes of it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use etcd_gateway::net::{NetError, ResolverFile};
+
+use crate::exchange::{Letter, Meaning};
+use crate::faults::Fault;
+use crate::message::{Damage, Data, Line, Question, Reply};
+use crate::names::Names;
+use crate::world::{Happening, World};
+use crate::zone::{A, AAAA, Found, Value, Zone};
+
+/// Addresses that nobody has: whoever dials one has believed a lie.
+const POISON: [[u8; 4]; 2] = [[203, 0, 113, 9], [203, 0, 113, 10]];
+/// A host that only lies name.
+const POISON_HOST: &str = "poison.test";
+/// More messages than a question is open to.
+const FLOOD: u64 = 40;
+
+/// How a name server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerPlace {
+    Up,
+    Silent,
+    /// Its host answers that nobody is there.
+    Refuses,
+}
+
+impl World {
+    pub fn names(&self) -> &Names {
+        self.plan.names.as_ref().expect("a run with names")
+    }
+
+    /// A question arrives at its server.
+    pub fn ask(&mut self, exchange: usize) {
+        let it = &self.exchanges[exchange];
+        let server = it.server;
+        let question = it.question.clone().expect("it was sent");
+        match self.servers[server] {
+            ServerPlace::Silent => return,
+            ServerPlace::Refuses => {
+                let bytes = Err(NetError::Refused);
+                let letter = Letter { exchange, bytes, meaning: Meaning::Failed };
+                return self.post(letter, false);
+            }
+            ServerPlace::Up => {}
+        }
+        if self.strike(Fault::AnswerForged) {
+            let count = self.random.one_of(&[1, 1, 2, FLOOD]);
+            (0..count).for_each(|_| self.forge(exchange, &question));
+        }
+        let letter = self.answer(exchange, server, &question);
+        if self.strike(Fault::AnswerLost) {
+            return;
+        }
+        let is_late = self.strike(Fault::AnswerLate);
+        if self.strike(Fault::AnswerTwice) {
+            self.post(letter.clone(), is_late);
+        }
+        self.post(letter, is_late);
+    }
+
+    /// Somebody guesses, and has the right address and port.
+    fn forge(&mut self, exchange: usize, question: &Question) {
+        let Question { id, name, kind, .. } = question.clone();
+        let other = self.exchanges.iter().rev().filter_map(|it| it.question.clone());
+        let other = other.take(10).find(|it| (&it.name, it.kind) != (&name, kind));
+        let mut reply = self.poisoned(question);
+        match self.random.below(4) {
+            0 => reply.id ^= self.random.one_to(0xffff) as u16,
+            1 => reply.question = Some((format!("x{name}"), kind)),
+            2 => reply.question = Some((name, if kind == A { AAAA } else { A })),
+            // The right answer's id for another question.
+            _ => match other {
+                Some(other) => {
+                    reply = self.poisoned(&other);
+                    reply.id = id;
+                }
+                None => reply.question = Some((POISON_HOST.to_owned(), kind)),
+            },
+        }
+        let bytes = Ok(reply.write());
+        self.post(Letter { exchange, bytes, meaning: Meaning::Foreign }, false);
+    }
+
+    /// An answer of lies.
+    fn poisoned(&self, question: &Question) -> Reply {
+        let data = |poison: [u8; 4]| match question.kind {
+            A => Data::Address(IpAddr::from(poison)),
+            AAAA => {
+                let [.., last] = poison;
+                let segments = [0x2001, 0xdb8, 0xbad, 0, 0, 0, 0, u16::from(last)];
+                Data::Address(IpAddr::from(segments))
+            }
+            _ => {
+                let target = POISON_HOST.to_owned();
+                Data::Service { priority: 0, weight: 100, port: u16::from(poison[3]), target }
+            }
+        };
+        let owner = question.name.clone();
+        let line = |poison| Line { owner: owner.clone(), life: 1000, data: data(poison) };
+        Reply {
+            id: question.id,
+            code: 0,
+            is_cut: false,
+            question: Some((question.spelled.clone(), question.kind)),
+            lines: POISON.map(line).to_vec(),
+            negative: None,
+            has_edns: question.has_edns,
+        }
+    }
+
+    /// What the server answers.
+    fn answer(&mut self, exchange: usize, server: usize, question: &Question) -> Letter {
+        let letter = |reply: Reply, meaning| Letter { exchange, bytes: Ok(reply.write()), meaning };
+        let is_stream = self.exchanges[exchange].stream.is_some();
+        if self.strike(Fault::ServerFails) {
+            let code = self.random.one_of(&[1, 2, 2, 4, 5, 9]);
+            let meaning = match code {
+                1 | 4 if question.has_edns => Meaning::NoEdns,
+                _ => Meaning::Failed,
+            };
+            return letter(Reply { code, ..self.bare(question) }, meaning);
+        }
+        if question.has_edns && !self.names().know_edns[server] {
+            let bare = Reply { code: 1, question: None, ..self.bare(question) };
+            let told = Reply { code: 1, ..self.bare(question) };
+            let refused = Reply { code: 4, ..self.bare(question) };
+            let which = self.random.below(3) as usize;
+            let [reply] = [[bare, told, refused][which].clone()];
+            return letter(reply, Meaning::NoEdns);
+        }
+        if self.strike(Fault::AnswerCut) && (!is_stream || self.random.chance(300)) {
+            let mut reply = self.poisoned(question);
+            let kept = self.random.below(3) as usize;
+            reply.lines.truncate(kept);
+            let meaning = if is_stream { Meaning::Failed } else { Meaning::Cut };
+            return letter(Reply { is_cut: true, ..reply }, meaning);
+        }
+        let (reply, meaning) = self.genuine(question);
+        if self.strike(Fault::AnswerDamaged) {
+            let mut spoiled = reply;
+            // What can be read of it is wrong, too.
+            if !spoiled.lines.is_empty() {
+                spoiled.lines = self.poisoned(question).lines;
+            }
+            let (bytes, damage) = spoiled.spoiled(&mut self.random);
+            let meaning = match damage {
+                Damage::Foreign => Meaning::Foreign,
+                Damage::Malformed => Meaning::Failed,
+            };
+            return Letter { exchange, bytes: Ok(bytes), meaning };
+        }
+        letter(reply, meaning)
+    }
+
+    fn bare(&self, question: &Question) -> Reply {
+        Reply { lines: Vec::new(), ..self.poisoned(question) }
+    }
+
+    /// The truth of this moment.
+    fn genuine(&mut self, question: &Question) -> (Reply, Meaning) {
+        let life = self.draw_life();
+        let families: Vec<bool> =
+            self.plan.endpoints.iter().map(|spec| spec.address.is_ipv6()).collect();
+        let names = self.plan.names.as_ref().expect("a run with names");
+        let subject = Zone::subject_of(names, &question.name);
+        let found = self.zone.find(names, &question.name, question.kind, &families, life);
+        let Found { way, is_part, exists, value, life } = found;
+        let mut lines = Vec::new();
+        for link in way.windows(2) {
+            let data = Data::Alias(link[1].clone());
+            lines.push(Line { owner: link[0].clone(), life, data });
+        }
+        let owner = way.last().expect("the name itself at least").clone();
+        let before = lines.len();
+        if !is_part {
+            let mut data = self.data_of(&value);
+            // Servers shuffle.
+            if data.len() > 1 && self.random.chance(500) {
+                data.reverse();
+            }
+            let line = |data| Line { owner: owner.clone(), life, data };
+            lines.extend(data.into_iter().map(line));
+        }
+        let (kind, lived) = (question.kind, Duration::from_secs(u64::from(life)));
+        let has_records = lines.len() > before;
+        let meaning = if is_part {
+            Meaning::Alias
+        } else if has_records {
+            Meaning::Answer { subject, kind, value, life: lived }
+        } else {
+            Meaning::Nothing { subject, kind, life: lived }
+        };
+        let negative = (!is_part && !has_records).then_some(life);
+        let code = if exists { 0 } else { 3 };
+        (Reply { code, lines, negative, ..self.bare(question) }, meaning)
+    }
+
+    fn draw_life(&mut self) -> u32 {
+        let lives = self.names().lives;
+        self.random.one_of(lives)
+    }
+
+    fn data_of(&self, value: &Value) -> Vec<Data> {
+        let names = self.names();
+        match value {
+            Value::Endpoints(endpoints) => {
+                let address = |it: &usize| Data::Address(self.plan.endpoints[*it].address.ip());
+                endpoints.iter().map(address).collect()
+            }
+            Value::Records(records) => {
+                let service = |record: &crate::zone::Record| Data::Service {
+                    priority: record.priority,
+                    weight: record.weight,
+                    port: names.hosts[record.host].port,
+                    target: names.hosts[record.host].full.clone(),
+                };
+                records.iter().map(service).collect()
+            }
+        }
+    }
+
+    /// The letter will arrive after a while.
+    fn post(&mut self, letter: Letter, is_late: bool) {
+        let mut latency = self.name_latency();
+        if is_late {
+            let most = self.random.one_of(&[100, 1500, 9000]);
+            latency += self.random.up_to(Duration::from_millis(most));
+        }
+        self.letters.push(letter);
+        self.plan_in(latency, Happening::Post(self.letters.len() - 1));
+    }
+
+    /// A letter arrives.
+    pub fn deliver_letter(&mut self, index: usize) {
+        let letter = self.letters[index].clone();
+        let exchange = letter.exchange;
+        if index < self.letters_lost {
+            return self.note("answer is lost", exchange, 0);
+        }
+        let breaks = self.strike(Fault::StreamBreaks);
+        let it = &mut self.exchanges[exchange];
+        if !it.is_open {
+            return self.note("answer for nobody", exchange, 0);
+        }
+        let Some(stream) = &mut it.stream else {
+            it.inbox.push_back(letter);
+            self.note("answer arrives", exchange, 0);
+            return self.touch_exchange(exchange);
+        };
+        let Ok(bytes) = letter.bytes else {
+            stream.death = Some(NetError::Reset);
+            return self.touch_exchange(exchange);
+        };
+        // What follows the first answer is none of it.
+        if stream.incoming.is_empty() {
+            stream.meaning = letter.meaning;
+        }
+        stream.incoming.extend((bytes.len() as u16).to_be_bytes());
+        stream.incoming.extend(bytes);
+        if breaks {
+            let length = stream.incoming.len() as u64;
+            stream.breaks_at = Some(self.random.below(length) as usize);
+        }
+        self.stream_moves(exchange);
+    }
+
+    /// What the name servers say changes.
+    pub fn change_zone(&mut self) {
+        self.plan_zone_change();
+        if self.strike(Fault::ZoneChanges) {
+            self.note("zone", 0, 0);
+            let names = self.plan.names.as_ref().expect("a run with names");
+            self.zone.change(names, &mut self.random);
+        }
+    }
+
+    pub fn plan_zone_change(&mut self) {
+        let at = self.random.up_to(Duration::from_secs(1));
+        if self.now + at < self.plan.span {
+            self.plan_in(at, Happening::ZoneChange);
+        }
+    }
+
+    pub fn plan_server_flap(&mut self, server: usize) {
+        let at = self.random.up_to(Duration::from_secs(3));
+        if self.now + at < self.plan.span {
+            self.plan_in(at, Happening::ServerFlap(server));
+        }
+    }
+
+    /// A name server changes its state, or resolv.conf does.
+    pub fn flap_server(&mut self, server: usize) {
+        self.plan_server_flap(server);
+        if self.strike(Fault::ConfigurationChanges) {
+            let count = self.names().configurations.len() as u64;
+            self.configuration = self.random.below(count) as usize;
+            self.note("configuration", self.configuration, 0);
+        }
+        if !self.strike(Fault::ServerFlaps) {
+            return;
+        }
+        self.servers[server] = match self.servers[server] {
+            ServerPlace::Up => self.random.one_of(&[ServerPlace::Silent, ServerPlace::Refuses]),
+            _ => ServerPlace::Up,
+        };
+        self.note("server", server, self.servers[server] as u64);
+    }
+
+    /// From now on the name servers answer, and what they say stays.
+    pub fn heal_names(&mut self) {
+        let Some(names) = &self.plan.names else { return };
+        self.servers.fill(ServerPlace::Up);
+        self.letters_lost = self.letters.len();
+        self.zone.settle(names);
+    }
+
+    /// What a file of the host says.
+    pub fn read_file(&mut self, file: ResolverFile) -> Vec<u8> {
+        self.oracle.operation_begins();
+        let Some(names) = &self.plan.names else { return Vec::new() };
+        match file {
+            ResolverFile::Hosts => names.hosts_file(&self.plan.endpoints).into_bytes(),
+            ResolverFile::Configuration => {
+                let text = names.configurations[self.configuration].text();
+                self.oracle.configuration_is_read(self.configuration);
+                text.into_bytes()
+            }
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! What a run with names is like: which hosts there are, where they are listed, what this host's
+//! files say. Which of it is true at a moment is in `zone.rs`.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use etcd_gateway::config::address::{EndpointAddress, Host as TypedHost};
+use etcd_gateway::discovery::Sources;
+use etcd_gateway::discovery::srv::SrvSource;
+use etcd_gateway::endpoint::{EndpointSpec, Proof};
+
+use crate::random::Random;
+
+/// Where everything is, and what the search list is for.
+pub const DOMAIN: &str = "gw.test";
+/// Where etcd keeps its records: of members that speak TLS, and of those that do not.
+pub const SERVICES: [&str; 2] = ["_etcd-client-ssl._tcp.gw.test", "_etcd-client._tcp.gw.test"];
+/// The port that a typed name has, and the first one in records.
+const PORT: u16 = 2379;
+
+/// Where endpoints come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Names and addresses in `--endpoints`.
+    Typed,
+    /// SRV records.
+    Records { is_insecure: bool },
+}
+
+/// A host, and the endpoints that its addresses may be.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// As it is typed, or as it stands in a record.
+    pub text: String,
+    /// The full name.
+    pub full: String,
+    pub port: u16,
+    pub endpoints: Vec<usize>,
+    pub priority: u16,
+    pub weight: u16,
+    /// It is typed as an address.
+    pub is_literal: bool,
+    /// It is in /etc/hosts, with all its addresses.
+    pub is_in_file: bool,
+}
+
+/// What resolv.conf says.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    pub servers: Vec<usize>,
+    pub search: Vec<&'static str>,
+    pub timeout: Duration,
+    pub attempts: u32,
+    pub dots_min: usize,
+    pub rotates: bool,
+    pub is_stream_only: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Names {
+    pub source: Source,
+    pub hosts: Vec<Host>,
+    /// What resolv.conf says, first and later.
+    pub configurations: Vec<Configuration>,
+    /// Whether each name server knows EDNS.
+    pub know_edns: Vec<bool>,
+    /// Seconds that records live.
+    pub lives: &'static [u32],
+}
+
+pub fn server_address(server: usize) -> SocketAddr {
+    ([192, 0, 2, 200 + server as u8], 53).into()
+}
+
+pub fn server_of(address: SocketAddr) -> Option<usize> {
+    (0..4).find(|server| server_address(*server) == address)
+}
+
+impl Names {
+    /// So many hosts with an address each, one name server, and records that live a second.
+    pub fn calm(source: Source, hosts: usize) -> Names {
+        let host = |index: usize| Host {
+            text: full_name(index),
+            full: full_name(index),
+            port: PORT + index as u16,
+            endpoints: vec![index],
+            priority: 0,
+            weight: 1,
+            is_literal: false,
+            is_in_file: false,
+        };
+        Names {
+            source,
+            hosts: (0..hosts).map(host).collect(),
+            configurations: vec![Configuration {
+                servers: vec![0],
+                search: vec!["."],
+                timeout: Duration::from_secs(1),
+                attempts: 2,
+                dots_min: 1,
+                rotates: false,
+                is_stream_only: false,
+            }],
+            know_edns: vec![true; 3],
+            lives: &[1],
+        }
+    }
+
+    pub fn draw(random: &mut Random) -> Names {
+        let source = random.one_of(&[
+            Source::Typed,
+            Source::Records { is_insecure: true },
+            Source::Records { is_insecure: false },
+        ]);
+        let is_typed = source == Source::Typed;
+        let is_short = random.chance(400);
+        let mut next = 0;
+        let mut host = |index: usize| {
+            let is_literal = is_typed && random.chance(150);
+            let count = if is_literal { 1 } else { random.one_of(&[1, 1, 2, 3]) };
+            let endpoints = (next..next + count).collect();
+            next += count;
+            let full = full_name(index);
+            let typed = [full.clone(), format!("{full}."), format!("N{index}.GW.test")];
+            let mut text = typed[random.below(3) as usize].clone();
+            if is_short {
+                text = format!("n{index}");
+            }
+            Host {
+                text: if is_typed { text } else { full.clone() },
+                full,
+                port: if random.chance(500) { PORT } else { PORT + index as u16 },
+                endpoints,
+                priority: random.one_of(&[0, 0, 0, 1]),
+                weight: random.one_of(&[1, 1, 2, 3, 0]),
+                is_literal,
+                is_in_file: random.chance(50),
+            }
+        };
+        let hosts: Vec<Host> = (0..3).map(&mut host).collect();
+        let hosts = hosts[..random.one_to(3) as usize].to_vec();
+        Names {
+            source,
+            hosts,
+            configurations: (0..3).map(|_| Configuration::draw(random)).collect(),
+            know_edns: (0..3).map(|_| !random.chance(150)).collect(),
+            lives: random.one_of(&[&[0, 1, 2], &[1], &[0, 3, 8], &[2, 5]]),
+        }
+    }
+
+    /// The endpoints that there may be, with addresses of either family.
+    pub fn specs(&self, random: &mut Random, v6: u32) -> Vec<EndpointSpec> {
+        let mut specs = Vec::new();
+        let proof = match self.source {
+            Source::Records { is_insecure: false } => Proof::Handshake,
+            _ => Proof::Connection,
+        };
+        for host in &self.hosts {
+            for endpoint in &host.endpoints {
+                assert_eq!(*endpoint, specs.len(), "endpoints are numbered by host");
+                let last = 10 + *endpoint as u8;
+                let address = if random.chance(v6) {
+                    SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(last)], host.port))
+                } else {
+                    SocketAddr::from(([192, 0, 2, last], host.port))
+                };
+                let (priority, weight) = (host.priority, host.weight);
+                specs.push(EndpointSpec { address, priority, weight, proof });
+            }
+        }
+        specs
+    }
+
+    /// The same in a calm world: one after the other.
+    pub fn specs_calm(&self) -> Vec<EndpointSpec> {
+        self.specs(&mut Random::new(0), 0)
+    }
+
+    /// What the gateway is started with.
+    pub fn sources(&self, specs: &[EndpointSpec]) -> Sources {
+        let typed = |host: &Host| EndpointAddress {
+            host: match host.is_literal {
+                true => TypedHost::Address(specs[host.endpoints[0]].address.ip()),
+                false => TypedHost::Name(host.text.clone()),
+            },
+            port: host.port,
+            priority: host.priority,
+            weight: host.weight,
+        };
+        match self.source {
+            Source::Typed => {
+                Sources { endpoints: self.hosts.iter().map(typed).collect(), ..Sources::default() }
+            }
+            Source::Records { is_insecure } => {
+                let domain = DOMAIN.to_owned();
+                let srv = Some(SrvSource { domain, suffix: None, is_insecure });
+                Sources { srv, ..Sources::default() }
+            }
+        }
+    }
+
+    pub fn host_of(&self, endpoint: usize) -> usize {
+        let position = self.hosts.iter().position(|host| host.endpoints.contains(&endpoint));
+        position.expect("every endpoint has a host")
+    }
+
+    /// The text of /etc/hosts.
+    pub fn hosts_file(&self, specs: &[EndpointSpec]) -> String {
+        let mut text = String::from("127.0.0.1 localhost\n");
+        for host in self.hosts.iter().filter(|host| host.is_in_file) {
+            for endpoint in &host.endpoints {
+                let (address, name) = (specs[*endpoint].address.ip(), &host.full);
+                let short = name.split('.').next().unwrap_or(name);
+                writeln!(text, "{address}\t{name} {short}").expect("a string takes everything");
+            }
+        }
+        text
+    }
+}
+
+fn full_name(index: usize) -> String {
+    format!("n{index}.{DOMAIN}")
+}
+
+impl Configuration {
+    fn draw(random: &mut Random) -> Configuration {
+        let first = random.below(3) as usize;
+        let count = random.one_to(3) as usize;
+        Configuration {
+            servers: (0..count).map(|offset| (first + offset) % 3).collect(),
+            // A short name has to be found in each of them.
+            search: random
+                .one_of(&[
+                    &[DOMAIN][..],
+                    &["other.test", DOMAIN],
+                    &[DOMAIN, "other.test"],
+                    &["a.test", "b.test", DOMAIN],
+                ])
+                .to_vec(),
+            timeout: Duration::from_secs(random.one_of(&[1, 1, 2, 5])),
+            attempts: random.one_of(&[1, 2, 2, 3]),
+            dots_min: random.one_of(&[1, 1, 1, 0, 2, 5]),
+            rotates: random.chance(200),
+            is_stream_only: random.chance(100),
+        }
+    }
+
+    pub fn text(&self) -> String {
+        let mut text = String::from("# written by a test\n");
+        for server in &self.servers {
+            let address = server_address(*server).ip();
+            writeln!(text, "nameserver {address}").expect("a string takes everything");
+        }
+        let Configuration { timeout, attempts, dots_min, .. } = self;
+        let rotates = if self.rotates { " rotate" } else { "" };
+        let stream = if self.is_stream_only { " use-vc" } else { "" };
+        let seconds = timeout.as_secs();
+        let search = self.search.join(" ");
+        writeln!(
+            text,
+            "search {search}\n\
+             options ndots:{dots_min} timeout:{seconds} attempts:{attempts}{rotates}{stream}"
+        )
+        .expect("a string takes everything");
+        text
+    }
+}
