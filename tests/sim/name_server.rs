@@ -252,6 +252,9 @@ impl World {
             self.note("answer arrives", exchange, 0);
             return self.touch_exchange(exchange);
         };
+        if stream.breaks_at.is_some() || stream.death.is_some() || stream.has_ended {
+            return self.note("answer for nobody", exchange, 1);
+        }
         let Ok(bytes) = letter.bytes else {
             stream.death = Some(NetError::Reset);
             return self.touch_exchange(exchange);
