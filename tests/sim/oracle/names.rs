@@ -109,6 +109,8 @@ pub struct Names {
     left: Vec<usize>,
     /// Exchanges that have got what they were for.
     over: Vec<usize>,
+    /// Answers of this turn that did not fit, and were not asked for by stream so far.
+    cut: usize,
     /// Questions so far, and the last few ids.
     questions: u64,
     ids: VecDeque<u16>,
@@ -172,7 +174,9 @@ impl World {
         assert!(open < DNS_DESCRIPTORS_MAX, "{open} sockets for questions, and one more");
         let now = self.turn_at;
         if is_stream {
-            self.oracle.names().stream_at = Some(now);
+            let names = self.oracle.names();
+            names.stream_at = Some(now);
+            names.cut = names.cut.saturating_sub(1);
         }
     }
 
@@ -315,7 +319,10 @@ impl World {
                     names.flux_in = turn;
                 }
             }
-            Meaning::Cut => at.may_be_stream = true,
+            Meaning::Cut => {
+                at.may_be_stream = true;
+                names.cut += 1;
+            }
             Meaning::NoEdns if has_edns => at.may_be_plain = true,
             Meaning::Alias | Meaning::NoEdns | Meaning::Failed | Meaning::Foreign => {}
         }
@@ -412,7 +419,9 @@ impl World {
     /// Between two turns: the set of endpoints is what the answers say.
     pub(super) fn check_set(&mut self, reactor: &Reactor<SimNet>) {
         let is_over = self.oracle.terminations > 0;
-        let over = std::mem::take(&mut self.oracle.names().over);
+        let names = self.oracle.names();
+        let (over, cut) = (std::mem::take(&mut names.over), std::mem::take(&mut names.cut));
+        assert!(cut == 0 || is_over, "{cut} answers did not fit, and are not asked for by stream");
         for exchange in over {
             assert!(!self.exchanges[exchange].is_open, "{exchange}: answered, and kept open");
         }
@@ -435,6 +444,10 @@ impl World {
                 self.oracle.names
             );
         }
+        // Who lists nobody at all is more likely to be wrong than to mean it.
+        let was_any = self.oracle.watches.iter().any(|watch| watch.is_in);
+        let is_any = present.iter().any(Option::is_some);
+        assert!(is_any || !was_any, "the last known endpoints are not kept");
         let left = std::mem::take(&mut self.oracle.names().left);
         for endpoint in left {
             let is_gone = present[endpoint].is_none();
