@@ -110,7 +110,8 @@ impl Resolver {
     }
 
     /// Whether a look-up is under way or waits for its turn.
-    pub fn is_asking(&self) -> bool {
+    #[cfg(test)]
+    fn is_asking(&self) -> bool {
         !self.running.is_empty() || !self.waiting.is_empty()
     }
 

@@ -311,22 +311,8 @@ impl<N: Net> Reactor<N> {
             self.doomed.push(key);
         }
         let wanted = slot.pair.next_deadline(&self.limits.pair);
-        // A timer that fires too early asks the pair again. Moving it for every byte would cost
-        // more than that, so only an earlier deadline, or none, touches the wheel.
-        let keep = match (wanted, slot.timer) {
-            (Some(wanted), Some(timer)) => self.wheel.fires_by(timer, wanted),
-            (None, None) => true,
-            _ => false,
-        };
-        if keep {
-            return;
-        }
-        if let Some(timer) = slot.timer.take() {
-            self.wheel.cancel(timer);
-        }
         let generation = slot.generations[0];
-        slot.timer =
-            wanted.map(|deadline| self.wheel.arm(deadline, Timer::Pair { slot: key, generation }));
+        self.wheel.fit(&mut slot.timer, wanted, Timer::Pair { slot: key, generation });
     }
 
     fn next_generation(&mut self) -> Generation {

@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::time::Instant;
 
 use slab::Slab;
 
@@ -100,7 +99,8 @@ impl<N: Net> Reactor<N> {
         }
         // Once nothing is asked any more nobody waits for an answer.
         self.recheck_waiting |= !self.finder.discovery.is_asking(now);
-        self.arm_finder(self.finder.discovery.next_deadline());
+        let wanted = self.finder.discovery.next_deadline();
+        self.wheel.fit(&mut self.finder.timer, wanted, Timer::Finder);
     }
 
     fn advance_finder(&mut self) {
@@ -240,22 +240,6 @@ impl<N: Net> Reactor<N> {
         };
         let socket = self.finder.sockets.remove(key);
         close(&mut self.net, socket);
-    }
-
-    fn arm_finder(&mut self, deadline: Option<Instant>) {
-        let keep = match (deadline, self.finder.timer) {
-            // One that fires too early asks again.
-            (Some(deadline), Some(timer)) => self.wheel.fires_by(timer, deadline),
-            (None, None) => true,
-            _ => false,
-        };
-        if keep {
-            return;
-        }
-        if let Some(timer) = self.finder.timer.take() {
-            self.wheel.cancel(timer);
-        }
-        self.finder.timer = deadline.map(|deadline| self.wheel.arm(deadline, Timer::Finder));
     }
 }
 

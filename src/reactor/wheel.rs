@@ -123,8 +123,27 @@ impl<T: Copy> Wheel<T> {
     }
 
     /// Whether the timer fires, and no later than one that is armed for `deadline` would.
-    pub fn fires_by(&self, key: TimerKey, deadline: Instant) -> bool {
+    fn fires_by(&self, key: TimerKey, deadline: Instant) -> bool {
         self.get(key).is_some_and(|entry| entry.tick <= self.tick_after(deadline))
+    }
+
+    /// Sees that `timer` fires by `wanted`, or not at all without one. An earlier one stays:
+    /// whom it is for has to ask again what is wanted then. Moving it each time would cost more, so
+    /// only an earlier deadline, or none, touches the wheel.
+    #[inline]
+    pub fn fit(&mut self, timer: &mut Option<TimerKey>, wanted: Option<Instant>, value: T) {
+        let keep = match (wanted, *timer) {
+            (Some(wanted), Some(timer)) => self.fires_by(timer, wanted),
+            (None, None) => true,
+            _ => false,
+        };
+        if keep {
+            return;
+        }
+        if let Some(timer) = timer.take() {
+            self.cancel(timer);
+        }
+        *timer = wanted.map(|deadline| self.arm(deadline, value));
     }
 
     /// When to call [`Self::expire`] again: never after the true next deadline, maybe before it,
