@@ -58,9 +58,10 @@ pub const PIPE_PAUSE: Duration = Duration::from_secs(1);
 /// Bytes of one handshake from the server, after which it is given up. One message has 64 KiB at
 /// most, and the longest two are a chain of certificates and a list of authorities.
 pub const HANDSHAKE_BYTES_MAX: usize = 256 * 1024;
-/// Age at which a dialed connection gets the options that only matter to one that lasts.
+/// Age of a server connection at which its pair gets the options that only matter to one that
+/// lasts.
 pub const LASTING_AGE: Duration = Duration::from_secs(1);
-/// The age is at most this part of the shortest time that these options set.
+/// The age is at most this part of the shortest time that one of these options sets.
 pub const LASTING_AGE_DIVISOR: u32 = 8;
 /// Bytes one flow may read in one turn before the others get theirs.
 pub const FLOW_BUDGET_BYTES: usize = 1 << 20;
@@ -271,12 +272,12 @@ impl Config {
         })
     }
 
-    /// The age at which a dialed connection gets its keepalive and user timeout; `None` if it gets
-    /// neither.
-    pub fn lasting_after(&self) -> Option<Duration> {
+    /// The age of a server connection at which its pair gets the options that only matter to one
+    /// that lasts: well before keepalive or user timeout could be over.
+    pub fn lasting_after(&self) -> Duration {
         let times = [self.keepalive, self.tcp_user_timeout];
-        let shortest = times.into_iter().flatten().min()?;
-        Some(LASTING_AGE.min(shortest / LASTING_AGE_DIVISOR))
+        let ages = times.into_iter().flatten().map(|time| time / LASTING_AGE_DIVISOR);
+        ages.chain([LASTING_AGE]).min().expect("one at least")
     }
 }
 
@@ -712,12 +713,12 @@ mod tests {
     #[test]
     fn lasting_options_are_set_long_before_they_matter() {
         for (arguments, want) in [
-            (&[][..], Some(LASTING_AGE)),
-            (&["--tcp-user-timeout=4s"], Some(LASTING_AGE / 2)),
-            (&["--keepalive=2s"], Some(LASTING_AGE / 4)),
-            (&["--tcp-user-timeout=0"], Some(LASTING_AGE)),
-            (&["--keepalive=0"], Some(LASTING_AGE)),
-            (&["--tcp-user-timeout=0", "--keepalive=0"], None),
+            (&[][..], LASTING_AGE),
+            (&["--tcp-user-timeout=4s"], LASTING_AGE / 2),
+            (&["--keepalive=2s"], LASTING_AGE / 4),
+            (&["--tcp-user-timeout=0"], LASTING_AGE),
+            (&["--keepalive=0"], LASTING_AGE),
+            (&["--tcp-user-timeout=0", "--keepalive=0"], LASTING_AGE),
         ] {
             let config = configure(arguments).expect("valid");
             assert_eq!(config.lasting_after(), want, "{arguments:?}");

@@ -14,6 +14,8 @@
 //! What must always hold:
 //! - A byte read from one side is written to the other exactly once and in order, or the pair
 //!   ends with a reset on both sides: no failure is ever shown as a clean end of file.
+//! - Nor is the death of the process, by SIGKILL for instance, once a pair is old enough
+//!   (`pair/lasting.rs`).
 //! - An end of file is passed on only after the last byte before it.
 //! - A client is not read before its server connection stands, so failover can lose nothing.
 //! - A pair has one teardown (`reactor/reap.rs`), at the end of a turn and for a stated reason.

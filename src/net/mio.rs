@@ -225,11 +225,12 @@ impl Net for MioNet {
         match retry(|| listener.accept()) {
             Ok((mut socket, peer)) => {
                 let registered = self.register(&mut socket, token);
-                let stream = Stream::accepted(socket);
+                let mut stream = Stream::accepted(socket);
                 match registered {
                     Ok(()) => Accept::Connection(stream, peer),
                     Err(error) => {
-                        self.close(stream, Close::Reset);
+                        self.set_close(&mut stream, Close::Reset);
+                        self.close(stream);
                         Accept::Failed(net_error(error))
                     }
                 }
@@ -316,11 +317,16 @@ impl Net for MioNet {
         outcome.map_or(0, |_| usize::try_from(bytes).unwrap_or(0))
     }
 
-    fn close(&mut self, stream: Stream, how: Close) {
-        if how == Close::Reset {
-            // If this fails the connection is gone already, and there is nobody to tell.
-            let _ = SockRef::from(&stream.socket).set_linger(Some(Duration::ZERO));
-        }
+    fn set_close(&mut self, stream: &mut Stream, how: Close) {
+        let linger = match how {
+            Close::Orderly => None,
+            Close::Reset => Some(Duration::ZERO),
+        };
+        // If this fails the connection is gone already, and there is nobody to tell.
+        let _ = SockRef::from(&stream.socket).set_linger(linger);
+    }
+
+    fn close(&mut self, stream: Stream) {
         drop(stream);
     }
 
@@ -397,6 +403,11 @@ mod tests {
         }
     }
 
+    fn reset(net: &mut MioNet, mut stream: Stream) {
+        net.set_close(&mut stream, Close::Reset);
+        net.close(stream);
+    }
+
     #[test]
     fn both_sides_that_last_have_nodelay_keepalive_and_user_timeout() {
         let mut net = net();
@@ -459,7 +470,7 @@ mod tests {
             if !greeting.is_empty() {
                 assert_eq!(net.write(&mut accepted, greeting), Write::Data(greeting.len()));
             }
-            net.close(accepted, Close::Reset);
+            reset(&mut net, accepted);
             assert_eq!(net.dial_result(&mut dialed, Readiness::default()), want);
         }
     }
@@ -472,7 +483,7 @@ mod tests {
             assert!(dialed.refuses_splice(&io::Error::from_raw_os_error(errno)));
         }
         assert!(!dialed.refuses_splice(&io::Error::from_raw_os_error(libc::ECONNRESET)));
-        net.close(accepted, Close::Reset);
+        reset(&mut net, accepted);
         for errno in [libc::EINVAL, libc::EPERM, libc::EACCES] {
             assert!(!dialed.refuses_splice(&io::Error::from_raw_os_error(errno)));
         }
@@ -492,9 +503,36 @@ mod tests {
     fn a_reset_reaches_the_peer_as_a_reset() {
         let mut net = net();
         let (mut accepted, dialed) = accepted_and_dialed(&mut net);
-        net.close(dialed, Close::Reset);
+        reset(&mut net, dialed);
         let mut buffer = [0; 16];
         assert_eq!(net.read(&mut accepted, &mut buffer), Read::Failed(NetError::Reset));
+    }
+
+    #[test]
+    fn a_close_ends_as_it_was_set_last_and_an_orderly_one_loses_nothing() {
+        const BYTES: usize = 100_000;
+        let mut net = net();
+        for (hows, is_orderly) in
+            [(&[][..], true), (&[Close::Reset], false), (&[Close::Reset, Close::Orderly], true)]
+        {
+            let (mut accepted, mut dialed) = accepted_and_dialed(&mut net);
+            // More than the peer's queue takes before it reads.
+            let socket = SockRef::from(&accepted.socket);
+            socket.set_recv_buffer_size(1).expect("SO_RCVBUF");
+            assert_eq!(net.write(&mut dialed, &[7; BYTES]), Write::Data(BYTES));
+            hows.iter().for_each(|how| net.set_close(&mut dialed, *how));
+            net.close(dialed);
+            let mut read = 0;
+            let end = loop {
+                match net.read(&mut accepted, &mut [0; 1024]) {
+                    Read::Data(bytes) => read += bytes,
+                    Read::WouldBlock => {}
+                    end => break end,
+                }
+            };
+            let want = if is_orderly { Read::Eof } else { Read::Failed(NetError::Reset) };
+            assert_eq!((end, read == BYTES), (want, is_orderly), "{hows:?}");
+        }
     }
 
     #[test]

@@ -127,7 +127,7 @@ pub enum ResolverFile {
     Hosts,
 }
 
-/// How [`Net::close`] ends a connection.
+/// How a connection ends when its socket is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Close {
     /// With a FIN after what the kernel still holds for the peer.
@@ -317,8 +317,12 @@ pub trait Net {
     /// Bytes written that the peer's kernel has not acknowledged yet.
     fn unsent(&mut self, stream: &mut Self::Stream) -> usize;
 
+    /// Sets how the connection ends when its socket is closed, by [`Net::close`] or by the kernel
+    /// when the process dies; a new one ends in order.
+    fn set_close(&mut self, stream: &mut Self::Stream, how: Close);
+
     /// Gives the socket up.
-    fn close(&mut self, stream: Self::Stream, how: Close);
+    fn close(&mut self, stream: Self::Stream);
 
     /// A socket of its own for datagrams to and from `peer`, registered under `token`. Our port is
     /// one that nobody can guess: Linux draws it at random for each socket (RFC 5452, section 4.5).

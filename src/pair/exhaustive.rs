@@ -7,7 +7,7 @@
 //! bulk, time passes from deadline to deadline, each kind of step fails with one fault of its own,
 //! and all else that an outcome or an event can say is said in every state.
 //!
-//! Both flows spliced at the same time, and connections that come of age meanwhile, would make some
+//! Both flows spliced at the same time, and pairs that come of age meanwhile, would make some
 //! millions of states: so each of these is left to a search of its own.
 
 mod told;
@@ -33,11 +33,12 @@ const COPYING: Limits = Limits {
     quiet: QuietLimits { half_closed: Some(HALF_CLOSED), open: Some(OPEN) },
     flush: FlushInterval { min: Duration::from_millis(200), max: Duration::from_millis(400) },
     splice: SpliceLimits { after_reads: u8::MAX, bytes_min: 2, small_max: 1 },
-    lasting_after: Some(LASTING),
+    lasting_after: LASTING,
 };
+/// Of pairs that splice, and come of age at once.
 const SPLICING: Limits = Limits {
     splice: SpliceLimits { after_reads: 1, ..COPYING.splice },
-    lasting_after: None,
+    lasting_after: Duration::ZERO,
     ..COPYING
 };
 /// With bytes to spare for both flows first: the others are what a turn may come to.
@@ -176,6 +177,8 @@ impl Node {
         for side in Side::BOTH {
             assert_eq!(self.pair.flow(side).pending(), self.told.held[side.index()]);
         }
+        let is_lasting = self.told.connected && self.told.lasting_at.is_none();
+        assert_eq!(self.pair.resets_on_close(), is_lasting);
         for bytes in BUDGETS {
             let step = self.next(bytes);
             for other in self.told.work(bytes, self.now) {
@@ -200,7 +203,7 @@ impl Node {
             assert!(deadline > self.now, "it would spin");
             assert!(deadline <= self.now + limit, "it would hang");
             assert!(deadline <= self.told.progress_at + limit + limit / 8 + MILLISECOND);
-            let lasting_at = self.told.lasting_due_at();
+            let lasting_at = self.told.lasting_at;
             assert!(lasting_at.is_none_or(|at| deadline <= at), "the options would come late");
         }
         self.check_phase();

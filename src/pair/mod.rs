@@ -66,9 +66,8 @@ pub struct Limits {
     pub flush: FlushInterval,
     /// When a flow is bulk.
     pub splice: SpliceLimits,
-    /// How old a server connection is when it gets the options of one that lasts; `None`: there are
-    /// none to set.
-    pub lasting_after: Option<Duration>,
+    /// How old a server connection is when its pair gets the options of one that lasts.
+    pub lasting_after: Duration,
 }
 
 impl Pair {
@@ -100,6 +99,11 @@ impl Pair {
             Phase::Closing(ending) => Some(ending),
             _ => None,
         }
+    }
+
+    /// Whether both sockets are set to end with a reset when they are closed.
+    pub fn resets_on_close(&self) -> bool {
+        self.lasting == Lasting::Set
     }
 
     /// Endpoints that failed this client; empty once a server connection stands.
@@ -210,7 +214,7 @@ impl Pair {
         if self.is_look_due(limits, now) {
             return Some(Step::MeasureUnsent);
         }
-        // While the last bytes of a lost client are flushed, too: the server may take none.
+        // While the last bytes of a lost side are flushed, too: the other may take none.
         self.lasting.is_due(now).then_some(Step::SetLastingOptions)
     }
 
@@ -285,7 +289,7 @@ impl Pair {
                 Outcome::Unsent(bytes) => self.apply_unsent(bytes, limits, now),
                 _ => unreachable!("{outcome:?} of {step:?}"),
             },
-            Step::SetLastingOptions => self.lasting.settle(),
+            Step::SetLastingOptions => self.lasting = Lasting::Set,
         }
         self.finish_if_complete();
     }
@@ -373,9 +377,6 @@ impl Pair {
                 self.ready[side.index()].readable = true;
                 self.ready[side.index()].error = false;
                 self.phase = Phase::Flushing(Flush::new(side, fault));
-                if side == Side::Server {
-                    self.lasting.settle();
-                }
                 self.quiet.progress(now);
             }
             Phase::Flushing(flush) if flush.lost == side => {}
@@ -412,7 +413,7 @@ mod tests {
         quiet: QuietLimits { half_closed: Some(SECOND), open: None },
         flush: FLUSH,
         splice: SpliceLimits { after_reads: 2, bytes_min: 8, small_max: 2 },
-        lasting_after: None,
+        lasting_after: Duration::from_secs(24 * 3600),
     };
     pub(super) const NOTHING: Ready =
         Ready { readable: false, writable: false, urgent: false, closed: false, error: false };
@@ -577,14 +578,16 @@ mod tests {
     #[test]
     fn lasting_options_are_set_once_and_not_before_their_time() {
         let start = Instant::now();
-        let limits = Limits { lasting_after: Some(SECOND), ..LIMITS };
+        let limits = Limits { lasting_after: SECOND, ..LIMITS };
         let mut pair = dialing(start);
         pair.connect(&limits, start);
+        assert!(!pair.resets_on_close());
         assert_eq!(pair.next_deadline(&limits), Some(start + SECOND));
         assert_eq!(pair.next(&BUDGET, &limits, start + SECOND - MILLISECOND), None);
         let step = Step::SetLastingOptions;
         assert_eq!(pair.next(&BUDGET, &limits, start + SECOND), Some(step));
         pair.apply(step, Outcome::Done, &limits, start + SECOND);
+        assert!(pair.resets_on_close());
         assert_eq!(pair.next(&BUDGET, &limits, start + SECOND), None);
         assert_eq!(pair.next_deadline(&limits), None);
     }
@@ -727,7 +730,8 @@ mod tests {
     fn a_half_closed_pair_without_progress_times_out() {
         let start = Instant::now();
         let mut pair = relaying(start);
-        assert_eq!(pair.next_deadline(&LIMITS), None);
+        let options_at = start + LIMITS.lasting_after;
+        assert_eq!(pair.next_deadline(&LIMITS), Some(options_at), "nothing else is due");
         // However long it was quiet before: the half-close is what starts the clock.
         let now = start + 3600 * SECOND;
         pair.on_ready(Side::Client, WRITABLE, now);

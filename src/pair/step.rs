@@ -74,7 +74,7 @@ pub enum Step {
     TakeError(Side),
     /// Ask both sockets how many written bytes the peer has not acknowledged.
     MeasureUnsent,
-    /// Give the server's socket the options of a connection that lasts.
+    /// Give both sockets the options of a pair that lasts.
     SetLastingOptions,
 }
 

@@ -16,7 +16,7 @@ use super::token::{Generation, Token};
 use super::{Reactor, Slot};
 use crate::endpoint::loop_check::{could_meet_ourselves, leads_back, met_ourselves};
 use crate::endpoint::{DialFailure, EndpointId};
-use crate::net::{Close, Dial, Net, NetError, Readiness};
+use crate::net::{Dial, Net, NetError, Readiness};
 use crate::pair::Phase;
 use crate::pair::dialing::{Attempt, Hold};
 use crate::pair::ending::Cause;
@@ -156,7 +156,7 @@ impl<N: Net> Reactor<N> {
     /// The attempt failed after it had begun; the client goes on to the next endpoint.
     pub(super) fn on_dial_failed(&mut self, key: usize, error: NetError) {
         if let Some(server) = self.slots[key].server.take() {
-            self.net.close(server, Close::Orderly);
+            self.net.close(server);
         }
         self.fail_attempt(key, error);
         self.dial_next(key);
@@ -226,7 +226,7 @@ impl<N: Net> Reactor<N> {
     pub(super) fn leave_attempt(&mut self, key: usize) {
         let slot = &mut self.slots[key];
         if let Some(server) = slot.server.take() {
-            self.net.close(server, Close::Orderly);
+            self.net.close(server);
         }
         slot.pair.fail_attempt();
         self.dial_next(key);

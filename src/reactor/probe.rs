@@ -9,7 +9,7 @@ use super::token::{Generation, Token};
 use super::wheel::TimerKey;
 use super::{Reactor, Timer};
 use crate::endpoint::{Change, ChangeKind, DialFailure, EndpointId, Proof};
-use crate::net::{Close, Dial, Net, NetError, Readiness, Shake};
+use crate::net::{Dial, Net, NetError, Readiness, Shake};
 
 /// A dial of the monitor that is under way.
 pub(super) struct Probe<N: Net> {
@@ -184,7 +184,7 @@ impl<N: Net> Reactor<N> {
         }
         while let Some(key) = self.probes_over.pop() {
             let probe = self.probes.remove(key);
-            self.net.close(probe.stream, Close::Orderly);
+            self.net.close(probe.stream);
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Instant;
 use super::Reactor;
 use super::pipes::Pipes;
 use crate::config::{FLOW_BUDGET_BYTES, FLOW_SHARE_BYTES_MIN, TURN_BUDGET_BYTES};
-use crate::net::{Net, NetError, Read, Write};
+use crate::net::{Close, Net, NetError, Read, Write};
 use crate::pair::Pair;
 use crate::pair::buffer::{Buffer, Pool};
 use crate::pair::ending::Cause;
@@ -159,6 +159,9 @@ impl<N: Net> Link<'_, N> {
             }
             Step::SetLastingOptions => {
                 self.net.set_lasting_options(self.sockets.of(Side::Server));
+                for side in Side::BOTH {
+                    self.net.set_close(self.sockets.of(side), Close::Reset);
+                }
                 Outcome::Done
             }
         }

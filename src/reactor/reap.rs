@@ -31,7 +31,6 @@ impl<N: Net> Reactor<N> {
         self.tell_closed(&slot);
         let Slot { pair, client, server, held, timer, endpoint, .. } = slot;
         let ending = pair.ending().expect("only a pair with an ending is marked for reaping");
-        let how = if ending.is_orderly() { Close::Orderly } else { Close::Reset };
         if let Some(timer) = timer {
             self.wheel.cancel(timer);
         }
@@ -41,9 +40,13 @@ impl<N: Net> Reactor<N> {
         if let Some(endpoint) = endpoint {
             self.endpoints.pair_closed(endpoint);
         }
-        self.net.close(client, how);
-        if let Some(server) = server {
-            self.net.close(server, how);
+        let how = if ending.is_orderly() { Close::Orderly } else { Close::Reset };
+        let is_set = pair.resets_on_close() != ending.is_orderly();
+        for mut socket in [Some(client), server].into_iter().flatten() {
+            if !is_set {
+                self.net.set_close(&mut socket, how);
+            }
+            self.net.close(socket);
         }
         self.metrics.client_bytes += pair.flow(Side::Client).delivered();
         self.metrics.server_bytes += pair.flow(Side::Server).delivered();

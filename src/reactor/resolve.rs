@@ -13,7 +13,7 @@ use crate::config::DNS_DESCRIPTORS_MAX;
 use crate::discovery::{Discovery, HostFiles};
 use crate::dns::stream::Framing;
 use crate::dns::{Command, Exchange, Failure, Transport};
-use crate::net::{Close, Dial, Net, NetError, Read, Readiness, Receive, ResolverFile, Write};
+use crate::net::{Dial, Net, NetError, Read, Readiness, Receive, ResolverFile, Write};
 
 /// Discovery, and what it holds of the outside world.
 pub(super) struct Finder<N: Net> {
@@ -246,7 +246,7 @@ impl<N: Net> Reactor<N> {
 fn close<N: Net>(net: &mut N, socket: Socket<N>) {
     match socket.kind {
         SocketKind::Datagram(datagram) => net.close_datagram(datagram),
-        SocketKind::Stream { stream, .. } => net.close(stream, Close::Orderly),
+        SocketKind::Stream { stream, .. } => net.close(stream),
     }
 }
 

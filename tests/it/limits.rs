@@ -70,7 +70,7 @@ fn idle_memory_does_not_depend_on_the_descriptor_limit() {
 
 /// The gateway's TCP sockets as descriptors of this process, with which their options can be
 /// asked. `None` where a sandbox forbids that.
-fn borrow_sockets(gateway: &Gateway) -> Option<Vec<Socket>> {
+pub fn borrow_sockets(gateway: &Gateway) -> Option<Vec<Socket>> {
     let pid = libc::c_long::from(gateway.pid());
     // SAFETY: takes no pointers; the result is checked.
     let process = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };

@@ -6,6 +6,7 @@
 
 mod cli;
 mod cost;
+mod death;
 mod etcd;
 mod failover;
 mod faults;

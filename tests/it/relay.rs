@@ -421,7 +421,7 @@ fn reset_of_a_side_that_has_half_closed_is_passed_on() {
 /// The receiver takes less than 64 KiB into its kernel and reads nothing before the gateway has
 /// seen the reset, so most of the bytes are in the gateway's hands at that moment. It relies on
 /// the kernel's default send buffer, which takes the 256 KiB that the gateway passes on.
-fn bytes_before_a_reset_arrive(sender: TcpStream, receiver: &TcpStream, relay: &Relay) {
+pub fn bytes_before_a_reset_arrive(sender: TcpStream, receiver: &TcpStream, relay: &Relay) {
     let other = relay.fence();
     let bytes = payload(31, 256 * 1024);
     (&sender).write_all(&bytes).expect("the gateway takes it");

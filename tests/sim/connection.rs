@@ -166,6 +166,8 @@ pub struct Connection {
     pub known_at: Duration,
     /// The gateway has set the options of one that lasts.
     pub has_lasting_options: bool,
+    /// How it ends when its socket is closed, as the gateway has set it.
+    pub ends_by: Close,
     /// What events have said of it, and in which turn.
     pub said: Said,
 }
@@ -202,6 +204,7 @@ impl Connection {
             way: Way::Copied { full_reads: 0 },
             known_at: Duration::ZERO,
             has_lasting_options: false,
+            ends_by: Close::Orderly,
             said: Said::default(),
         }
     }

@@ -161,14 +161,18 @@ impl Net for SimNet {
         usize::try_from(world.connections[*stream].unsent()).unwrap_or(usize::MAX)
     }
 
-    fn close(&mut self, stream: Id, how: Close) {
+    fn set_close(&mut self, stream: &mut Id, how: Close) {
+        self.world().set_close(*stream, how);
+    }
+
+    fn close(&mut self, stream: Id) {
         let mut world = self.world();
         if stream >= STREAMS {
-            return world.close_stream(stream, how);
+            return world.close_stream(stream);
         }
         world.operate("close", stream);
-        world.check_close(stream, how);
-        world.close(stream, how);
+        world.check_close(stream);
+        world.close(stream);
     }
 
     fn open_datagram(&mut self, peer: SocketAddr, token: usize) -> Result<usize, NetError> {

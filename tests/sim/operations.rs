@@ -6,11 +6,12 @@
 use std::net::SocketAddr;
 
 use etcd_gateway::endpoint::Proof;
-use etcd_gateway::net::{Accept, Dial, NetError, Read, Readiness, Write};
+use etcd_gateway::net::{Accept, Close, Dial, NetError, Read, Readiness, Write};
 use etcd_gateway::reactor::token::Token;
 
 use crate::actor::Actor;
 use crate::connection::{Connection, Id, Role};
+use crate::exchange::STREAMS;
 use crate::faults::Fault;
 use crate::oracle::Seen;
 use crate::world::{Direction, Happening, Place, World};
@@ -246,6 +247,16 @@ impl World {
         self.check_lasting_options(id);
         self.connections[id].has_lasting_options = true;
         self.advance("lasting", id, 0);
+    }
+
+    pub fn set_close(&mut self, id: Id, how: Close) {
+        // A socket that only asked a name server, or whether an endpoint lives, ends in order: they
+        // are not to log a broken connection.
+        assert!(id < STREAMS, "{id}: another end for the stream of a question");
+        self.operate("set_close", id);
+        self.check_set_close(id, how);
+        self.connections[id].ends_by = how;
+        self.advance("set close", id, u64::from(how == Close::Reset));
     }
 
     pub fn read(&mut self, id: Id, buffer: &mut [u8]) -> Read {

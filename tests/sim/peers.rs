@@ -278,7 +278,8 @@ impl World {
     }
 
     /// The gateway gives its socket up.
-    pub fn close(&mut self, id: Id, how: Close) {
+    pub fn close(&mut self, id: Id) {
+        let how = self.connections[id].ends_by;
         self.advance("close", id, u64::from(how == Close::Reset));
         self.open -= 1;
         let connection = &mut self.connections[id];

@@ -83,7 +83,7 @@ impl Plan {
                         bytes_min: config::SPLICE_BYTES_MIN,
                         small_max: config::SPLICES_SMALL_MAX,
                     },
-                    lasting_after: Some(second),
+                    lasting_after: second,
                 },
                 retry: RetryLimits {
                     delay_min: second,
@@ -214,7 +214,7 @@ fn limits(random: &mut Random) -> Limits {
                 bytes_min: random.one_of(&[1000, 5000, 16_384, config::SPLICE_BYTES_MIN]),
                 small_max: random.one_of(&[1, 1, 2, 4]),
             },
-            lasting_after: quiet(random, &[0, 1, 20, 200, 1000]),
+            lasting_after: random.one_of(&[0, 1, 20, 200, 1000]) * MILLISECOND,
         },
         retry: RetryLimits {
             delay_min,

@@ -700,7 +700,7 @@ fn the_network_of_the_machine_shakes_hands() {
     use std::net::TcpListener;
 
     use super::super::mio::{MioNet, SocketOptions};
-    use super::super::{Close, Dial, Event, Net, Readiness};
+    use super::super::{Dial, Event, Net, Readiness};
 
     const DEADLINE: Duration = Duration::from_secs(20);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -739,6 +739,6 @@ fn the_network_of_the_machine_shakes_hands() {
         }
     };
     assert_eq!(outcome, Shake::Done);
-    net.close(stream, Close::Orderly);
+    net.close(stream);
     server.join().expect("a server that is content");
 }

@@ -19,7 +19,7 @@ pub(super) struct Told {
     pub(super) piped: [bool; 2],
     /// It is spliced, and the last so many splices were small.
     pub(super) small_splices: [Option<u8>; 2],
-    /// When the server's socket is due for the options of a connection that lasts.
+    /// When the sockets are due for the options of a pair that lasts.
     pub(super) lasting_at: Option<Instant>,
     /// The end of file was read from it.
     pub(super) eof: [bool; 2],
@@ -66,7 +66,7 @@ impl Told {
         self.connected = true;
         self.heard[Side::Server.index()].writable = true;
         self.progress_at = now;
-        self.lasting_at = self.limits.lasting_after.map(|age| now + age);
+        self.lasting_at = Some(now + self.limits.lasting_after);
     }
 
     pub(super) fn knows(&self, side: Side) -> bool {
@@ -243,20 +243,13 @@ impl Told {
         self.lost.is_some() || self.eof.contains(&true) || self.heard.iter().any(has_ended)
     }
 
-    /// A server that is lost needs no options; one to which a lost client's last bytes are on their
-    /// way does.
-    pub(super) fn lasting_due_at(&self) -> Option<Instant> {
-        let is_server_lost = self.lost.is_some_and(|(side, _)| side == Side::Server);
-        self.lasting_at.filter(|_| !is_server_lost)
-    }
-
     pub(super) fn quiet_limit(&self) -> Duration {
         if self.is_half_closed() { HALF_CLOSED } else { OPEN }
     }
 
     /// All steps but the look at the send queues, and whether they can and should be made.
     pub(super) fn work(&self, budget: [usize; 2], now: Instant) -> Vec<(Step, bool)> {
-        let is_lasting = self.lasting_due_at().is_some_and(|at| at <= now);
+        let is_lasting = self.lasting_at.is_some_and(|at| at <= now);
         let mut work = vec![(Step::SetLastingOptions, is_lasting)];
         for side in Side::BOTH {
             let (own, other) = (side.index(), side.other().index());

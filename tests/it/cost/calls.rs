@@ -189,6 +189,31 @@ fn a_short_connection_costs_no_more_calls_than_it_did() {
     expect_at_most(CALLS_PER_CONNECTION_OF_8 + allowance, what, &count(8), CONNECTIONS);
 }
 
+/// What makes a death of the process a reset at both ends: one call for each, and one more to take
+/// it back for an orderly end.
+#[test]
+fn only_a_pair_that_lasts_pays_for_how_a_death_would_end_it() {
+    let relay = Relay::start();
+    let calls = || {
+        relay.gateway.quiet();
+        relay.gateway.count_of("SO_LINGER")
+    };
+    relay.serve_short_connections(1);
+    assert_eq!(calls(), 0);
+    let descriptors = relay.gateway.descriptors();
+    let mut pairs = relay.lasting_pairs(2);
+    assert_eq!(calls(), 2 + 2);
+    let Ends { client, server } = pairs.pop().expect("two pairs");
+    drop(client);
+    expect_end(&server);
+    drop(server);
+    relay.gateway.wait_descriptors(descriptors + 2);
+    assert_eq!(calls(), 2 + 2 + 2);
+    reset(pairs.pop().expect("two pairs").client);
+    relay.gateway.wait_descriptors(descriptors);
+    assert_eq!(calls(), 2 + 2 + 2, "a reset pair is set to reset already");
+}
+
 #[test]
 fn an_idle_gateway_makes_no_call() {
     let relay = Relay::start();

@@ -28,10 +28,18 @@ impl World {
         let is_server = matches!(server.role, Role::Server { .. });
         assert!(is_server && server.is_known, "{id}: options for another than a server's socket");
         assert!(!server.has_lasting_options, "{id}: options that are set already");
-        let after = self.plan.limits.pair.lasting_after.expect("there are options to set");
+        let after = self.plan.limits.pair.lasting_after;
         let age = self.turn_at - server.known_at;
         assert!(age >= after, "{id}: options for one that may not last, after {age:?}");
         self.oracle.saw(Seen::LastingOptionsSet);
+    }
+
+    /// The gateway is about to set how a connection ends when its socket is closed.
+    pub fn check_set_close(&self, id: Id, how: Close) {
+        let connection = &self.connections[id];
+        assert_ne!(connection.ends_by, how, "{id}: a call for what is so already");
+        let is_probe = matches!(connection.role, Role::Probe { .. });
+        assert!(!is_probe, "{id}: an endpoint is not to log a broken connection");
     }
 
     /// So many bytes were read.
@@ -69,8 +77,9 @@ impl World {
     }
 
     /// The gateway is about to give a socket up.
-    pub fn check_close(&mut self, id: Id, how: Close) {
+    pub fn check_close(&mut self, id: Id) {
         let connection = &self.connections[id];
+        let how = connection.ends_by;
         match connection.role {
             Role::Client => {
                 self.check_client_close(id, how);
@@ -81,9 +90,7 @@ impl World {
                 let other = self.connections[client].closed;
                 assert_eq!(other, Some(how), "{id}: the two ends of a pair are closed alike");
             }
-            // A server that was only asked whether it lives is not to log a broken connection.
-            Role::Probe { .. } => assert_eq!(how, Close::Orderly, "{id}: a probe ends in order"),
-            Role::Server { .. } => {}
+            Role::Probe { .. } | Role::Server { .. } => {}
         }
         if !matches!(self.connections[id].role, Role::Server { .. }) {
             self.oracle.probe_sockets.retain(|probe| *probe != id);

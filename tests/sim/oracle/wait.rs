@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use etcd_gateway::config::{ACCEPT_PAUSE, ACCEPTS_AT_DRAIN, ACCEPTS_PER_TURN, FLUSH_CHECK_MAX};
+use etcd_gateway::net::Close;
 
 use super::pair::{is_flushed, last_progress};
 use super::{IDLE_POLLS_MAX, TICK};
@@ -41,7 +42,7 @@ impl World {
             match self.pair_of(*id) {
                 Some((client, server)) => {
                     self.check_quiet(*id, client, server);
-                    self.check_lasting(*id, server);
+                    self.check_lasting(*id, client, server);
                 }
                 None => self.check_unserved(*id),
             }
@@ -99,13 +100,17 @@ impl World {
         );
     }
 
-    /// A server connection that has lasted so long has the options of one that does, also when what
-    /// a lost client sent is still on its way there.
-    fn check_lasting(&self, id: Id, server: &Connection) {
-        let Some(after) = self.plan.limits.pair.lasting_after else { return };
-        let is_due = server.known_at + after + TICK <= self.turn_at;
-        let is_late = is_due && !server.told.lost && !server.has_lasting_options;
-        assert!(!is_late, "{id}: it lasts, and its options are not set: {server:?}");
+    /// A pair that has lasted so long has the options of one that does, also when what a lost side
+    /// sent is still on its way to the other: were the process to die now, both would be reset. One
+    /// that may not last has paid for none.
+    fn check_lasting(&self, id: Id, client: &Connection, server: &Connection) {
+        let due_at = server.known_at + self.plan.limits.pair.lasting_after;
+        let resets = [client, server].map(|it| it.ends_by == Close::Reset);
+        let options = [server.has_lasting_options, resets[0], resets[1]];
+        let is_late = due_at + TICK <= self.turn_at && options.contains(&false);
+        assert!(!is_late, "{id}: it lasts, and its options are not set: {client:?} {server:?}");
+        let is_early = self.turn_at < due_at && options.contains(&true);
+        assert!(!is_early, "{id}: options for one that may not last: {client:?} {server:?}");
     }
 
     fn check_nothing_is_left(&self) {

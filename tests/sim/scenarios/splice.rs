@@ -346,10 +346,12 @@ fn a_bulk_flow_leaves_free_descriptors_to_the_clients_that_wait_for_them() {
 }
 
 #[test]
-fn only_a_connection_that_lasts_gets_the_options_of_one() {
+fn only_a_pair_that_lasts_gets_the_options_of_one() {
     let (net, mut reactor) = calm(10);
     let (client, server) = pair(&net, &mut reactor);
+    let ends_by = || [client, server].map(|id| net.world().connections[id].ends_by);
     while !net.world().connections[server].has_lasting_options {
+        assert_eq!(ends_by(), [Close::Orderly; 2]);
         turn(&mut reactor);
     }
     let since = net.world().connections[server].known_at;
@@ -357,4 +359,11 @@ fn only_a_connection_that_lasts_gets_the_options_of_one() {
     assert!(age >= SECOND && age < SECOND + 2 * MILLISECOND, "{age:?}");
     assert!(!net.world().connections[client].has_lasting_options, "a client's has them");
     assert_eq!(reactor.census(), Census { pairs: 1, ..Census::default() }, "and no timer is left");
+    assert_eq!(ends_by(), [Close::Reset; 2], "as long as it goes on");
+    net.world().end(client);
+    turn(&mut reactor);
+    assert_eq!(ends_by(), [Close::Reset; 2], "a cut answer would look whole");
+    net.world().end(server);
+    turn(&mut reactor);
+    assert_eq!([client, server].map(|id| closed(&net, id)), [Some(Close::Orderly); 2]);
 }
