@@ -40,11 +40,11 @@ impl<N: Net> Reactor<N> {
         if let Some(endpoint) = endpoint {
             self.endpoints.pair_closed(endpoint);
         }
-        let how = if ending.is_orderly() { Close::Orderly } else { Close::Reset };
-        let is_set = pair.resets_on_close() != ending.is_orderly();
+        let set = if pair.resets_on_close() { Close::Reset } else { Close::Orderly };
+        let due = if ending.is_orderly() { Close::Orderly } else { Close::Reset };
         for mut socket in [Some(client), server].into_iter().flatten() {
-            if !is_set {
-                self.net.set_close(&mut socket, how);
+            if set != due {
+                self.net.set_close(&mut socket, due);
             }
             self.net.close(socket);
         }
