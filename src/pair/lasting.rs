@@ -8,18 +8,18 @@
 
 use std::time::Instant;
 
-use super::Limits;
+use super::ending::EndedIn;
+use super::{Limits, Pair, Phase};
 
 /// Whether the options are set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Lasting {
-    /// They are not: there is no server connection yet.
+    /// They are set, or there is no server connection yet. As two states, each message would pay
+    /// for telling them apart.
     #[default]
-    Unconnected,
+    Settled,
     /// They are to be set then.
     DueAt(Instant),
-    /// They are.
-    Set,
 }
 
 impl Lasting {
@@ -31,12 +31,24 @@ impl Lasting {
     /// When they are to be set.
     pub(super) fn due_at(self) -> Option<Instant> {
         match self {
-            Lasting::Unconnected | Lasting::Set => None,
+            Lasting::Settled => None,
             Lasting::DueAt(at) => Some(at),
         }
     }
 
     pub(super) fn is_due(self, now: Instant) -> bool {
         self.due_at().is_some_and(|at| at <= now)
+    }
+}
+
+impl Pair {
+    /// Whether both sockets are set to end with a reset when they are closed.
+    pub fn resets_on_close(&self) -> bool {
+        let was_connected = match &self.phase {
+            Phase::Dialing(_) => false,
+            Phase::Relaying | Phase::Flushing(_) => true,
+            Phase::Closing(ending) => ending.phase != EndedIn::Dialing,
+        };
+        was_connected && self.lasting == Lasting::Settled
     }
 }

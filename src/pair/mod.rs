@@ -101,11 +101,6 @@ impl Pair {
         }
     }
 
-    /// Whether both sockets are set to end with a reset when they are closed.
-    pub fn resets_on_close(&self) -> bool {
-        self.lasting == Lasting::Set
-    }
-
     /// Endpoints that failed this client; empty once a server connection stands.
     pub fn tried(&self) -> &[EndpointId] {
         match &self.phase {
@@ -289,7 +284,7 @@ impl Pair {
                 Outcome::Unsent(bytes) => self.apply_unsent(bytes, limits, now),
                 _ => unreachable!("{outcome:?} of {step:?}"),
             },
-            Step::SetLastingOptions => self.lasting = Lasting::Set,
+            Step::SetLastingOptions => self.lasting = Lasting::Settled,
         }
         self.finish_if_complete();
     }
