@@ -38,8 +38,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 const FORGET_TIME: Duration = Duration::from_millis(50);
 /// Connections on their way through the relay at once: less than the shortest backlog of a relay.
 const OPENING_MAX: usize = 64;
-/// Tokens from here on are listeners.
-const FIRST_LISTENER: usize = 1 << 32;
+/// Tokens from here on are listeners: the upper half, so that it fits 32 bits, too.
+const FIRST_LISTENER: usize = 1 << (usize::BITS - 1);
 
 /// The token of the signals.
 const SIGNALS: Token = Token(usize::MAX);

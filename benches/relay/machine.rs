@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use nix::sched::{CpuSet, sched_setaffinity};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use nix::unistd::Pid;
 
 /// Where servers have their ports, below those that the kernel gives to clients.
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
 /// Enough for 5000 connections through a relay that takes six descriptors for each.
-const DESCRIPTORS: u64 = 40_000;
+const DESCRIPTORS: rlim_t = 40_000;
 
 /// The cores this process may run on.
 pub fn cores() -> Vec<usize> {

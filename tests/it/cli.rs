@@ -308,7 +308,7 @@ fn an_address_that_is_given_twice_is_refused_even_if_it_is_shared() {
     let address = place.address().to_string();
     let listen = format!("--listen-addr={address},{address}");
     for flag in ["--reuse-port", "--reuse-port=false"] {
-        let output = run(&[&listen, flag, ENDPOINT]);
+        let output = run(&[&*listen, flag, ENDPOINT]);
         check_refusal(&[flag], &output, 1, &[&address, "in use"]);
     }
 }
@@ -322,7 +322,7 @@ fn an_address_that_only_one_wants_to_share_is_refused() {
         let serving = Gateway::builder().arg(&listen).arg(first).start();
         let says_so = serving.log_count("reuse_port=true") > 0;
         assert_eq!(says_so, first == "--reuse-port", "{:?}", serving.log());
-        let output = run(&[&listen, second, ENDPOINT]);
+        let output = run(&[&*listen, second, ENDPOINT]);
         let address = place.address().to_string();
         check_refusal(&[first, second], &output, 1, &[&address, "in use"]);
     }
@@ -405,7 +405,7 @@ fn an_endpoint_that_leads_back_to_a_shared_address_is_refused() {
     let _other =
         Gateway::builder().arg(&listen).arg("--reuse-port").endpoint("127.0.0.1:1").start();
     let endpoint = format!("--endpoints={}", place.address());
-    let output = run(&[&listen, "--reuse-port", &endpoint]);
+    let output = run(&[&*listen, "--reuse-port", &endpoint]);
     let address = place.address().to_string();
     check_refusal(&"a loop", &output, 1, &[&address, "leads back to our own listener"]);
 }

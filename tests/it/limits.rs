@@ -15,7 +15,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::libc;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use socket2::{Domain, SockRef, Socket, Type};
@@ -54,7 +53,7 @@ fn soft_descriptor_limit_is_raised_to_the_hard_one() {
 
 #[test]
 fn idle_memory_does_not_depend_on_the_descriptor_limit() {
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("our own limit");
+    let hard = own_hard_limit();
     let server = backend(echo);
     let memory = [1024, hard].map(|limit| {
         let endpoint = server.address().to_string();
@@ -68,10 +67,15 @@ fn idle_memory_does_not_depend_on_the_descriptor_limit() {
     }
 }
 
+/// The pid of the gateway as system calls take it.
+fn signed_pid(gateway: &Gateway) -> libc::pid_t {
+    libc::pid_t::try_from(gateway.pid()).expect("a pid is a positive i32")
+}
+
 /// The gateway's TCP sockets as descriptors of this process, with which their options can be
 /// asked. `None` where a sandbox forbids that.
 pub fn borrow_sockets(gateway: &Gateway) -> Option<Vec<Socket>> {
-    let pid = libc::c_long::from(gateway.pid());
+    let pid = libc::c_long::from(signed_pid(gateway));
     // SAFETY: takes no pointers; the result is checked.
     let process = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
     let process = owned(process).expect("pidfd_open() of our own child");
@@ -298,20 +302,37 @@ fn two_hundred_clients_at_sixty_four_descriptors_are_served_in_turn() {
     gateway.wait_descriptors(idle);
 }
 
+/// The descriptor limits of a process, or of this one for the pid 0: 64 bits on every platform,
+/// unlike those of getrlimit(2).
+fn descriptor_limits(pid: libc::pid_t) -> libc::rlimit64 {
+    let mut limits = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel reads nothing and writes one rlimit64, which `limits` is.
+    let result =
+        unsafe { libc::prlimit64(pid, libc::RLIMIT_NOFILE, std::ptr::null(), &raw mut limits) };
+    assert_eq!(result, 0, "prlimit: {}", io::Error::last_os_error());
+    limits
+}
+
+/// Sets what [`descriptor_limits`] returns.
+fn set_descriptor_limits(pid: libc::pid_t, limits: libc::rlimit64) {
+    // SAFETY: the kernel reads one rlimit64, which `limits` is, and writes nothing.
+    let result = unsafe {
+        libc::prlimit64(pid, libc::RLIMIT_NOFILE, &raw const limits, std::ptr::null_mut())
+    };
+    assert_eq!(result, 0, "prlimit: {}", io::Error::last_os_error());
+}
+
 /// Changes the soft descriptor limit of the running gateway, and returns the one before.
 fn set_soft_limit(gateway: &Gateway, soft: u64) -> u64 {
-    let pid = libc::pid_t::try_from(gateway.pid()).expect("a pid is a positive i32");
-    let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the kernel reads nothing and writes one rlimit, which `before` is.
-    let result =
-        unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, std::ptr::null(), &raw mut before) };
-    assert_eq!(result, 0, "prlimit: {}", io::Error::last_os_error());
-    let new = libc::rlimit { rlim_cur: soft, rlim_max: before.rlim_max };
-    // SAFETY: the kernel reads one rlimit, which `new` is, and writes nothing.
-    let result =
-        unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, &raw const new, std::ptr::null_mut()) };
-    assert_eq!(result, 0, "prlimit: {}", io::Error::last_os_error());
+    let pid = signed_pid(gateway);
+    let before = descriptor_limits(pid);
+    set_descriptor_limits(pid, libc::rlimit64 { rlim_cur: soft, ..before });
     before.rlim_cur
+}
+
+/// The most descriptors that this process, or a child of it, may open.
+pub fn own_hard_limit() -> u64 {
+    descriptor_limits(0).rlim_max
 }
 
 /// The lowest descriptor number that the gateway does not use: the next one it would get.
@@ -384,9 +405,9 @@ fn client_whose_server_lacks_a_descriptor_waits_for_one() {
 
 /// Lets this process open as many descriptors as it may, and tells how many that are.
 pub fn raise_own_limit() -> usize {
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("our own limit");
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).expect("the soft limit may become the hard one");
-    usize::try_from(hard).expect("a limit below 2^64")
+    let hard = own_hard_limit();
+    set_descriptor_limits(0, libc::rlimit64 { rlim_cur: hard, rlim_max: hard });
+    usize::try_from(hard).unwrap_or(usize::MAX)
 }
 
 /// A listener whose connections the test accepts itself, within the deadline.

@@ -14,8 +14,8 @@ use crate::names::server_of;
 use crate::world::{Happening, World};
 use crate::zone::{Subject, Value};
 
-/// Streams to name servers have ids from here on.
-pub const STREAMS: Id = 1 << 40;
+/// Streams to name servers have ids from here on: the upper half, so that it fits 32 bits, too.
+pub const STREAMS: Id = 1 << (Id::BITS - 1);
 
 /// What a message is worth to who can read it.
 #[derive(Clone, Debug, PartialEq, Eq)]

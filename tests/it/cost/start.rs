@@ -1,8 +1,7 @@
 //! System calls at start: few, and the same few whatever the limits are.
 
-use nix::sys::resource::{Resource, getrlimit};
-
 use super::{CALLS_TO_FIRST_WAIT, CALLS_TO_LISTENER, PAIR_BYTES, release_build};
+use crate::limits::own_hard_limit;
 use crate::util::*;
 
 /// What main() calls until the gateway waits for clients, the lines of its log aside.
@@ -18,7 +17,7 @@ fn calls_of_main(descriptors: u64, arguments: &[&str]) -> Calls {
 
 #[test]
 fn the_start_costs_no_more_calls_than_it_did_whatever_the_limits() {
-    let (_, many) = getrlimit(Resource::RLIMIT_NOFILE).expect("our own limit");
+    let many = own_hard_limit();
     let usual = calls_of_main(many, &[]);
     let to_listener = usual.count_to("listen");
     println!("calls up to the listener: {to_listener}");
