@@ -30,13 +30,16 @@ else
 	@exec $(OUT)/etcd-gateway start --listen-addr '$(LISTEN)' --endpoints '$(ENDPOINTS)'
 endif
 
-# The release build is what the tests in tests/it/cost measure; they would build it themselves,
-# beside other tests.
+# First whether the machine has what they need. The release build is what the tests in tests/it/cost
+# measure; they would build it themselves, beside other tests. Of the targets, none waits for
+# another one to succeed.
+NEEDS := util::needs::this_machine_has_what_the_tests_need
 test: ## all tests, against a real etcd
-	@sh tests/install-needs.sh cargo cc git etcd etcdctl curl openssl ip dnsmasq unshare mount \
-	    strace valgrind
+	@sh tests/install-needs.sh cargo cc git etcd etcdctl curl openssl ip dnsmasq setpriv strace \
+	    valgrind
+	cargo test --locked --test it -- --exact $(NEEDS)
 	cargo build --locked --release
-	cargo test --locked
+	cargo test --locked --no-fail-fast
 
 cost: ## what is counted: system calls, instructions, allocations
 	@sh tests/install-needs.sh cargo cc strace valgrind

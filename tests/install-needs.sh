@@ -13,10 +13,10 @@ package_of() {
         etcdctl) echo etcd-client ;;
         ip | ss) echo iproute2 ;;
         dnsmasq) echo dnsmasq-base ;; # the program alone; "dnsmasq" is its service
-        unshare) echo util-linux ;;
+        setpriv) echo util-linux ;;
         cc) echo "gcc libc6-dev" ;;
         nginx) echo "nginx libnginx-mod-stream" ;;
-        *) echo "$1" ;; # curl, mount, openssl, strace: the package is called like the command
+        *) echo "$1" ;; # curl, git, openssl, strace: the package is called like the command
     esac
 }
 

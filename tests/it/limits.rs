@@ -24,6 +24,12 @@ use crate::util::*;
 
 /// What one flow may hold back at most: `BUFFER_BYTES` of the gateway's configuration.
 const BUFFER_KIB: usize = 68;
+/// Pairs at once, and the descriptors that they leave to other tests. Each takes two here and two
+/// there.
+const PAIRS: usize = 6000;
+const DESCRIPTORS_OF_OTHERS: usize = 2000;
+/// The descriptor limit with which all tests do all that they are for.
+pub const DESCRIPTORS_FOR_ALL: usize = 2 * PAIRS + DESCRIPTORS_OF_OTHERS;
 /// Ticks of processor time in a second (`USER_HZ`, the same on every Linux).
 const TICKS_PER_SECOND: u128 = 100;
 
@@ -421,10 +427,11 @@ fn listener() -> TcpListener {
 
 #[test]
 fn six_thousand_pairs_at_once_all_echo_and_leave_nothing_behind() {
-    // Each pair takes two descriptors here and two there; some are left to the other tests.
-    let count = 6000.min(raise_own_limit().saturating_sub(2000) / 2);
-    if count < 6000 {
-        needs_privilege(&format!("6000 pairs but {count}: the hard descriptor limit is too low"));
+    let count = PAIRS.min(raise_own_limit().saturating_sub(DESCRIPTORS_OF_OTHERS) / 2);
+    if count < PAIRS {
+        needs_privilege(&format!(
+            "{PAIRS} pairs but {count}: the hard descriptor limit is too low"
+        ));
     }
     let listener = listener();
     let address = listener.local_addr().expect("a bound socket").to_string();

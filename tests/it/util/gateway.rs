@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
+use super::mounts::{Bind, bind_for};
 use super::{DEADLINE, Process, number_in, until};
 
 /// Sets both descriptor limits and becomes the command, so that the pid stays.
@@ -34,6 +35,7 @@ impl Gateway {
         GatewayBuilder {
             program: PathBuf::from(env!("CARGO_BIN_EXE_etcd-gateway")),
             tool: Vec::new(),
+            binds: Vec::new(),
             endpoints: Vec::new(),
             arguments: Vec::new(),
             environment: Vec::new(),
@@ -118,6 +120,7 @@ impl Gateway {
 pub struct GatewayBuilder {
     program: PathBuf,
     tool: Vec<OsString>,
+    binds: Vec<Bind>,
     endpoints: Vec<String>,
     arguments: Vec<String>,
     environment: Vec<(String, OsString)>,
@@ -170,6 +173,12 @@ impl GatewayBuilder {
         self
     }
 
+    /// Lets it see directories in the place of others.
+    pub fn binds(mut self, binds: Vec<Bind>) -> GatewayBuilder {
+        self.binds = binds;
+        self
+    }
+
     /// Starts it, and waits for the line that says it is ready.
     pub fn start(self) -> Gateway {
         let process = Process::spawn("the gateway", &mut self.command());
@@ -191,6 +200,9 @@ impl GatewayBuilder {
         words.push(self.program.clone().into_os_string());
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
+        if !self.binds.is_empty() {
+            bind_for(&mut command, &self.binds);
+        }
         // Whatever the developer's shell says must not change what the gateway logs or notifies.
         command.env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET");
         command.envs(self.environment.iter().cloned());

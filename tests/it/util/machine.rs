@@ -8,24 +8,20 @@
 //! ```
 //!
 //! A whole directory, not two files: whether the real ones exist, and whether they are links, is
-//! then all the same, and a file can be replaced as well as rewritten. The gateway sees it in a
-//! mount namespace, which ends with it.
+//! then all the same, and a file can be replaced as well as rewritten. The gateway alone sees it.
 
-use std::ffi::OsString;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::Command;
 
+use super::mounts::{Bind, bind_for};
 use super::namespace::Namespace;
 use super::{
     Behaviour, Data, Dnsmasq, Gateway, GatewayBuilder, Kind, NameServer, TemporaryDirectory, finish,
 };
 
-/// Puts the directories in place and becomes the command, so that the pid stays.
-const MOUNT_AND_EXECUTE: &str =
-    r#"mount --bind /etc "$1" && mount --bind "$2" /etc && shift 2 && exec "$@""#;
 /// Impatient, so that tests are quick; one server, where a test expects to put it.
 const RESOLV_CONF: &str = "nameserver 127.0.0.53\noptions timeout:1 attempts:2\n";
 const HOSTS: &str = "127.0.0.1 localhost\n";
@@ -75,20 +71,30 @@ impl Machine {
 
     /// A gateway that will run here, if it is started from within [`Machine::run`].
     pub fn gateway(&self) -> GatewayBuilder {
-        Gateway::builder().under(self.prefix())
+        Gateway::builder().binds(self.binds())
     }
 
-    /// The words before a command that make it run here.
-    fn prefix(&self) -> Vec<OsString> {
-        let shell = ["unshare", "--mount", "--propagation=private", "sh", "-c", MOUNT_AND_EXECUTE];
-        let words = shell.into_iter().chain(["sh"]).map(OsString::from);
-        let directories = ["real", "etc"].map(|name| self.path(name).into_os_string());
-        words.chain(directories).collect()
+    /// What a command has to see to run here.
+    fn binds(&self) -> Vec<Bind> {
+        let etc = PathBuf::from("/etc");
+        vec![(etc.clone(), self.path("real")), (self.path("etc"), etc)]
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
+}
+
+/// What [`Machine`] is for, in short.
+#[test]
+fn a_command_sees_the_etc_of_its_machine() {
+    Machine::run(|machine| {
+        machine.set_hosts("127.0.0.9 only-here.test\n");
+        let mut command = Command::new("getent");
+        bind_for(command.args(["hosts", "only-here.test"]), &machine.binds());
+        let output = finish(&mut command, "").stdout;
+        assert!(output.starts_with(b"127.0.0.9 "), "{}", String::from_utf8_lossy(&output));
+    });
 }
 
 /// The tools by themselves, before the resolver of the C library, which nobody here has written.
@@ -97,9 +103,8 @@ fn an_ordinary_resolver_is_served_by_the_tools() {
     Machine::run(|machine| {
         let mut server = NameServer::start(Ipv4Addr::new(127, 0, 0, 53));
         let addresses = |name: &str| {
-            let prefix = machine.prefix();
-            let mut command = Command::new(&prefix[0]);
-            command.args(&prefix[1..]).args(["getent", "hosts", name]);
+            let mut command = Command::new("getent");
+            bind_for(command.args(["hosts", name]), &machine.binds());
             let output = finish(&mut command, "").stdout;
             let lines = String::from_utf8(output).expect("getent prints text");
             lines.lines().filter_map(|line| line.split(' ').next()?.parse().ok()).collect()

@@ -38,7 +38,7 @@ pub struct Namespace {
 
 impl Namespace {
     /// A new namespace, in which nothing but the loopback device is.
-    fn new() -> io::Result<Namespace> {
+    pub fn new() -> io::Result<Namespace> {
         let made = thread::spawn(|| {
             // SAFETY: takes no pointers, and touches this thread alone, which ends right after.
             if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {

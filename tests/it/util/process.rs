@@ -109,7 +109,7 @@ pub fn spawn(command: &mut Command) -> Child {
             "etcd" => "etcd-server",
             "etcdctl" => "etcd-client",
             "dnsmasq" => "dnsmasq-base",
-            "unshare" => "util-linux",
+            "setpriv" => "util-linux",
             "ip" => "iproute2",
             _ => &program,
         };

@@ -41,7 +41,7 @@ pub struct Mark(usize);
 impl Traced {
     /// Starts what was built under strace.
     pub fn start(builder: GatewayBuilder) -> Traced {
-        expect_ptrace();
+        look_for_ptrace().unwrap_or_else(|reason| panic!("{reason}"));
         let directory = TemporaryDirectory::new();
         let log = directory.path().join("calls");
         // -D: the tracer is a grandchild, so the pid is that of the gateway. -f: a thread that
@@ -171,6 +171,18 @@ fn name_of(line: &str) -> Option<(&str, &str)> {
     Some((synonym.map_or(name, |(_, usual)| *usual), arguments))
 }
 
+/// Name and arguments of the call of a line, and its result. `None` for a call that has none yet.
+fn call_of(line: &str) -> Option<((&str, &str), i64)> {
+    let (name, rest) = name_of(line)?;
+    let (arguments, result) = rest.rsplit_once(") = ").or_else(|| {
+        // Short lines are filled up with spaces before the equals sign.
+        let (call, result) = rest.rsplit_once(" = ")?;
+        Some((call.trim_end().strip_suffix(')')?, result))
+    })?;
+    let number = result.split(' ').next()?;
+    Some(((name, arguments), number.parse().ok()?))
+}
+
 /// System calls in the order in which they began.
 pub struct Calls {
     lines: Vec<String>,
@@ -209,6 +221,33 @@ impl Calls {
         self.lines.len()
     }
 
+    /// How many waits for events might have lasted, and ended with an event.
+    pub fn wake_ups(&self) -> usize {
+        let is_wake_up = |line: &&String| {
+            let Some((("epoll_wait", arguments), 1..)) = call_of(line) else { return false };
+            // What comes behind the list of events: how many fit into it, the timeout.
+            let numbers = arguments.rsplit("], ").next().unwrap_or_default();
+            numbers.split(", ").nth(1).is_some_and(|timeout| timeout != "0")
+        };
+        self.lines.iter().filter(is_wake_up).count()
+    }
+
+    /// How many reads, writes and splices moved something, but less than they were to.
+    pub fn short_transfers(&self) -> usize {
+        let is_short = |line: &&String| {
+            let Some(((name, arguments), moved @ 1..)) = call_of(line) else { return false };
+            // Counted from the last argument: the first ones may be bytes with commas.
+            let place = match name {
+                "splice" => 1,
+                "recvfrom" | "sendto" => 3,
+                _ => return false,
+            };
+            let wanted = arguments.rsplit(", ").nth(place).and_then(|bytes| bytes.parse().ok());
+            wanted.is_some_and(|wanted: i64| moved < wanted)
+        };
+        self.lines.iter().filter(is_short).count()
+    }
+
     /// How many of each name.
     pub fn histogram(&self) -> BTreeMap<&str, usize> {
         let mut histogram = BTreeMap::new();
@@ -236,12 +275,15 @@ impl fmt::Display for Calls {
 }
 
 /// Tracing is forbidden in some sandboxes. Nothing can be counted there, which is a failure.
-fn expect_ptrace() {
+pub fn look_for_ptrace() -> Result<(), String> {
     let output = finish(Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]), "");
+    if output.status.success() {
+        return Ok(());
+    }
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "strace cannot trace here, so no system call can be counted: allow ptrace(2), in a \
-         container with --cap-add=SYS_PTRACE\n{errors}"
-    );
+    Err(format!(
+        "system calls cannot be counted: strace(1) needs ptrace(2), in a container \
+         --cap-add=SYS_PTRACE: {}",
+        errors.trim_end()
+    ))
 }
