@@ -28,10 +28,15 @@ const CALLS_PER_CONNECTION_OF_8: f64 = 15.1;
 /// a call more is a call more.
 const CALLS_PER_CONNECTION_ALLOWANCE: f64 = 0.5;
 
-/// Calls for each MiB of a bulk transfer, either way. How much a splice finds is the kernel's
-/// doing.
-const CALLS_PER_MIB: f64 = 4.0;
-const CALLS_PER_MIB_ALLOWANCE: f64 = 4.0;
+/// Calls for each MiB of a bulk transfer, either way: a look at the events, a splice in, one out.
+const CALLS_PER_MIB: usize = 3;
+/// How far sender and receiver are ahead depends on the machine and its load. Each time one of them
+/// is behind, there is a call that finds nothing and a wait;
+const CALLS_PER_WAKE_UP: usize = 2;
+/// and what a call finds less than it could take costs a call in and one out.
+const CALLS_PER_SHORT_TRANSFER: usize = 2;
+/// Calls for a transfer beside these: the pipe, options of the sockets, the first bytes.
+const CALLS_PER_TRANSFER: usize = 14;
 
 /// Calls of main() up to the listener, and up to the first wait for clients; without the lines of
 /// the log. What loader and runtime do before depends on the machine's libraries.
