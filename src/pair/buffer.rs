@@ -134,6 +134,9 @@ mod tests {
 
     #[test]
     fn memory_that_cannot_be_had_is_not_fatal() {
-        assert!(Pool::new(usize::MAX / 2, 0).lend(b"").is_none());
+        let mut pool = Pool::new(usize::MAX / 2, 0);
+        // One may be had where a word has 32 bits, two nowhere.
+        let first = pool.lend(b"");
+        assert!(first.is_none() || pool.lend(b"").is_none());
     }
 }
