@@ -1,7 +1,8 @@
 //! The house rules as a test: form, layers, bans. Each message says what to write instead.
 //!
 //! Every rule is a function over one [`Source`]; `house_rules_hold` runs them all over what git
-//! knows of, and every rule has a test that sees it fire and a test that sees it keep still.
+//! knows of, or over a tarball's files, and every rule has a test that sees it fire and a test that
+//! sees it keep still.
 //!
 //! ```text
 //! text ──► blank(): comments and literals become spaces ──► code ──► test items marked
@@ -36,6 +37,8 @@ const DEPENDENCIES: &[&str] = &[
 /// the targets are compiled by `tests/it`, too, which has no more than the crate itself.
 const FUZZ: &str = "tests/fuzz/";
 const FUZZ_DEPENDENCIES: &[&str] = &["etcd-gateway", "libfuzzer-sys", "log"];
+/// Folders with files of ours.
+const FOLDERS: &[&str] = &[".ci", "benches", "docs", "findings", "src", "tests"];
 /// Inputs as the fuzzer left them, which no rule of form can hold.
 const FUZZ_CORPUS: &str = "tests/fuzz/corpus/";
 
@@ -110,8 +113,15 @@ fn house_rules_hold() {
     assert!(findings.is_empty(), "{} findings\n{}", findings.len(), findings.join("\n"));
 }
 
-/// The files that are committed, or would be by `git add --all`.
+/// The files that are committed, or would be by `git add --all`. What was unpacked from a tarball
+/// has no commits: there, the files in the folders that are ours, even if a checkout of somebody
+/// else's is around them.
 fn listed_files(root: &Path) -> Vec<String> {
+    if !root.join(".git").exists() {
+        let mut files = vec!["Cargo.toml".to_owned()];
+        FOLDERS.iter().for_each(|folder| walk(root, folder, &mut files));
+        return files;
+    }
     // The checkout may belong to somebody else, as it does in many build containers.
     let output = Command::new("git")
         .args(["-c", "safe.directory=*", "ls-files", "-co", "--exclude-standard"])
@@ -121,6 +131,41 @@ fn listed_files(root: &Path) -> Vec<String> {
     assert!(output.status.success(), "git: {}", String::from_utf8_lossy(&output.stderr));
     let listed = String::from_utf8(output.stdout).expect("file names are UTF-8");
     listed.lines().map(str::to_owned).collect()
+}
+
+/// Adds the files below a folder, which need not exist.
+fn walk(root: &Path, folder: &str, files: &mut Vec<String>) {
+    let Ok(entries) = std::fs::read_dir(root.join(folder)) else { return };
+    for entry in entries {
+        let entry = entry.expect("a readable folder");
+        let name = entry.file_name().into_string().expect("file names are UTF-8");
+        let path = format!("{folder}/{name}");
+        match entry.file_type().expect("a readable folder").is_dir() {
+            // What cargo builds, a fuzz target for instance, is nobody's text.
+            true if name != "target" => walk(root, &path, files),
+            true => {}
+            false => files.push(path),
+        }
+    }
+}
+
+/// `tests/notices.sh --check` compares all of it, for which it needs the sources of all crates.
+#[test]
+fn notices_are_about_the_crates_that_are_locked() {
+    let read = |name: &str| std::fs::read_to_string(name).expect("cargo runs tests at the root");
+    let (lock, notices) = (read("Cargo.lock"), read("THIRD-PARTY.txt"));
+    let list = notices.split("\n\n").nth(1).expect("a list behind the first paragraph");
+    let mut names = BTreeSet::new();
+    for line in list.lines() {
+        let (name, rest) = line.split_once(' ').expect("a name and a version");
+        let (version, _) = rest.split_once(' ').expect("a version and a licence");
+        let locked = format!("name = \"{name}\"\nversion = \"{version}\"\n");
+        assert!(lock.contains(&locked), "{name} {version} is not locked: run tests/notices.sh");
+        names.insert(name);
+    }
+    for name in DEPENDENCIES {
+        assert!(names.contains(name), "no notice of {name}: run tests/notices.sh");
+    }
 }
 
 type Rule = fn(&Source) -> Vec<Finding>;
