@@ -4,20 +4,26 @@ ENDPOINTS ?=
 LISTEN ?= 127.0.0.1:23790
 PREFIX ?= /usr/local
 DESTDIR ?=
+# For those who build packages. CARGO_FLAGS="--frozen --no-default-features" for instance: offline,
+# with vendored crates, without TLS. TARGET is what rustc calls the platform, or "native" for that
+# of rustc itself; by default it is musl on this architecture where rustc or rustup has it.
+CARGO_FLAGS ?= --locked
+TARGET ?=
 SEEDS ?= 100000
 FUZZ_SECONDS ?= 60
 ARGS ?=
+PLATFORMS ?=
 
 OUT := $(or $(CARGO_TARGET_DIR),target)
 # Static, so the file that is built here runs on every Linux of this architecture.
 MUSL := $(shell uname -m)-unknown-linux-musl
 # The crate `ring` has parts in C, for which it would look for a compiler made for musl. They use
 # nothing of a libc but memset, so the compiler that is there does.
-export CC_$(subst -,_,$(MUSL)) ?= cc
+export CC_$(subst -,_,$(MUSL)) ?= $(CC)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test cost check sim sim-mutants bench bench-report fuzz build install \
-    clean
+.PHONY: help run test cost check platforms package sim sim-mutants bench bench-report fuzz build \
+    install notices clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -51,6 +57,14 @@ check: ## format, lints, house rules
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked --test tidy
 
+platforms: ## compile with the oldest Rust and for 32 bits, test there; PLATFORMS=all: more
+	@sh tests/install-needs.sh cargo cc
+	@sh tests/platforms.sh $(PLATFORMS)
+
+package: ## install from a tarball, as those who build packages, and look at the result
+	@sh tests/install-needs.sh cargo cc
+	@sh tests/package.sh
+
 sim: ## the simulator over SEEDS=100000 new seeds; SEED=n runs that one
 	@sh tests/install-needs.sh cargo cc
 	SEEDS='$(SEEDS)' cargo test --locked --profile sim --test sim -- no_new_seed --nocapture
@@ -79,24 +93,27 @@ fuzz: ## each fuzz target for FUZZ_SECONDS=60
 
 # rustc comes with a linker's start files and libc for musl, so cc is all it needs besides.
 build: ## the binary as it is shipped: target/etcd-gateway
-	@sh tests/install-needs.sh cargo cc
-	@set -e; \
-	has_musl() { [ -d "$$(rustc --print sysroot)/lib/rustlib/$(MUSL)/lib" ]; }; \
-	has_musl || timeout 60 rustup target add $(MUSL) >/dev/null 2>&1 || true; \
-	if has_musl; then \
-	    cargo build --locked --release --target $(MUSL); \
-	    built=$(OUT)/$(MUSL)/release/etcd-gateway; kind="static, $(MUSL)"; \
-	else \
-	    cargo build --locked --release; \
-	    built=$(OUT)/release/etcd-gateway; \
-	    kind="dynamic: rustup has no $(MUSL) here"; \
-	fi; \
-	install -m 755 "$$built" $(OUT)/etcd-gateway; \
-	echo "built $(OUT)/etcd-gateway ($$kind)"
+	@sh tests/install-needs.sh --check cargo $(if $(filter-out default,$(origin CC)),,cc)
+	@CARGO_FLAGS='$(CARGO_FLAGS)' sh tests/build.sh '$(OUT)' \
+	    '$(or $(TARGET),$(CARGO_BUILD_TARGET),$(MUSL)?)'
 
-install: build ## PREFIX=/usr/local, DESTDIR=
-	install -D -m 755 $(OUT)/etcd-gateway $(DESTDIR)$(PREFIX)/bin/etcd-gateway
-	@echo "installed $(DESTDIR)$(PREFIX)/bin/etcd-gateway"
+# Builds it only where it has not been built since the code was changed, so that root needs no
+# cargo to install what somebody else has built.
+$(OUT)/etcd-gateway: Cargo.toml Cargo.lock $(shell find src -name '*.rs')
+	@$(MAKE) --no-print-directory build
+
+install: $(OUT)/etcd-gateway ## PREFIX=/usr/local, DESTDIR=
+	install -D -m 755 $(OUT)/etcd-gateway '$(DESTDIR)$(PREFIX)/bin/etcd-gateway'
+	install -d '$(DESTDIR)$(PREFIX)/share/doc/etcd-gateway'
+	install -m 644 README.md LICENSE THIRD-PARTY.txt '$(DESTDIR)$(PREFIX)/share/doc/etcd-gateway'
+	@for document in $(wildcard docs/*.md); do \
+	    install -D -m 644 $$document \
+	        "$(DESTDIR)$(PREFIX)/share/doc/etcd-gateway/$$document" || exit 1; \
+	done
+	@echo 'installed $(DESTDIR)$(PREFIX)/bin/etcd-gateway, and its documents'
+
+notices: ## write THIRD-PARTY.txt anew, after a change of Cargo.lock
+	@sh tests/notices.sh
 
 clean: ## remove what was built
 	cargo clean

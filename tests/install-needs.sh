@@ -2,6 +2,7 @@
 # Makes sure that the commands named as arguments exist; installs their Debian packages if not.
 #
 #   sh tests/install-needs.sh etcd etcdctl curl
+#   sh tests/install-needs.sh --check cargo cc       only says what is missing
 #
 # Installs as root or through passwordless sudo. Where neither is there, or where there is no
 # apt-get, it prints what to run and ends with status 1: a missing part is never passed over.
@@ -16,6 +17,10 @@ package_of() {
         setpriv) echo util-linux ;;
         cc) echo "gcc libc6-dev" ;;
         nginx) echo "nginx libnginx-mod-stream" ;;
+        i686-linux-gnu-gcc) echo "gcc-i686-linux-gnu libc6-dev-i386-cross" ;;
+        aarch64-linux-gnu-gcc) echo "gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;;
+        arm-linux-gnueabihf-gcc) echo "gcc-arm-linux-gnueabihf libc6-dev-armhf-cross" ;;
+        riscv64-linux-gnu-gcc) echo "gcc-riscv64-linux-gnu libc6-dev-riscv64-cross" ;;
         *) echo "$1" ;; # curl, git, openssl, strace: the package is called like the command
     esac
 }
@@ -85,6 +90,11 @@ install_as_root() {
     remove_policy
 }
 
+only_check=no
+if [ "${1-}" = --check ]; then
+    only_check=yes
+    shift
+fi
 missing=$(missing_of "$@")
 [ -n "$missing" ] || exit 0
 
@@ -102,6 +112,11 @@ for name in $missing; do
 done
 by_hand="apt-get install -y --no-install-recommends $packages"
 
+if [ "$only_check" = yes ]; then
+    echo "install-needs: missing: $missing" >&2
+    echo "install-needs: install what Debian calls: $packages" >&2
+    exit 1
+fi
 if ! command -v apt-get >/dev/null 2>&1; then
     echo "install-needs: missing: $missing" >&2
     echo "install-needs: no apt-get here. Install what Debian calls: $packages" >&2
