@@ -9,6 +9,7 @@ pub mod capacity;
 pub mod discovery_srv;
 pub mod dns;
 pub mod duration;
+pub mod special_address;
 
 use std::fmt;
 use std::str::FromStr;
