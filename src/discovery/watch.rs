@@ -396,7 +396,7 @@ mod tests {
         let now = now + 9 * SECOND;
         assert_eq!(round(&mut watch, now, FAILED, FAILED), [false, true], "why is news");
         assert_eq!(known(&watch), ["10.0.0.1", "::1"]);
-        assert_eq!(watch.trouble().expect("it failed").to_string(), "server_failure");
+        assert_eq!(watch.trouble().expect("it failed").to_string(), "name_server_failure");
         let now = now + 9 * SECOND;
         let [v4, v6] = both;
         assert_eq!(round(&mut watch, now, v4, v6), [false, true], "that it is over is, too");
@@ -439,7 +439,7 @@ mod tests {
         for (v4, v6, want) in [
             (GONE, GONE, "no_such_name"),
             (exists, GONE, "no_record"),
-            (GONE, FAILED, "server_failure"),
+            (GONE, FAILED, "name_server_failure"),
         ] {
             let (mut watch, now) = watch(Subject::Host);
             round(&mut watch, now, v4, v6);

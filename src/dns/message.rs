@@ -127,7 +127,7 @@ pub enum Reply {
 }
 
 /// Why a server does not answer: its response code (RFC 1035, 4.1.1), extended by EDNS (RFC 6891,
-/// 6.1.3). Shown as the word that the log and the metrics use.
+/// 6.1.3). Shown as the word that the log uses behind `name_server_`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ServerFailure {
     /// It could not read the question. An old server that does not know EDNS says so: ask again
@@ -149,7 +149,7 @@ impl fmt::Display for ServerFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ServerFailure::Format => f.write_str("format_error"),
-            ServerFailure::Failure => f.write_str("server_failure"),
+            ServerFailure::Failure => f.write_str("failure"),
             ServerFailure::NotImplemented => f.write_str("not_implemented"),
             ServerFailure::Refused => f.write_str("refused"),
             ServerFailure::Lame => f.write_str("lame"),
@@ -611,7 +611,7 @@ mod tests {
     fn failures() {
         for (code, want, text) in [
             (1, ServerFailure::Format, "format_error"),
-            (2, ServerFailure::Failure, "server_failure"),
+            (2, ServerFailure::Failure, "failure"),
             (4, ServerFailure::NotImplemented, "not_implemented"),
             (5, ServerFailure::Refused, "refused"),
             (6, ServerFailure::Other(6), "rcode_6"),

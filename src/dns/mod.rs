@@ -83,12 +83,14 @@ impl Failure {
 }
 
 impl fmt::Display for Failure {
+    /// One word. What is true of the name server names it: beside the name of a host a bare
+    /// `unreachable` or `refused` would be read as that host's.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Failure::TimedOut => "timed_out",
-            Failure::Unreachable => "unreachable",
-            Failure::Server(failure) => return failure.fmt(f),
-            Failure::Malformed => "malformed",
+            Failure::TimedOut => "name_server_timed_out",
+            Failure::Unreachable => "name_server_unreachable",
+            Failure::Server(failure) => return write!(f, "name_server_{failure}"),
+            Failure::Malformed => "malformed_answer",
             Failure::Shortage => "local_shortage",
             Failure::NoName => "no_name",
         })
@@ -156,4 +158,25 @@ pub enum Answer {
     },
     /// Nothing new.
     Failed(Failure),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_the_name_server_is_not_read_as_what_is_wrong_with_the_host() {
+        for (failure, want) in [
+            (Failure::TimedOut, "name_server_timed_out"),
+            (Failure::Unreachable, "name_server_unreachable"),
+            (Failure::Server(ServerFailure::Refused), "name_server_refused"),
+            (Failure::Server(ServerFailure::Failure), "name_server_failure"),
+            (Failure::Server(ServerFailure::NotImplemented), "name_server_not_implemented"),
+            (Failure::Server(ServerFailure::Other(9)), "name_server_rcode_9"),
+            (Failure::Malformed, "malformed_answer"),
+            (Failure::Shortage, "local_shortage"),
+        ] {
+            assert_eq!(failure.to_string(), want);
+        }
+    }
 }

@@ -79,7 +79,7 @@ fn every_address_of_a_name_is_tried() {
         let (_dns, gateway) = resolved(machine, 60, &[11, 12, 13]);
         assert_eq!(letters(&gateway, 20), "ac");
         let line = gateway.wait_for_log("endpoint inactive endpoint=127.0.0.12:2379 ");
-        assert!(line.contains("reason=refused"), "{line}");
+        assert!(line.contains("reason=name_server_refused"), "{line}");
     });
 }
 
@@ -147,10 +147,10 @@ fn last_good_answer_is_kept_while_the_dns_fails() {
         let (dns, gateway) = resolved(machine, 1, &[11]);
         let needle = format!("name not resolved name={NAME} reason=");
         dns.behave(Behaviour::ServerFailure);
-        assert!(gateway.wait_for_log(&needle).contains("reason=server_failure"));
+        assert!(gateway.wait_for_log(&needle).contains("reason=name_server_failure"));
         assert_eq!(letters(&gateway, 10), "a");
         dns.behave(Behaviour::Refused);
-        assert!(gateway.wait_for_log(&needle).contains("reason=refused"));
+        assert!(gateway.wait_for_log(&needle).contains("reason=name_server_refused"));
         assert_eq!(letters(&gateway, 10), "a");
         dns.behave(Behaviour::Answer);
         gateway.wait_for_log(&format!("name resolved again name={NAME}"));
@@ -232,7 +232,8 @@ fn clients_wait_for_the_first_address() {
         let started = Instant::now();
         assert_eq!(answer(&hasty), None);
         assert!(started.elapsed() >= Duration::from_millis(250), "{:?}", started.elapsed());
-        hasty.wait_for_log(&format!("name not resolved name={NAME} reason=unreachable"));
+        hasty
+            .wait_for_log(&format!("name not resolved name={NAME} reason=name_server_unreachable"));
 
         let dns = NameServer::start(DNS);
         dns.set_addresses(NAME, 60, &[11]);
@@ -255,7 +256,8 @@ fn name_server_that_dies_or_talks_nonsense_disturbs_nobody() {
         wait_added(&gateway, &[11]);
         let transfers = Transfers::start(&gateway, 100, 1);
         dns.kill();
-        gateway.wait_for_log(&format!("name not resolved name={NAME} reason=unreachable"));
+        gateway
+            .wait_for_log(&format!("name not resolved name={NAME} reason=name_server_unreachable"));
         assert_eq!(letters(&gateway, 10), "a");
         dns.set_addresses(NAME, 1, &[12]);
         dns.restart();

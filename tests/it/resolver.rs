@@ -80,7 +80,8 @@ fn resolv_conf_is_read_again() {
         let _member = member(11);
         machine.set_resolv_conf("nameserver 127.0.0.54\noptions timeout:1\n");
         let gateway = machine.gateway().endpoint(ENDPOINT).start();
-        gateway.wait_for_log(&format!("name not resolved name={NAME} reason=unreachable"));
+        gateway
+            .wait_for_log(&format!("name not resolved name={NAME} reason=name_server_unreachable"));
         machine.set_resolv_conf(&format!("nameserver {DNS}\noptions timeout:1\n"));
         wait_added(&gateway, &[11]);
         assert_eq!(letters(&gateway, 10), "a");
@@ -237,7 +238,7 @@ fn dead_resolver_costs_addresses_nothing_and_little_work() {
         assert!(started.elapsed() < LATENESS_MAX, "{:?} for 100 clients", started.elapsed());
         let transfers = Transfers::start(&gateway, 10, 1);
         until("it goes on asking", || dns.queries().len() >= QUERIES);
-        gateway.wait_for_log("reason=timed_out");
+        gateway.wait_for_log("reason=name_server_timed_out");
         assert_eq!(letters(&gateway, 100), "a");
         let ticks = gateway.cpu_ticks();
         assert!(ticks <= TICKS_MAX, "{ticks} ticks of the processor");

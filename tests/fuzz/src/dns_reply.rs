@@ -249,7 +249,7 @@ fn expected(bytes: &[u8], id: u16, labels: &[Vec<u8>], kind: Kind) -> Option<Str
     Some(match code {
         0 | 3 => return expected_answer(bytes, at + 4, &show(labels), kind, code == 0),
         1 => "failed format_error".to_owned(),
-        2 => "failed server_failure".to_owned(),
+        2 => "failed failure".to_owned(),
         4 => "failed not_implemented".to_owned(),
         5 => "failed refused".to_owned(),
         other => format!("failed rcode_{other}"),
