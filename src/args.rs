@@ -4,11 +4,19 @@
 //! configuration. What etcd's own command line (pflag and cobra) takes is taken: flags before,
 //! between or after the words, `--flag value` and `--flag=value`, the last of several.
 
+mod quotes;
+mod suggest;
+mod words;
+
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::Path;
 
 use getopts::{Fail, HasArg, Matches, Occur, Options};
+
+pub use quotes::unquoted;
+use suggest::nearest;
+use words::{asks_for_help, check_words};
 
 /// Names of the flags, without the dashes.
 pub mod flag {
@@ -80,11 +88,13 @@ const HELP: &str = "\
 A small TCP gateway in front of etcd: a drop-in for `etcd gateway start`.
 
 Usage: etcd-gateway [[gateway] start] [flags]
+       etcd-gateway help | version
        etcd gateway start [flags]                through a link named etcd
 
 Flags stand before, between or after the words, as --flag=value or --flag value. Of a flag given
-twice the last counts, except where repeatable. Durations are written as in Go: 500ms, 1.5s, 1m0s,
-1h30m; at most 8760h0m0s (a year).
+twice the last counts, except where repeatable. Quotation marks and blanks around a value, or
+around an item of a list, are dropped. Durations are written as in Go: 500ms, 1.5s, 1m0s, 1h30m;
+at most 8760h0m0s (a year).
 
 Listening:
   --listen-addr ADDRESS,...    where clients connect: host:port, [v6]:port, or :port for every
@@ -96,11 +106,11 @@ Listening:
 
 Endpoints:
   --endpoints ENDPOINT,...     servers to connect clients to: host:port, [v6]:port, or an http(s)
-                               URL, whose scheme and path are dropped. ?priority=N&weight=N (each
-                               0-65535, default 0 and 1): the lowest priority that has a working
-                               endpoint is used, by weight; repeatable (default 127.0.0.1:2379).
-                               Names are looked up again as their answers end, and after a
-                               failed connection
+                               URL, whose scheme and path are dropped; 0.0.0.0 and [::] mean this
+                               host. ?priority=N&weight=N (each 0-65535, default 0 and 1): the
+                               lowest priority that has a working endpoint is used, by weight;
+                               repeatable (default 127.0.0.1:2379). Names are looked up again as
+                               their answers end, and after a failed connection
   --retry-delay DURATION       longest pause before a failed endpoint is dialed again, above 0;
                                pauses begin at 1s and grow (default 1m0s)
 
@@ -138,8 +148,8 @@ Limits and log:
   --log-level LEVEL            off, error, warn, info, debug or trace; RUST_LOG is used when this
                                flag is absent (default info)
 
-  -h, --help                   this text
-  --version                    name and version
+  -h, --help                   this text, as the word help
+  --version                    name and version, as the word version
 
 Exit status: 0 after an orderly end, 1 when it could not start or go on, 2 for bad usage; the
 reason of 1 and 2 is one line on stderr.
@@ -160,7 +170,8 @@ pub enum Invocation {
     Run(Typed),
 }
 
-/// The values as typed, unchecked; `None` or empty where the flag was absent.
+/// The values as typed but for what [`unquoted`] takes away, and unchecked; `None` or empty where
+/// the flag was absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Typed {
     /// Every occurrence, each possibly a comma-separated list.
@@ -220,19 +231,20 @@ impl std::error::Error for UsageError {}
 ///
 /// # Errors
 /// [`UsageError`] for an unknown flag, a missing or superfluous value, an argument that is not
-/// UTF-8, and words other than `start` and `gateway start`.
+/// UTF-8, and words other than `start`, `gateway start`, `help` and `version`.
 pub fn parse(mut argv: impl Iterator<Item = OsString>) -> Result<Invocation, UsageError> {
     let program = argv.next().unwrap_or_default();
     let arguments = argv.map(utf8).collect::<Result<Vec<String>, UsageError>>()?;
-    let matches = options().parse(arguments).map_err(refused)?;
-    if matches.opt_present(flag::HELP) {
+    let matches = options().parse(&arguments).map_err(|fail| refused(fail, &arguments))?;
+    let words: Vec<&str> = matches.free.iter().map(String::as_str).collect();
+    if matches.opt_present(flag::HELP) || asks_for_help(&words) {
         return Ok(Invocation::Help(HELP.to_owned()));
     }
-    if matches.opt_present(flag::VERSION) {
+    if matches.opt_present(flag::VERSION) || words == [flag::VERSION] {
         let version = env!("CARGO_PKG_VERSION");
         return Ok(Invocation::Version(format!("etcd-gateway {version}\n")));
     }
-    check_words(&matches.free, is_etcd(&program))?;
+    check_words(&words, is_etcd(&program))?;
     Ok(Invocation::Run(typed(&matches)))
 }
 
@@ -256,9 +268,11 @@ fn options() -> Options {
 }
 
 /// The same words for what getopts found wrong as for everything else.
-fn refused(fail: Fail) -> UsageError {
+fn refused(fail: Fail, arguments: &[String]) -> UsageError {
     UsageError(match fail {
-        Fail::UnrecognizedOption(name) => format!("unknown flag {}", dashed(&name)),
+        Fail::UnrecognizedOption(name) => {
+            format!("unknown flag {}; {}", dashed(&name), advice(&name, arguments))
+        }
         Fail::ArgumentMissing(name) => format!("missing value for {}", dashed(&name)),
         Fail::UnexpectedArgument(name) => format!("{} takes no value", dashed(&name)),
         // Every option is optional and may be repeated.
@@ -266,6 +280,29 @@ fn refused(fail: Fail) -> UsageError {
             unreachable!("option {name} is neither required nor unique")
         }
     })
+}
+
+/// What to write instead of an unknown flag.
+fn advice(name: &str, arguments: &[String]) -> String {
+    let known = || FLAGS_WITH_VALUE.into_iter().chain(SWITCHES).chain([flag::HELP, flag::VERSION]);
+    // One line of a manifest is often meant as two arguments and is one.
+    if let Some((first, _)) = name.split_once(char::is_whitespace)
+        && known().any(|flag| flag == first)
+    {
+        return format!("a value follows as --{first}=VALUE, or as an argument of its own");
+    }
+    // One dash begins short flags, of which getopts names the first that it does not know.
+    let is_cut = |argument: &&String| {
+        let short = argument.strip_prefix('-').filter(|rest| !rest.starts_with('-'));
+        short.is_some_and(|letters| letters.contains(name))
+    };
+    let short = arguments.iter().find(|it| name.chars().count() == 1 && is_cut(it));
+    let typed = short.map_or(name, |argument| argument.trim_start_matches('-'));
+    let typed = typed.split('=').next().unwrap_or(typed);
+    match nearest(typed, known()) {
+        Some(flag) => format!("the nearest is --{flag}, see --help"),
+        None => "see --help".to_owned(),
+    }
 }
 
 /// The name as it was typed; getopts drops the dashes. Escaped, so that it stays on one line.
@@ -278,25 +315,11 @@ fn is_etcd(program: &OsStr) -> bool {
     Path::new(program).file_name() == Some(OsStr::new(ETCD_NAME))
 }
 
-/// Accepts no word, `start` and `gateway start`; as etcd, `gateway start` alone.
-fn check_words(words: &[String], etcd: bool) -> Result<(), UsageError> {
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let stray = match words.as_slice() {
-        ["gateway", "start"] => return Ok(()),
-        [] | ["start"] if etcd => {
-            let message = "called as etcd, only `etcd gateway start` is served";
-            return Err(UsageError(message.to_owned()));
-        }
-        [] | ["start"] => return Ok(()),
-        ["gateway"] => return Err(UsageError("missing word `start` after `gateway`".to_owned())),
-        ["gateway", "start", stray, ..] | ["gateway" | "start", stray, ..] | [stray, ..] => stray,
-    };
-    Err(UsageError(format!("stray word {stray:?}")))
-}
-
 fn typed(matches: &Matches) -> Typed {
-    let all = |name: &str| matches.opt_strs(name);
-    let last = |name: &str| matches.opt_strs(name).pop();
+    let all = |name: &str| -> Vec<String> {
+        matches.opt_strs(name).iter().map(|value| unquoted(value).to_owned()).collect()
+    };
+    let last = |name: &str| all(name).pop();
     Typed {
         listen_addr: all(flag::LISTEN_ADDR),
         reuse_port: last_switch(matches, flag::REUSE_PORT),
@@ -322,7 +345,7 @@ fn typed(matches: &Matches) -> Typed {
 fn last_switch(matches: &Matches, name: &str) -> Option<String> {
     let last = matches.opt_positions(name).pop()?;
     let typed = matches.opt_strs_pos(name).pop().filter(|(position, _)| *position == last);
-    Some(typed.map_or_else(|| "true".to_owned(), |(_, value)| value))
+    Some(typed.map_or_else(|| "true".to_owned(), |(_, value)| unquoted(&value).to_owned()))
 }
 
 #[cfg(test)]
@@ -363,21 +386,37 @@ mod tests {
     #[test]
     fn refused_words() {
         refuse(&["g", "gateway"], "missing word `start` after `gateway`");
-        refuse(&["g", "run"], r#"stray word "run""#);
-        refuse(&["g", "start", "now"], r#"stray word "now""#);
-        refuse(&["g", "start", "gateway"], r#"stray word "gateway""#);
-        refuse(&["g", "start", "start"], r#"stray word "start""#);
-        refuse(&["g", "gateway", "stop"], r#"stray word "stop""#);
-        refuse(&["g", "gateway", "gateway", "start"], r#"stray word "gateway""#);
-        refuse(&["g", "gateway", "start", "x", "y"], r#"stray word "x""#);
-        refuse(&["g", "gateway", "start", "start"], r#"stray word "start""#);
-        refuse(&["g", "Start"], r#"stray word "Start""#);
-        refuse(&["g", ""], r#"stray word """#);
-        refuse(&["g", "-"], r#"stray word "-""#);
-        refuse(&["g", "a\nb"], r#"stray word "a\nb""#);
-        refuse(&["g", "start", "--", "--retry-delay=1s"], r#"stray word "--retry-delay=1s""#);
-        refuse(&["g", "--insecure-discovery", "true"], r#"stray word "true""#);
-        refuse(&["g", "--reuse-port", "true"], r#"stray word "true""#);
+        for (line, stray, nearest) in [
+            (&["run"][..], "run", ""),
+            (&["start", "now"], "now", ""),
+            (&["start", "gateway"], "gateway", ""),
+            (&["start", "start"], "start", ""),
+            (&["gateway", "stop"], "stop", ""),
+            (&["gateway", "gateway", "start"], "gateway", ""),
+            (&["gateway", "start", "x", "y"], "x", ""),
+            (&["gateway", "start", "start"], "start", ""),
+            (&["Start"], "Start", "start"),
+            (&["strat"], "strat", "start"),
+            (&["gateway", "strat"], "strat", "start"),
+            (&["gatway", "start"], "gatway", "gateway"),
+            (&["halp"], "halp", "help"),
+            (&["help", "me"], "help", ""),
+            (&["help", "help"], "help", ""),
+            (&["version", "start"], "version", ""),
+            (&[""], "", ""),
+            (&["-"], "-", ""),
+            (&["a\nb"], "a\nb", ""),
+            (&["start", "--", "--retry-delay=1s"], "--retry-delay=1s", ""),
+            (&["--insecure-discovery", "true"], "true", ""),
+            (&["--reuse-port", "true"], "true", ""),
+        ] {
+            let nearest = match nearest {
+                "" => String::new(),
+                word => format!("the nearest is {word}, "),
+            };
+            let want = format!("stray word {stray:?}; {nearest}see --help");
+            refuse(&[&["g"], line].concat(), &want);
+        }
     }
 
     #[test]
@@ -388,7 +427,8 @@ mod tests {
             refuse(&[program, "--endpoints=a:1"], message);
             refuse(&[program, "start"], message);
             refuse(&[program, "gateway"], "missing word `start` after `gateway`");
-            refuse(&[program, "grpc-proxy", "start"], r#"stray word "grpc-proxy""#);
+            let stray = r#"stray word "grpc-proxy"; see --help"#;
+            refuse(&[program, "grpc-proxy", "start"], stray);
             let served = parse_words(&[program, "gateway", "--endpoints=a:1", "start"]);
             assert!(matches!(served, Ok(Invocation::Run(_))), "{program}: {served:?}");
         }
@@ -435,6 +475,22 @@ mod tests {
         assert_eq!(typed_of(&["--retry-delay=-1s"]).retry_delay.as_deref(), Some("-1s"));
         assert_eq!(typed_of(&["--endpoints=a:1?weight=2"]).endpoints, ["a:1?weight=2"]);
         assert_eq!(typed_of(&["--endpoints="]).endpoints, [""]);
+    }
+
+    /// Each flag, whatever its kind, since a file of settings quotes them all alike.
+    #[test]
+    fn quotes_and_blanks_around_a_value_are_dropped() {
+        for name in FLAGS_WITH_VALUE {
+            let plain = typed_of(&[&format!("--{name}=a:1")]);
+            for value in ["\"a:1\"", "'a:1'", "a:1\n", " a:1 ", "\"'a:1'\"\r\n"] {
+                assert_eq!(typed_of(&[&format!("--{name}={value}")]), plain, "{name} {value:?}");
+                assert_eq!(typed_of(&[&format!("--{name}"), value]), plain, "{name} {value:?}");
+            }
+        }
+        for name in SWITCHES {
+            let plain = typed_of(&[&format!("--{name}=false")]);
+            assert_eq!(typed_of(&[&format!("--{name}='false'\n")]), plain, "{name}");
+        }
     }
 
     /// Gives every flag its own name as its value, so that a mix-up of two would show.
@@ -490,16 +546,31 @@ mod tests {
 
     #[test]
     fn refused_flags() {
-        refuse(&["g", "--frob"], "unknown flag --frob");
-        refuse(&["g", "--frob=1"], "unknown flag --frob");
-        refuse(&["g", "start", "--Endpoints=a:1"], "unknown flag --Endpoints");
-        refuse(&["g", "--endpoint=a:1"], "unknown flag --endpoint");
-        refuse(&["g", "-x"], "unknown flag -x");
-        refuse(&["g", "-endpoints=a:1"], "unknown flag -e");
-        refuse(&["g", "-é"], "unknown flag -é");
-        refuse(&["g", "--=1"], "unknown flag --");
-        refuse(&["g", "---help"], "unknown flag ---help");
-        refuse(&["g", "--a\nb"], r"unknown flag --a\nb");
+        let see = |flag: &str| format!("unknown flag {flag}; see --help");
+        let near = |flag: &str, known: &str| {
+            format!("unknown flag {flag}; the nearest is {known}, see --help")
+        };
+        refuse(&["g", "--frob"], &see("--frob"));
+        refuse(&["g", "--frob=1"], &see("--frob"));
+        refuse(&["g", "start", "--Endpoints=a:1"], &near("--Endpoints", "--endpoints"));
+        refuse(&["g", "--endpoint=a:1"], &near("--endpoint", "--endpoints"));
+        refuse(&["g", "--listen=:1"], &near("--listen", "--listen-addr"));
+        refuse(&["g", "--listen_addr=:1"], &near("--listen_addr", "--listen-addr"));
+        refuse(&["g", "--reuseport"], &near("--reuseport", "--reuse-port"));
+        refuse(&["g", "--vresion"], &near("--vresion", "--version"));
+        refuse(&["g", "--data-dir=x"], &see("--data-dir"));
+        refuse(&["g", "-x"], &see("-x"));
+        refuse(&["g", "-endpoints=a:1"], &near("-e", "--endpoints"));
+        refuse(&["g", "-help"], &near("-e", "--help"));
+        refuse(&["g", "-é"], &see("-é"));
+        refuse(&["g", "--=1"], &see("--"));
+        refuse(&["g", "---help"], &near("---help", "--help"));
+        refuse(&["g", "--a\nb"], &see(r"--a\nb"));
+        refuse(
+            &["g", "--endpoints a:1,b:2"],
+            "unknown flag --endpoints a:1,b:2; a value follows as --endpoints=VALUE, or as an \
+             argument of its own",
+        );
         refuse(&["g", "--endpoints"], "missing value for --endpoints");
         refuse(&["g", "start", "--retry-delay"], "missing value for --retry-delay");
         refuse(&["g", "--help=yes"], "--help takes no value");
@@ -522,13 +593,27 @@ mod tests {
     #[test]
     fn help_and_version() {
         let help = Ok(Invocation::Help(HELP.to_owned()));
-        for line in [&["-h"][..], &["--help"], &["gateway", "-h"], &["start", "--help", "--help"]] {
+        for line in [
+            &["-h"][..],
+            &["--help"],
+            &["gateway", "-h"],
+            &["start", "--help", "--help"],
+            &["help"],
+            &["help", "start"],
+            &["help", "gateway"],
+            &["gateway", "help"],
+            &["gateway", "help", "start"],
+            &["gateway", "start", "help"],
+            &["help", "--endpoints=a:1"],
+        ] {
             assert_eq!(parse_words(&[&["g"], line].concat()), help, "{line:?}");
             assert_eq!(parse_words(&[&["etcd"], line].concat()), help, "{line:?}");
         }
         assert_eq!(parse_words(&["g", "--version", "-h", "x"]), help);
         let want = format!("etcd-gateway {}\n", env!("CARGO_PKG_VERSION"));
-        assert_eq!(parse_words(&["etcd", "--version"]), Ok(Invocation::Version(want)));
+        for line in [&["etcd", "--version"][..], &["g", "version"], &["etcd", "version"]] {
+            assert_eq!(parse_words(line), Ok(Invocation::Version(want.clone())), "{line:?}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! compiler at the bottom of the limits, so that a change of one cannot silently break another.
 
 pub mod address;
+mod address_error;
 pub mod boolean;
 pub mod capacity;
 pub mod discovery_srv;
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use crate::args::{Typed, UsageError, flag};
+use crate::args::{Typed, UsageError, flag, unquoted};
 
 use address::{EndpointAddress, ListenAddress};
 use discovery_srv::DiscoverySrv;
@@ -294,7 +295,7 @@ where
         if text.is_empty() {
             return Err(UsageError::invalid(name, text, "empty list"));
         }
-        for item in text.split(',') {
+        for item in text.split(',').map(unquoted) {
             // The item alone would be invisible in the message.
             if item.is_empty() {
                 return Err(UsageError::invalid(name, text, "empty item in the list"));
@@ -511,13 +512,38 @@ mod tests {
         assert_eq!((config.endpoints[1].priority, config.endpoints[1].weight), (0, 1));
     }
 
+    /// As they come from manifests, env files and files of secrets.
+    #[test]
+    fn quotes_and_blanks_around_lists_and_items_are_dropped() {
+        for value in [
+            "\"a:1,b:2\"",
+            "'a:1,b:2'",
+            "a:1,b:2\n",
+            "a:1, b:2",
+            "a:1,\n  b:2\r\n",
+            "\"a:1\",\"b:2\"",
+            "'a:1', 'b:2'",
+            "\"'a:1', b:2\"\n",
+        ] {
+            let config = configure(&[&format!("--endpoints={value}")]).expect(value);
+            assert_eq!(texts(&config.endpoints), ["a:1", "b:2"], "{value:?}");
+            let config = configure(&[&format!("--listen-addr={value}")]).expect(value);
+            assert_eq!(texts(&config.listen), ["a:1", "b:2"], "{value:?}");
+        }
+        check("--retry-delay='2s'", |config| config.retry_delay, seconds(2));
+        check("--max-connections=\"7\"\n", |config| config.connections_max, Some(7));
+        check("--reuse-port='false'", |config| config.reuse_port, false);
+        let empty = configure(&["--endpoints=''"]).expect_err("an empty list").to_string();
+        assert_eq!(empty, r#"invalid value "" for --endpoints: empty list"#);
+    }
+
     #[test]
     fn bad_lists() {
         refuse("--endpoints=", r#"invalid value "" for --endpoints: empty list"#);
         refuse("--listen-addr=", r#"invalid value "" for --listen-addr: empty list"#);
         let empty =
             |text: &str| format!("invalid value {text:?} for --endpoints: empty item in the list");
-        for text in [",", "a:1,", ",a:1", "a:1,,b:2"] {
+        for text in [",", "a:1,", ",a:1", "a:1,,b:2", "a:1, ,b:2", "a:1,'',b:2"] {
             refuse(&format!("--endpoints={text}"), &empty(text));
         }
         refuse("--endpoints=a", r#"invalid value "a" for --endpoints: missing port"#);
@@ -566,7 +592,7 @@ mod tests {
         check("--reuse-port", |config| config.reuse_port, true);
         check("--reuse-port=1", |config| config.reuse_port, true);
         check("--reuse-port=false", |config| config.reuse_port, false);
-        for value in ["", "yes", "true "] {
+        for value in ["", "yes", "true false"] {
             let want = format!("invalid value {value:?} for --reuse-port: must be true or false");
             refuse(&format!("--reuse-port={value}"), &want);
         }
@@ -676,7 +702,7 @@ mod tests {
         check("--max-connections=1", |config| config.connections_max, Some(1));
         check("--max-connections=0010", |config| config.connections_max, Some(10));
         check("--max-connections=1048576", |c| c.connections_max, Some(CONNECTIONS_MAX));
-        for value in ["0", "", "-1", "+1", "1.5", "1k", " 1", "1048577", "99999999999999999999"] {
+        for value in ["0", "", "-1", "+1", "1.5", "1k", "1 1", "1048577", "99999999999999999999"] {
             let reason = "must be a number from 1 to 1048576";
             let want = format!("invalid value {value:?} for --max-connections: {reason}");
             refuse(&format!("--max-connections={value}"), &want);
@@ -705,7 +731,7 @@ mod tests {
 
     #[test]
     fn errors_stay_on_one_line() {
-        for argument in ["--endpoints=a\nb", "--retry-delay=1\n", "--log-level=\r\n"] {
+        for argument in ["--endpoints=a\nb", "--retry-delay=1\n2", "--log-level=in\r\nfo"] {
             let error = configure(&[argument]).expect_err(argument).to_string();
             assert!(!error.contains(['\n', '\r']), "{error}");
         }

@@ -31,6 +31,7 @@ const DEPENDENCIES: &[&str] = &[
     "domain",
     "rustls",
     "rustls-native-certs",
+    "strsim",
 ];
 
 /// The fuzz targets: a workspace of their own, built by cargo-fuzz and on its card. The bodies of

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::address::NAME_CHARACTERS_MAX;
 use super::{address, boolean};
 use crate::args::{Typed, UsageError, flag};
 
@@ -31,8 +32,8 @@ pub enum Trust {
 /// Whether this build can find out who an endpoint is.
 pub const CAN_VERIFY: bool = cfg!(feature = "tls");
 
-/// What stands before the name in the first label of what is asked for.
-const SERVICE_LONGEST: &str = "_etcd-client-ssl-";
+/// The longer one of the two services that are asked for.
+const SERVICE_LONGEST: &str = "_etcd-client-ssl";
 
 /// The flags together; `None` without a domain. As in etcd an empty value is one that is absent.
 pub(super) fn parse(typed: &Typed) -> Result<Option<DiscoverySrv>, UsageError> {
@@ -40,13 +41,18 @@ pub(super) fn parse(typed: &Typed) -> Result<Option<DiscoverySrv>, UsageError> {
     let Some(domain) = given(&typed.discovery_srv) else { return Ok(None) };
     let refuse = |reason: &str| UsageError::invalid(flag::DISCOVERY_SRV, domain, reason);
     if !address::is_name(domain) {
-        return Err(refuse("no domain name"));
+        return Err(refuse("not a domain name"));
     }
     let name = given(&typed.discovery_srv_name);
-    if let Some(name) = name.filter(|name| !address::is_label(&format!("{SERVICE_LONGEST}{name}")))
-    {
-        let reason = "no part of a service's name, or too long for one";
+    let service = name.map_or(SERVICE_LONGEST.to_owned(), |it| format!("{SERVICE_LONGEST}-{it}"));
+    if let Some(name) = name.filter(|_| !address::is_label(&service)) {
+        let reason = "not a part of a service's name, or too long for one";
         return Err(UsageError::invalid(flag::DISCOVERY_SRV_NAME, name, reason));
+    }
+    let prefix = format!("{service}._tcp.");
+    if !address::is_name(&format!("{prefix}{domain}")) {
+        let max = NAME_CHARACTERS_MAX - prefix.len();
+        return Err(refuse(&format!("more than the {max} characters that fit behind {prefix}")));
     }
     let trust = match is_insecure {
         true => Trust::Everybody,
@@ -142,10 +148,10 @@ mod tests {
     fn what_cannot_be_asked_for_is_refused() {
         let long = "x".repeat(47);
         for (domain, name, insecure, want) in [
-            ("a..b", "-", "true", r#""a..b" for --discovery-srv: no domain name"#),
-            ("a/b", "-", "true", r#""a/b" for --discovery-srv: no domain name"#),
-            ("a.test", "b.c", "true", r#""b.c" for --discovery-srv-name: no part of"#),
-            ("a.test", &long, "true", "for --discovery-srv-name: no part of"),
+            ("a..b", "-", "true", r#""a..b" for --discovery-srv: not a domain name"#),
+            ("a/b", "-", "true", r#""a/b" for --discovery-srv: not a domain name"#),
+            ("a.test", "b.c", "true", r#""b.c" for --discovery-srv-name: not a part of"#),
+            ("a.test", &long, "true", "for --discovery-srv-name: not a part of"),
             ("a.test", "-", "x", r#""x" for --insecure-discovery: must be true or false"#),
         ] {
             let told = parse(&typed(domain, name, insecure, "-")).expect_err(want).to_string();
@@ -153,6 +159,27 @@ mod tests {
         }
         let name = &long[1..];
         assert!(parse(&typed("a.test", name, "true", "-")).is_ok(), "63 characters in all");
+    }
+
+    /// What is asked for has room for 253 characters; a trailing dot is none of them.
+    #[test]
+    fn a_domain_has_to_leave_room_for_the_service() {
+        let domain = |length: usize| {
+            let labels = format!("{}.", "a".repeat(60)).repeat(4);
+            labels[..length].trim_end_matches('.').to_owned() + ".b"
+        };
+        for (name, max) in [("-", 231), ("blue", 226)] {
+            let longest = domain(max - 2);
+            assert_eq!(longest.len(), max);
+            for fits in [longest.clone(), format!("{longest}.")] {
+                assert!(parse(&typed(&fits, name, "true", "-")).is_ok(), "{fits}");
+            }
+            let over = format!("{longest}c");
+            let told = parse(&typed(&over, name, "true", "-")).expect_err("one too many");
+            let told = told.to_string();
+            assert!(told.contains(&format!("more than the {max} characters")), "{told}");
+            assert!(told.contains("--discovery-srv:") && told.contains(&over), "{told}");
+        }
     }
 
     #[test]

@@ -99,7 +99,14 @@ fn interface_address() -> Option<String> {
 
 #[test]
 fn help_goes_to_stdout_and_fits() {
-    for line in [&["--help"][..], &["-h"], &["gateway", "start", "--help"], &["gateway", "-h"]] {
+    for line in [
+        &["--help"][..],
+        &["-h"],
+        &["gateway", "start", "--help"],
+        &["gateway", "-h"],
+        &["help"],
+        &["gateway", "help", "start"],
+    ] {
         let output = run(line);
         assert_eq!(output.status.code(), Some(0), "{line:?}");
         assert!(output.stderr.is_empty(), "{line:?}");
@@ -116,11 +123,13 @@ fn help_goes_to_stdout_and_fits() {
 
 #[test]
 fn version_goes_to_stdout() {
-    let output = run(&["--version"]);
-    assert_eq!(output.status.code(), Some(0));
-    assert!(output.stderr.is_empty());
-    let want = concat!("etcd-gateway ", env!("CARGO_PKG_VERSION"), "\n");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), want);
+    for line in ["--version", "version"] {
+        let output = run(&[line]);
+        assert_eq!(output.status.code(), Some(0), "{line}");
+        assert!(output.stderr.is_empty(), "{line}");
+        let want = concat!("etcd-gateway ", env!("CARGO_PKG_VERSION"), "\n");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), want, "{line}");
+    }
 }
 
 /// `print!` would panic, as it would when `etcd-gateway --help | head -1` has seen enough.
@@ -165,7 +174,8 @@ fn as_etcd_it_serves_the_gateway_alone() {
 #[test]
 fn stray_words_are_refused() {
     let program = Path::new(BINARY);
-    refuse_line(program, &[LISTEN, "stop"], &[r#""stop""#]);
+    refuse_line(program, &[LISTEN, "stop"], &[r#""stop""#, "see --help"]);
+    refuse_line(program, &["strat", LISTEN], &[r#""strat""#, "the nearest is start"]);
     refuse_line(program, &["start", LISTEN, "now"], &[r#""now""#]);
     refuse_line(program, &["gateway", "start", "127.0.0.1:2379"], &[r#""127.0.0.1:2379""#]);
     refuse_line(program, &["gateway", LISTEN], &["start", "gateway"]);
@@ -175,8 +185,12 @@ fn stray_words_are_refused() {
 #[test]
 fn flags_that_are_unknown_or_incomplete_are_refused() {
     let program = Path::new(BINARY);
-    refuse_line(program, &["--endpoint=127.0.0.1:2379"], &["unknown", "--endpoint"]);
-    refuse_line(program, &["start", "--frob"], &["unknown", "--frob"]);
+    let near = ["unknown", "--endpoint;", "the nearest is --endpoints", "see --help"];
+    refuse_line(program, &["--endpoint=127.0.0.1:2379"], &near);
+    let near = ["unknown", "-l;", "the nearest is --listen-addr"];
+    refuse_line(program, &["-listen-addr=127.0.0.1:0"], &near);
+    refuse_line(program, &["--endpoints a:1"], &["--endpoints a:1", "--endpoints=VALUE"]);
+    refuse_line(program, &["start", "--frob"], &["unknown", "--frob", "see --help"]);
     refuse_line(program, &["-x"], &["unknown", "-x"]);
     refuse_line(program, &["start", "--endpoints"], &["missing", "--endpoints"]);
     refuse_line(program, &["--help=yes"], &["--help"]);
@@ -198,7 +212,19 @@ fn endpoints_that_are_none_are_refused() {
     refuse_flag("--endpoints=127.0.0.1:0", "port 0");
     refuse_flag("--endpoints=::1:2379", "[::1]:2379");
     refuse_flag("--endpoints=unix:///run/etcd.sock", "scheme");
+    refuse_flag("--endpoints=tcp://127.0.0.1:1", r#"scheme "tcp" is not supported"#);
+    refuse_flag("--endpoints=127.0.0.1:1/v3", r#"path "/v3" without http://"#);
     refuse_flag("--endpoints=http://user@127.0.0.1:1", "user");
+    refuse_flag("--endpoints=http://user:password@127.0.0.1:1", "user name before the host");
+    refuse_flag("--endpoints=127.0.0.1:1 127.0.0.1:2", "endpoints are separated by commas");
+    refuse_flag("--endpoints=127.0.0.1:1;127.0.0.1:2", "endpoints are separated by commas");
+    refuse_flag("--endpoints=http://a:1/ http://b:1/", "endpoints are separated by commas");
+    refuse_flag("--endpoints=2379", "write host:2379");
+    refuse_flag("--endpoints=\"127.0.0.1:1", "quotation mark");
+    refuse_flag("--endpoints=224.0.0.1:2379", "multicast");
+    refuse_flag("--endpoints=[ff02::1]:2379", "multicast");
+    refuse_flag("--endpoints=255.255.255.255:2379", "broadcast");
+    refuse_flag("--endpoints=240.0.0.1:2379", "240.0.0.0/4");
     refuse_flag("--endpoints=127.0.0.1:1?wieght=1", "wieght");
     refuse_flag("--endpoints=127.0.0.1:1?weight=1&weight=2", "repeated");
     refuse_flag("--endpoints=127.0.0.1:1?priority=65536", "65535");
@@ -215,7 +241,32 @@ fn listen_addresses_that_are_none_are_refused() {
     refuse_flag("--listen-addr=:65536", "65535");
     refuse_flag("--listen-addr=::1:23790", "[::1]:2379");
     refuse_flag("--listen-addr=http://127.0.0.1:0", "URL");
+    refuse_flag("--listen-addr=23790", "write 127.0.0.1:23790 for clients on this host, or :23790");
+    refuse_flag("--listen-addr=:1 :2", "addresses are separated by commas");
+    refuse_flag("--listen-addr=127.0.0.1:1/x", "a listen address is host:port");
+    refuse_flag("--listen-addr=224.0.0.1:1", "multicast");
     refuse_flag("--listen-addr=", "empty");
+}
+
+/// As YAML, env files and files of secrets hand them over.
+#[test]
+fn quotes_and_newlines_around_values_are_dropped() {
+    let program = Path::new(BINARY);
+    let want = "endpoints=[127.0.0.1:1,127.0.0.1:2]";
+    for endpoints in [
+        "'127.0.0.1:1,127.0.0.1:2'",
+        "\"127.0.0.1:1,127.0.0.1:2\"",
+        "127.0.0.1:1,127.0.0.1:2\n",
+        "127.0.0.1:1,\n  127.0.0.1:2\n",
+        "\"127.0.0.1:1\", \"127.0.0.1:2\"",
+    ] {
+        let endpoints = format!("--endpoints={endpoints}");
+        for listen in ["127.0.0.1:0\n", "'127.0.0.1:0'", "\"127.0.0.1:0\", 127.0.0.2:0"] {
+            let listen = format!("--listen-addr={listen}");
+            let ready = serve(program, &["start", "--drain-timeout='1s'", &listen, &endpoints]);
+            assert!(ready.contains(want), "{endpoints:?} {listen:?}: {ready}");
+        }
+    }
 }
 
 #[test]
@@ -253,10 +304,12 @@ fn other_values_out_of_range_are_refused() {
 
 #[test]
 fn discovery_that_makes_no_sense_is_refused() {
-    refuse_flag("--discovery-srv=a..b", "no domain name");
-    refuse_flag("--discovery-srv=a b", "no domain name");
+    refuse_flag("--discovery-srv=a..b", "not a domain name");
+    refuse_flag("--discovery-srv=a b", "not a domain name");
     refuse_flag("--insecure-discovery=maybe", "must be true or false");
-    let parts = ["--discovery-srv-name", "a.b", "no part of a service's name"];
+    let domain = format!("{}.{}", ["a"; 86].join("."), "b".repeat(60));
+    refuse_flag(&format!("--discovery-srv={domain}"), "more than the 231 characters");
+    let parts = ["--discovery-srv-name", "a.b", "not a part of a service's name"];
     let words = ["--discovery-srv=a.test", "--discovery-srv-name=a.b", "start"];
     refuse_line(Path::new(BINARY), &words, &parts);
 }

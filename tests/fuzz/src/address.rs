@@ -92,6 +92,9 @@ fn old_number(text: &str) -> Option<u64> {
 
 /// The endpoint that the help promises for a text, or nothing where it promises none.
 pub fn expected_endpoint(text: &str) -> Option<EndpointAddress> {
+    if is_several(text) {
+        return None;
+    }
     let (mut address, query) = text.split_once('?').map_or((text, None), |(a, q)| (a, Some(q)));
     let lower = address.to_ascii_lowercase();
     for scheme in ["http://", "https://"] {
@@ -118,10 +121,29 @@ pub fn expected_endpoint(text: &str) -> Option<EndpointAddress> {
 
 /// The listening address that the help promises for a text, or nothing where it promises none.
 pub fn expected_listen(text: &str) -> Option<ListenAddress> {
+    if is_several(text) {
+        return None;
+    }
     Some(match expected_host_and_port(text)? {
         (None, port) => ListenAddress::Any { port },
         (Some(host), port) => ListenAddress::Host { host, port },
     })
+}
+
+/// Whether the text has a sign that separates or encloses addresses, and belongs to none.
+fn is_several(text: &str) -> bool {
+    text.contains(|c: char| {
+        c.is_whitespace() || ";|\"'`\u{2018}\u{2019}\u{201c}\u{201d}".contains(c)
+    })
+}
+
+/// Whether a host could have the address: the first octet of an IPv4 one is below that of the
+/// multicast groups, the first of an IPv6 one is no multicast's.
+fn is_hosts(address: Ipv6Addr) -> bool {
+    match address.to_ipv4_mapped() {
+        Some(v4) => v4.octets()[0] < 0xe0,
+        None => address.octets()[0] < 0xff,
+    }
 }
 
 /// The host, or nothing if it is empty, and the port.
@@ -133,10 +155,11 @@ fn expected_host_and_port(text: &str) -> Option<(Option<Host>, u16)> {
     }
     if let Some(inner) = host.strip_prefix('[') {
         let address: Ipv6Addr = inner.strip_suffix(']')?.parse().ok()?;
-        return Some((Some(Host::Address(address.into())), port));
+        return is_hosts(address).then(|| (Some(Host::Address(address.into())), port));
     }
     if let Ok(address) = host.parse::<Ipv4Addr>() {
-        return Some((Some(Host::Address(address.into())), port));
+        let is_hosts = is_hosts(address.to_ipv6_mapped());
+        return is_hosts.then(|| (Some(Host::Address(address.into())), port));
     }
     is_name(host).then(|| (Some(Host::Name(host.to_owned())), port))
 }

@@ -94,14 +94,15 @@ fn names_argument(message: &str, arguments: &[OsString]) -> bool {
             ways.push(format!("argument {raw:?} is not UTF-8"));
             continue;
         };
-        ways.push(format!("stray word {text:?}"));
+        ways.push(format!("stray word {text:?}; "));
         ways.push(format!("missing value for {text}"));
         for flag in flags_of(text) {
-            ways.push(format!("unknown flag {flag}"));
+            ways.push(format!("unknown flag {flag}; "));
             ways.push(format!("{flag} takes no value"));
         }
     }
-    ways.iter().any(|way| way == message)
+    // What is unknown is followed by advice, which is the matter of a unit test.
+    ways.iter().any(|way| way == message || (way.ends_with("; ") && message.starts_with(way)))
 }
 
 /// How a message shows the flags of one argument: a long one, or each letter of several short ones.
@@ -130,7 +131,7 @@ fn check_config(typed: &Typed) -> Option<Config> {
             assert_eq!(None, expected_config(typed), "{typed:?}: {message}");
             assert_one_line(&message);
             let names = |(name, value): (&str, &str)| {
-                let items = value.split(',').chain([value]);
+                let items = value.split(',').map(bare).chain([value]);
                 let begin = |item: &str| format!("invalid value {item:?} for --{name}: ");
                 items.into_iter().any(|item| message.starts_with(&begin(item)))
             };
@@ -200,6 +201,18 @@ const VALUED: [&str; 14] = [
     flag::LOG_LEVEL,
 ];
 
+/// The word once, at any place of the command that it is about.
+const HELP_WORDS: [&[&str]; 8] = [
+    &["help"],
+    &["help", "start"],
+    &["start", "help"],
+    &["help", "gateway"],
+    &["gateway", "help"],
+    &["help", "gateway", "start"],
+    &["gateway", "help", "start"],
+    &["gateway", "start", "help"],
+];
+
 fn expected(arguments: &[OsString]) -> Wanted {
     let Some((program, rest)) = arguments.split_first() else { return Wanted::Refusal };
     let rest: Option<Vec<&str>> = rest.iter().map(|argument| argument.to_str()).collect();
@@ -220,14 +233,14 @@ fn expected(arguments: &[OsString]) -> Wanted {
                 ("help" | "h", None) => is_help = true,
                 ("version", None) => is_version = true,
                 (flag::REUSE_PORT, value) => {
-                    typed.reuse_port = Some(value.unwrap_or("true").to_owned());
+                    typed.reuse_port = Some(bare(value.unwrap_or("true")).to_owned());
                 }
                 (flag::INSECURE_DISCOVERY, value) => {
-                    typed.insecure_discovery = Some(value.unwrap_or("true").to_owned());
+                    typed.insecure_discovery = Some(bare(value.unwrap_or("true")).to_owned());
                 }
                 _ if !VALUED.contains(&name) => return Wanted::Refusal,
                 _ => match value.or_else(|| rest.next()) {
-                    Some(value) => store(&mut typed, name, value),
+                    Some(value) => store(&mut typed, name, bare(value)),
                     None => return Wanted::Refusal,
                 },
             }
@@ -242,10 +255,34 @@ fn expected(arguments: &[OsString]) -> Wanted {
     }
     match words.as_slice() {
         _ if is_help => Wanted::Help,
+        words if HELP_WORDS.contains(&words) => Wanted::Help,
         _ if is_version => Wanted::Version,
+        ["version"] => Wanted::Version,
         ["gateway", "start"] => Wanted::Run(Box::new(typed)),
         [] | ["start"] if !is_etcd(program) => Wanted::Run(Box::new(typed)),
         _ => Wanted::Refusal,
+    }
+}
+
+/// The value without what a shell would have taken away: blanks around it, and marks that enclose
+/// all of it and nothing less.
+fn bare(text: &str) -> &str {
+    let (mut from, mut to) = (0, text.len());
+    loop {
+        let rest = &text[from..to];
+        let (first, last) = (rest.chars().next(), rest.chars().next_back());
+        if first.is_some_and(char::is_whitespace) {
+            from += first.map_or(0, char::len_utf8);
+        } else if last.is_some_and(char::is_whitespace) {
+            to -= last.map_or(0, char::len_utf8);
+        } else if first == last
+            && matches!(first, Some('"' | '\''))
+            && rest.matches(|c| Some(c) == first).count() == 2
+        {
+            (from, to) = (from + 1, to - 1);
+        } else {
+            return rest;
+        }
     }
 }
 
@@ -376,11 +413,15 @@ fn expected_discovery(typed: &Typed) -> Option<Option<DiscoverySrv>> {
     }
     let is_letter = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
     let is_label = |label: &str| (1..=63).contains(&label.len()) && label.chars().all(is_letter);
-    let bare = domain.strip_suffix('.').unwrap_or(&domain);
-    if bare.len() > 253 || !bare.split('.').all(is_label) {
+    let labels = domain.strip_suffix('.').unwrap_or(&domain);
+    let name = typed.discovery_srv_name.clone().filter(|name| !name.is_empty());
+    let service = match &name {
+        Some(name) => format!("_etcd-client-ssl-{name}._tcp."),
+        None => "_etcd-client-ssl._tcp.".to_owned(),
+    };
+    if service.len() + labels.len() > 253 || !labels.split('.').all(is_label) {
         return None;
     }
-    let name = typed.discovery_srv_name.clone().filter(|name| !name.is_empty());
     if !name.iter().all(|name| is_label(name) && name.len() + "_etcd-client-ssl-".len() <= 63) {
         return None;
     }
@@ -399,7 +440,7 @@ fn has_port_zero(listen: &ListenAddress) -> bool {
 
 /// The items of a list, or why not; nothing if the flag was absent.
 fn items<T>(typed: &[String], expected: fn(&str) -> Option<T>) -> Option<Option<Vec<T>>> {
-    let all = typed.iter().flat_map(|text| text.split(','));
+    let all = typed.iter().flat_map(|text| text.split(',')).map(bare);
     (!typed.is_empty()).then(|| all.map(expected).collect())
 }
 
