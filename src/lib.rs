@@ -22,7 +22,8 @@
 //!   Handlers only mark it as over.
 //! - `pair`, `endpoint`, `discovery` and `dns` take `now`, files and randomness as arguments; they
 //!   own no socket, read no clock, write no log line. `tests/tidy.rs` checks who imports whom.
-//! - No call waits for a name server: names are looked up by events, as everything else.
+//! - No call waits for a name server: names are looked up by events, as everything else, also those
+//!   to listen on.
 
 pub mod args;
 pub mod config;

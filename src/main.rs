@@ -10,7 +10,6 @@ use std::process::ExitCode;
 
 use env_logger::Target;
 use etcd_gateway::args::{self, Invocation};
-use etcd_gateway::config::address::{Host, ListenAddress};
 use etcd_gateway::config::capacity::memory_max_bytes;
 use etcd_gateway::config::discovery_srv::{DiscoverySrv, Trust};
 use etcd_gateway::config::{self, Config};
@@ -18,7 +17,6 @@ use etcd_gateway::discovery::Sources;
 use etcd_gateway::discovery::srv::SrvSource;
 use etcd_gateway::net::mio::{MioNet, SocketOptions};
 use etcd_gateway::net::notify::notify;
-use etcd_gateway::net::resolve::lookup;
 use etcd_gateway::net::rlimit::{open_descriptors, raise_descriptor_limit};
 use etcd_gateway::net::stderr::LineWriter;
 use etcd_gateway::net::tls::Verifier;
@@ -44,8 +42,7 @@ fn main() -> ExitCode {
 
 fn run(config: &Config) -> Result<(), String> {
     let descriptors = raise_descriptor_limit().saturating_sub(open_descriptors());
-    let listen = listen_addresses(config)?;
-    let limits = limits(config, descriptors, listen.len());
+    let limits = limits(config, descriptors, config.listen.len());
     let options = SocketOptions {
         keepalive: config.keepalive,
         user_timeout: config.tcp_user_timeout,
@@ -57,6 +54,11 @@ fn run(config: &Config) -> Result<(), String> {
         net.verify_with(verifier);
     }
     net.take_signals().map_err(|error| format!("cannot take signals: {error}"))?;
+    let resolved = Reactor::resolve_listeners(net, limits, &config.listen);
+    let Some((net, listen)) = resolved.map_err(|error| error.to_string())? else {
+        info!("stopped before it listened");
+        return Ok(());
+    };
     let mut reactor =
         Reactor::start(net, limits, &listen, sources(config)).map_err(|error| error.to_string())?;
     let endpoints = join(reactor.endpoints().addresses());
@@ -84,27 +86,6 @@ fn run(config: &Config) -> Result<(), String> {
         metrics.server_bytes,
     );
     Ok(())
-}
-
-/// The addresses to listen on. Of a name with several, one in the order of Go's net.Listen: the
-/// first IPv4 address, otherwise the first.
-fn listen_addresses(config: &Config) -> Result<Vec<SocketAddr>, String> {
-    config.listen.iter().map(listen_address).collect()
-}
-
-fn listen_address(listen: &ListenAddress) -> Result<SocketAddr, String> {
-    match listen {
-        ListenAddress::Any { port } => Ok(SocketAddr::from(([0_u16; 8], *port))),
-        ListenAddress::Host { host: Host::Address(address), port } => {
-            Ok(SocketAddr::new(*address, *port))
-        }
-        ListenAddress::Host { host: Host::Name(name), port } => {
-            let found =
-                lookup(name).map_err(|error| format!("cannot resolve {listen}: {error}"))?;
-            let first = found.iter().find(|address| address.is_ipv4()).unwrap_or(&found[0]);
-            Ok(SocketAddr::new(*first, *port))
-        }
-    }
 }
 
 /// What endpoints have to show that were found by discovery.

@@ -70,6 +70,9 @@ pub const DNS_TTL_MAX: Duration = Duration::from_secs(300);
 pub const DNS_NEGATIVE_TTL: Duration = Duration::from_secs(30);
 /// Longest life of the answer that a name we depend on leads nowhere.
 pub const DNS_NEGATIVE_TTL_MAX: Duration = Duration::from_secs(5);
+/// How long a name to listen on is looked up before the start is given up: as long as one question
+/// may take, in which several name servers have their turn.
+pub const LISTEN_LOOKUP_MAX: Duration = Duration::from_secs(10);
 /// How long SRV records that are gone still count while the hosts of new ones are looked up.
 pub const SRV_HANDOVER: Duration = Duration::from_secs(1);
 /// How often `/etc/hosts` is read again for a name that is there.
@@ -92,6 +95,9 @@ const _: () =
 const _: () = assert!(DNS_NEGATIVE_TTL_MAX.as_nanos() >= DNS_TTL_MIN.as_nanos());
 const _: () = assert!(DNS_RESEND_MAX.as_nanos() <= DNS_QUERY_MAX.as_nanos());
 const _: () = assert!(DNS_TRIES_OPEN_MAX > 0);
+// A name server that comes back while a start waits for it is noticed.
+const _: () =
+    assert!(LISTEN_LOOKUP_MAX.as_nanos() > DNS_RESEND_MAX.as_nanos() + DNS_RETRY_MAX.as_nanos());
 // A look-up of both families finds room.
 const _: () = assert!(DNS_QUESTIONS_MAX >= 2);
 // A change of records is in effect within their TTL and two seconds.

@@ -13,6 +13,7 @@
 
 mod group;
 mod handover;
+mod names;
 mod report;
 mod share;
 pub mod srv;
@@ -32,7 +33,7 @@ use crate::dns::{
 };
 use crate::endpoint::{EndpointSpec, Proof};
 
-pub use report::{LeftOut, Report, Verdict};
+pub use report::{LeftOut, Report, Trouble, Verdict};
 
 use group::{Cut, Group};
 use handover::Handover;

@@ -5,7 +5,8 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use super::watch::{Trouble, Watch};
+pub use super::watch::Trouble;
+use super::watch::Watch;
 use crate::dns::Subject;
 
 /// Something that the log should tell.

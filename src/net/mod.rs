@@ -13,7 +13,6 @@ pub mod mio;
 #[cfg(not(feature = "tls"))]
 pub mod no_tls;
 pub mod notify;
-pub mod resolve;
 mod resolver_file;
 pub mod rlimit;
 pub mod signal;

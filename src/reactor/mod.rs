@@ -13,6 +13,7 @@ mod accept;
 mod adopt;
 mod dial;
 mod drain;
+mod listen;
 mod pipes;
 mod probe;
 mod pump;
@@ -29,6 +30,7 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
+pub use self::listen::ListenNameError;
 pub use self::start::{Limits, StartError};
 
 use self::accept::{Acceptor, Admission};
@@ -123,6 +125,8 @@ enum Timer {
     Summary,
     /// Draining took too long.
     Drain,
+    /// Names to listen on took too long.
+    Listen,
 }
 
 /// What the reactor holds at present; all zero when nothing is open and nothing waits.
@@ -275,6 +279,8 @@ impl<N: Net> Reactor<N> {
                 Timer::SparePipes => self.on_spare_pipes_timer(),
                 Timer::Summary => self.report_due(),
                 Timer::Drain => self.end_all_pairs(),
+                // It has ended the wait, and the clock says the rest.
+                Timer::Listen => {}
             }
         }
     }

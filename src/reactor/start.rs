@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 
@@ -122,10 +122,34 @@ impl<N: Net> Reactor<N> {
         listen: &[SocketAddr],
         sources: Sources,
     ) -> Result<Reactor<N>, StartError> {
-        assert!(limits.connections_max > 0, "a gateway that lets nobody in");
         let acceptors = listen_on(&mut net, listen)?;
         let now = net.now();
-        let mut reactor = Reactor {
+        let mut reactor = Reactor::new(net, limits, acceptors, Discovery::new(sources, now), now);
+        let net = &mut reactor.net;
+        // Of what was typed only an address that stands for several is left out without a route.
+        let mut judge = |address: SocketAddr, is_resolved| {
+            let is_lost = is_resolved && !net.has_route(address.ip());
+            if is_lost { Verdict::NoRoute } else { Verdict::Usable }
+        };
+        let known = reactor.finder.discovery.take_found(&mut judge, now).unwrap_or_default();
+        let specs: Vec<EndpointSpec> = known.iter().map(|found| found.spec).collect();
+        for spec in &specs {
+            reactor.refuse_own(spec.address)?;
+        }
+        reactor.endpoints.reconcile(&specs, now);
+        Ok(reactor)
+    }
+
+    /// A reactor that knows no endpoint yet.
+    pub(super) fn new(
+        net: N,
+        limits: Limits,
+        acceptors: Vec<Acceptor<N::Listener>>,
+        discovery: Discovery,
+        now: Instant,
+    ) -> Reactor<N> {
+        assert!(limits.connections_max > 0, "a gateway that lets nobody in");
+        Reactor {
             net,
             limits,
             now,
@@ -139,7 +163,7 @@ impl<N: Net> Reactor<N> {
             slots: Slab::new(),
             generation: Generation::default(),
             endpoints: EndpointSet::new(limits.retry),
-            finder: Finder::new(Discovery::new(sources, now)),
+            finder: Finder::new(discovery),
             probes: Slab::new(),
             probes_planned: Vec::new(),
             wheel: Wheel::new(now),
@@ -152,15 +176,7 @@ impl<N: Net> Reactor<N> {
             pipes: Pipes::new(limits.pipes_max, now),
             reports: Reports::default(),
             metrics: Metrics::default(),
-        };
-        let mut judge = |_, _| Verdict::Usable;
-        let known = reactor.finder.discovery.take_found(&mut judge, now).unwrap_or_default();
-        let specs: Vec<EndpointSpec> = known.iter().map(|found| found.spec).collect();
-        for spec in &specs {
-            reactor.refuse_own(spec.address)?;
         }
-        reactor.endpoints.reconcile(&specs, now);
-        Ok(reactor)
     }
 
     /// The addresses that clients can connect to.

@@ -12,6 +12,7 @@ mod failover;
 mod faults;
 mod fuzz_corpus;
 mod limits;
+mod listen_names;
 mod names;
 mod relay;
 mod resolver;
