@@ -10,8 +10,10 @@ use std::process::ExitCode;
 
 use env_logger::Target;
 use etcd_gateway::args::{self, Invocation};
+use etcd_gateway::config::address::{EndpointAddress, Host};
 use etcd_gateway::config::capacity::memory_max_bytes;
 use etcd_gateway::config::discovery_srv::{DiscoverySrv, Trust};
+use etcd_gateway::config::special_address::SpecialAddress;
 use etcd_gateway::config::{self, Config};
 use etcd_gateway::discovery::Sources;
 use etcd_gateway::discovery::srv::SrvSource;
@@ -65,6 +67,7 @@ fn run(config: &Config) -> Result<(), String> {
     let listening = join(reactor.listening());
     let shared = if config.reuse_port { " reuse_port=true" } else { "" };
     info!("ready to proxy client requests endpoints=[{endpoints}] listen=[{listening}]{shared}");
+    warn_of_this_host(config);
     for flag in &config.unused {
         warn!("flag has no effect beside the others flag=--{flag}");
     }
@@ -86,6 +89,19 @@ fn run(config: &Config) -> Result<(), String> {
         metrics.server_bytes,
     );
     Ok(())
+}
+
+/// Whoever copies the address on which a server listens may not know where it leads from here.
+fn warn_of_this_host(config: &Config) {
+    let is_unspecified = |endpoint: &&EndpointAddress| match endpoint.host {
+        Host::Address(address) => SpecialAddress::of(address) == Some(SpecialAddress::Unspecified),
+        Host::Name(_) => false,
+    };
+    let typed = config.endpoints.iter().filter(is_unspecified);
+    let typed: Vec<String> = typed.map(EndpointAddress::to_string).collect();
+    if !typed.is_empty() {
+        warn!("endpoints without an address mean this host endpoints=[{}]", typed.join(","));
+    }
 }
 
 /// What endpoints have to show that were found by discovery.

@@ -1,6 +1,7 @@
 //! How many pairs and pipes the descriptors carry, and what memory that can take.
 
 use super::address::{EndpointAddress, Host};
+use super::special_address::dialed;
 use super::{
     BUFFER_BYTES, CONNECTIONS_MAX, Config, DESCRIPTORS_PER_PAIR, DESCRIPTORS_RESERVED,
     DNS_DESCRIPTORS_MAX, ENDPOINTS_PER_DISCOVERY, PAIRS_PER_PIPE, PIPES_MAX,
@@ -52,10 +53,15 @@ impl Config {
     fn asides(&self) -> usize {
         let is_name = |endpoint: &&EndpointAddress| matches!(endpoint.host, Host::Name(_));
         let names = self.endpoints.iter().filter(is_name).count();
+        let addresses = |endpoint: &EndpointAddress| match endpoint.host {
+            Host::Address(address) => dialed(address).len(),
+            Host::Name(_) => 2,
+        };
+        let endpoints: usize = self.endpoints.iter().map(addresses).sum();
         let of_discovery = if self.discovery.is_some() { ENDPOINTS_PER_DISCOVERY } else { 0 };
         let asks = names > 0 || self.discovery.is_some();
         let of_resolver = if asks { DNS_DESCRIPTORS_MAX } else { 0 };
-        self.endpoints.len() + names + of_discovery + of_resolver
+        endpoints + of_discovery + of_resolver
     }
 }
 

@@ -4,13 +4,13 @@
 //! is decided by whoever has it.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A class of addresses where no server of another host can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpecialAddress {
-    /// `0.0.0.0` and `::`: no address. Linux, Go and so etcd dial this host instead; name servers
-    /// that filter give it for a blocked name (RFC 1122, 3.2.1.3; RFC 4291, 2.5.2).
+    /// `0.0.0.0` and `::`: no address. Linux and Go dial this host instead; name servers that
+    /// filter give it for a blocked name (RFC 1122, 3.2.1.3; RFC 4291, 2.5.2).
     Unspecified,
     /// `224.0.0.0/4` and `ff00::/8`: groups of hosts, which TCP cannot dial (RFC 5771; RFC 4291,
     /// 2.7).
@@ -37,6 +37,22 @@ impl SpecialAddress {
             IpAddr::V4(v4) if v4.octets()[0] >= 240 => Some(SpecialAddress::Reserved),
             _ => None,
         }
+    }
+}
+
+/// The addresses that a typed one stands for, IPv4 first: itself, but for `0.0.0.0` and `::`, which
+/// mean this host.
+///
+/// As for Go's net.Dial, `::` is IPv4, too: a server that listens there does so in both families,
+/// unless its host has IPv4 only. One of the two may have no route, then. (etcd's gateway dials
+/// `0.0.0.0` so, and no IPv6 literal at all: it loses the brackets.)
+pub fn dialed(address: IpAddr) -> Vec<IpAddr> {
+    match (SpecialAddress::of(address), address) {
+        (Some(SpecialAddress::Unspecified), IpAddr::V6(v6)) if v6.is_unspecified() => {
+            vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
+        }
+        (Some(SpecialAddress::Unspecified), _) => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+        _ => vec![address],
     }
 }
 
@@ -84,6 +100,22 @@ mod tests {
         ] {
             let parsed = address.parse().expect("an address");
             assert_eq!(SpecialAddress::of(parsed), want, "{address}");
+        }
+    }
+
+    #[test]
+    fn the_unspecified_address_stands_for_this_host() {
+        for (address, want) in [
+            ("0.0.0.0", &["127.0.0.1"][..]),
+            ("::ffff:0.0.0.0", &["127.0.0.1"]),
+            ("::", &["127.0.0.1", "::1"]),
+            ("10.0.0.1", &["10.0.0.1"]),
+            ("::ffff:10.0.0.1", &["::ffff:10.0.0.1"]),
+            ("2001:db8::1", &["2001:db8::1"]),
+        ] {
+            let found = dialed(address.parse().expect("an address"));
+            let found: Vec<String> = found.iter().map(IpAddr::to_string).collect();
+            assert_eq!(found, want, "{address}");
         }
     }
 

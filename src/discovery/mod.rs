@@ -24,8 +24,8 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use crate::config::DNS_REFRESH_MIN;
 use crate::config::address::{EndpointAddress, Host};
+use crate::config::{DNS_REFRESH_MIN, special_address::dialed};
 use crate::dns::message::Service;
 use crate::dns::resolver::Resolver;
 use crate::dns::{
@@ -379,7 +379,7 @@ impl Discovery {
 
     fn typed_group(&self, endpoint: &EndpointAddress) -> Group {
         let addresses = match &endpoint.host {
-            Host::Address(address) => vec![*address],
+            Host::Address(address) => dialed(*address),
             Host::Name(name) => {
                 let wanted = Wanted::Typed(name.clone());
                 let watch = self.watch_of(&wanted, Subject::Host);
@@ -392,7 +392,7 @@ impl Discovery {
             priority: endpoint.priority,
             weight: endpoint.weight,
             proof: Proof::Connection,
-            is_resolved: matches!(endpoint.host, Host::Name(_)),
+            is_resolved: matches!(endpoint.host, Host::Name(_)) || addresses.len() > 1,
             addresses,
         }
     }

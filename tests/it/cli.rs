@@ -5,12 +5,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Debug;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::relay::round_trip;
 use crate::util::*;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_etcd-gateway");
@@ -267,6 +268,34 @@ fn quotes_and_newlines_around_values_are_dropped() {
             assert!(ready.contains(want), "{endpoints:?} {listen:?}: {ready}");
         }
     }
+}
+
+/// `[::]` is what a server listens on: on both families, or on IPv4 where the host has no other.
+#[test]
+fn the_unspecified_address_as_an_endpoint_is_this_host() {
+    let mut rows: Vec<(&str, IpAddr)> = vec![
+        ("0.0.0.0", Ipv4Addr::LOCALHOST.into()),
+        ("[::ffff:0.0.0.0]", Ipv4Addr::LOCALHOST.into()),
+        ("[::]", Ipv4Addr::LOCALHOST.into()),
+    ];
+    if has_ipv6() {
+        rows.push(("[::]", Ipv6Addr::LOCALHOST.into()));
+    }
+    for (typed, address) in rows {
+        let place = Reservation::at(SocketAddr::new(address, 0));
+        let port = place.address().port();
+        let _server = Backend::at(place.address(), echo);
+        let typed = format!("{typed}:{port}");
+        let gateway = Gateway::builder().endpoint(&typed).endpoint("127.0.0.1:1").start();
+        for _ in 0..6 {
+            round_trip(&gateway.connect(), b"served");
+        }
+        let parsed: SocketAddr = typed.parse().expect("an address");
+        let needle = format!("an address mean this host endpoints=[{parsed}]");
+        assert_eq!(gateway.log_count(&needle), 1, "{:?}", gateway.log());
+    }
+    let plain = Gateway::builder().endpoint("127.0.0.1:1").start();
+    assert_eq!(plain.log_count("mean this host"), 0);
 }
 
 #[test]

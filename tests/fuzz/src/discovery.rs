@@ -61,6 +61,14 @@ fn expected(endpoints: &[EndpointAddress], hosts_text: &[u8]) -> Vec<Expected> {
 
 fn addresses(host: &Host, hosts_text: &[u8]) -> Vec<IpAddr> {
     let name = match host {
+        Host::Address(address) if address.to_canonical().is_unspecified() => {
+            // This host, in the family that was typed; IPv6 is both.
+            let own: &[&str] = match address.to_canonical() {
+                IpAddr::V4(_) => &["127.0.0.1"],
+                IpAddr::V6(_) => &["127.0.0.1", "::1"],
+            };
+            return own.iter().map(|text| text.parse().expect("valid")).collect();
+        }
         Host::Address(address) => return vec![*address],
         Host::Name(name) => name.trim_end_matches('.').to_ascii_lowercase(),
     };

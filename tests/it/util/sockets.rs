@@ -33,11 +33,12 @@ impl Reservation {
 
     /// A port of another address, or a certain one.
     pub fn at(address: SocketAddr) -> Reservation {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        let domain = Domain::for_address(address);
+        let socket = Socket::new(domain, Type::STREAM, None).expect("a socket");
         socket.set_reuse_address(true).expect("SO_REUSEADDR");
         socket.bind(&address.into()).expect("a free port");
         let address = socket.local_addr().expect("a bound socket").as_socket();
-        Reservation { socket, address: address.expect("an IPv4 address") }
+        Reservation { socket, address: address.expect("an IP address") }
     }
 
     pub fn address(&self) -> SocketAddr {
