@@ -11,8 +11,8 @@
 #
 #   sh findings/etcd-gateway-ipv6-endpoint.sh
 #
-# Needs python3 with venv, a network to fetch the package, and IPv6 on the loopback device. Ends with
-# status 0 if what was seen is still so, 1 if not.
+# Needs python3 with venv, a network to fetch the package, and IPv6 on the loopback device. Ends
+# with status 0 if what was seen is still so, 1 if not.
 set -eu
 
 work=$(mktemp -d)
@@ -62,9 +62,13 @@ try:
 except ConnectionResetError:
     print("nothing")
 PYTHON
-free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
+cat >"$work/free_port.py" <<'PYTHON'
+import socket
+
+reserved = socket.socket()
+reserved.bind(("127.0.0.1", 0))
+print(reserved.getsockname()[1])
+PYTHON
 
 python3 "$work/server.py" >"$work/port" &
 server=$!
@@ -73,7 +77,7 @@ port=$(cat "$work/port")
 
 status=0
 while read -r host want; do
-    listen=$(free_port)
+    listen=$(python3 "$work/free_port.py")
     "$etcd" gateway start --listen-addr="127.0.0.1:$listen" --endpoints="$host:$port" \
         >"$work/log" 2>&1 &
     gateway=$!
