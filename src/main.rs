@@ -4,7 +4,7 @@
 
 use std::env;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -172,9 +172,14 @@ fn tell_manager(state: &str) {
 }
 
 fn print(text: &str) -> ExitCode {
-    // Whoever closed our output does not want the rest.
-    let _ = io::stdout().write_all(text.as_bytes());
-    ExitCode::SUCCESS
+    let mut stdout = io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        // Whoever closed our output does not want the rest.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            fail(&format!("cannot write to stdout: {}", error.kind()), 1)
+        }
+        Ok(()) | Err(_) => ExitCode::SUCCESS,
+    }
 }
 
 fn fail(reason: &dyn Display, status: u8) -> ExitCode {

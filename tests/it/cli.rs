@@ -5,11 +5,12 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Debug;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use crate::relay::round_trip;
 use crate::util::*;
@@ -133,15 +134,29 @@ fn version_goes_to_stdout() {
     }
 }
 
-/// `print!` would panic, as it would when `etcd-gateway --help | head -1` has seen enough.
+/// Who asked for it and has not got it must be able to tell.
 #[test]
-fn help_that_cannot_be_written_is_no_crash() {
-    let mut command = Command::new("sh");
-    command.args(["-c", r#"exec "$0" --help > /dev/full"#, BINARY]);
-    let output = finish(&mut command, "");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(matches!(output.status.code(), Some(0 | 1)), "{}: {errors}", output.status);
-    assert!(!errors.contains("panicked"), "{errors}");
+fn help_that_cannot_be_written_is_a_failure() {
+    for flag in ["--help", "--version", "-h"] {
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"exec "$0" "$1" > /dev/full"#, BINARY, flag]);
+        let parts = ["cannot write to stdout", "no storage space"];
+        check_refusal(&flag, &finish(&mut command, ""), 1, &parts);
+    }
+}
+
+/// As in `etcd-gateway --help | head -1`: who has seen enough has not failed.
+#[test]
+fn help_that_nobody_wants_to_the_end_is_no_failure() {
+    for flag in ["--help", "--version"] {
+        let (reader, writer) = io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = gateway(Path::new(BINARY), &[flag]);
+        let child = command.stdout(writer).stderr(Stdio::piped()).spawn();
+        let output = child.and_then(Child::wait_with_output).expect("it runs and ends");
+        assert_eq!(output.status.code(), Some(0), "{flag}");
+        assert!(output.stderr.is_empty(), "{flag}");
+    }
 }
 
 #[test]
