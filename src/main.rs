@@ -45,17 +45,13 @@ fn main() -> ExitCode {
 fn run(config: &Config) -> Result<(), String> {
     let descriptors = raise_descriptor_limit().saturating_sub(open_descriptors());
     let limits = limits(config, descriptors, config.listen.len());
-    let options = SocketOptions {
-        keepalive: config.keepalive,
-        user_timeout: config.tcp_user_timeout,
-        reuse_port: config.reuse_port,
-    };
     let broken = |error| format!("cannot wait for events: {error}");
-    let mut net = MioNet::new(options).map_err(broken)?;
+    let mut net = MioNet::new(socket_options(config)).map_err(broken)?;
+    // Before anything that may take a while, so that no signal comes before it has its effect.
+    net.take_signals().map_err(|error| format!("cannot take signals: {error}"))?;
     if let Some(verifier) = verifier(config)? {
         net.verify_with(verifier);
     }
-    net.take_signals().map_err(|error| format!("cannot take signals: {error}"))?;
     let resolved = Reactor::resolve_listeners(net, limits, &config.listen);
     let Some((net, listen)) = resolved.map_err(|error| error.to_string())? else {
         info!("stopped before it listened");
@@ -63,10 +59,34 @@ fn run(config: &Config) -> Result<(), String> {
     };
     let mut reactor =
         Reactor::start(net, limits, &listen, sources(config)).map_err(|error| error.to_string())?;
+    announce(config, &reactor);
+    tell_manager("READY=1");
+    reactor.run().map_err(broken)?;
+    tell_manager("STOPPING=1");
+    reactor.drain().map_err(broken)?;
+    let metrics = reactor.metrics();
+    info!(
+        "stopped clients={} completed={} turned_away={} cut={} client_bytes={} server_bytes={}",
+        metrics.clients_accepted,
+        metrics.pairs_completed,
+        metrics.clients_turned_away,
+        metrics.pairs_cut,
+        metrics.client_bytes,
+        metrics.server_bytes,
+    );
+    Ok(())
+}
+
+/// Tells that it is ready, and what for.
+fn announce(config: &Config, reactor: &Reactor<MioNet>) {
     let endpoints = join(reactor.endpoints().addresses());
     let listening = join(reactor.listening());
+    let none_known = if endpoints.is_empty() { ", no endpoint known yet" } else { "" };
     let shared = if config.reuse_port { " reuse_port=true" } else { "" };
-    info!("ready to proxy client requests endpoints=[{endpoints}] listen=[{listening}]{shared}");
+    info!(
+        "ready to proxy client requests{none_known} endpoints=[{endpoints}] \
+         listen=[{listening}]{shared}"
+    );
     warn_of_this_host(config);
     for flag in &config.unused {
         warn!("flag has no effect beside the others flag=--{flag}");
@@ -75,20 +95,14 @@ fn run(config: &Config) -> Result<(), String> {
     if !names.is_empty() {
         info!("waiting for endpoints names=[{}]", names.join(","));
     }
-    tell_manager("READY=1");
-    reactor.run().map_err(broken)?;
-    tell_manager("STOPPING=1");
-    reactor.drain().map_err(broken)?;
-    let metrics = reactor.metrics();
-    info!(
-        "stopped clients={} completed={} turned_away={} client_bytes={} server_bytes={}",
-        metrics.clients_accepted,
-        metrics.pairs_completed,
-        metrics.clients_turned_away,
-        metrics.client_bytes,
-        metrics.server_bytes,
-    );
-    Ok(())
+}
+
+fn socket_options(config: &Config) -> SocketOptions {
+    SocketOptions {
+        keepalive: config.keepalive,
+        user_timeout: config.tcp_user_timeout,
+        reuse_port: config.reuse_port,
+    }
 }
 
 /// Whoever copies the address on which a server listens may not know where it leads from here.

@@ -9,6 +9,8 @@ pub struct Metrics {
     pub pairs_connected: u64,
     /// Pairs that ended with everything delivered.
     pub pairs_completed: u64,
+    /// Pairs that were cut at the end: the drain was over, or a second signal came.
+    pub pairs_cut: u64,
     /// Clients closed unserved: no endpoint was left, or none could be dialed yet.
     pub clients_turned_away: u64,
     /// Dials for clients, those included that our own resources did not suffice for.

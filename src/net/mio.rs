@@ -77,7 +77,7 @@ impl MioNet {
         self.verifier = Some(verifier);
     }
 
-    /// From now on SIGTERM and SIGINT are events and end the process no more by themselves.
+    /// From now on every signal has its effect: [`Event::Terminate`], [`Event::Reload`], or none.
     ///
     /// # Errors
     /// When the kernel has no descriptor or memory for it.
@@ -164,8 +164,9 @@ impl Net for MioNet {
         polled.map_err(net_error)?;
         for event in &self.events {
             if event.token() == SIGNALS {
-                let signals = self.signals.as_mut().map_or(0, Signals::take);
-                events.extend((0..signals).map(|_| Event::Terminate));
+                if let Some(signals) = &mut self.signals {
+                    signals.take(events);
+                }
                 continue;
             }
             let readiness = Readiness {

@@ -37,6 +37,8 @@ pub enum Event {
     Socket(usize, Readiness),
     /// The process was asked to end (SIGTERM or SIGINT), once per signal received.
     Terminate,
+    /// The process was asked to read its configuration again (SIGHUP), once per signal received.
+    Reload,
 }
 
 /// What an event says about a socket. `readable` and `writable` are hints, the others are facts.

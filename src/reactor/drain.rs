@@ -1,5 +1,7 @@
 //! The orderly end: listeners close, running pairs go on for at most the drain timeout.
 
+use std::time::Duration;
+
 use log::info;
 
 use super::{Reactor, Timer};
@@ -51,12 +53,19 @@ impl<N: Net> Reactor<N> {
         self.abandon_exchanges();
         self.recheck_waiting = true;
         let timeout = self.limits.drain_timeout;
-        info!("draining pairs={} timeout={}", self.slots.len(), format_duration(timeout));
+        self.tell_drain(timeout);
         if timeout.is_zero() {
             self.end_all_pairs();
         } else {
             self.wheel.arm(self.now + timeout, Timer::Drain);
         }
+    }
+
+    fn tell_drain(&self, timeout: Duration) {
+        let pairs = self.slots.len();
+        let is_waiting = pairs > 0 && !timeout.is_zero();
+        let advice = if is_waiting { ", a second signal ends at once" } else { "" };
+        info!("draining{advice} pairs={pairs} timeout={}", format_duration(timeout));
     }
 
     /// Ends every pair that still runs, with a reset on both sides.

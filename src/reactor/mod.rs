@@ -38,7 +38,7 @@ use self::drain::Life;
 use self::pipes::Pipes;
 use self::probe::Probe;
 use self::pump::Held;
-use self::report::Reports;
+use self::report::{Reports, Topic};
 use self::resolve::Finder;
 use self::token::{Generation, Token};
 use self::wheel::{TimerKey, Wheel};
@@ -234,6 +234,7 @@ impl<N: Net> Reactor<N> {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Terminate => self.on_terminate(),
+            Event::Reload => self.report(Topic::ReloadAsked, None),
             Event::Socket(word, readiness) => match Token::unpack(word) {
                 Token::Listener(index) => self.on_listener_event(index),
                 Token::Pair { slot, side, generation } => {

@@ -51,6 +51,7 @@ impl<N: Net> Reactor<N> {
         self.metrics.client_bytes += pair.flow(Side::Client).delivered();
         self.metrics.server_bytes += pair.flow(Side::Server).delivered();
         self.metrics.pairs_completed += u64::from(ending.cause == Cause::Completed);
+        self.metrics.pairs_cut += u64::from(ending.cause == Cause::DrainTimeout);
     }
 
     fn tell_closed(&self, slot: &Slot<N>) {

@@ -13,7 +13,7 @@ use crate::discovery::{LeftOut, Report};
 use crate::endpoint::{Change, ChangeKind, EndpointId, Proof};
 use crate::net::{Net, NetError};
 
-/// Something that a client can cause again and again.
+/// Something that a client, or a script, can cause again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Topic {
     /// Clients closed unserved.
@@ -22,10 +22,13 @@ pub(super) enum Topic {
     DialFailedLocally,
     /// Accepting had to pause.
     AcceptPaused,
+    /// SIGHUP asked for what is not there.
+    ReloadAsked,
 }
 
 impl Topic {
-    const ALL: [Topic; 3] = [Topic::TurnedAway, Topic::DialFailedLocally, Topic::AcceptPaused];
+    const ALL: [Topic; 4] =
+        [Topic::TurnedAway, Topic::DialFailedLocally, Topic::AcceptPaused, Topic::ReloadAsked];
 }
 
 /// What is still to be told.
@@ -87,6 +90,7 @@ impl<N: Net> Reactor<N> {
                 warn!("dials failed locally {endpoint}{reason}count={count} pairs={pairs}");
             }
             Topic::AcceptPaused => warn!("accept paused {reason}count={count} pairs={pairs}"),
+            Topic::ReloadAsked => tell_reload_ignored(count),
         }
     }
 
@@ -142,8 +146,13 @@ impl<N: Net> Reactor<N> {
     }
 }
 
+/// Tells that there is nothing to reload.
+pub(super) fn tell_reload_ignored(count: u64) {
+    warn!("signal ignored signal=SIGHUP reason=no_reload count={count}");
+}
+
 /// For the log, where more digits only look exact.
-fn in_milliseconds(duration: Duration) -> String {
+pub(super) fn in_milliseconds(duration: Duration) -> String {
     // Durations here are differences of times within a run: far below 2^64 ms.
     let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     format_duration(Duration::from_millis(milliseconds))

@@ -17,6 +17,7 @@ mod names;
 mod relay;
 mod resolver;
 mod reuse_port;
+mod service_manager;
 mod signals;
 mod splice;
 mod srv;

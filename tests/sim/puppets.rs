@@ -67,6 +67,11 @@ impl World {
         self.connections[id].acknowledged_at = self.now;
     }
 
+    /// The process is asked to read its configuration again.
+    pub fn reload(&mut self) {
+        self.reloads_untold += 1;
+    }
+
     /// Time passes while the process is stopped.
     pub fn pass(&mut self, time: Duration) {
         self.now += time;

@@ -74,6 +74,8 @@ impl World {
             self.tell_connection(id, events);
         }
         self.tell_exchanges(events, most);
+        let reloads = std::mem::take(&mut self.reloads_untold);
+        events.extend((0..reloads).map(|_| Event::Reload));
         for _ in 0..std::mem::take(&mut self.terminations_untold) {
             self.oracle.terminations += 1;
             let index = self.random.below(events.len() as u64 + 1) as usize;
@@ -211,6 +213,10 @@ impl World {
             let index = from + self.random.below(self.exchanges.len() as u64 - from);
             let token = self.exchanges[index as usize].token;
             events.push(Event::Socket(token, both));
+        }
+        // Asked for what it does not have, it goes on.
+        if self.strike(Fault::EventHint) {
+            events.push(Event::Reload);
         }
         if self.strike(Fault::EventStale) {
             let lie = Readiness { closed: true, error: true, ..hint };

@@ -368,3 +368,30 @@ fn bytes_for_a_side_that_is_lost_are_not_kept() {
     let Census { pairs, buffers, .. } = reactor.census();
     assert_eq!((pairs, buffers), (1, 0), "the client has not got its 50 bytes yet");
 }
+
+#[test]
+fn a_request_to_reload_changes_nothing() {
+    let (net, mut reactor) = calm(10);
+    let (client, server) = pair(&net, &mut reactor);
+    net.world().reload();
+    net.world().send(client, 100);
+    turn(&mut reactor);
+    turn(&mut reactor);
+    assert_eq!(net.world().connections[server].written, 100);
+    assert_eq!(reactor.census().pairs, 1);
+    assert!(net.world().listeners.iter().all(|listener| listener.is_open));
+}
+
+#[test]
+fn who_is_cut_off_at_the_end_is_counted() {
+    let (net, mut reactor) = calm(10);
+    let pairs = [(); 3].map(|()| pair(&net, &mut reactor));
+    net.world().terminate();
+    turn(&mut reactor);
+    // One ends by itself in time.
+    net.world().end(pairs[0].0);
+    net.world().end(pairs[0].1);
+    reactor.drain().expect("an end");
+    assert_eq!(reactor.metrics().pairs_completed, 1);
+    assert_eq!(reactor.metrics().pairs_cut, 2);
+}

@@ -152,6 +152,7 @@ pub struct World {
     pub news: Vec<Id>,
     pub listener_news: Vec<(usize, Duration)>,
     pub terminations_untold: usize,
+    pub reloads_untold: usize,
     /// Sockets to name servers, and those of them with something to tell.
     pub exchanges: Vec<Exchange>,
     pub exchange_news: Vec<usize>,
@@ -217,6 +218,7 @@ impl World {
             news: Vec::new(),
             listener_news: Vec::new(),
             terminations_untold: 0,
+            reloads_untold: 0,
             exchanges: Vec::new(),
             exchange_news: Vec::new(),
             letters: Vec::new(),

@@ -11,8 +11,8 @@ fn calls_of_main(descriptors: u64, arguments: &[&str]) -> Calls {
     let builder = arguments.iter().fold(builder, |builder, argument| builder.arg(argument));
     let gateway = Traced::start(builder.nofile(descriptors, descriptors));
     let is_log = |line: &str| line.contains(" write(2, ") || line.contains("poll([{fd=2, ");
-    // The last thing that the runtime does before main() is to install a handler of signals.
-    gateway.calls().after_last("rt_sigaction").only(|line| !is_log(line))
+    // The last thing that the runtime does before main() is to install a handler of this signal.
+    gateway.calls().after_last("rt_sigaction(SIGBUS, ").only(|line| !is_log(line))
 }
 
 #[test]

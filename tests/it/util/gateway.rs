@@ -2,9 +2,13 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+
+use nix::libc;
 
 use super::mounts::{Bind, bind_for};
 use super::{DEADLINE, Process, number_in, until};
@@ -40,6 +44,7 @@ impl Gateway {
             arguments: Vec::new(),
             environment: Vec::new(),
             descriptor_limits: None,
+            has_own_group: false,
             log_level: "debug".to_owned(),
         }
     }
@@ -125,6 +130,7 @@ pub struct GatewayBuilder {
     arguments: Vec<String>,
     environment: Vec<(String, OsString)>,
     descriptor_limits: Option<(u64, u64)>,
+    has_own_group: bool,
     log_level: String,
 }
 
@@ -149,6 +155,12 @@ impl GatewayBuilder {
     /// The descriptor limits that the gateway finds at its start.
     pub fn nofile(mut self, soft: u64, hard: u64) -> GatewayBuilder {
         self.descriptor_limits = Some((soft, hard));
+        self
+    }
+
+    /// Makes it a job as a shell does: in a process group of its own, which has a parent outside.
+    pub fn job(mut self) -> GatewayBuilder {
+        self.has_own_group = true;
         self
     }
 
@@ -203,6 +215,13 @@ impl GatewayBuilder {
         if !self.binds.is_empty() {
             bind_for(&mut command, &self.binds);
         }
+        if self.descriptor_limits.is_some() {
+            // SAFETY: one system call, which is async-signal-safe and takes no pointers.
+            unsafe { command.pre_exec(inherit_no_more_than_stdio) };
+        }
+        if self.has_own_group {
+            command.process_group(0);
+        }
         // Whatever the developer's shell says must not change what the gateway logs or notifies.
         command.env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET");
         command.envs(self.environment.iter().cloned());
@@ -221,6 +240,16 @@ impl GatewayBuilder {
 
     fn has(&self, flag: &str) -> bool {
         self.arguments.iter().any(|argument| argument.starts_with(flag))
+    }
+}
+
+/// What else this process has inherited, such as the job server of make, would count.
+fn inherit_no_more_than_stdio() -> io::Result<()> {
+    let flags = libc::c_int::try_from(libc::CLOSE_RANGE_CLOEXEC).expect("a small number");
+    // SAFETY: takes no pointers, and closes nothing before the program is replaced.
+    match unsafe { libc::close_range(3, libc::c_uint::MAX, flags) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 

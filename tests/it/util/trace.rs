@@ -201,11 +201,10 @@ impl Calls {
         self
     }
 
-    /// Those after the last one of that name.
-    pub fn after_last(mut self, name: &str) -> Calls {
-        let is_it = |line: &String| name_of(line).is_some_and(|(found, _)| found == name);
-        let last = self.lines.iter().rposition(is_it);
-        let last = last.unwrap_or_else(|| panic!("no {name} in\n{self}"));
+    /// Those after the last one whose line contains this.
+    pub fn after_last(mut self, text: &str) -> Calls {
+        let last = self.lines.iter().rposition(|line| line.contains(text));
+        let last = last.unwrap_or_else(|| panic!("no {text} in\n{self}"));
         self.lines.drain(..=last);
         self
     }

@@ -46,6 +46,9 @@ impl World {
         let turned_away = oracle.turned_away..=oracle.unserved;
         let is_right = turned_away.contains(&metrics.clients_turned_away);
         assert!(is_right, "clients turned away: {turned_away:?}");
+        // Who is lost or quiet for too long in the turn that cuts it off may count as that instead.
+        let cut = oracle.cut..=oracle.cut_at_most;
+        assert!(cut.contains(&metrics.pairs_cut), "pairs cut: {cut:?}");
         let completed = self.oracle.seen[Seen::Completed as usize];
         assert_eq!(metrics.pairs_completed, completed, "pairs completed");
         let written = |is_client: bool| -> u64 {

@@ -103,6 +103,9 @@ pub struct Oracle {
     /// Clients closed unserved, and those of them for want of an endpoint.
     pub unserved: u64,
     pub turned_away: u64,
+    /// Clients closed for nothing but the end of the drain, and those closed at it.
+    pub cut: u64,
+    pub cut_at_most: u64,
     /// Random numbers it asked for.
     pub randoms: u64,
     /// Clients that it holds, in the order of their coming.
@@ -147,6 +150,8 @@ impl Oracle {
             probes: 0,
             unserved: 0,
             turned_away: 0,
+            cut: 0,
+            cut_at_most: 0,
             randoms: 0,
             clients: Vec::new(),
             probe_sockets: Vec::new(),

@@ -99,6 +99,8 @@ impl World {
     }
 
     fn check_client_close(&mut self, id: Id, how: Close) {
+        let is_late = how == Close::Reset && self.is_drain_over();
+        self.oracle.cut_at_most += u64::from(is_late);
         let Some((client, server)) = self.pair_of(id) else {
             assert_eq!(how, Close::Reset, "{id}: an orderly end for a client never served");
             return self.check_unserved_close(id);
@@ -113,7 +115,12 @@ impl World {
                 }
                 Seen::Completed
             }
-            Close::Reset => self.reason_for_reset(id, client, server),
+            Close::Reset => {
+                let seen = self.reason_for_reset(id, client, server);
+                let is_cut = seen == Seen::EndedByDrain && !self.could_be_reset(client, server);
+                self.oracle.cut += u64::from(is_cut);
+                seen
+            }
         };
         self.oracle.saw(seen);
     }
@@ -139,6 +146,14 @@ impl World {
              {client:#?}\n{server:#?}"
         );
         seen
+    }
+
+    /// Whether there is a reason beside the end of the drain.
+    fn could_be_reset(&self, client: &Connection, server: &Connection) -> bool {
+        let (limit, _) = self.quiet_limit(client, server);
+        let quiet = self.turn_at.saturating_sub(last_progress(client, server));
+        let is_lost = client.loss_is_told() || server.loss_is_told();
+        is_lost || limit.is_some_and(|limit| quiet >= limit)
     }
 
     /// How long the pair may be without progress.
