@@ -18,7 +18,7 @@ use etcd_gateway::config::{self, Config};
 use etcd_gateway::discovery::Sources;
 use etcd_gateway::discovery::srv::SrvSource;
 use etcd_gateway::net::mio::{MioNet, SocketOptions};
-use etcd_gateway::net::notify::notify;
+use etcd_gateway::net::notify::ServiceManager;
 use etcd_gateway::net::rlimit::{open_descriptors, raise_descriptor_limit};
 use etcd_gateway::net::stderr::LineWriter;
 use etcd_gateway::net::tls::Verifier;
@@ -59,10 +59,11 @@ fn run(config: &Config) -> Result<(), String> {
     };
     let mut reactor =
         Reactor::start(net, limits, &listen, sources(config)).map_err(|error| error.to_string())?;
+    let manager = service_manager();
     announce(config, &reactor);
-    tell_manager("READY=1");
+    tell(&manager, "READY=1");
     reactor.run().map_err(broken)?;
-    tell_manager("STOPPING=1");
+    tell(&manager, "STOPPING=1");
     reactor.drain().map_err(broken)?;
     let metrics = reactor.metrics();
     info!(
@@ -179,9 +180,16 @@ fn join(addresses: impl Iterator<Item = SocketAddr>) -> String {
     addresses.map(|address| address.to_string()).collect::<Vec<_>>().join(",")
 }
 
-fn tell_manager(state: &str) {
-    if let Err(error) = notify(state) {
-        warn!("cannot tell the service manager state={state} reason={error:?}");
+fn service_manager() -> Option<ServiceManager> {
+    ServiceManager::from_environment().unwrap_or_else(|error| {
+        warn!("service manager not notified {error}");
+        None
+    })
+}
+
+fn tell(manager: &Option<ServiceManager>, state: &str) {
+    if let Some(Err(error)) = manager.as_ref().map(|manager| manager.notify(state)) {
+        warn!("service manager not notified state={state} {error}");
     }
 }
 

@@ -1,33 +1,180 @@
 //! Tells the service manager how far we are: the protocol of sd_notify(3), a datagram to the
 //! socket named by `NOTIFY_SOCKET`. Without that variable nothing happens.
+//!
+//! A socket of a virtual machine's host (`vsock:CID:PORT`) is recognized and not spoken to: systemd
+//! gives one to process 1 of a virtual machine, and to services the path of its own socket.
 
 use std::env;
 use std::ffi::OsStr;
+use std::fmt;
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-/// Sends `state` (such as `READY=1`) to the service manager, if there is one.
-///
-/// # Errors
-/// When `NOTIFY_SOCKET` is set but cannot be reached. The caller may only warn: the manager's
-/// trouble is no reason to stop serving.
-pub fn notify(state: &str) -> io::Result<()> {
-    match env::var_os("NOTIFY_SOCKET") {
-        Some(name) if !name.is_empty() => send(&name, state),
-        _ => Ok(()),
+use nix::libc;
+
+use super::NetError;
+use super::errno::net_error;
+
+/// What the name of a socket of the host may begin with.
+const VSOCK_PREFIXES: [&[u8]; 4] =
+    [b"vsock:", b"vsock-stream:", b"vsock-dgram:", b"vsock-seqpacket:"];
+
+/// A service manager that wants to be told.
+#[derive(Debug)]
+pub struct ServiceManager {
+    address: SocketAddr,
+    name: String,
+}
+
+/// Why the service manager cannot be told. The caller may only warn: the manager's trouble is no
+/// reason to stop serving.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotifyError {
+    socket: String,
+    reason: Reason,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    /// Neither an absolute path nor `@` and an abstract name (unix(7)).
+    NotAnAddress,
+    /// Longer than such an address may be.
+    TooLong,
+    /// A socket of the host that this virtual machine runs on.
+    Vsock,
+    /// No such path.
+    NotFound,
+    /// Something is there that takes no datagrams.
+    NotADatagramSocket,
+    /// The manager does not read.
+    QueueFull,
+    /// Anything else.
+    Net(NetError),
+}
+
+impl ServiceManager {
+    /// The one that `NOTIFY_SOCKET` names; none if it names none.
+    ///
+    /// # Errors
+    /// When what it names cannot be a socket that is spoken to.
+    pub fn from_environment() -> Result<Option<ServiceManager>, NotifyError> {
+        match env::var_os("NOTIFY_SOCKET") {
+            Some(name) if !name.is_empty() => ServiceManager::named(&name).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn named(text: &OsStr) -> Result<ServiceManager, NotifyError> {
+        let name = text.to_string_lossy().escape_debug().to_string();
+        match address(text) {
+            Ok(address) => Ok(ServiceManager { address, name }),
+            Err(reason) => Err(NotifyError { socket: name, reason }),
+        }
+    }
+
+    /// Sends `state`, such as `READY=1`.
+    ///
+    /// # Errors
+    /// When nobody takes it.
+    pub fn notify(&self, state: &str) -> Result<(), NotifyError> {
+        self.send(state)
+            .map_err(|error| NotifyError { socket: self.name.clone(), reason: reason_of(error) })
+    }
+
+    fn send(&self, state: &str) -> io::Result<()> {
+        let socket = UnixDatagram::unbound()?;
+        // A manager that does not read must not stop the loop.
+        socket.set_nonblocking(true)?;
+        socket.send_to_addr(state.as_bytes(), &self.address)?;
+        Ok(())
     }
 }
 
-fn send(name: &OsStr, state: &str) -> io::Result<()> {
-    let address = match name.as_bytes() {
-        [b'@', abstract_name @ ..] => SocketAddr::from_abstract_name(abstract_name)?,
-        _ => SocketAddr::from_pathname(name)?,
+fn address(text: &OsStr) -> Result<SocketAddr, Reason> {
+    let made = match text.as_bytes() {
+        [b'@', name @ ..] if !name.is_empty() => SocketAddr::from_abstract_name(name),
+        [b'/', _, ..] => SocketAddr::from_pathname(text),
+        bytes if VSOCK_PREFIXES.iter().any(|prefix| bytes.starts_with(prefix)) => {
+            return Err(Reason::Vsock);
+        }
+        _ => return Err(Reason::NotAnAddress),
     };
-    let socket = UnixDatagram::unbound()?;
-    // A manager that does not read must not stop the loop.
-    socket.set_nonblocking(true)?;
-    socket.send_to_addr(state.as_bytes(), &address)?;
-    Ok(())
+    // The environment holds no NUL, so nothing else can be wrong with it.
+    made.map_err(|_| Reason::TooLong)
+}
+
+fn reason_of(error: io::Error) -> Reason {
+    match error.raw_os_error() {
+        Some(libc::ENOENT | libc::ENOTDIR) => Reason::NotFound,
+        Some(libc::EPROTOTYPE | libc::ENOTSOCK) => Reason::NotADatagramSocket,
+        Some(libc::EAGAIN) => Reason::QueueFull,
+        _ => Reason::Net(net_error(error)),
+    }
+}
+
+impl fmt::Display for NotifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "socket={} reason=", self.socket)?;
+        f.write_str(match self.reason {
+            Reason::NotAnAddress => "not_an_address",
+            Reason::TooLong => "too_long",
+            Reason::Vsock => "vsock_not_supported",
+            Reason::NotFound => "not_found",
+            Reason::NotADatagramSocket => "not_a_datagram_socket",
+            Reason::QueueFull => "queue_full",
+            Reason::Net(error) => return write!(f, "{error}"),
+        })
+    }
+}
+
+impl std::error::Error for NotifyError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refuse(socket: &str, reason: &str) {
+        let error = ServiceManager::named(OsStr::new(socket)).expect_err(reason);
+        let socket = socket.escape_debug();
+        assert_eq!(error.to_string(), format!("socket={socket} reason={reason}"));
+    }
+
+    #[test]
+    fn paths_and_abstract_names_are_addresses() {
+        for socket in ["/run/systemd/notify", "/x", "@x", "@/org/x"] {
+            ServiceManager::named(OsStr::new(socket)).expect(socket);
+        }
+        for socket in ["run/notify", "/", "@", "notify", " ", "udp:127.0.0.1:1", "vsock", "a\nb"] {
+            refuse(socket, "not_an_address");
+        }
+        refuse(&format!("/{}", "x".repeat(108)), "too_long");
+        refuse(&format!("@{}", "x".repeat(108)), "too_long");
+    }
+
+    /// The forms of sd_notify(3).
+    #[test]
+    fn a_socket_of_the_host_is_recognized() {
+        for socket in ["vsock:2:1234", "vsock-stream:2:1", "vsock-dgram:2:1", "vsock-seqpacket:2:1"]
+        {
+            refuse(socket, "vsock_not_supported");
+        }
+    }
+
+    #[test]
+    fn reasons_are_words() {
+        for (errno, want) in [
+            (libc::ENOENT, "not_found"),
+            (libc::EPROTOTYPE, "not_a_datagram_socket"),
+            (libc::EAGAIN, "queue_full"),
+            (libc::ECONNREFUSED, "refused"),
+            (libc::EACCES, "denied"),
+        ] {
+            let reason = reason_of(io::Error::from_raw_os_error(errno));
+            let error = NotifyError { socket: "/x".to_owned(), reason };
+            assert_eq!(error.to_string(), format!("socket=/x reason={want}"));
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram};
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram, UnixListener};
 use std::process;
 use std::thread;
 
@@ -75,4 +75,36 @@ fn supervisor_that_is_gone_does_not_matter() {
     round_trip(&gateway.connect(), b"served");
     gateway.signal("TERM");
     expect_orderly_end(gateway);
+}
+
+/// What cannot be spoken to is told in words, once, and stops nothing.
+#[test]
+fn supervisor_that_cannot_be_told_is_reported_in_words() {
+    let directory = TemporaryDirectory::new();
+    let path = |name: &str| directory.path().join(name).to_str().expect("plain letters").to_owned();
+    fs::write(path("file"), "").expect("a file of our own");
+    let _stream = UnixListener::bind(path("stream")).expect("a socket in a new directory");
+    let long = format!("/{}", "x".repeat(200));
+    for (socket, lines, reason) in [
+        ("vsock:2:1234", 1, "vsock_not_supported"),
+        ("vsock-stream:2:1234", 1, "vsock_not_supported"),
+        ("run/notify", 1, "not_an_address"),
+        (&long, 1, "too_long"),
+        (&path("nobody"), 2, "not_found"),
+        (&path("file"), 2, "refused"),
+        (&path("stream"), 2, "not_a_datagram_socket"),
+    ] {
+        let server = backend(echo);
+        let builder = Gateway::builder().endpoint(&server.address().to_string());
+        let mut gateway = builder.env("NOTIFY_SOCKET", socket).start();
+        round_trip(&gateway.connect(), b"served");
+        gateway.signal("TERM");
+        assert!(gateway.wait_exit().success());
+        let about = "WARN service manager not notified ";
+        let told: Vec<_> = gateway.log().into_iter().filter(|it| it.starts_with(about)).collect();
+        assert_eq!(told.len(), lines, "{told:?}");
+        let end = format!("socket={socket} reason={reason}");
+        assert!(told.iter().all(|line| line.ends_with(&end)), "no {end} in {told:?}");
+        assert_eq!(gateway.log_count("WARN"), lines);
+    }
 }
