@@ -22,6 +22,8 @@ use words::{asks_for_help, check_words};
 pub mod flag {
     /// Where clients connect.
     pub const LISTEN_ADDR: &str = "listen-addr";
+    /// How long to wait for those addresses.
+    pub const LISTEN_RETRY: &str = "listen-retry";
     /// Whether other processes may listen there, too.
     pub const REUSE_PORT: &str = "reuse-port";
     /// The servers behind the gateway.
@@ -59,8 +61,9 @@ pub mod flag {
 }
 
 /// Flags that need a value.
-const FLAGS_WITH_VALUE: [&str; 14] = [
+const FLAGS_WITH_VALUE: [&str; 15] = [
     flag::LISTEN_ADDR,
+    flag::LISTEN_RETRY,
     flag::ENDPOINTS,
     flag::RETRY_DELAY,
     flag::DISCOVERY_SRV,
@@ -100,6 +103,8 @@ Listening:
   --listen-addr ADDRESS,...    where clients connect: host:port, [v6]:port, or :port for every
                                address of both families; port 0 lets the kernel choose;
                                repeatable (default 127.0.0.1:23790)
+  --listen-retry DURATION      waits so long for an address that is not there yet or still taken,
+                               0 = not at all (default 0s)
   --reuse-port                 shares the addresses with other gateways of the same user that have
                                this flag, too, and the kernel spreads new clients over all of
                                them (SO_REUSEPORT, socket(7)); takes a port other than 0
@@ -176,6 +181,8 @@ pub enum Invocation {
 pub struct Typed {
     /// Every occurrence, each possibly a comma-separated list.
     pub listen_addr: Vec<String>,
+    /// A duration.
+    pub listen_retry: Option<String>,
     /// A boolean; `true` where the flag stood alone.
     pub reuse_port: Option<String>,
     /// Every occurrence, each possibly a comma-separated list.
@@ -322,6 +329,7 @@ fn typed(matches: &Matches) -> Typed {
     let last = |name: &str| all(name).pop();
     Typed {
         listen_addr: all(flag::LISTEN_ADDR),
+        listen_retry: last(flag::LISTEN_RETRY),
         reuse_port: last_switch(matches, flag::REUSE_PORT),
         endpoints: all(flag::ENDPOINTS),
         retry_delay: last(flag::RETRY_DELAY),
@@ -501,6 +509,7 @@ mod tests {
         let value = |name: &str| Some(name.to_owned());
         let want = Typed {
             listen_addr: vec!["listen-addr".to_owned()],
+            listen_retry: value("listen-retry"),
             reuse_port: None,
             endpoints: vec!["endpoints".to_owned()],
             retry_delay: value("retry-delay"),

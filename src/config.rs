@@ -10,6 +10,7 @@ pub mod capacity;
 pub mod discovery_srv;
 pub mod dns;
 pub mod duration;
+pub mod listen;
 pub mod special_address;
 
 use std::fmt;
@@ -24,6 +25,7 @@ use address::{EndpointAddress, ListenAddress};
 use discovery_srv::DiscoverySrv;
 pub use dns::*;
 use duration::format_duration;
+pub use listen::{LISTEN_DEFAULT, LISTEN_RETRY_DEFAULT, LISTEN_RETRY_INTERVAL, LISTENERS_MAX};
 
 /// Bytes of the scratch buffer and of each pooled buffer: the most one flow holds back in memory,
 /// and little beside the megabytes that the kernel holds in the sockets of a flow that is stuck.
@@ -85,14 +87,8 @@ pub const EVENTS_PER_TURN: usize = 1024;
 pub const ENDPOINTS_MAX: usize = 256;
 /// Endpoints that discovery is expected to find, when descriptors are put aside for their probes.
 pub const ENDPOINTS_PER_DISCOVERY: usize = 16;
-/// Most listening addresses.
-pub const LISTENERS_MAX: usize = 16;
 /// Ceiling of `--max-connections`, whatever the descriptor limit says.
 pub const CONNECTIONS_MAX: usize = 1 << 20;
-/// Descriptors a pair holds: its client's and its server's socket.
-pub const DESCRIPTORS_PER_PAIR: usize = 2;
-/// Descriptors kept aside for epoll, signals, files that are read and the like.
-pub const DESCRIPTORS_RESERVED: usize = 13;
 /// First and shortest delay before an inactive endpoint is dialed again.
 pub const RETRY_DELAY_MIN: Duration = Duration::from_secs(1);
 /// Shortest time between two dials that clients cause to one inactive endpoint (10 a second).
@@ -115,8 +111,6 @@ pub const TCP_USER_TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64
 /// Longest `--keepalive`: the kernel takes 1 to 32767 seconds (`MAX_TCP_KEEPIDLE`, net/tcp.h).
 pub const KEEPALIVE_MAX: Duration = Duration::from_secs(32767);
 
-/// Default of `--listen-addr`, etcd's.
-pub const LISTEN_DEFAULT: &str = "127.0.0.1:23790";
 /// Default of `--endpoints`, etcd's.
 pub const ENDPOINTS_DEFAULT: &str = "127.0.0.1:2379";
 /// Priority of an endpoint that states none: the most preferred class.
@@ -160,16 +154,6 @@ const _: () = assert!(SPARE_PIPES_AGE.as_nanos() > 0);
 // All listeners and some pairs get their events in one turn.
 const _: () = assert!(EVENTS_PER_TURN > LISTENERS_MAX);
 const _: () = assert!(ENDPOINTS_MAX > 0);
-const _: () = assert!(LISTENERS_MAX > 0);
-// What the sockets of all pairs, probes and listeners need can be counted in an i32, as the
-// kernel numbers descriptors.
-const _: () = assert!(
-    (CONNECTIONS_MAX + PIPES_MAX) * DESCRIPTORS_PER_PAIR
-        + ENDPOINTS_MAX
-        + LISTENERS_MAX
-        + DESCRIPTORS_RESERVED
-        < i32::MAX as usize
-);
 // Clients may cause dials more often than the monitor does, or the last resort would be none.
 const _: () = assert!(LAST_RESORT_INTERVAL.as_nanos() < RETRY_DELAY_MIN.as_nanos());
 const _: () = assert!(RETRY_DELAY_MIN.as_nanos() <= RETRY_DELAY_DEFAULT.as_nanos());
@@ -197,6 +181,8 @@ pub struct Config {
     pub listen: Vec<ListenAddress>,
     /// Whether those addresses are shared with other processes, and so have ports other than 0.
     pub reuse_port: bool,
+    /// How long addresses that are not there yet are waited for; 0: not at all.
+    pub listen_retry: Duration,
     /// Whom to dial; 1 to [`ENDPOINTS_MAX`] addresses, as typed, possibly one twice. With
     /// `discovery` none if none was typed; then they count only while discovery lists nobody.
     pub endpoints: Vec<EndpointAddress>,
@@ -234,8 +220,14 @@ impl Config {
         let discovery = discovery_srv::parse(typed)?;
         let listen = list(flag::LISTEN_ADDR, &typed.listen_addr, LISTEN_DEFAULT, LISTENERS_MAX)?;
         Ok(Config {
-            reuse_port: reuse_port(&typed.reuse_port, &listen)?,
+            reuse_port: listen::reuse_port(&typed.reuse_port, &listen)?,
             listen,
+            listen_retry: bounded(
+                flag::LISTEN_RETRY,
+                &typed.listen_retry,
+                LISTEN_RETRY_DEFAULT,
+                DURATION_MAX,
+            )?,
             endpoints: match &typed.endpoints[..] {
                 // Whoever asks for discovery must not be led to another server in silence.
                 [] if discovery.is_some() => Vec::new(),
@@ -309,19 +301,6 @@ where
     }
     assert!(!items.is_empty());
     Ok(items)
-}
-
-/// At port 0 the kernel gives each process a port of its own, so there would be nothing to share.
-fn reuse_port(typed: &Option<String>, listen: &[ListenAddress]) -> Result<bool, UsageError> {
-    let Some(text) = typed else { return Ok(false) };
-    let invalid = |reason: &str| UsageError::invalid(flag::REUSE_PORT, text, reason);
-    let is_shared = boolean::parse(text).ok_or_else(|| invalid("must be true or false"))?;
-    match listen.iter().find(|address| address.port() == 0) {
-        Some(address) if is_shared => {
-            Err(invalid(&format!("--listen-addr {address} is another port in each process")))
-        }
-        _ => Ok(is_shared),
-    }
 }
 
 /// A duration from 0 to `max`.
@@ -437,6 +416,7 @@ mod tests {
         let want = Config {
             listen: vec!["127.0.0.1:23790".parse().expect("an address")],
             reuse_port: false,
+            listen_retry: Duration::ZERO,
             endpoints: vec!["127.0.0.1:2379".parse().expect("an address")],
             discovery: None,
             unused: Vec::new(),
@@ -462,6 +442,7 @@ mod tests {
         };
         for (name, want) in [
             (flag::LISTEN_ADDR, LISTEN_DEFAULT.to_owned()),
+            (flag::LISTEN_RETRY, format_duration(LISTEN_RETRY_DEFAULT)),
             (flag::ENDPOINTS, ENDPOINTS_DEFAULT.to_owned()),
             (flag::RETRY_DELAY, format_duration(RETRY_DELAY_DEFAULT)),
             (flag::CONNECT_TIMEOUT, format_duration(CONNECT_TIMEOUT_DEFAULT)),
@@ -475,7 +456,7 @@ mod tests {
             let about = about(&help, name);
             assert!(about.contains(&format!("(default {want})")), "--{name}:{about}");
         }
-        assert_eq!(help.matches("(default ").count(), 10);
+        assert_eq!(help.matches("(default ").count(), 11);
         for (name, range) in [
             (flag::TCP_USER_TIMEOUT, format!("at most {},", format_duration(TCP_USER_TIMEOUT_MAX))),
             (flag::KEEPALIVE, format!("at most {},", format_duration(KEEPALIVE_MAX))),
@@ -623,6 +604,8 @@ mod tests {
         check("--half-close-timeout=0", |config| config.half_close_timeout, None);
         check("--idle-timeout=1m", |config| config.idle_timeout, Some(seconds(60)));
         check("--idle-timeout=-0s", |config| config.idle_timeout, None);
+        check("--listen-retry=0", |config| config.listen_retry, Duration::ZERO);
+        check("--listen-retry=1m", |config| config.listen_retry, seconds(60));
         check("--drain-timeout=0", |config| config.drain_timeout, Duration::ZERO);
         check("--drain-timeout=2s", |config| config.drain_timeout, seconds(2));
     }
@@ -657,6 +640,7 @@ mod tests {
     #[test]
     fn bad_durations() {
         for name in [
+            "listen-retry",
             "retry-delay",
             "connect-timeout",
             "tcp-user-timeout",
@@ -685,6 +669,7 @@ mod tests {
             }
         }
         for name in [
+            "listen-retry",
             "retry-delay",
             "connect-timeout",
             "half-close-timeout",

@@ -22,7 +22,7 @@ use etcd_gateway::net::notify::ServiceManager;
 use etcd_gateway::net::rlimit::{open_descriptors, raise_descriptor_limit};
 use etcd_gateway::net::stderr::LineWriter;
 use etcd_gateway::net::tls::Verifier;
-use etcd_gateway::reactor::{Limits, Reactor};
+use etcd_gateway::reactor::{Limits, Reactor, StartError};
 use log::{LevelFilter, debug, info, warn};
 
 fn main() -> ExitCode {
@@ -57,8 +57,14 @@ fn run(config: &Config) -> Result<(), String> {
         info!("stopped before it listened");
         return Ok(());
     };
-    let mut reactor =
-        Reactor::start(net, limits, &listen, sources(config)).map_err(|error| error.to_string())?;
+    let mut reactor = match Reactor::start(net, limits, &listen, sources(config)) {
+        Ok(reactor) => reactor,
+        Err(StartError::Terminated) => {
+            info!("stopped before it was ready");
+            return Ok(());
+        }
+        Err(error) => return Err(error.to_string()),
+    };
     let manager = service_manager();
     announce(config, &reactor);
     tell(&manager, "READY=1");

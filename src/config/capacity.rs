@@ -3,9 +3,32 @@
 use super::address::{EndpointAddress, Host};
 use super::special_address::dialed;
 use super::{
-    BUFFER_BYTES, CONNECTIONS_MAX, Config, DESCRIPTORS_PER_PAIR, DESCRIPTORS_RESERVED,
-    DNS_DESCRIPTORS_MAX, ENDPOINTS_PER_DISCOVERY, PAIRS_PER_PIPE, PIPES_MAX,
+    BUFFER_BYTES, CONNECTIONS_MAX, Config, DNS_DESCRIPTORS_MAX, DNS_DESCRIPTORS_PER_LOOK_UP,
+    ENDPOINTS_MAX, ENDPOINTS_PER_DISCOVERY, LISTENERS_MAX, PAIRS_PER_PIPE, PIPES_MAX,
 };
+
+/// Descriptors a pair holds: its client's and its server's socket.
+pub const DESCRIPTORS_PER_PAIR: usize = 2;
+/// Descriptors a probe of an endpoint holds.
+pub const DESCRIPTORS_PER_PROBE: usize = 1;
+/// Descriptors the loop holds: epoll(7) and signalfd(2).
+pub const DESCRIPTORS_OF_LOOP: usize = 2;
+/// Descriptors that are open at one time for no longer than a call takes: a file that is read, a
+/// route that is asked for, a word to the service manager.
+pub const DESCRIPTORS_FOR_A_MOMENT: usize = 1;
+/// Descriptors kept aside for epoll, signals, files that are read and the like.
+pub const DESCRIPTORS_RESERVED: usize = 13;
+
+const _: () = assert!(DESCRIPTORS_RESERVED >= DESCRIPTORS_OF_LOOP + DESCRIPTORS_FOR_A_MOMENT);
+// What the sockets of all pairs, probes and listeners need can be counted in an i32, as the
+// kernel numbers descriptors.
+const _: () = assert!(
+    (CONNECTIONS_MAX + PIPES_MAX) * DESCRIPTORS_PER_PAIR
+        + ENDPOINTS_MAX
+        + LISTENERS_MAX
+        + DESCRIPTORS_RESERVED
+        < i32::MAX as usize
+);
 
 /// How many pairs may be open at a time, and whether that is what was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,20 +71,36 @@ impl Config {
 }
 
 impl Config {
+    /// The fewest descriptors that must be free at the start: everything that it has to do at one
+    /// time, each once. Those of the loop and the listeners, a pair, a probe, a look-up, and one
+    /// that is open for a moment.
+    pub fn descriptors_min(&self) -> u64 {
+        let of_look_up = if self.asks() { DNS_DESCRIPTORS_PER_LOOK_UP } else { 0 };
+        let always = DESCRIPTORS_OF_LOOP + self.listen.len() + DESCRIPTORS_PER_PAIR;
+        (always + DESCRIPTORS_PER_PROBE + of_look_up + DESCRIPTORS_FOR_A_MOMENT) as u64
+    }
+
+    /// Whether name servers are asked.
+    fn asks(&self) -> bool {
+        self.names() > 0 || self.discovery.is_some()
+    }
+
+    fn names(&self) -> usize {
+        let is_name = |endpoint: &&EndpointAddress| matches!(endpoint.host, Host::Name(_));
+        self.endpoints.iter().filter(is_name).count()
+    }
+
     /// Descriptors for probes and questions. How many endpoints names will lead to is not known
     /// yet; it is seldom more than a few for each, and seldom are all of them probed at once.
     fn asides(&self) -> usize {
-        let is_name = |endpoint: &&EndpointAddress| matches!(endpoint.host, Host::Name(_));
-        let names = self.endpoints.iter().filter(is_name).count();
         let addresses = |endpoint: &EndpointAddress| match endpoint.host {
             Host::Address(address) => dialed(address).len(),
             Host::Name(_) => 2,
         };
         let endpoints: usize = self.endpoints.iter().map(addresses).sum();
         let of_discovery = if self.discovery.is_some() { ENDPOINTS_PER_DISCOVERY } else { 0 };
-        let asks = names > 0 || self.discovery.is_some();
-        let of_resolver = if asks { DNS_DESCRIPTORS_MAX } else { 0 };
-        endpoints + of_discovery + of_resolver
+        let of_resolver = if self.asks() { DNS_DESCRIPTORS_MAX } else { 0 };
+        endpoints * DESCRIPTORS_PER_PROBE + of_discovery + of_resolver
     }
 }
 
@@ -147,6 +186,17 @@ mod tests {
         ] {
             assert_eq!(configuration(endpoints, srv).asides(), want, "{endpoints} {srv:?}");
         }
+    }
+
+    #[test]
+    fn the_fewest_descriptors_follow_from_what_is_done_at_one_time() {
+        // Two of the loop, a listener, a pair, a probe, one for a moment.
+        assert_eq!(configuration("10.0.0.1:1,10.0.0.2:1", None).descriptors_min(), 7);
+        assert_eq!(configuration("10.0.0.1:1,a.test:1", None).descriptors_min(), 11);
+        assert_eq!(configuration("10.0.0.1:1", Some("a.test")).descriptors_min(), 11);
+        let listen = vec!["127.0.0.1:1,127.0.0.1:2".to_owned(), ":3".to_owned()];
+        let typed = Typed { listen_addr: listen, ..Typed::default() };
+        assert_eq!(Config::from_typed(&typed).expect("valid").descriptors_min(), 9);
     }
 
     #[test]

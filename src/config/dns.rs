@@ -40,6 +40,8 @@ pub const DNS_QUESTIONS_MAX: usize = 32;
 /// Tries of one question whose sockets are open at a time: a late answer is still heard while the
 /// next server is asked.
 pub const DNS_TRIES_OPEN_MAX: usize = 2;
+/// Most descriptors that one look-up holds: two families of addresses, or two sets of records.
+pub const DNS_DESCRIPTORS_PER_LOOK_UP: usize = 2 * DNS_TRIES_OPEN_MAX;
 /// Most descriptors that the resolver holds.
 pub const DNS_DESCRIPTORS_MAX: usize = DNS_QUESTIONS_MAX * DNS_TRIES_OPEN_MAX;
 /// Longest silence after which the next name server is asked, whatever `timeout` says there: a

@@ -14,6 +14,7 @@ mod adopt;
 mod dial;
 mod drain;
 mod listen;
+mod listen_names;
 mod pipes;
 mod probe;
 mod pump;
@@ -30,7 +31,7 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-pub use self::listen::ListenNameError;
+pub use self::listen_names::ListenNameError;
 pub use self::start::{Limits, StartError};
 
 use self::accept::{Acceptor, Admission};

@@ -1,5 +1,5 @@
-//! From nothing to a reactor that can run: listeners, endpoints, and the check that no endpoint
-//! leads back to us.
+//! From nothing to a reactor that can run: limits, endpoints, and the check that no endpoint leads
+//! back to us.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use super::Reactor;
-use super::accept::{Acceptor, Admission};
+use super::accept::Acceptor;
+use super::accept::Admission;
 use super::drain::Life;
+use super::listen::listen_on;
 use super::pipes::Pipes;
-use super::report::Reports;
+use super::report::{Reports, in_milliseconds};
 use super::resolve::Finder;
-use super::token::{Generation, Token};
+use super::token::Generation;
 use super::wheel::Wheel;
 use crate::config::capacity::ConnectionsLimit;
 use crate::config::{self, BUFFER_BYTES, Config, SPARE_BUFFERS_MAX};
@@ -35,6 +37,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// Most pipes at a time; 0: everything is copied.
     pub pipes_max: usize,
+    /// How long an address that cannot be listened on yet is waited for; zero: not at all.
+    pub listen_retry: Duration,
     /// Longest wait for one endpoint.
     pub connect_timeout: Duration,
     /// How long pairs may go on once the process was asked to end; zero: not at all.
@@ -51,6 +55,7 @@ impl Limits {
         Limits {
             connections_max: connections.max,
             pipes_max: connections.pipes_max,
+            listen_retry: config.listen_retry,
             connect_timeout: config.connect_timeout,
             drain_timeout: config.drain_timeout,
             pair: pair::Limits {
@@ -84,7 +89,13 @@ pub enum StartError {
         address: SocketAddr,
         /// Why.
         error: NetError,
+        /// How long it was waited for.
+        waited: Duration,
     },
+    /// Readiness itself fails.
+    Wait(NetError),
+    /// The process was asked to end before it was ready.
+    Terminated,
     /// Connections to the endpoint would come back to our own listener.
     OwnEndpoint {
         /// The endpoint.
@@ -97,10 +108,16 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StartError::Listen { address, error } => {
+            StartError::Listen { address, error, waited } => {
                 let reason = error.to_string().replace('_', " ");
-                write!(f, "cannot listen on {address}: {reason}")
+                write!(f, "cannot listen on {address}: {reason}")?;
+                match waited.is_zero() {
+                    true => Ok(()),
+                    false => write!(f, " (waited {})", in_milliseconds(*waited)),
+                }
             }
+            StartError::Wait(error) => write!(f, "cannot wait for events: {error}"),
+            StartError::Terminated => f.write_str("asked to end before it was ready"),
             StartError::OwnEndpoint { endpoint, listener } => {
                 write!(f, "endpoint {endpoint} leads back to our own listener {listener}")
             }
@@ -115,14 +132,15 @@ impl<N: Net> Reactor<N> {
     /// names are looked up later. Nobody is let in before `run`.
     ///
     /// # Errors
-    /// [`StartError`] when an address cannot be had or an endpoint is one of them.
+    /// [`StartError`] when an address cannot be had, an endpoint is one of them, or the process was
+    /// asked to end meanwhile.
     pub fn start(
         mut net: N,
         limits: Limits,
         listen: &[SocketAddr],
         sources: Sources,
     ) -> Result<Reactor<N>, StartError> {
-        let acceptors = listen_on(&mut net, listen)?;
+        let acceptors = listen_on(&mut net, listen, limits.listen_retry)?;
         let now = net.now();
         let mut reactor = Reactor::new(net, limits, acceptors, Discovery::new(sources, now), now);
         let net = &mut reactor.net;
@@ -195,22 +213,4 @@ impl<N: Net> Reactor<N> {
             None => Ok(()),
         }
     }
-}
-
-fn listen_on<N: Net>(
-    net: &mut N,
-    addresses: &[SocketAddr],
-) -> Result<Vec<Acceptor<N::Listener>>, StartError> {
-    let mut acceptors = Vec::new();
-    for (index, address) in addresses.iter().copied().enumerate() {
-        let (listener, address) = net
-            .listen(address, Token::Listener(index).pack())
-            .map_err(|error| StartError::Listen { address, error })?;
-        // Where sockets share their addresses the kernel does not object to two of our own.
-        if acceptors.iter().any(|acceptor: &Acceptor<N::Listener>| acceptor.address == address) {
-            return Err(StartError::Listen { address, error: NetError::AddressInUse });
-        }
-        acceptors.push(Acceptor { listener, address, ready: false });
-    }
-    Ok(acceptors)
 }

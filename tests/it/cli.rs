@@ -315,6 +315,9 @@ fn the_unspecified_address_as_an_endpoint_is_this_host() {
 
 #[test]
 fn durations_out_of_range_are_refused() {
+    refuse_flag("--listen-retry=-1s", "negative");
+    refuse_flag("--listen-retry=5", "missing unit");
+    refuse_flag("--listen-retry=9000h", "at most");
     refuse_flag("--retry-delay=0", "above 0");
     refuse_flag("--retry-delay=0s", "above 0");
     refuse_flag("--retry-delay=-1s", "negative");

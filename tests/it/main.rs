@@ -21,5 +21,6 @@ mod service_manager;
 mod signals;
 mod splice;
 mod srv;
+mod start;
 mod util;
 mod verify;

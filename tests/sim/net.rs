@@ -1,7 +1,6 @@
 //! The seam: `Net` over the world. What an operation does is in `operations.rs`.
 
 use std::cell::{RefCell, RefMut};
-use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -13,7 +12,6 @@ use etcd_gateway::reactor::token::Token;
 
 use crate::connection::Id;
 use crate::exchange::STREAMS;
-use crate::oracle::PerTurn;
 use crate::pipes::PipeId;
 use crate::world::{Listener, World};
 
@@ -74,17 +72,19 @@ impl Net for SimNet {
         token: usize,
     ) -> Result<(usize, SocketAddr), NetError> {
         let mut world = self.world();
-        world.listeners.push(Listener {
-            token,
-            is_open: true,
-            backlog: VecDeque::new(),
-            accepted: 0,
-            is_told: false,
-            accepts_in_turn: PerTurn::default(),
-            blocked_at: None,
-            passed_over: (0, 0),
-        });
-        Ok((world.listeners.len() - 1, address))
+        if let Some((port, error, comes_at)) = world.plan.late_port
+            && port == address.port()
+            && world.now < comes_at
+        {
+            return Err(error);
+        }
+        let index = world.listener_of(address.port());
+        while world.listeners.len() <= index {
+            world.listeners.push(Listener::default());
+        }
+        let openings = world.listeners[index].openings + 1;
+        world.listeners[index] = Listener { token, is_open: true, openings, ..Listener::default() };
+        Ok((index, address))
     }
 
     fn accept(&mut self, listener: &mut usize, token: usize) -> Accept<Id> {

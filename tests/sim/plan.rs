@@ -6,6 +6,7 @@ use etcd_gateway::config;
 use etcd_gateway::config::address::{EndpointAddress, Host};
 use etcd_gateway::discovery::Sources;
 use etcd_gateway::endpoint::{EndpointSpec, Proof, RetryLimits};
+use etcd_gateway::net::NetError;
 use etcd_gateway::pair;
 use etcd_gateway::pair::flush::FlushInterval;
 use etcd_gateway::pair::half_close::QuietLimits;
@@ -61,6 +62,8 @@ pub struct Plan {
     pub is_linux: bool,
     /// How endpoints are found, if not by their addresses.
     pub names: Option<Names>,
+    /// A port that cannot be listened on before that time, and why not.
+    pub late_port: Option<(u16, NetError, Duration)>,
 }
 
 impl Plan {
@@ -74,6 +77,7 @@ impl Plan {
                 connections_max,
                 pipes_max: config::PIPES_MAX,
                 connect_timeout: second,
+                listen_retry: Duration::ZERO,
                 drain_timeout: 10 * second,
                 pair: pair::Limits {
                     quiet,
@@ -106,6 +110,7 @@ impl Plan {
             refuses_splice: false,
             is_linux: true,
             names: None,
+            late_port: None,
         }
     }
 
@@ -165,6 +170,7 @@ impl Plan {
             refuses_splice: faults.strike(Fault::SpliceRefused, random),
             is_linux: random.chance(250),
             names: None,
+            late_port: None,
             faults,
         };
         // By a source of its own, so that runs without names stay what they are.
@@ -202,6 +208,7 @@ fn limits(random: &mut Random) -> Limits {
         connections_max: random.one_of(&[1, 2, 5, 20, 100]),
         pipes_max: random.one_of(&[0, 1, 2, 10, 32, 32]),
         connect_timeout: random.one_of(&[5, 50, 200, 1000]) * MILLISECOND,
+        listen_retry: Duration::ZERO,
         drain_timeout: random.one_of(&[0, 100, 2000, 2000]) * MILLISECOND,
         pair: pair::Limits {
             quiet: QuietLimits {

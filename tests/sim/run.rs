@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use etcd_gateway::config::{DNS_RETRY_PARTIAL, SRV_HANDOVER};
-use etcd_gateway::reactor::{Census, Reactor};
+use etcd_gateway::reactor::{Census, Reactor, StartError};
 
 use crate::actor::Actor;
 use crate::names::Source;
@@ -64,11 +64,16 @@ impl Drop for Witness {
 
 /// A gateway before that world.
 pub fn start(net: &SimNet) -> Reactor<SimNet> {
+    try_start(net).expect("nothing in the way")
+}
+
+/// The same where something may be in the way.
+pub fn try_start(net: &SimNet) -> Result<Reactor<SimNet>, StartError> {
     let plan = net.world().plan.clone();
     let listen: Vec<_> = (0..plan.listeners)
         .map(|index| ([127, 0, 0, 1], LISTENER_PORT + index as u16).into())
         .collect();
-    Reactor::start(net.clone(), plan.limits, &listen, plan.sources()).expect("nothing in the way")
+    Reactor::start(net.clone(), plan.limits, &listen, plan.sources())
 }
 
 impl Run {

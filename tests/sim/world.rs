@@ -108,10 +108,12 @@ pub enum Place {
     NoRoute,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Listener {
     pub token: usize,
     pub is_open: bool,
+    /// How often it was opened.
+    pub openings: u32,
     pub backlog: VecDeque<Id>,
     pub accepted: usize,
     /// The gateway was told that somebody waits, and has not seen an empty backlog since.

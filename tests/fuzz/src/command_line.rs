@@ -149,7 +149,7 @@ fn check_ranges(config: &Config) {
     assert!(!config.endpoints.is_empty() || config.discovery.is_some());
     assert!(!config.retry_delay.is_zero() && config.retry_delay <= year);
     assert!(!config.connect_timeout.is_zero() && config.connect_timeout <= year);
-    assert!(config.drain_timeout <= year);
+    assert!(config.drain_timeout <= year && config.listen_retry <= year);
     for limit in [config.half_close_timeout, config.idle_timeout].into_iter().flatten() {
         assert!(!limit.is_zero() && limit <= year);
     }
@@ -184,8 +184,9 @@ enum Wanted {
 }
 
 /// A list of its own beside that of `args.rs`: it would share a mistake with the one it checks.
-const VALUED: [&str; 14] = [
+const VALUED: [&str; 15] = [
     flag::LISTEN_ADDR,
+    flag::LISTEN_RETRY,
     flag::ENDPOINTS,
     flag::RETRY_DELAY,
     flag::DISCOVERY_SRV,
@@ -296,6 +297,7 @@ fn store(typed: &mut Typed, name: &str, value: &str) {
     let field = match name {
         flag::LISTEN_ADDR => return typed.listen_addr.push(value.to_owned()),
         flag::ENDPOINTS => return typed.endpoints.push(value.to_owned()),
+        flag::LISTEN_RETRY => &mut typed.listen_retry,
         flag::RETRY_DELAY => &mut typed.retry_delay,
         flag::DISCOVERY_SRV => &mut typed.discovery_srv,
         flag::DISCOVERY_SRV_NAME => &mut typed.discovery_srv_name,
@@ -320,6 +322,7 @@ fn fields(typed: &Typed) -> Vec<(&'static str, &str)> {
     fields.extend(typed.endpoints.iter().map(|value| (flag::ENDPOINTS, value.as_str())));
     for (name, value) in [
         (flag::REUSE_PORT, &typed.reuse_port),
+        (flag::LISTEN_RETRY, &typed.listen_retry),
         (flag::RETRY_DELAY, &typed.retry_delay),
         (flag::DISCOVERY_SRV, &typed.discovery_srv),
         (flag::DISCOVERY_SRV_NAME, &typed.discovery_srv_name),
@@ -359,6 +362,7 @@ fn expected_config(typed: &Typed) -> Option<Config> {
             Some(text) => boolean(text)?,
             None => false,
         },
+        listen_retry: nanoseconds(&typed.listen_retry, 0, YEAR, 1)?,
         endpoints: match (endpoints, &discovery) {
             (None, Some(_)) => Vec::new(),
             (None, None) => default("127.0.0.1:2379")?,

@@ -28,7 +28,7 @@ pub use etcd::{Cluster, TemporaryDirectory, base64, etcdctl, finish, http, outpu
 pub use gateway::{Gateway, GatewayBuilder};
 pub use machine::Machine;
 pub use name_server::{Behaviour, NameServer};
-pub use namespace::{Host, Network};
+pub use namespace::{Host, Namespace, Network};
 pub use process::Process;
 pub use sockets::{
     Backend, Blackhole, Reservation, backend, dropped_packets, echo, payload, refused_address,

@@ -77,7 +77,7 @@ impl Namespace {
     }
 
     /// Runs ip(8) within, which must succeed.
-    fn ip(&self, arguments: &str) -> String {
+    pub fn ip(&self, arguments: &str) -> String {
         self.enter(|| output_of(Command::new("ip").args(arguments.split(' '))))
     }
 

@@ -1,0 +1,201 @@
+//! Names to listen on: looked up by the loop itself, before it has a listener or an endpoint.
+//!
+//! The C library's resolver would block, for as long as it likes and whatever signals come; ours
+//! asks as it does for endpoints, so that one deadline holds for all names, and a signal ends it.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use super::resolve::Finder;
+use super::start::Limits;
+use super::{Reactor, Timer};
+use crate::config::LISTEN_LOOKUP_MAX;
+use crate::config::address::{Host, ListenAddress};
+use crate::config::duration::format_duration;
+use crate::config::special_address::SpecialAddress;
+use crate::discovery::{Discovery, Trouble};
+use crate::dns::Failure;
+use crate::net::{Net, NetError};
+
+/// Why there is no address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenNameError {
+    /// The name servers say that the name has no address.
+    NoAddress {
+        /// As typed.
+        listen: ListenAddress,
+        /// What they say.
+        reason: Trouble,
+    },
+    /// All addresses of the name are of a class that is no host's.
+    Special {
+        /// As typed.
+        listen: ListenAddress,
+        /// The class of the first.
+        class: SpecialAddress,
+    },
+    /// Nobody could tell within [`LISTEN_LOOKUP_MAX`].
+    TimedOut {
+        /// As typed.
+        listen: ListenAddress,
+        /// What went wrong last.
+        reason: Trouble,
+    },
+    /// Readiness itself fails.
+    Broken(NetError),
+}
+
+impl fmt::Display for ListenNameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |reason: &dyn fmt::Display| reason.to_string().replace('_', " ");
+        match self {
+            ListenNameError::NoAddress { listen, reason } => {
+                write!(f, "cannot resolve {listen}: {}", plain(reason))
+            }
+            ListenNameError::Special { listen, class } => {
+                write!(f, "cannot listen on {listen}: its name leads to a {}", plain(class))
+            }
+            ListenNameError::TimedOut { listen, reason } => {
+                let within = format_duration(LISTEN_LOOKUP_MAX);
+                write!(f, "cannot resolve {listen} within {within}: {}", plain(reason))
+            }
+            ListenNameError::Broken(error) => write!(f, "cannot wait for events: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ListenNameError {}
+
+impl<N: Net> Reactor<N> {
+    /// The addresses to listen on, in the order of `listen`, and the `net` that found them; `None`
+    /// if the process was asked to end meanwhile. Asks nobody where no name was typed.
+    ///
+    /// Of a name with several addresses one is taken: the first that is this host's, IPv4 before
+    /// IPv6, or else the first. (Go's net.Listen, and so etcd, takes the first IPv4 address, and
+    /// fails where that is another host's.)
+    ///
+    /// # Errors
+    /// [`ListenNameError`] as soon as a name is known to have no address, or after
+    /// [`LISTEN_LOOKUP_MAX`].
+    pub fn resolve_listeners(
+        mut net: N,
+        limits: Limits,
+        listen: &[ListenAddress],
+    ) -> Result<Option<(N, Vec<SocketAddr>)>, ListenNameError> {
+        let now = net.now();
+        let mut discovery = Discovery::of_names(listen.iter().filter_map(name_of), now);
+        if !discovery.is_fixed() {
+            let mut reactor = Reactor::new(net, limits, Vec::new(), discovery, now);
+            let is_known = reactor.look_up_until(listen, now + LISTEN_LOOKUP_MAX)?;
+            reactor.abandon_exchanges();
+            if !is_known {
+                return Ok(None);
+            }
+            Reactor { net, finder: Finder { discovery, .. }, .. } = reactor;
+        }
+        let mut addresses = Vec::with_capacity(listen.len());
+        for address in listen {
+            addresses.push(match address {
+                ListenAddress::Any { port } => SocketAddr::from(([0_u16; 8], *port)),
+                ListenAddress::Host { host: Host::Address(ip), port } => {
+                    SocketAddr::new(*ip, *port)
+                }
+                ListenAddress::Host { host: Host::Name(name), port } => {
+                    let known = discovery.addresses_of(name).and_then(Result::ok);
+                    let ip = choose(&known.unwrap_or_default(), |ip| net.is_local(ip));
+                    let listen = address.clone();
+                    let ip = ip.map_err(|class| ListenNameError::Special { listen, class })?;
+                    SocketAddr::new(ip, *port)
+                }
+            });
+        }
+        Ok(Some((net, addresses)))
+    }
+
+    /// Goes on until all names have addresses: whether it came to that, or was asked to end.
+    fn look_up_until(
+        &mut self,
+        listen: &[ListenAddress],
+        deadline: Instant,
+    ) -> Result<bool, ListenNameError> {
+        self.wheel.arm(deadline, Timer::Listen);
+        while self.is_running() {
+            let mut open = None;
+            for address in listen {
+                let Some(name) = name_of(address) else { continue };
+                let listen = address.clone();
+                match self.finder.discovery.addresses_of(name) {
+                    Some(Ok(_)) => {}
+                    Some(Err(reason @ (Trouble::NoSuchName | Trouble::NoRecord))) => {
+                        return Err(ListenNameError::NoAddress { listen, reason });
+                    }
+                    Some(Err(reason)) => open = open.or(Some((listen, reason))),
+                    None => open = open.or(Some((listen, Trouble::Failed(Failure::TimedOut)))),
+                }
+            }
+            let Some((listen, reason)) = open else { return Ok(true) };
+            if self.now >= deadline {
+                return Err(ListenNameError::TimedOut { listen, reason });
+            }
+            self.turn().map_err(ListenNameError::Broken)?;
+        }
+        Ok(false)
+    }
+}
+
+fn name_of(address: &ListenAddress) -> Option<&str> {
+    match address {
+        ListenAddress::Host { host: Host::Name(name), .. } => Some(name),
+        ListenAddress::Host { host: Host::Address(_), .. } | ListenAddress::Any { .. } => None,
+    }
+}
+
+/// The address to listen on. A name server that filters answers `0.0.0.0` for a name that it
+/// blocks, and whoever typed a name did not mean all addresses.
+fn choose(
+    addresses: &[IpAddr],
+    mut is_local: impl FnMut(IpAddr) -> bool,
+) -> Result<IpAddr, SpecialAddress> {
+    let usable = || addresses.iter().copied().filter(|ip| SpecialAddress::of(*ip).is_none());
+    let special = addresses.iter().find_map(|ip| SpecialAddress::of(*ip));
+    let chosen = usable().find(|ip| is_local(*ip)).or_else(|| usable().next());
+    chosen.ok_or(special.unwrap_or(SpecialAddress::Unspecified))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_address_that_is_ours_is_taken() {
+        let is_local = |ip: IpAddr| ip.is_loopback();
+        for (addresses, want) in [
+            (&["127.0.0.1"][..], Ok("127.0.0.1")),
+            (&["10.0.0.1", "127.0.0.2", "127.0.0.3", "::1"], Ok("127.0.0.2")),
+            (&["10.0.0.1", "::1"], Ok("::1")),
+            (&["10.0.0.1", "10.0.0.2"], Ok("10.0.0.1")),
+            (&["0.0.0.0", "10.0.0.2"], Ok("10.0.0.2")),
+            (&["0.0.0.0", "::"], Err(SpecialAddress::Unspecified)),
+            (&["224.0.0.1"], Err(SpecialAddress::Multicast)),
+        ] {
+            let parse = |text: &&str| text.parse::<IpAddr>().expect("an address");
+            let parsed: Vec<IpAddr> = addresses.iter().map(parse).collect();
+            let want = want.map(|text| parse(&text));
+            assert_eq!(choose(&parsed, is_local), want, "{addresses:?}");
+        }
+    }
+
+    #[test]
+    fn errors_name_the_address_and_what_was_waited_for() {
+        let listen: ListenAddress = "gw.test:1".parse().expect("an address");
+        let reason = Trouble::Failed(Failure::TimedOut);
+        let timed_out = ListenNameError::TimedOut { listen: listen.clone(), reason };
+        assert_eq!(
+            timed_out.to_string(),
+            "cannot resolve gw.test:1 within 10s: name server timed out"
+        );
+        let none = ListenNameError::NoAddress { listen, reason: Trouble::NoSuchName };
+        assert_eq!(none.to_string(), "cannot resolve gw.test:1: no such name");
+    }
+}

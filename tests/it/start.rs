@@ -1,0 +1,214 @@
+//! How the gateway starts where something is missing: addresses, endpoints, a parent
+//! that would bury the dead.
+
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
+
+use crate::cli::check_refusal;
+use crate::relay::round_trip;
+use crate::util::*;
+
+/// Longer than any wait of a test.
+const LONG_RETRY: &str = "--listen-retry=5m";
+
+/// The command of a gateway that listens there.
+fn command_at(listen: &str, server: &Backend, arguments: &[&str]) -> Command {
+    let builder = Gateway::builder().endpoint(&server.address().to_string());
+    let builder = builder.arg(&format!("--listen-addr={listen}"));
+    arguments.iter().fold(builder, |builder, argument| builder.arg(argument)).command()
+}
+
+/// A client of whoever listens there.
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect_timeout(&address, DEADLINE).expect("it listens");
+    stream.set_read_timeout(Some(DEADLINE)).expect("a timeout that is not zero");
+    stream
+}
+
+/// Starts a gateway on an address that is not there, and serves there once `arrive` was called.
+fn serves_when_it_comes(address: &str, arrive: impl FnOnce()) {
+    let server = backend(echo);
+    let mut command = command_at(address, &server, &[LONG_RETRY]);
+    let gateway = Process::spawn("the gateway", &mut command);
+    let line = gateway.wait_for_log("waiting for the listen address");
+    let want = format!("address={address} reason=address_not_available timeout=5m0s");
+    assert!(line.contains("INFO") && line.ends_with(&want), "{line}");
+    arrive();
+    gateway.wait_for_log("ready to proxy client requests");
+    round_trip(&connect(address.parse().expect("an address")), b"served");
+    let told = gateway.log().iter().filter(|line| line.contains("waiting")).count();
+    assert_eq!(told, 1, "once, however often it was tried");
+}
+
+#[test]
+fn an_address_that_comes_late_is_waited_for() {
+    let Some(network) = Namespace::if_allowed("addresses that come late") else { return };
+    network.enter(|| {
+        serves_when_it_comes("192.0.2.9:23790", || {
+            network.ip("address add 192.0.2.9/32 dev lo");
+        });
+    });
+}
+
+/// The kernel looks for duplicates of an IPv6 address before it may be used (RFC 4862, section
+/// 5.4), and on a link that is not up it does not even begin.
+#[test]
+fn an_ipv6_address_that_is_tentative_is_waited_for() {
+    let Some(network) = Namespace::if_allowed("tentative addresses") else { return };
+    if !Path::new("/proc/sys/net/ipv6").exists() {
+        return not_tested("there is no IPv6 here");
+    }
+    network.enter(|| {
+        network.ip("link add eth0 type veth peer name peer");
+        network.ip("link set eth0 up");
+        network.ip("address add 2001:db8::9/64 dev eth0");
+        let state = network.ip("-6 address show dev eth0");
+        assert!(state.contains("tentative"), "{state}");
+        serves_when_it_comes("[2001:db8::9]:23790", || {
+            network.ip("link set peer up");
+        });
+    });
+}
+
+#[test]
+fn an_address_that_is_taken_is_waited_for_and_so_are_those_beside_it() {
+    let (free, server) = (Reservation::new(), backend(echo));
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("a bound socket");
+    let listen = format!("{},{address}", free.address());
+    let mut command = command_at(&listen, &server, &[LONG_RETRY]);
+    let gateway = Process::spawn("the gateway", &mut command);
+    let line = gateway.wait_for_log("waiting for the listen address");
+    assert!(line.contains(&format!("address={address} reason=address_in_use")), "{line}");
+    // Nobody must be let in where nobody is served.
+    TcpStream::connect(free.address()).expect_err("the other one is not open meanwhile");
+    drop(taken);
+    gateway.wait_for_log("ready to proxy client requests");
+    for address in [free.address(), address] {
+        round_trip(&connect(address), b"served");
+    }
+}
+
+#[test]
+fn an_address_that_does_not_come_is_refused_when_the_time_is_over() {
+    let server = backend(echo);
+    let started = Instant::now();
+    let mut command = command_at("192.0.2.9:1", &server, &["--listen-retry=300ms"]);
+    command.arg("--log-level=error");
+    let output = finish(&mut command, "");
+    let parts = ["cannot listen on 192.0.2.9:1: address not available (waited 3"];
+    check_refusal(&"too late", &output, 1, &parts);
+    assert!(started.elapsed().as_millis() >= 300, "after {:?}", started.elapsed());
+}
+
+/// Our own listener does not go away.
+#[test]
+fn an_address_that_is_given_twice_is_not_waited_for() {
+    let (place, server) = (Reservation::new(), backend(echo));
+    let port = place.address().port();
+    for other in ["127.0.0.1", "0.0.0.0", ""] {
+        let listen = format!("127.0.0.1:{port},{other}:{port}");
+        let output = finish(&mut command_at(&listen, &server, &[LONG_RETRY]), "");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{listen}: {errors}");
+        assert!(errors.contains("in use") && !errors.contains("waiting"), "{listen}: {errors}");
+    }
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_an_address_at_once() {
+    let server = backend(echo);
+    for signal in ["TERM", "INT"] {
+        let mut command = command_at("192.0.2.9:1", &server, &[LONG_RETRY]);
+        let mut gateway = Process::spawn("the gateway", &mut command);
+        gateway.wait_for_log("waiting for the listen address");
+        gateway.signal("HUP");
+        gateway.wait_for_log("signal ignored signal=SIGHUP");
+        gateway.signal(signal);
+        assert_eq!(gateway.wait_exit().code(), Some(0));
+        gateway.wait_for_log("INFO stopped before it was ready");
+    }
+}
+
+/// The children of a process, those included that have ended and that nobody has waited for.
+fn children(pid: u32) -> Vec<u32> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    let text = fs::read_to_string(path).expect("a running process has the list");
+    text.split_whitespace().map(|pid| pid.parse().expect("pids are numbers")).collect()
+}
+
+/// Whoever is process 1 of a container inherits what others leave, and so does who was a shell.
+#[test]
+fn children_that_others_leave_are_buried() {
+    let directory = TemporaryDirectory::new();
+    let fifo = directory.path().join("fifo");
+    mkfifo(&fifo, Mode::S_IRUSR | Mode::S_IWUSR).expect("a FIFO in a directory of our own");
+    let fifo = fifo.to_str().expect("a path of plain letters");
+    // One child has ended when the gateway begins, one has a parent of its own and then none, and
+    // one is a child from before.
+    let script = format!(
+        r#"true & (cat "{fifo}" & cat "{fifo}" &); cat "{fifo}" & while kill -0 %1; do :; done
+           exec "$@""#
+    );
+    let server = backend(echo);
+    let builder = Gateway::builder().endpoint(&server.address().to_string());
+    let words = ["unshare", "--pid", "--fork", "--kill-child", "sh", "-c", &script, "sh"];
+    if !can_unshare() {
+        return;
+    }
+    let gateway = builder.under(words).start();
+    let [pid] = children(gateway.pid())[..] else { panic!("unshare has one child") };
+    until("it has its children", || children(pid).len() == 3);
+    // All three read until the last writer has left.
+    drop(File::options().write(true).open(fifo).expect("somebody reads"));
+    until("nobody is left", || children(pid).is_empty());
+    round_trip(&gateway.connect(), b"served");
+    // To process 1 no signal comes that it has not asked for.
+    let pid = Pid::from_raw(i32::try_from(pid).expect("a pid is a positive i32"));
+    kill(pid, Signal::SIGTERM).expect("signal our own grandchild");
+    gateway.wait_for_log("INFO stopped");
+}
+
+fn can_unshare() -> bool {
+    let output = finish(Command::new("unshare").args(["--pid", "--fork", "true"]), "");
+    if !output.status.success() {
+        needs_privilege("process 1: process namespaces need CAP_SYS_ADMIN");
+    }
+    output.status.success()
+}
+
+#[test]
+fn the_ready_line_says_that_no_endpoint_is_known_yet() {
+    Machine::run(|machine| {
+        machine.set_resolv_conf("nameserver 127.0.0.53\n");
+        let gateway = machine.gateway().endpoint("nowhere.test:2379").start();
+        let ready = "INFO ready to proxy client requests";
+        let lines = gateway.log();
+        let line = lines.iter().find(|line| line.starts_with(ready)).expect("it is ready");
+        let want = format!("{ready}, no endpoint known yet endpoints=[] listen=[");
+        assert!(line.starts_with(&want), "{line}");
+    });
+    let gateway = Gateway::start(&[refused_address()], &[]);
+    assert_eq!(gateway.log_count("no endpoint known yet"), 0);
+}
+
+/// Of a start that failed, systemd tries again as the docs say.
+#[test]
+fn the_unit_of_the_readme_restarts_after_every_failure_but_bad_usage() {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("```ini\n[Unit]\n").expect("README has a unit");
+    let (unit, rest) = rest.split_once("[Service]\n").expect("a section");
+    let (service, _) = rest.split_once("[Install]\n").expect("a section");
+    let has = |section: &str, line: &str| section.lines().any(|it| it == line);
+    assert!(has(unit, "StartLimitIntervalSec=0"), "{unit}");
+    for line in ["Restart=on-failure", "RestartSec=1", "RestartPreventExitStatus=2"] {
+        assert!(has(service, line), "no {line} in {service}");
+    }
+}
