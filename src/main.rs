@@ -19,7 +19,7 @@ use etcd_gateway::discovery::Sources;
 use etcd_gateway::discovery::srv::SrvSource;
 use etcd_gateway::net::mio::{MioNet, SocketOptions};
 use etcd_gateway::net::notify::ServiceManager;
-use etcd_gateway::net::rlimit::{open_descriptors, raise_descriptor_limit};
+use etcd_gateway::net::rlimit::Descriptors;
 use etcd_gateway::net::stderr::LineWriter;
 use etcd_gateway::net::tls::Verifier;
 use etcd_gateway::reactor::{Limits, Reactor, StartError};
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 }
 
 fn run(config: &Config) -> Result<(), String> {
-    let descriptors = raise_descriptor_limit().saturating_sub(open_descriptors());
+    let descriptors = descriptors(config)?;
     let limits = limits(config, descriptors, config.listen.len());
     let broken = |error| format!("cannot wait for events: {error}");
     let mut net = MioNet::new(socket_options(config)).map_err(broken)?;
@@ -82,6 +82,18 @@ fn run(config: &Config) -> Result<(), String> {
         metrics.server_bytes,
     );
     Ok(())
+}
+
+/// How many descriptors may still be opened, which must be enough to serve somebody.
+fn descriptors(config: &Config) -> Result<u64, String> {
+    let (descriptors, least) = (Descriptors::count(), config.descriptors_min());
+    if descriptors.free() < least {
+        let (limit, needed) = (descriptors.limit(), descriptors.limit_for(least));
+        return Err(format!(
+            "descriptor limit of {limit} is too low: needs {needed} (ulimit -n, LimitNOFILE=)"
+        ));
+    }
+    Ok(descriptors.free())
 }
 
 /// Tells that it is ready, and what for.

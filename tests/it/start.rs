@@ -1,8 +1,8 @@
-//! How the gateway starts where something is missing: addresses, endpoints, a parent
+//! How the gateway starts where something is missing: addresses, descriptors, endpoints, a parent
 //! that would bury the dead.
 
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -135,6 +135,78 @@ fn a_signal_ends_the_wait_for_an_address_at_once() {
         assert_eq!(gateway.wait_exit().code(), Some(0));
         gateway.wait_for_log("INFO stopped before it was ready");
     }
+}
+
+/// The number that a gateway which has too few says it needs.
+fn needed(builder: GatewayBuilder, limit: u64) -> u64 {
+    let output = finish(&mut builder.nofile(limit, limit).command(), "");
+    let limit = format!("descriptor limit of {limit} is too low: needs ");
+    check_refusal(&"descriptors", &output, 1, &[&limit]);
+    let errors = String::from_utf8(output.stderr).expect("text");
+    let (_, rest) = errors.split_once("needs ").expect("a number");
+    let number = rest.split(' ').next().and_then(|word| word.parse().ok());
+    number.unwrap_or_else(|| panic!("no number in {errors}"))
+}
+
+/// With the number that it says it needs it does everything at once that it has to, and with one
+/// less it does not start. Its first endpoint is dead, and at `dead`.
+fn serves_with_what_it_says_it_needs(
+    dead: &Reservation,
+    builder: impl Fn() -> GatewayBuilder,
+) -> u64 {
+    let least = needed(builder(), 6);
+    assert_eq!(needed(builder(), least - 1), least);
+    let gateway = builder().nofile(least, least).start();
+    let first = gateway.connect();
+    round_trip(&first, b"served");
+    gateway.wait_for_log("endpoint inactive");
+    // It is back, which a probe finds out while somebody is served.
+    let _back = Backend::at(dead.address(), echo);
+    gateway.wait_for_log("endpoint active");
+    let second = gateway.connect();
+    round_trip(&first, b"still served");
+    drop(first);
+    round_trip(&second, b"served in its turn");
+    least
+}
+
+#[test]
+fn a_descriptor_limit_that_is_too_low_is_refused_with_the_number_that_is_needed() {
+    let server = backend(echo);
+    let check = |more: &dyn Fn(GatewayBuilder) -> GatewayBuilder| {
+        let dead = Reservation::new();
+        serves_with_what_it_says_it_needs(&dead, || {
+            let builder = Gateway::builder().endpoint(&dead.address().to_string());
+            more(builder.endpoint(&format!("{}?priority=1", server.address())))
+        })
+    };
+    let usual = check(&|builder| builder);
+    let listen = "--listen-addr=127.0.0.1:0,127.0.0.1:0,127.0.0.1:0";
+    assert_eq!(check(&|builder| builder.arg(listen)), usual + 2);
+    // One that the parent left open is in the way.
+    let script = r#"exec 4</dev/null; exec "$@""#;
+    assert_eq!(check(&|builder| builder.under(["sh", "-c", script, "sh"])), usual + 1);
+    // The soft limit is raised, so it is the hard one that has to do.
+    let endpoint = server.address().to_string();
+    Gateway::builder().endpoint(&endpoint).nofile(6, usual).start();
+}
+
+#[test]
+fn a_descriptor_limit_that_suffices_for_names_is_known() {
+    Machine::run(|machine| {
+        let silent = NameServer::start(Ipv4Addr::new(127, 0, 0, 52));
+        silent.behave(Behaviour::Drop);
+        let dns = NameServer::start(Ipv4Addr::new(127, 0, 0, 53));
+        dns.set_addresses("server.test", 1, &[9]);
+        machine.set_resolv_conf("nameserver 127.0.0.52\nnameserver 127.0.0.53\n");
+        let dead = Reservation::at(SocketAddr::from(([127, 0, 0, 8], 2379)));
+        let _server = Backend::at(SocketAddr::from(([127, 0, 0, 9], 2379)), echo);
+        let least = serves_with_what_it_says_it_needs(&dead, || {
+            let builder = machine.gateway().endpoint(&dead.address().to_string());
+            builder.endpoint("server.test:2379?priority=1").arg("--connect-timeout=10s")
+        });
+        assert_eq!(least, 14, "four more than without names");
+    });
 }
 
 /// The children of a process, those included that have ended and that nobody has waited for.
