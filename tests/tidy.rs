@@ -30,8 +30,14 @@ const DEPENDENCIES: &[&str] = &[
     "nix",
     "domain",
     "rustls",
+    "rustls-webpki",
+    "ring",
     "rustls-native-certs",
     "strsim",
+    "ecdsa",
+    "p256",
+    "p384",
+    "p521",
 ];
 
 /// The fuzz targets: a workspace of their own, built by cargo-fuzz and on its card. The bodies of
@@ -54,7 +60,7 @@ const PURE: &[(&str, &[&str])] = &[
 /// Crates that are sockets, descriptors, the kernel or what is said over sockets: `src/net` alone
 /// may name them.
 const SYSTEM_CRATES: &[&str] =
-    &["mio", "socket2", "nix", "libc", "rustix", "rustls", "rustls_native_certs"];
+    &["mio", "socket2", "nix", "libc", "rustix", "rustls", "rustls_native_certs", "webpki", "ring"];
 
 /// Who may import whom, beside itself: (layer, what it may import, what to do instead).
 const LAYERS: &[(&str, &[&str], &str)] = &[

@@ -18,6 +18,7 @@
 //! is `certificate_invalid`. A name in the subject alone (common name) counts for nothing, as in
 //! Go.
 
+mod algorithms;
 mod failure;
 mod proof;
 #[cfg(test)]
@@ -28,7 +29,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
@@ -70,7 +70,7 @@ impl Verifier {
     fn trusting(roots: RootCertStore, name: &str) -> Result<Verifier, String> {
         let name = ServerName::try_from(name.to_owned())
             .map_err(|_| format!("{name:?} is neither a DNS name nor an IP address"))?;
-        let provider = Arc::new(ring::default_provider());
+        let provider = Arc::new(algorithms::provider());
         let authorities =
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
                 .build()

@@ -14,6 +14,7 @@ mod fuzz_corpus;
 mod limits;
 mod listen_names;
 mod names;
+mod proof;
 mod relay;
 mod resolver;
 mod reuse_port;

@@ -15,17 +15,17 @@ use crate::srv::{PLAIN, SECURE};
 use crate::util::*;
 
 const DOMAIN: &str = "--discovery-srv=example.test";
-const NAME: &str = "DNS:example.test";
+pub const NAME: &str = "DNS:example.test";
 
 /// A gateway that verifies what it finds at `example.test`.
-fn verifying(machine: &Machine, authority: &Path) -> GatewayBuilder {
+pub fn verifying(machine: &Machine, authority: &Path) -> GatewayBuilder {
     let trust = format!("--trusted-ca-file={}", authority.display());
     let builder = machine.gateway().arg(DOMAIN).arg(&trust);
     builder.arg("--connect-timeout=500ms").arg("--retry-delay=1s")
 }
 
 /// A name server that gives the secure set these members.
-fn serve_names(last_octets: &[u8]) -> NameServer {
+pub fn serve_names(last_octets: &[u8]) -> NameServer {
     let dns = NameServer::start(DNS);
     let record = |octet: &u8| {
         let target = format!("m{octet}.example.test");
@@ -36,7 +36,7 @@ fn serve_names(last_octets: &[u8]) -> NameServer {
     dns
 }
 
-fn wait_verified(gateway: &Gateway, last_octet: u8) {
+pub fn wait_verified(gateway: &Gateway, last_octet: u8) {
     let address = member_address(last_octet);
     gateway.wait_for_log(&format!("endpoint verified endpoint={address}"));
 }
@@ -51,7 +51,7 @@ fn wait_not_verified(gateway: &Gateway, last_octet: u8, reason: &str) {
 
 /// Whether a new client gets to a server that speaks TLS: that answers an empty ClientHello with
 /// an alert, whatever certificates it has or wants.
-fn is_served(gateway: &Gateway) -> bool {
+pub fn is_served(gateway: &Gateway) -> bool {
     const EMPTY_HELLO: [u8; 9] = [0x16, 3, 3, 0, 4, 1, 0, 0, 0];
     let mut client = gateway.connect();
     let mut kind = [0];
@@ -233,7 +233,7 @@ fn file_that_holds_no_authority_is_refused() {
 }
 
 /// etcdctl with all that a member may ask of it, through the gateway.
-fn put(gateway: &Gateway, authority: &Authority, own: &Certificate) -> bool {
+pub fn put(gateway: &Gateway, authority: &Authority, own: &Certificate) -> bool {
     let arguments = [
         format!("--cacert={}", authority.certificate().display()),
         format!("--cert={}", own.certificate.display()),
@@ -250,7 +250,7 @@ fn put(gateway: &Gateway, authority: &Authority, own: &Certificate) -> bool {
 
 /// Three members that speak TLS at port 2379 and do not at 2381. The last one wants certificates
 /// of its clients, too.
-fn secure_cluster(ours: &Authority, own: &Certificate) -> Cluster {
+pub fn secure_cluster(ours: &Authority, own: &Certificate) -> Cluster {
     let mut cluster =
         Cluster::reserve_at([11, 12, 13].map(|octet| Reservation::at(member_address(octet))));
     for index in 0..3 {

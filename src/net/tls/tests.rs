@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nix::libc;
+use rustls::crypto::ring;
 use rustls::pki_types::{PrivateKeyDer, UnixTime};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
@@ -20,6 +21,8 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
 
 use super::*;
+
+mod curves;
 
 const NAME: &str = "example.test";
 const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);

@@ -7,7 +7,11 @@ use std::process::Command;
 
 use super::{Process, output_of};
 
-const KEY: &str = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+/// A key of the usual kind, for req(1).
+pub const P256: &str = "ec -pkeyopt ec_paramgen_curve:prime256v1";
+pub const P384: &str = "ec -pkeyopt ec_paramgen_curve:secp384r1";
+/// The strongest curve that TLS has a name for.
+pub const P521: &str = "ec -pkeyopt ec_paramgen_curve:secp521r1";
 /// What `openssl ca` wants to be told. It can date a certificate as one likes, `openssl x509` can
 /// not before version 3.4.
 const SETTINGS: &str = "\
@@ -18,7 +22,7 @@ dir = .
 database = issued
 new_certs_dir = .
 rand_serial = yes
-default_md = sha256
+string_mask = utf8only
 policy = any
 unique_subject = no
 [any]
@@ -47,6 +51,8 @@ impl Validity {
 /// An authority in a directory of its own.
 pub struct Authority {
     directory: PathBuf,
+    /// What it signs certificates over.
+    hash: &'static str,
 }
 
 /// A certificate and its key.
@@ -59,13 +65,29 @@ pub struct Certificate {
 impl Authority {
     /// A new authority in a new directory of that name, under its parent's.
     pub fn new(parent: &Path, name: &str) -> Authority {
-        let authority = Authority { directory: parent.join(name) };
+        let own = "basicConstraints=critical,CA:TRUE keyUsage=critical,keyCertSign";
+        Authority::of_kind(parent, name, [P256, "sha256"], own)
+    }
+
+    /// One with another key or hash, or that says something else of itself.
+    pub fn of_kind(
+        parent: &Path,
+        name: &str,
+        [key, hash]: [&'static str; 2],
+        extensions: &str,
+    ) -> Authority {
+        let authority = Authority { directory: parent.join(name), hash };
         fs::create_dir(&authority.directory).expect("a new directory in our own");
         authority.write("settings", SETTINGS);
         authority.write("issued", "");
-        let own = "-addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign";
+        // The usual settings would make an authority of all.
+        authority.write("plain", "[req]\ndistinguished_name=none\n[none]\n");
+        let added: Vec<String> =
+            extensions.split_whitespace().map(|one| format!("-addext {one}")).collect();
         authority.openssl(&format!(
-            "req -x509 {KEY} -keyout ca.key -out ca.pem -days 2 -subj /CN={name} {own}"
+            "req -x509 -config plain -newkey {key} -nodes -{hash} -keyout ca.key -out ca.pem \
+             -days 2 -subj /CN={name} {}",
+            added.join(" ")
         ));
         authority
     }
@@ -78,16 +100,26 @@ impl Authority {
     /// Issues a certificate that serves both sides of a connection. The subject is its file name;
     /// what counts are `names`, such as `DNS:example.test,IP:127.0.0.11`.
     pub fn issue(&self, subject: &str, names: &str, validity: Validity) -> Certificate {
+        self.issue_with([subject, P256], names, validity)
+    }
+
+    /// The same, for a key of that kind.
+    pub fn issue_with(
+        &self,
+        [subject, key]: [&str; 2],
+        names: &str,
+        validity: Validity,
+    ) -> Certificate {
         let [start, end] = validity.period();
         let usage = "basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth,clientAuth";
         let extensions = format!("{usage}\nsubjectAltName={names}\n");
         self.write(&format!("{subject}.ext"), &extensions);
         let files = format!("-keyout {subject}.key -out {subject}.csr");
-        self.openssl(&format!("req {KEY} {files} -subj /CN={subject}"));
-        self.openssl(&format!(
-            "ca -batch -notext -config settings -cert ca.pem -keyfile ca.key -startdate {start} \
-             -enddate {end} -extfile {subject}.ext -in {subject}.csr -out {subject}.pem"
-        ));
+        self.openssl(&format!("req -newkey {key} -nodes {files} -subj /CN={subject}"));
+        let dates = format!("-startdate {start} -enddate {end}");
+        let files = format!("-extfile {subject}.ext -in {subject}.csr -out {subject}.pem");
+        let by = format!("-md {} -cert ca.pem -keyfile ca.key", self.hash);
+        self.openssl(&format!("ca -batch -notext -config settings {by} {dates} {files}"));
         let file = |end: &str| self.directory.join(format!("{subject}.{end}"));
         Certificate { certificate: file("pem"), key: file("key") }
     }

@@ -21,7 +21,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
-pub use certificates::{Authority, Certificate, TlsServer, Validity};
+pub use certificates::{Authority, Certificate, P256, P384, P521, TlsServer, Validity};
 pub use dns::{Data, Kind};
 pub use dnsmasq::Dnsmasq;
 pub use etcd::{Cluster, TemporaryDirectory, base64, etcdctl, finish, http, output_of};
