@@ -50,6 +50,9 @@ fn run(config: &Config) -> Result<(), String> {
     // Before anything that may take a while, so that no signal comes before it has its effect.
     net.take_signals().map_err(|error| format!("cannot take signals: {error}"))?;
     if let Some(verifier) = verifier(config)? {
+        for remark in verifier.remarks() {
+            warn!("certificate {remark}");
+        }
         net.verify_with(verifier);
     }
     let resolved = Reactor::resolve_listeners(net, limits, &config.listen);

@@ -38,6 +38,7 @@ const DEPENDENCIES: &[&str] = &[
     "p256",
     "p384",
     "p521",
+    "der",
 ];
 
 /// The fuzz targets: a workspace of their own, built by cargo-fuzz and on its card. The bodies of

@@ -24,6 +24,11 @@ impl Verifier {
     }
 
     /// Never called, as there is no verifier.
+    pub fn remarks(&self) -> &[String] {
+        match self.none {}
+    }
+
+    /// Never called, as there is no verifier.
     pub fn begin(&self) -> Handshake {
         match self.none {}
     }

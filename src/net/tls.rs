@@ -12,30 +12,30 @@
 //!                               Pending ◄────────────────────────┘ the socket is empty
 //! ```
 //!
-//! Go, and so etcd's own clients, accepts any certificate that is itself in the file of
-//! authorities. Here it has to be issued by an authority in there, or self-signed and no authority
-//! itself (`CA:FALSE`); `openssl req -x509` makes one that is both, if it is told no more, and that
-//! is `certificate_invalid`. A name in the subject alone (common name) counts for nothing, as in
-//! Go.
+//! A name in the subject alone (common name) counts for nothing, as in Go.
 
 mod algorithms;
+mod chain;
 mod failure;
+mod file;
 mod proof;
 #[cfg(test)]
 mod tests;
+mod trust;
+mod x509;
 
 use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
-use rustls_native_certs::{CertificateResult, load_native_certs};
+use rustls::client::Resumption;
+use rustls::pki_types::{ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection};
+use rustls_native_certs::load_native_certs;
 
 use self::failure::{of_beginning, of_handshake};
 use self::proof::Proof;
+use self::trust::Trust;
 use super::errno::{net_error, retry};
 use super::{HandshakeError, NetError, Shake};
 use crate::config::HANDSHAKE_BYTES_MAX;
@@ -44,8 +44,9 @@ use crate::config::HANDSHAKE_BYTES_MAX;
 #[derive(Debug)]
 pub struct Verifier {
     config: ClientConfig,
-    authorities: Arc<WebPkiServerVerifier>,
+    trust: Arc<Trust>,
     name: ServerName<'static>,
+    remarks: Vec<String>,
 }
 
 impl Verifier {
@@ -58,39 +59,48 @@ impl Verifier {
     ///
     /// # Errors
     /// One line that names the file or the name and says what is wrong with it: it cannot be read,
-    /// has no certificate, or a broken one; the system has none; the name is no such name.
+    /// has no certificate, a broken one, or none that could ever vouch for a server; the system has
+    /// none; the name is no such name.
     pub fn new(authority: Option<&Path>, name: &str) -> Result<Verifier, String> {
-        let roots = match authority {
-            Some(path) => roots_of_file(path)?,
-            None => roots_of_system(load_native_certs())?,
+        let now = UnixTime::now();
+        let name = server_name(name)?;
+        let (trust, remarks) = match authority {
+            Some(path) => file::of_file(path, &name, now)?,
+            None => (file::of_system(load_native_certs(), &name, now)?, Vec::new()),
         };
-        Verifier::trusting(roots, name)
+        let mut verifier = Verifier::trusting(trust, name)?;
+        let file = authority.map(|path| format!(" file={:?}", path.display().to_string()));
+        let file = file.unwrap_or_default();
+        verifier.remarks = remarks.iter().map(|remark| format!("{remark}{file}")).collect();
+        Ok(verifier)
     }
 
-    fn trusting(roots: RootCertStore, name: &str) -> Result<Verifier, String> {
-        let name = ServerName::try_from(name.to_owned())
-            .map_err(|_| format!("{name:?} is neither a DNS name nor an IP address"))?;
+    fn trusting(trust: Trust, name: ServerName<'static>) -> Result<Verifier, String> {
+        let trust = Arc::new(trust);
         let provider = Arc::new(algorithms::provider());
-        let authorities =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-                .build()
-                .map_err(|error| format!("cannot verify certificates: {error}"))?;
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| format!("cannot verify certificates: {error}"))?
-            .with_webpki_verifier(Arc::clone(&authorities))
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Proof::new(Arc::clone(&trust))))
             .with_no_client_auth();
         // A resumed session shows no certificate: it would prove that the server knows a secret of
         // some earlier server of that name.
         config.resumption = Resumption::disabled();
         // No protocol is offered (ALPN). etcd takes that for HTTP/1.1, and a connection that ends
         // before the first request is nothing it would log.
-        Ok(Verifier { config, authorities, name })
+        Ok(Verifier { config, trust, name, remarks: Vec::new() })
+    }
+
+    /// What is to be said of the certificates in the file, each the rest of a line of the log:
+    /// which are of no use, or not now.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     /// A handshake that has not said anything yet.
     pub fn begin(&self) -> Handshake {
-        let proof = Arc::new(Proof::new(Arc::clone(&self.authorities)));
+        let proof = Arc::new(Proof::new(Arc::clone(&self.trust)));
         // What is proven is kept per handshake, so each has a configuration of its own. Cloning
         // one copies a few pointers.
         let mut config = self.config.clone();
@@ -103,30 +113,9 @@ impl Verifier {
     }
 }
 
-fn roots_of_file(path: &Path) -> Result<RootCertStore, String> {
-    let shown = path.display();
-    let text = std::fs::read(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
-    let mut roots = RootCertStore::empty();
-    for (number, certificate) in (1..).zip(CertificateDer::pem_slice_iter(&text)) {
-        let broken = |reason: &str| format!("certificate {number} in {shown} is broken: {reason}");
-        let certificate = certificate.map_err(|_| broken("no valid PEM"))?;
-        roots.add(certificate).map_err(|error| broken(&error.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(format!("no certificate in {shown}"));
-    }
-    Ok(roots)
-}
-
-/// The system's certificates. Some that cannot be used are no reason to do without the others.
-fn roots_of_system(found: CertificateResult) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        let reason = found.errors.first().map_or("none was found".to_owned(), |e| e.to_string());
-        return Err(format!("this system has no certificates of authorities: {reason}"));
-    }
-    Ok(roots)
+fn server_name(name: &str) -> Result<ServerName<'static>, String> {
+    ServerName::try_from(name.to_owned())
+        .map_err(|_| format!("{name:?} is neither a DNS name nor an IP address"))
 }
 
 /// One handshake, from the first byte to the last.

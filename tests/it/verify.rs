@@ -14,7 +14,7 @@ use crate::names::{DNS, member_address};
 use crate::srv::{PLAIN, SECURE};
 use crate::util::*;
 
-const DOMAIN: &str = "--discovery-srv=example.test";
+pub const DOMAIN: &str = "--discovery-srv=example.test";
 pub const NAME: &str = "DNS:example.test";
 
 /// A gateway that verifies what it finds at `example.test`.
@@ -43,7 +43,7 @@ pub fn wait_verified(gateway: &Gateway, last_octet: u8) {
 
 /// Waits for the line that tells why a member is not used, and sees that it names the reason.
 #[track_caller]
-fn wait_not_verified(gateway: &Gateway, last_octet: u8, reason: &str) {
+pub fn wait_not_verified(gateway: &Gateway, last_octet: u8, reason: &str) {
     let address = member_address(last_octet);
     let line = gateway.wait_for_log(&format!("endpoint not verified endpoint={address} "));
     assert!(line.contains(&format!("reason={reason} ")), "not {reason}: {line}");

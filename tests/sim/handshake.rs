@@ -9,13 +9,18 @@ use crate::connection::Id;
 use crate::faults::Fault;
 use crate::world::{Direction, Happening, World};
 
-const UNTRUSTED: [HandshakeError; 7] = [
+const UNTRUSTED: [HandshakeError; 12] = [
     HandshakeError::Expired,
     HandshakeError::NotYetValid,
     HandshakeError::WrongName,
     HandshakeError::UnknownAuthority,
     HandshakeError::BadCertificate,
+    HandshakeError::UnsupportedAlgorithm,
+    HandshakeError::Before1970,
+    HandshakeError::Authority("authority_expired authority=\"CN=root\""),
     HandshakeError::NoTls,
+    HandshakeError::NoCommonVersion,
+    HandshakeError::NoCommonCipherSuite,
     HandshakeError::Refused,
 ];
 

@@ -46,7 +46,7 @@ pub(super) fn provider() -> CryptoProvider {
 ///
 /// In TLS 1.2 a scheme names the hash alone, and the key may be of any curve; in TLS 1.3 the first
 /// of a row is the only one that is meant (RFC 8446, section 4.2.3).
-static SIGNATURES: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
+pub(super) static SIGNATURES: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     all: &[
         by_ring::ECDSA_P256_SHA256,
         by_ring::ECDSA_P256_SHA384,

@@ -1,6 +1,9 @@
 //! What the errors of the TLS library mean here: the one table, as `net/errno.rs` is for errnos.
 
-use rustls::{CertificateError, Error};
+use std::sync::Arc;
+
+use rustls::{AlertDescription, CertificateError, Error, OtherError, PeerIncompatible};
+use webpki::Error as ChainError;
 
 use super::super::{HandshakeError, NetError};
 
@@ -16,6 +19,17 @@ pub(super) fn of_handshake(error: &Error, speaks_tls: bool) -> HandshakeError {
         Error::InvalidCertificate(error) => of_certificate(error),
         Error::NoCertificatesPresented => HandshakeError::BadCertificate,
         Error::FailedToGetRandomBytes => HandshakeError::Lost(NetError::NotSupported),
+        Error::PeerIncompatible(
+            PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+        )
+        | Error::AlertReceived(AlertDescription::ProtocolVersion) => {
+            HandshakeError::NoCommonVersion
+        }
+        // The answer to our first message: the server finds nothing in there that it could use.
+        Error::AlertReceived(
+            AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity,
+        ) if !speaks_tls => HandshakeError::NoCommonCipherSuite,
         Error::InvalidMessage(_)
         | Error::PeerSentOversizedRecord
         | Error::InappropriateMessage { .. }
@@ -24,23 +38,63 @@ pub(super) fn of_handshake(error: &Error, speaks_tls: bool) -> HandshakeError {
         {
             HandshakeError::NoTls
         }
-        // An alert, nothing in common, or a server that does not keep to the protocol.
+        // Another alert, or a server that does not keep to the protocol.
         _ => HandshakeError::Refused,
     }
 }
 
+/// About a signature of the handshake, or what `to_certificate` has made.
 fn of_certificate(error: &CertificateError) -> HandshakeError {
     match error {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            HandshakeError::Expired
+        CertificateError::Other(OtherError(error)) => {
+            error.downcast_ref().copied().unwrap_or(HandshakeError::BadCertificate)
         }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            HandshakeError::NotYetValid
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            HandshakeError::UnsupportedAlgorithm
         }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            HandshakeError::WrongName
-        }
+        CertificateError::Expired => HandshakeError::Expired,
+        CertificateError::NotValidYet => HandshakeError::NotYetValid,
+        CertificateError::NotValidForName => HandshakeError::WrongName,
         CertificateError::UnknownIssuer => HandshakeError::UnknownAuthority,
+        CertificateError::InvalidPurpose => HandshakeError::WrongPurpose,
+        _ => HandshakeError::BadCertificate,
+    }
+}
+
+/// What the library is handed, so that it tells the server by the alert that is meant for that.
+pub(super) fn to_certificate(error: HandshakeError) -> CertificateError {
+    match error {
+        HandshakeError::Expired => CertificateError::Expired,
+        HandshakeError::NotYetValid => CertificateError::NotValidYet,
+        HandshakeError::WrongName => CertificateError::NotValidForName,
+        HandshakeError::UnknownAuthority => CertificateError::UnknownIssuer,
+        HandshakeError::WrongPurpose => CertificateError::InvalidPurpose,
+        HandshakeError::BadCertificate => CertificateError::BadEncoding,
+        other => CertificateError::Other(OtherError(Arc::new(other))),
+    }
+}
+
+/// Why what a server shows does not lead to whom we trust.
+pub(super) fn of_chain(error: &ChainError) -> HandshakeError {
+    match error {
+        ChainError::CertExpired { .. } | ChainError::InvalidCertValidity => HandshakeError::Expired,
+        ChainError::CertNotValidYet { .. } => HandshakeError::NotYetValid,
+        ChainError::CertNotValidForName(_) => HandshakeError::WrongName,
+        ChainError::UnknownIssuer => HandshakeError::UnknownAuthority,
+        ChainError::RequiredEkuNotFoundContext(_) => HandshakeError::WrongPurpose,
+        ChainError::NameConstraintViolation => HandshakeError::NameNotPermitted,
+        ChainError::CaUsedAsEndEntity => HandshakeError::AuthorityAsServer,
+        ChainError::UnsupportedSignatureAlgorithmContext(_)
+        | ChainError::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
+            HandshakeError::UnsupportedAlgorithm
+        }
+        ChainError::UnsupportedCriticalExtension => HandshakeError::UnsupportedExtension,
+        ChainError::UnsupportedCertVersion => HandshakeError::UnsupportedVersion,
+        ChainError::MaximumSignatureChecksExceeded
+        | ChainError::MaximumPathBuildCallsExceeded
+        | ChainError::MaximumNameConstraintComparisonsExceeded
+        | ChainError::MaximumPathDepthExceeded => HandshakeError::ChainTooLong,
         _ => HandshakeError::BadCertificate,
     }
 }

@@ -1,7 +1,7 @@
 //! What one handshake has established, noted as the library comes by it.
 //!
-//! Judges nothing by itself: certificates and signatures go to the library's verifier, and what it
-//! says is handed on as it is.
+//! Judges nothing by itself: certificates go to `chain.rs` and signatures to the library, and what
+//! they say is handed on as it is.
 //!
 //! A handshake that completes needs none of this. But a server that wants a certificate of its
 //! client gets an empty one from us. In TLS 1.3 our side is complete before the server can say no.
@@ -30,17 +30,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::client::ResolvesClientCert;
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
-use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+
+use super::super::HandshakeError;
+use super::algorithms::SIGNATURES;
+use super::chain::Shown;
+use super::failure::to_certificate;
+use super::trust::Trust;
+use super::x509;
 
 /// Notes of one handshake. Atomic because the library wants to share them between threads, of
 /// which there is one.
 #[derive(Debug)]
 pub(super) struct Proof {
-    authorities: Arc<WebPkiServerVerifier>,
+    trust: Arc<Trust>,
     /// The server's certificate was accepted.
     is_certified: AtomicBool,
     /// And then a signature by its key over this handshake.
@@ -51,9 +58,9 @@ pub(super) struct Proof {
 
 impl Proof {
     /// Nothing is established yet.
-    pub(super) fn new(authorities: Arc<WebPkiServerVerifier>) -> Proof {
+    pub(super) fn new(trust: Arc<Trust>) -> Proof {
         let [is_certified, is_signed, is_asked] = [false; 3].map(AtomicBool::new);
-        Proof { authorities, is_certified, is_signed, is_asked }
+        Proof { trust, is_certified, is_signed, is_asked }
     }
 
     /// Whether the server has shown its certificate and that it holds the key.
@@ -69,12 +76,21 @@ impl Proof {
 
     fn note_signature(
         &self,
+        certificate: &CertificateDer<'_>,
         outcome: Result<HandshakeSignatureValid, Error>,
     ) -> Result<HandshakeSignatureValid, Error> {
         let is_certified = self.is_certified.load(Ordering::Relaxed);
         debug_assert!(is_certified, "a signature before its certificate");
         self.is_signed.store(is_certified && outcome.is_ok(), Ordering::Relaxed);
-        outcome
+        outcome.map_err(|error| match error {
+            // Of a key that is too short, for instance, the library says no more than that.
+            Error::InvalidCertificate(CertificateError::BadSignature)
+                if x509::read(certificate).is_ok_and(|it| !it.key.is_supported()) =>
+            {
+                to_certificate(HandshakeError::UnsupportedAlgorithm).into()
+            }
+            error => error,
+        })
     }
 }
 
@@ -84,18 +100,14 @@ impl ServerCertVerifier for Proof {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let outcome = self.authorities.verify_server_cert(
-            end_entity,
-            intermediates,
-            name,
-            ocsp_response,
-            now,
-        );
+        let shown = Shown { own: end_entity, others: intermediates };
+        let outcome = shown.verify(&self.trust, name, now);
         self.is_certified.store(outcome.is_ok(), Ordering::Relaxed);
-        outcome
+        let refused = |error| Error::InvalidCertificate(to_certificate(error));
+        outcome.map(|()| ServerCertVerified::assertion()).map_err(refused)
     }
 
     fn verify_tls12_signature(
@@ -104,8 +116,8 @@ impl ServerCertVerifier for Proof {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let verify = WebPkiServerVerifier::verify_tls12_signature;
-        self.note_signature(verify(&self.authorities, message, certificate, signature))
+        let outcome = verify_tls12_signature(message, certificate, signature, &SIGNATURES);
+        self.note_signature(certificate, outcome)
     }
 
     fn verify_tls13_signature(
@@ -114,12 +126,12 @@ impl ServerCertVerifier for Proof {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let verify = WebPkiServerVerifier::verify_tls13_signature;
-        self.note_signature(verify(&self.authorities, message, certificate, signature))
+        let outcome = verify_tls13_signature(message, certificate, signature, &SIGNATURES);
+        self.note_signature(certificate, outcome)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.authorities.supported_verify_schemes()
+        SIGNATURES.supported_schemes()
     }
 }
 

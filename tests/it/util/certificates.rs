@@ -124,6 +124,31 @@ impl Authority {
         Certificate { certificate: file("pem"), key: file("key") }
     }
 
+    /// Another authority beside this one, whose certificate, by itself, is in force then.
+    pub fn beside(&self, name: &str, validity: Validity) -> Authority {
+        let directory = self.directory.with_file_name(name);
+        fs::create_dir(&directory).expect("a new directory in our own");
+        let authority = Authority { directory, hash: self.hash };
+        authority.write("settings", SETTINGS);
+        authority.write("issued", "");
+        authority.write("ca.ext", "basicConstraints=critical,CA:TRUE");
+        let [start, end] = validity.period();
+        let files = format!("-keyout ca.key -out ca.csr -subj /CN={name}");
+        authority.openssl(&format!("req -newkey {P256} -nodes {files}"));
+        let dates = format!("-startdate {start} -enddate {end}");
+        let files = "-keyfile ca.key -extfile ca.ext -in ca.csr -out ca.pem";
+        authority.openssl(&format!(
+            "ca -batch -notext -md {} -config settings -selfsign {dates} {files}",
+            self.hash
+        ));
+        authority
+    }
+
+    /// The authority's own certificate, as that of a server.
+    pub fn own(&self) -> Certificate {
+        Certificate { certificate: self.certificate(), key: self.directory.join("ca.key") }
+    }
+
     fn write(&self, name: &str, text: &str) {
         fs::write(self.directory.join(name), text).expect("write to our own directory");
     }

@@ -4,7 +4,7 @@ use rustls::NamedGroup;
 use rustls::pki_types::SignatureVerificationAlgorithm;
 use rustls::pki_types::alg_id;
 
-use super::super::algorithms::provider;
+use super::super::algorithms::{SIGNATURES, provider};
 use super::*;
 
 const MESSAGE: &str = "what is signed";
@@ -26,8 +26,7 @@ fn algorithm(
     let is_meant = |it: &&&'static dyn SignatureVerificationAlgorithm| {
         it.public_key_alg_id() == key && it.signature_alg_id() == signature
     };
-    let known = provider().signature_verification_algorithms;
-    *known.all.iter().find(is_meant).expect("an algorithm for each")
+    *SIGNATURES.all.iter().find(is_meant).expect("an algorithm for each")
 }
 
 #[test]

@@ -1,0 +1,384 @@
+//! What certificates in the file say of themselves, and chains of all kinds that lead there.
+
+use super::*;
+
+/// What `openssl ca` wants to be told. It can date a certificate as one likes.
+const SETTINGS: &str = "\
+[ca]
+default_ca = own
+[own]
+dir = .
+database = issued
+new_certs_dir = .
+rand_serial = yes
+default_md = sha256
+string_mask = utf8only
+policy = any
+unique_subject = no
+[any]
+commonName = supplied
+";
+const ALWAYS: [&str; 2] = ["20200101000000Z", "20491231000000Z"];
+const PAST: [&str; 2] = ["20200101000000Z", "20200201000000Z"];
+const FUTURE: [&str; 2] = ["20491201000000Z", "20491231000000Z"];
+
+/// A maker of certificates for the key of [`Made`] and for one key of authorities.
+struct Maker {
+    scratch: Scratch,
+}
+
+impl Maker {
+    fn new() -> Maker {
+        let scratch = Scratch::new();
+        scratch.write("settings", SETTINGS);
+        scratch.write("issued", "");
+        scratch.write("server.key", &made().key);
+        for key in ["root.key", "middle.key"] {
+            scratch.openssl(&format!("genpkey -algorithm EC -pkeyopt {P256} -out {key}"));
+        }
+        Maker { scratch }
+    }
+
+    /// A certificate with these extensions, by the key of `issuer`, which is a name as well: that
+    /// of the subject for one that is signed by itself.
+    fn issue(
+        &self,
+        [subject, key]: [&str; 2],
+        issuer: &str,
+        [start, end]: [&str; 2],
+        extensions: &str,
+    ) -> String {
+        let Maker { scratch } = self;
+        scratch.write("extensions", extensions);
+        scratch.openssl(&format!("req -new -key {key}.key -out request -subj /CN={subject}"));
+        let by = if issuer == subject {
+            format!("-selfsign -keyfile {key}.key")
+        } else {
+            format!("-cert {issuer}.pem -keyfile {issuer}.key")
+        };
+        scratch.openssl(&format!(
+            "ca -batch -notext -config settings {by} -startdate {start} -enddate {end} \
+             -extfile extensions -in request -out {subject}.pem"
+        ));
+        scratch.read(&format!("{subject}.pem"))
+    }
+
+    fn authority(&self, period: [&str; 2], extensions: &str) -> String {
+        self.issue(["root", "root"], "root", period, extensions)
+    }
+
+    /// A server's certificate by the last authority.
+    fn server(&self, extensions: &str) -> &'static str {
+        let names = format!("subjectAltName=DNS:{NAME}\n{extensions}");
+        leaked(self.issue(["server", "server"], "root", ALWAYS, &names))
+    }
+}
+
+const P256: &str = "ec_paramgen_curve:prime256v1";
+const AUTHORITY: &str = "basicConstraints=critical,CA:TRUE\n";
+
+fn leaked(text: String) -> &'static str {
+    Box::leak(text.into_boxed_str())
+}
+
+fn outcome_with(verifier: &Verifier, certificate: &'static str) -> Shake {
+    let outcomes = VERSIONS.map(|version| {
+        let mut server = Setup { certificate, ..Setup::of(version) }.server();
+        Wire::default().shake(verifier, &mut server)
+    });
+    assert_eq!(outcomes[0], outcomes[1]);
+    outcomes[0]
+}
+
+/// The verifier of such a file, or why there is none. The path, which differs, is FILE.
+fn of_text(text: &str) -> Result<Verifier, String> {
+    let scratch = Scratch::new();
+    let path = scratch.write("authority.pem", text);
+    let shown = path.display().to_string();
+    let named = |line: &String| line.replace(&shown, "FILE");
+    let mut verifier = Verifier::new(Some(&path), NAME).map_err(|reason| named(&reason))?;
+    verifier.remarks = verifier.remarks.iter().map(named).collect();
+    Ok(verifier)
+}
+
+#[test]
+fn what_is_no_authority_vouches_for_nobody() {
+    let maker = Maker::new();
+    for (extensions, reason) in [
+        ("basicConstraints=critical,CA:FALSE", "not_authority"),
+        ("subjectKeyIdentifier=hash", "not_authority"),
+        ("basicConstraints=CA:FALSE\nextendedKeyUsage=clientAuth", "not_authority"),
+        ("basicConstraints=CA:TRUE\nkeyUsage=digitalSignature,cRLSign", "no_certificate_sign"),
+        ("basicConstraints=CA:TRUE\nextendedKeyUsage=clientAuth", "wrong_purpose"),
+        ("basicConstraints=CA:TRUE\n1.2.3.4=critical,ASN1:NULL", "unknown_critical_extension"),
+        ("basicConstraints=CA:TRUE\n2.5.29.99=critical,ASN1:NULL", "unknown_critical_extension"),
+    ] {
+        let authority = maker.authority(ALWAYS, extensions);
+        let told = of_text(&authority).expect_err(extensions);
+        let said = format!(r#"left out number=1 subject="CN=root" reason={reason}"#);
+        assert_eq!(told, format!("no certificate in FILE can vouch for a server: {said}"));
+
+        // Beside one that can be used, it costs no more than a line, and a chain that leads there.
+        let server = maker.server("");
+        let both = format!("{authority}{}", made().authority);
+        let verifier = of_text(&both).expect("one authority");
+        assert_eq!(verifier.remarks(), [format!(r#"{said} file="FILE""#)]);
+        let unfit = HandshakeError::Authority(r#"authority_unfit authority="CN=root""#);
+        assert_eq!(outcome_with(&verifier, server), failed(unfit), "{extensions}");
+        assert_eq!(outcome_with(&verifier, &made().server), Shake::Done);
+    }
+}
+
+#[test]
+fn what_is_an_authority_in_one_way_or_another_vouches() {
+    let maker = Maker::new();
+    for extensions in [
+        AUTHORITY,
+        "basicConstraints=CA:TRUE",
+        "basicConstraints=critical,CA:TRUE,pathlen:0",
+        "basicConstraints=CA:TRUE\nkeyUsage=critical,keyCertSign",
+        "basicConstraints=CA:TRUE\nextendedKeyUsage=serverAuth,clientAuth",
+        "basicConstraints=CA:TRUE\nextendedKeyUsage=critical,anyExtendedKeyUsage",
+        "basicConstraints=CA:TRUE\n1.2.3.4=ASN1:NULL",
+        "basicConstraints=CA:TRUE\ncertificatePolicies=critical,1.2.3.4",
+    ] {
+        let authority = maker.authority(ALWAYS, extensions);
+        let verifier = of_text(&authority).expect(extensions);
+        assert_eq!(verifier.remarks(), [""; 0], "{extensions}");
+        assert_eq!(outcome_with(&verifier, maker.server("")), Shake::Done, "{extensions}");
+    }
+    // Of version 1, which cannot say so.
+    maker.scratch.openssl("req -new -key root.key -out request -subj /CN=root");
+    maker.scratch.openssl("x509 -req -in request -signkey root.key -days 2 -out root.pem");
+    let verifier = of_text(&maker.scratch.read("root.pem")).expect("an authority");
+    assert_eq!(outcome_with(&verifier, maker.server("")), Shake::Done);
+}
+
+#[test]
+fn an_authority_counts_as_long_as_it_is_in_force() {
+    let maker = Maker::new();
+    for (period, start, reason) in [
+        (PAST, "expired", r#"authority_expired authority="CN=root""#),
+        (FUTURE, "not_yet_valid", r#"authority_not_yet_valid authority="CN=root""#),
+    ] {
+        let authority = maker.authority(period, AUTHORITY);
+        let verifier = of_text(&authority).expect("it may be in force later");
+        let remark =
+            format!(r#"not in force number=1 subject="CN=root" reason={start} file="FILE""#);
+        assert_eq!(verifier.remarks(), [remark]);
+        let server = maker.server("");
+        assert_eq!(outcome_with(&verifier, server), failed(HandshakeError::Authority(reason)));
+
+        // The same key under the same name, as authorities are renewed.
+        let renewed = maker.authority(ALWAYS, AUTHORITY);
+        for both in [authority.clone() + &renewed, renewed + &authority] {
+            let verifier = of_text(&both).expect("authorities");
+            assert_eq!(outcome_with(&verifier, server), Shake::Done);
+        }
+    }
+}
+
+#[test]
+fn an_authority_expires_while_the_gateway_runs() {
+    let maker = Maker::new();
+    let authority = maker.authority(["20200101000000Z", "20400101000000Z"], AUTHORITY);
+    let server = maker.server("");
+    let mut verifier = of_text(&authority).expect("an authority");
+    assert_eq!(outcome_with(&verifier, server), Shake::Done);
+    // 2040-01-01 and a second.
+    let later = UnixTime::since_unix_epoch(Duration::from_secs(2_208_988_801));
+    verifier.config.time_provider = Arc::new(Clock(later));
+    let reason = HandshakeError::Authority(r#"authority_expired authority="CN=root""#);
+    assert_eq!(outcome_with(&verifier, server), failed(reason));
+}
+
+#[test]
+fn authorities_in_between_are_limited_by_the_last_one() {
+    let maker = Maker::new();
+    for (root, want) in [
+        (AUTHORITY, Shake::Done),
+        ("basicConstraints=CA:TRUE,pathlen:1", Shake::Done),
+        ("basicConstraints=CA:TRUE,pathlen:0", failed(HandshakeError::BadCertificate)),
+    ] {
+        let root = maker.authority(ALWAYS, root);
+        let middle = maker.issue(["middle", "middle"], "root", ALWAYS, AUTHORITY);
+        let names = format!("subjectAltName=DNS:{NAME}\n");
+        let server = maker.issue(["server", "server"], "middle", ALWAYS, &names);
+        let verifier = of_text(&root).expect("an authority");
+        let chain = leaked(format!("{server}{middle}"));
+        assert_eq!(outcome_with(&verifier, chain), want);
+        let alone = outcome_with(&verifier, leaked(server.clone()));
+        assert_eq!(alone, failed(HandshakeError::UnknownAuthority));
+        // As for Go, it need not be a root.
+        let verifier = of_text(&middle).expect("an authority");
+        assert_eq!(outcome_with(&verifier, leaked(server)), Shake::Done);
+    }
+}
+
+#[test]
+fn what_is_itself_in_the_file_may_be_shown_while_it_is_in_force() {
+    let maker = Maker::new();
+    let own = |period, extensions: &str| {
+        let names = format!("subjectAltName=DNS:{NAME}\n{extensions}");
+        leaked(maker.issue(["own", "server"], "own", period, &names))
+    };
+    let remark = r#"trusted for itself alone number=1 subject="CN=own" reason=not_authority"#;
+    for (period, extensions, remarks, want) in [
+        (ALWAYS, AUTHORITY, vec![], Shake::Done),
+        (ALWAYS, "basicConstraints=CA:FALSE", vec![remark], Shake::Done),
+        (ALWAYS, "extendedKeyUsage=anyExtendedKeyUsage", vec![remark], Shake::Done),
+        (
+            PAST,
+            "basicConstraints=CA:TRUE",
+            vec![r#"not in force number=1 subject="CN=own" reason=expired"#],
+            failed(HandshakeError::Expired),
+        ),
+        (
+            FUTURE,
+            "basicConstraints=CA:TRUE",
+            vec![r#"not in force number=1 subject="CN=own" reason=not_yet_valid"#],
+            failed(HandshakeError::NotYetValid),
+        ),
+    ] {
+        let certificate = own(period, extensions);
+        let verifier = of_text(certificate).expect(extensions);
+        let remarks: Vec<String> =
+            remarks.iter().map(|remark| format!(r#"{remark} file="FILE""#)).collect();
+        assert_eq!(verifier.remarks(), remarks, "{extensions}");
+        assert_eq!(outcome_with(&verifier, certificate), want, "{extensions}");
+        // Another one of the same name and key needs an authority.
+        let other = own(ALWAYS, "basicConstraints=CA:FALSE\nsubjectKeyIdentifier=hash");
+        let is_taken = outcome_with(&verifier, other) == Shake::Done;
+        assert_eq!(is_taken, extensions == AUTHORITY, "{extensions}");
+    }
+    // Of no use, as it is not for us: the names are other ones, or the purpose is.
+    let text = maker.issue(["own", "server"], "own", ALWAYS, "subjectAltName=DNS:other.test");
+    assert!(of_text(&text).expect_err("another name").contains("reason=not_authority"));
+    let text = own(ALWAYS, "extendedKeyUsage=clientAuth");
+    assert!(of_text(text).expect_err("another purpose").contains("reason=not_authority"));
+}
+
+#[test]
+fn of_many_authorities_of_one_name_the_key_identifier_finds_the_one() {
+    let maker = Maker::new();
+    let with_ids = "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid:always";
+    let authority = maker.authority(ALWAYS, &format!("{AUTHORITY}{with_ids}"));
+    let server = maker.server(with_ids);
+    let without_ids = maker.server("authorityKeyIdentifier=none");
+    let mut others = String::new();
+    for _ in 0..99 {
+        let scratch = &maker.scratch;
+        scratch.openssl(&format!("genpkey -algorithm EC -pkeyopt {P256} -out other.key"));
+        let own = format!("-addext {}", AUTHORITY.trim());
+        scratch
+            .openssl(&format!("req -x509 -key other.key -out other -subj /CN=root -days 2 {own}"));
+        others += &scratch.read("other");
+    }
+    let verifier = of_text(&(others.clone() + &authority)).expect("authorities");
+    assert_eq!(outcome_with(&verifier, server), Shake::Done, "the last of a hundred");
+    assert_eq!(outcome_with(&verifier, without_ids), Shake::Done, "as many as are tried");
+    // Those of other names do not count.
+    let more = made().authority.clone() + &others + &authority;
+    assert_eq!(outcome_with(&of_text(&more).expect("authorities"), without_ids), Shake::Done);
+
+    let first = others.split_inclusive("-----END CERTIFICATE-----\n").next().expect("many");
+    let verifier = of_text(&format!("{first}{others}{authority}")).expect("authorities");
+    assert_eq!(outcome_with(&verifier, server), Shake::Done);
+    let too_many = failed(HandshakeError::TooManyAuthorities);
+    assert_eq!(outcome_with(&verifier, without_ids), too_many);
+}
+
+#[test]
+fn a_certificate_for_any_purpose_is_one_for_servers() {
+    let maker = Maker::new();
+    let verifier = of_text(&maker.authority(ALWAYS, AUTHORITY)).expect("an authority");
+    for (usage, want) in [
+        ("serverAuth", Shake::Done),
+        ("anyExtendedKeyUsage", Shake::Done),
+        ("clientAuth,anyExtendedKeyUsage", Shake::Done),
+        ("clientAuth", failed(HandshakeError::WrongPurpose)),
+        ("codeSigning,1.2.3.4", failed(HandshakeError::WrongPurpose)),
+    ] {
+        let server = maker.server(&format!("extendedKeyUsage={usage}"));
+        assert_eq!(outcome_with(&verifier, server), want, "{usage}");
+    }
+}
+
+#[test]
+fn what_is_not_supported_has_a_reason_of_its_own() {
+    let maker = Maker::new();
+    let root = maker.authority(ALWAYS, AUTHORITY);
+    let verifier = of_text(&root).expect("an authority");
+    for (extensions, want) in [
+        ("1.2.3.4=critical,ASN1:NULL", HandshakeError::UnsupportedExtension),
+        (AUTHORITY, HandshakeError::AuthorityAsServer),
+    ] {
+        assert_eq!(outcome_with(&verifier, maker.server(extensions)), failed(want), "{extensions}");
+    }
+    let names = format!("subjectAltName=DNS:{NAME}\n");
+    let early = ["19650101000000Z", "20491231000000Z"];
+    let server = leaked(maker.issue(["server", "server"], "root", early, &names));
+    assert_eq!(outcome_with(&verifier, server), failed(HandshakeError::Before1970));
+
+    // An authority in between that is as old, and one that is in the file, where we read it.
+    let middle = maker.issue(["middle", "middle"], "root", early, AUTHORITY);
+    let server = maker.issue(["server", "server"], "middle", ALWAYS, &names);
+    let chain = leaked(format!("{server}{middle}"));
+    assert_eq!(outcome_with(&verifier, chain), failed(HandshakeError::Before1970));
+    for early in [early, ["00010101000000Z", "99991231235959Z"]] {
+        let verifier = of_text(&maker.authority(early, AUTHORITY)).expect("an authority");
+        assert_eq!(verifier.remarks(), [""; 0]);
+        assert_eq!(outcome_with(&verifier, maker.server("")), Shake::Done);
+    }
+
+    let limited = format!("{AUTHORITY}nameConstraints=critical,permitted;DNS:other.test");
+    let verifier = of_text(&maker.authority(ALWAYS, &limited)).expect("an authority");
+    let want = failed(HandshakeError::NameNotPermitted);
+    assert_eq!(outcome_with(&verifier, maker.server("")), want);
+}
+
+#[test]
+fn keys_that_cannot_be_verified_are_named_at_the_start_and_by_the_proof() {
+    for key in [
+        "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:1024",
+        "genpkey -algorithm ED448",
+        "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:secp224r1",
+        "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:brainpoolP256r1",
+    ] {
+        let maker = Maker::new();
+        maker.scratch.openssl(&format!("{key} -out root.key"));
+        let verifier = of_text(&maker.authority(ALWAYS, AUTHORITY)).expect("an authority");
+        let remark =
+            r#"cannot be used number=1 subject="CN=root" reason=unsupported_key file="FILE""#;
+        assert_eq!(verifier.remarks(), [remark], "{key}");
+        let want = failed(HandshakeError::UnsupportedAlgorithm);
+        assert_eq!(outcome_with(&verifier, maker.server("")), want, "{key}");
+    }
+    // SHA-1 is not what anybody takes any more.
+    let maker = Maker::new();
+    let verifier = of_text(&maker.authority(ALWAYS, AUTHORITY)).expect("an authority");
+    maker.scratch.write("settings", &SETTINGS.replace("sha256", "sha1"));
+    let want = failed(HandshakeError::UnsupportedAlgorithm);
+    assert_eq!(outcome_with(&verifier, maker.server("")), want);
+}
+
+#[test]
+fn other_labels_of_certificates_are_taken() {
+    for label in ["X509 CERTIFICATE", "TRUSTED CERTIFICATE"] {
+        let text = made().authority.replace("CERTIFICATE", label);
+        assert!(text.starts_with(&format!("-----BEGIN {label}-----\n")));
+        let beside = format!("{}{text}", made().other_authority);
+        for text in [text.clone(), text.replace('\n', "\r\n"), text.trim_end().to_owned(), beside] {
+            let verifier = of_text(&text).expect("an authority");
+            assert_eq!(outcome_with(&verifier, &made().server), Shake::Done);
+        }
+    }
+    // With what OpenSSL has behind the certificate.
+    let maker = Maker::new();
+    maker.scratch.write("root.pem", &made().authority);
+    maker.scratch.openssl("x509 -in root.pem -addreject serverAuth -out trusted.pem");
+    let text = maker.scratch.read("trusted.pem");
+    assert!(text.starts_with("-----BEGIN TRUSTED CERTIFICATE-----\n"));
+    let told = of_text(&text).expect_err("not trusted for what is asked");
+    assert_eq!(told, "certificate 1 in FILE is broken: no valid X.509");
+}
