@@ -271,7 +271,7 @@ impl Discovery {
     }
 
     fn take_answers(&mut self, now: Instant) {
-        while let Some(Answered { id, kind, answer }) = self.resolver.next_answer() {
+        while let Some(Answered { id, kind, answer, .. }) = self.resolver.next_answer() {
             let is_vital = self.is_vital(id.0);
             let Some(watch) = self.watches.get_mut(id.0) else {
                 debug_assert!(false, "an answer to nobody");

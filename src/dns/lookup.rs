@@ -3,23 +3,26 @@
 //! A host is looked up in both families at once. Its name is decided by the first full name that
 //! has an address of either family; a family that has none there is not looked for elsewhere.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::message::Kind;
 use super::name::Name;
 use super::query::{Conclusion, Query, Surroundings};
-use super::{Answer, Command, Exchange, Failure, Subject};
+use super::{Answer, Answered, Command, Exchange, Failure, LookupId, Subject};
 use crate::config::DNS_FAMILY_GRACE;
 
 /// A look-up under way.
 #[derive(Debug)]
 pub(super) struct Lookup {
+    id: LookupId,
+    /// The full name that is asked for now.
+    name: Name,
     /// Full names that are still to be tried, the next one last.
     candidates: Vec<Name>,
     parts: Vec<Part>,
-    /// A server failed where another candidate was asked for, or would have been, so that "nothing"
-    /// would be a guess.
-    failure: Option<Failure>,
+    /// Why candidates were not asked for at all, so that "nothing" would be a guess.
+    silence: Option<Failure>,
 }
 
 /// One kind of record.
@@ -27,6 +30,8 @@ pub(super) struct Lookup {
 struct Part {
     kind: Kind,
     state: State,
+    /// Earlier candidates where a server failed, so that "nothing" would be a guess.
+    undecided: Vec<(Name, Failure)>,
 }
 
 #[derive(Debug)]
@@ -59,6 +64,7 @@ impl Subject {
 impl Lookup {
     /// Begins with the first of the `candidates`, of which there is at least one.
     pub(super) fn begin(
+        id: LookupId,
         kinds: &[Kind],
         mut candidates: Vec<Name>,
         around: &mut Surroundings<'_>,
@@ -68,9 +74,10 @@ impl Lookup {
         let part = |kind: &Kind| Part {
             kind: *kind,
             state: State::Asking(Query::begin(name.clone(), *kind, around)),
+            undecided: Vec::new(),
         };
         let parts = kinds.iter().map(part).collect();
-        Lookup { candidates, parts, failure: None }
+        Lookup { id, name, candidates, parts, silence: None }
     }
 
     /// Whether everything was told.
@@ -97,12 +104,12 @@ impl Lookup {
     pub(super) fn expire(
         &mut self,
         around: &mut Surroundings<'_>,
-        tell: &mut dyn FnMut(Kind, Answer),
+        answers: &mut VecDeque<Answered>,
     ) {
         for index in 0..self.parts.len() {
             if let State::Asking(query) = &mut self.parts[index].state {
                 let conclusion = query.expire(around);
-                self.settle(index, conclusion, around, tell);
+                self.settle(index, conclusion, around, answers);
             }
         }
     }
@@ -113,7 +120,7 @@ impl Lookup {
         exchange: Exchange,
         outcome: Result<&[u8], Failure>,
         around: &mut Surroundings<'_>,
-        tell: &mut dyn FnMut(Kind, Answer),
+        answers: &mut VecDeque<Answered>,
     ) {
         for index in 0..self.parts.len() {
             let State::Asking(query) = &mut self.parts[index].state else { continue };
@@ -121,7 +128,7 @@ impl Lookup {
                 Ok(bytes) => query.on_message(exchange, bytes, around),
                 Err(failure) => query.on_failed(exchange, failure, around),
             };
-            self.settle(index, conclusion, around, tell);
+            self.settle(index, conclusion, around, answers);
         }
     }
 
@@ -154,17 +161,17 @@ impl Lookup {
         index: usize,
         conclusion: Option<Conclusion>,
         around: &mut Surroundings<'_>,
-        tell: &mut dyn FnMut(Kind, Answer),
+        answers: &mut VecDeque<Answered>,
     ) {
         let Some(conclusion) = conclusion else { return };
         if let Conclusion::Records(..) = conclusion {
             // This is the name. What the other family held back is true of it, too.
             self.candidates.clear();
-            self.failure = None;
+            self.silence = None;
         }
         self.parts[index].state = State::Held(conclusion);
         if self.is_name_decided() {
-            self.tell_all(tell);
+            self.tell_all(answers);
             // A server that never answers for one family must not keep the other from being asked
             // for again in time.
             let deadline = around.now + DNS_FAMILY_GRACE;
@@ -186,30 +193,42 @@ impl Lookup {
         is_last || self.parts.iter().any(is_final)
     }
 
-    fn tell_all(&mut self, tell: &mut dyn FnMut(Kind, Answer)) {
+    fn tell_all(&mut self, answers: &mut VecDeque<Answered>) {
         if !self.candidates.is_empty() {
             // Who is silent keeps us from the others, of which one may be the name.
-            self.failure = self.failure.or_else(|| self.parts.iter().find_map(Part::failure));
+            self.silence = self.silence.or_else(|| self.parts.iter().find_map(Part::failure));
         }
+        let has_records =
+            |part: &Part| matches!(part.state, State::Told | State::Held(Conclusion::Records(..)));
+        let is_found = self.parts.iter().any(has_records);
         for part in &mut self.parts {
             let State::Held(conclusion) = &part.state else { continue };
-            let answer = match (conclusion.clone(), self.failure) {
+            // Where no candidate has records, each that failed might be the name.
+            let earlier = part.undecided.last().filter(|_| !is_found).map(|(_, failure)| *failure);
+            let answer = match (conclusion.clone(), self.silence.or(earlier)) {
                 (Conclusion::Records(records, ttl), _) => Answer::Records { records, ttl },
                 (Conclusion::Failed(failure), _) => Answer::Failed(failure),
-                // Another candidate might be the name.
                 (Conclusion::Nothing { .. }, Some(failure)) => Answer::Failed(failure),
                 (Conclusion::Nothing { exists, ttl }, None) => Answer::Nothing { exists, ttl },
             };
             part.state = State::Told;
-            tell(part.kind, answer);
+            answers.push_back(Answered {
+                id: self.id,
+                kind: part.kind,
+                name: Some(self.name.clone()),
+                answer,
+                undecided: std::mem::take(&mut part.undecided),
+            });
         }
     }
 
     fn next_candidate(&mut self, around: &mut Surroundings<'_>) {
         let Some(name) = self.candidates.pop() else { return };
         for part in &mut self.parts {
-            self.failure = part.failure().or(self.failure);
+            let failure = part.failure();
+            part.undecided.extend(failure.map(|failure| (self.name.clone(), failure)));
             part.state = State::Asking(Query::begin(name.clone(), part.kind, around));
         }
+        self.name = name;
     }
 }

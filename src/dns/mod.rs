@@ -135,8 +135,15 @@ pub struct Answered {
     pub id: LookupId,
     /// Of which kind.
     pub kind: Kind,
+    /// The full name that the answer is about: that of the search list which was asked for last.
+    /// None if there was none to ask for.
+    pub name: Option<Name>,
     /// What.
     pub answer: Answer,
+    /// The full names before it, in the order of the search list, of which no server could say
+    /// whether they have records of this kind. One of them may be the name that is meant, whatever
+    /// `answer` says of a later one.
+    pub undecided: Vec<(Name, Failure)>,
 }
 
 /// What is known now of one kind of record.

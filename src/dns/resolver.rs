@@ -122,10 +122,9 @@ impl Resolver {
 
     /// Does what time and free places allow.
     pub fn advance(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
-        for (request, lookup) in &mut self.running {
+        for (_, lookup) in &mut self.running {
             if lookup.deadline().is_some_and(|deadline| deadline <= now) {
-                let tell = &mut teller(&mut self.answers, request.id);
-                lookup.expire(&mut self.common.surround(now, random), tell);
+                lookup.expire(&mut self.common.surround(now, random), &mut self.answers);
             }
         }
         self.start_waiting(now, random);
@@ -141,9 +140,9 @@ impl Resolver {
         random: &mut dyn FnMut() -> u64,
     ) {
         let owner = self.running.iter_mut().find(|(_, lookup)| lookup.owns(exchange));
-        let Some((request, lookup)) = owner else { return };
+        let Some((_, lookup)) = owner else { return };
         let around = &mut self.common.surround(now, random);
-        lookup.on_exchange(exchange, outcome, around, &mut teller(&mut self.answers, request.id));
+        lookup.on_exchange(exchange, outcome, around, &mut self.answers);
         self.start_waiting(now, random);
     }
 
@@ -182,7 +181,7 @@ impl Resolver {
                 continue;
             }
             let around = &mut self.common.surround(now, random);
-            let lookup = Lookup::begin(&request.kinds, names, around);
+            let lookup = Lookup::begin(request.id, &request.kinds, names, around);
             self.running.push((request, lookup));
         }
     }
@@ -190,14 +189,15 @@ impl Resolver {
     /// The name can be none: too long once completed, for instance.
     fn refuse(&mut self, request: &Request) {
         for kind in &request.kinds {
-            let answer = Answer::Failed(Failure::NoName);
-            self.answers.push_back(Answered { id: request.id, kind: *kind, answer });
+            self.answers.push_back(Answered {
+                id: request.id,
+                kind: *kind,
+                name: None,
+                answer: Answer::Failed(Failure::NoName),
+                undecided: Vec::new(),
+            });
         }
     }
-}
-
-fn teller(answers: &mut VecDeque<Answered>, id: LookupId) -> impl FnMut(Kind, Answer) {
-    move |kind, answer| answers.push_back(Answered { id, kind, answer })
 }
 
 #[cfg(test)]
