@@ -6,8 +6,8 @@ use std::time::Duration;
 
 /// Port where DNS servers listen (RFC 1035, 4.2).
 pub const DNS_PORT: u16 = 53;
-/// Bytes of a DNS reply that may come in one datagram, which every path carries in one piece
-/// (RFC 9715, as the DNS flag day of 2020 proposed).
+/// Bytes of a DNS reply that may come in one datagram where it does not fit the 512 of RFC 1035:
+/// every path carries them in one piece (RFC 9715, as the DNS flag day of 2020 proposed).
 pub const DNS_UDP_BYTES: u16 = 1232;
 /// Most aliases in a row that one DNS reply is followed through.
 pub const DNS_ALIASES_MAX: usize = 16;
@@ -37,9 +37,9 @@ pub const DNS_ATTEMPTS_MAX: u8 = 5;
 pub const RESOLVER_FILE_BYTES_MAX: usize = 1 << 20;
 /// Questions under way at a time; other look-ups wait for their turn.
 pub const DNS_QUESTIONS_MAX: usize = 32;
-/// Tries of one question whose sockets are open at a time: a late answer is still heard while the
-/// next server is asked.
-pub const DNS_TRIES_OPEN_MAX: usize = 2;
+/// Sockets of one question that are open at a time: one for each server, so that an answer is heard
+/// however late it is. Where an answer did not fit, that server has two, and the oldest give way.
+pub const DNS_TRIES_OPEN_MAX: usize = DNS_SERVERS_MAX;
 /// Most descriptors that one look-up holds: two families of addresses, or two sets of records.
 pub const DNS_DESCRIPTORS_PER_LOOK_UP: usize = 2 * DNS_TRIES_OPEN_MAX;
 /// Most descriptors that the resolver holds.
@@ -47,10 +47,14 @@ pub const DNS_DESCRIPTORS_MAX: usize = DNS_QUESTIONS_MAX * DNS_TRIES_OPEN_MAX;
 /// Longest silence after which the next name server is asked, whatever `timeout` says there: a
 /// server that comes back is found within it.
 pub const DNS_RESEND_MAX: Duration = Duration::from_secs(2);
-/// How long the second family of a host's addresses may still take once the first is known.
+/// How long the second family of a host's addresses may still take once the first is known, or
+/// known not to be there.
 pub const DNS_FAMILY_GRACE: Duration = Duration::from_secs(1);
-/// Longest time for one question in all.
+/// Longest time for one question in all, in which an answer is heard however late it is.
 pub const DNS_QUERY_MAX: Duration = Duration::from_secs(10);
+/// Time for one name with all suffixes of the search list, each of which has an equal share of what
+/// is left. Longer by [`DNS_TIMEOUT_MIN`] for each where the shares would be shorter than that.
+pub const DNS_LOOKUP_MAX: Duration = Duration::from_secs(30);
 /// Messages that are no answer to the question, after which a try is given up.
 pub const DNS_FOREIGN_MAX: usize = 32;
 /// Shortest and first pause after a look-up that failed; doubles up to the maximum.
@@ -97,6 +101,8 @@ const _: () =
 const _: () = assert!(DNS_NEGATIVE_TTL_MAX.as_nanos() >= DNS_TTL_MIN.as_nanos());
 const _: () = assert!(DNS_RESEND_MAX.as_nanos() <= DNS_QUERY_MAX.as_nanos());
 const _: () = assert!(DNS_TRIES_OPEN_MAX > 0);
+// A suffix whose servers are silent leaves time for the name itself.
+const _: () = assert!(DNS_QUERY_MAX.as_nanos() * 2 <= DNS_LOOKUP_MAX.as_nanos());
 // A name server that comes back while a start waits for it is noticed.
 const _: () =
     assert!(LISTEN_LOOKUP_MAX.as_nanos() > DNS_RESEND_MAX.as_nanos() + DNS_RETRY_MAX.as_nanos());

@@ -2,15 +2,23 @@
 //!
 //! A host is looked up in both families at once. Its name is decided by the first full name that
 //! has an address of either family; a family that has none there is not looked for elsewhere.
+//!
+//! ```text
+//!   m.one.test   A ──► nothing ──┬─ a second at most ─► m.two.test   A ──► records: the name
+//!             AAAA ──► silence ──┘                                AAAA ──► ...
+//! ```
+//!
+//! Silence about one full name says nothing of the next: each zone has servers of its own behind
+//! those that are asked. Only where the hosts of all name servers refuse is there nobody to ask.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::message::Kind;
 use super::name::Name;
 use super::query::{Conclusion, Query, Surroundings};
 use super::{Answer, Answered, Command, Exchange, Failure, LookupId, Subject};
-use crate::config::DNS_FAMILY_GRACE;
+use crate::config::{DNS_FAMILY_GRACE, DNS_LOOKUP_MAX, DNS_TIMEOUT_MIN};
 
 /// A look-up under way.
 #[derive(Debug)]
@@ -18,11 +26,13 @@ pub(super) struct Lookup {
     id: LookupId,
     /// The full name that is asked for now.
     name: Name,
-    /// Full names that are still to be tried, the next one last.
+    /// Full names that are still to be tried, the next one last; none once the name is decided.
     candidates: Vec<Name>,
     parts: Vec<Part>,
-    /// Why candidates were not asked for at all, so that "nothing" would be a guess.
-    silence: Option<Failure>,
+    /// Whether the present candidate is the first one, and the name as it was typed.
+    is_own_now: bool,
+    /// When all of it should be over.
+    end_at: Instant,
 }
 
 /// One kind of record.
@@ -30,8 +40,11 @@ pub(super) struct Lookup {
 struct Part {
     kind: Kind,
     state: State,
-    /// Earlier candidates where a server failed, so that "nothing" would be a guess.
+    /// Candidates so far of which no server could say whether they have such records.
     undecided: Vec<(Name, Failure)>,
+    /// What is known of the name as it was typed, where that was the first candidate: that it has
+    /// no such records.
+    own: Option<(Name, Answer)>,
 }
 
 #[derive(Debug)]
@@ -44,11 +57,32 @@ enum State {
 }
 
 impl Part {
-    fn failure(&self) -> Option<Failure> {
-        match self.state {
-            State::Held(Conclusion::Failed(failure)) => Some(failure),
-            _ => None,
+    fn is_asking(&self) -> bool {
+        matches!(self.state, State::Asking(_))
+    }
+
+    /// Remembers what is known of the name as it was typed, if that is something.
+    fn keep_own(&mut self, name: &Name) {
+        if let State::Held(Conclusion::Nothing { exists, ttl }) = self.state {
+            self.own = Some((name.clone(), Answer::Nothing { exists, ttl }));
         }
+    }
+
+    /// What the last conclusion, about the full name `last`, comes to. `is_found`: that name has
+    /// records of some kind.
+    fn answer(&mut self, conclusion: Conclusion, is_found: bool, last: &Name) -> (Name, Answer) {
+        let failure = self.undecided.last().map(|(_, failure)| *failure);
+        let answer = match (conclusion, failure) {
+            (Conclusion::Records(records, ttl), _) => Answer::Records { records, ttl },
+            (Conclusion::Nothing { exists, ttl }, None) => Answer::Nothing { exists, ttl },
+            (Conclusion::Nothing { exists, ttl }, _) if is_found => Answer::Nothing { exists, ttl },
+            (Conclusion::Failed(failure), _) | (_, Some(failure)) => {
+                // As for the C library: that the name itself has none is not put in doubt by names
+                // of which it is only the beginning.
+                return self.own.take().unwrap_or((last.clone(), Answer::Failed(failure)));
+            }
+        };
+        (last.clone(), answer)
     }
 }
 
@@ -63,21 +97,33 @@ impl Subject {
 
 impl Lookup {
     /// Begins with the first of the `candidates`, of which there is at least one.
+    /// `is_own_first`: that one is the name as it was typed, and if it has no records, that counts
+    /// although those that follow may only fail.
     pub(super) fn begin(
         id: LookupId,
         kinds: &[Kind],
         mut candidates: Vec<Name>,
+        is_own_first: bool,
         around: &mut Surroundings<'_>,
     ) -> Lookup {
         candidates.reverse();
         let name = candidates.pop().expect("the caller looked");
         let part = |kind: &Kind| Part {
             kind: *kind,
-            state: State::Asking(Query::begin(name.clone(), *kind, around)),
+            state: State::Told,
             undecided: Vec::new(),
+            own: None,
         };
-        let parts = kinds.iter().map(part).collect();
-        Lookup { id, name, candidates, parts, silence: None }
+        let mut lookup = Lookup {
+            id,
+            name,
+            candidates,
+            parts: kinds.iter().map(part).collect(),
+            is_own_now: is_own_first,
+            end_at: around.now + DNS_LOOKUP_MAX,
+        };
+        lookup.ask(around);
+        lookup
     }
 
     /// Whether everything was told.
@@ -149,11 +195,15 @@ impl Lookup {
         })
     }
 
-    fn queries_mut(&mut self) -> impl Iterator<Item = &mut Query> {
-        self.parts.iter_mut().filter_map(|part| match &mut part.state {
-            State::Asking(query) => Some(query),
-            State::Held(_) | State::Told => None,
-        })
+    /// Asks for the present candidate. What time is left is shared by those that are left.
+    fn ask(&mut self, around: &mut Surroundings<'_>) {
+        let shares = 1 + self.candidates.len() as u32;
+        let left = self.end_at.saturating_duration_since(around.now);
+        let time_max = (left / shares).max(DNS_TIMEOUT_MIN);
+        for part in &mut self.parts {
+            let query = Query::begin(self.name.clone(), part.kind, time_max, around);
+            part.state = State::Asking(query);
+        }
     }
 
     fn settle(
@@ -164,58 +214,74 @@ impl Lookup {
         answers: &mut VecDeque<Answered>,
     ) {
         let Some(conclusion) = conclusion else { return };
-        if let Conclusion::Records(..) = conclusion {
-            // This is the name. What the other family held back is true of it, too.
-            self.candidates.clear();
-            self.silence = None;
+        match &conclusion {
+            Conclusion::Records(..) => {
+                // This is the name. What the other family held back is true of it, too.
+                self.candidates.clear();
+                self.hurry(None, around.now);
+            }
+            Conclusion::Nothing { .. } => {
+                // Should the other question be lost, the next candidate would pass for the name.
+                self.hurry(Some(DNS_FAMILY_GRACE / 2), around.now);
+            }
+            Conclusion::Failed(failure) => {
+                self.parts[index].undecided.push((self.name.clone(), *failure));
+            }
         }
         self.parts[index].state = State::Held(conclusion);
-        if self.is_name_decided() {
+        if self.is_found() {
             self.tell_all(answers);
-            // A server that never answers for one family must not keep the other from being asked
-            // for again in time.
-            let deadline = around.now + DNS_FAMILY_GRACE;
-            self.queries_mut().for_each(|query| query.give_up_by(deadline));
-        } else if self.queries().next().is_none() {
-            self.next_candidate(around);
+        } else if !self.parts.iter().any(Part::is_asking) {
+            match self.candidates.is_empty() || self.is_nobody_there() {
+                true => self.tell_all(answers),
+                false => self.next_candidate(around),
+            }
         }
     }
 
-    /// Whether no other candidate will be asked: one has records, none is left, or nobody answers.
-    fn is_name_decided(&self) -> bool {
-        let is_final = |part: &Part| match &part.state {
-            State::Told | State::Held(Conclusion::Records(..)) => true,
-            // Who is silent about one name is silent about the next.
-            State::Held(Conclusion::Failed(failure)) => failure.is_silence(),
-            State::Held(Conclusion::Nothing { .. }) | State::Asking(_) => false,
-        };
-        let is_last = self.candidates.is_empty() && self.queries().next().is_none();
-        is_last || self.parts.iter().any(is_final)
+    /// One family has its answer. A server that never answers for the other must not keep this one
+    /// from being asked for again in time, or the next candidate from being asked at all. `again`:
+    /// when the other is asked for once more.
+    fn hurry(&mut self, again: Option<Duration>, now: Instant) {
+        for part in &mut self.parts {
+            let State::Asking(query) = &mut part.state else { continue };
+            query.give_up_by(now + DNS_FAMILY_GRACE);
+            if let Some(again) = again {
+                query.try_again_by(now + again);
+            }
+        }
     }
 
+    /// Whether the present candidate has records of some kind.
+    fn is_found(&self) -> bool {
+        self.parts
+            .iter()
+            .any(|part| matches!(part.state, State::Told | State::Held(Conclusion::Records(..))))
+    }
+
+    /// Whether the hosts of all name servers refuse, whatever they are asked for.
+    fn is_nobody_there(&self) -> bool {
+        self.parts
+            .iter()
+            .all(|part| matches!(part.state, State::Held(Conclusion::Failed(Failure::Unreachable))))
+    }
+
+    /// Tells what is known of each kind of which nobody is asked any more.
     fn tell_all(&mut self, answers: &mut VecDeque<Answered>) {
-        if !self.candidates.is_empty() {
-            // Who is silent keeps us from the others, of which one may be the name.
-            self.silence = self.silence.or_else(|| self.parts.iter().find_map(Part::failure));
-        }
-        let has_records =
-            |part: &Part| matches!(part.state, State::Told | State::Held(Conclusion::Records(..)));
-        let is_found = self.parts.iter().any(has_records);
+        let is_found = self.is_found();
         for part in &mut self.parts {
             let State::Held(conclusion) = &part.state else { continue };
-            // Where no candidate has records, each that failed might be the name.
-            let earlier = part.undecided.last().filter(|_| !is_found).map(|(_, failure)| *failure);
-            let answer = match (conclusion.clone(), self.silence.or(earlier)) {
-                (Conclusion::Records(records, ttl), _) => Answer::Records { records, ttl },
-                (Conclusion::Failed(failure), _) => Answer::Failed(failure),
-                (Conclusion::Nothing { .. }, Some(failure)) => Answer::Failed(failure),
-                (Conclusion::Nothing { exists, ttl }, None) => Answer::Nothing { exists, ttl },
-            };
+            let conclusion = conclusion.clone();
             part.state = State::Told;
+            // Those that are left were not asked for since nobody is there.
+            let left = self.candidates.iter().rev();
+            part.undecided.extend(left.map(|name| (name.clone(), Failure::Unreachable)));
+            let (name, answer) = part.answer(conclusion, is_found, &self.name);
+            part.undecided.retain(|(other, _)| *other != name);
             answers.push_back(Answered {
                 id: self.id,
                 kind: part.kind,
-                name: Some(self.name.clone()),
+                name: Some(name),
                 answer,
                 undecided: std::mem::take(&mut part.undecided),
             });
@@ -224,11 +290,10 @@ impl Lookup {
 
     fn next_candidate(&mut self, around: &mut Surroundings<'_>) {
         let Some(name) = self.candidates.pop() else { return };
-        for part in &mut self.parts {
-            let failure = part.failure();
-            part.undecided.extend(failure.map(|failure| (self.name.clone(), failure)));
-            part.state = State::Asking(Query::begin(name.clone(), part.kind, around));
+        if std::mem::take(&mut self.is_own_now) {
+            self.parts.iter_mut().for_each(|part| part.keep_own(&self.name));
         }
         self.name = name;
+        self.ask(around);
     }
 }

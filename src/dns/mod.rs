@@ -54,6 +54,13 @@ pub enum Command {
         /// The question, without framing.
         message: Vec<u8>,
     },
+    /// Send the message once more, through the socket of a datagram, if it is still open.
+    Resend {
+        /// Which one.
+        exchange: Exchange,
+        /// The question, as it was sent before.
+        message: Vec<u8>,
+    },
     /// Give the socket up, if it is still open.
     Close(Exchange),
 }
@@ -76,8 +83,8 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Whether it is about whom we asked, whatever we asked for.
-    pub(crate) fn is_silence(self) -> bool {
+    /// Whether no server said anything.
+    fn is_silence(self) -> bool {
         matches!(self, Failure::TimedOut | Failure::Unreachable | Failure::Shortage)
     }
 }
@@ -135,14 +142,14 @@ pub struct Answered {
     pub id: LookupId,
     /// Of which kind.
     pub kind: Kind,
-    /// The full name that the answer is about: that of the search list which was asked for last.
-    /// None if there was none to ask for.
+    /// The full name of the search list that the answer is about. None if there was none to ask
+    /// for.
     pub name: Option<Name>,
     /// What.
     pub answer: Answer,
-    /// The full names before it, in the order of the search list, of which no server could say
-    /// whether they have records of this kind. One of them may be the name that is meant, whatever
-    /// `answer` says of a later one.
+    /// Other full names of the search list, in its order, of which no server could say whether
+    /// they have records of this kind. What an earlier look-up learned from one of them is neither
+    /// refuted nor replaced by `answer`.
     pub undecided: Vec<(Name, Failure)>,
 }
 

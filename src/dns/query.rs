@@ -4,18 +4,25 @@
 //! out as a [`Command`], what came back is handed in, `now` and random numbers are arguments.
 //!
 //! ```text
-//!   try 1, server A ──► silence ──────────────────► a late answer is still heard
-//!          └─ after at most 2 s ─► try 2, server B ──► cut short ──► the same by TCP ──► answer
+//!   server A ──► silence ──────────────► asked again ──► a late answer to either is heard
+//!      └─ after at most 2 s ─► server B ──► cut ──┬─► by TCP ─────────────► the first answer
+//!                                                 └─► by EDNS, up to 1232 ► that is whole
 //! ```
 //!
-//! Each try has a socket, and with it a port, and an id of its own (RFC 5452): whoever wants to
-//! forge an answer has to guess both, anew for each try. An answer that names another id or another
-//! question is passed over as if it had not come, and the wait goes on.
+//! Questions are plain, as those of the C library: there are servers and firewalls that drop,
+//! refuse or garble what has an OPT record in every way there is, and what is asked for here nearly
+//! always fits 512 octets. What does not is asked for in both ways at once, by TCP and with EDNS:
+//! where one of them does not work, the other costs no time, and nothing has to be remembered.
+//!
+//! Each server is asked through a socket, and with it a port, and an id of its own (RFC 5452):
+//! whoever wants to forge an answer has to guess both. The socket is kept until the question is
+//! over, and asking again sends the same message once more, so that an answer counts however late
+//! it is. One that names another id or another question is passed over as if it had not come, and
+//! the wait goes on.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::message::{self, Kind, Records, Reply, ServerFailure};
+use super::message::{self, Kind, Records, Reply};
 use super::name::Name;
 use super::resolv_conf::ResolvConf;
 use super::{Command, Exchange, Failure, Transport};
@@ -78,23 +85,55 @@ pub(super) struct Query {
     /// Servers in a row that failed instead of being silent.
     failed_in_a_row: usize,
     failure: Failure,
-    edns: bool,
+    /// What could be read of an answer that had no end: better than none.
+    part: Option<(Records, Duration)>,
     try_again_at: Instant,
     give_up_at: Instant,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Try {
     exchange: Exchange,
     server: usize,
-    transport: Transport,
+    way: Way,
     id: u16,
     foreign: usize,
 }
 
+/// How a server is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// By datagram.
+    Datagram,
+    /// By stream, since resolv.conf(5) wants no datagrams.
+    Stream,
+    /// By stream, since the answer did not fit a datagram.
+    StreamForMore,
+    /// By datagram with EDNS, at the same time and for the same reason.
+    LargeDatagram,
+}
+
+impl Way {
+    fn transport(self) -> Transport {
+        match self {
+            Way::Datagram | Way::LargeDatagram => Transport::Datagram,
+            Way::Stream | Way::StreamForMore => Transport::Stream,
+        }
+    }
+
+    fn is_for_more(self) -> bool {
+        matches!(self, Way::StreamForMore | Way::LargeDatagram)
+    }
+}
+
 impl Query {
-    /// Begins with the first try.
-    pub(super) fn begin(name: Name, kind: Kind, around: &mut Surroundings<'_>) -> Query {
+    /// Begins with the first try. `time_max`: all the time that it may take.
+    pub(super) fn begin(
+        name: Name,
+        kind: Kind,
+        time_max: Duration,
+        around: &mut Surroundings<'_>,
+    ) -> Query {
         let first = match around.configuration.rotate {
             true => (around.random)() as usize,
             false => *around.server_first,
@@ -108,9 +147,9 @@ impl Query {
             server_next: first % around.server_count(),
             failed_in_a_row: 0,
             failure: Failure::TimedOut,
-            edns: true,
+            part: None,
             try_again_at: around.now,
-            give_up_at: around.now + around.time_in_all(),
+            give_up_at: around.now + around.time_in_all().min(time_max),
         };
         query.ask_next_server(around);
         query
@@ -121,9 +160,14 @@ impl Query {
         self.give_up_at = self.give_up_at.min(deadline);
     }
 
+    /// The next server is to be asked by then.
+    pub(super) fn try_again_by(&mut self, deadline: Instant) {
+        self.try_again_at = self.try_again_at.min(deadline);
+    }
+
     /// Whether the exchange is one of its tries.
     pub(super) fn owns(&self, exchange: Exchange) -> bool {
-        self.tries.iter().any(|it| it.exchange == exchange)
+        self.position(exchange).is_some()
     }
 
     /// When to call [`Query::expire`].
@@ -134,7 +178,13 @@ impl Query {
     /// Time has passed.
     pub(super) fn expire(&mut self, around: &mut Surroundings<'_>) -> Option<Conclusion> {
         if self.give_up_at <= around.now {
-            return Some(self.conclude(Conclusion::Failed(Failure::TimedOut), around));
+            // What a server said outlasts the silence of another. That one server's host refuses
+            // says nothing of the silent ones.
+            let failure = match self.failure {
+                Failure::Unreachable => Failure::TimedOut,
+                failure => failure,
+            };
+            return Some(self.fail(failure, around));
         }
         if self.try_again_at <= around.now {
             self.failed_in_a_row = 0;
@@ -150,41 +200,32 @@ impl Query {
         bytes: &[u8],
         around: &mut Surroundings<'_>,
     ) -> Option<Conclusion> {
-        let position = self.tries.iter().position(|it| it.exchange == exchange)?;
-        let Try { id, server, transport, .. } = self.tries[position];
-        match message::read_reply(bytes, id, &self.name, self.kind) {
+        let position = self.position(exchange)?;
+        let Try { id, server, way, .. } = self.tries[position];
+        let edns = way == Way::LargeDatagram;
+        let reply = message::read_reply(bytes, id, &self.name, self.kind, edns);
+        if let Reply::Records { .. } | Reply::Alias { .. } | Reply::Nothing { .. } = reply {
+            *around.server_first = server;
+        }
+        match reply {
             Reply::Foreign => self.on_foreign(position, around),
-            Reply::Truncated if transport == Transport::Datagram => {
-                self.close(position, around);
-                self.ask(server, Transport::Stream, around);
-                None
-            }
             Reply::Records { records, ttl } => {
-                *around.server_first = server;
                 let conclusion = Conclusion::Records(records, self.shortest(ttl));
                 Some(self.conclude(conclusion, around))
             }
-            Reply::Alias { target, ttl } => {
-                *around.server_first = server;
-                self.on_alias(target, ttl, around)
-            }
+            Reply::Alias { target, ttl } => self.on_alias(target, ttl, around),
             Reply::Nothing { exists, ttl } => {
-                *around.server_first = server;
                 let ttl = ttl.map(|ttl| self.shortest(ttl));
                 Some(self.conclude(Conclusion::Nothing { exists, ttl }, around))
             }
-            Reply::Failed(ServerFailure::Format | ServerFailure::NotImplemented) if self.edns => {
-                // A server from before RFC 6891 cannot read what we ask with; the question may
-                // be put more simply.
-                self.edns = false;
-                self.close(position, around);
-                self.ask(server, transport, around);
-                None
+            Reply::Incomplete { part } => {
+                let ttl = |(records, ttl)| (records, self.shortest(ttl));
+                self.part = part.map(ttl).or(self.part.take());
+                self.on_cut(position, around)
             }
+            Reply::Truncated => self.on_cut(position, around),
             Reply::Failed(failure) => self.on_failed(exchange, Failure::Server(failure), around),
-            Reply::Malformed | Reply::Truncated => {
-                self.on_failed(exchange, Failure::Malformed, around)
-            }
+            Reply::Malformed => self.on_failed(exchange, Failure::Malformed, around),
         }
     }
 
@@ -196,18 +237,25 @@ impl Query {
         failure: Failure,
         around: &mut Surroundings<'_>,
     ) -> Option<Conclusion> {
-        let position = self.tries.iter().position(|it| it.exchange == exchange)?;
-        self.close(position, around);
-        self.failure = failure;
+        let position = self.position(exchange)?;
+        let Try { server, way, .. } = self.close(position, around);
+        // What a server said outlasts what only its host did.
+        if !failure.is_silence() || self.failure.is_silence() {
+            self.failure = failure;
+        }
         if failure == Failure::Shortage {
             // Ours, so the next server would be no better; the time to try again is set already.
+            return None;
+        }
+        if way.is_for_more() && self.tries.iter().any(|open| open.server == server) {
+            // It is still asked in the other way.
             return None;
         }
         self.failed_in_a_row += 1;
         if self.failed_in_a_row < around.server_count() {
             self.ask_next_server(around);
         } else if self.tries.is_empty() {
-            return Some(Conclusion::Failed(failure));
+            return Some(self.fail(self.failure, around));
         }
         None
     }
@@ -221,9 +269,21 @@ impl Query {
     /// right answer may still come, but not behind any number of wrong ones.
     fn on_foreign(&mut self, position: usize, around: &mut Surroundings<'_>) -> Option<Conclusion> {
         self.tries[position].foreign += 1;
-        let Try { exchange, foreign, transport, .. } = self.tries[position];
-        let is_hopeless = transport == Transport::Stream || foreign >= DNS_FOREIGN_MAX;
+        let Try { exchange, foreign, way, .. } = self.tries[position];
+        let is_hopeless = way.transport() == Transport::Stream || foreign >= DNS_FOREIGN_MAX;
         if is_hopeless { self.on_failed(exchange, Failure::Malformed, around) } else { None }
+    }
+
+    /// The answer did not fit: a stream has room for any, a larger datagram for most.
+    fn on_cut(&mut self, position: usize, around: &mut Surroundings<'_>) -> Option<Conclusion> {
+        let Try { exchange, server, way, .. } = self.tries[position];
+        if way != Way::Datagram {
+            return self.on_failed(exchange, Failure::Malformed, around);
+        }
+        self.close(position, around);
+        self.ask(server, Way::StreamForMore, around);
+        self.ask(server, Way::LargeDatagram, around);
+        None
     }
 
     /// The name is an alias of another, of which the answer said nothing.
@@ -236,6 +296,8 @@ impl Query {
         self.aliases += 1;
         self.alias_ttl = Some(self.shortest(ttl));
         self.abandon(around.commands);
+        // It was of another name.
+        self.part = None;
         if self.aliases > DNS_ALIASES_MAX || target == self.name {
             return Some(Conclusion::Failed(Failure::Malformed));
         }
@@ -250,17 +312,30 @@ impl Query {
         self.alias_ttl.map_or(ttl, |alias| alias.min(ttl))
     }
 
+    fn position(&self, exchange: Exchange) -> Option<usize> {
+        self.tries.iter().position(|open| open.exchange == exchange)
+    }
+
+    /// Asks the next server, or asks it again.
     fn ask_next_server(&mut self, around: &mut Surroundings<'_>) {
         let server = self.server_next % around.server_count();
         self.server_next = (server + 1) % around.server_count();
-        let transport = match around.configuration.tcp_only {
-            true => Transport::Stream,
-            false => Transport::Datagram,
+        self.try_again_at = around.now + around.patience();
+        let latest = self.tries.iter().rposition(|open| open.server == server);
+        let way = match latest.map(|position| self.tries[position].way) {
+            None if around.configuration.tcp_only => Way::Stream,
+            None => Way::Datagram,
+            Some(Way::Datagram | Way::LargeDatagram) => {
+                return self.resend(latest.expect("it was found"), around);
+            }
+            Some(Way::Stream) if self.tries.len() < DNS_TRIES_OPEN_MAX => Way::Stream,
+            // What was sent by a stream needs no repetition.
+            Some(Way::Stream | Way::StreamForMore) => return,
         };
-        self.ask(server, transport, around);
+        self.ask(server, way, around);
     }
 
-    fn ask(&mut self, server: usize, transport: Transport, around: &mut Surroundings<'_>) {
+    fn ask(&mut self, server: usize, way: Way, around: &mut Surroundings<'_>) {
         if self.tries.len() == DNS_TRIES_OPEN_MAX {
             self.close(0, around);
         }
@@ -268,24 +343,43 @@ impl Query {
         let exchange = Exchange(*around.exchanges);
         // The cast keeps the lowest 16 of 64 random bits.
         let id = (around.random)() as u16;
-        let address: SocketAddr = around.configuration.servers[server];
-        let message = message::question(id, &self.name, self.kind, self.edns);
-        around.commands.push(Command::Open { exchange, server: address, transport, message });
-        self.tries.push(Try { exchange, server, transport, id, foreign: 0 });
+        self.tries.push(Try { exchange, server, way, id, foreign: 0 });
+        around.commands.push(Command::Open {
+            exchange,
+            server: around.configuration.servers[server],
+            transport: way.transport(),
+            message: self.message(id, way),
+        });
         self.try_again_at = around.now + around.patience();
     }
 
-    fn close(&mut self, position: usize, around: &mut Surroundings<'_>) {
+    fn resend(&mut self, position: usize, around: &mut Surroundings<'_>) {
+        let Try { exchange, id, way, .. } = self.tries[position];
+        let message = self.message(id, way);
+        around.commands.push(Command::Resend { exchange, message });
+    }
+
+    fn message(&self, id: u16, way: Way) -> Vec<u8> {
+        message::question(id, &self.name, self.kind, way == Way::LargeDatagram)
+    }
+
+    fn close(&mut self, position: usize, around: &mut Surroundings<'_>) -> Try {
         let closed = self.tries.remove(position);
         around.commands.push(Command::Close(closed.exchange));
+        closed
+    }
+
+    /// Nobody gave a whole answer.
+    fn fail(&mut self, failure: Failure, around: &mut Surroundings<'_>) -> Conclusion {
+        let conclusion = match self.part.take() {
+            Some((records, ttl)) => Conclusion::Records(records, ttl),
+            None => Conclusion::Failed(failure),
+        };
+        self.conclude(conclusion, around)
     }
 
     fn conclude(&mut self, conclusion: Conclusion, around: &mut Surroundings<'_>) -> Conclusion {
         self.abandon(around.commands);
-        // What a server said outlasts the silence of another.
-        match conclusion {
-            Conclusion::Failed(Failure::TimedOut) => Conclusion::Failed(self.failure),
-            conclusion => conclusion,
-        }
+        conclusion
     }
 }

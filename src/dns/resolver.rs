@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::lookup::Lookup;
 use super::message::Kind;
+use super::name::Name;
 use super::query::Surroundings;
 use super::resolv_conf::ResolvConf;
 use super::search::candidates;
@@ -172,16 +173,21 @@ impl Resolver {
                 self.waiting.push_front(request);
                 break;
             }
-            let names = match &request.wanted {
-                Wanted::Typed(text) => candidates(text, &self.common.configuration),
-                Wanted::Exact(name) => vec![name.clone()],
+            let (own, names) = match &request.wanted {
+                Wanted::Typed(text) => {
+                    (Name::from_text(text), candidates(text, &self.common.configuration))
+                }
+                Wanted::Exact(name) => (Some(name.clone()), vec![name.clone()]),
             };
             if names.is_empty() {
                 self.refuse(&request);
                 continue;
             }
+            // Addresses may be known by one of the suffixes, and are not to be given up while that
+            // fails; sets of records have full names, and of two of them one is often missing.
+            let is_own_first = request.kinds == [Kind::Srv] && names.first() == own.as_ref();
             let around = &mut self.common.surround(now, random);
-            let lookup = Lookup::begin(request.id, &request.kinds, names, around);
+            let lookup = Lookup::begin(request.id, &request.kinds, names, is_own_first, around);
             self.running.push((request, lookup));
         }
     }
@@ -206,7 +212,8 @@ mod tests {
     use super::super::{Transport, resolv_conf};
     use super::*;
     use crate::config::{
-        DNS_FAMILY_GRACE, DNS_FOREIGN_MAX, DNS_QUERY_MAX, DNS_RESEND_MAX, DNS_TRIES_OPEN_MAX,
+        DNS_FAMILY_GRACE, DNS_FOREIGN_MAX, DNS_LOOKUP_MAX, DNS_QUERY_MAX, DNS_RESEND_MAX,
+        DNS_SEARCH_MAX, DNS_TIMEOUT_MIN, DNS_TRIES_OPEN_MAX,
     };
     use std::net::SocketAddr;
     use std::time::Duration;
@@ -271,13 +278,16 @@ mod tests {
         now: Instant,
         drawn: u64,
         open: Vec<Asked>,
+        /// What was sent once more.
+        resent: Vec<Asked>,
     }
 
     impl Bench {
         fn new(configuration: &str) -> Bench {
             let configuration = resolv_conf::parse(configuration.as_bytes(), "", |_| None);
             let resolver = Resolver::new(configuration);
-            Bench { resolver, now: Instant::now(), drawn: 0, open: Vec::new() }
+            let (open, resent) = (Vec::new(), Vec::new());
+            Bench { resolver, now: Instant::now(), drawn: 0, open, resent }
         }
 
         fn look_up(&mut self, id: usize, subject: Subject, name: &str) {
@@ -307,6 +317,15 @@ mod tests {
             time
         }
 
+        /// Until nothing is under way.
+        fn wait_all(&mut self) -> Duration {
+            let begun = self.now;
+            while self.resolver.is_asking() {
+                self.wait();
+            }
+            self.now - begun
+        }
+
         fn answer(&mut self, asked: &Asked, outcome: Result<&[u8], Failure>) {
             let drawn = &mut self.drawn;
             let random = &mut || draw(drawn);
@@ -323,6 +342,15 @@ mod tests {
                         self.open.push(Asked { exchange, server, transport, message });
                     }
                     Command::Close(exchange) => self.open.retain(|it| it.exchange != exchange),
+                    Command::Resend { exchange, message } => {
+                        let again = self.open.iter().find(|it| it.exchange == exchange);
+                        let again = again.expect("what is closed is not sent again");
+                        assert_eq!(
+                            (&again.message, again.transport),
+                            (&message, Transport::Datagram)
+                        );
+                        self.resent.push(again.clone());
+                    }
                 }
             }
             for (name, kind) in self.open.iter().map(Asked::question) {
@@ -388,6 +416,7 @@ mod tests {
             waits += 1;
         }
         assert_eq!((time, waits), (DNS_QUERY_MAX, 5));
+        assert_eq!(bench.resent.len(), 3, "that makes five tries");
         assert_eq!(bench.told_one(), Answer::Failed(Failure::TimedOut));
     }
 
@@ -407,7 +436,8 @@ mod tests {
         assert_eq!(bench.servers(), [2]);
         let second = bench.last();
         bench.answer(&second, Err(Failure::Unreachable));
-        assert_eq!(bench.told_one(), Answer::Failed(Failure::Unreachable));
+        let failure = Failure::Server(ServerFailure::Failure);
+        assert_eq!(bench.told_one(), Answer::Failed(failure), "what was said, not what was not");
     }
 
     #[test]
@@ -461,13 +491,16 @@ mod tests {
         let mut bench = Bench::look_up_one(TWO_SERVERS);
         let first = bench.last();
         bench.answer(&first, Ok(&first.truncated()));
-        let second = bench.last();
+        let [second, large] = [bench.open[0].clone(), bench.open[1].clone()];
         assert_eq!((second.server, second.transport), (1, Transport::Stream));
+        bench.answer(&large, Ok(&large.truncated()));
+        assert_eq!(bench.servers(), [1], "the stream has room for it");
         bench.answer(&second, Ok(&second.truncated()));
         assert_eq!(bench.servers(), [2], "a stream has no reason to cut");
         let third = bench.last();
         bench.answer(&third, Ok(&third.truncated()));
-        let fourth = bench.last();
+        let fourth = bench.open[0].clone();
+        assert_eq!(fourth.transport, Transport::Stream);
         bench.answer(&fourth, Ok(&fourth.reply(OK, &[SERVICE])));
         assert!(is_service(&bench.told_one()));
     }
@@ -479,19 +512,124 @@ mod tests {
     }
 
     #[test]
-    fn an_old_server_is_asked_in_its_own_words() {
+    fn what_is_cut_short_is_asked_for_in_a_larger_datagram() {
+        for failure in [None, Some(Failure::Unreachable), Some(Failure::TimedOut)] {
+            let mut bench = Bench::look_up_one(TWO_SERVERS);
+            let first = bench.last();
+            assert!(!first.has_edns(), "questions are plain");
+            bench.answer(&first, Ok(&first.truncated()));
+            let [stream, large] = [bench.open[0].clone(), bench.open[1].clone()];
+            assert_eq!((stream.transport, stream.has_edns()), (Transport::Stream, false));
+            assert_eq!((large.transport, large.has_edns()), (Transport::Datagram, true));
+            if let Some(failure) = failure {
+                bench.answer(&stream, Err(failure));
+            }
+            assert_eq!((bench.told(), large.server), (vec![], 1));
+            bench.answer(&large, Ok(&large.reply(OK, &[SERVICE])));
+            assert!(is_service(&bench.told_one()));
+        }
+    }
+
+    #[test]
+    fn a_stream_is_waited_for_and_the_datagram_beside_it_is_sent_again() {
+        let mut bench = Bench::look_up_one("nameserver 10.0.0.1");
+        let first = bench.last();
+        bench.answer(&first, Ok(&first.truncated()));
+        let [stream, large] = [bench.open[0].clone(), bench.open[1].clone()];
+        assert_eq!(bench.wait(), DNS_RESEND_MAX);
+        assert_eq!(bench.resent, [large]);
+        assert_eq!(bench.servers(), [1, 1], "each is open once");
+        bench.answer(&stream, Ok(&stream.reply(OK, &[SERVICE])));
+        assert!(is_service(&bench.told_one()));
+    }
+
+    /// What a server says of a question with EDNS, and cannot bear it.
+    #[test]
+    fn a_server_that_cannot_bear_edns_either_has_failed() {
+        const OPTION: [u8; 11] = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0];
+        for (code, options, want) in [
+            (FORMAT, 0, Failure::Server(ServerFailure::Format)),
+            (FAILURE, 1, Failure::Server(ServerFailure::Failure)),
+            (4, 1, Failure::Server(ServerFailure::NotImplemented)),
+            (OK, 2, Failure::Malformed),
+        ] {
+            let reply = |asked: &Asked| {
+                let mut bytes = asked.reply(code, &[SERVICE]);
+                bytes[11] = options;
+                (0..options).for_each(|_| bytes.extend(OPTION));
+                bytes
+            };
+            let mut bench = Bench::look_up_one("nameserver 10.0.0.1");
+            let first = bench.last();
+            bench.answer(&first, Ok(&first.truncated()));
+            let [stream, large] = [bench.open[0].clone(), bench.open[1].clone()];
+            bench.answer(&large, Ok(&reply(&large)));
+            assert_eq!((bench.last(), bench.open.len()), (stream.clone(), 1), "it may do");
+            bench.answer(&stream, Err(Failure::Unreachable));
+            assert_eq!(bench.told_one(), Answer::Failed(want));
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_not_whole_is_used_where_there_is_no_other() {
+        let part = |asked: &Asked| {
+            let mut bytes = asked.reply(OK, &[SERVICE]);
+            bytes[7] = 2;
+            bytes
+        };
+        let mut bench = Bench::look_up_one("nameserver 10.0.0.1");
+        let first = bench.last();
+        bench.answer(&first, Ok(&part(&first)));
+        let [stream, large] = [bench.open[0].clone(), bench.open[1].clone()];
+        bench.answer(&stream, Err(Failure::Unreachable));
+        assert_eq!(bench.told(), [], "it may be whole in the larger datagram");
+        bench.answer(&large, Ok(&large.reply(FAILURE, &[])));
+        assert!(is_service(&bench.told_one()));
+
+        // That of a name says nothing of the next.
+        const CNAME: u8 = 5;
         let mut bench = Bench::look_up_one(TWO_SERVERS);
         let first = bench.last();
-        assert!(first.has_edns());
-        bench.answer(&first, Ok(&first.reply(FORMAT, &[])));
-        let second = bench.last();
-        assert_eq!((second.server, second.has_edns()), (1, false));
-        bench.answer(&second, Ok(&second.reply(FORMAT, &[])));
-        assert_eq!(bench.servers(), [2], "asked once more, and not again and again");
-        let third = bench.last();
-        bench.answer(&third, Ok(&third.reply(FORMAT, &[])));
-        let failure = Failure::Server(ServerFailure::Format);
-        assert_eq!(bench.told_one(), Answer::Failed(failure));
+        bench.answer(&first, Ok(&part(&first)));
+        let stream = bench.open[0].clone();
+        bench.answer(&stream, Ok(&stream.reply_with(OK, CNAME, &[b"\x01b\x04test\0"])));
+        while bench.resolver.is_asking() {
+            let asked = bench.last();
+            bench.answer(&asked, Err(Failure::Unreachable));
+        }
+        assert_eq!(bench.told_one(), Answer::Failed(Failure::Unreachable));
+    }
+
+    #[test]
+    fn an_answer_is_heard_however_late_it_is() {
+        let second = Duration::from_secs(1);
+        for (configuration, late) in [
+            ("nameserver 10.0.0.1\noptions timeout:10 attempts:3", 9 * second),
+            ("nameserver 10.0.0.1\noptions timeout:5 attempts:2 use-vc", 9 * second),
+            ("nameserver 10.0.0.1\noptions timeout:1 attempts:5", 9 * second / 2),
+            (TWO_SERVERS, 9 * second),
+        ] {
+            let mut bench = Bench::look_up_one(configuration);
+            let first = bench.last();
+            let begun = bench.now;
+            while bench.resolver.next_deadline().expect("it is asking") < begun + late {
+                bench.wait();
+            }
+            bench.pass(begun + late - bench.now);
+            bench.answer(&first, Ok(&first.reply(OK, &[SERVICE])));
+            assert!(is_service(&bench.told_one()), "{configuration}");
+        }
+    }
+
+    #[test]
+    fn asking_again_takes_no_socket() {
+        let mut bench = Bench::look_up_one("nameserver 10.0.0.1");
+        let first = bench.last();
+        while bench.resolver.is_asking() {
+            bench.wait();
+            assert!(bench.open.len() <= 1);
+        }
+        assert_eq!(bench.resent, vec![first; 4]);
     }
 
     #[test]
@@ -553,7 +691,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_silent_is_not_asked_for_the_rest_of_the_list() {
+    fn where_all_hosts_refuse_nobody_is_asked_for_the_rest_of_the_list() {
         let mut bench = Bench::new("nameserver 10.0.0.1\nsearch one.test");
         bench.look_up(0, Subject::Service, "m");
         let first = bench.last();
@@ -561,21 +699,171 @@ mod tests {
         assert_eq!(bench.told_one(), Answer::Failed(Failure::Unreachable));
     }
 
-    #[test]
-    fn silence_about_one_family_says_nothing_of_the_rest_of_the_list() {
-        for silent_first in [true, false] {
-            let mut bench = Bench::new("nameserver 10.0.0.1\nsearch one.test");
-            bench.look_up(0, Subject::Host, "m");
-            let [a, aaaa] = [bench.open[0].clone(), bench.open[1].clone()];
-            if silent_first {
-                bench.answer(&aaaa, Err(Failure::TimedOut));
+    /// The full names that are asked for until an address is found at the last one, whose A
+    /// question alone is answered, and how long that takes. Every AAAA question is dropped.
+    fn search_without_aaaa(configuration: &str, name: &str, last: &str) -> (Vec<String>, Duration) {
+        let mut bench = Bench::new(configuration);
+        bench.look_up(0, Subject::Host, name);
+        let (begun, mut names) = (bench.now, Vec::new());
+        loop {
+            let a = bench.open.iter().find(|it| it.question().1 == 1).expect("A first").clone();
+            names.push(a.question().0);
+            if names.last().is_some_and(|name| name == last) {
+                bench.answer(&a, Ok(&a.reply(OK, &[&[10, 0, 0, 9]])));
+                break;
             }
             bench.answer(&a, Ok(&a.reply(NO_NAME, &[])));
-            bench.answer(&aaaa, Err(Failure::TimedOut));
-            let told: Vec<Answer> = bench.told().into_iter().map(|(_, _, it)| it).collect();
-            let failed = Answer::Failed(Failure::TimedOut);
-            assert_eq!(told, [failed.clone(), failed], "m itself may have an address");
+            assert_eq!(bench.told(), [], "another name may have an address");
+            while bench.open.iter().all(|it| it.question().1 != 1) {
+                bench.wait();
+            }
         }
+        let time = bench.now - begun;
+        let answered = bench.resolver.next_answer().expect("the address");
+        assert_eq!(answered.name.map(|it| it.to_string()).as_deref(), Some(last));
+        assert!(matches!(answered.answer, Answer::Records { .. }), "{:?}", answered.answer);
+        assert_eq!(answered.undecided, [], "of A all is known");
+        assert_eq!(bench.wait_all(), DNS_FAMILY_GRACE);
+        let answered = bench.resolver.next_answer().expect("AAAA has an end, too");
+        assert_eq!(answered.answer, Answer::Failed(Failure::TimedOut));
+        let undecided: Vec<String> =
+            answered.undecided.iter().map(|(name, _)| name.to_string()).collect();
+        assert_eq!(undecided, names[..names.len() - 1], "the others");
+        (names, time)
+    }
+
+    #[test]
+    fn silence_of_one_family_ends_no_search() {
+        const KUBERNETES: &str = "search a.svc.c.test svc.c.test c.test\noptions ndots:5";
+        let kubernetes =
+            ["m.b.a.svc.c.test", "m.b.svc.c.test", "m.b.c.test", "m.b"].map(str::to_owned);
+        for servers in ["nameserver 10.0.0.1", TWO_SERVERS] {
+            for (rest, name, want) in [
+                ("search o.test e.test", "m", &["m.o.test", "m.e.test"].map(str::to_owned)[..]),
+                ("search o.test", "m.b", &["m.b", "m.b.o.test"].map(str::to_owned)),
+                (KUBERNETES, "m.b", &kubernetes),
+                (KUBERNETES, "m.b", &kubernetes[..2]),
+            ] {
+                let configuration = format!("{servers}\n{rest}");
+                let last = want.last().expect("one at least");
+                let (names, time) = search_without_aaaa(&configuration, name, last);
+                let graces = want.len() as u32 - 1;
+                assert_eq!((&names[..], time), (want, graces * DNS_FAMILY_GRACE));
+            }
+        }
+    }
+
+    /// Otherwise the address would be looked for under the next name.
+    #[test]
+    fn a_family_whose_question_is_lost_is_asked_for_again() {
+        let mut bench = Bench::new("nameserver 10.0.0.1\nsearch one.test");
+        bench.look_up(0, Subject::Host, "m");
+        let [a, aaaa] = [bench.open[0].clone(), bench.open[1].clone()];
+        bench.answer(&a, Ok(&a.reply(OK, &[])));
+        assert_eq!(bench.wait(), DNS_FAMILY_GRACE / 2);
+        assert_eq!(bench.resent.last(), Some(&aaaa));
+        bench.answer(&aaaa, Ok(&aaaa.reply(OK, &[&[0xfd; 16]])));
+        let kinds: Vec<Kind> = bench.told().into_iter().map(|(_, kind, _)| kind).collect();
+        assert_eq!(kinds, [Kind::A, Kind::Aaaa], "of m.one.test");
+    }
+
+    #[test]
+    fn a_silent_family_is_not_known_to_be_missing() {
+        let mut bench = Bench::new("nameserver 10.0.0.1");
+        bench.look_up(0, Subject::Host, "m.test.");
+        let a = bench.open[0].clone();
+        bench.answer(&a, Ok(&a.reply(NO_NAME, &[])));
+        assert_eq!(bench.wait_all(), DNS_FAMILY_GRACE);
+        let nothing = Answer::Nothing { exists: false, ttl: None };
+        let failed = Answer::Failed(Failure::TimedOut);
+        assert_eq!(bench.told(), [(0, Kind::A, nothing), (0, Kind::Aaaa, failed)]);
+    }
+
+    #[test]
+    fn a_silent_suffix_hides_no_name() {
+        const SUFFIXES: &str = "search a b c d\noptions ndots:5";
+        for (servers, subject) in [
+            ("nameserver 10.0.0.1", Subject::Host),
+            ("nameserver 10.0.0.1", Subject::Service),
+            (TWO_SERVERS, Subject::Host),
+        ] {
+            for (search, silent, want) in [
+                ("search lan\noptions ndots:5", 1, DNS_QUERY_MAX),
+                ("search lan\noptions ndots:5 timeout:1", 1, Duration::ZERO),
+                (SUFFIXES, 4, DNS_LOOKUP_MAX / 5 * 4),
+            ] {
+                let mut bench = Bench::new(&format!("{servers}\n{search}"));
+                bench.look_up(0, subject, "m.test");
+                let begun = bench.now;
+                while bench.last().question().0 != "m.test" {
+                    bench.wait();
+                }
+                let time = bench.now - begun;
+                assert!(time == want || want.is_zero() && time <= 4 * DNS_TIMEOUT_MIN, "{time:?}");
+                for asked in bench.open.clone() {
+                    bench.answer(&asked, Ok(&asked.reply(OK, &[])));
+                }
+                while let Some(answered) = bench.resolver.next_answer() {
+                    assert_eq!(answered.answer, Answer::Failed(Failure::TimedOut), "maybe there");
+                    assert_eq!(answered.undecided.len(), silent);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_look_up_has_an_end_however_long_the_list() {
+        let suffixes: Vec<String> = (0..DNS_SEARCH_MAX).map(|it| format!("s{it}")).collect();
+        let search = suffixes.join(" ");
+        let mut bench = Bench::new(&format!("{TWO_SERVERS}\nsearch {search}\noptions ndots:9"));
+        bench.look_up(0, Subject::Host, "m");
+        let time = bench.wait_all();
+        assert!(time >= DNS_LOOKUP_MAX && time <= DNS_LOOKUP_MAX + 9 * DNS_TIMEOUT_MIN, "{time:?}");
+        let answered = bench.resolver.next_answer().expect("A is over");
+        assert_eq!(answered.undecided.len(), DNS_SEARCH_MAX, "all but the last");
+    }
+
+    /// As for the C library, what is true of the name itself is not put in doubt by the names of
+    /// which it is the beginning.
+    #[test]
+    fn a_name_that_is_missing_is_missing_though_its_suffixes_fail() {
+        for (name, is_own_first) in [("m.test", true), ("m", false)] {
+            let mut bench = Bench::new("nameserver 10.0.0.1\nsearch one.test");
+            bench.look_up(0, Subject::Service, name);
+            for _ in 0..2 {
+                let asked = bench.last();
+                let is_own = asked.question().0 == name;
+                let code = if is_own { NO_NAME } else { FAILURE };
+                bench.answer(&asked, Ok(&asked.reply(code, &[])));
+            }
+            let answered = bench.resolver.next_answer().expect("it is over");
+            assert_eq!(answered.name.map(|it| it.to_string()).as_deref(), Some(name));
+            let failure = Failure::Server(ServerFailure::Failure);
+            let undecided = Name::from_text(&format!("{name}.one.test")).expect("a name");
+            assert_eq!(answered.undecided, [(undecided, failure)]);
+            let want = match is_own_first {
+                true => Answer::Nothing { exists: false, ttl: None },
+                false => Answer::Failed(failure),
+            };
+            assert_eq!(answered.answer, want, "{name}");
+        }
+    }
+
+    /// Only of the name itself: of those before it somebody knows.
+    #[test]
+    fn what_a_later_name_has_says_which_earlier_ones_are_unknown() {
+        let mut bench = Bench::new("nameserver 10.0.0.1\nsearch one.test two.test");
+        bench.look_up(0, Subject::Service, "m");
+        for (code, data) in [(FAILURE, &[][..]), (NO_NAME, &[]), (OK, &[SERVICE])] {
+            let asked = bench.last();
+            bench.answer(&asked, Ok(&asked.reply(code, data)));
+        }
+        let answered = bench.resolver.next_answer().expect("it is found");
+        assert!(is_service(&answered.answer));
+        assert_eq!(answered.name, Name::from_text("m"));
+        let failure = Failure::Server(ServerFailure::Failure);
+        let undecided = Name::from_text("m.one.test").expect("a name");
+        assert_eq!(answered.undecided, [(undecided, failure)]);
     }
 
     #[test]

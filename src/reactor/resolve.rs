@@ -185,14 +185,20 @@ impl<N: Net> Reactor<N> {
                 break;
             }
             for command in commands {
-                match command {
-                    Command::Close(exchange) => self.close_exchange(exchange),
-                    Command::Open { exchange, server, transport, message } => {
-                        let opened = self.open_exchange(exchange, server, transport, &message);
-                        if let Err(error) = opened {
-                            self.tell_resolver(exchange, Err(failure_of(error)));
-                        }
+                let (exchange, outcome) = match command {
+                    Command::Close(exchange) => {
+                        self.close_exchange(exchange);
+                        (exchange, Ok(()))
                     }
+                    Command::Open { exchange, server, transport, message } => {
+                        (exchange, self.open_exchange(exchange, server, transport, &message))
+                    }
+                    Command::Resend { exchange, message } => {
+                        (exchange, self.resend(exchange, &message))
+                    }
+                };
+                if let Err(error) = outcome {
+                    self.tell_resolver(exchange, Err(failure_of(error)));
                 }
             }
         }
@@ -224,6 +230,15 @@ impl<N: Net> Reactor<N> {
         let key = self.finder.sockets.insert(Socket { exchange, generation, kind });
         assert_eq!(key, slot, "the token names the slot");
         sent
+    }
+
+    fn resend(&mut self, exchange: Exchange, message: &[u8]) -> Result<(), NetError> {
+        let mut sockets = self.finder.sockets.iter_mut();
+        let found = sockets.find(|(_, socket)| socket.exchange == exchange);
+        match found.map(|(_, socket)| &mut socket.kind) {
+            Some(SocketKind::Datagram(datagram)) => self.net.send(datagram, message),
+            Some(SocketKind::Stream { .. }) | None => Ok(()),
+        }
     }
 
     fn tell_resolver(&mut self, exchange: Exchange, outcome: Result<&[u8], Failure>) {

@@ -9,6 +9,7 @@ use etcd_gateway::net::{Dial, NetError, Read, Readiness, Receive, Write};
 
 use crate::connection::Id;
 use crate::faults::Fault;
+use crate::habits::Streams;
 use crate::message::{Question, framed, read_question};
 use crate::names::server_of;
 use crate::world::{Happening, World};
@@ -28,8 +29,9 @@ pub enum Meaning {
     Alias,
     /// Cut to fit a datagram.
     Cut,
-    /// The server does not know what it was asked with.
-    NoEdns,
+    /// It ends too early, and does not say so: what can be read of it is a part of this, if
+    /// anything.
+    Part { kind: u16, value: Value },
     /// The server cannot or will not, or nobody can read what it says.
     Failed,
     /// Nothing that was asked for.
@@ -157,9 +159,9 @@ impl World {
         let question = read_question(bytes);
         self.advance("question", exchange, u64::from(question.kind));
         self.check_question(exchange, &question);
-        let it = &mut self.exchanges[exchange];
-        assert!(it.question.is_none(), "{exchange}: two questions through one socket");
-        it.question = Some(question);
+        let before = self.exchanges[exchange].question.replace(question.clone());
+        let is_same = before.is_none_or(|before| before == question);
+        assert!(is_same, "{exchange}: two questions through one socket");
         if self.strike(Fault::QuestionUnsent) {
             let error = self.random.one_of(&[
                 NetError::Refused,
@@ -393,12 +395,14 @@ impl World {
 
     fn decide_stream(&mut self, exchange: usize, server: usize) {
         use crate::name_server::ServerPlace;
+        let streams = self.names().habits.servers[server].streams;
         let is_refused = self.strike(Fault::StreamRefused);
         let place = self.servers[server];
         let stream = self.exchanges[exchange].stream.as_mut().expect("a stream is decided");
         match place {
             ServerPlace::Silent => {}
-            ServerPlace::Up if !is_refused => stream.stands = true,
+            ServerPlace::Up if streams == Streams::Dropped => {}
+            ServerPlace::Up if !is_refused && streams == Streams::Taken => stream.stands = true,
             ServerPlace::Up | ServerPlace::Refuses => stream.death = Some(NetError::Refused),
         }
     }

@@ -13,6 +13,7 @@ mod actor;
 mod connection;
 mod exchange;
 mod faults;
+mod habits;
 mod handshake;
 mod message;
 mod name_server;

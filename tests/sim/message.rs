@@ -49,7 +49,21 @@ pub struct Reply {
     pub lines: Vec<Line>,
     /// Seconds that a negative answer lives.
     pub negative: Option<u32>,
-    pub has_edns: bool,
+    pub options: OptRecord,
+}
+
+/// The OPT record of a reply, or what a server takes for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptRecord {
+    None,
+    Proper,
+    /// It says that the version is none that the server knows.
+    BadVersion,
+    /// In the answer instead of behind everything.
+    Misplaced,
+    Doubled,
+    /// Its name is that of the question, not the root.
+    Owned,
 }
 
 /// How an answer is spoiled, so that it is none.
@@ -59,6 +73,8 @@ pub enum Damage {
     Foreign,
     /// It answers the question, but cannot be read.
     Malformed,
+    /// It ends too early; what can be read of it is right.
+    Incomplete,
 }
 
 /// Reads a question, which must be right in every bit.
@@ -151,6 +167,16 @@ impl Writer {
         self.set_length(length_at);
     }
 
+    /// One OPT record.
+    fn options(&mut self, options: OptRecord) {
+        match options {
+            OptRecord::Owned => self.word(0xc000 | HEADER as u16),
+            _ => self.name(""),
+        }
+        let version = if options == OptRecord::BadVersion { 0x0100 } else { 0 };
+        [OPT, 1232, version, 0, 0].into_iter().for_each(|word| self.word(word));
+    }
+
     fn set_length(&mut self, at: usize) {
         let length = (self.bytes.len() - at - 2) as u16;
         self.bytes[at..at + 2].copy_from_slice(&length.to_be_bytes());
@@ -168,14 +194,21 @@ impl Reply {
         writer.word(self.id);
         writer.word(0x8180 | u16::from(self.is_cut) << 9 | u16::from(self.code));
         writer.word(u16::from(question.is_some()));
-        writer.word(self.lines.len() as u16);
+        let (first, last) = match self.options {
+            OptRecord::None => (0, 0),
+            OptRecord::Proper | OptRecord::BadVersion | OptRecord::Owned => (0, 1),
+            OptRecord::Misplaced => (1, 0),
+            OptRecord::Doubled => (0, 2),
+        };
+        writer.word(self.lines.len() as u16 + first);
         writer.word(u16::from(self.negative.is_some()));
-        writer.word(u16::from(self.has_edns));
+        writer.word(last);
         if let Some((name, kind)) = &self.question {
             writer.name(name);
             writer.word(*kind);
             writer.word(IN);
         }
+        (0..first).for_each(|_| writer.options(self.options));
         self.lines.iter().for_each(|line| writer.line(line, question));
         writer.stops.push(writer.bytes.len());
         if let Some(life) = self.negative {
@@ -190,20 +223,38 @@ impl Reply {
             [1, 2, 3, 4, life].iter().for_each(|it: &u32| writer.bytes.extend(it.to_be_bytes()));
             writer.set_length(length_at);
         }
-        if self.has_edns {
-            writer.name("");
-            [OPT, 1232, 0, 0, 0].into_iter().for_each(|word| writer.word(word));
-        }
+        (0..last).for_each(|_| writer.options(self.options));
         writer
+    }
+
+    /// The bytes of a reply that ends too early, although it does not say so.
+    pub fn shortened(&self, random: &mut Random) -> Vec<u8> {
+        let Writer { mut bytes, stops } = self.writer();
+        let last = stops[stops.len().saturating_sub(2)];
+        let end = *stops.last().expect("the end is one");
+        match random.below(if stops.len() > 1 { 3 } else { 1 }) {
+            // More records than there are.
+            0 => bytes[6..8].fill(0xff),
+            // Cut within the answer.
+            1 => bytes.truncate(stops[0] + random.below((end - stops[0]) as u64) as usize),
+            // Data that reaches beyond the message.
+            _ => {
+                let length_at = owner_end(&bytes, last) + 8;
+                bytes[length_at] = 0x7f;
+            }
+        }
+        bytes
     }
 
     /// The bytes of a reply that is spoiled, and what it is worth then.
     pub fn spoiled(&self, random: &mut Random) -> (Vec<u8>, Damage) {
         let Writer { mut bytes, stops } = self.writer();
-        let end = *stops.last().expect("the end is one");
-        let question_end = stops[0];
+        let question_end = match self.question {
+            Some(_) => owner_end(&bytes, HEADER) + 4,
+            None => HEADER,
+        };
         let has_lines = stops.len() > 1;
-        match random.below(if has_lines { 11 } else { 7 }) {
+        match random.below(if has_lines { 8 } else { 6 }) {
             // Cut where the question is, or before.
             0 => bytes.truncate(random.below(question_end as u64) as usize),
             // Anything at all, but for the id.
@@ -218,30 +269,12 @@ impl Reply {
             // Another name, kind or class.
             4 => bytes[HEADER + 1] ^= 1,
             5 => bytes[question_end - 1 - random.below(4) as usize] ^= 1 << random.below(8),
-            // More records than there are.
+            // A name that is where it says that it is: nobody knows where the next record begins.
             6 => {
-                bytes[6..8].fill(0xff);
-                return (bytes, Damage::Malformed);
-            }
-            // Cut within the answer.
-            7 => {
-                let first = *stops.first().expect("there are lines");
-                bytes.truncate(first + random.below((end - first) as u64) as usize);
-                return (bytes, Damage::Malformed);
-            }
-            // A name that is where it says that it is.
-            8 => {
                 let first = stops[0];
                 let [high, low] = (0xc000 | first as u16).to_be_bytes();
                 bytes.splice(first..first + 1, [high, low]);
-                return (bytes, Damage::Malformed);
-            }
-            // Data that reaches beyond the message.
-            9 => {
-                let last = stops[stops.len() - 2];
-                let length_at = owner_end(&bytes, last) + 8;
-                bytes[length_at] = 0x7f;
-                return (bytes, Damage::Malformed);
+                return (bytes, Damage::Incomplete);
             }
             // Aliases without end.
             _ => {

@@ -8,7 +8,8 @@ use etcd_gateway::net::{NetError, ResolverFile};
 
 use crate::exchange::{Letter, Meaning};
 use crate::faults::Fault;
-use crate::message::{Damage, Data, Line, Question, Reply};
+use crate::habits::{Edns, Room, Server};
+use crate::message::{Damage, Data, Line, OptRecord, Question, Reply};
 use crate::names::Names;
 use crate::world::{Happening, World};
 use crate::zone::{A, AAAA, Found, Value, Zone};
@@ -48,11 +49,14 @@ impl World {
             }
             ServerPlace::Up => {}
         }
+        if self.names().habits.is_silent_about(&question.name, question.kind) {
+            return;
+        }
         if self.strike(Fault::AnswerForged) {
             let count = self.random.one_of(&[1, 1, 2, FLOOD]);
             (0..count).for_each(|_| self.forge(exchange, &question));
         }
-        let letter = self.answer(exchange, server, &question);
+        let Some(letter) = self.answer(exchange, server, &question) else { return };
         if self.strike(Fault::AnswerLost) {
             return;
         }
@@ -109,30 +113,48 @@ impl World {
             question: Some((question.spelled.clone(), question.kind)),
             lines: POISON.map(line).to_vec(),
             negative: None,
-            has_edns: question.has_edns,
+            options: if question.has_edns { OptRecord::Proper } else { OptRecord::None },
         }
     }
 
-    /// What the server answers.
-    fn answer(&mut self, exchange: usize, server: usize, question: &Question) -> Letter {
+    /// What the server answers, if it answers.
+    fn answer(&mut self, exchange: usize, server: usize, question: &Question) -> Option<Letter> {
         let letter = |reply: Reply, meaning| Letter { exchange, bytes: Ok(reply.write()), meaning };
-        let is_stream = self.exchanges[exchange].stream.is_some();
         if self.strike(Fault::ServerFails) {
             let code = self.random.one_of(&[1, 2, 2, 4, 5, 9]);
-            let meaning = match code {
-                1 | 4 if question.has_edns => Meaning::NoEdns,
-                _ => Meaning::Failed,
-            };
-            return letter(Reply { code, ..self.bare(question) }, meaning);
+            return Some(letter(Reply { code, ..self.bare(question) }, Meaning::Failed));
         }
-        if question.has_edns && !self.names().know_edns[server] {
-            let bare = Reply { code: 1, question: None, ..self.bare(question) };
-            let told = Reply { code: 1, ..self.bare(question) };
-            let refused = Reply { code: 4, ..self.bare(question) };
-            let which = self.random.below(3) as usize;
-            let [reply] = [[bare, told, refused][which].clone()];
-            return letter(reply, Meaning::NoEdns);
+        let Server { edns, adds, .. } = self.names().habits.servers[server];
+        let bare = self.bare(question);
+        let failed = |reply| Some(letter(reply, Meaning::Failed));
+        match edns {
+            _ if !question.has_edns => {}
+            Edns::Known | Edns::Trailing => {}
+            Edns::Silent => return None,
+            Edns::BareFormatError => return failed(Reply { code: 1, question: None, ..bare }),
+            Edns::Fails(code) => return failed(Reply { code, ..bare }),
+            Edns::Misused(options) => {
+                return failed(Reply { options, ..self.poisoned(question) });
+            }
         }
+        let mut answer = self.answer_in_words(exchange, server, question, adds);
+        let is_whole = !matches!(answer.meaning, Meaning::Part { .. });
+        if let (Ok(bytes), Edns::Trailing, true) = (&mut answer.bytes, edns, is_whole) {
+            bytes.extend(b"more");
+        }
+        Some(answer)
+    }
+
+    /// What a server answers that knows what it was asked with.
+    fn answer_in_words(
+        &mut self,
+        exchange: usize,
+        server: usize,
+        question: &Question,
+        adds: OptRecord,
+    ) -> Letter {
+        let letter = |reply: Reply, meaning| Letter { exchange, bytes: Ok(reply.write()), meaning };
+        let is_stream = self.exchanges[exchange].stream.is_some();
         if self.strike(Fault::AnswerCut) && (!is_stream || self.random.chance(300)) {
             let mut reply = self.poisoned(question);
             let kept = self.random.below(3) as usize;
@@ -140,8 +162,30 @@ impl World {
             let meaning = if is_stream { Meaning::Failed } else { Meaning::Cut };
             return letter(Reply { is_cut: true, ..reply }, meaning);
         }
-        let (reply, meaning) = self.genuine(question);
-        if self.strike(Fault::AnswerDamaged) {
+        let (mut reply, meaning) = self.genuine(question);
+        if !question.has_edns {
+            reply.options = adds;
+        }
+        let has_records = matches!(meaning, Meaning::Answer { .. });
+        let is_small = has_records && !is_stream && !question.has_edns;
+        let room = self.names().habits.servers[server].room;
+        let part = match &meaning {
+            Meaning::Answer { kind, value, .. } => {
+                Meaning::Part { kind: *kind, value: value.clone() }
+            }
+            _ => Meaning::Part { kind: question.kind, value: Value::Records(Vec::new()) },
+        };
+        if is_small && room == Room::Cut {
+            let lines = self.poisoned(question).lines;
+            return letter(Reply { is_cut: true, lines, ..reply }, Meaning::Cut);
+        }
+        let is_damaged = self.strike(Fault::AnswerDamaged);
+        let is_short = is_damaged && self.random.chance(300);
+        if is_small && room == Room::CutInSilence || is_short {
+            let bytes = Ok(reply.shortened(&mut self.random));
+            return Letter { exchange, bytes, meaning: part };
+        }
+        if is_damaged {
             let mut spoiled = reply;
             // What can be read of it is wrong, too.
             if !spoiled.lines.is_empty() {
@@ -151,6 +195,7 @@ impl World {
             let meaning = match damage {
                 Damage::Foreign => Meaning::Foreign,
                 Damage::Malformed => Meaning::Failed,
+                Damage::Incomplete => part,
             };
             return Letter { exchange, bytes: Ok(bytes), meaning };
         }
@@ -226,7 +271,7 @@ impl World {
 
     /// The letter will arrive after a while.
     fn post(&mut self, letter: Letter, is_late: bool) {
-        let mut latency = self.name_latency();
+        let mut latency = self.name_latency() + self.names().habits.lateness;
         if is_late {
             let most = self.random.one_of(&[100, 1500, 9000]);
             latency += self.random.up_to(Duration::from_millis(most));
@@ -320,6 +365,10 @@ impl World {
         self.servers.fill(ServerPlace::Up);
         self.letters_lost = self.letters.len();
         self.zone.settle(names);
+        if !names.habits.silent_zones.is_empty() {
+            // Of who is gone nobody can say that it is not elsewhere.
+            self.zone.list_all(names);
+        }
     }
 
     /// What a file of the host says.

@@ -5,12 +5,15 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use etcd_gateway::config::DNS_QUERY_MAX;
 use etcd_gateway::config::address::{EndpointAddress, Host as TypedHost};
 use etcd_gateway::discovery::Sources;
 use etcd_gateway::discovery::srv::SrvSource;
 use etcd_gateway::endpoint::{EndpointSpec, Proof};
 
+use crate::habits::Habits;
 use crate::random::Random;
+use crate::zone::AAAA;
 
 /// Where everything is, and what the search list is for.
 pub const DOMAIN: &str = "gw.test";
@@ -63,8 +66,7 @@ pub struct Names {
     pub hosts: Vec<Host>,
     /// What resolv.conf says, first and later.
     pub configurations: Vec<Configuration>,
-    /// Whether each name server knows EDNS.
-    pub know_edns: Vec<bool>,
+    pub habits: Habits,
     /// Seconds that records live.
     pub lives: &'static [u32],
 }
@@ -102,7 +104,7 @@ impl Names {
                 rotates: false,
                 is_stream_only: false,
             }],
-            know_edns: vec![true; 3],
+            habits: Habits::calm(),
             lives: &[1],
         }
     }
@@ -140,17 +142,27 @@ impl Names {
         };
         let hosts: Vec<Host> = (0..3).map(&mut host).collect();
         let hosts = hosts[..random.one_to(3) as usize].to_vec();
+        let configurations: Vec<_> = (0..3).map(|_| Configuration::draw(random)).collect();
+        let habits = match random.chance(400) {
+            true => Habits::draw(&configurations, random),
+            false => Habits::calm(),
+        };
         Names {
             source,
             hosts,
-            configurations: (0..3).map(|_| Configuration::draw(random)).collect(),
-            know_edns: (0..3).map(|_| !random.chance(150)).collect(),
+            configurations,
+            habits,
             lives: random.one_of(&[&[0, 1, 2], &[1], &[0, 3, 8], &[2, 5]]),
         }
     }
 
     /// The endpoints that there may be, with addresses of either family.
     pub fn specs(&self, random: &mut Random, v6: u32) -> Vec<EndpointSpec> {
+        let v6 = match self.habits.silent_family {
+            Some(AAAA) => 0,
+            Some(_) => 1000,
+            None => v6,
+        };
         let mut specs = Vec::new();
         let proof = match self.source {
             Source::Records { is_insecure: false } => Proof::Handshake,
@@ -244,6 +256,12 @@ impl Configuration {
             rotates: random.chance(200),
             is_stream_only: random.chance(100),
         }
+    }
+
+    /// How long one question may take.
+    pub fn time_in_all(&self) -> Duration {
+        let times = self.attempts * self.servers.len() as u32;
+        (times * self.timeout).min(DNS_QUERY_MAX)
     }
 
     pub fn text(&self) -> String {

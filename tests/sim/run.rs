@@ -150,7 +150,8 @@ impl Run {
         if names.source == (Source::Records { is_insecure: true }) {
             patience += DNS_RETRY_PARTIAL;
         }
-        let span = patience + 2 * timeouts.max().unwrap_or_default();
+        let slowness = names.habits.slowness(&names.configurations);
+        let span = patience + slowness + 2 * timeouts.max().unwrap_or_default();
         // To the end of it, since what was true before may be the same by chance.
         self.turn_until(span, |_| false);
         let is_found = is_same(self);

@@ -86,7 +86,8 @@ impl Zone {
 
     pub fn draw(names: &Names, endpoints: usize, random: &mut Random) -> Zone {
         let mut zone = Zone::full(names, endpoints);
-        zone.tells_aliases_one_by_one = random.chance(300);
+        // Each of them would be late by as much.
+        zone.tells_aliases_one_by_one = random.chance(300) && names.habits.lateness.is_zero();
         (0..random.below(6)).for_each(|_| zone.change(names, random));
         zone
     }
@@ -130,6 +131,16 @@ impl Zone {
         }
         if !self.services[0].iter().any(|record| record.host == 0) {
             self.services[0].push(Record { host: 0, priority: 0, weight: 1 });
+        }
+    }
+
+    /// Everybody is there.
+    pub fn list_all(&mut self, names: &Names) {
+        self.listed.fill(true);
+        for host in 0..names.hosts.len() {
+            if !self.services[0].iter().any(|record| record.host == host) {
+                self.services[0].push(Record { host, priority: 0, weight: 1 });
+            }
         }
     }
 

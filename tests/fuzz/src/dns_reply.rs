@@ -32,10 +32,11 @@ pub fn check(data: &[u8]) {
     });
     assert_eq!(lower(&name.to_string()), show(&labels));
 
-    let reply = read_reply(bytes, id, &name, kind);
-    let want = expected(bytes, id, &labels, kind).unwrap_or_else(|| "malformed".to_owned());
+    let edns = selector & 16 != 0;
+    let reply = read_reply(bytes, id, &name, kind, edns);
+    let want = expected(bytes, id, &labels, kind, edns).unwrap_or_else(|| "malformed".to_owned());
     assert_eq!(in_words(&reply), want, "{kind} {name} {reply:?}");
-    check_question(id, &name, &labels, kind, selector & 16 != 0);
+    check_question(id, &name, &labels, kind, edns);
 }
 
 /// A name that can be typed: neither a dot nor bytes that are no text in its labels.
@@ -52,6 +53,11 @@ fn in_words(reply: &Reply) -> String {
         Reply::Foreign => "foreign".to_owned(),
         Reply::Malformed => "malformed".to_owned(),
         Reply::Truncated => "truncated".to_owned(),
+        Reply::Incomplete { part: None } => "incomplete".to_owned(),
+        Reply::Incomplete { part: Some((records, ttl)) } => {
+            let part = Reply::Records { records: records.clone(), ttl: *ttl };
+            format!("incomplete {}", in_words(&part))
+        }
         Reply::Failed(failure) => {
             assert_one_line(&failure.to_string());
             format!("failed {failure}")
@@ -98,11 +104,12 @@ fn check_question(id: u16, name: &Name, labels: &[Vec<u8>], kind: Kind, edns: bo
     let option = if edns { &[0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0][..] } else { &[] };
     assert_eq!(&bytes[at + 4..], option);
 
-    assert_eq!(read_reply(&bytes, id, name, kind), Reply::Foreign);
+    assert_eq!(read_reply(&bytes, id, name, kind, edns), Reply::Foreign);
     bytes[2] |= 0x80;
-    assert_eq!(in_words(&read_reply(&bytes, id, name, kind)), "failed lame");
+    assert_eq!(in_words(&read_reply(&bytes, id, name, kind, edns)), "failed lame");
     bytes[3] |= 0x80;
-    assert_eq!(read_reply(&bytes, id, name, kind), Reply::Nothing { exists: true, ttl: None });
+    let nothing = Reply::Nothing { exists: true, ttl: None };
+    assert_eq!(read_reply(&bytes, id, name, kind, edns), nothing);
 }
 
 fn code_of(kind: Kind) -> u16 {
@@ -208,26 +215,34 @@ fn entries(bytes: &[u8], start: Option<usize>, count: u16) -> (Vec<Entry>, Optio
     (entries, Some(at))
 }
 
-/// The response code, with what the first OPT record adds that can be found.
-fn code_at(bytes: &[u8]) -> Option<u16> {
-    let count = |i: usize| u16_at(bytes, 4 + 2 * i);
-    let mut at = Some(12);
-    for _ in 0..count(0)? {
-        let after = at.and_then(|at| after_name(bytes, at)).map(|at| at + 4);
-        at = after.filter(|at| *at <= bytes.len());
+/// The response code with what an OPT record adds, if there is one; `None` if there are more, or
+/// it is where it must not be.
+fn extended_code(bytes: &[u8], start: usize) -> Option<u16> {
+    let (mut at, mut found) = (Some(start), Vec::new());
+    for section in 0..3 {
+        let count = u16_at(bytes, 6 + 2 * section)?;
+        let (entries, _) = entries(bytes, at, count);
+        let options = entries.into_iter().filter(|entry| entry.kind == OPT);
+        found.extend(options.map(|entry| (section, entry)));
+        for _ in 0..count {
+            at = at.and_then(|at| after_entry(bytes, at));
+        }
     }
-    for _ in 0..usize::from(count(1)?) + usize::from(count(2)?) {
-        at = at.and_then(|at| after_entry(bytes, at));
+    let own = u16_at(bytes, 2)? % 16;
+    match &found[..] {
+        [] => Some(own),
+        [(2, option)] if option.owner == show(&Labels::new()) => {
+            Some((option.ttl >> 24) as u16 * 16 + own)
+        }
+        _ => None,
     }
-    let (additional, _) = entries(bytes, at, count(3)?);
-    let upper = additional.iter().find(|entry| entry.kind == OPT).map_or(0, |opt| opt.ttl >> 24);
-    Some(upper as u16 * 16 + u16_at(bytes, 2)? % 16)
 }
 
 /// What the bytes say about the question, in words; `None` if that cannot be read.
-fn expected(bytes: &[u8], id: u16, labels: &[Vec<u8>], kind: Kind) -> Option<String> {
+fn expected(bytes: &[u8], id: u16, labels: &[Vec<u8>], kind: Kind, edns: bool) -> Option<String> {
     let foreign = Some("foreign".to_owned());
-    let (Some(flags), Some(code)) = (u16_at(bytes, 2), code_at(bytes)) else { return foreign };
+    let (Some(flags), Some(_)) = (u16_at(bytes, 2), u16_at(bytes, 10)) else { return foreign };
+    let code = flags % 16;
     // QR and the four bits of the opcode.
     if u16_at(bytes, 0) != Some(id) || flags & 0xf800 != 0x8000 {
         return foreign;
@@ -246,8 +261,18 @@ fn expected(bytes: &[u8], id: u16, labels: &[Vec<u8>], kind: Kind) -> Option<Str
     if flags & 0x0200 != 0 {
         return Some("truncated".to_owned());
     }
+    let code = if edns { extended_code(bytes, at + 4)? } else { code };
     Some(match code {
-        0 | 3 => return expected_answer(bytes, at + 4, &show(labels), kind, code == 0),
+        0 | 3 => {
+            let words = expected_answer(bytes, at + 4, &show(labels), kind, code == 0);
+            let is_whole = entries(bytes, Some(at + 4), u16_at(bytes, 6)?).1.is_some();
+            let is_records = words.as_ref().is_some_and(|words| words.starts_with("records"));
+            return match is_whole {
+                true => words,
+                false if is_records => words.map(|words| format!("incomplete {words}")),
+                false => Some("incomplete".to_owned()),
+            };
+        }
         1 => "failed format_error".to_owned(),
         2 => "failed failure".to_owned(),
         4 => "failed not_implemented".to_owned(),
@@ -264,7 +289,7 @@ fn expected_answer(
     exists: bool,
 ) -> Option<String> {
     let (mut answer, end) = entries(bytes, Some(start), u16_at(bytes, 6)?);
-    let (authority, _) = entries(bytes, Some(end?), u16_at(bytes, 8)?);
+    let (authority, _) = entries(bytes, end, u16_at(bytes, 8)?);
     answer.retain(|entry| entry.class == 1);
     let at = |owner: &str, kind: u16| -> Vec<&Entry> {
         answer.iter().filter(|entry| entry.owner == owner && entry.kind == kind).collect()
@@ -281,11 +306,18 @@ fn expected_answer(
         owner = whole_name(bytes, alias.data.clone())?;
     }
     if ends(&owner) {
+        let mut texts = Vec::new();
         let found = at(&owner, code_of(kind));
-        ttls.extend(found.iter().map(|entry| seconds(entry.ttl)));
-        let texts = found.iter().map(|entry| expected_data(bytes, entry, kind));
-        let mut texts: Vec<String> = texts.collect::<Option<_>>()?;
+        for entry in &found {
+            let Some(text) = expected_data(bytes, entry, kind) else { continue };
+            ttls.push(seconds(entry.ttl));
+            texts.push(text);
+        }
+        let has_broken = texts.len() < found.len();
         texts.retain(|text| !text.is_empty());
+        if texts.is_empty() && has_broken {
+            return None;
+        }
         let mut seen = HashSet::new();
         texts.retain(|text| seen.insert(text.clone()));
         let ttl = ttls.into_iter().min()?;

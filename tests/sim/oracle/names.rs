@@ -10,8 +10,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use etcd_gateway::config::{
-    DNS_DESCRIPTORS_MAX, DNS_RESEND_MAX, DNS_RETRY_MAX, DNS_RETRY_PARTIAL, DNS_TRIES_OPEN_MAX,
-    DNS_TTL_MAX, DNS_TTL_MIN, SRV_HANDOVER,
+    DNS_DESCRIPTORS_MAX, DNS_QUERY_MAX, DNS_RESEND_MAX, DNS_RETRY_MAX, DNS_RETRY_PARTIAL,
+    DNS_TRIES_OPEN_MAX, DNS_TTL_MAX, DNS_TTL_MIN, SRV_HANDOVER,
 };
 use etcd_gateway::endpoint::{Endpoint, Proof};
 use etcd_gateway::reactor::Reactor;
@@ -85,10 +85,10 @@ struct Page {
     asked: VecDeque<Duration>,
     /// The answer to the last question.
     answered: Option<Answer>,
-    /// A server did not know EDNS.
-    may_be_plain: bool,
     /// An answer did not fit.
-    may_be_stream: bool,
+    may_be_more: bool,
+    /// For how long it may be believed that the name itself has none, whatever fails behind it.
+    own_life: Duration,
     /// Endpoints that it may name now, and those of them that it surely names.
     may: BTreeSet<usize>,
     sure: BTreeSet<usize>,
@@ -118,6 +118,8 @@ pub struct Names {
     /// what for.
     short_at: Option<Duration>,
     stream_at: Option<Duration>,
+    /// When an answer came last that was not whole, and may be used in the end.
+    part_at: Option<Duration>,
 }
 
 impl Names {
@@ -138,6 +140,23 @@ impl Names {
             }
         }
         it
+    }
+}
+
+impl Names {
+    /// An answer that is not whole: any part of it may be used, if no whole one comes.
+    fn note_part(&mut self, book: usize, page: usize, services: usize, value: &Value) {
+        let at = &mut self.books[book].pages[page];
+        match value {
+            Value::Endpoints(endpoints) => {
+                at.may.extend(endpoints.iter().copied());
+                at.sure.clear();
+            }
+            Value::Records(records) if book >= services => {
+                self.services[book - services].extend([records.clone(), Vec::new()]);
+            }
+            Value::Records(_) => {}
+        }
     }
 }
 
@@ -230,17 +249,22 @@ impl World {
                 && asked.is_some_and(|it| (&it.name, it.kind) == (&question.name, question.kind))
         };
         let tries = self.exchanges.iter().filter(|it| is_same(it)).count();
-        assert!(tries < DNS_TRIES_OPEN_MAX, "{tries} tries are open: {question:?}");
+        // Sent once more, it is one of them.
+        let is_again = self.exchanges[exchange].question.is_some();
+        let others = tries - usize::from(is_again);
+        assert!(others < DNS_TRIES_OPEN_MAX, "{tries} tries are open: {question:?}");
         let most = self.questions_a_second_max(book);
         let books = self.oracle.names.as_ref().expect("a run with names");
         let configuration = books.configuration.expect("checked when the socket was opened");
         let is_stream_only = self.names().configurations[configuration].is_stream_only;
         let randoms = self.oracle.randoms;
         let names = self.oracle.names();
-        names.questions += 1;
+        if !is_again {
+            names.questions += 1;
+            names.ids.push_back(question.id);
+        }
         let is_drawn = names.questions <= randoms;
         assert!(is_drawn, "a question whose id is not drawn: {question:?}");
-        names.ids.push_back(question.id);
         if names.ids.len() > 3 {
             names.ids.pop_front();
             let [first, ..] = names.ids.make_contiguous() else { panic!("there are three") };
@@ -252,10 +276,9 @@ impl World {
         (book.asked_at, book.asked_by_stream) = (now, is_stream);
         let page_index = page;
         let page = &mut book.pages[page_index];
-        assert!(question.has_edns || page.may_be_plain, "EDNS is given up for no reason");
-        // One that goes by stream was put some time ago.
-        page.may_be_plain &= !question.has_edns || is_stream;
-        assert!(!is_stream || is_stream_only || page.may_be_stream, "a stream for no reason");
+        let is_for_more = question.has_edns || is_stream && !is_stream_only;
+        assert!(!is_for_more || page.may_be_more, "not plain for no reason: {question:?}");
+        assert!(!is_stream || !question.has_edns, "EDNS by stream: {question:?}");
         page.answered = None;
         page.asked.retain(|at| *at + SECOND > now);
         page.asked.push_back(now);
@@ -285,6 +308,11 @@ impl World {
         let (book, page) = it.book.expect("an answer to a question");
         let has_edns = it.question.as_ref().is_some_and(|question| question.has_edns);
         let services = self.names().hosts.len();
+        let own = match self.names().hosts.get(book) {
+            Some(host) => host.text.to_ascii_lowercase(),
+            None => SERVICES[book - services].to_owned(),
+        };
+        let is_own = it.question.as_ref().is_some_and(|question| question.name == own);
         let names = self.oracle.names();
         if !matches!(meaning, Meaning::Foreign) || is_stream {
             names.over.push(exchange);
@@ -294,7 +322,7 @@ impl World {
         match meaning {
             Meaning::Answer { value, life, .. } => {
                 at.answered = Some(Answer { at: now, life: clamped(life), is_found: true });
-                at.may_be_stream = false;
+                at.may_be_more = false;
                 match value {
                     Value::Endpoints(endpoints) => {
                         at.may = endpoints.iter().copied().collect();
@@ -307,8 +335,11 @@ impl World {
                 names.flux_in = turn;
             }
             Meaning::Nothing { subject, life, .. } => {
+                if is_own {
+                    at.own_life = clamped(life);
+                }
                 at.answered = Some(Answer { at: now, life: clamped(life), is_found: false });
-                at.may_be_stream = false;
+                at.may_be_more = false;
                 if subject.is_some() {
                     at.sure.clear();
                     if book >= services {
@@ -319,12 +350,15 @@ impl World {
                     names.flux_in = turn;
                 }
             }
-            Meaning::Cut => {
-                at.may_be_stream = true;
-                names.cut += 1;
+            Meaning::Cut | Meaning::Part { .. } => {
+                at.may_be_more = true;
+                names.cut += usize::from(!is_stream && !has_edns);
+                if let Meaning::Part { value, .. } = meaning {
+                    names.part_at = Some(now);
+                    names.note_part(book, page, services, value);
+                }
             }
-            Meaning::NoEdns if has_edns => at.may_be_plain = true,
-            Meaning::Alias | Meaning::NoEdns | Meaning::Failed | Meaning::Foreign => {}
+            Meaning::Alias | Meaning::Failed | Meaning::Foreign => {}
         }
         let is_answer = matches!(meaning, Meaning::Answer { .. });
         if is_answer {
@@ -589,8 +623,16 @@ impl World {
         let now = self.turn_at;
         let timeouts = names.configurations.iter().map(|it| it.timeout);
         let longest = timeouts.max().unwrap_or_default();
-        let unknown = [books.short_at, books.stream_at].into_iter().flatten().max();
-        let unknown_until = unknown.map_or(Duration::ZERO, |at| at + longest);
+        let part_life = names.lives.iter().max().copied().unwrap_or_default().max(1);
+        let part_life = Duration::from_secs(u64::from(part_life));
+        let unknown = [books.short_at, books.stream_at, books.part_at].into_iter().flatten().max();
+        let unknown_until = [
+            books.short_at.map(|at| at + longest),
+            // What was sent by stream is not sent again, as long as it may be answered.
+            books.stream_at.map(|at| at + DNS_QUERY_MAX),
+            books.part_at.map(|at| at + DNS_QUERY_MAX + part_life),
+        ];
+        let unknown_until = unknown_until.into_iter().flatten().max().unwrap_or_default();
         if self.oracle.terminations > 0 {
             return;
         }
@@ -600,11 +642,14 @@ impl World {
             let host = names.hosts.get(index);
             let is_fixed = host.is_some_and(|it| it.is_literal || it.is_in_file);
             let Some((since, _)) = book.wanted_since.filter(|_| !is_fixed) else { continue };
-            let patience = if book.asked_by_stream { longest } else { longest.min(DNS_RESEND_MAX) };
+            let patience =
+                if book.asked_by_stream { DNS_QUERY_MAX } else { longest.min(DNS_RESEND_MAX) };
             let silent_at = book.asked_at.max(since) + patience;
             let kinds = if index < names.hosts.len() { 2 } else { 1 };
             let seen_at = stopped_until.max(unknown_until);
-            let mut until = book.due_by(kinds, silent_at, unknown).max(seen_at + DNS_RETRY_MAX);
+            let own_life = book.pages.iter().map(|page| page.own_life).max().unwrap_or_default();
+            let until = book.due_by(kinds, silent_at, unknown).max(seen_at + DNS_RETRY_MAX);
+            let mut until = until.max(silent_at.max(seen_at) + own_life);
             if self.is_spare(index) {
                 until = until.max(silent_at.max(book.heard_at()).max(seen_at) + DNS_RETRY_PARTIAL);
             }
