@@ -245,3 +245,116 @@ fn dead_resolver_costs_addresses_nothing_and_little_work() {
         transfers.finish();
     });
 }
+
+/// Some name servers answer no question for an IPv6 address at all, and the search list goes on.
+#[test]
+fn silence_about_one_family_ends_no_search() {
+    const KUBERNETES: &str = "search ns.svc.c.test svc.c.test c.test\noptions ndots:5";
+    Machine::run(|machine| {
+        let servers = [DNS, Ipv4Addr::new(127, 0, 0, 54)].map(NameServer::start);
+        for dns in &servers {
+            dns.behave_for(Kind::Aaaa, Behaviour::Drop);
+            dns.set_addresses("m1.example.test", 60, &[11]);
+            dns.set_addresses("m2.apart", 60, &[12]);
+        }
+        let one = format!("nameserver {DNS}\n");
+        let two = format!("nameserver {DNS}\nnameserver 127.0.0.54\n");
+        for (servers, rest, name, last_octet) in [
+            (&one, "search other.test example.test", "m1", 11),
+            (&two, "search other.test example.test", "m1", 11),
+            (&one, "search test\noptions ndots:1", "m1.example", 11),
+            (&one, KUBERNETES, "m2.apart", 12),
+        ] {
+            machine.set_resolv_conf(&format!("{servers}{rest}\n"));
+            let gateway = machine.gateway().endpoint(&format!("{name}:2379")).start();
+            wait_added(&gateway, &[last_octet]);
+            assert_eq!(gateway.log_count("name not resolved"), 0, "{rest}: {name}");
+        }
+    });
+}
+
+/// Its zone has servers of its own behind the one that is asked.
+#[test]
+fn silent_suffix_hides_no_name() {
+    Machine::run(|machine| {
+        let dns = NameServer::start(DNS);
+        dns.behave_in("lan", Behaviour::Drop);
+        dns.set_addresses(NAME, 60, &[11]);
+        dns.set_addresses("m1", 60, &[12]);
+        machine.set_resolv_conf(&format!(
+            "nameserver {DNS}\nsearch lan\noptions ndots:5 timeout:1 attempts:2\n"
+        ));
+        let builder = machine.gateway().endpoint(ENDPOINT).endpoint("m1:2379");
+        wait_added(&builder.start(), &[11, 12]);
+    });
+}
+
+/// Plain questions are asked, so what a server does to others makes no difference; and what does
+/// not fit 512 octets comes by TCP or with EDNS, whichever of the two works.
+#[test]
+fn name_servers_need_not_bear_edns_nor_tcp() {
+    const MEMBERS: u8 = 60;
+    Machine::run(|machine| {
+        let mut dns = NameServer::start(DNS);
+        let many: Vec<u8> = (11..11 + MEMBERS).collect();
+        dns.set_addresses("large.test", 60, &many);
+        dns.set_addresses(NAME, 60, &[11]);
+        let options = [
+            Options::Dropped,
+            Options::FormatError,
+            Options::ServerFailure,
+            Options::Doubled,
+            Options::Known,
+        ];
+        for options in options {
+            dns.treat_options(options);
+            wait_added(&machine.gateway().endpoint(ENDPOINT).start(), &[11]);
+            assert!(dns.queries().iter().all(|it| it.name != NAME || !it.has_options));
+            wait_added(&machine.gateway().endpoint("large.test:2379").start(), &many);
+        }
+        dns.refuse_tcp();
+        let gateway = machine.gateway().endpoint("large.test:2379").start();
+        wait_added(&gateway, &many);
+    });
+}
+
+#[test]
+fn answer_to_any_try_is_heard() {
+    Machine::run(|machine| {
+        let dns = NameServer::start(DNS);
+        dns.set_addresses(NAME, 60, &[11]);
+        dns.behave(Behaviour::AnswerFirst);
+        machine.set_resolv_conf(&format!("nameserver {DNS}\noptions timeout:10 attempts:3\n"));
+        let gateway = machine.gateway().endpoint(ENDPOINT).start();
+        wait_added(&gateway, &[11]);
+        assert_eq!(dns.count(NAME, Kind::A), 3, "it is the answer to the first of them");
+    });
+}
+
+#[test]
+fn broken_record_spoils_none_beside_it() {
+    Machine::run(|machine| {
+        let dns = NameServer::start(DNS);
+        let address = |octet| Data::A(Ipv4Addr::new(127, 0, 0, octet));
+        dns.set(NAME, 60, &[address(11), Data::Broken(Kind::A), address(12)]);
+        let gateway = machine.gateway().endpoint(ENDPOINT).start();
+        wait_added(&gateway, &[11, 12]);
+    });
+}
+
+#[test]
+fn answer_that_is_cut_in_silence_is_fetched_whole_or_used_as_it_is() {
+    const MEMBERS: u8 = 60;
+    Machine::run(|machine| {
+        let mut dns = NameServer::start(DNS);
+        let many: Vec<u8> = (11..11 + MEMBERS).collect();
+        dns.set_addresses(NAME, 60, &many);
+        dns.behave(Behaviour::CutInSilence);
+        wait_added(&machine.gateway().endpoint(ENDPOINT).start(), &many);
+        dns.refuse_tcp();
+        dns.treat_options(Options::ServerFailure);
+        let gateway = machine.gateway().endpoint(ENDPOINT).start();
+        wait_added(&gateway, &many[..29]);
+        assert_eq!(gateway.log_count("endpoint added"), (512 - 12 - 15) / 16);
+    });
+}

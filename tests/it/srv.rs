@@ -292,3 +292,37 @@ fn real_name_server_may_come_late_and_die() {
         transfers.finish();
     });
 }
+
+/// `search` completes names that have dots, too, and what it makes of them may be beyond reach.
+#[test]
+fn missing_set_is_missing_though_its_suffix_fails() {
+    Machine::run(|machine| {
+        let dns = NameServer::start(DNS);
+        dns.behave_in("lan", Behaviour::ServerFailure);
+        machine.set_resolv_conf(&format!("nameserver {DNS}\nsearch lan\noptions timeout:1\n"));
+        let typed = insecure(machine).endpoint("127.0.0.12:2379").start();
+        wait_added(&typed, &[12]);
+        typed.wait_for_log(&format!("name not resolved name={SECURE} reason=no_such_name"));
+        set_members(&dns, PLAIN, 1, &[(11, 0, 1)]);
+        let gateway = insecure(machine).start();
+        wait_added(&gateway, &[11]);
+        until("it is asked again", || dns.count(SECURE, Kind::Srv) >= 4);
+        for gateway in [&typed, &gateway] {
+            assert_eq!(gateway.log_count("reason=server_failure"), 0);
+        }
+        assert_eq!(gateway.log_count("name not resolved"), 0, "one set of two is enough");
+    });
+}
+
+#[test]
+fn silent_suffix_hides_no_set() {
+    Machine::run(|machine| {
+        let dns = NameServer::start(DNS);
+        dns.behave_in("lan", Behaviour::Drop);
+        set_members(&dns, PLAIN, 60, &[(11, 0, 1)]);
+        machine.set_resolv_conf(&format!(
+            "nameserver {DNS}\nsearch lan\noptions ndots:5 timeout:1 attempts:2\n"
+        ));
+        wait_added(&insecure(machine).start(), &[11]);
+    });
+}

@@ -15,10 +15,12 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 const QUESTION_POINTER: [u8; 2] = [0xc0, 12];
 const HEADER_BYTES: usize = 12;
 /// The largest answer to a query that names no other size.
-const DATAGRAM_BYTES: usize = 512;
+pub const DATAGRAM_BYTES: usize = 512;
 const CLASS_INTERNET: u16 = 1;
 const KIND_START_OF_AUTHORITY: u16 = 6;
 const KIND_OPTIONS: u16 = 41;
+/// An OPT record that says nothing but how large a datagram may be (RFC 6891).
+const OPTIONS: [u8; 11] = [0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0];
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,8 +58,15 @@ impl Kind {
 pub enum Data {
     A(Ipv4Addr),
     Aaaa(Ipv6Addr),
-    Srv { priority: u16, weight: u16, port: u16, target: String },
+    Srv {
+        priority: u16,
+        weight: u16,
+        port: u16,
+        target: String,
+    },
     Cname(String),
+    /// A record of that kind whose data is too short to be anything.
+    Broken(Kind),
 }
 
 impl Data {
@@ -67,6 +76,7 @@ impl Data {
             Data::Aaaa(_) => Kind::Aaaa,
             Data::Srv { .. } => Kind::Srv,
             Data::Cname(_) => Kind::Cname,
+            Data::Broken(kind) => *kind,
         }
     }
 
@@ -75,6 +85,7 @@ impl Data {
             Data::A(address) => address.octets().to_vec(),
             Data::Aaaa(address) => address.octets().to_vec(),
             Data::Cname(target) => name_octets(target),
+            Data::Broken(_) => vec![127, 0, 0],
             Data::Srv { priority, weight, port, target } => {
                 let numbers = [*priority, *weight, *port].map(u16::to_be_bytes);
                 // Never compressed (RFC 2782).
@@ -101,7 +112,7 @@ pub struct Question {
     octets: Vec<u8>,
     /// The largest datagram that the other side takes.
     pub datagram_bytes: usize,
-    has_options: bool,
+    pub has_options: bool,
 }
 
 impl Question {
@@ -146,12 +157,14 @@ impl Question {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     NoError = 0,
+    FormatError = 1,
     ServerFailure = 2,
     NoSuchName = 3,
     Refused = 5,
 }
 
 /// An answer in the making.
+#[derive(Clone)]
 pub struct Answer {
     pub code: Code,
     pub is_truncated: bool,
@@ -187,8 +200,16 @@ impl Answer {
             message.extend(self.start_of_authority());
         }
         if question.has_options {
-            message.extend([0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0]);
+            message.extend(OPTIONS);
         }
+        message
+    }
+
+    /// The same with one OPT record more than there may be.
+    pub fn write_doubling_options(&self, question: &Question) -> Vec<u8> {
+        let mut message = self.write(question);
+        message[11] += 1;
+        message.extend(OPTIONS);
         message
     }
 

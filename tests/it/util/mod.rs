@@ -27,7 +27,7 @@ pub use dnsmasq::Dnsmasq;
 pub use etcd::{Cluster, TemporaryDirectory, base64, etcdctl, finish, http, output_of};
 pub use gateway::{Gateway, GatewayBuilder};
 pub use machine::Machine;
-pub use name_server::{Behaviour, NameServer};
+pub use name_server::{Behaviour, NameServer, Options};
 pub use namespace::{Host, Namespace, Network};
 pub use process::Process;
 pub use sockets::{

@@ -7,7 +7,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use super::dns::{Answer, Code, Data, GARBAGE_KINDS, Kind, Question, Record, garbage};
+use super::dns::{
+    Answer, Code, DATAGRAM_BYTES, Data, GARBAGE_KINDS, Kind, Question, Record, garbage,
+};
 use super::{Backend, DEADLINE};
 
 const PORT: u16 = 53;
@@ -29,13 +31,28 @@ pub enum Behaviour {
     /// Before the answer there are others that lead to this address: with a wrong id, to a wrong
     /// question, from another port and from another address.
     Forge(Ipv4Addr),
+    /// The first of three queries is answered, once the third is there.
+    AnswerFirst,
     /// Over UDP nothing but the hint to ask over TCP.
     Truncate,
+    /// Over UDP no more than fits 512 octets, and no hint that this is not all.
+    CutInSilence,
     /// What cannot be read: over UDP one message of each kind, another one first each time.
     Garbage,
     ServerFailure,
     Refused,
     NoSuchName,
+}
+
+/// What becomes of queries that have an OPT record, if it is not what becomes of the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Options {
+    Known,
+    Dropped,
+    FormatError,
+    ServerFailure,
+    /// The record comes back twice.
+    Doubled,
 }
 
 /// A query as it came.
@@ -47,6 +64,7 @@ pub struct Query {
     /// Where it came from.
     pub port: u16,
     pub is_tcp: bool,
+    pub has_options: bool,
 }
 
 /// A name server on port 53 of its address; ends on drop.
@@ -63,6 +81,8 @@ impl NameServer {
             records: HashMap::new(),
             usual: Behaviour::Answer,
             special: HashMap::new(),
+            zones: HashMap::new(),
+            options: Options::Known,
             queries: Vec::new(),
             late: None,
             is_stopping: false,
@@ -101,6 +121,21 @@ impl NameServer {
         self.shared.lock().special.insert(kind, behaviour);
     }
 
+    /// What becomes of queries for names in a zone, whatever becomes of the others.
+    pub fn behave_in(&self, zone: &str, behaviour: Behaviour) {
+        self.shared.lock().zones.insert(format!(".{zone}"), behaviour);
+    }
+
+    /// What becomes of queries that have an OPT record.
+    pub fn treat_options(&self, options: Options) {
+        self.shared.lock().options = options;
+    }
+
+    /// From now on its port refuses TCP.
+    pub fn refuse_tcp(&mut self) {
+        self.running.as_mut().expect("the server is running").tcp = None;
+    }
+
     /// All queries so far.
     pub fn queries(&self) -> Vec<Query> {
         self.shared.lock().queries.clone()
@@ -134,7 +169,7 @@ impl NameServer {
         });
         let shared = Arc::clone(&self.shared);
         let tcp = Backend::at(self.address, move |stream| shared.serve(&stream));
-        self.running = Some(Running { socket, receiver, _tcp: tcp });
+        self.running = Some(Running { socket, receiver, tcp: Some(tcp) });
     }
 }
 
@@ -149,7 +184,7 @@ impl Drop for NameServer {
 struct Running {
     socket: UdpSocket,
     receiver: JoinHandle<()>,
-    _tcp: Backend,
+    tcp: Option<Backend>,
 }
 
 struct Shared {
@@ -160,6 +195,8 @@ struct State {
     records: HashMap<String, Vec<Record>>,
     usual: Behaviour,
     special: HashMap<Kind, Behaviour>,
+    zones: HashMap<String, Behaviour>,
+    options: Options,
     queries: Vec<Query>,
     /// An answer that is yet to come, and for whom.
     late: Option<(Vec<u8>, SocketAddr)>,
@@ -217,8 +254,21 @@ impl State {
     /// Remembers a query, and says what becomes of it.
     fn note(&mut self, question: &Question, port: u16, is_tcp: bool) -> Behaviour {
         let Question { name, kind, id, .. } = question;
-        self.queries.push(Query { name: name.clone(), kind: *kind, id: *id, port, is_tcp });
-        self.special.get(kind).copied().unwrap_or(self.usual)
+        let has_options = question.has_options;
+        self.queries.push(Query {
+            name: name.clone(),
+            kind: *kind,
+            id: *id,
+            port,
+            is_tcp,
+            has_options,
+        });
+        if has_options && self.options == Options::Dropped {
+            return Behaviour::Drop;
+        }
+        let zone = self.zones.iter().find(|(zone, _)| name.ends_with(zone.as_str()));
+        let special = self.special.get(kind).or(zone.map(|(_, behaviour)| behaviour));
+        special.copied().unwrap_or(self.usual)
     }
 
     fn respond(
@@ -237,6 +287,19 @@ impl State {
             Behaviour::Late => {
                 if let Some((message, client)) = self.late.replace((message, client)) {
                     send(&message, client);
+                }
+                return;
+            }
+            Behaviour::AnswerFirst => {
+                let Question { name, kind, .. } = question;
+                let mut same =
+                    self.queries.iter().filter(|it| (&it.name, &it.kind) == (name, kind));
+                let count = same.clone().count();
+                let first = same.next().expect("it was noted");
+                let mut message = message;
+                message[..2].copy_from_slice(&first.id.to_be_bytes());
+                if count == 3 {
+                    send(&message, SocketAddr::new(client.ip(), first.port));
                 }
                 return;
             }
@@ -263,8 +326,23 @@ impl State {
             _ => self.look_up(&question.name, question.kind),
         };
         let answer = Answer { code, is_truncated: false, records, negative_ttl: NEGATIVE_TTL };
-        let message = answer.write(question);
+        if question.has_options {
+            let failed = |code| Answer { code, records: Vec::new(), ..answer.clone() };
+            match self.options {
+                Options::Known | Options::Dropped => {}
+                Options::FormatError => return Some(failed(Code::FormatError).write(question)),
+                Options::ServerFailure => {
+                    return Some(failed(Code::ServerFailure).write(question));
+                }
+                Options::Doubled => return Some(answer.write_doubling_options(question)),
+            }
+        }
+        let mut message = answer.write(question);
         let is_datagram = most != usize::MAX;
+        if is_datagram && behaviour == Behaviour::CutInSilence {
+            message.truncate(DATAGRAM_BYTES);
+            return Some(message);
+        }
         if message.len() <= most && !(is_datagram && behaviour == Behaviour::Truncate) {
             return Some(message);
         }
