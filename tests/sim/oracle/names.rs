@@ -625,19 +625,19 @@ impl World {
         let longest = timeouts.max().unwrap_or_default();
         let part_life = names.lives.iter().max().copied().unwrap_or_default().max(1);
         let part_life = Duration::from_secs(u64::from(part_life));
+        // What time was over while it was stopped is seen only then.
+        let stopped_until = self.oracle.jumps.last().copied().unwrap_or_default();
         let unknown = [books.short_at, books.stream_at, books.part_at].into_iter().flatten().max();
         let unknown_until = [
             books.short_at.map(|at| at + longest),
             // What was sent by stream is not sent again, as long as it may be answered.
             books.stream_at.map(|at| at + DNS_QUERY_MAX),
-            books.part_at.map(|at| at + DNS_QUERY_MAX + part_life),
+            books.part_at.map(|at| (at + DNS_QUERY_MAX).max(stopped_until) + part_life),
         ];
         let unknown_until = unknown_until.into_iter().flatten().max().unwrap_or_default();
         if self.oracle.terminations > 0 {
             return;
         }
-        // What time was over while it was stopped is seen only then.
-        let stopped_until = self.oracle.jumps.last().copied().unwrap_or_default();
         for (index, book) in books.books.iter().enumerate() {
             let host = names.hosts.get(index);
             let is_fixed = host.is_some_and(|it| it.is_literal || it.is_in_file);
