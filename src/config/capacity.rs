@@ -192,8 +192,8 @@ mod tests {
     fn the_fewest_descriptors_follow_from_what_is_done_at_one_time() {
         // Two of the loop, a listener, a pair, a probe, one for a moment.
         assert_eq!(configuration("10.0.0.1:1,10.0.0.2:1", None).descriptors_min(), 7);
-        assert_eq!(configuration("10.0.0.1:1,a.test:1", None).descriptors_min(), 11);
-        assert_eq!(configuration("10.0.0.1:1", Some("a.test")).descriptors_min(), 11);
+        assert_eq!(configuration("10.0.0.1:1,a.test:1", None).descriptors_min(), 13);
+        assert_eq!(configuration("10.0.0.1:1", Some("a.test")).descriptors_min(), 13);
         let listen = vec!["127.0.0.1:1,127.0.0.1:2".to_owned(), ":3".to_owned()];
         let typed = Typed { listen_addr: listen, ..Typed::default() };
         assert_eq!(Config::from_typed(&typed).expect("valid").descriptors_min(), 9);
