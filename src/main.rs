@@ -3,6 +3,7 @@
 //! on stderr.
 
 use std::env;
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
@@ -15,8 +16,8 @@ use etcd_gateway::config::capacity::memory_max_bytes;
 use etcd_gateway::config::discovery_srv::{DiscoverySrv, Trust};
 use etcd_gateway::config::special_address::SpecialAddress;
 use etcd_gateway::config::{self, Config};
-use etcd_gateway::discovery::Sources;
 use etcd_gateway::discovery::srv::SrvSource;
+use etcd_gateway::discovery::{Environment, Sources};
 use etcd_gateway::net::mio::{MioNet, SocketOptions};
 use etcd_gateway::net::notify::ServiceManager;
 use etcd_gateway::net::rlimit::Descriptors;
@@ -160,7 +161,16 @@ fn sources(config: &Config) -> Sources {
         suffix: discovery.name.clone(),
         is_insecure: discovery.trust == Trust::Everybody,
     });
-    Sources { endpoints: config.endpoints.clone(), srv, patience: config.connect_timeout }
+    // As for every program that asks by the C library.
+    let variable = |name: &str| env::var_os(name).map(OsString::into_encoded_bytes);
+    let environment =
+        Environment { local_domain: variable("LOCALDOMAIN"), options: variable("RES_OPTIONS") };
+    Sources {
+        endpoints: config.endpoints.clone(),
+        srv,
+        patience: config.connect_timeout,
+        environment,
+    }
 }
 
 fn limits(config: &Config, descriptors: u64, listeners: usize) -> Limits {

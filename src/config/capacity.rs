@@ -4,7 +4,8 @@ use super::address::{EndpointAddress, Host};
 use super::special_address::dialed;
 use super::{
     BUFFER_BYTES, CONNECTIONS_MAX, Config, DNS_DESCRIPTORS_MAX, DNS_DESCRIPTORS_PER_LOOK_UP,
-    ENDPOINTS_MAX, ENDPOINTS_PER_DISCOVERY, LISTENERS_MAX, PAIRS_PER_PIPE, PIPES_MAX,
+    DNS_FILES_MAX, ENDPOINTS_MAX, ENDPOINTS_PER_DISCOVERY, LISTENERS_MAX, PAIRS_PER_PIPE,
+    PIPES_MAX,
 };
 
 /// Descriptors a pair holds: its client's and its server's socket.
@@ -75,7 +76,7 @@ impl Config {
     /// time, each once. Those of the loop and the listeners, a pair, a probe, a look-up, and one
     /// that is open for a moment.
     pub fn descriptors_min(&self) -> u64 {
-        let of_look_up = if self.asks() { DNS_DESCRIPTORS_PER_LOOK_UP } else { 0 };
+        let of_look_up = if self.asks() { DNS_DESCRIPTORS_PER_LOOK_UP + DNS_FILES_MAX } else { 0 };
         let always = DESCRIPTORS_OF_LOOP + self.listen.len() + DESCRIPTORS_PER_PAIR;
         (always + DESCRIPTORS_PER_PROBE + of_look_up + DESCRIPTORS_FOR_A_MOMENT) as u64
     }
@@ -99,7 +100,7 @@ impl Config {
         };
         let endpoints: usize = self.endpoints.iter().map(addresses).sum();
         let of_discovery = if self.discovery.is_some() { ENDPOINTS_PER_DISCOVERY } else { 0 };
-        let of_resolver = if self.asks() { DNS_DESCRIPTORS_MAX } else { 0 };
+        let of_resolver = if self.asks() { DNS_DESCRIPTORS_MAX + DNS_FILES_MAX } else { 0 };
         endpoints * DESCRIPTORS_PER_PROBE + of_discovery + of_resolver
     }
 }
@@ -181,8 +182,12 @@ mod tests {
     fn names_take_descriptors_for_questions_and_probes() {
         for (endpoints, srv, want) in [
             ("10.0.0.1:1,10.0.0.2:1", None, 2),
-            ("10.0.0.1:1,a.test:1", None, 3 + DNS_DESCRIPTORS_MAX),
-            ("10.0.0.1:1", Some("a.test"), 1 + ENDPOINTS_PER_DISCOVERY + DNS_DESCRIPTORS_MAX),
+            ("10.0.0.1:1,a.test:1", None, 3 + DNS_DESCRIPTORS_MAX + DNS_FILES_MAX),
+            (
+                "10.0.0.1:1",
+                Some("a.test"),
+                1 + ENDPOINTS_PER_DISCOVERY + DNS_DESCRIPTORS_MAX + DNS_FILES_MAX,
+            ),
         ] {
             assert_eq!(configuration(endpoints, srv).asides(), want, "{endpoints} {srv:?}");
         }
@@ -192,8 +197,8 @@ mod tests {
     fn the_fewest_descriptors_follow_from_what_is_done_at_one_time() {
         // Two of the loop, a listener, a pair, a probe, one for a moment.
         assert_eq!(configuration("10.0.0.1:1,10.0.0.2:1", None).descriptors_min(), 7);
-        assert_eq!(configuration("10.0.0.1:1,a.test:1", None).descriptors_min(), 13);
-        assert_eq!(configuration("10.0.0.1:1", Some("a.test")).descriptors_min(), 13);
+        assert_eq!(configuration("10.0.0.1:1,a.test:1", None).descriptors_min(), 14);
+        assert_eq!(configuration("10.0.0.1:1", Some("a.test")).descriptors_min(), 14);
         let listen = vec!["127.0.0.1:1,127.0.0.1:2".to_owned(), ":3".to_owned()];
         let typed = Typed { listen_addr: listen, ..Typed::default() };
         assert_eq!(Config::from_typed(&typed).expect("valid").descriptors_min(), 9);

@@ -16,8 +16,9 @@ pub const DNS_ALIASES_MAX: usize = 16;
 pub const DNS_RECORDS_MAX: usize = super::ENDPOINTS_MAX + 1;
 /// Most DNS servers that are asked: `MAXNS` of resolv.conf(5).
 pub const DNS_SERVERS_MAX: usize = 3;
-/// Most suffixes of the search list; a name that does not exist costs a question for each.
-pub const DNS_SEARCH_MAX: usize = 32;
+/// Most suffixes of the search list; a name that does not exist costs a question for each. glibc
+/// has no limit since 2.26, Kubernetes one of 32; the log tells of a list that is longer.
+pub const DNS_SEARCH_MAX: usize = 256;
 /// `ndots` of resolv.conf(5) where it is not set.
 pub const DNS_DOTS_DEFAULT: u8 = 1;
 /// Largest `ndots` of resolv.conf(5).
@@ -32,9 +33,19 @@ pub const DNS_TIMEOUT_MAX: Duration = Duration::from_secs(30);
 pub const DNS_ATTEMPTS_DEFAULT: u8 = 2;
 /// Largest `attempts` of resolv.conf(5).
 pub const DNS_ATTEMPTS_MAX: u8 = 5;
-/// Most bytes of `/etc/resolv.conf` and of `/etc/hosts` that are looked at. Lists of unwanted hosts
-/// are often kept there; a megabyte of them is read in about a millisecond.
-pub const RESOLVER_FILE_BYTES_MAX: usize = 1 << 20;
+/// Most bytes of `/etc/resolv.conf` that are looked at, in one piece; the log tells of a file that
+/// has more.
+pub const RESOLV_CONF_BYTES_MAX: usize = 64 * 1024;
+/// Most bytes of `/etc/hosts` that are read in one turn of the reactor, which has as many bytes as
+/// one may wish: lists of unwanted hosts are often kept there. Clients wait for them for a fraction
+/// of a millisecond.
+pub const HOSTS_BYTES_PER_TURN: usize = 64 * 1024;
+/// How long a version of `/etc/hosts` has to be there before it is believed that nobody writes the
+/// file any more: times of files are as coarse as the kernel's tick, of some file systems a second.
+pub const HOSTS_SETTLE: Duration = Duration::from_secs(1);
+/// How often `/etc/hosts` is read in a row because it changed meanwhile, before that is taken which
+/// was found.
+pub const HOSTS_READS_MAX: u32 = 4;
 /// Questions under way at a time; other look-ups wait for their turn.
 pub const DNS_QUESTIONS_MAX: usize = 32;
 /// Sockets of one question that are open at a time: one for each server, so that an answer is heard
@@ -44,6 +55,8 @@ pub const DNS_TRIES_OPEN_MAX: usize = DNS_SERVERS_MAX;
 pub const DNS_DESCRIPTORS_PER_LOOK_UP: usize = 2 * DNS_TRIES_OPEN_MAX;
 /// Most descriptors that the resolver holds.
 pub const DNS_DESCRIPTORS_MAX: usize = DNS_QUESTIONS_MAX * DNS_TRIES_OPEN_MAX;
+/// Descriptors of files that the resolver reads.
+pub const DNS_FILES_MAX: usize = 1;
 /// Longest silence after which the next name server is asked, whatever `timeout` says there: a
 /// server that comes back is found within it.
 pub const DNS_RESEND_MAX: Duration = Duration::from_secs(2);

@@ -11,9 +11,11 @@
 //!                                      resolver
 //! ```
 
+mod configuration;
 mod group;
 mod handover;
 mod names;
+mod refresh;
 mod report;
 mod share;
 pub mod srv;
@@ -28,13 +30,13 @@ use crate::config::address::{EndpointAddress, Host};
 use crate::config::{DNS_REFRESH_MIN, special_address::dialed};
 use crate::dns::message::Service;
 use crate::dns::resolver::Resolver;
-use crate::dns::{
-    Answered, Command, Exchange, Failure, LookupId, Subject, Wanted, hosts, resolv_conf,
-};
+use crate::dns::{Answered, Command, Exchange, Failure, LookupId, Subject, Wanted};
 use crate::endpoint::{EndpointSpec, Proof};
 
+pub use crate::dns::resolv_conf::Environment;
 pub use report::{LeftOut, Report, Trouble, Verdict};
 
+use configuration::Configuration;
 use group::{Cut, Group};
 use handover::Handover;
 use report::Reports;
@@ -50,6 +52,8 @@ pub struct Sources {
     pub srv: Option<SrvSource>,
     /// How long the first answer about SRV records may take before typed endpoints are used.
     pub patience: Duration,
+    /// What the environment says of how to ask.
+    pub environment: Environment,
 }
 
 /// An endpoint that should exist, and by which name it was found.
@@ -59,17 +63,6 @@ pub struct Found {
     pub spec: EndpointSpec,
     /// `host:port` as typed or as in the record.
     pub name: String,
-}
-
-/// What the host says about names, as it stands in its files now.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HostFiles {
-    /// `/etc/resolv.conf`.
-    pub configuration: Vec<u8>,
-    /// `/etc/hosts`.
-    pub hosts: Vec<u8>,
-    /// The host's own name (gethostname(2)).
-    pub host_name: String,
 }
 
 /// The sources and what is known through them.
@@ -83,8 +76,9 @@ pub struct Discovery {
     records: Handover,
     watches: Slab<Watch>,
     resolver: Resolver,
-    /// The text that the resolver's configuration was read from, and the host's name then.
-    configured_by: (Vec<u8>, String),
+    configuration: Configuration,
+    /// Whether somebody was asked by it.
+    has_asked: bool,
     found: Vec<Found>,
     /// What is known has changed, or the time has come to see it otherwise.
     is_changed: bool,
@@ -95,7 +89,8 @@ pub struct Discovery {
 impl Discovery {
     /// Nothing is asked yet; what needs no question is known at once.
     pub fn new(sources: Sources, now: Instant) -> Discovery {
-        let Sources { endpoints, srv, patience } = sources;
+        let Sources { endpoints, srv, patience, environment } = sources;
+        let configuration = Configuration::new(environment);
         let has_fallback = srv.is_some() && !endpoints.is_empty();
         let mut discovery = Discovery {
             endpoints,
@@ -103,8 +98,9 @@ impl Discovery {
             fallback_at: has_fallback.then_some(now + patience),
             records: Handover::default(),
             watches: Slab::new(),
-            resolver: Resolver::new(resolv_conf::parse(b"", "", |_| None)),
-            configured_by: (Vec::new(), String::new()),
+            resolver: Resolver::new(configuration.current().clone()),
+            configuration,
+            has_asked: false,
             found: Vec::new(),
             is_changed: true,
             reports: Reports::default(),
@@ -151,33 +147,6 @@ impl Discovery {
         self.watches.iter().any(|(_, watch)| watch.is_due(now))
     }
 
-    /// Begins the look-ups that are due, by the files as they are now. `zone` gives the number of a
-    /// network interface.
-    pub fn refresh(&mut self, files: &HostFiles, zone: impl Fn(&str) -> Option<u32>, now: Instant) {
-        let (text, host_name) = (&files.configuration, &files.host_name);
-        if (text, host_name) != (&self.configured_by.0, &self.configured_by.1) {
-            self.configured_by = (text.clone(), host_name.clone());
-            self.resolver.configure(resolv_conf::parse(text, host_name, zone));
-        }
-        let names: Vec<String> = self.hosts_due(now).collect();
-        let table = hosts::addresses(&files.hosts, names.iter().map(String::as_str));
-        for (key, watch) in &mut self.watches {
-            if !watch.is_due(now) {
-                continue;
-            }
-            match watch.addresses_at_hand(&table) {
-                Some(addresses) => {
-                    watch.settle_locally(&addresses, now);
-                    self.is_changed = true;
-                }
-                None => {
-                    watch.begin(now);
-                    self.resolver.look_up(LookupId(key), watch.subject(), watch.wanted());
-                }
-            }
-        }
-    }
-
     /// Does what time allows, and takes the answers that have come.
     pub fn advance(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
         self.resolver.advance(now, random);
@@ -209,6 +178,9 @@ impl Discovery {
     /// What is to be told.
     pub fn take_reports(&mut self) -> Vec<Report> {
         self.reports.look_at(self.watches.iter_mut().map(|(_, watch)| watch));
+        if self.has_asked {
+            self.reports.note_configuration(&self.configuration);
+        }
         self.reports.take()
     }
 
@@ -354,13 +326,6 @@ impl Discovery {
         self.fallback_at.is_none() || services.all(Watch::is_absent)
     }
 
-    /// The hosts that are to be looked up now.
-    fn hosts_due(&self, now: Instant) -> impl Iterator<Item = String> {
-        let due = self.watches.iter().filter(move |(_, watch)| watch.is_due(now));
-        let hosts = due.filter(|(_, watch)| watch.subject() == Subject::Host);
-        hosts.map(|(_, watch)| watch.wanted().to_string())
-    }
-
     fn group_of(&self, listed: &Listed) -> Group {
         let Service { priority, weight, port, ref target } = listed.service;
         let host = literal(&listed.service);
@@ -401,9 +366,10 @@ impl Discovery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::Answer;
     use crate::dns::message::{Kind, Records};
     use crate::dns::name::Name;
+    use crate::dns::resolv_conf::Problem;
+    use crate::dns::{Answer, hosts};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -413,7 +379,8 @@ mod tests {
 
     fn discover(endpoints: &[&str], srv: Option<SrvSource>) -> (Discovery, Instant) {
         let now = Instant::now();
-        let sources = Sources { endpoints: typed(endpoints), srv, patience: SECOND };
+        let sources =
+            Sources { endpoints: typed(endpoints), srv, patience: SECOND, ..Sources::default() };
         (Discovery::new(sources, now), now)
     }
 
@@ -421,9 +388,17 @@ mod tests {
         Some(SrvSource { domain: "example.test".to_owned(), suffix: None, is_insecure: true })
     }
 
-    fn files(hosts: &str) -> HostFiles {
-        let configuration = b"nameserver 10.0.0.53".to_vec();
-        HostFiles { configuration, hosts: hosts.as_bytes().to_vec(), ..HostFiles::default() }
+    fn configure(discovery: &mut Discovery, text: Result<&[u8], Problem>, now: Instant) {
+        let text = text.map(<[u8]>::to_vec);
+        discovery.configure(text, "host.test", |_| None, now);
+    }
+
+    /// By a resolv.conf(5) that is as it should be, and this table of hosts.
+    fn refresh(discovery: &mut Discovery, hosts: &str, now: Instant) {
+        configure(discovery, Ok(b"nameserver 10.0.0.53"), now);
+        let names: Vec<String> = discovery.host_names(None).collect();
+        let table = hosts::addresses(hosts.as_bytes(), names.iter().map(String::as_str));
+        discovery.refresh(Some(&table), now);
     }
 
     /// What was found, as `address name`.
@@ -447,13 +422,13 @@ mod tests {
         let (mut discovery, now) = discover(&["M.test:1", "localhost:2"], None);
         assert_eq!(found(&mut discovery, now), Some(vec![]));
         assert!(discovery.is_refresh_due(now));
-        discovery.refresh(&files("10.0.0.1 x m.test"), |_| None, now);
+        refresh(&mut discovery, "10.0.0.1 x m.test", now);
         discovery.advance(now, &mut || 0);
         assert_eq!(discovery.take_commands(), []);
         let want = ["10.0.0.1:1 M.test:1", "127.0.0.1:2 localhost:2", "[::1]:2 localhost:2"];
         assert_eq!(found(&mut discovery, now).expect("news"), want);
         let later = discovery.next_deadline().expect("it may change");
-        discovery.refresh(&files("10.0.0.2 m.test\n127.0.0.9 localhost"), |_| None, later);
+        refresh(&mut discovery, "10.0.0.2 m.test\n127.0.0.9 localhost", later);
         let want = ["10.0.0.2:1 M.test:1", "127.0.0.9:2 localhost:2"];
         assert_eq!(found(&mut discovery, later).expect("news"), want);
     }
@@ -461,7 +436,7 @@ mod tests {
     #[test]
     fn a_name_that_no_file_knows_is_asked_for() {
         let (mut discovery, now) = discover(&["m.test:1", "m.test:2"], None);
-        discovery.refresh(&files(""), |_| None, now);
+        refresh(&mut discovery, "", now);
         discovery.advance(now, &mut || 0);
         let commands = discovery.take_commands();
         assert_eq!(commands.len(), 2, "one name, two families: {commands:?}");
@@ -474,7 +449,7 @@ mod tests {
     fn typed_endpoints_stand_back_until_records_are_late() {
         let (mut discovery, now) = discover(&["10.0.0.1:1"], by_srv());
         assert_eq!(found(&mut discovery, now), Some(vec![]));
-        discovery.refresh(&files(""), |_| None, now);
+        refresh(&mut discovery, "", now);
         discovery.advance(now, &mut || 0);
         assert_eq!(found(&mut discovery, now), None);
         let late = now + SECOND;
@@ -487,7 +462,7 @@ mod tests {
     #[test]
     fn without_typed_endpoints_there_is_nothing_to_fall_back_to() {
         let (mut discovery, now) = discover(&[], by_srv());
-        discovery.refresh(&files(""), |_| None, now);
+        refresh(&mut discovery, "", now);
         let late = now + 9 * SECOND;
         discovery.advance(late, &mut || 0);
         assert_eq!(found(&mut discovery, late), Some(vec![]));
@@ -540,7 +515,7 @@ mod tests {
     #[test]
     fn a_failed_dial_casts_doubt_on_its_name_alone() {
         let (mut discovery, now) = discover(&["a.test:1", "b.test:1"], None);
-        discovery.refresh(&files("10.0.0.1 a.test\n10.0.0.2 b.test"), |_| None, now);
+        refresh(&mut discovery, "10.0.0.1 a.test\n10.0.0.2 b.test", now);
         let later = now + 2 * SECOND;
         discovery.on_dial_failed("10.0.0.3:1".parse().expect("an address"), later);
         assert!(!discovery.is_refresh_due(later));

@@ -33,16 +33,16 @@ impl Discovery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::discovery::HostFiles;
+    use crate::dns::hosts;
 
     #[test]
     fn a_name_is_known_once_its_first_look_up_is_over() {
         let now = Instant::now();
         let mut discovery = Discovery::of_names(["a.test", "b.test"].into_iter(), now);
         assert_eq!(discovery.addresses_of("a.test"), None);
-        let files =
-            HostFiles { hosts: b"::1 a.test\n10.0.0.1 A.test".to_vec(), ..HostFiles::default() };
-        discovery.refresh(&files, |_| None, now);
+        let names = ["a.test", "b.test"].into_iter();
+        let table = hosts::addresses(b"::1 a.test\n10.0.0.1 A.test", names);
+        discovery.refresh(Some(&table), now);
         let want = ["10.0.0.1", "::1"].map(|text| text.parse().expect("an address")).to_vec();
         assert_eq!(discovery.addresses_of("a.test"), Some(Ok(want)));
         assert_eq!(discovery.addresses_of("b.test"), None, "it is being asked for");

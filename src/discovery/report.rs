@@ -5,9 +5,11 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use super::configuration::Configuration;
 pub use super::watch::Trouble;
 use super::watch::Watch;
 use crate::dns::Subject;
+use crate::dns::resolv_conf::Problem;
 
 /// Something that the log should tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +35,18 @@ pub enum Report {
     },
     /// No name leads to an endpoint any more; those of before stay.
     Kept,
+    /// resolv.conf(5) is not usable as it is.
+    Configuration {
+        /// What is wrong with it.
+        problem: Problem,
+        /// The servers that are asked.
+        servers: Vec<SocketAddr>,
+    },
+    /// It is usable again.
+    ConfiguredAgain {
+        /// The servers that are asked.
+        servers: Vec<SocketAddr>,
+    },
 }
 
 /// Why something that was found is not used.
@@ -92,6 +106,8 @@ pub(super) struct Reports {
     /// Records that are left out at present.
     left_out: Vec<(String, LeftOut)>,
     is_kept: bool,
+    /// What is wrong with resolv.conf(5), as far as the log knows.
+    problem: Option<Problem>,
 }
 
 impl Reports {
@@ -135,6 +151,20 @@ impl Reports {
             self.untold.push(Report::Kept);
         }
         self.is_kept = is_kept;
+    }
+
+    /// Notes what is wrong with the configuration.
+    pub(super) fn note_configuration(&mut self, configuration: &Configuration) {
+        let problem = configuration.problem();
+        if self.problem.as_ref() == problem {
+            return;
+        }
+        self.problem = problem.cloned();
+        let servers = configuration.current().servers.clone();
+        self.untold.push(match problem.cloned() {
+            Some(problem) => Report::Configuration { problem, servers },
+            None => Report::ConfiguredAgain { servers },
+        });
     }
 
     pub(super) fn take(&mut self) -> Vec<Report> {

@@ -1,6 +1,7 @@
 //! The table of hosts: which addresses hosts(5) gives to a name.
 //!
-//! Reads text that somebody else read from the file; knows no names beyond the ones in it.
+//! Reads text that arrives in pieces, however they are cut; keeps what is asked for and nothing
+//! else, so that neither a long file nor a long line takes memory. Must not open a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -12,34 +13,137 @@ use crate::config::DNS_RECORDS_MAX;
 /// without a trailing dot.
 pub type Table = BTreeMap<String, Vec<IpAddr>>;
 
-/// All addresses that the text gives to each of `names`, as host name or as alias: each once, in
-/// the order of the file, the first [`DNS_RECORDS_MAX`] of them. ASCII case makes no difference,
-/// nor does a trailing dot of a name. The text is read once, however many names there are.
+/// Bytes of the longest text that can be an address, `0000:…:255.255.255.255`.
+const ADDRESS_BYTES_MAX: usize = 45;
+
+/// All addresses that the text gives to each of `names`, as [`HostsReader`] finds them.
+pub fn addresses<'a>(text: &[u8], names: impl Iterator<Item = &'a str>) -> Table {
+    let mut reader = HostsReader::new(names.map(key).collect());
+    reader.take(text);
+    reader.finish()
+}
+
+/// Finds the addresses that a text gives to names, as host name or as alias: each once, in the
+/// order of the file, the first [`DNS_RECORDS_MAX`] of each name. ASCII case makes no difference.
 ///
 /// A line that is not understood is passed over, and so is one whose address has a zone
 /// (`fe80::1%eth0`), which an [`IpAddr`] has no room for.
-pub fn addresses<'a>(text: &[u8], names: impl Iterator<Item = &'a str>) -> Table {
-    let wanted: BTreeSet<String> = names.map(key).collect();
-    let mut table = Table::new();
-    let mut lower = Vec::new();
-    for line in text.split(|byte| *byte == b'\n') {
-        let line = line.split(|byte| *byte == b'#').next().unwrap_or(line);
-        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        let Some(address) = words.next() else { continue };
-        for word in words {
-            lower.clear();
-            lower.extend(word.iter().map(u8::to_ascii_lowercase));
-            let known = str::from_utf8(&lower).ok().and_then(|word| wanted.get(word));
-            let Some(name) = known else { continue };
-            let address = str::from_utf8(address).ok().and_then(|text| text.parse().ok());
-            let Some(address) = address else { continue };
-            let addresses = table.entry(name.clone()).or_default();
-            if addresses.len() < DNS_RECORDS_MAX && !addresses.contains(&address) {
-                addresses.push(address);
-            }
+#[derive(Debug)]
+pub struct HostsReader {
+    wanted: BTreeSet<String>,
+    /// Whether a wanted name has so many bytes; most words of a long file are passed over by that.
+    lengths: Vec<bool>,
+    table: Table,
+    place: Place,
+    /// The first word of the line, or more of it than an address can have.
+    address: Vec<u8>,
+    /// The beginning of a word that the last piece ended in, no longer than needed to tell that it
+    /// is none of the wanted ones.
+    cut: Vec<u8>,
+    /// A word in small letters.
+    lower: Vec<u8>,
+}
+
+/// What the next word of the line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Address,
+    Name,
+    Comment,
+}
+
+impl HostsReader {
+    /// `wanted`: names as [`key`] gives them.
+    pub fn new(wanted: BTreeSet<String>) -> HostsReader {
+        let longest = wanted.iter().map(String::len).max().unwrap_or(0);
+        let mut lengths = vec![false; longest + 1];
+        wanted.iter().for_each(|name| lengths[name.len()] = true);
+        HostsReader {
+            wanted,
+            lengths,
+            table: Table::new(),
+            place: Place::Address,
+            address: Vec::new(),
+            cut: Vec::new(),
+            lower: Vec::new(),
         }
     }
-    table
+
+    /// The next piece of the text.
+    pub fn take(&mut self, mut piece: &[u8]) {
+        while !piece.is_empty() {
+            if self.place == Place::Comment {
+                let Some(end) = piece.iter().position(|byte| *byte == b'\n') else { return };
+                piece = &piece[end..];
+            }
+            let is_end = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'#';
+            let Some(end) = piece.iter().position(is_end) else {
+                self.keep(piece);
+                return;
+            };
+            self.end_word(&piece[..end]);
+            match piece[end] {
+                b'\n' => self.place = Place::Address,
+                b'#' => self.place = Place::Comment,
+                _ => {}
+            }
+            piece = &piece[end + 1..];
+        }
+    }
+
+    /// The text has come to its end.
+    pub fn finish(mut self) -> Table {
+        self.end_word(&[]);
+        self.table
+    }
+
+    /// Keeps the beginning of a word for the next piece.
+    fn keep(&mut self, part: &[u8]) {
+        let most = self.lengths.len().max(ADDRESS_BYTES_MAX + 1);
+        let room = most.saturating_sub(self.cut.len());
+        self.cut.extend(&part[..part.len().min(room)]);
+        debug_assert!(self.cut.len() <= most);
+    }
+
+    /// A word ends with `part`; there is none if nothing precedes it either.
+    fn end_word(&mut self, part: &[u8]) {
+        if self.cut.is_empty() {
+            if !part.is_empty() {
+                self.on_word(part);
+            }
+            return;
+        }
+        self.keep(part);
+        let word = std::mem::take(&mut self.cut);
+        self.on_word(&word);
+        self.cut = word;
+        self.cut.clear();
+    }
+
+    fn on_word(&mut self, word: &[u8]) {
+        match self.place {
+            Place::Address => {
+                self.address.clear();
+                self.address.extend(&word[..word.len().min(ADDRESS_BYTES_MAX + 1)]);
+                self.place = Place::Name;
+            }
+            Place::Name if self.lengths.get(word.len()) == Some(&true) => self.on_name(word),
+            Place::Name | Place::Comment => {}
+        }
+    }
+
+    fn on_name(&mut self, word: &[u8]) {
+        self.lower.clear();
+        self.lower.extend(word.iter().map(u8::to_ascii_lowercase));
+        let known = str::from_utf8(&self.lower).ok().and_then(|word| self.wanted.get(word));
+        let Some(name) = known else { return };
+        let address = str::from_utf8(&self.address).ok().and_then(|text| text.parse().ok());
+        let Some(address) = address else { return };
+        let addresses = self.table.entry(name.clone()).or_default();
+        if addresses.len() < DNS_RECORDS_MAX && !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
 }
 
 /// The name as a [`Table`] has it.
@@ -104,5 +208,46 @@ mod tests {
         let found = found(text.as_bytes(), "a");
         assert_eq!(found.len(), DNS_RECORDS_MAX);
         assert_eq!(found[0].to_string(), "10.0.0.0");
+    }
+
+    /// A piece may end anywhere.
+    #[test]
+    fn pieces_make_no_difference() {
+        let names = || ["etcd-1", "localhost", "other"].map(str::to_owned).into();
+        let whole = {
+            let mut reader = HostsReader::new(names());
+            reader.take(HOSTS);
+            reader.finish()
+        };
+        assert_eq!(whole.len(), 3);
+        for size in 1..HOSTS.len() {
+            let mut reader = HostsReader::new(names());
+            HOSTS.chunks(size).for_each(|piece| reader.take(piece));
+            assert_eq!(reader.finish(), whole, "pieces of {size} bytes");
+        }
+    }
+
+    #[test]
+    fn long_lines_and_words_take_no_memory() {
+        const PIECE: &[u8] = &[b'x'; 1 << 16];
+        let mut reader = HostsReader::new(["a".to_owned()].into());
+        let mut most = 0;
+        let mut feed = |reader: &mut HostsReader, piece: &[u8]| {
+            reader.take(piece);
+            most = most.max(reader.cut.capacity() + reader.address.capacity());
+        };
+        // An address without end, a name without end, a comment without end, a line without end.
+        for begin in ["10.0.0.1", "10.0.0.2 b ", "10.0.0.3 # ", "10.0.0.4 "] {
+            feed(&mut reader, begin.as_bytes());
+            (0..160).for_each(|_| feed(&mut reader, PIECE));
+            feed(&mut reader, b" a\n");
+        }
+        feed(&mut reader, b"10.0.0.5 ");
+        (0..1000).for_each(|_| feed(&mut reader, &b"y ".repeat(1000)));
+        feed(&mut reader, b"a");
+        assert!(most < 1000, "{most} bytes are held");
+        let found = reader.finish();
+        let want: Vec<IpAddr> = [2, 4, 5].map(|last| IpAddr::from([10, 0, 0, last])).to_vec();
+        assert_eq!(found["a"], want);
     }
 }

@@ -49,6 +49,8 @@ struct Part {
 
 #[derive(Debug)]
 enum State {
+    /// To be asked for once the kind before it has its answer: `single-request`.
+    Queued,
     Asking(Query),
     /// Decided for this candidate, but not for the look-up.
     Held(Conclusion),
@@ -110,7 +112,7 @@ impl Lookup {
         let name = candidates.pop().expect("the caller looked");
         let part = |kind: &Kind| Part {
             kind: *kind,
-            state: State::Told,
+            state: State::Queued,
             undecided: Vec::new(),
             own: None,
         };
@@ -191,16 +193,23 @@ impl Lookup {
     fn queries(&self) -> impl Iterator<Item = &Query> {
         self.parts.iter().filter_map(|part| match &part.state {
             State::Asking(query) => Some(query),
-            State::Held(_) | State::Told => None,
+            State::Queued | State::Held(_) | State::Told => None,
         })
     }
 
-    /// Asks for the present candidate. What time is left is shared by those that are left.
+    /// Asks for the kinds that are queued, all of them at once or the next one, about the present
+    /// candidate. What time is left is shared by those that are left.
     fn ask(&mut self, around: &mut Surroundings<'_>) {
-        let shares = 1 + self.candidates.len() as u32;
+        let is_queued = |part: &&Part| matches!(part.state, State::Queued);
+        let queued = self.parts.iter().filter(is_queued).count();
+        let (at_once, rounds) = match around.configuration.one_by_one {
+            true => (1, queued + self.candidates.len() * self.parts.len()),
+            false => (queued, 1 + self.candidates.len()),
+        };
         let left = self.end_at.saturating_duration_since(around.now);
-        let time_max = (left / shares).max(DNS_TIMEOUT_MIN);
-        for part in &mut self.parts {
+        let time_max = (left / rounds.max(1) as u32).max(DNS_TIMEOUT_MIN);
+        let mut parts = self.parts.iter_mut().filter(|part| matches!(part.state, State::Queued));
+        for part in parts.by_ref().take(at_once) {
             let query = Query::begin(self.name.clone(), part.kind, time_max, around);
             part.state = State::Asking(query);
         }
@@ -214,21 +223,22 @@ impl Lookup {
         answers: &mut VecDeque<Answered>,
     ) {
         let Some(conclusion) = conclusion else { return };
-        match &conclusion {
-            Conclusion::Records(..) => {
-                // This is the name. What the other family held back is true of it, too.
-                self.candidates.clear();
-                self.hurry(None, around.now);
-            }
-            Conclusion::Nothing { .. } => {
-                // Should the other question be lost, the next candidate would pass for the name.
-                self.hurry(Some(DNS_FAMILY_GRACE / 2), around.now);
-            }
+        self.parts[index].state = State::Held(conclusion.clone());
+        if let Conclusion::Records(..) = conclusion {
+            // This is the name. What the other family held back is true of it, too.
+            self.candidates.clear();
+        }
+        if !self.parts.iter().any(Part::is_asking) {
+            self.ask(around);
+        }
+        match conclusion {
+            Conclusion::Records(..) => self.hurry(None, around.now),
+            // Should the other question be lost, the next candidate would pass for the name.
+            Conclusion::Nothing { .. } => self.hurry(Some(DNS_FAMILY_GRACE / 2), around.now),
             Conclusion::Failed(failure) => {
-                self.parts[index].undecided.push((self.name.clone(), *failure));
+                self.parts[index].undecided.push((self.name.clone(), failure));
             }
         }
-        self.parts[index].state = State::Held(conclusion);
         if self.is_found() {
             self.tell_all(answers);
         } else if !self.parts.iter().any(Part::is_asking) {
@@ -294,6 +304,7 @@ impl Lookup {
             self.parts.iter_mut().for_each(|part| part.keep_own(&self.name));
         }
         self.name = name;
+        self.parts.iter_mut().for_each(|part| part.state = State::Queued);
         self.ask(around);
     }
 }

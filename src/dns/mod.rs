@@ -11,6 +11,7 @@
 //! ```
 
 pub mod hosts;
+pub mod hosts_file;
 mod lookup;
 pub mod message;
 pub mod name;

@@ -1,8 +1,9 @@
 //! The configuration of the resolver: what resolv.conf(5) says, as glibc's `res_init` reads it.
 //!
-//! Text in, checked values out; nothing is ever refused. What the environment says in LOCALDOMAIN
-//! and RES_OPTIONS is left alone, and so are the options that are not about how to ask.
+//! Text in, checked values out; nothing is ever refused. What each option means here is in
+//! `docs/discovery.md`; those that are not about how to ask are passed over.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::str;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use super::name::Name;
 use crate::config::{
     DNS_ATTEMPTS_DEFAULT, DNS_ATTEMPTS_MAX, DNS_DOTS_DEFAULT, DNS_DOTS_MAX, DNS_PORT,
     DNS_SEARCH_MAX, DNS_SERVERS_MAX, DNS_TIMEOUT_DEFAULT, DNS_TIMEOUT_MAX, DNS_TIMEOUT_MIN,
+    RESOLV_CONF_BYTES_MAX,
 };
 
 /// Whom to ask, for what, and how long: every value is within its range.
@@ -33,6 +35,60 @@ pub struct ResolvConf {
     pub rotate: bool,
     /// `use-vc`: whether to ask by TCP alone.
     pub tcp_only: bool,
+    /// `no-aaaa`: whether IPv6 addresses are not asked for.
+    pub no_aaaa: bool,
+    /// `single-request`: whether the families of a host are asked for one after the other.
+    pub one_by_one: bool,
+    /// `no-tld-query`: whether a name without a dot is not asked for as it stands, if there is a
+    /// suffix for it.
+    pub no_tld_query: bool,
+    /// `no-reload`: whether this stays the configuration, whatever the file says later.
+    pub no_reload: bool,
+    /// What is wrong with the text.
+    pub problem: Option<Problem>,
+}
+
+/// What is wrong with resolv.conf(5): nobody is told otherwise that something else counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// The file cannot be read: why.
+    Unread(String),
+    /// It has no bytes.
+    Empty,
+    /// It names no server.
+    NoServer,
+    /// It has more than [`RESOLV_CONF_BYTES_MAX`] bytes, and the rest is passed over.
+    TooLong,
+    /// It has more than [`DNS_SEARCH_MAX`] suffixes, and the rest is passed over.
+    TooManySuffixes,
+}
+
+impl Problem {
+    /// Whether the servers are others than the file says.
+    pub fn is_about_servers(&self) -> bool {
+        !matches!(self, Problem::TooLong | Problem::TooManySuffixes)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Problem::Unread(reason) => reason,
+            Problem::Empty => "empty",
+            Problem::NoServer => "no_server",
+            Problem::TooLong => "too_long",
+            Problem::TooManySuffixes => "too_many_suffixes",
+        })
+    }
+}
+
+/// What the environment of the process says beside the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// `LOCALDOMAIN`: counts in place of what the file says in `search` and `domain`.
+    pub local_domain: Option<Vec<u8>>,
+    /// `RES_OPTIONS`: counts after what the file says in `options`.
+    pub options: Option<Vec<u8>>,
 }
 
 /// Reads the text of resolv.conf(5); an empty text gives the defaults.
@@ -43,7 +99,8 @@ pub struct ResolvConf {
 ///
 /// Never fails: as in glibc (resolv/res_init.c), a line that is not understood is passed over, a
 /// keyword begins its line, comments are whole lines, the last `search` or `domain` counts, and
-/// numbers beyond their limits are cut to them. IPv4 addresses have four decimal parts, though.
+/// numbers beyond their limits are cut to them. IPv4 addresses have four decimal parts, though, and
+/// a line may end as in Windows, of which glibc makes a part of the last name.
 pub fn parse(text: &[u8], host_name: &str, zone: impl Fn(&str) -> Option<u32>) -> ResolvConf {
     let mut found = ResolvConf {
         servers: Vec::new(),
@@ -53,9 +110,17 @@ pub fn parse(text: &[u8], host_name: &str, zone: impl Fn(&str) -> Option<u32>) -
         attempts: DNS_ATTEMPTS_DEFAULT,
         rotate: false,
         tcp_only: false,
+        no_aaaa: false,
+        one_by_one: false,
+        no_tld_query: false,
+        no_reload: false,
+        problem: None,
     };
+    let is_empty = text.is_empty();
+    let (text, is_too_long) = whole_lines(text);
     let mut search = None;
     for line in text.split(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
         // What follows a zero byte does not exist for a C string.
         let line = line.split(|byte| *byte == 0).next().unwrap_or(line);
         let (keyword, rest) = line.split_at(line.iter().position(is_blank).unwrap_or(line.len()));
@@ -69,7 +134,7 @@ pub fn parse(text: &[u8], host_name: &str, zone: impl Fn(&str) -> Option<u32>) -
                 search = Some(words.take(1).filter_map(suffix).collect());
             }
             b"search" if words.peek().is_some() => {
-                search = Some(words.filter_map(suffix).take(DNS_SEARCH_MAX).collect());
+                search = Some(words.filter_map(suffix).collect());
             }
             b"options" => options(rest, &mut found),
             _ => {}
@@ -79,13 +144,51 @@ pub fn parse(text: &[u8], host_name: &str, zone: impl Fn(&str) -> Option<u32>) -
         let domain = host_name.split_once('.').and_then(|(_, rest)| suffix(rest.as_bytes()));
         domain.into_iter().collect()
     });
+    found.problem = is_too_long.then_some(Problem::TooLong);
+    found.cut_search();
     if found.servers.is_empty() {
         found.servers.push(SocketAddr::from((Ipv4Addr::LOCALHOST, DNS_PORT)));
+        found.problem = Some(if is_empty { Problem::Empty } else { Problem::NoServer });
     }
     assert!(found.servers.len() <= DNS_SERVERS_MAX);
-    assert!(found.search.len() <= DNS_SEARCH_MAX);
     assert!((1..=DNS_ATTEMPTS_MAX).contains(&found.attempts));
     found
+}
+
+impl ResolvConf {
+    /// Takes over what the environment says, as `res_init` does: of LOCALDOMAIN the first line,
+    /// which may say that there is no suffix; of RES_OPTIONS what `options` may say.
+    pub fn amend(&mut self, environment: &Environment) {
+        if let Some(text) = &environment.local_domain {
+            let line = text.split(|byte| *byte == b'\n').next().unwrap_or(text);
+            // A blank at the beginning, or nothing at all, is the root to glibc.
+            let root = line.first().is_none_or(is_blank).then_some(&b"."[..]);
+            self.search = root.into_iter().chain(words(line)).filter_map(suffix).collect();
+            self.problem.take_if(|problem| *problem == Problem::TooManySuffixes);
+            self.cut_search();
+        }
+        if let Some(text) = &environment.options {
+            options(text, self);
+        }
+    }
+
+    fn cut_search(&mut self) {
+        if self.search.len() > DNS_SEARCH_MAX {
+            self.search.truncate(DNS_SEARCH_MAX);
+            self.problem.get_or_insert(Problem::TooManySuffixes);
+        }
+    }
+}
+
+/// The lines of a text that end within the bound, and whether there are more.
+fn whole_lines(text: &[u8]) -> (&[u8], bool) {
+    if text.len() <= RESOLV_CONF_BYTES_MAX {
+        return (text, false);
+    }
+    // The first part of a name would be another name.
+    let bounded = &text[..RESOLV_CONF_BYTES_MAX];
+    let lines = bounded.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    (&text[..lines], true)
 }
 
 fn is_blank(byte: &u8) -> bool {
@@ -150,13 +253,34 @@ fn options(text: &[u8], found: &mut ResolvConf) {
             found.timeout = timeout.clamp(DNS_TIMEOUT_MIN, DNS_TIMEOUT_MAX);
         } else if let Some(value) = rest.strip_prefix(b"attempts:") {
             found.attempts = number(value).clamp(1, DNS_ATTEMPTS_MAX);
-        } else if rest.starts_with(b"rotate") {
-            found.rotate = true;
-        } else if rest.starts_with(b"use-vc") {
-            found.tcp_only = true;
+        } else {
+            flag(rest, found);
         }
         rest = &rest[rest.iter().position(is_blank).unwrap_or(rest.len())..];
     }
+}
+
+/// Reads an option that has no value.
+fn flag(text: &[u8], found: &mut ResolvConf) {
+    // `single-request-reopen` is about a socket of both families, of which we have none.
+    let flag = if text.starts_with(b"rotate") {
+        &mut found.rotate
+    } else if text.starts_with(b"single-request-reopen") {
+        return;
+    } else if text.starts_with(b"single-request") {
+        &mut found.one_by_one
+    } else if text.starts_with(b"no_tld_query") || text.starts_with(b"no-tld-query") {
+        &mut found.no_tld_query
+    } else if text.starts_with(b"no-reload") {
+        &mut found.no_reload
+    } else if text.starts_with(b"use-vc") {
+        &mut found.tcp_only
+    } else if text.starts_with(b"no-aaaa") {
+        &mut found.no_aaaa
+    } else {
+        return;
+    };
+    *flag = true;
 }
 
 /// The number that strtol(3) reads at the beginning of a text, cut to 0-255: blanks may precede
@@ -203,6 +327,11 @@ mod tests {
                 attempts: 2,
                 rotate: false,
                 tcp_only: false,
+                no_aaaa: false,
+                one_by_one: false,
+                no_tld_query: false,
+                no_reload: false,
+                problem: Some(if text.is_empty() { Problem::Empty } else { Problem::NoServer }),
             };
             assert_eq!(read(text), want, "{text:?}");
         }
@@ -215,7 +344,7 @@ mod tests {
         check_servers("nameserver 10.0.0.1 10.0.0.2", &["10.0.0.1:53"]);
         let four: String = (1..=4).map(|i| format!("nameserver 10.0.0.{i}\n")).collect();
         check_servers(&four, &["10.0.0.1:53", "10.0.0.2:53", "10.0.0.3:53"]);
-        for bad in ["10.0.0", "10.0.0.256", "ns.example", "::g", "10.0.0.1#53", "10.0.0.1\r", ""] {
+        for bad in ["10.0.0", "10.0.0.256", "ns.example", "::g", "10.0.0.1#53", "::1\rx", ""] {
             check_servers(&format!("nameserver {bad}\nnameserver ::1"), &["[::1]:53"]);
         }
         for line in [" nameserver ::1", "nameserver", "nameservers ::1", "Nameserver ::1"] {
@@ -249,8 +378,65 @@ mod tests {
         check_search("search a..b c", &["c"]);
         check_search("domain a..b", &[]);
         check_search("search a # b", &["a", "#", "b"]);
-        let many = (0..40).map(|i| format!(" n{i}")).collect::<String>();
-        assert_eq!(read(&format!("search{many}")).search.len(), DNS_SEARCH_MAX);
+    }
+
+    #[test]
+    fn what_is_cut_short_is_told() {
+        let many = |count: usize| (0..count).map(|i| format!(" n{i}")).collect::<String>();
+        for (count, problem) in
+            [(DNS_SEARCH_MAX, None), (DNS_SEARCH_MAX + 1, Some(Problem::TooManySuffixes))]
+        {
+            let mut found = read(&format!("nameserver ::1\nsearch{}", many(count)));
+            assert_eq!((found.search.len(), &found.problem), (DNS_SEARCH_MAX, &problem), "{count}");
+            let local_domain = Some(b"a".to_vec());
+            found.amend(&Environment { local_domain, ..Environment::default() });
+            assert_eq!((found.search.len(), found.problem), (1, None));
+        }
+        let line = "nameserver 10.0.0.1\n";
+        let comment = "#".repeat(RESOLV_CONF_BYTES_MAX - line.len());
+        assert_eq!(read(&format!("{line}{comment}")).problem, None);
+        let found = read(&format!("{line}{comment}\nnameserver 10.0.0.2"));
+        assert_eq!((found.servers.len(), found.problem), (1, Some(Problem::TooLong)));
+        let found = read(&format!("#{comment}{line}"));
+        assert_eq!(found.problem, Some(Problem::NoServer), "the address may be cut, too");
+    }
+
+    #[test]
+    fn lines_may_end_as_in_windows() {
+        let lines = "nameserver 10.0.0.1\nnameserver ::1\nsearch a b\noptions rotate ndots:2\n";
+        assert_eq!(read(&lines.replace('\n', "\r\n")), read(lines));
+        assert_eq!(read(lines).problem, None);
+        check_search("search a\r", &["a"]);
+        check_search("search a\n\r\n", &["a"]);
+    }
+
+    #[test]
+    fn the_environment_comes_after_the_file() {
+        let amended = |local_domain: Option<&str>, options: Option<&str>| {
+            let mut found = read("nameserver ::1\nsearch a b\noptions ndots:2 timeout:9");
+            let bytes = |text: &str| text.as_bytes().to_vec();
+            let (local_domain, options) = (local_domain.map(bytes), options.map(bytes));
+            found.amend(&Environment { local_domain, options });
+            let search: Vec<String> = found.search.iter().map(Name::to_string).collect();
+            (search.join(","), found.dots_min, found.timeout.as_secs(), found.no_aaaa)
+        };
+        let told =
+            |search: &str, dots, timeout, no_aaaa| (search.to_owned(), dots, timeout, no_aaaa);
+        assert_eq!(amended(None, None), told("a,b", 2, 9, false));
+        for (text, search) in [
+            ("c d.e", "c,d.e"),
+            ("c \td\ne", "c,d"),
+            ("", "."),
+            ("\nc", "."),
+            (" c", ".,c"),
+            ("c ", "c"),
+            ("c..d e", "e"),
+        ] {
+            assert_eq!(amended(Some(text), None), told(search, 2, 9, false), "{text:?}");
+        }
+        assert_eq!(amended(None, Some("no-aaaa\tndots:7")), told("a,b", 7, 9, true));
+        assert_eq!(amended(None, Some("")), told("a,b", 2, 9, false));
+        assert_eq!(amended(Some("c"), Some("timeout:1")), told("c", 2, 1, false));
     }
 
     #[test]
@@ -269,8 +455,17 @@ mod tests {
         let found = read("options ndots:3 timeout:7\toptions\noptions attempts:4 rotate use-vc");
         assert_eq!((found.dots_min, found.timeout.as_secs(), found.attempts), (3, 7, 4));
         assert!(found.rotate && found.tcp_only);
-        let found = read("options edns0 trust-ad norotate use_vc Rotate");
-        assert_eq!(found, read(""));
+        let ours = |text: &str| {
+            let found = read(text);
+            [found.no_aaaa, found.one_by_one, found.no_tld_query, found.no_reload]
+        };
+        assert_eq!(ours("options no-aaaa"), [true, false, false, false]);
+        assert_eq!(ours("options single-request"), [false, true, false, false]);
+        assert_eq!(ours("options no-tld-query"), [false, false, true, false]);
+        assert_eq!(ours("options no_tld_query no-reload"), [false, false, true, true]);
+        let others = "edns0 trust-ad inet6 debug strict-error no-check-names single-request-reopen \
+                      norotate use_vc Rotate no_aaaa ip6-dotint";
+        assert_eq!(read(&format!("#\noptions {others}\nsortlist 10.0.0.0")), read("#"));
         let found = read("options ndots:2 ndots:4x rotated");
         assert!(found.dots_min == 4 && found.rotate);
     }

@@ -14,7 +14,7 @@ use super::query::Surroundings;
 use super::resolv_conf::ResolvConf;
 use super::search::candidates;
 use super::{Answer, Answered, Command, Exchange, Failure, LookupId, Subject, Wanted};
-use crate::config::DNS_QUESTIONS_MAX;
+use crate::config::{DNS_QUESTIONS_MAX, DNS_TTL_MAX};
 
 /// What the resolver is asked.
 #[derive(Clone, Debug)]
@@ -167,7 +167,8 @@ impl Resolver {
         // A family that has its answer may be asked for again, under the next name of the list.
         let untold = |(_, lookup): &(Request, Lookup)| lookup.kinds_untold().count();
         let mut questions: usize = self.running.iter().map(untold).sum();
-        while let Some(request) = self.waiting.pop_front() {
+        while let Some(mut request) = self.waiting.pop_front() {
+            self.leave_out_unwanted(&mut request);
             questions += request.kinds.len();
             if questions > DNS_QUESTIONS_MAX {
                 self.waiting.push_front(request);
@@ -179,7 +180,7 @@ impl Resolver {
                 }
                 Wanted::Exact(name) => (Some(name.clone()), vec![name.clone()]),
             };
-            if names.is_empty() {
+            if names.is_empty() || request.kinds.is_empty() {
                 self.refuse(&request);
                 continue;
             }
@@ -189,6 +190,21 @@ impl Resolver {
             let around = &mut self.common.surround(now, random);
             let lookup = Lookup::begin(request.id, &request.kinds, names, is_own_first, around);
             self.running.push((request, lookup));
+        }
+    }
+
+    /// What is not to be asked for is not there: `no-aaaa`.
+    fn leave_out_unwanted(&mut self, request: &mut Request) {
+        if self.common.configuration.no_aaaa && request.kinds.contains(&Kind::Aaaa) {
+            request.kinds.retain(|kind| *kind != Kind::Aaaa);
+            let answer = Answer::Nothing { exists: false, ttl: Some(DNS_TTL_MAX) };
+            self.answers.push_back(Answered {
+                id: request.id,
+                kind: Kind::Aaaa,
+                name: None,
+                answer,
+                undecided: Vec::new(),
+            });
         }
     }
 
@@ -941,6 +957,60 @@ mod tests {
         let nothing = Answer::Nothing { exists: true, ttl: None };
         assert_eq!(bench.told(), [(0, Kind::Aaaa, nothing)]);
         assert!(!bench.resolver.is_asking());
+    }
+
+    #[test]
+    fn addresses_of_an_unwanted_family_are_not_asked_for() {
+        let mut bench = Bench::new("nameserver 10.0.0.1\noptions no-aaaa");
+        bench.look_up(0, Subject::Host, "m.test.");
+        let nothing = Answer::Nothing { exists: false, ttl: Some(DNS_TTL_MAX) };
+        assert_eq!(bench.told(), [(0, Kind::Aaaa, nothing.clone())]);
+        assert_eq!(bench.open.len(), 1);
+        let a = bench.last();
+        bench.answer(&a, Ok(&a.reply(OK, &[&[10, 0, 0, 9]])));
+        assert_eq!(bench.told().len(), 1);
+        assert!(!bench.resolver.is_asking());
+
+        // A family that is unwanted only now, when it alone is still open.
+        let mut bench = Bench::new("nameserver 10.0.0.1");
+        bench.look_up(0, Subject::Host, "m.test.");
+        let a = bench.open[0].clone();
+        bench.answer(&a, Ok(&a.reply(OK, &[&[10, 0, 0, 9]])));
+        assert_eq!(bench.told().len(), 1);
+        let text = b"nameserver 10.0.0.1\noptions no-aaaa";
+        bench.resolver.configure(resolv_conf::parse(text, "", |_| None));
+        bench.pass(Duration::ZERO);
+        assert_eq!(bench.told(), [(0, Kind::Aaaa, nothing)]);
+        assert!(bench.open.is_empty() && !bench.resolver.is_asking());
+    }
+
+    #[test]
+    fn families_may_be_asked_for_one_by_one() {
+        let mut bench = Bench::new("nameserver 10.0.0.1\nsearch one.test\noptions single-request");
+        bench.look_up(0, Subject::Host, "m");
+        let asked = |bench: &Bench| {
+            let of = |it: &Asked| format!("{} {}", it.question().0, it.question().1);
+            bench.open.iter().map(of).collect::<Vec<_>>().join(", ")
+        };
+        for (question, reply) in [
+            ("m.one.test 1", (NO_NAME, &[][..])),
+            ("m.one.test 28", (NO_NAME, &[])),
+            ("m 1", (OK, &[&[10, 0, 0, 9][..]])),
+            ("m 28", (OK, &[])),
+        ] {
+            assert_eq!(asked(&bench), question);
+            let last = bench.last();
+            bench.answer(&last, Ok(&last.reply(reply.0, reply.1)));
+        }
+        assert_eq!(bench.told().len(), 2);
+        assert!(!bench.resolver.is_asking());
+
+        // One that is silent about the first family is asked for the second one nevertheless.
+        bench.look_up(1, Subject::Host, "n.test.");
+        bench.answer(&bench.last(), Err(Failure::Unreachable));
+        assert_eq!(asked(&bench), "n.test 28");
+        bench.answer(&bench.last(), Err(Failure::Unreachable));
+        assert_eq!(bench.told().len(), 2);
     }
 
     #[test]

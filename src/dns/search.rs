@@ -10,8 +10,9 @@ use super::resolv_conf::ResolvConf;
 ///
 /// As in resolv.conf(5), a name with a trailing dot is itself alone. One with at least
 /// [`ResolvConf::dots_min`] dots is asked for as it stands and then with each suffix of the search
-/// list; any other with each suffix and then as it stands. A suffix that makes a name too long is
-/// left out. Nothing is left if `name` itself cannot be a name.
+/// list; any other with each suffix and then as it stands, but for one without a dot where
+/// [`ResolvConf::no_tld_query`] says so and there is a suffix. A suffix that makes a name too long
+/// is left out. Nothing is left if `name` itself cannot be a name.
 pub fn candidates(name: &str, configuration: &ResolvConf) -> Vec<Name> {
     let Some(own) = Name::from_text(name) else { return Vec::new() };
     if name.ends_with('.') {
@@ -20,8 +21,9 @@ pub fn candidates(name: &str, configuration: &ResolvConf) -> Vec<Name> {
     let dots = name.bytes().filter(|byte| *byte == b'.').count();
     let is_first = dots >= usize::from(configuration.dots_min);
     let searched = configuration.search.iter().filter_map(|suffix| own.join(suffix));
+    let is_never = configuration.no_tld_query && dots == 0 && !configuration.search.is_empty();
     let before = is_first.then_some(&own).cloned();
-    let after = (!is_first).then_some(&own).cloned();
+    let after = (!is_first && !is_never).then_some(&own).cloned();
 
     let mut candidates = Vec::with_capacity(configuration.search.len() + 1);
     for candidate in before.into_iter().chain(searched).chain(after) {
@@ -29,7 +31,6 @@ pub fn candidates(name: &str, configuration: &ResolvConf) -> Vec<Name> {
             candidates.push(candidate);
         }
     }
-    assert!(candidates.contains(&own));
     candidates
 }
 
@@ -58,6 +59,16 @@ mod tests {
         check("a.b", "search b.c d", &["a.b", "a.b.b.c", "a.b.d"]);
         check("a", "search b\noptions ndots:0", &["a", "a.b"]);
         check("a.b.c", "search d\noptions ndots:2", &["a.b.c", "a.b.c.d"]);
+    }
+
+    #[test]
+    fn top_level_names_may_be_unwanted() {
+        check("a", "search b\noptions no-tld-query", &["a.b"]);
+        check("a.b", "search c\noptions no-tld-query ndots:2", &["a.b.c", "a.b"]);
+        check("a", "options no-tld-query", &["a"]);
+        check("a", "search b .\noptions no-tld-query", &["a.b", "a"]);
+        check("a", "search b\noptions no-tld-query ndots:0", &["a", "a.b"]);
+        check("a.", "search b\noptions no-tld-query", &["a"]);
     }
 
     #[test]

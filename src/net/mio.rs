@@ -3,6 +3,7 @@
 //! Decides nothing. Options that the kernel lets accepted sockets inherit (TCP_NODELAY, keepalive,
 //! TCP_USER_TIMEOUT) are set on the listener, so that accepting costs no call for them.
 
+use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Shutdown, SocketAddr};
@@ -27,7 +28,8 @@ use super::splice::Pipe;
 use super::stream::Stream;
 use super::tls::{Handshake, Verifier};
 use super::{
-    Accept, Close, Dial, Event, Net, NetError, Read, Readiness, Receive, ResolverFile, Shake, Write,
+    Accept, Close, Dial, Event, FileError, FileVersion, Net, NetError, Read, Readiness, Receive,
+    ResolverFile, Shake, Write,
 };
 use crate::config::{EVENTS_PER_TURN, KEEPALIVE_PROBES};
 
@@ -153,6 +155,7 @@ impl Net for MioNet {
     type Pipe = Pipe;
     type Datagram = Datagram;
     type Handshake = Handshake;
+    type File = File;
 
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), NetError> {
         let mut polled = self.poll.poll(&mut self.events, timeout);
@@ -355,8 +358,16 @@ impl Net for MioNet {
         handshake.advance(&mut stream.socket)
     }
 
-    fn read_file(&mut self, file: ResolverFile) -> Option<Vec<u8>> {
-        resolver_file::read(file)
+    fn file_version(&mut self, file: ResolverFile) -> Result<FileVersion, FileError> {
+        resolver_file::version(file)
+    }
+
+    fn open_file(&mut self, file: ResolverFile) -> Result<File, FileError> {
+        resolver_file::open(file)
+    }
+
+    fn read_file(&mut self, file: &mut File, buffer: &mut [u8]) -> Result<usize, FileError> {
+        resolver_file::read(file, buffer)
     }
 
     fn host_name(&mut self) -> String {

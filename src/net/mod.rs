@@ -29,6 +29,7 @@ use std::time::{Duration, Instant};
 pub use handshake::{HandshakeError, Shake};
 #[cfg(not(feature = "tls"))]
 pub use no_tls as tls;
+pub use resolver_file::{FileError, FileVersion, ResolverFile};
 
 /// What [`Net::poll`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,15 +120,6 @@ pub enum Receive {
     Failed(NetError),
 }
 
-/// A file that says how this host resolves names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResolverFile {
-    /// `/etc/resolv.conf`, resolv.conf(5).
-    Configuration,
-    /// `/etc/hosts`, hosts(5).
-    Hosts,
-}
-
 /// How a connection ends when its socket is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Close {
@@ -215,6 +207,8 @@ pub trait Net {
     type Datagram;
     /// A TLS handshake that is under way on a stream.
     type Handshake;
+    /// A file that is being read.
+    type File;
 
     /// Waits until something happens, at most for `timeout` (`None`: without limit), and appends
     /// what did. May return early, with nothing; but what had happened by then is told first.
@@ -352,9 +346,23 @@ pub trait Net {
     /// Goes on with the handshake, as far as the connection lets it.
     fn shake(&mut self, stream: &mut Self::Stream, handshake: &mut Self::Handshake) -> Shake;
 
-    /// What the file holds: whole lines, at most [`crate::config::RESOLVER_FILE_BYTES_MAX`] bytes
-    /// of them. `None` where it cannot be read.
-    fn read_file(&mut self, file: ResolverFile) -> Option<Vec<u8>>;
+    /// Which version of the file there is now, without opening it.
+    ///
+    /// # Errors
+    /// When there is none, or it is no regular file.
+    fn file_version(&mut self, file: ResolverFile) -> Result<FileVersion, FileError>;
+
+    /// Opens the file to read it from its beginning; never waits for anybody, whatever it is.
+    ///
+    /// # Errors
+    /// When there is none, it is no regular file, or we may not.
+    fn open_file(&mut self, file: ResolverFile) -> Result<Self::File, FileError>;
+
+    /// Reads the next bytes into `buffer`, which is not empty; 0 at the end of the file.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn read_file(&mut self, file: &mut Self::File, buffer: &mut [u8]) -> Result<usize, FileError>;
 
     /// The name of this host (gethostname(2)).
     fn host_name(&mut self) -> String;

@@ -1,48 +1,162 @@
-//! The files that say how this host resolves names. Reads; what they mean is found out in `dns`.
+//! The files that say how this host resolves names. Opens and reads them and tells their versions;
+//! what they mean is found out in `dns`.
 
-use std::fs::File;
-use std::io::Read;
+use std::fmt;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::ResolverFile;
-use crate::config::RESOLVER_FILE_BYTES_MAX;
+use nix::libc;
 
-/// The lines of the file; `None` if it is not there or cannot be read.
-pub(super) fn read(file: ResolverFile) -> Option<Vec<u8>> {
-    read_from(Path::new(match file {
-        ResolverFile::Configuration => "/etc/resolv.conf",
-        ResolverFile::Hosts => "/etc/hosts",
-    }))
+use super::NetError;
+use super::errno::{net_error, retry};
+
+/// A file that says how this host resolves names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResolverFile {
+    /// `/etc/resolv.conf`, resolv.conf(5).
+    Configuration,
+    /// `/etc/hosts`, hosts(5).
+    Hosts,
 }
 
-fn read_from(path: &Path) -> Option<Vec<u8>> {
-    let mut text = Vec::new();
-    let file = File::open(path).ok()?;
-    file.take(RESOLVER_FILE_BYTES_MAX as u64).read_to_end(&mut text).ok()?;
-    if text.len() == RESOLVER_FILE_BYTES_MAX {
-        // The first part of a name would be another name.
-        let lines = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        text.truncate(lines);
+impl ResolverFile {
+    /// Where it is.
+    pub fn path(self) -> &'static str {
+        match self {
+            ResolverFile::Configuration => "/etc/resolv.conf",
+            ResolverFile::Hosts => "/etc/hosts",
+        }
     }
-    Some(text)
+}
+
+/// Tells the versions of a file apart: another file, another size or another time (stat(2)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileVersion {
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Device and number of the file on it.
+    pub file: (u64, u64),
+    /// When its bytes were changed, in seconds and nanoseconds.
+    pub modified: (i64, i64),
+    /// When they, or what is said of it, were.
+    pub changed: (i64, i64),
+}
+
+impl FileVersion {
+    fn of(metadata: &Metadata) -> FileVersion {
+        FileVersion {
+            bytes: metadata.size(),
+            file: (metadata.dev(), metadata.ino()),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+/// Why a file cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileError {
+    /// There is none.
+    Missing,
+    /// We may not read it.
+    Denied,
+    /// It is a directory, a pipe, a device or the like.
+    NotAFile,
+    /// Anything else.
+    Failed(NetError),
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FileError::Missing => "missing",
+            FileError::Denied => "denied",
+            FileError::NotAFile => "not_a_file",
+            FileError::Failed(error) => return error.fmt(f),
+        })
+    }
+}
+
+/// The version of the file that is there now.
+pub(super) fn version(file: ResolverFile) -> Result<FileVersion, FileError> {
+    version_of(Path::new(file.path()))
+}
+
+/// Opens the file that is there now.
+pub(super) fn open(file: ResolverFile) -> Result<File, FileError> {
+    open_at(Path::new(file.path()))
+}
+
+/// Reads on.
+pub(super) fn read(file: &mut File, buffer: &mut [u8]) -> Result<usize, FileError> {
+    retry(|| file.read(buffer)).map_err(file_error)
+}
+
+fn version_of(path: &Path) -> Result<FileVersion, FileError> {
+    let metadata = fs::metadata(path).map_err(file_error)?;
+    if metadata.is_file() { Ok(FileVersion::of(&metadata)) } else { Err(FileError::NotAFile) }
+}
+
+fn open_at(path: &Path) -> Result<File, FileError> {
+    // To open a device may do something, so it is looked at first. Another one may come to its
+    // place between the two calls: to open a pipe must not wait for its other end, nor may a
+    // terminal become ours.
+    version_of(path)?;
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(file_error)?;
+    let is_file = file.metadata().map_err(file_error)?.is_file();
+    if is_file { Ok(file) } else { Err(FileError::NotAFile) }
+}
+
+fn file_error(error: io::Error) -> FileError {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => FileError::Missing,
+        ErrorKind::PermissionDenied => FileError::Denied,
+        ErrorKind::IsADirectory => FileError::NotAFile,
+        _ => FileError::Failed(net_error(error)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
+    use std::path::PathBuf;
+
+    fn path(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("etcd-gateway-{name}-{}", std::process::id()))
+    }
 
     #[test]
-    fn whole_lines_are_read_up_to_a_bound() {
-        let path = std::env::temp_dir().join(format!("etcd-gateway-hosts-{}", std::process::id()));
-        assert_eq!(read_from(&path), None);
+    fn a_file_is_read_and_its_versions_are_told_apart() {
+        let path = path("file");
+        assert_eq!(version_of(&path), Err(FileError::Missing));
+        assert_eq!(open_at(&path).err(), Some(FileError::Missing));
         fs::write(&path, "127.0.0.1 one").expect("a file of our own");
-        assert_eq!(read_from(&path).as_deref(), Some(&b"127.0.0.1 one"[..]));
-        let line = b"127.0.0.1 one-of-many\n";
-        let many = line.repeat(RESOLVER_FILE_BYTES_MAX / line.len() + 1);
-        fs::write(&path, many).expect("a file of our own");
-        let text = read_from(&path).expect("it is there");
-        assert!(text.ends_with(line) && text.len() > RESOLVER_FILE_BYTES_MAX - line.len());
-        fs::remove_file(&path).expect("removed");
+        let first = version_of(&path).expect("it is there");
+        assert_eq!(first.bytes, 13);
+        assert_eq!(version_of(&path), Ok(first));
+        let mut file = open_at(&path).expect("it is there");
+        let mut buffer = [0; 9];
+        let counts = [(); 3].map(|()| read(&mut file, &mut buffer));
+        assert_eq!(counts, [Ok(9), Ok(4), Ok(0)]);
+        fs::write(&path, "127.0.0.1 another").expect("a file of our own");
+        assert_ne!(version_of(&path), Ok(first));
+        fs::remove_file(&path).expect("our own");
+    }
+
+    /// To open a pipe that has no other end would wait for one.
+    #[test]
+    fn what_is_no_file_is_not_opened_and_not_waited_for() {
+        let pipe = path("pipe");
+        let mode = nix::sys::stat::Mode::S_IRWXU;
+        nix::unistd::mkfifo(&pipe, mode).expect("a pipe of our own");
+        for path in [&pipe, &std::env::temp_dir(), &PathBuf::from("/dev/zero")] {
+            assert_eq!(version_of(path), Err(FileError::NotAFile), "{}", path.display());
+            assert_eq!(open_at(path).err(), Some(FileError::NotAFile), "{}", path.display());
+        }
+        fs::remove_file(&pipe).expect("our own");
+        assert_eq!(version_of(Path::new("/dev/null/hosts")), Err(FileError::Missing));
     }
 }

@@ -13,6 +13,7 @@ mod accept;
 mod adopt;
 mod dial;
 mod drain;
+mod files;
 mod listen;
 mod listen_names;
 mod pipes;

@@ -10,8 +10,9 @@ use super::summary::Summary;
 use super::{Reactor, Timer};
 use crate::config::duration::format_duration;
 use crate::discovery::{LeftOut, Report};
+use crate::dns::resolv_conf::Problem;
 use crate::endpoint::{Change, ChangeKind, EndpointId, Proof};
-use crate::net::{Net, NetError};
+use crate::net::{Net, NetError, ResolverFile};
 
 /// Something that a client, or a script, can cause again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +143,11 @@ impl<N: Net> Reactor<N> {
                 let count = self.endpoints.count();
                 warn!("endpoints kept although no name leads to one any more count={count}");
             }
+            Report::Configuration { problem, servers } => tell_problem(problem, servers),
+            Report::ConfiguredAgain { servers } => {
+                let (file, servers) = (ResolverFile::Configuration.path(), join(servers));
+                info!("name servers known again file={file} servers=[{servers}]");
+            }
         }
     }
 }
@@ -149,6 +155,20 @@ impl<N: Net> Reactor<N> {
 /// Tells that there is nothing to reload.
 pub(super) fn tell_reload_ignored(count: u64) {
     warn!("signal ignored signal=SIGHUP reason=no_reload count={count}");
+}
+
+fn tell_problem(problem: &Problem, servers: &[SocketAddr]) {
+    let (file, servers) = (ResolverFile::Configuration.path(), join(servers));
+    let what = if problem.is_about_servers() {
+        "no name server given, asking others"
+    } else {
+        "file too long, using its beginning"
+    };
+    warn!("{what} file={file} reason={problem} servers=[{servers}]");
+}
+
+fn join(servers: &[SocketAddr]) -> String {
+    servers.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// For the log, where more digits only look exact.

@@ -1,27 +1,26 @@
 //! Carries out what the resolver asks for: a socket for each question, by UDP or TCP, and what came
 //! of it handed back. Knows nothing of names; bounds and answers are the resolver's business.
 
-use std::cell::RefCell;
 use std::net::SocketAddr;
 
 use slab::Slab;
 
+use super::files::HostsReading;
 use super::token::{Generation, Token};
 use super::wheel::TimerKey;
 use super::{Reactor, Timer};
 use crate::config::DNS_DESCRIPTORS_MAX;
-use crate::discovery::{Discovery, HostFiles};
+use crate::discovery::Discovery;
 use crate::dns::stream::Framing;
 use crate::dns::{Command, Exchange, Failure, Transport};
-use crate::net::{Dial, Net, NetError, Read, Readiness, Receive, ResolverFile, Write};
+use crate::net::{Dial, Net, NetError, Read, Readiness, Receive, Write};
 
 /// Discovery, and what it holds of the outside world.
 pub(super) struct Finder<N: Net> {
     pub(super) discovery: Discovery,
     sockets: Slab<Socket<N>>,
     timer: Option<TimerKey>,
-    /// The files as they were read last.
-    files: HostFiles,
+    pub(super) hosts: HostsReading<N>,
     /// Something has happened that it may act on.
     is_stirred: bool,
     /// Time alone has.
@@ -57,7 +56,7 @@ impl<N: Net> Finder<N> {
             discovery,
             sockets: Slab::new(),
             timer: None,
-            files: HostFiles::default(),
+            hosts: HostsReading::default(),
             is_stirred,
             is_overdue: false,
         }
@@ -85,20 +84,27 @@ impl<N: Net> Reactor<N> {
         }
         self.finder.is_stirred = false;
         let now = self.now;
+        self.finder.hosts.begin_turn();
         // What was found may name hosts that are to be looked up in turn, and /etc/hosts may know
         // them at once. Each round settles or begins something, so there are few.
         let mut rereads = std::mem::take(&mut self.finder.is_overdue);
+        // Begun for a host that is not wanted any more, it has to come to its end, too.
+        rereads |= self.finder.hosts.is_under_way();
         loop {
             if std::mem::take(&mut rereads) || self.finder.discovery.is_refresh_due(now) {
                 self.refresh_names();
             }
             self.advance_finder();
-            if !self.finder.discovery.is_refresh_due(now) {
+            if self.finder.hosts.is_under_way() || !self.finder.discovery.is_refresh_due(now) {
                 break;
             }
         }
         // Once nothing is asked any more nobody waits for an answer.
         self.recheck_waiting |= !self.finder.discovery.is_asking(now);
+        if self.finder.hosts.is_under_way() {
+            self.finder.stir();
+            return;
+        }
         let wanted = self.finder.discovery.next_deadline();
         self.wheel.fit(&mut self.finder.timer, wanted, Timer::Finder);
     }
@@ -149,31 +155,13 @@ impl<N: Net> Reactor<N> {
 
     /// Nothing is looked up any more.
     pub(super) fn abandon_exchanges(&mut self) {
+        self.finder.hosts.abandon();
         if let Some(timer) = self.finder.timer.take() {
             self.wheel.cancel(timer);
         }
         for socket in self.finder.sockets.drain() {
             close(&mut self.net, socket);
         }
-    }
-
-    fn refresh_names(&mut self) {
-        let files = &mut self.finder.files;
-        for (file, text) in [
-            (ResolverFile::Configuration, &mut files.configuration),
-            (ResolverFile::Hosts, &mut files.hosts),
-        ] {
-            // One that is empty is most likely being written at this moment, and one that cannot
-            // be read says nothing: what it said before is the better guess.
-            match self.net.read_file(file) {
-                Some(news) if !news.is_empty() => *text = news,
-                _ => {}
-            }
-        }
-        files.host_name = self.net.host_name();
-        let net = RefCell::new(&mut self.net);
-        let zone = |name: &str| net.borrow_mut().interface_index(name);
-        self.finder.discovery.refresh(&self.finder.files, zone, self.now);
     }
 
     /// Opens and closes sockets until the resolver wants nothing more. A question that could not be

@@ -11,6 +11,7 @@ mod etcd;
 mod failover;
 mod faults;
 mod fuzz_corpus;
+mod host_files;
 mod limits;
 mod listen_names;
 mod names;

@@ -131,6 +131,8 @@ listed! {
         ZoneChanges,
         /// resolv.conf changes.
         ConfigurationChanges,
+        /// /etc/hosts is written anew while it is read.
+        HostsChange,
         /// A handshake gets no answer.
         HandshakeStalls,
         /// A handshake shows that the server is not to be trusted.

@@ -4,13 +4,15 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use etcd_gateway::net::{NetError, ResolverFile};
+use etcd_gateway::config::HOSTS_READS_MAX;
+use etcd_gateway::net::{FileVersion, NetError, ResolverFile};
 
 use crate::exchange::{Letter, Meaning};
 use crate::faults::Fault;
 use crate::habits::{Edns, Room, Server};
 use crate::message::{Damage, Data, Line, OptRecord, Question, Reply};
 use crate::names::Names;
+use crate::oracle::Seen;
 use crate::world::{Happening, World};
 use crate::zone::{A, AAAA, Found, Value, Zone};
 
@@ -20,6 +22,19 @@ const POISON: [[u8; 4]; 2] = [[203, 0, 113, 9], [203, 0, 113, 10]];
 const POISON_HOST: &str = "poison.test";
 /// More messages than a question is open to.
 const FLOOD: u64 = 40;
+
+/// So often /etc/hosts may change in a run: after more than that in a row a part of it is believed.
+const HOSTS_VERSIONS: u64 = HOSTS_READS_MAX as u64 - 1;
+
+/// A file of the host that the gateway reads.
+pub struct SimFile {
+    file: ResolverFile,
+    at: usize,
+    /// What it said when it was opened, of one that is replaced and not rewritten.
+    text: Vec<u8>,
+    /// Which /etc/hosts it was when it was opened.
+    version: u64,
+}
 
 /// How a name server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -371,17 +386,50 @@ impl World {
         }
     }
 
-    /// What a file of the host says.
-    pub fn read_file(&mut self, file: ResolverFile) -> Vec<u8> {
+    /// The next bytes of a file of the host, which may change behind them.
+    pub fn read_file(&mut self, file: &mut SimFile, buffer: &mut [u8]) -> usize {
         self.oracle.operation_begins();
-        let Some(names) = &self.plan.names else { return Vec::new() };
-        match file {
-            ResolverFile::Hosts => names.hosts_file(&self.plan.endpoints).into_bytes(),
-            ResolverFile::Configuration => {
-                let text = names.configurations[self.configuration].text();
-                self.oracle.configuration_is_read(self.configuration);
-                text.into_bytes()
+        let text = match file.file {
+            ResolverFile::Hosts => &self.hosts_text,
+            ResolverFile::Configuration => &file.text,
+        };
+        let rest = text.get(file.at..).unwrap_or_default();
+        let bytes = rest.len().min(buffer.len());
+        buffer[..bytes].copy_from_slice(&rest[..bytes]);
+        file.at += bytes;
+        if file.file == ResolverFile::Hosts {
+            self.oracle.hosts_are_read(bytes);
+            if file.version != self.hosts_version && bytes == 0 {
+                self.oracle.saw(Seen::HostsReadAnew);
+            }
+            if bytes > 0 && self.hosts_version < HOSTS_VERSIONS && self.strike(Fault::HostsChange) {
+                self.change_hosts();
             }
         }
+        bytes
+    }
+
+    pub fn open_file(&mut self, file: ResolverFile) -> SimFile {
+        self.oracle.operation_begins();
+        let mut text = Vec::new();
+        if let (ResolverFile::Configuration, Some(names)) = (file, &self.plan.names) {
+            text = names.configurations[self.configuration].text().into_bytes();
+            self.oracle.configuration_is_read(self.configuration);
+        }
+        SimFile { file, at: 0, text, version: self.hosts_version }
+    }
+
+    pub fn file_version(&mut self) -> FileVersion {
+        self.oracle.operation_begins();
+        let bytes = self.hosts_text.len() as u64;
+        FileVersion { bytes, file: (0, self.hosts_version), ..FileVersion::default() }
+    }
+
+    /// Somebody writes /etc/hosts anew, in place.
+    pub fn change_hosts(&mut self) {
+        self.hosts_version += 1;
+        self.note("hosts", 0, self.hosts_version);
+        let text = self.names().hosts_file(&self.plan.endpoints, self.hosts_version);
+        self.hosts_text = text.into_bytes();
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use etcd_gateway::config::DNS_QUERY_MAX;
 use etcd_gateway::config::address::{EndpointAddress, Host as TypedHost};
+use etcd_gateway::config::{HOSTS_BYTES_PER_TURN, HOSTS_READS_MAX};
 use etcd_gateway::discovery::Sources;
 use etcd_gateway::discovery::srv::SrvSource;
 use etcd_gateway::endpoint::{EndpointSpec, Proof};
@@ -69,6 +70,8 @@ pub struct Names {
     pub habits: Habits,
     /// Seconds that records live.
     pub lives: &'static [u32],
+    /// Bytes that stand before all else in each version of /etc/hosts, round and round.
+    pub hosts_bytes: &'static [usize],
 }
 
 pub fn server_address(server: usize) -> SocketAddr {
@@ -106,6 +109,7 @@ impl Names {
             }],
             habits: Habits::calm(),
             lives: &[1],
+            hosts_bytes: &[0],
         }
     }
 
@@ -153,6 +157,11 @@ impl Names {
             configurations,
             habits,
             lives: random.one_of(&[&[0, 1, 2], &[1], &[0, 3, 8], &[2, 5]]),
+            hosts_bytes: match random.fork().below(10) {
+                0 => &[700_000, 70_000, 300_000],
+                1 | 2 => &[200_000, 70_000, 140_000],
+                _ => &[0, 500],
+            },
         }
     }
 
@@ -217,9 +226,21 @@ impl Names {
         position.expect("every endpoint has a host")
     }
 
-    /// The text of /etc/hosts.
-    pub fn hosts_file(&self, specs: &[EndpointSpec]) -> String {
-        let mut text = String::from("127.0.0.1 localhost\n");
+    /// Turns after the first that it takes to read /etc/hosts: for the names of before, and then
+    /// for those that came meanwhile.
+    pub fn hosts_turns(&self) -> u64 {
+        let most = self.hosts_bytes.iter().max().copied().unwrap_or_default();
+        let turns = most / HOSTS_BYTES_PER_TURN;
+        if turns == 0 { 0 } else { 2 * u64::from(HOSTS_READS_MAX) * (turns as u64 + 2) }
+    }
+
+    /// The text of a version of /etc/hosts. Hosts come last, in another place each time: who reads
+    /// parts of two versions misses them.
+    pub fn hosts_file(&self, specs: &[EndpointSpec], version: u64) -> String {
+        let bytes = self.hosts_bytes[version as usize % self.hosts_bytes.len()];
+        const UNWANTED: &str = "0.0.0.0 unwanted.example\n";
+        let mut text = UNWANTED.repeat(bytes / UNWANTED.len());
+        text.push_str("127.0.0.1 localhost\n");
         for host in self.hosts.iter().filter(|host| host.is_in_file) {
             for endpoint in &host.endpoints {
                 let (address, name) = (specs[*endpoint].address.ip(), &host.full);

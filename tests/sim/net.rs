@@ -6,12 +6,14 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use etcd_gateway::net::{
-    Accept, Close, Dial, Event, Net, NetError, Read, Readiness, Receive, ResolverFile, Shake, Write,
+    Accept, Close, Dial, Event, FileError, FileVersion, Net, NetError, Read, Readiness, Receive,
+    ResolverFile, Shake, Write,
 };
 use etcd_gateway::reactor::token::Token;
 
 use crate::connection::Id;
 use crate::exchange::STREAMS;
+use crate::name_server::SimFile;
 use crate::pipes::PipeId;
 use crate::world::{Listener, World};
 
@@ -40,6 +42,7 @@ impl Net for SimNet {
     type Pipe = PipeId;
     type Datagram = usize;
     type Handshake = usize;
+    type File = SimFile;
 
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), NetError> {
         self.world().poll(timeout, events);
@@ -199,8 +202,16 @@ impl Net for SimNet {
         self.world().shake(*stream, *handshake)
     }
 
-    fn read_file(&mut self, file: ResolverFile) -> Option<Vec<u8>> {
-        Some(self.world().read_file(file))
+    fn file_version(&mut self, _file: ResolverFile) -> Result<FileVersion, FileError> {
+        Ok(self.world().file_version())
+    }
+
+    fn open_file(&mut self, file: ResolverFile) -> Result<SimFile, FileError> {
+        Ok(self.world().open_file(file))
+    }
+
+    fn read_file(&mut self, file: &mut SimFile, buffer: &mut [u8]) -> Result<usize, FileError> {
+        Ok(self.world().read_file(file, buffer))
     }
 
     fn host_name(&mut self) -> String {

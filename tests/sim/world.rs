@@ -165,6 +165,9 @@ pub struct World {
     pub zone: Zone,
     /// Which resolv.conf there is now.
     pub configuration: usize,
+    /// Which /etc/hosts there is now, and its text.
+    pub hosts_version: u64,
+    pub hosts_text: Vec<u8>,
     pub handshakes: Vec<Handshake>,
 }
 
@@ -199,6 +202,7 @@ impl World {
             Some(names) => Zone::full(names, plan.endpoints.len()),
             None => Zone::none(),
         };
+        let hosts = plan.names.as_ref().map(|names| names.hosts_file(&plan.endpoints, 0));
         let entries_max = asked_for("TRACE").map_or(TRACE_DEFAULT, |count| count as usize);
         World {
             now: Duration::ZERO,
@@ -228,6 +232,8 @@ impl World {
             servers: vec![ServerPlace::Up; 3],
             zone,
             configuration: 0,
+            hosts_version: 0,
+            hosts_text: hosts.unwrap_or_default().into_bytes(),
             handshakes: Vec::new(),
             plan,
         }

@@ -4,11 +4,12 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::str;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use etcd_gateway::config::ENDPOINTS_MAX;
 use etcd_gateway::config::address::{EndpointAddress, Host};
-use etcd_gateway::discovery::{Discovery, Found, HostFiles, Sources, Verdict};
+use etcd_gateway::discovery::{Discovery, Found, Sources, Verdict};
+use etcd_gateway::dns::hosts;
 
 use super::hosts::addresses as addresses_in;
 
@@ -28,11 +29,12 @@ pub fn check(data: &[u8]) {
     let endpoints: Vec<EndpointAddress> =
         text.lines().filter_map(|line| line.parse().ok()).take(ENDPOINTS_MAX).collect();
     let now = Instant::now();
-    let sources = Sources { endpoints: endpoints.clone(), srv: None, patience: Duration::ZERO };
+    let sources = Sources { endpoints: endpoints.clone(), ..Sources::default() };
     let mut discovery = Discovery::new(sources, now);
-    let files = HostFiles { hosts: data.to_vec(), ..HostFiles::default() };
-    if discovery.is_refresh_due(now) {
-        discovery.refresh(&files, |_| None, now);
+    let names: Vec<String> = discovery.host_names(Some(now)).collect();
+    if !names.is_empty() {
+        let table = hosts::addresses(data, names.iter().map(String::as_str));
+        discovery.refresh(Some(&table), now);
     }
     let found = discovery
         .take_found(&mut |_, _| Verdict::Usable, now)

@@ -1,11 +1,11 @@
 //! The table of hosts: a name has the addresses of its lines, whatever else stands there.
 //!
 //! The oracle makes the whole table of names and addresses first, where the product looks for one
-//! name. It must not call the product.
+//! name, and gets the text in pieces. It must not call the product.
 
 use std::net::IpAddr;
 
-use etcd_gateway::dns::hosts;
+use etcd_gateway::dns::hosts::{self, HostsReader};
 
 /// Reads the first line as the name to look up and the rest as hosts(5).
 pub fn check(data: &[u8]) {
@@ -14,6 +14,12 @@ pub fn check(data: &[u8]) {
     let found = addresses(text, &name);
     assert_eq!(found, expected(text, &name), "{name:?}");
     assert_eq!(addresses(text, &name.to_ascii_uppercase()), found);
+    for size in [1, 1 + data.len() / 3] {
+        let mut reader = HostsReader::new([hosts::key(&name)].into());
+        text.chunks(size).for_each(|piece| reader.take(piece));
+        let mut table = reader.finish();
+        assert_eq!(table.remove(&hosts::key(&name)).unwrap_or_default(), found, "{name:?} {size}");
+    }
 
     // One more line is one more address, if the name is a word.
     let is_word = |c: char| !c.is_ascii_whitespace() && c != '#';

@@ -6,13 +6,15 @@
 
 use std::net::SocketAddr;
 
-use etcd_gateway::dns::resolv_conf::{ResolvConf, parse};
+use etcd_gateway::config::DNS_SEARCH_MAX;
+use etcd_gateway::dns::resolv_conf::{Environment, Problem, ResolvConf, parse};
 use etcd_gateway::dns::search::candidates;
 
 use super::assert_one_line;
 use super::dns_reply::{Labels, lower, show};
 
-/// Reads the first line as the name of the host and a name to look up, the rest as resolv.conf(5).
+/// Reads the first line as the name of the host and a name to look up, the rest as resolv.conf(5);
+/// lines of that which set a variable as a shell does are the environment, too.
 pub fn check(data: &[u8]) {
     // Each byte is a character: that keeps what is no UTF-8.
     let text: String = data.iter().map(|byte| char::from(*byte)).collect();
@@ -20,12 +22,37 @@ pub fn check(data: &[u8]) {
     let (host_name, name) = first.split_once(' ').unwrap_or((first, ""));
     let bytes: Vec<u8> = text.chars().map(|c| c as u8).collect();
 
-    let found = parse(&bytes, host_name, zone);
+    let mut found = parse(&bytes, host_name, zone);
+    let problem = found.problem.clone();
+    let in_latin = |text: &str| text.chars().map(|c| c as u8).collect();
+    let variable = |name| variable(text, name).map(in_latin);
+    let (local_domain, options) = (variable("LOCALDOMAIN="), variable("RES_OPTIONS="));
+    found.amend(&Environment { local_domain, options });
     check_configuration(&found, text, host_name);
+    check_problem(problem, text);
     let list = candidates(name, &found);
     let shown: Vec<String> = list.iter().map(|name| lower(&name.to_string())).collect();
     shown.iter().for_each(|text| assert_one_line(text));
     assert_eq!(shown, expected_candidates(name, text, host_name), "{name:?} {found:?}");
+}
+
+fn variable<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.split('\n').find_map(|line| line.strip_prefix(name))
+}
+
+/// What is wrong with the file alone; none that the fuzzer makes is too long.
+fn check_problem(problem: Option<Problem>, text: &str) {
+    let is_server = |value: String| {
+        let word = value.trim_start_matches(BLANKS).split(BLANKS).next()?;
+        expected_server(word)
+    };
+    let has_server = values(text, "nameserver").into_iter().any(|value| is_server(value).is_some());
+    let want = match (text.is_empty(), has_server) {
+        (true, _) => Some(Problem::Empty),
+        (false, false) => Some(Problem::NoServer),
+        (false, true) => problem.clone().filter(|problem| *problem == Problem::TooManySuffixes),
+    };
+    assert_eq!(problem, want, "{text:?}");
 }
 
 /// What was given as text, as a character for each byte, too.
@@ -52,7 +79,7 @@ fn check_configuration(found: &ResolvConf, text: &str, host_name: &str) {
     let shown: Vec<String> = found.search.iter().map(|name| lower(&name.to_string())).collect();
     assert_eq!(shown, search, "{text:?}");
 
-    let options: Vec<String> = values(text, "options").iter().flat_map(|v| tails(v)).collect();
+    let options = all_options(text);
     let last = |key: &str| options.iter().rev().find_map(|tail| tail.strip_prefix(key));
     let number = |key, default: u32| last(key).map_or(default, expected_number);
     assert_eq!(u32::from(found.dots_min), number("ndots:", 1).min(15), "{text:?}");
@@ -61,13 +88,34 @@ fn check_configuration(found: &ResolvConf, text: &str, host_name: &str) {
     assert_eq!(u32::from(found.attempts), number("attempts:", 2).clamp(1, 5), "{text:?}");
     assert_eq!(found.rotate, last("rotate").is_some(), "{text:?}");
     assert_eq!(found.tcp_only, last("use-vc").is_some(), "{text:?}");
+    assert_eq!(found.no_aaaa, last("no-aaaa").is_some(), "{text:?}");
+    assert_eq!(found.no_reload, last("no-reload").is_some(), "{text:?}");
+    let single = || options.iter().filter_map(|tail| tail.strip_prefix("single-request"));
+    assert_eq!(found.one_by_one, single().any(|tail| !tail.starts_with("-reopen")), "{text:?}");
+    assert_eq!(found.no_tld_query, is_tld_unwanted(&options), "{text:?}");
+}
+
+/// The options of the file, and then those of the environment, each with all that follows it.
+fn all_options(text: &str) -> Vec<String> {
+    let mut options: Vec<String> = values(text, "options").iter().flat_map(|v| tails(v)).collect();
+    options.extend(variable(text, "RES_OPTIONS=").into_iter().flat_map(tails));
+    options
+}
+
+fn is_tld_unwanted(options: &[String]) -> bool {
+    let is_it = |tail: &String| tail.replace("no_tld_", "no-tld-").starts_with("no-tld-query");
+    let is_mixed = |tail: &String| tail.starts_with("no_tld-") || tail.starts_with("no-tld_");
+    options.iter().any(|tail| is_it(tail) && !is_mixed(tail))
 }
 
 const BLANKS: [char; 2] = [' ', '\t'];
 
 /// What follows a keyword, for each line that begins with it.
 fn values(text: &str, keyword: &str) -> Vec<String> {
-    let line = |line: &str| line.split('\0').next().map(str::to_owned);
+    let line = |line: &str| {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        line.split('\0').next().map(str::to_owned)
+    };
     let lines = text.split('\n').filter_map(line);
     let value = |line: String| {
         let rest = line.strip_prefix(keyword)?.to_owned();
@@ -137,6 +185,12 @@ fn suffix(word: &str) -> Option<Labels> {
 }
 
 fn expected_search(text: &str, host_name: &str) -> Vec<Labels> {
+    if let Some(list) = variable(text, "LOCALDOMAIN=") {
+        let root = if list.starts_with(BLANKS) || list.is_empty() { "." } else { "" };
+        let words = format!("{root} {list}").replace('\t', " ");
+        let words = words.split(' ').filter(|word| !word.is_empty());
+        return words.filter_map(suffix).take(DNS_SEARCH_MAX).collect();
+    }
     let mut lists: Vec<Vec<String>> = Vec::new();
     for line in text.split('\n') {
         let words = |value: &String| {
@@ -152,23 +206,27 @@ fn expected_search(text: &str, host_name: &str) -> Vec<Labels> {
     let default = || host_name.split_once('.').map(|(_, rest)| rest.to_owned());
     let words = lists.pop().unwrap_or_else(|| default().into_iter().collect());
     let mut names: Vec<Labels> = words.iter().filter_map(|word| suffix(word)).collect();
-    names.truncate(32);
+    names.truncate(DNS_SEARCH_MAX);
     names
 }
 
 fn expected_candidates(name: &str, text: &str, host_name: &str) -> Vec<String> {
     let Some(own) = labels(&in_bytes(name)) else { return Vec::new() };
-    let searched = expected_search(text, host_name).into_iter();
-    let searched = searched.map(|suffix| [own.clone(), suffix].concat());
+    let search = expected_search(text, host_name);
+    let has_suffix = !search.is_empty();
+    let searched = search.into_iter().map(|suffix| [own.clone(), suffix].concat());
     let mut all: Vec<Labels> = searched.filter(|labels| fits(labels)).collect();
-    let options: Vec<String> = values(text, "options").iter().flat_map(|v| tails(v)).collect();
+    let options = all_options(text);
     let dots = options.iter().rev().find_map(|tail| tail.strip_prefix("ndots:"));
     let dots_min = dots.map_or(1, expected_number).min(15) as usize;
     if name.ends_with('.') {
         all.clear();
     }
-    let at = if name.matches('.').count() >= dots_min { 0 } else { all.len() };
-    all.insert(at, own);
+    let dots = name.matches('.').count();
+    let at = if dots >= dots_min { 0 } else { all.len() };
+    if dots >= dots_min || dots > 0 || !has_suffix || !is_tld_unwanted(&options) {
+        all.insert(at, own);
+    }
     let mut shown: Vec<String> = Vec::new();
     for labels in all {
         if !shown.contains(&show(&labels)) {

@@ -222,8 +222,11 @@ impl GatewayBuilder {
         if self.has_own_group {
             command.process_group(0);
         }
-        // Whatever the developer's shell says must not change what the gateway logs or notifies.
-        command.env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET");
+        // Whatever the developer's shell says must not change what the gateway logs, notifies or
+        // asks for.
+        for variable in ["RUST_LOG", "NOTIFY_SOCKET", "LOCALDOMAIN", "RES_OPTIONS"] {
+            command.env_remove(variable);
+        }
         command.envs(self.environment.iter().cloned());
         command.args(&self.arguments);
         if !self.endpoints.is_empty() {

@@ -69,9 +69,19 @@ impl Machine {
         fs::write(self.path("etc/hosts"), text).expect("a file of our own");
     }
 
+    /// Where the test's `resolv.conf` or `hosts` is, to be made something else than a file.
+    pub fn etc(&self, name: &str) -> PathBuf {
+        self.path("etc").join(name)
+    }
+
     /// A gateway that will run here, if it is started from within [`Machine::run`].
     pub fn gateway(&self) -> GatewayBuilder {
         Gateway::builder().binds(self.binds())
+    }
+
+    /// Lets a command run here.
+    pub fn enter(&self, command: &mut Command) {
+        bind_for(command, &self.binds());
     }
 
     /// What a command has to see to run here.

@@ -87,6 +87,8 @@ listed! {
         WaitedForTooLong,
         HandshakeSucceeded,
         HandshakeFailed,
+        HostsReadInTurns,
+        HostsReadAnew,
     }
 }
 

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use etcd_gateway::config::{
     DNS_DESCRIPTORS_MAX, DNS_QUERY_MAX, DNS_RESEND_MAX, DNS_RETRY_MAX, DNS_RETRY_PARTIAL,
-    DNS_TRIES_OPEN_MAX, DNS_TTL_MAX, DNS_TTL_MIN, SRV_HANDOVER,
+    DNS_TRIES_OPEN_MAX, DNS_TTL_MAX, DNS_TTL_MIN, HOSTS_BYTES_PER_TURN, SRV_HANDOVER,
 };
 use etcd_gateway::endpoint::{Endpoint, Proof};
 use etcd_gateway::reactor::Reactor;
 
-use super::{Oracle, Seen, TICK};
+use super::{Oracle, PerTurn, Seen, TICK};
 use crate::exchange::Meaning;
 use crate::message::Question;
 use crate::names::{SERVICES, Source, server_of};
@@ -103,6 +103,8 @@ pub struct Names {
     services: [Vec<Vec<Record>>; 2],
     /// The configuration that the gateway read last.
     configuration: Option<usize>,
+    /// Bytes of /etc/hosts that were read.
+    hosts_bytes: PerTurn,
     /// The last turn in which an answer changed something.
     flux_in: u64,
     /// Endpoints to which a dial was given up in this turn although its time was not over.
@@ -173,6 +175,19 @@ impl Oracle {
             for page in names.books.iter_mut().flat_map(|book| &mut book.pages) {
                 page.asked.clear();
             }
+        }
+    }
+}
+
+impl Oracle {
+    /// The gateway has read so much of /etc/hosts.
+    pub fn hosts_are_read(&mut self, bytes: usize) {
+        self.progress += 1;
+        let turn = self.turns;
+        let read = self.names().hosts_bytes.add(turn, bytes as u64) as usize;
+        assert!(read <= HOSTS_BYTES_PER_TURN, "{read} bytes of /etc/hosts in one turn");
+        if read == HOSTS_BYTES_PER_TURN {
+            self.saw(Seen::HostsReadInTurns);
         }
     }
 }
@@ -401,8 +416,9 @@ impl World {
         }
         let (may, mut is_sure) = self.listing(host);
         let book = &books.books[host];
-        // The file is read in the first turn in which the name is wanted.
-        let is_seen = book.wanted_since.is_some_and(|(_, turn)| turn < self.oracle.turns);
+        // The file is read in the first turn in which the name is wanted, and in those after it.
+        let turns = names.hosts_turns();
+        let is_seen = book.wanted_since.is_some_and(|(_, turn)| turn + turns < self.oracle.turns);
         is_sure &= !it.is_in_file || is_seen;
         let is_in = |set: &dyn Fn(&Page) -> bool| book.pages.iter().any(set);
         let named = is_in(&|page| page.may.contains(&endpoint));
@@ -641,7 +657,11 @@ impl World {
         for (index, book) in books.books.iter().enumerate() {
             let host = names.hosts.get(index);
             let is_fixed = host.is_some_and(|it| it.is_literal || it.is_in_file);
-            let Some((since, _)) = book.wanted_since.filter(|_| !is_fixed) else { continue };
+            let Some((since, turn)) = book.wanted_since.filter(|_| !is_fixed) else { continue };
+            // The file may know it, and is being read.
+            if host.is_some() && turn + names.hosts_turns() > self.oracle.turns {
+                continue;
+            }
             let patience =
                 if book.asked_by_stream { DNS_QUERY_MAX } else { longest.min(DNS_RESEND_MAX) };
             let silent_at = book.asked_at.max(since) + patience;
