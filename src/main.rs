@@ -56,7 +56,7 @@ fn run(config: &Config) -> Result<(), String> {
         }
         net.verify_with(verifier);
     }
-    let resolved = Reactor::resolve_listeners(net, limits, &config.listen);
+    let resolved = Reactor::resolve_listeners(net, limits, &config.listen, environment());
     let Some((net, listen)) = resolved.map_err(|error| error.to_string())? else {
         info!("stopped before it listened");
         return Ok(());
@@ -161,16 +161,19 @@ fn sources(config: &Config) -> Sources {
         suffix: discovery.name.clone(),
         is_insecure: discovery.trust == Trust::Everybody,
     });
-    // As for every program that asks by the C library.
-    let variable = |name: &str| env::var_os(name).map(OsString::into_encoded_bytes);
-    let environment =
-        Environment { local_domain: variable("LOCALDOMAIN"), options: variable("RES_OPTIONS") };
     Sources {
         endpoints: config.endpoints.clone(),
         srv,
         patience: config.connect_timeout,
-        environment,
+        environment: environment(),
     }
+}
+
+/// What the environment says of how to look names up, as to every program that asks by the C
+/// library.
+fn environment() -> Environment {
+    let variable = |name: &str| env::var_os(name).map(OsString::into_encoded_bytes);
+    Environment { local_domain: variable("LOCALDOMAIN"), options: variable("RES_OPTIONS") }
 }
 
 fn limits(config: &Config, descriptors: u64, listeners: usize) -> Limits {

@@ -535,7 +535,7 @@ fn crate_paths(source: &Source) -> Vec<(usize, Vec<String>)> {
 // ----------------------------------------------------------------------------- rules of form
 
 fn columns(source: &Source) -> Vec<Finding> {
-    let wide_by_nature = ["LICENSE", "Cargo.lock", ".md"];
+    let wide_by_nature = ["LICENSE", "THIRD-PARTY.txt", "Cargo.lock", ".md"];
     if wide_by_nature.iter().any(|end| source.path.ends_with(end)) {
         return Vec::new();
     }

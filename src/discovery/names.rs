@@ -4,13 +4,17 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::{Discovery, Sources, Trouble};
+use super::{Discovery, Environment, Sources, Trouble};
 use crate::dns::{Subject, Wanted};
 
 impl Discovery {
     /// Looks up typed names, and nothing else.
-    pub fn of_names<'a>(names: impl Iterator<Item = &'a str>, now: Instant) -> Discovery {
-        let mut discovery = Discovery::new(Sources::default(), now);
+    pub fn of_names<'a>(
+        names: impl Iterator<Item = &'a str>,
+        environment: Environment,
+        now: Instant,
+    ) -> Discovery {
+        let mut discovery = Discovery::new(Sources { environment, ..Sources::default() }, now);
         names.for_each(|name| discovery.watch(Wanted::Typed(name.to_owned()), Subject::Host, now));
         discovery
     }
@@ -38,7 +42,8 @@ mod tests {
     #[test]
     fn a_name_is_known_once_its_first_look_up_is_over() {
         let now = Instant::now();
-        let mut discovery = Discovery::of_names(["a.test", "b.test"].into_iter(), now);
+        let names = ["a.test", "b.test"].into_iter();
+        let mut discovery = Discovery::of_names(names, Environment::default(), now);
         assert_eq!(discovery.addresses_of("a.test"), None);
         let names = ["a.test", "b.test"].into_iter();
         let table = hosts::addresses(b"::1 a.test\n10.0.0.1 A.test", names);

@@ -14,7 +14,7 @@ use crate::config::LISTEN_LOOKUP_MAX;
 use crate::config::address::{Host, ListenAddress};
 use crate::config::duration::format_duration;
 use crate::config::special_address::SpecialAddress;
-use crate::discovery::{Discovery, Trouble};
+use crate::discovery::{Discovery, Environment, Trouble};
 use crate::dns::Failure;
 use crate::net::{Net, NetError};
 
@@ -82,9 +82,11 @@ impl<N: Net> Reactor<N> {
         mut net: N,
         limits: Limits,
         listen: &[ListenAddress],
+        environment: Environment,
     ) -> Result<Option<(N, Vec<SocketAddr>)>, ListenNameError> {
         let now = net.now();
-        let mut discovery = Discovery::of_names(listen.iter().filter_map(name_of), now);
+        let mut discovery =
+            Discovery::of_names(listen.iter().filter_map(name_of), environment, now);
         if !discovery.is_fixed() {
             let mut reactor = Reactor::new(net, limits, Vec::new(), discovery, now);
             let is_known = reactor.look_up_until(listen, now + LISTEN_LOOKUP_MAX)?;
