@@ -293,7 +293,8 @@ fn two_hundred_clients_at_sixty_four_descriptors_are_served_in_turn() {
     patient.set_nonblocking(false).expect("a socket can be blocking");
     patient.set_read_timeout(Some(Duration::from_secs(1))).expect("a second is not zero");
     let error = (&*patient).read(&mut [0]).expect_err("it is not its turn");
-    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    // Where this process is stopped and continued meanwhile, the wait is over, too (signal(7)).
+    assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted), "{error}");
     patient.set_nonblocking(true).expect("a socket can be non-blocking");
     idleness.expect(&gateway);
     for client in &crowd.served {

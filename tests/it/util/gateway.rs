@@ -215,6 +215,8 @@ impl GatewayBuilder {
         if !self.binds.is_empty() {
             bind_for(&mut command, &self.binds);
         }
+        // SAFETY: system calls that are async-signal-safe and take no pointers.
+        unsafe { command.pre_exec(take_signals_as_from_a_terminal) };
         if self.descriptor_limits.is_some() {
             // SAFETY: one system call, which is async-signal-safe and takes no pointers.
             unsafe { command.pre_exec(inherit_no_more_than_stdio) };
@@ -254,6 +256,18 @@ fn inherit_no_more_than_stdio() -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// The tests may be a background job or run under nohup(1), where these are ignored, and what a
+/// parent ignores the gateway ignores, too.
+fn take_signals_as_from_a_terminal() -> io::Result<()> {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+        // SAFETY: the default is no handler, so no code of ours can be run by it.
+        if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
 }
 
 /// The first address of `listen=[…]`.
