@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -238,9 +239,14 @@ fn children_that_others_leave_are_buried() {
     let gateway = builder.under(words).start();
     let [pid] = children(gateway.pid())[..] else { panic!("unshare has one child") };
     until("it has its children", || children(pid).len() == 3);
-    // All three read until the last writer has left.
-    drop(File::options().write(true).open(fifo).expect("somebody reads"));
-    until("nobody is left", || children(pid).is_empty());
+    // All three read until the last writer has left, and one that has not begun to read by then
+    // waits for the next.
+    let mut writer = File::options();
+    writer.write(true).custom_flags(nix::libc::O_NONBLOCK);
+    until("nobody is left", || {
+        drop(writer.open(fifo));
+        children(pid).is_empty()
+    });
     round_trip(&gateway.connect(), b"served");
     // To process 1 no signal comes that it has not asked for.
     let pid = Pid::from_raw(i32::try_from(pid).expect("a pid is a positive i32"));
