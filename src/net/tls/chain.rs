@@ -5,6 +5,7 @@
 //! certificates for any purpose. Pure: takes the time as an argument.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 
 use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use webpki::{
@@ -20,6 +21,14 @@ use super::x509::{self, Moment};
 
 /// Authorities of one name that the library tries, as Go does.
 const AUTHORITIES_OF_ONE_NAME_MAX: usize = 99;
+
+/// Certificates of authorities that a server may show. Those that do show few: each one more is
+/// looked at for every path that there may be, and the loop does nothing else meanwhile.
+const AUTHORITIES_SHOWN_MAX: usize = 10;
+
+/// Of these, those that may have a subject that another one has, as where an authority is signed by
+/// two. With every one of them the paths, and the signatures to verify, may double.
+const SAME_SUBJECTS_MAX: usize = 2;
 
 /// What a server shows.
 pub(super) struct Shown<'a> {
@@ -40,6 +49,9 @@ impl Shown<'_> {
         name: &ServerName<'_>,
         now: UnixTime,
     ) -> Result<(), HandshakeError> {
+        if !self.is_within_limits() {
+            return Err(HandshakeError::ChainTooLong);
+        }
         // The name and the purpose are known to fit.
         if let Some(validity) = trust.validity_of_own(self.own) {
             return match validity.objection(now) {
@@ -51,6 +63,18 @@ impl Shown<'_> {
         let own = EndEntityCert::try_from(self.own).map_err(|error| of_chain(&error))?;
         self.verify_path(&own, trust, now)?;
         own.verify_is_valid_for_subject_name(name).map_err(|error| of_chain(&error))
+    }
+
+    /// Whether there are few paths to look at, whatever they come to. Whoever answers at an address
+    /// may show what they like, and need no key for it.
+    fn is_within_limits(&self) -> bool {
+        if self.others.len() > AUTHORITIES_SHOWN_MAX {
+            return false;
+        }
+        // One that cannot be read may have any subject.
+        let read = self.others.iter().filter_map(|certificate| x509::read(certificate).ok());
+        let subjects: HashSet<&[u8]> = read.map(|certificate| certificate.subject).collect();
+        self.others.len() - subjects.len() <= SAME_SUBJECTS_MAX
     }
 
     fn verify_path(

@@ -189,7 +189,13 @@ fn basic_constraints(value: &[u8]) -> Result<BasicConstraints> {
     SliceReader::new(value)?.sequence(|reader| {
         let is_authority = Option::<bool>::decode(reader)?.unwrap_or(false);
         // A length beyond any that a chain has is none.
-        let path_length_max = Option::<u16>::decode(reader)?.map(usize::from);
+        let length = Option::<UintRef<'_>>::decode(reader)?;
+        let path_length_max = length.and_then(|length| match *length.as_bytes() {
+            [] => Some(0),
+            [low] => Some(usize::from(low)),
+            [high, low] => Some(usize::from(u16::from_be_bytes([high, low]))),
+            _ => None,
+        });
         Ok(BasicConstraints { is_authority, path_length_max })
     })
 }

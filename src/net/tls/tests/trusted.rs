@@ -215,6 +215,30 @@ fn authorities_in_between_are_limited_by_the_last_one() {
     }
 }
 
+/// All that are shown are good. With some more, or more of one name, whoever answers could keep the
+/// loop busy by paths that lead nowhere.
+#[test]
+fn few_authorities_may_be_shown_and_few_of_one_subject() {
+    let maker = Maker::new();
+    let root = maker.authority(ALWAYS, AUTHORITY);
+    let server = maker.server("");
+    let others: Vec<String> = (0..11)
+        .map(|number| maker.issue([&format!("other{number}"), "middle"], "root", ALWAYS, AUTHORITY))
+        .collect();
+    let verifier = of_text(&root).expect("an authority");
+    let show = |shown: &[&String]| {
+        let shown: String = shown.iter().map(|certificate| certificate.as_str()).collect();
+        outcome_with(&verifier, leaked(format!("{server}{shown}")))
+    };
+    let too_long = failed(HandshakeError::ChainTooLong);
+    let all: Vec<&String> = others.iter().collect();
+    assert_eq!(show(&all[..10]), Shake::Done);
+    assert_eq!(show(&all), too_long);
+    let one = &others[0];
+    assert_eq!(show(&[one, one, one]), Shake::Done, "two more of a subject");
+    assert_eq!(show(&[one, one, one, one]), too_long);
+}
+
 #[test]
 fn what_is_itself_in_the_file_may_be_shown_while_it_is_in_force() {
     let maker = Maker::new();
