@@ -228,16 +228,21 @@ impl Lookup {
             // This is the name. What the other family held back is true of it, too.
             self.candidates.clear();
         }
-        if !self.parts.iter().any(Part::is_asking) {
-            self.ask(around);
-        }
         match conclusion {
             Conclusion::Records(..) => self.hurry(None, around.now),
-            // Should the other question be lost, the next candidate would pass for the name.
-            Conclusion::Nothing { .. } => self.hurry(Some(DNS_FAMILY_GRACE / 2), around.now),
+            // Should the other question be lost, the next candidate would pass for the name. Of
+            // the last one, if it exists, the other family is all that is left: worth waiting for.
+            Conclusion::Nothing { exists, .. } if !exists || !self.candidates.is_empty() => {
+                self.hurry(Some(DNS_FAMILY_GRACE / 2), around.now);
+            }
+            Conclusion::Nothing { .. } => {}
             Conclusion::Failed(failure) => {
                 self.parts[index].undecided.push((self.name.clone(), failure));
             }
+        }
+        // One that is asked only now has all of its time.
+        if !self.parts.iter().any(Part::is_asking) {
+            self.ask(around);
         }
         if self.is_found() {
             self.tell_all(answers);

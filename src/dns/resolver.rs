@@ -795,6 +795,23 @@ mod tests {
         assert_eq!(bench.told(), [(0, Kind::A, nothing), (0, Kind::Aaaa, failed)]);
     }
 
+    /// Hosts that have IPv6 alone, behind a slow server.
+    #[test]
+    fn the_last_family_of_the_last_name_is_waited_for() {
+        const LATE: Duration = DNS_FAMILY_GRACE.saturating_mul(3);
+        for options in ["", "\noptions single-request"] {
+            let mut bench = Bench::new(&format!("nameserver 10.0.0.1{options}"));
+            bench.look_up(0, Subject::Host, "m.test.");
+            let a = bench.open[0].clone();
+            bench.answer(&a, Ok(&a.reply(OK, &[])));
+            let aaaa = bench.last();
+            bench.pass(LATE);
+            bench.answer(&aaaa, Ok(&aaaa.reply(OK, &[&[0xfd; 16]])));
+            let told = bench.told();
+            assert!(matches!(told[1], (0, Kind::Aaaa, Answer::Records { .. })), "{told:?}");
+        }
+    }
+
     #[test]
     fn a_silent_suffix_hides_no_name() {
         const SUFFIXES: &str = "search a b c d\noptions ndots:5";
