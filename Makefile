@@ -98,9 +98,13 @@ build: ## the binary as it is shipped: target/etcd-gateway
 	    '$(or $(TARGET),$(CARGO_BUILD_TARGET),$(MUSL)?)'
 
 # Builds it only where it has not been built since the code was changed, so that root needs no
-# cargo to install what somebody else has built.
-$(OUT)/etcd-gateway: Cargo.toml Cargo.lock $(shell find src -name '*.rs')
+# cargo to install what somebody else has built. What is asked for by CARGO_FLAGS or TARGET may be
+# another one than that which is there, so then cargo decides.
+$(OUT)/etcd-gateway: $(if $(filter-out --locked,$(CARGO_FLAGS))$(TARGET),always) Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 	@$(MAKE) --no-print-directory build
+
+.PHONY: always
+always:
 
 install: $(OUT)/etcd-gateway ## PREFIX=/usr/local, DESTDIR=
 	install -D -m 755 $(OUT)/etcd-gateway '$(DESTDIR)$(PREFIX)/bin/etcd-gateway'
