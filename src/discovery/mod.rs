@@ -147,6 +147,11 @@ impl Discovery {
         self.watches.iter().any(|(_, watch)| watch.is_due(now))
     }
 
+    /// Whether a name server has been silent for too long.
+    pub fn is_overdue(&self, now: Instant) -> bool {
+        self.resolver.is_overdue(now)
+    }
+
     /// Does what time allows, and takes the answers that have come.
     pub fn advance(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
         self.resolver.advance(now, random);

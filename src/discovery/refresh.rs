@@ -60,7 +60,8 @@ impl Discovery {
                 None => {
                     watch.begin(now);
                     self.has_asked = true;
-                    self.resolver.look_up(LookupId(key), watch.subject(), watch.wanted());
+                    let urgency = watch.urgency();
+                    self.resolver.look_up(LookupId(key), watch.subject(), watch.wanted(), urgency);
                 }
             }
         }

@@ -13,6 +13,7 @@ use crate::config::{
     DNS_RETRY_MIN, DNS_RETRY_PARTIAL, DNS_TTL_MAX, DNS_TTL_MIN, HOSTS_TTL,
 };
 use crate::dns::message::{Kind, Records, Service};
+use crate::dns::queue::Urgency;
 use crate::dns::{Answer, Failure, Subject, Wanted, hosts};
 
 /// Why a name is no help at present.
@@ -81,6 +82,8 @@ pub(super) struct Watch {
     /// The trouble that the log knows of.
     told: Option<Trouble>,
     is_settled: bool,
+    /// Nobody said anything in the last look-up.
+    is_silent: bool,
 }
 
 impl Watch {
@@ -96,6 +99,7 @@ impl Watch {
             trouble: None,
             told: None,
             is_settled: false,
+            is_silent: false,
         }
     }
 
@@ -163,6 +167,11 @@ impl Watch {
         matches!(self.trouble, Some(Trouble::NoSuchName | Trouble::NoRecord))
     }
 
+    /// How soon to ask for it beside other names.
+    pub(super) fn urgency(&self) -> Urgency {
+        if self.is_silent { Urgency::Low } else { Urgency::Usual }
+    }
+
     /// Whether no look-up is under way.
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Idle { .. })
@@ -214,7 +223,7 @@ impl Watch {
         self.asked_at = Some(now);
         self.phase = Phase::Idle { refresh_at: now + HOSTS_TTL, is_doubtful: false };
         self.trouble = None;
-        self.is_settled = true;
+        (self.is_settled, self.is_silent) = (true, false);
     }
 
     /// Something came of the look-up. Whether that changed what is known, be it only why there is
@@ -264,6 +273,8 @@ impl Watch {
     fn conclude(&mut self, is_vital: bool, now: Instant) {
         let Phase::Asking(round) = &self.phase else { return };
         let is_doubtful = round.is_doubtful;
+        let is_answered = round.fresh_until.is_some() || round.absent_for.is_some();
+        self.is_silent = !is_answered && round.failure == Some(Failure::TimedOut);
         let (trouble, refresh_at) = match (round.fresh_until, round.failure) {
             (Some(fresh_until), None) => (None, fresh_until),
             (Some(fresh_until), Some(_)) => (None, fresh_until.min(now + DNS_RETRY_PARTIAL)),

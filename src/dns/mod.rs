@@ -5,7 +5,8 @@
 //! `discovery`.
 //!
 //! ```text
-//!   look_up ──► lookup   a name through the search list, both families at once
+//!   look_up ──► queue    which names have their turn, of many that wait
+//!               lookup   a name through the search list, both families at once
 //!                 └► query    one question: servers in turn, ids, aliases, datagram or stream
 //!                      └► message    bytes of a question and of a reply
 //! ```
@@ -16,6 +17,7 @@ mod lookup;
 pub mod message;
 pub mod name;
 mod query;
+pub mod queue;
 pub mod resolv_conf;
 pub mod resolver;
 pub mod search;

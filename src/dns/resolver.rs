@@ -1,6 +1,7 @@
-//! The stub resolver: look-ups under way, those that wait for their turn, and what they ask for.
+//! The stub resolver: look-ups under way, and what they ask for.
 //!
-//! Owns the look-ups and the configuration. A pure state machine: no socket, no clock, no file.
+//! Owns the look-ups and the configuration; `queue.rs` says which of them has its turn. A pure
+//! state machine: no socket, no clock, no file.
 //! The caller carries out the [`Command`]s, hands in what came of them, and calls
 //! [`Resolver::advance`] after anything else that it did, and at the deadline.
 
@@ -11,26 +12,44 @@ use super::lookup::Lookup;
 use super::message::Kind;
 use super::name::Name;
 use super::query::Surroundings;
+use super::queue::{Level, Queue, Request, Step, Turn, Urgency};
 use super::resolv_conf::ResolvConf;
 use super::search::candidates;
 use super::{Answer, Answered, Command, Exchange, Failure, LookupId, Subject, Wanted};
-use crate::config::{DNS_QUESTIONS_MAX, DNS_TTL_MAX};
+use crate::config::DNS_TTL_MAX;
 
-/// What the resolver is asked.
-#[derive(Clone, Debug)]
-struct Request {
-    id: LookupId,
-    /// Those of which nothing was told so far.
-    kinds: Vec<Kind>,
-    wanted: Wanted,
+/// A look-up that has its turn.
+#[derive(Debug)]
+struct Running {
+    request: Request,
+    lookup: Lookup,
+    since: Instant,
+}
+
+impl Running {
+    fn turn(&self, now: Instant) -> Turn {
+        Turn {
+            level: self.request.level,
+            // A family that has its answer may be asked for again, under the next name of the list.
+            questions: self.lookup.kinds_untold().count(),
+            lasted: now.saturating_duration_since(self.since),
+        }
+    }
+
+    /// Gives the look-up up, and hands back what is left to ask.
+    fn stop(mut self, commands: &mut Vec<Command>) -> Request {
+        self.request.kinds = self.lookup.kinds_untold().collect();
+        self.lookup.abandon(commands);
+        self.request
+    }
 }
 
 /// Look-ups, by whose id they were asked for.
 #[derive(Debug)]
 pub struct Resolver {
     common: Common,
-    running: Vec<(Request, Lookup)>,
-    waiting: VecDeque<Request>,
+    running: Vec<Running>,
+    queue: Queue,
     answers: VecDeque<Answered>,
 }
 
@@ -69,7 +88,7 @@ impl Resolver {
         Resolver {
             common: Common { configuration, server_first: 0, exchanges: 0, commands },
             running: Vec::new(),
-            waiting: VecDeque::new(),
+            queue: Queue::default(),
             answers: VecDeque::new(),
         }
     }
@@ -78,10 +97,8 @@ impl Resolver {
     /// already.
     pub fn configure(&mut self, configuration: ResolvConf) {
         assert!(!configuration.servers.is_empty(), "resolv.conf(5) has a default");
-        for (mut request, mut lookup) in std::mem::take(&mut self.running).into_iter().rev() {
-            request.kinds = lookup.kinds_untold().collect();
-            lookup.abandon(&mut self.common.commands);
-            self.waiting.push_front(request);
+        for running in std::mem::take(&mut self.running).into_iter().rev() {
+            self.queue.push_first(running.stop(&mut self.common.commands));
         }
         self.common.configuration = configuration;
         self.common.server_first = 0;
@@ -90,40 +107,50 @@ impl Resolver {
     /// Asks for a name. Exactly one [`Answered`] comes for each kind of record that the subject
     /// has, unless it is forgotten before. No second look-up may be asked for under an id before
     /// the first is over.
-    pub fn look_up(&mut self, id: LookupId, subject: Subject, wanted: &Wanted) {
+    pub fn look_up(&mut self, id: LookupId, subject: Subject, wanted: &Wanted, urgency: Urgency) {
         debug_assert!(!self.is_asked(id), "two look-ups under one id");
-        self.waiting.push_back(Request {
+        self.queue.push(Request {
             id,
             kinds: subject.kinds().to_vec(),
             wanted: wanted.clone(),
+            level: Level::of(urgency),
         });
     }
 
     /// The answer is not wanted any more, and will not come.
     pub fn forget(&mut self, id: LookupId) {
-        self.waiting.retain(|request| request.id != id);
+        self.queue.forget(id);
         self.answers.retain(|answered| answered.id != id);
-        let Some(position) = self.running.iter().position(|(request, _)| request.id == id) else {
+        let Some(position) = self.running.iter().position(|it| it.request.id == id) else {
             return;
         };
-        let (_, mut lookup) = self.running.swap_remove(position);
-        lookup.abandon(&mut self.common.commands);
+        let _ = self.running.swap_remove(position).stop(&mut self.common.commands);
     }
 
     /// Whether a look-up is under way or waits for its turn.
     #[cfg(test)]
     fn is_asking(&self) -> bool {
-        !self.running.is_empty() || !self.waiting.is_empty()
+        !self.running.is_empty() || self.queue.ids().next().is_some()
     }
 
-    /// When to call [`Resolver::advance`] if nothing happens before.
+    /// When to call [`Resolver::advance`] if nothing happens before: a server was silent for too
+    /// long then, or a turn is over that somebody waits for.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.running.iter().filter_map(|(_, lookup)| lookup.deadline()).min()
+        let silences = self.running.iter().filter_map(|it| it.lookup.deadline());
+        let turns: Vec<Turn> = self.running.iter().map(|it| it.turn(it.since)).collect();
+        let awaited = self.queue.awaited(&turns).into_iter();
+        let yields = awaited.map(|(place, turn)| self.running[place].since + turn);
+        silences.chain(yields).min()
+    }
+
+    /// Whether a server has been silent for too long.
+    pub fn is_overdue(&self, now: Instant) -> bool {
+        self.running.iter().filter_map(|it| it.lookup.deadline()).any(|deadline| deadline <= now)
     }
 
     /// Does what time and free places allow.
     pub fn advance(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
-        for (_, lookup) in &mut self.running {
+        for Running { lookup, .. } in &mut self.running {
             if lookup.deadline().is_some_and(|deadline| deadline <= now) {
                 lookup.expire(&mut self.common.surround(now, random), &mut self.answers);
             }
@@ -140,8 +167,8 @@ impl Resolver {
         now: Instant,
         random: &mut dyn FnMut() -> u64,
     ) {
-        let owner = self.running.iter_mut().find(|(_, lookup)| lookup.owns(exchange));
-        let Some((_, lookup)) = owner else { return };
+        let owner = self.running.iter_mut().find(|it| it.lookup.owns(exchange));
+        let Some(Running { lookup, .. }) = owner else { return };
         let around = &mut self.common.surround(now, random);
         lookup.on_exchange(exchange, outcome, around, &mut self.answers);
         self.start_waiting(now, random);
@@ -158,38 +185,24 @@ impl Resolver {
     }
 
     fn is_asked(&self, id: LookupId) -> bool {
-        let running = self.running.iter().map(|(request, _)| request);
-        running.chain(&self.waiting).any(|request| request.id == id)
+        self.running.iter().map(|it| it.request.id).chain(self.queue.ids()).any(|it| it == id)
     }
 
     fn start_waiting(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
-        self.running.retain(|(_, lookup)| !lookup.is_over());
-        // A family that has its answer may be asked for again, under the next name of the list.
-        let untold = |(_, lookup): &(Request, Lookup)| lookup.kinds_untold().count();
-        let mut questions: usize = self.running.iter().map(untold).sum();
-        while let Some(mut request) = self.waiting.pop_front() {
-            self.leave_out_unwanted(&mut request);
-            questions += request.kinds.len();
-            if questions > DNS_QUESTIONS_MAX {
-                self.waiting.push_front(request);
-                break;
-            }
-            let (own, names) = match &request.wanted {
-                Wanted::Typed(text) => {
-                    (Name::from_text(text), candidates(text, &self.common.configuration))
+        self.running.retain(|it| !it.lookup.is_over());
+        loop {
+            let turns: Vec<Turn> = self.running.iter().map(|it| it.turn(now)).collect();
+            match self.queue.next_step(&turns) {
+                Some(Step::Begin(position)) => {
+                    let request = self.queue.take(position);
+                    self.begin(request, now, random);
                 }
-                Wanted::Exact(name) => (Some(name.clone()), vec![name.clone()]),
-            };
-            if names.is_empty() || request.kinds.is_empty() {
-                self.refuse(&request);
-                continue;
+                Some(Step::Yield(place)) => {
+                    let yielding = self.running.swap_remove(place);
+                    self.queue.push_back(yielding.stop(&mut self.common.commands));
+                }
+                None => break,
             }
-            // Addresses may be known by one of the suffixes, and are not to be given up while that
-            // fails; sets of records have full names, and of two of them one is often missing.
-            let is_own_first = request.kinds == [Kind::Srv] && names.first() == own.as_ref();
-            let around = &mut self.common.surround(now, random);
-            let lookup = Lookup::begin(request.id, &request.kinds, names, is_own_first, around);
-            self.running.push((request, lookup));
         }
     }
 
@@ -206,6 +219,25 @@ impl Resolver {
                 undecided: Vec::new(),
             });
         }
+    }
+
+    fn begin(&mut self, mut request: Request, now: Instant, random: &mut dyn FnMut() -> u64) {
+        self.leave_out_unwanted(&mut request);
+        let (own, names) = match &request.wanted {
+            Wanted::Typed(text) => {
+                (Name::from_text(text), candidates(text, &self.common.configuration))
+            }
+            Wanted::Exact(name) => (Some(name.clone()), vec![name.clone()]),
+        };
+        if names.is_empty() || request.kinds.is_empty() {
+            return self.refuse(&request);
+        }
+        // Addresses may be known by one of the suffixes, and are not to be given up while that
+        // fails; sets of records have full names, and of two of them one is often missing.
+        let is_own_first = request.kinds == [Kind::Srv] && names.first() == own.as_ref();
+        let around = &mut self.common.surround(now, random);
+        let lookup = Lookup::begin(request.id, &request.kinds, names, is_own_first, around);
+        self.running.push(Running { request, lookup, since: now });
     }
 
     /// The name can be none: too long once completed, for instance.
@@ -228,8 +260,8 @@ mod tests {
     use super::super::{Transport, resolv_conf};
     use super::*;
     use crate::config::{
-        DNS_FAMILY_GRACE, DNS_FOREIGN_MAX, DNS_LOOKUP_MAX, DNS_QUERY_MAX, DNS_RESEND_MAX,
-        DNS_SEARCH_MAX, DNS_TIMEOUT_MIN, DNS_TRIES_OPEN_MAX,
+        DNS_FAMILY_GRACE, DNS_FOREIGN_MAX, DNS_LOOKUP_MAX, DNS_QUERY_MAX, DNS_QUESTIONS_MAX,
+        DNS_RESEND_MAX, DNS_SEARCH_MAX, DNS_TIMEOUT_MIN, DNS_TRIES_OPEN_MAX,
     };
     use std::net::SocketAddr;
     use std::time::Duration;
@@ -307,7 +339,12 @@ mod tests {
         }
 
         fn look_up(&mut self, id: usize, subject: Subject, name: &str) {
-            self.resolver.look_up(LookupId(id), subject, &Wanted::Typed(name.to_owned()));
+            self.look_up_as(id, subject, name, Urgency::Usual);
+        }
+
+        fn look_up_as(&mut self, id: usize, subject: Subject, name: &str, urgency: Urgency) {
+            let wanted = Wanted::Typed(name.to_owned());
+            self.resolver.look_up(LookupId(id), subject, &wanted, urgency);
             self.pass(Duration::ZERO);
         }
 
@@ -329,6 +366,7 @@ mod tests {
         fn wait(&mut self) -> Duration {
             let until = self.resolver.next_deadline().expect("something is under way");
             let time = until - self.now;
+            assert!(!time.is_zero(), "it would spin");
             self.pass(time);
             time
         }
@@ -934,6 +972,55 @@ mod tests {
         bench.answer(&first, Ok(&first.reply(NO_NAME, &[])));
         assert_eq!(bench.open.len(), DNS_QUESTIONS_MAX);
         assert_eq!(bench.last().question().0, format!("m{DNS_QUESTIONS_MAX}.test"));
+    }
+
+    /// Names that nobody answers for, and behind them one that is answered.
+    fn with_silent(count: usize, urgency: Urgency) -> (Bench, Duration) {
+        let mut bench = Bench::new("nameserver 10.0.0.1");
+        let start = bench.now;
+        for id in 0..count {
+            bench.look_up_as(id, Subject::Host, &format!("m{id}.dead.test."), urgency);
+        }
+        bench.look_up(count, Subject::Host, "m.test.");
+        let is_living = |asked: &Asked| asked.question().0 == "m.test";
+        while !bench.open.iter().any(is_living) {
+            bench.wait();
+            assert!(bench.open.len() <= crate::config::DNS_DESCRIPTORS_MAX);
+        }
+        let waited = bench.now - start;
+        for asked in bench.open.clone().into_iter().filter(is_living) {
+            bench.answer(&asked, Ok(&asked.reply(OK, &[&[10, 0, 0, 9]])));
+        }
+        (bench, waited)
+    }
+
+    #[test]
+    fn a_name_that_is_answered_does_not_wait_for_those_that_are_not() {
+        for (count, most) in [(10, 0), (60, 75), (100, 125), (250, 313)] {
+            let (bench, waited) = with_silent(count, Urgency::Usual);
+            assert!(waited <= Duration::from_millis(most), "{count}: {waited:?}");
+            drop(bench);
+        }
+        assert_eq!(with_silent(250, Urgency::Low).1, Duration::ZERO, "it has places of its own");
+    }
+
+    #[test]
+    fn names_that_nobody_answers_for_are_asked_in_turn_to_the_end() {
+        let count = 100;
+        let (mut bench, _) = with_silent(count, Urgency::Usual);
+        let start = bench.now;
+        let mut told = std::collections::BTreeSet::new();
+        while bench.resolver.is_asking() {
+            bench.wait();
+            for (id, _, answer) in bench.told().into_iter().filter(|(id, ..)| *id < count) {
+                assert_eq!(answer, Answer::Failed(Failure::TimedOut));
+                told.insert(id);
+            }
+        }
+        assert_eq!(told.len(), count);
+        let rounds = (2 * count).div_ceil(crate::config::DNS_QUESTIONS_SLOW_MAX) as u32;
+        let turns = 2 * DNS_RESEND_MAX * rounds;
+        assert!(bench.now - start <= DNS_QUERY_MAX * rounds + turns, "{:?}", bench.now - start);
     }
 
     #[test]

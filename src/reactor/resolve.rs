@@ -87,7 +87,8 @@ impl<N: Net> Reactor<N> {
         self.finder.hosts.begin_turn();
         // What was found may name hosts that are to be looked up in turn, and /etc/hosts may know
         // them at once. Each round settles or begins something, so there are few.
-        let mut rereads = std::mem::take(&mut self.finder.is_overdue);
+        let is_timer = std::mem::take(&mut self.finder.is_overdue);
+        let mut rereads = is_timer && self.finder.discovery.is_overdue(now);
         // Begun for a host that is not wanted any more, it has to come to its end, too.
         rereads |= self.finder.hosts.is_under_way();
         loop {
@@ -120,8 +121,8 @@ impl<N: Net> Reactor<N> {
         }
     }
 
-    /// A name is due, or a name server was silent for too long: by now resolv.conf(5) may name
-    /// others.
+    /// A name is due, a look-up has had its turn, or a name server was silent for too long: by now
+    /// resolv.conf(5) may name others.
     pub(super) fn on_finder_timer(&mut self) {
         self.finder.timer = None;
         self.finder.is_overdue = true;

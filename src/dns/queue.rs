@@ -1,0 +1,319 @@
+//! The queue of look-ups: which of them may ask now, which waits, and which has to give way.
+//!
+//! Owns the order and the bounds, and starts nothing itself. A name that is answered takes
+//! milliseconds and one of a dead zone ten seconds, and before it is asked nobody can tell which it
+//! is. So each look-up has a short turn at first, gives way to those that wait once that is over,
+//! and gets twice the time when it is its turn again; what has had all its turns in vain is treated
+//! as dead, as is a name that nobody answered the last time. This is a multilevel feedback queue,
+//! as schedulers have for tasks of unknown length.
+//!
+//! ```text
+//!   usual ─► level 0 ── 25 ms ─► level 1 ── 50 ms ─► … ─► level 5 ── 800 ms ─┐
+//!   low   ─────────────────────────────────────────────────────────► dead ◄──┘ to the end
+//! ```
+//!
+//! Nobody gives way while nobody waits. Of the places some are left to the first turns, which names
+//! that are answered need no more than, and some to the dead as long as one waits: nobody can keep
+//! the others from being asked.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::message::Kind;
+use super::{LookupId, Wanted};
+use crate::config::{
+    DNS_QUESTIONS_DEAD_MIN, DNS_QUESTIONS_MAX, DNS_QUESTIONS_SLOW_MAX, DNS_TURN_MIN, DNS_TURNS_MAX,
+};
+
+/// How soon a look-up is to be begun, beside others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// The name was answered the last time, or was not asked for so far.
+    Usual,
+    /// Nobody answered the last time.
+    Low,
+}
+
+/// The turns that a look-up has had in vain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Level(u32);
+
+impl Level {
+    const FIRST: Level = Level(0);
+    const DEAD: Level = Level(DNS_TURNS_MAX);
+
+    pub(super) fn of(urgency: Urgency) -> Level {
+        match urgency {
+            Urgency::Usual => Level::FIRST,
+            Urgency::Low => Level::DEAD,
+        }
+    }
+
+    fn is_dead(self) -> bool {
+        self == Level::DEAD
+    }
+
+    /// Whether it has had a turn in vain.
+    fn is_slow(self) -> bool {
+        self > Level::FIRST
+    }
+
+    fn next(self) -> Level {
+        Level(self.0 + 1).min(Level::DEAD)
+    }
+
+    /// How long its turn lasts if others wait; none if it goes on to its end in any case.
+    fn turn(self) -> Option<Duration> {
+        (!self.is_dead()).then(|| DNS_TURN_MIN * (1 << self.0))
+    }
+}
+
+/// What the resolver is asked.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) id: LookupId,
+    /// Those of which nothing was told so far.
+    pub(super) kinds: Vec<Kind>,
+    pub(super) wanted: Wanted,
+    pub(super) level: Level,
+}
+
+/// A look-up that is under way, as far as it matters to those that wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    pub(super) level: Level,
+    /// Questions that it has under way, or may come to have.
+    pub(super) questions: usize,
+    /// For how long it has been under way.
+    pub(super) lasted: Duration,
+}
+
+/// What is to be done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Begin the look-up at this place of the queue.
+    Begin(usize),
+    /// End the turn of that one, by its place among those that are under way.
+    Yield(usize),
+}
+
+/// Look-ups that wait, the next one first: by level, and in the order of their coming.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    waiting: VecDeque<Request>,
+}
+
+impl Queue {
+    /// Behind those of its level.
+    pub(super) fn push(&mut self, request: Request) {
+        let position = self.waiting.partition_point(|it| it.level <= request.level);
+        self.waiting.insert(position, request);
+    }
+
+    /// Before those of its level.
+    pub(super) fn push_first(&mut self, request: Request) {
+        let position = self.waiting.partition_point(|it| it.level < request.level);
+        self.waiting.insert(position, request);
+    }
+
+    /// Its turn was in vain.
+    pub(super) fn push_back(&mut self, mut request: Request) {
+        request.level = request.level.next();
+        self.push(request);
+    }
+
+    pub(super) fn take(&mut self, position: usize) -> Request {
+        self.waiting.remove(position).expect("a place that was found just now")
+    }
+
+    pub(super) fn forget(&mut self, id: LookupId) {
+        self.waiting.retain(|request| request.id != id);
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = LookupId> {
+        self.waiting.iter().map(|request| request.id)
+    }
+
+    /// What to do next, if anything, while these are under way.
+    pub(super) fn next_step(&self, turns: &[Turn]) -> Option<Step> {
+        if let Some(usual) = self.first_usual() {
+            let room = self.room(usual, turns);
+            if room == Room::Enough {
+                return Some(Step::Begin(0));
+            }
+            let is_over = |turn: &Turn| turn.may_yield(usual, room) && turn.left().is_zero();
+            let over = turns.iter().enumerate().filter(|(_, turn)| is_over(turn));
+            if let Some((place, _)) = over.max_by_key(|(_, turn)| (turn.level, turn.lasted)) {
+                return Some(Step::Yield(place));
+            }
+        }
+        let dead = self.first_dead()?;
+        let room = self.room(&self.waiting[dead], turns);
+        (room == Room::Enough).then_some(Step::Begin(dead))
+    }
+
+    /// The turns whose end somebody waits for, by their places, and how long each is in all.
+    pub(super) fn awaited(&self, turns: &[Turn]) -> Vec<(usize, Duration)> {
+        let Some(usual) = self.first_usual() else { return Vec::new() };
+        let room = self.room(usual, turns);
+        let awaited = turns.iter().enumerate().filter(|(_, turn)| turn.may_yield(usual, room));
+        awaited.filter_map(|(place, turn)| Some((place, turn.level.turn()?))).collect()
+    }
+
+    fn first_usual(&self) -> Option<&Request> {
+        self.waiting.front().filter(|request| !request.level.is_dead())
+    }
+
+    fn first_dead(&self) -> Option<usize> {
+        let position = self.waiting.partition_point(|request| !request.level.is_dead());
+        (position < self.waiting.len()).then_some(position)
+    }
+
+    /// Whether the request keeps to the bounds.
+    fn room(&self, request: &Request, turns: &[Turn]) -> Room {
+        let sum = |is_meant: fn(Level) -> bool| -> usize {
+            turns.iter().filter(|turn| is_meant(turn.level)).map(|turn| turn.questions).sum()
+        };
+        let mut needed = request.kinds.len();
+        if !request.level.is_dead() && self.first_dead().is_some() {
+            needed += DNS_QUESTIONS_DEAD_MIN.saturating_sub(sum(Level::is_dead));
+        }
+        if request.level.is_slow() && sum(Level::is_slow) + needed > DNS_QUESTIONS_SLOW_MAX {
+            return Room::TooManySlow;
+        }
+        if sum(|_| true) + needed > DNS_QUESTIONS_MAX { Room::TooMany } else { Room::Enough }
+    }
+}
+
+/// Whether one more may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    Enough,
+    TooMany,
+    /// Those that have had a turn in vain take all the places that they may.
+    TooManySlow,
+}
+
+impl Turn {
+    /// Whether the end of its turn would help that one.
+    fn may_yield(&self, request: &Request, room: Room) -> bool {
+        let helps = room == Room::TooMany || self.level.is_slow();
+        helps && self.gives_way_to(request)
+    }
+
+    /// Whether it ends its turn for that one: not for one that has had more turns in vain than it
+    /// will have had then.
+    fn gives_way_to(&self, request: &Request) -> bool {
+        self.level.turn().is_some() && request.level <= self.level.next()
+    }
+
+    /// What is left of its turn.
+    fn left(&self) -> Duration {
+        self.level.turn().map_or(Duration::MAX, |turn| turn.saturating_sub(self.lasted))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(id: usize, level: u32, questions: usize) -> Request {
+        let kinds = [Kind::A, Kind::Aaaa][..questions].to_vec();
+        let wanted = Wanted::Typed(format!("m{id}.test"));
+        Request { id: LookupId(id), kinds, wanted, level: Level(level) }
+    }
+
+    fn queue(levels: &[u32]) -> Queue {
+        let mut queue = Queue::default();
+        levels.iter().enumerate().for_each(|(id, level)| queue.push(request(id, *level, 2)));
+        queue
+    }
+
+    fn turns(count: usize, level: u32, lasted: Duration) -> Vec<Turn> {
+        vec![Turn { level: Level(level), questions: 2, lasted }; count]
+    }
+
+    fn ids(queue: &Queue) -> Vec<usize> {
+        queue.ids().map(|id| id.0).collect()
+    }
+
+    const DEAD: u32 = DNS_TURNS_MAX;
+    const FULL: usize = DNS_QUESTIONS_MAX / 2;
+
+    #[test]
+    fn the_order_is_by_level_and_then_by_coming() {
+        let mut queue = queue(&[DEAD, 0, 1, 0, DEAD]);
+        assert_eq!(ids(&queue), [1, 3, 2, 0, 4]);
+        queue.push_back(request(7, 0, 2));
+        queue.push_back(request(8, DEAD, 2));
+        queue.push_first(request(9, 1, 2));
+        assert_eq!(ids(&queue), [1, 3, 9, 2, 7, 0, 4, 8]);
+    }
+
+    #[test]
+    fn turns_get_longer_and_the_last_one_has_no_end() {
+        let turns: Vec<_> = (0..=DEAD).map(|level| Level(level).turn()).collect();
+        assert_eq!(turns[0], Some(DNS_TURN_MIN));
+        assert_eq!(turns[1], Some(2 * DNS_TURN_MIN));
+        assert_eq!(turns[DEAD as usize], None);
+        assert_eq!(Level(DEAD - 1).next(), Level::DEAD);
+        assert_eq!(Level::DEAD.next(), Level::DEAD);
+    }
+
+    #[test]
+    fn nobody_gives_way_while_there_is_room_or_its_turn_is_not_over() {
+        let all = turns(FULL, 0, DNS_TURN_MIN);
+        assert_eq!(queue(&[0]).next_step(&all[1..]), Some(Step::Begin(0)));
+        let early = turns(FULL, 0, DNS_TURN_MIN / 5);
+        assert_eq!(queue(&[0]).next_step(&early), None);
+        assert_eq!(queue(&[0]).awaited(&early)[1], (1, DNS_TURN_MIN));
+        assert_eq!(queue(&[DEAD]).awaited(&early), [], "not by a dead one");
+        assert_eq!(queue(&[]).next_step(&all), None);
+    }
+
+    #[test]
+    fn whose_turn_is_over_gives_way_and_first_the_one_that_had_most() {
+        let mut all = turns(FULL, 0, DNS_TURN_MIN);
+        all[3] = Turn { level: Level(2), lasted: 4 * DNS_TURN_MIN, ..all[3] };
+        assert_eq!(queue(&[0]).next_step(&all), Some(Step::Yield(3)));
+        all[3].lasted = 3 * DNS_TURN_MIN;
+        all[5].lasted = 2 * DNS_TURN_MIN;
+        assert_eq!(queue(&[0]).next_step(&all), Some(Step::Yield(5)));
+        assert_eq!(queue(&[1]).next_step(&all), Some(Step::Yield(5)), "it has waited, too");
+        assert_eq!(queue(&[3]).next_step(&all), None, "it has had more");
+        assert_eq!(queue(&[DEAD]).next_step(&all), None);
+    }
+
+    #[test]
+    fn first_turns_have_places_of_their_own() {
+        let most = DNS_QUESTIONS_SLOW_MAX / 2;
+        for level in [1, 3, DEAD] {
+            let slow = turns(most, level, Duration::ZERO);
+            assert_eq!(queue(&[level]).next_step(&slow), None, "{level}");
+            assert_eq!(queue(&[level, 0]).next_step(&slow), Some(Step::Begin(0)), "{level}");
+            assert_eq!(queue(&[level]).next_step(&slow[1..]), Some(Step::Begin(0)), "{level}");
+        }
+        // Nobody loses a place that is of no use to the one that waits.
+        let mut all = turns(FULL, 1, Duration::ZERO);
+        all[most..].fill(Turn { level: Level(0), questions: 2, lasted: DNS_TURN_MIN });
+        assert_eq!(queue(&[1]).next_step(&all), None);
+        assert_eq!(queue(&[1]).awaited(&all).len(), most, "or the resolver would spin");
+        assert_eq!(queue(&[0]).next_step(&all), Some(Step::Yield(FULL - 1)));
+    }
+
+    #[test]
+    fn the_dead_have_some_places_as_long_as_one_waits() {
+        let kept = DNS_QUESTIONS_DEAD_MIN / 2;
+        let usual = turns(FULL - kept, 0, Duration::ZERO);
+        assert_eq!(queue(&[0]).next_step(&usual), Some(Step::Begin(0)), "while no dead one waits");
+        assert_eq!(queue(&[0, DEAD]).next_step(&usual), Some(Step::Begin(1)));
+        let full = turns(FULL, 0, Duration::ZERO);
+        assert_eq!(queue(&[0, DEAD]).next_step(&full), None);
+        let dead = turns(kept, DEAD, Duration::ZERO);
+        let with_dead = [&usual[..], &dead[..]].concat();
+        assert_eq!(queue(&[0, DEAD]).next_step(&with_dead), None);
+        assert_eq!(queue(&[0, DEAD]).next_step(&with_dead[1..]), Some(Step::Begin(0)));
+        let slow = turns(DNS_QUESTIONS_SLOW_MAX / 2 - kept, 1, Duration::ZERO);
+        assert_eq!(queue(&[1, DEAD]).next_step(&slow), Some(Step::Begin(1)));
+    }
+}
