@@ -7,6 +7,7 @@ pub mod address;
 mod address_error;
 pub mod boolean;
 pub mod capacity;
+pub mod changes;
 pub mod discovery_srv;
 pub mod dns;
 pub mod duration;
@@ -22,6 +23,7 @@ use log::LevelFilter;
 use crate::args::{Typed, UsageError, flag, unquoted};
 
 use address::{EndpointAddress, ListenAddress};
+pub use changes::*;
 use discovery_srv::DiscoverySrv;
 pub use dns::*;
 use duration::format_duration;

@@ -1,12 +1,23 @@
 //! From hosts with their addresses to endpoints: every usable address once, and weights divided.
 //! Pure.
+//!
+//! An address where no server can be counts as none, as if the name server had not given it: a
+//! filter that blocks a name answers 0.0.0.0, which would lead clients to this host. What is left
+//! of a name then is decided as for any other answer: with other endpoints beside it they serve,
+//! and without any the last known ones stay.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use super::share::{self, Holder};
-use super::{Found, LeftOut, Verdict};
+use super::srv::{Listed, literal, name_of};
+use super::watch::Watch;
+use super::{Discovery, Found, LeftOut, Verdict};
 use crate::config::ENDPOINTS_MAX;
+use crate::config::address::{EndpointAddress, Host};
+use crate::config::special_address::{SpecialAddress, dialed};
+use crate::dns::message::Service;
+use crate::dns::{Subject, Wanted};
 use crate::endpoint::{EndpointSpec, Proof};
 
 /// One typed endpoint or one record, and the addresses of its host.
@@ -17,12 +28,59 @@ pub(super) struct Group {
     pub(super) priority: u16,
     pub(super) weight: u16,
     pub(super) proof: Proof,
+    /// The addresses come from a name or a record, and were not typed.
     pub(super) is_resolved: bool,
     pub(super) addresses: Vec<IpAddr>,
 }
 
 /// Why an address is not used, or the name of which some are not.
 pub(super) type Cut = (String, LeftOut);
+
+impl Discovery {
+    /// What there is, with what is known of it now.
+    pub(super) fn groups(&self) -> Vec<Group> {
+        if self.srv.is_some() && !(self.records.listed().is_empty() && self.may_fall_back()) {
+            return self.records.in_effect().map(|it| self.group_of(it)).collect();
+        }
+        self.endpoints.iter().map(|it| self.typed_group(it)).collect()
+    }
+
+    fn group_of(&self, listed: &Listed) -> Group {
+        let Service { priority, weight, port, ref target } = listed.service;
+        let host = literal(&listed.service);
+        let wanted = Wanted::Exact(target.clone());
+        let known = self.watch_of(&wanted, Subject::Host).into_iter().flat_map(Watch::addresses);
+        Group {
+            name: name_of(&listed.service),
+            port,
+            priority,
+            weight,
+            proof: listed.proof,
+            is_resolved: true,
+            addresses: host.into_iter().chain(known).collect(),
+        }
+    }
+
+    fn typed_group(&self, endpoint: &EndpointAddress) -> Group {
+        let addresses = match &endpoint.host {
+            Host::Address(address) => dialed(*address),
+            Host::Name(name) => {
+                let wanted = Wanted::Typed(name.clone());
+                let watch = self.watch_of(&wanted, Subject::Host);
+                watch.into_iter().flat_map(Watch::addresses).collect()
+            }
+        };
+        Group {
+            name: endpoint.to_string(),
+            port: endpoint.port,
+            priority: endpoint.priority,
+            weight: endpoint.weight,
+            proof: Proof::Connection,
+            is_resolved: matches!(endpoint.host, Host::Name(_)) || addresses.len() > 1,
+            addresses,
+        }
+    }
+}
 
 /// The endpoints, each address and port once, and what is left out. Weights are divided over the
 /// addresses that are used, so that a host has its share whatever else is true of it.
@@ -36,7 +94,7 @@ pub(super) fn found(
     let is_used = |verdict: Verdict| match verdict {
         Verdict::Usable => true,
         Verdict::NoRoute => !can_reach,
-        Verdict::OwnListener(_) => false,
+        Verdict::OwnListener(_) | Verdict::Special(_) => false,
     };
     let mut left_out = Vec::new();
     let mut count = 0;
@@ -45,7 +103,8 @@ pub(super) fn found(
         let mut own = Vec::new();
         for (address, verdict) in judged {
             if !is_used(verdict) {
-                left_out.extend(verdict.reason().map(|it| (format!("endpoint={address}"), it)));
+                let what = left_out_as(address, verdict, &group.name);
+                left_out.extend(verdict.reason().map(|it| (what, it)));
             } else if count == ENDPOINTS_MAX {
                 left_out.push((format!("name={}", group.name), LeftOut::TooMany));
                 break;
@@ -59,7 +118,16 @@ pub(super) fn found(
     (with_weights(groups, used), left_out)
 }
 
-/// Each address with its verdict, under the first group that has it.
+/// The address, for the log; where it says nothing by itself, with the name that it is from.
+fn left_out_as(address: SocketAddr, verdict: Verdict, name: &str) -> String {
+    match verdict {
+        Verdict::Special(_) => format!("endpoint={address} name={name}"),
+        _ => format!("endpoint={address}"),
+    }
+}
+
+/// Each address with its verdict, under the first group that has it; one where no server can be
+/// under each.
 fn judge_all(
     groups: &[Group],
     judge: &mut dyn FnMut(SocketAddr, bool) -> Verdict,
@@ -67,8 +135,16 @@ fn judge_all(
     let mut seen = BTreeSet::new();
     let mut of_group = |group: &Group| {
         let addresses = group.addresses.iter().map(|ip| SocketAddr::new(*ip, group.port));
-        let new = addresses.filter(|address| seen.insert(*address));
-        new.map(|address| (address, judge(address, group.is_resolved))).collect()
+        let mut judged = Vec::new();
+        for address in addresses {
+            let special = SpecialAddress::of(address.ip()).filter(|_| group.is_resolved);
+            if let Some(class) = special {
+                judged.push((address, Verdict::Special(class)));
+            } else if seen.insert(address) {
+                judged.push((address, judge(address, group.is_resolved)));
+            }
+        }
+        judged
     };
     groups.iter().map(&mut of_group).collect()
 }
@@ -139,6 +215,27 @@ mod tests {
     fn an_address_counts_once_and_as_first_given() {
         let groups = [group("a", 5, &["10.0.0.1"]), group("b", 7, &["10.0.0.1", "10.0.0.2"])];
         check(&groups, &[("10.0.0.1", 5), ("10.0.0.2", 7)], &[]);
+    }
+
+    #[test]
+    fn where_no_server_can_be_is_left_out_and_never_judged() {
+        let blocked = ["0.0.0.0", "224.0.0.1", "255.255.255.255", "240.0.0.1", "::ffff:0.0.0.0"];
+        let mut groups = [group("a", 3, &blocked), group("b", 1, &["0.0.0.0", "10.0.0.2"])];
+        let want = [
+            "endpoint=0.0.0.0:1 name=a unspecified_address",
+            "endpoint=224.0.0.1:1 name=a multicast_address",
+            "endpoint=255.255.255.255:1 name=a broadcast_address",
+            "endpoint=240.0.0.1:1 name=a reserved_address",
+            "endpoint=[::ffff:0.0.0.0]:1 name=a unspecified_address",
+            "endpoint=0.0.0.0:1 name=b unspecified_address",
+        ];
+        check(&groups, &[("10.0.0.2", 1)], &want);
+        for six in ["::", "ff02::1"] {
+            assert_eq!(found(&[group("a", 1, &[six])], &mut |_, _| panic!("judged")).0, []);
+        }
+        // What was typed is refused at the start or meant.
+        groups[0] = Group { is_resolved: false, ..group("a", 1, &["0.0.0.0"]) };
+        check(&groups[..1], &[("0.0.0.0", 1)], &[]);
     }
 
     #[test]

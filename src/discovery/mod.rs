@@ -14,6 +14,7 @@
 mod configuration;
 mod group;
 mod handover;
+mod known;
 mod names;
 mod refresh;
 mod report;
@@ -26,18 +27,18 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
+use crate::config::DNS_REFRESH_MIN;
 use crate::config::address::{EndpointAddress, Host};
-use crate::config::{DNS_REFRESH_MIN, special_address::dialed};
 use crate::dns::message::Service;
 use crate::dns::resolver::Resolver;
-use crate::dns::{Answered, Command, Exchange, Failure, LookupId, Subject, Wanted};
-use crate::endpoint::{EndpointSpec, Proof};
+use crate::dns::{Command, Exchange, Failure, LookupId, Subject, Wanted};
+use crate::endpoint::EndpointSpec;
 
 pub use crate::dns::resolv_conf::Environment;
 pub use report::{LeftOut, Report, Trouble, Verdict};
 
 use configuration::Configuration;
-use group::{Cut, Group};
+use group::Cut;
 use handover::Handover;
 use report::Reports;
 use srv::{Listed, RecordSet, SrvSource, literal, name_of};
@@ -226,7 +227,7 @@ impl Discovery {
         let mut left_out = self.list(now);
         let (found, cut) = group::found(&self.groups(), judge);
         left_out.extend(cut);
-        self.reports.note_left_out(left_out);
+        self.reports.note_left_out(left_out, now);
         // An empty answer is more often a mistake than an order to serve nobody.
         let is_kept = found.is_empty() && !self.found.is_empty();
         self.reports.note_kept(is_kept);
@@ -248,13 +249,14 @@ impl Discovery {
     }
 
     fn take_answers(&mut self, now: Instant) {
-        while let Some(Answered { id, kind, answer, .. }) = self.resolver.next_answer() {
-            let is_vital = self.is_vital(id.0);
-            let Some(watch) = self.watches.get_mut(id.0) else {
+        while let Some(answered) = self.resolver.next_answer() {
+            let LookupId(key) = answered.id;
+            let is_vital = self.is_vital(key);
+            let Some(watch) = self.watches.get_mut(key) else {
                 debug_assert!(false, "an answer to nobody");
                 continue;
             };
-            self.is_changed |= watch.on_answer(kind, answer, is_vital, now);
+            self.is_changed |= watch.on_answer(answered, is_vital, now);
             if watch.is_idle() {
                 // Even if nothing is new: the host's own addresses or routes may be, and this is
                 // when to look at them again.
@@ -317,54 +319,11 @@ impl Discovery {
         wanted.into_iter().for_each(|wanted| self.watch(wanted, Subject::Host, now));
     }
 
-    fn groups(&self) -> Vec<Group> {
-        if self.srv.is_some() && !(self.records.listed().is_empty() && self.may_fall_back()) {
-            return self.records.in_effect().map(|it| self.group_of(it)).collect();
-        }
-        self.endpoints.iter().map(|it| self.typed_group(it)).collect()
-    }
-
     /// Whether it is clear, or has not become clear in time, that SRV records list nobody.
     fn may_fall_back(&self) -> bool {
         let watches = || self.watches.iter().map(|(_, watch)| watch);
         let mut services = watches().filter(|watch| watch.subject() == Subject::Service);
         self.fallback_at.is_none() || services.all(Watch::is_absent)
-    }
-
-    fn group_of(&self, listed: &Listed) -> Group {
-        let Service { priority, weight, port, ref target } = listed.service;
-        let host = literal(&listed.service);
-        let wanted = Wanted::Exact(target.clone());
-        let known = self.watch_of(&wanted, Subject::Host).into_iter().flat_map(Watch::addresses);
-        Group {
-            name: name_of(&listed.service),
-            port,
-            priority,
-            weight,
-            proof: listed.proof,
-            is_resolved: host.is_none(),
-            addresses: host.into_iter().chain(known).collect(),
-        }
-    }
-
-    fn typed_group(&self, endpoint: &EndpointAddress) -> Group {
-        let addresses = match &endpoint.host {
-            Host::Address(address) => dialed(*address),
-            Host::Name(name) => {
-                let wanted = Wanted::Typed(name.clone());
-                let watch = self.watch_of(&wanted, Subject::Host);
-                watch.into_iter().flat_map(Watch::addresses).collect()
-            }
-        };
-        Group {
-            name: endpoint.to_string(),
-            port: endpoint.port,
-            priority: endpoint.priority,
-            weight: endpoint.weight,
-            proof: Proof::Connection,
-            is_resolved: matches!(endpoint.host, Host::Name(_)) || addresses.len() > 1,
-            addresses,
-        }
     }
 }
 
@@ -374,7 +333,7 @@ mod tests {
     use crate::dns::message::{Kind, Records};
     use crate::dns::name::Name;
     use crate::dns::resolv_conf::Problem;
-    use crate::dns::{Answer, hosts};
+    use crate::dns::{Answer, Answered, hosts};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -473,6 +432,10 @@ mod tests {
         assert_eq!(found(&mut discovery, late), Some(vec![]));
     }
 
+    fn answered(answer: Answer) -> Answered {
+        Answered { id: LookupId(0), kind: Kind::Srv, name: None, answer, undecided: Vec::new() }
+    }
+
     /// Whether each set of records is vital, the secure one first, once that one has records.
     fn vital_sets(is_insecure: bool, has_records: RecordSet) -> [bool; 2] {
         let source = SrvSource { is_insecure, ..by_srv().expect("a source") };
@@ -487,7 +450,8 @@ mod tests {
         let services = vec![Service { priority: 0, weight: 1, port: 1, target }];
         let (records, ttl) = (Records::Services(services), SECOND);
         discovery.watches[key].begin(now);
-        discovery.watches[key].on_answer(Kind::Srv, Answer::Records { records, ttl }, true, now);
+        let answer = Answer::Records { records, ttl };
+        discovery.watches[key].on_answer(answered(answer), true, now);
         found(&mut discovery, now);
         RecordSet::ALL.map(|set| discovery.is_vital(key_of(&discovery, set)))
     }
@@ -502,7 +466,7 @@ mod tests {
         for (answer, at, watches) in [(listed, now, 3), (gone, now + SECOND, 2)] {
             let (_, watch) = discovery.watches.iter_mut().next().expect("the records");
             watch.begin(at);
-            watch.on_answer(Kind::Srv, answer, true, at);
+            watch.on_answer(answered(answer), true, at);
             discovery.is_changed = true;
             found(&mut discovery, at);
             assert_eq!(discovery.watches.len(), watches);

@@ -4,10 +4,13 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use super::configuration::Configuration;
 pub use super::watch::Trouble;
 use super::watch::Watch;
+use crate::config::special_address::SpecialAddress;
+use crate::config::{ABSENCE_MAX, LEFT_OUT_TOLD_MAX};
 use crate::dns::Subject;
 use crate::dns::resolv_conf::Problem;
 
@@ -62,6 +65,8 @@ pub enum LeftOut {
     OwnListener(SocketAddr),
     /// No route leads there, while to others one does.
     NoRoute,
+    /// No server can be there.
+    Special(SpecialAddress),
 }
 
 impl fmt::Display for LeftOut {
@@ -71,6 +76,7 @@ impl fmt::Display for LeftOut {
             LeftOut::Insecure => "insecure",
             LeftOut::TooMany => "too_many",
             LeftOut::NoRoute => "no_route",
+            LeftOut::Special(class) => return class.fmt(f),
             LeftOut::OwnListener(listener) => {
                 return write!(f, "\"leads back to our own listener {listener}\"");
             }
@@ -87,6 +93,8 @@ pub enum Verdict {
     OwnListener(SocketAddr),
     /// No route leads there.
     NoRoute,
+    /// No server can be there.
+    Special(SpecialAddress),
 }
 
 impl Verdict {
@@ -95,6 +103,7 @@ impl Verdict {
             Verdict::Usable => None,
             Verdict::OwnListener(listener) => Some(LeftOut::OwnListener(listener)),
             Verdict::NoRoute => Some(LeftOut::NoRoute),
+            Verdict::Special(class) => Some(LeftOut::Special(class)),
         }
     }
 }
@@ -103,8 +112,8 @@ impl Verdict {
 #[derive(Debug, Default)]
 pub(super) struct Reports {
     untold: Vec<Report>,
-    /// Records that are left out at present.
-    left_out: Vec<(String, LeftOut)>,
+    /// What is left out, or was not long ago, and when it last was.
+    left_out: Vec<((String, LeftOut), Instant)>,
     is_kept: bool,
     /// What is wrong with resolv.conf(5), as far as the log knows.
     problem: Option<Problem>,
@@ -124,25 +133,29 @@ impl Reports {
             if is_missing && (has_service || !is_settled) {
                 continue;
             }
-            let name = || watch.wanted().to_string();
-            match (watch.told_trouble(), watch.trouble()) {
-                (told, Some(reason)) if told != Some(reason) => {
-                    self.untold.push(Report::NotResolved { name: name(), reason });
-                }
-                (Some(_), None) => self.untold.push(Report::ResolvedAgain { name: name() }),
-                _ => continue,
-            }
-            watch.tell_trouble();
+            let Some(news) = watch.tell_trouble() else { continue };
+            let name = watch.wanted().to_string();
+            self.untold.push(match news {
+                Some(reason) => Report::NotResolved { name, reason },
+                None => Report::ResolvedAgain { name },
+            });
         }
     }
 
-    /// Notes the records that are left out now.
-    pub(super) fn note_left_out(&mut self, left_out: Vec<(String, LeftOut)>) {
-        for item in left_out.iter().filter(|item| !self.left_out.contains(item)) {
-            let (what, reason) = item.clone();
-            self.untold.push(Report::LeftOut { what, reason });
+    /// Notes what is left out now. What comes and goes with every answer is told once.
+    pub(super) fn note_left_out(&mut self, left_out: Vec<(String, LeftOut)>, now: Instant) {
+        self.left_out.retain(|(_, at)| *at + ABSENCE_MAX > now);
+        for item in left_out {
+            if let Some(position) = self.left_out.iter().position(|(told, _)| *told == item) {
+                self.left_out.remove(position);
+            } else {
+                let (what, reason) = item.clone();
+                self.untold.push(Report::LeftOut { what, reason });
+            }
+            self.left_out.push((item, now));
         }
-        self.left_out = left_out;
+        let excess = self.left_out.len().saturating_sub(LEFT_OUT_TOLD_MAX);
+        self.left_out.drain(..excess);
     }
 
     /// Notes whether endpoints are kept that nobody lists.
@@ -169,5 +182,25 @@ impl Reports {
 
     pub(super) fn take(&mut self) -> Vec<Report> {
         std::mem::take(&mut self.untold)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_again_and_again_is_told_once() {
+        let now = Instant::now();
+        let mut reports = Reports::default();
+        let item = |i: usize| (format!("endpoint=10.0.0.{i}:1"), LeftOut::NoRoute);
+        for round in 0..10 {
+            reports.note_left_out(vec![item(round % 3)], now);
+        }
+        assert_eq!(reports.take().len(), 3);
+        reports.note_left_out(vec![item(0)], now + ABSENCE_MAX);
+        assert_eq!(reports.take().len(), 1, "that was long ago");
+        reports.note_left_out((0..2 * LEFT_OUT_TOLD_MAX).map(item).collect(), now);
+        assert_eq!(reports.left_out.len(), LEFT_OUT_TOLD_MAX);
     }
 }

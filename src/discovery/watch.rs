@@ -7,14 +7,14 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use super::srv::name_of;
+use super::known::Known;
 use crate::config::{
-    DNS_NEGATIVE_TTL, DNS_NEGATIVE_TTL_MAX, DNS_RECORDS_MAX, DNS_REFRESH_MIN, DNS_RETRY_MAX,
-    DNS_RETRY_MIN, DNS_RETRY_PARTIAL, DNS_TTL_MAX, DNS_TTL_MIN, HOSTS_TTL,
+    DNS_NEGATIVE_TTL, DNS_NEGATIVE_TTL_MAX, DNS_REFRESH_MIN, DNS_RETRY_MAX, DNS_RETRY_MIN,
+    DNS_RETRY_PARTIAL, DNS_TTL_MAX, DNS_TTL_MIN, HOSTS_TTL, TROUBLES_TOLD_MAX,
 };
-use crate::dns::message::{Kind, Records, Service};
+use crate::dns::message::Service;
 use crate::dns::queue::Urgency;
-use crate::dns::{Answer, Failure, Subject, Wanted, hosts};
+use crate::dns::{Answer, Answered, Failure, Subject, Wanted, hosts};
 
 /// Why a name is no help at present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,14 +35,6 @@ impl fmt::Display for Trouble {
             Trouble::NoRecord => f.write_str("no_record"),
         }
     }
-}
-
-/// What is known.
-#[derive(Debug, Default)]
-struct Known {
-    v4: Vec<IpAddr>,
-    v6: Vec<IpAddr>,
-    services: Vec<Service>,
 }
 
 /// Where it is between two look-ups.
@@ -66,6 +58,9 @@ struct Round {
     is_doubtful: bool,
     failure: Option<Failure>,
     exists: bool,
+    /// Answers about another full name than the one that what is known is of. Whether that one has
+    /// anything itself is clear only once all have come.
+    held: Vec<Answered>,
 }
 
 /// A name and what is known of it.
@@ -79,8 +74,8 @@ pub(super) struct Watch {
     /// The pause after the next failure.
     pause: Duration,
     trouble: Option<Trouble>,
-    /// The trouble that the log knows of.
-    told: Option<Trouble>,
+    /// The troubles that the log knows of, since there was none.
+    told: Vec<Trouble>,
     is_settled: bool,
     /// Nobody said anything in the last look-up.
     is_silent: bool,
@@ -97,7 +92,7 @@ impl Watch {
             asked_at: None,
             pause: DNS_RETRY_MIN,
             trouble: None,
-            told: None,
+            told: Vec::new(),
             is_settled: false,
             is_silent: false,
         }
@@ -113,7 +108,7 @@ impl Watch {
 
     /// The addresses of a host, IPv4 first, each family in the order of its answer.
     pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        self.known.v4.iter().chain(&self.known.v6).copied()
+        self.known.addresses()
     }
 
     /// Addresses that need no question: those in /etc/hosts, and our own for `localhost` and names
@@ -130,7 +125,7 @@ impl Watch {
 
     /// The records of a service, in the order of the answer.
     pub(super) fn services(&self) -> &[Service] {
-        &self.known.services
+        self.known.services()
     }
 
     /// What is wrong with it.
@@ -138,14 +133,24 @@ impl Watch {
         self.trouble
     }
 
-    /// The trouble that was told last; none if it was told that there is none any more.
-    pub(super) fn told_trouble(&self) -> Option<Trouble> {
-        self.told
-    }
-
-    /// The present trouble, or that there is none, is told now.
-    pub(super) fn tell_trouble(&mut self) {
-        self.told = self.trouble;
+    /// What the log is to be told now, if anything: a trouble, or that there is none any more. Each
+    /// trouble is news once until then, since servers that disagree give one after the other.
+    pub(super) fn tell_trouble(&mut self) -> Option<Option<Trouble>> {
+        match self.trouble {
+            None if self.told.is_empty() => None,
+            None => {
+                self.told.clear();
+                Some(None)
+            }
+            Some(trouble) if self.told.contains(&trouble) => None,
+            Some(trouble) => {
+                if self.told.len() == TROUBLES_TOLD_MAX {
+                    self.told.remove(0);
+                }
+                self.told.push(trouble);
+                Some(Some(trouble))
+            }
+        }
     }
 
     /// Whether a look-up has come to its end, however it did.
@@ -212,14 +217,13 @@ impl Watch {
             is_doubtful: false,
             failure: None,
             exists: false,
+            held: Vec::new(),
         });
     }
 
     /// The host is in /etc/hosts, or one that needs no look-up.
     pub(super) fn settle_locally(&mut self, addresses: &[IpAddr], now: Instant) {
-        let (v4, v6) = addresses.iter().partition(|address| address.is_ipv4());
-        replace(&mut self.known.v4, v4);
-        replace(&mut self.known.v6, v6);
+        self.known.settle(addresses);
         self.asked_at = Some(now);
         self.phase = Phase::Idle { refresh_at: now + HOSTS_TTL, is_doubtful: false };
         self.trouble = None;
@@ -229,24 +233,45 @@ impl Watch {
     /// Something came of the look-up. Whether that changed what is known, be it only why there is
     /// nothing. `is_vital`: without this
     /// name something is missing, so an answer that there is nothing is not believed for long.
-    pub(super) fn on_answer(
-        &mut self,
-        kind: Kind,
-        answer: Answer,
-        is_vital: bool,
-        now: Instant,
-    ) -> bool {
+    pub(super) fn on_answer(&mut self, answered: Answered, is_vital: bool, now: Instant) -> bool {
         let Phase::Asking(round) = &mut self.phase else {
             debug_assert!(false, "an answer that nobody asked for");
             return false;
         };
         round.outstanding -= 1;
         let is_last = round.outstanding == 0;
-        let is_changed = match answer {
+        if !is_last && self.known.is_of_another(&answered) {
+            round.held.push(answered);
+            return false;
+        }
+        let mut answers = std::mem::take(&mut round.held);
+        answers.push(answered);
+        let doubt = self.known.doubt(&answers);
+        let mut is_changed = false;
+        for mut answered in answers {
+            if let Some(failure) = doubt.filter(|_| self.known.is_of_another(&answered)) {
+                // The name that is meant only fails, and this is another: a wildcard's, perhaps.
+                answered.answer = Answer::Failed(failure);
+            }
+            is_changed |= self.take(answered, now);
+        }
+        if !is_last {
+            return is_changed;
+        }
+        let before = (self.is_settled, self.trouble);
+        self.conclude(is_vital, now);
+        self.is_settled = true;
+        is_changed || before != (true, self.trouble)
+    }
+
+    fn take(&mut self, answered: Answered, now: Instant) -> bool {
+        let Phase::Asking(round) = &mut self.phase else { return false };
+        let Answered { kind, name, answer, .. } = answered;
+        match answer {
             Answer::Records { records, ttl } => {
                 let until = now + ttl.clamp(DNS_TTL_MIN, DNS_TTL_MAX);
                 round.fresh_until = Some(round.fresh_until.map_or(until, |it| it.min(until)));
-                self.known.adopt(kind, records)
+                self.known.adopt(kind, records, name)
             }
             Answer::Nothing { exists, ttl } => {
                 let ttl = ttl.unwrap_or(DNS_NEGATIVE_TTL).clamp(DNS_TTL_MIN, DNS_TTL_MAX);
@@ -258,14 +283,7 @@ impl Watch {
                 round.failure = Some(failure);
                 false
             }
-        };
-        if !is_last {
-            return is_changed;
         }
-        let before = (self.is_settled, self.trouble);
-        self.conclude(is_vital, now);
-        self.is_settled = true;
-        is_changed || before != (true, self.trouble)
     }
 
     /// All has come. What a family lacks is asked for again with the rest, and not sooner: a server
@@ -300,54 +318,13 @@ impl Watch {
     }
 }
 
-impl Known {
-    fn adopt(&mut self, kind: Kind, records: Records) -> bool {
-        match (kind, records) {
-            (Kind::A, Records::Addresses(all)) => replace(&mut self.v4, few(all, |it| *it)),
-            (Kind::Aaaa, Records::Addresses(all)) => replace(&mut self.v6, few(all, |it| *it)),
-            (Kind::Srv, Records::Services(all)) => {
-                let rank = |it: &Service| (it.priority, name_of(it), it.weight);
-                replace(&mut self.services, few(all, rank))
-            }
-            (kind, records) => {
-                debug_assert!(false, "{kind:?} answered by {records:?}");
-                false
-            }
-        }
-    }
-
-    fn clear(&mut self, kind: Kind) -> bool {
-        match kind {
-            Kind::A => replace(&mut self.v4, Vec::new()),
-            Kind::Aaaa => replace(&mut self.v6, Vec::new()),
-            Kind::Srv => replace(&mut self.services, Vec::new()),
-        }
-    }
-}
-
-/// As they come, or the first ones by rank if there are too many: servers shuffle their answers,
-/// and which ones are taken must not change with every one of them.
-fn few<T, R: Ord>(mut all: Vec<T>, rank: impl Fn(&T) -> R) -> Vec<T> {
-    if all.len() > DNS_RECORDS_MAX {
-        all.sort_by_cached_key(rank);
-        all.truncate(DNS_RECORDS_MAX);
-    }
-    all
-}
-
-/// Servers shuffle their answers, so another order alone is no change. No item is there twice.
-fn replace<T: Eq>(known: &mut Vec<T>, new: Vec<T>) -> bool {
-    let is_same = known.len() == new.len() && new.iter().all(|item| known.contains(item));
-    if !is_same {
-        *known = new;
-    }
-    !is_same
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::message::ServerFailure;
+    use crate::config::DNS_RECORDS_MAX;
+    use crate::dns::LookupId;
+    use crate::dns::message::{Kind, Records, ServerFailure};
+    use crate::dns::name::Name;
 
     const SECOND: Duration = Duration::from_secs(1);
     const FAILED: Answer = Answer::Failed(Failure::Server(ServerFailure::Failure));
@@ -364,10 +341,25 @@ mod tests {
         Answer::Records { records: Records::Addresses(addresses), ttl }
     }
 
+    fn answered(kind: Kind, answer: Answer) -> Answered {
+        let name = Name::from_text("m.test");
+        Answered { id: LookupId(0), kind, name, answer, undecided: Vec::new() }
+    }
+
+    /// The same about a later name of the search list, after these that failed.
+    fn of_wildcard(kind: Kind, answer: Answer, undecided: &[&str]) -> Answered {
+        let name = |text: &str| Name::from_text(text).expect("a name");
+        let failure = Failure::Server(ServerFailure::Failure);
+        let undecided = undecided.iter().map(|text| (name(text), failure)).collect();
+        let name = Some(name("m.test.corp.test"));
+        Answered { id: LookupId(0), kind, name, answer, undecided }
+    }
+
     /// One round with an answer for each family; says whether either changed anything.
     fn round(watch: &mut Watch, now: Instant, v4: Answer, v6: Answer) -> [bool; 2] {
         watch.begin(now);
-        [(Kind::A, v4), (Kind::Aaaa, v6)].map(|(kind, it)| watch.on_answer(kind, it, true, now))
+        [(Kind::A, v4), (Kind::Aaaa, v6)]
+            .map(|(kind, it)| watch.on_answer(answered(kind, it), true, now))
     }
 
     fn known(watch: &Watch) -> Vec<String> {
@@ -418,6 +410,73 @@ mod tests {
     }
 
     #[test]
+    fn what_a_name_gave_outlasts_what_a_later_one_gives_while_it_only_fails() {
+        let other = || records(&["10.9.9.9"], 60);
+        let other6 = || records(&["::9"], 60);
+        for (name, v4_fails, v6_fails, order) in [
+            ("it fails for both", &["m.test"][..], &["m.test"][..], [0, 1]),
+            ("it has no IPv6, and only fails for IPv4", &["m.test"], &[], [0, 1]),
+            ("and that is known last", &["m.test"], &[], [1, 0]),
+        ] {
+            let (mut watch, now) = watch(Subject::Host);
+            round(&mut watch, now, records(&["10.0.0.1"], 1), GONE);
+            let now = now + SECOND;
+            watch.begin(now);
+            let answers = [
+                of_wildcard(Kind::A, other(), v4_fails),
+                of_wildcard(Kind::Aaaa, other6(), v6_fails),
+            ];
+            for at in order {
+                watch.on_answer(answers[at].clone(), true, now);
+            }
+            assert_eq!(known(&watch), ["10.0.0.1"], "{name}");
+            let trouble = watch.trouble().expect("it fails").to_string();
+            assert!(trouble.ends_with("server_failure"), "{trouble}");
+            assert_eq!(pause(&watch, now), DNS_RETRY_MIN, "it is asked for again soon");
+        }
+    }
+
+    #[test]
+    fn a_later_name_counts_once_the_first_is_gone_and_until_it_is_back() {
+        let (mut watch, now) = watch(Subject::Host);
+        let other = || records(&["10.9.9.9"], 1);
+        for (undecided, want) in [(&["m.test"][..], "10.9.9.9"), (&[], "10.9.9.9")] {
+            watch.begin(watch.due_at().expect("idle"));
+            watch.on_answer(of_wildcard(Kind::A, other(), undecided), true, now);
+            watch.on_answer(of_wildcard(Kind::Aaaa, GONE, &[]), true, now);
+            assert_eq!(known(&watch), [want], "nothing better is known");
+        }
+        let now = now + SECOND;
+        round(&mut watch, now, records(&["10.0.0.1"], 1), GONE);
+        assert_eq!(known(&watch), ["10.0.0.1"], "it is back");
+        // Gone for sure, whatever another name of the list does.
+        let now = now + SECOND;
+        watch.begin(now);
+        watch.on_answer(of_wildcard(Kind::A, other(), &["m.test.lan"]), true, now);
+        watch.on_answer(of_wildcard(Kind::Aaaa, GONE, &["m.test.lan"]), true, now);
+        assert_eq!(known(&watch), ["10.9.9.9"]);
+    }
+
+    #[test]
+    fn each_trouble_is_told_once_until_there_is_none() {
+        let (mut watch, mut now) = watch(Subject::Host);
+        let refused = || Answer::Failed(Failure::Server(ServerFailure::Refused));
+        let mut told = Vec::new();
+        for _ in 0..4 {
+            for failure in [FAILED, refused()] {
+                round(&mut watch, now, failure.clone(), failure);
+                now += pause(&watch, now);
+                told.extend(watch.tell_trouble());
+            }
+        }
+        assert_eq!(told.len(), 2, "{told:?}");
+        round(&mut watch, now, records(&["10.0.0.1"], 1), GONE);
+        assert_eq!((watch.tell_trouble(), watch.tell_trouble()), (Some(None), None));
+        round(&mut watch, now + SECOND, FAILED, FAILED);
+        assert!(watch.tell_trouble().is_some_and(|trouble| trouble.is_some()), "news again");
+    }
+
+    #[test]
     fn another_order_is_no_change() {
         let (mut watch, now) = watch(Subject::Host);
         round(&mut watch, now, records(&["10.0.0.1", "10.0.0.2"], 1), GONE);
@@ -464,7 +523,7 @@ mod tests {
             let (mut watch, now) = watch(Subject::Service);
             watch.begin(now);
             let nothing = Answer::Nothing { exists: false, ttl: Some(120 * SECOND) };
-            watch.on_answer(Kind::Srv, nothing, is_vital, now);
+            watch.on_answer(answered(Kind::Srv, nothing), is_vital, now);
             assert_eq!(pause(&watch, now), Duration::from_secs(want));
         }
     }
@@ -490,19 +549,19 @@ mod tests {
     fn a_life_begins_with_the_answer_and_doubt_outlasts_the_look_up() {
         let (mut watch, now) = watch(Subject::Host);
         watch.begin(now);
-        watch.on_answer(Kind::A, records(&["10.0.0.1"], 60), true, now);
+        watch.on_answer(answered(Kind::A, records(&["10.0.0.1"], 60)), true, now);
         let late = now + 3 * SECOND;
         watch.hurry(late);
-        watch.on_answer(Kind::Aaaa, records(&["::1"], 60), true, late);
+        watch.on_answer(answered(Kind::Aaaa, records(&["::1"], 60)), true, late);
         assert!(watch.is_due(late), "asked more than a second ago, and doubted since");
         watch.begin(late);
-        watch.on_answer(Kind::A, records(&["10.0.0.1"], 60), true, late);
-        watch.on_answer(Kind::Aaaa, FAILED, true, late + SECOND);
+        watch.on_answer(answered(Kind::A, records(&["10.0.0.1"], 60)), true, late);
+        watch.on_answer(answered(Kind::Aaaa, FAILED), true, late + SECOND);
         assert_eq!(watch.due_at(), Some(late + SECOND + DNS_RETRY_PARTIAL));
         let at = late + 40 * SECOND;
         watch.begin(at);
-        watch.on_answer(Kind::A, records(&["10.0.0.1"], 5), true, at);
-        watch.on_answer(Kind::Aaaa, FAILED, true, at + SECOND);
+        watch.on_answer(answered(Kind::A, records(&["10.0.0.1"], 5)), true, at);
+        watch.on_answer(answered(Kind::Aaaa, FAILED), true, at + SECOND);
         assert_eq!(watch.due_at(), Some(at + 5 * SECOND));
     }
 

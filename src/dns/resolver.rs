@@ -256,7 +256,7 @@ impl Resolver {
 
 #[cfg(test)]
 mod tests {
-    use super::super::message::{Records, ServerFailure};
+    use super::super::message::{Kind, Records, ServerFailure};
     use super::super::{Transport, resolv_conf};
     use super::*;
     use crate::config::{

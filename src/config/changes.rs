@@ -1,0 +1,28 @@
+//! Limits of what is remembered and told of endpoints and names that come and go.
+//!
+//! No flag sets them.
+
+use std::time::Duration;
+
+use super::ENDPOINTS_MAX;
+
+/// How long something is remembered that is not there any more: the bad health of an endpoint, and
+/// that the log was told why another is not used. Name servers that give a part of a large set give
+/// each address again within a few lives of their answers, of which a minute is a usual one.
+/// Remembered for longer than needed it costs nothing: an endpoint that returns is due for a probe.
+pub const ABSENCE_MAX: Duration = Duration::from_secs(600);
+/// Most endpoints whose bad health is remembered in their absence; the oldest are forgotten first.
+pub const ABSENT_MAX: usize = 2 * ENDPOINTS_MAX;
+/// Most addresses and records of which is remembered that the log was told why they are not used.
+pub const LEFT_OUT_TOLD_MAX: usize = 2 * ENDPOINTS_MAX;
+/// Most reasons of one name that are remembered as told; the oldest are forgotten first.
+pub const TROUBLES_TOLD_MAX: usize = 16;
+/// Changes that are told at once, each by a line of its own. After that there is one line for each
+/// [`super::SUMMARY_INTERVAL`], and as many again after so many quiet ones.
+pub const CHANGES_AT_ONCE: u32 = 16;
+/// Most endpoints or names of each kind of change that such a line names; the others are counted.
+pub const CHANGES_NAMED_MAX: usize = 16;
+
+const _: () = assert!(CHANGES_AT_ONCE > 0 && CHANGES_NAMED_MAX > 0 && TROUBLES_TOLD_MAX > 0);
+// All that can be there at a time can be remembered once it is gone.
+const _: () = assert!(ABSENT_MAX >= ENDPOINTS_MAX && LEFT_OUT_TOLD_MAX >= ENDPOINTS_MAX);
