@@ -19,8 +19,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use etcd_gateway::config::{
-    BUFFER_BYTES, ENDPOINTS_MAX, LAST_RESORT_INTERVAL, RETRY_DELAY_DEFAULT, RETRY_DELAY_MIN,
-    SPARE_BUFFERS_MAX,
+    ABSENCE_MAX, ABSENT_MAX, BUFFER_BYTES, ENDPOINTS_MAX, LAST_RESORT_INTERVAL,
+    RETRY_DELAY_DEFAULT, RETRY_DELAY_MIN, SPARE_BUFFERS_MAX,
 };
 use etcd_gateway::endpoint::{EndpointSet, EndpointSpec, Proof, RetryLimits};
 use etcd_gateway::pair::buffer::Pool;
@@ -287,6 +287,8 @@ fn pick(bench: &Bench, endpoints: usize) {
         delay_min: RETRY_DELAY_MIN,
         delay_max: RETRY_DELAY_DEFAULT,
         last_resort_interval: LAST_RESORT_INTERVAL,
+        absence_max: ABSENCE_MAX,
+        absent_max: ABSENT_MAX,
     });
     let spec = |&address: &SocketAddr| EndpointSpec {
         address,

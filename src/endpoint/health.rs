@@ -76,6 +76,8 @@ pub struct Outage {
     pub failed_at: Instant,
     /// The evidence that began the outage, or made it one of trust.
     pub reason: DialFailure,
+    /// The evidence before that, if it was another.
+    pub reason_before: Option<DialFailure>,
     /// Ceiling of the present delay; doubles with every failed probe.
     pub step: Duration,
 }
@@ -146,7 +148,13 @@ impl Health {
     /// Endpoints that have to prove themselves start as inactive, and are due for a probe at once.
     pub(super) fn unproven(now: Instant, limits: &RetryLimits) -> Health {
         let step = limits.floor();
-        let outage = Outage { since: now, failed_at: now, reason: DialFailure::Unproven, step };
+        let outage = Outage {
+            since: now,
+            failed_at: now,
+            reason: DialFailure::Unproven,
+            reason_before: None,
+            step,
+        };
         Health::Inactive { retry_at: now, outage }
     }
 
@@ -239,6 +247,7 @@ impl Health {
                 let retry_at = failure.at + limits.delay(outage.step, failure.jitter);
                 let is_news = failure.reason.is_evidence() && outage.is_news(failure.reason);
                 if is_news {
+                    outage.reason_before = Some(outage.reason);
                     outage.reason = failure.reason;
                 }
                 self.set(Health::Inactive { retry_at, outage });
@@ -250,6 +259,18 @@ impl Health {
                 None
             }
             Health::Active { .. } | Health::Inactive { .. } | Health::Removed => None,
+        }
+    }
+
+    /// As it is remembered once the endpoint has left; none for good health. A probe that is under
+    /// way then is given up: it counts as one that says nothing, but not as none.
+    pub(super) fn in_absence(&self, limits: &RetryLimits) -> Option<Health> {
+        match *self {
+            Health::Inactive { .. } => Some(*self),
+            Health::Probing { started_at, outage } => {
+                Some(Health::Inactive { retry_at: started_at + limits.floor(), outage })
+            }
+            Health::Active { .. } | Health::Removed => None,
         }
     }
 
@@ -265,7 +286,7 @@ impl Health {
         let step = limits.floor();
         let retry_at = at + limits.delay(step, jitter);
         debug_assert!(retry_at > at, "or the monitor would spin");
-        let outage = Outage { since: at, failed_at: at, reason, step };
+        let outage = Outage { since: at, failed_at: at, reason, reason_before: None, step };
         self.set(Health::Inactive { retry_at, outage });
         ChangeKind::BecameInactive { reason, retry_at }
     }
@@ -295,10 +316,12 @@ impl Outage {
         debug_assert!(self.failed_at >= self.since);
     }
 
-    /// Whether an endpoint that has to prove itself fails for another reason than so far.
+    /// Whether an endpoint that has to prove itself fails for another reason than so far. Of two
+    /// that alternate each is news once.
     fn is_news(&self, reason: DialFailure) -> bool {
         let is_of_trust = |it| matches!(it, DialFailure::Mistrusted(_) | DialFailure::Unproven);
-        reason != self.reason && (is_of_trust(reason) || is_of_trust(self.reason))
+        let is_other = reason != self.reason && Some(reason) != self.reason_before;
+        is_other && (is_of_trust(reason) || is_of_trust(self.reason))
     }
 }
 
@@ -312,7 +335,9 @@ mod tests {
 
     fn limits(delay_min: Duration, delay_max: Duration) -> RetryLimits {
         let last_resort_interval = Duration::from_millis(100);
-        RetryLimits { delay_min, delay_max, last_resort_interval }.checked()
+        let (absence_max, absent_max) = (600 * SECOND, 512);
+        RetryLimits { delay_min, delay_max, last_resort_interval, absence_max, absent_max }
+            .checked()
     }
 
     fn xorshift(state: &mut u64) -> u64 {
@@ -324,8 +349,9 @@ mod tests {
 
     /// The states in the order of [`legal_ways`].
     fn states(now: Instant) -> [Health; 4] {
+        let reason = DialFailure::Reset;
         let outage =
-            Outage { since: now, failed_at: now, reason: DialFailure::Reset, step: SECOND };
+            Outage { since: now, failed_at: now, reason, reason_before: None, step: SECOND };
         [
             Health::Active { proven_at: now },
             Health::Inactive { retry_at: now, outage },

@@ -1,9 +1,9 @@
 //! The endpoints: the set of addresses we may dial, who is in it and what came of each dial.
 //!
 //! Owns the list, the handles and the in-flight counts, and passes events to `health.rs`. `pick.rs`
-//! chooses, `reconcile.rs` lets endpoints come and go. Must not dial, log, read a clock or draw a
-//! random number: time and randomness are arguments, and what follows from an event is handed back
-//! as a [`Change`].
+//! chooses, `reconcile.rs` lets endpoints come and go, `absence.rs` remembers the ill ones that are
+//! gone. Must not dial, log, read a clock or draw a random number: time and randomness are
+//! arguments, and what follows from an event is handed back as a [`Change`].
 //!
 //! ```text
 //!   specs ──► reconcile ──► slots: [ 0: Endpoint | 1: vacant | 2: Endpoint (Removed, 3 pairs) ]
@@ -14,6 +14,7 @@
 //! An id is a slot and its generation. Late events for an endpoint that is gone are expected;
 //! they find nothing and change nothing.
 
+mod absence;
 mod health;
 pub mod loop_check;
 mod pick;
@@ -27,6 +28,7 @@ pub use proof::Proof;
 pub use reconcile::{Reconciled, Removed};
 pub use retry::RetryLimits;
 
+use absence::Absentees;
 use health::Failure;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -95,6 +97,7 @@ struct Slot {
 pub struct EndpointSet {
     limits: RetryLimits,
     slots: Vec<Slot>,
+    absentees: Absentees,
 }
 
 impl EndpointSet {
@@ -103,7 +106,7 @@ impl EndpointSet {
     /// # Panics
     /// When a delay in `limits` is zero.
     pub fn new(limits: RetryLimits) -> Self {
-        EndpointSet { limits: limits.checked(), slots: Vec::new() }
+        EndpointSet { limits: limits.checked(), slots: Vec::new(), absentees: Absentees::default() }
     }
 
     /// A client's dial stands. One that was begun before the endpoint became inactive may; of an
@@ -355,6 +358,8 @@ mod tests {
         delay_min: Duration::from_secs(1),
         delay_max: Duration::from_secs(60),
         last_resort_interval: Duration::from_millis(100),
+        absence_max: Duration::from_secs(600),
+        absent_max: 512,
     };
 
     fn ms(milliseconds: u64) -> Duration {

@@ -196,6 +196,8 @@ mod tests {
         delay_min: Duration::from_secs(1),
         delay_max: Duration::from_secs(60),
         last_resort_interval: Duration::from_millis(100),
+        absence_max: Duration::from_secs(600),
+        absent_max: 512,
     };
 
     fn ms(milliseconds: u64) -> Duration {

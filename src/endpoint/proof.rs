@@ -53,6 +53,8 @@ mod tests {
         delay_min: Duration::from_secs(1),
         delay_max: Duration::from_secs(60),
         last_resort_interval: Duration::from_millis(100),
+        absence_max: Duration::from_secs(600),
+        absent_max: 512,
     };
     const STRANGER: DialFailure = DialFailure::Mistrusted("unknown");
 
@@ -112,7 +114,10 @@ mod tests {
             (DialFailure::TimedOut, false),
             (STRANGER, true),
             (STRANGER, false),
+            (DialFailure::Refused, false),
+            (STRANGER, false),
             (DialFailure::Mistrusted("expired"), true),
+            (STRANGER, false),
             (DialFailure::Refused, true),
         ] {
             assert!(set.begin_probe(ids[0], now), "{failure}");

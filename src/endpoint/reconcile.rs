@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::{Endpoint, EndpointId, EndpointSet, EndpointSpec, Proof, Slot};
+use super::{Endpoint, EndpointId, EndpointSet, EndpointSpec, Slot};
 
 /// What [`EndpointSet::reconcile`] did.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -33,9 +33,10 @@ impl EndpointSet {
     /// Makes the set what `specs` say. The address is the key: who stays keeps its id, health,
     /// pairs and place in the rotation, and takes the new priority and weight. An address that
     /// returns while its removed predecessor still has pairs is a new endpoint, and so is one that
-    /// is to prove itself in another way.
+    /// is to prove itself in another way. One that returns in time does so in the bad health that
+    /// it left with.
     pub fn reconcile(&mut self, specs: &[EndpointSpec], now: Instant) -> Reconciled {
-        let removed = self.remove_absent(specs);
+        let removed = self.remove_absent(specs, now);
         let mut added = Vec::new();
         for (position, spec) in specs.iter().enumerate() {
             if specs[..position].iter().any(|earlier| earlier.address == spec.address) {
@@ -43,7 +44,10 @@ impl EndpointSet {
             }
             match self.find(spec) {
                 Some(endpoint) => endpoint.adopt(spec),
-                None => added.push(self.insert(Endpoint::new(spec, now, &self.limits))),
+                None => {
+                    let endpoint = self.absentees.recall(spec, now, &self.limits);
+                    added.push(self.insert(endpoint));
+                }
             }
         }
         self.recentre();
@@ -56,7 +60,7 @@ impl EndpointSet {
         endpoints.find(|endpoint| endpoint.is_meant_by(spec) && !endpoint.health.is_removed())
     }
 
-    fn remove_absent(&mut self, specs: &[EndpointSpec]) -> Vec<Removed> {
+    fn remove_absent(&mut self, specs: &[EndpointSpec], now: Instant) -> Vec<Removed> {
         let absent = |endpoint: &Endpoint| {
             let same_address = |spec: &&EndpointSpec| spec.address == endpoint.address;
             let wanted = specs.iter().find(same_address).is_some_and(|it| endpoint.is_meant_by(it));
@@ -68,7 +72,9 @@ impl EndpointSet {
         };
         let removed: Vec<Removed> = self.iter().filter_map(removed).collect();
         for Removed { id, .. } in removed.iter().copied() {
-            let endpoint = self.endpoint_mut(id).expect("its id was collected just above");
+            let left = *self.get(id).expect("its id was collected just above");
+            self.absentees.remember(&left, now, &self.limits);
+            let endpoint = self.endpoint_mut(id).expect("it is there still");
             endpoint.health.remove();
             endpoint.credit = 0;
             if endpoint.pairs == 0 {
@@ -79,7 +85,7 @@ impl EndpointSet {
     }
 
     fn insert(&mut self, endpoint: Endpoint) -> EndpointId {
-        debug_assert!(endpoint.health.is_active() || endpoint.proof == Proof::Handshake);
+        debug_assert!(!endpoint.health.is_removed());
         let vacant = self.slots.iter().position(|slot| slot.endpoint.is_none());
         let index = vacant.unwrap_or(self.slots.len());
         if index == self.slots.len() {

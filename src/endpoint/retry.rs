@@ -18,6 +18,10 @@ pub struct RetryLimits {
     pub delay_max: Duration,
     /// Shortest time between two dials that clients cause to one endpoint that is not active.
     pub last_resort_interval: Duration,
+    /// How long the bad health of an endpoint is remembered that has left the set.
+    pub absence_max: Duration,
+    /// Of how many it is at a time.
+    pub absent_max: usize,
 }
 
 impl RetryLimits {

@@ -420,8 +420,13 @@ mod tests {
     const ALL: Outcome = Outcome::Moved { bytes: 10, short: true };
 
     fn endpoint_ids(count: u16, now: Instant) -> Vec<EndpointId> {
-        let limits =
-            RetryLimits { delay_min: SECOND, delay_max: SECOND, last_resort_interval: MILLISECOND };
+        let limits = RetryLimits {
+            delay_min: SECOND,
+            delay_max: SECOND,
+            last_resort_interval: MILLISECOND,
+            absence_max: SECOND,
+            absent_max: 1,
+        };
         let spec = |port| EndpointSpec {
             address: ([127, 0, 0, 1], port).into(),
             priority: 0,

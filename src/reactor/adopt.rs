@@ -3,12 +3,10 @@
 
 use std::net::SocketAddr;
 
-use log::info;
-
 use super::Reactor;
 use super::dial::own_listener;
 use crate::discovery::{Found, Verdict};
-use crate::endpoint::{EndpointId, EndpointSpec, Proof, Reconciled, Removed};
+use crate::endpoint::{EndpointId, EndpointSpec, Health, Reconciled, Removed};
 use crate::net::Net;
 use crate::pair::Pair;
 
@@ -30,7 +28,8 @@ impl<N: Net> Reactor<N> {
         let specs: Vec<EndpointSpec> = found.iter().map(|it| it.spec).collect();
         let Reconciled { added, removed } = self.endpoints.reconcile(&specs, self.now);
         for Removed { id, address, pairs } in removed.iter().copied() {
-            info!("endpoint removed endpoint={address} pairs={pairs}");
+            let line = format!("endpoint removed endpoint={address} pairs={pairs}");
+            self.tell_of_endpoint("removed", address, line);
             self.forget_probe(id);
         }
         self.recheck_waiting |= !added.is_empty();
@@ -54,16 +53,22 @@ impl<N: Net> Reactor<N> {
         }
     }
 
-    /// Tells of a new endpoint, and has one that must prove itself do so at once.
+    /// Tells of a new endpoint, and has the monitor look after one that is not active: at once, if
+    /// it must prove itself, or as soon as is due after what was known of it before.
     fn greet(&mut self, id: EndpointId, found: &[Found]) {
         let Some(endpoint) = self.endpoints.get(id) else { return };
-        let (address, proof) = (endpoint.address(), endpoint.proof());
+        let (address, health) = (endpoint.address(), *endpoint.health());
         let (priority, weight) = (endpoint.priority(), endpoint.weight());
         let name = found.iter().find(|it| it.spec.address == address);
         let name = name.map_or("", |it| it.name.as_str());
-        info!("endpoint added endpoint={address} name={name} priority={priority} weight={weight}");
-        if proof == Proof::Handshake {
-            self.probe(id);
+        let text = "endpoint added";
+        let line =
+            format!("{text} endpoint={address} name={name} priority={priority} weight={weight}");
+        self.tell_of_endpoint("added", address, line);
+        match health {
+            Health::Inactive { retry_at, .. } if retry_at <= self.now => self.probe(id),
+            Health::Inactive { retry_at, .. } => self.plan_probe(id, retry_at),
+            Health::Active { .. } | Health::Probing { .. } | Health::Removed => {}
         }
     }
 }

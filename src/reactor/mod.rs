@@ -14,6 +14,7 @@ mod adopt;
 mod dial;
 mod drain;
 mod files;
+pub mod gathering;
 mod listen;
 mod listen_names;
 mod pipes;

@@ -4,6 +4,8 @@
 //! most endpoints a connection that stands is proof enough, and is closed again without a byte. One
 //! that was found by discovery has to show who it is: the probe goes on with a TLS handshake.
 
+use std::time::Instant;
+
 use super::dial::{dial_failure, dial_result};
 use super::token::{Generation, Token};
 use super::wheel::TimerKey;
@@ -42,11 +44,14 @@ impl<N: Net> Reactor<N> {
             // Whoever waits for an endpoint has one.
             ChangeKind::BecameActive { .. } => self.recheck_waiting = true,
             ChangeKind::BecameInactive { retry_at, .. }
-            | ChangeKind::StillInactive { retry_at, .. } => {
-                let timer = self.wheel.arm(retry_at, Timer::Monitor(change.id));
-                self.probes_planned.push((change.id, timer));
-            }
+            | ChangeKind::StillInactive { retry_at, .. } => self.plan_probe(change.id, retry_at),
         }
+    }
+
+    /// The endpoint is to be probed then; nothing else is planned for it.
+    pub(super) fn plan_probe(&mut self, endpoint: EndpointId, at: Instant) {
+        let timer = self.wheel.arm(at, Timer::Monitor(endpoint));
+        self.probes_planned.push((endpoint, timer));
     }
 
     pub(super) fn forget_probe(&mut self, endpoint: EndpointId) {

@@ -1,11 +1,12 @@
-//! What the reactor logs at info and warn: changes of endpoints, and summaries of what clients
-//! can repeat. One event a line, `key=value`.
+//! What the reactor logs at info and warn: changes of endpoints and names, gathered where there are
+//! many, and summaries of what clients can repeat. One event a line, `key=value`.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use log::{info, warn};
+use log::{Level, info, log, warn};
 
+use super::gathering::{Gathering, Line, News};
 use super::summary::Summary;
 use super::{Reactor, Timer};
 use crate::config::duration::format_duration;
@@ -27,20 +28,40 @@ pub(super) enum Topic {
     ReloadAsked,
 }
 
+/// The kind of change that is worth a warning.
+const NOT_VERIFIED: &str = "not_verified";
+
 impl Topic {
     const ALL: [Topic; 4] =
         [Topic::TurnedAway, Topic::DialFailedLocally, Topic::AcceptPaused, Topic::ReloadAsked];
 }
 
 /// What is still to be told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reports {
+    /// Endpoints that come and go, and what becomes of their proofs.
+    endpoints: Gathering,
+    /// Names that are no help or are one again, and what is left out of what they lead to.
+    names: Gathering,
     summaries: [Summary; Topic::ALL.len()],
     /// The last error of each topic.
     errors: [Option<NetError>; Topic::ALL.len()],
     /// The endpoint of the last dial that failed locally.
     endpoint: Option<SocketAddr>,
     timer_armed: bool,
+}
+
+impl Default for Reports {
+    fn default() -> Reports {
+        Reports {
+            endpoints: Gathering::new("endpoints"),
+            names: Gathering::new("names"),
+            summaries: Default::default(),
+            errors: Default::default(),
+            endpoint: None,
+            timer_armed: false,
+        }
+    }
 }
 
 impl<N: Net> Reactor<N> {
@@ -67,11 +88,31 @@ impl<N: Net> Reactor<N> {
                 self.tell(topic, count);
             }
         }
+        for gathering in [&mut self.reports.endpoints, &mut self.reports.names] {
+            gathering.take_due(self.now).iter().for_each(write_line);
+        }
+        self.arm_report();
+    }
+
+    /// An endpoint has come or gone, or what it has to prove is proven or not.
+    pub(super) fn tell_of_endpoint(
+        &mut self,
+        kind: &'static str,
+        address: SocketAddr,
+        line: String,
+    ) {
+        let level = if kind == NOT_VERIFIED { Level::Warn } else { Level::Info };
+        let news = News { kind, what: address.to_string(), line: Line { level, text: line } };
+        self.reports.endpoints.note(news, self.now).iter().for_each(write_line);
         self.arm_report();
     }
 
     fn arm_report(&mut self) {
-        let deadline = self.reports.summaries.iter().filter_map(Summary::deadline).min();
+        let reports = &self.reports;
+        let gatherings = [&reports.endpoints, &reports.names];
+        let gathered = gatherings.into_iter().filter_map(Gathering::deadline);
+        let summed_up = reports.summaries.iter().filter_map(Summary::deadline);
+        let deadline = gathered.chain(summed_up).min();
         if let Some(deadline) = deadline.filter(|_| !self.reports.timer_armed) {
             self.reports.timer_armed = true;
             self.wheel.arm(deadline, Timer::Summary);
@@ -96,12 +137,13 @@ impl<N: Net> Reactor<N> {
     }
 
     /// Tells of an endpoint's new state.
-    pub(super) fn tell_change(&self, change: &Change, source: &str) {
+    pub(super) fn tell_change(&mut self, change: &Change, source: &str) {
         let Change { address, kind, .. } = change;
         match kind {
             ChangeKind::BecameActive { down_for } if self.has_to_prove(change.id) => {
                 let after = in_milliseconds(*down_for);
-                info!("endpoint verified endpoint={address} after={after}");
+                let line = format!("endpoint verified endpoint={address} after={after}");
+                self.tell_of_endpoint("verified", *address, line);
             }
             ChangeKind::BecameActive { down_for } => {
                 let down_for = in_milliseconds(*down_for);
@@ -114,9 +156,10 @@ impl<N: Net> Reactor<N> {
             ChangeKind::StillInactive { is_news: false, .. } => {}
             ChangeKind::StillInactive { reason, retry_at, .. } => {
                 let retry_in = in_milliseconds(retry_at.saturating_duration_since(self.now));
-                warn!(
+                let line = format!(
                     "endpoint not verified endpoint={address} reason={reason} retry_in={retry_in}"
                 );
+                self.tell_of_endpoint(NOT_VERIFIED, *address, line);
             }
         }
     }
@@ -126,29 +169,42 @@ impl<N: Net> Reactor<N> {
     }
 
     /// Tells what came of looking for endpoints.
-    pub(super) fn tell_finding(&self, report: &Report) {
-        match report {
+    pub(super) fn tell_finding(&mut self, report: &Report) {
+        let (kind, what, level, text) = match report {
             Report::NotResolved { name, reason } => {
-                warn!("name not resolved name={name} reason={reason}");
+                let text = format!("name not resolved name={name} reason={reason}");
+                ("not_resolved", format!("{name}/{reason}"), Level::Warn, text)
             }
-            Report::ResolvedAgain { name } => info!("name resolved again name={name}"),
-            // On a host with one family of addresses it is the usual case.
-            Report::LeftOut { what, reason: LeftOut::NoRoute } => {
-                info!("endpoint left out {what} reason={}", LeftOut::NoRoute);
+            Report::ResolvedAgain { name } => {
+                let text = format!("name resolved again name={name}");
+                ("resolved", name.clone(), Level::Info, text)
             }
             Report::LeftOut { what, reason } => {
-                warn!("endpoint left out {what} reason={reason}");
+                // On a host with one family of addresses it is the usual case.
+                let is_usual = *reason == LeftOut::NoRoute;
+                let level = if is_usual { Level::Info } else { Level::Warn };
+                let text = format!("endpoint left out {what} reason={reason}");
+                let (_, first) = what.split_once('=').unwrap_or(("", what));
+                let address = first.split(' ').next().unwrap_or(first);
+                ("left_out", address.to_owned(), level, text)
             }
             Report::Kept => {
                 let count = self.endpoints.count();
-                warn!("endpoints kept although no name leads to one any more count={count}");
+                let text = "endpoints kept although no name leads to one any more";
+                ("kept", "endpoints".to_owned(), Level::Warn, format!("{text} count={count}"))
             }
-            Report::Configuration { problem, servers } => tell_problem(problem, servers),
+            Report::Configuration { problem, servers } => {
+                ("resolv_conf", problem.to_string(), Level::Warn, problem_line(problem, servers))
+            }
             Report::ConfiguredAgain { servers } => {
                 let (file, servers) = (ResolverFile::Configuration.path(), join(servers));
-                info!("name servers known again file={file} servers=[{servers}]");
+                let text = format!("name servers known again file={file} servers=[{servers}]");
+                ("name_servers", servers, Level::Info, text)
             }
-        }
+        };
+        let news = News { kind, what, line: Line { level, text } };
+        self.reports.names.note(news, self.now).iter().for_each(write_line);
+        self.arm_report();
     }
 }
 
@@ -157,18 +213,22 @@ pub(super) fn tell_reload_ignored(count: u64) {
     warn!("signal ignored signal=SIGHUP reason=no_reload count={count}");
 }
 
-fn tell_problem(problem: &Problem, servers: &[SocketAddr]) {
+fn problem_line(problem: &Problem, servers: &[SocketAddr]) -> String {
     let (file, servers) = (ResolverFile::Configuration.path(), join(servers));
     let what = if problem.is_about_servers() {
         "no name server given, asking others"
     } else {
         "file too long, using its beginning"
     };
-    warn!("{what} file={file} reason={problem} servers=[{servers}]");
+    format!("{what} file={file} reason={problem} servers=[{servers}]")
 }
 
 fn join(servers: &[SocketAddr]) -> String {
     servers.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn write_line(line: &Line) {
+    log!(line.level, "{}", line.text);
 }
 
 /// For the log, where more digits only look exact.

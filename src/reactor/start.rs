@@ -75,6 +75,8 @@ impl Limits {
                 delay_min: config::RETRY_DELAY_MIN,
                 delay_max: config.retry_delay,
                 last_resort_interval: config::LAST_RESORT_INTERVAL,
+                absence_max: config::ABSENCE_MAX,
+                absent_max: config::ABSENT_MAX,
             },
         }
     }

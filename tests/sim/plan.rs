@@ -93,6 +93,8 @@ impl Plan {
                     delay_min: second,
                     delay_max: 60 * second,
                     last_resort_interval: second / 10,
+                    absence_max: config::ABSENCE_MAX,
+                    absent_max: config::ABSENT_MAX,
                 },
             },
             endpoints: (0..servers).map(|index| spec(index, 0, 1)).collect(),
@@ -228,6 +230,8 @@ fn limits(random: &mut Random) -> Limits {
             // The last one is below the shortest, and then the only one there is.
             delay_max: random.one_of(&[10, 10, 30, 80, 5]) * delay_min / 10,
             last_resort_interval: random.one_of(&[10, 100]) * MILLISECOND,
+            absence_max: config::ABSENCE_MAX,
+            absent_max: config::ABSENT_MAX,
         },
     }
 }

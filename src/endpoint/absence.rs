@@ -1,0 +1,208 @@
+//! Bad health that outlives absence: name servers may give a part of a large set with each answer,
+//! so that an endpoint leaves and comes back, and what was found out about it is still true.
+//!
+//! Owns what is remembered of endpoints that have left the set, bounded in number and time. They
+//! are not dialed meanwhile. Good health is not remembered: one that only has to be there is active
+//! as a new one is, and one that has to prove who it is does so each time it comes.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::health::Health;
+use super::retry::RetryLimits;
+use super::{Endpoint, EndpointSpec, Proof};
+
+/// Endpoints that have left, the latest last.
+#[derive(Debug, Default)]
+pub(super) struct Absentees {
+    all: VecDeque<Absentee>,
+}
+
+#[derive(Debug)]
+struct Absentee {
+    address: SocketAddr,
+    proof: Proof,
+    left_at: Instant,
+    health: Health,
+    dialed_at: Option<Instant>,
+}
+
+impl Absentees {
+    /// The endpoint leaves.
+    pub(super) fn remember(&mut self, endpoint: &Endpoint, now: Instant, limits: &RetryLimits) {
+        let Some(health) = endpoint.health.in_absence(limits) else { return };
+        let Endpoint { address, proof, dialed_at, .. } = *endpoint;
+        self.all.retain(|it| it.address != address && it.left_at + limits.absence_max > now);
+        self.all.push_back(Absentee { address, proof, left_at: now, health, dialed_at });
+        let excess = self.all.len().saturating_sub(limits.absent_max);
+        self.all.drain(..excess);
+        debug_assert!(self.all.iter().all(|it| it.health.outage().is_some()));
+    }
+
+    /// An endpoint as it comes: with the health that it left with, if that was a bad one.
+    pub(super) fn recall(
+        &mut self,
+        spec: &EndpointSpec,
+        now: Instant,
+        limits: &RetryLimits,
+    ) -> Endpoint {
+        let mut endpoint = Endpoint::new(spec, now, limits);
+        let position = self.all.iter().position(|it| it.address == spec.address);
+        let absentee = position.and_then(|position| self.all.remove(position));
+        let is_same = |it: &Absentee| {
+            it.proof == spec.proof && now.saturating_duration_since(it.left_at) < limits.absence_max
+        };
+        if let Some(absentee) = absentee.filter(is_same) {
+            endpoint.health = absentee.health;
+            endpoint.dialed_at = absentee.dialed_at;
+        }
+        endpoint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::{ChangeKind, DialFailure, EndpointId, EndpointSet};
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const LIMITS: RetryLimits = RetryLimits {
+        delay_min: SECOND,
+        delay_max: Duration::from_secs(60),
+        last_resort_interval: Duration::from_millis(100),
+        absence_max: Duration::from_secs(600),
+        absent_max: 3,
+    };
+
+    fn spec(port: u16, proof: Proof) -> EndpointSpec {
+        EndpointSpec { address: ([10, 0, 0, 1], port).into(), priority: 0, weight: 1, proof }
+    }
+
+    struct Bench {
+        set: EndpointSet,
+        now: Instant,
+        proof: Proof,
+    }
+
+    impl Bench {
+        fn new(proof: Proof) -> Bench {
+            Bench { set: EndpointSet::new(LIMITS), now: Instant::now(), proof }
+        }
+
+        /// From now on these are there. Gives the one that came last.
+        fn list(&mut self, ports: &[u16]) -> Option<EndpointId> {
+            let specs: Vec<_> = ports.iter().map(|port| spec(*port, self.proof)).collect();
+            self.set.reconcile(&specs, self.now).added.pop()
+        }
+
+        fn fail(&mut self, id: EndpointId) {
+            let now = self.now;
+            self.set.dial_begun(id, now);
+            self.set.dial_failed(id, now, DialFailure::Refused, now, 0).expect("evidence");
+        }
+
+        fn retry_at(&self, id: EndpointId) -> Option<Instant> {
+            match self.set.get(id).expect("it is there").health() {
+                Health::Inactive { retry_at, .. } => Some(*retry_at),
+                _ => None,
+            }
+        }
+    }
+
+    #[test]
+    fn who_leaves_in_bad_health_returns_with_it() {
+        let mut bench = Bench::new(Proof::Connection);
+        let id = bench.list(&[1]).expect("new");
+        bench.fail(id);
+        let due = bench.retry_at(id);
+        bench.list(&[2]);
+        bench.now += SECOND / 2;
+        let id = bench.list(&[1, 2]).expect("it is back");
+        assert_eq!((bench.retry_at(id), bench.set.active_count()), (due, 1));
+        assert_eq!(bench.set.pick(&[], bench.now).map(|it| it == id), Some(false));
+        bench.now += SECOND;
+        assert!(bench.set.begin_probe(id, bench.now), "due while it was away, if need be");
+        let change = bench.set.probe_succeeded(id, bench.now).expect("it is back");
+        assert_eq!(change.kind, ChangeKind::BecameActive { down_for: 3 * SECOND / 2 });
+        bench.list(&[2]);
+        let id = bench.list(&[1, 2]).expect("it is back");
+        assert_eq!(bench.retry_at(id), None, "that outage is over");
+    }
+
+    #[test]
+    fn a_probe_that_was_under_way_is_not_repeated_at_once() {
+        let mut bench = Bench::new(Proof::Connection);
+        let id = bench.list(&[1]).expect("new");
+        bench.fail(id);
+        bench.now += SECOND;
+        assert!(bench.set.begin_probe(id, bench.now));
+        let begun = bench.now;
+        bench.list(&[2]);
+        bench.now += SECOND / 10;
+        let id = bench.list(&[1, 2]).expect("it is back");
+        assert_eq!(bench.retry_at(id), Some(begun + SECOND));
+        assert!(!bench.set.begin_probe(id, bench.now));
+    }
+
+    #[test]
+    fn growing_pauses_go_on_growing() {
+        let mut bench = Bench::new(Proof::Handshake);
+        let mut id = bench.list(&[1]).expect("new");
+        for step in [1, 2, 4, 8] {
+            bench.now = bench.retry_at(id).expect("it fails").max(bench.now);
+            assert!(bench.set.begin_probe(id, bench.now));
+            bench.set.probe_failed(id, DialFailure::Refused, bench.now, u64::MAX).expect("timer");
+            assert_eq!(bench.retry_at(id), Some(bench.now + 2 * step * SECOND));
+            bench.list(&[2]);
+            bench.now += SECOND / 2;
+            id = bench.list(&[1, 2]).expect("it is back");
+        }
+    }
+
+    #[test]
+    fn it_has_an_end() {
+        let mut bench = Bench::new(Proof::Connection);
+        let id = bench.list(&[1]).expect("new");
+        bench.fail(id);
+        bench.list(&[2]);
+        bench.now += LIMITS.absence_max;
+        let id = bench.list(&[1, 2]).expect("it is back");
+        assert_eq!(bench.retry_at(id), None, "that was long ago");
+    }
+
+    #[test]
+    fn only_so_many_are_remembered_and_only_as_they_were() {
+        let mut bench = Bench::new(Proof::Connection);
+        for port in 1..=4 {
+            let id = bench.list(&[port]).expect("new");
+            bench.fail(id);
+        }
+        bench.list(&[5]);
+        assert_eq!(bench.set.absentees.all.len(), LIMITS.absent_max);
+        let id = bench.list(&[1, 5]).expect("back");
+        assert_eq!(bench.retry_at(id), None, "the first is forgotten");
+        let id = bench.list(&[1, 2, 5]).expect("back");
+        assert!(bench.retry_at(id).is_some());
+        bench.proof = Proof::Handshake;
+        let id = bench.list(&[3]).expect("new");
+        let outage = *bench.set.get(id).expect("there").health().outage().expect("unproven");
+        assert_eq!(outage.reason, DialFailure::Unproven, "it has to prove itself as any other");
+    }
+
+    #[test]
+    fn whose_pairs_go_on_is_remembered_too() {
+        let mut bench = Bench::new(Proof::Connection);
+        let old = bench.list(&[1]).expect("new");
+        bench.set.pair_opened(old);
+        bench.fail(old);
+        bench.list(&[2]);
+        let new = bench.list(&[1, 2]).expect("back");
+        assert_ne!(old, new);
+        assert!(bench.retry_at(new).is_some());
+        bench.set.pair_closed(old);
+        assert_eq!(bench.set.count(), 2);
+    }
+}
