@@ -47,17 +47,22 @@ pub const HOSTS_SETTLE: Duration = Duration::from_secs(1);
 /// was found.
 pub const HOSTS_READS_MAX: u32 = 4;
 /// Questions under way at a time; other look-ups wait for their turn.
-pub const DNS_QUESTIONS_MAX: usize = 40;
+pub const DNS_QUESTIONS_MAX: usize = 48;
 /// Those of them that may be about names that were not answered within their first turn. The others
 /// are left to names that are answered in milliseconds, or were not asked for so far.
-pub const DNS_QUESTIONS_SLOW_MAX: usize = 32;
-/// Those of the latter that are kept for names that nobody answers for, as long as some wait.
+pub const DNS_QUESTIONS_SLOW_MAX: usize = 40;
+/// Those of the latter that may be about names that nobody answers for.
+pub const DNS_QUESTIONS_DEAD_MAX: usize = 32;
+/// Those of them that are kept for names that nobody answers for, as long as some wait.
 pub const DNS_QUESTIONS_DEAD_MIN: usize = 8;
 /// First turn of a look-up while others wait for its place; doubles with each one in vain. Of 250
 /// silent names the last has had its first turn after a third of a second.
 pub const DNS_TURN_MIN: Duration = Duration::from_millis(25);
 /// Turns in vain after which a name counts as one that nobody answers for.
 pub const DNS_TURNS_MAX: u32 = 6;
+/// Turns after which it does even if something was heard in each: the last is longer than any
+/// look-up takes.
+pub const DNS_TURNS_HEARD_MAX: u32 = 12;
 /// Sockets of one question that are open at a time: one for each server, so that an answer is heard
 /// however late it is. Where an answer did not fit, that server has two, and the oldest give way.
 pub const DNS_TRIES_OPEN_MAX: usize = DNS_SERVERS_MAX;
@@ -131,11 +136,17 @@ const _: () =
     assert!(LISTEN_LOOKUP_MAX.as_nanos() > DNS_RESEND_MAX.as_nanos() + DNS_RETRY_MAX.as_nanos());
 // A look-up of both families finds room, of a name that is answered and of one that is not.
 const _: () = assert!(DNS_QUESTIONS_DEAD_MIN >= 2);
-const _: () = assert!(DNS_QUESTIONS_DEAD_MIN + 2 <= DNS_QUESTIONS_SLOW_MAX);
+const _: () = assert!(DNS_QUESTIONS_DEAD_MIN <= DNS_QUESTIONS_DEAD_MAX);
+const _: () = assert!(DNS_QUESTIONS_DEAD_MAX + 2 <= DNS_QUESTIONS_SLOW_MAX);
 const _: () = assert!(DNS_QUESTIONS_SLOW_MAX + 2 <= DNS_QUESTIONS_MAX);
 // All turns together are shorter than the question would take to its end.
 const _: () = assert!(DNS_TURN_MIN.as_nanos() > 0);
 const _: () = assert!(DNS_TURN_MIN.as_nanos() << DNS_TURNS_MAX <= DNS_RESEND_MAX.as_nanos());
+const _: () = assert!(DNS_TURNS_MAX <= DNS_TURNS_HEARD_MAX);
+const _: () = assert!(
+    DNS_TURN_MIN.as_nanos() << (DNS_TURNS_HEARD_MAX - 1) > DNS_LOOKUP_MAX.as_nanos(),
+    "no look-up that gets on is cut short for ever"
+);
 // A change of records is in effect within their TTL and two seconds.
 const _: () = assert!(DNS_FAMILY_GRACE.as_nanos() < 2_000_000_000);
 const _: () = assert!(SRV_HANDOVER.as_nanos() < 2_000_000_000);

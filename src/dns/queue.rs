@@ -8,13 +8,13 @@
 //! as schedulers have for tasks of unknown length.
 //!
 //! ```text
-//!   usual ─► level 0 ── 25 ms ─► level 1 ── 50 ms ─► … ─► level 5 ── 800 ms ─┐
+//!   usual ─► level 0 ── 25 ms ─► level 1 ── 50 ms ─► … ─► level 5 ── 800 ms ─┐ silent
 //!   low   ─────────────────────────────────────────────────────────► dead ◄──┘ to the end
 //! ```
 //!
-//! Nobody gives way while nobody waits. Of the places some are left to the first turns, which names
-//! that are answered need no more than, and some to the dead as long as one waits: nobody can keep
-//! the others from being asked.
+//! Nobody gives way while nobody waits. Of the places some are left to first turns, more than which
+//! names that are answered seldom need, some to those that are slow, and some to the dead as long
+//! as one waits: none of them can keep the others from being asked.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -22,7 +22,8 @@ use std::time::Duration;
 use super::message::Kind;
 use super::{LookupId, Wanted};
 use crate::config::{
-    DNS_QUESTIONS_DEAD_MIN, DNS_QUESTIONS_MAX, DNS_QUESTIONS_SLOW_MAX, DNS_TURN_MIN, DNS_TURNS_MAX,
+    DNS_QUESTIONS_DEAD_MAX, DNS_QUESTIONS_DEAD_MIN, DNS_QUESTIONS_MAX, DNS_QUESTIONS_SLOW_MAX,
+    DNS_TURN_MIN, DNS_TURNS_HEARD_MAX, DNS_TURNS_MAX,
 };
 
 /// How soon a look-up is to be begun, beside others.
@@ -40,7 +41,7 @@ pub(super) struct Level(u32);
 
 impl Level {
     const FIRST: Level = Level(0);
-    const DEAD: Level = Level(DNS_TURNS_MAX);
+    const DEAD: Level = Level(u32::MAX);
 
     pub(super) fn of(urgency: Urgency) -> Level {
         match urgency {
@@ -58,8 +59,11 @@ impl Level {
         self > Level::FIRST
     }
 
-    fn next(self) -> Level {
-        Level(self.0 + 1).min(Level::DEAD)
+    /// After one turn more. Where servers said something, what is missing was lost, and the name
+    /// is not dead yet.
+    fn next(self, is_heard: bool) -> Level {
+        let most = if is_heard { DNS_TURNS_HEARD_MAX } else { DNS_TURNS_MAX };
+        if self.0 < most - 1 { Level(self.0 + 1) } else { Level::DEAD }
     }
 
     /// How long its turn lasts if others wait; none if it goes on to its end in any case.
@@ -86,6 +90,8 @@ pub(super) struct Turn {
     pub(super) questions: usize,
     /// For how long it has been under way.
     pub(super) lasted: Duration,
+    /// One family has its addresses, and the other a short grace.
+    pub(super) is_ending: bool,
 }
 
 /// What is to be done next.
@@ -116,9 +122,9 @@ impl Queue {
         self.waiting.insert(position, request);
     }
 
-    /// Its turn was in vain.
-    pub(super) fn push_back(&mut self, mut request: Request) {
-        request.level = request.level.next();
+    /// Its turn is over. `is_heard`: servers said something meanwhile.
+    pub(super) fn push_back(&mut self, mut request: Request, is_heard: bool) {
+        request.level = request.level.next(is_heard);
         self.push(request);
     }
 
@@ -175,6 +181,9 @@ impl Queue {
             turns.iter().filter(|turn| is_meant(turn.level)).map(|turn| turn.questions).sum()
         };
         let mut needed = request.kinds.len();
+        if request.level.is_dead() && sum(Level::is_dead) + needed > DNS_QUESTIONS_DEAD_MAX {
+            return Room::TooManySlow;
+        }
         if !request.level.is_dead() && self.first_dead().is_some() {
             needed += DNS_QUESTIONS_DEAD_MIN.saturating_sub(sum(Level::is_dead));
         }
@@ -204,7 +213,7 @@ impl Turn {
     /// Whether it ends its turn for that one: not for one that has had more turns in vain than it
     /// will have had then.
     fn gives_way_to(&self, request: &Request) -> bool {
-        self.level.turn().is_some() && request.level <= self.level.next()
+        !self.is_ending && self.level.turn().is_some() && request.level <= self.level.next(true)
     }
 
     /// What is left of its turn.
@@ -230,34 +239,37 @@ mod tests {
     }
 
     fn turns(count: usize, level: u32, lasted: Duration) -> Vec<Turn> {
-        vec![Turn { level: Level(level), questions: 2, lasted }; count]
+        vec![Turn { level: Level(level), questions: 2, lasted, is_ending: false }; count]
     }
 
     fn ids(queue: &Queue) -> Vec<usize> {
         queue.ids().map(|id| id.0).collect()
     }
 
-    const DEAD: u32 = DNS_TURNS_MAX;
+    const DEAD: u32 = u32::MAX;
     const FULL: usize = DNS_QUESTIONS_MAX / 2;
 
     #[test]
     fn the_order_is_by_level_and_then_by_coming() {
         let mut queue = queue(&[DEAD, 0, 1, 0, DEAD]);
         assert_eq!(ids(&queue), [1, 3, 2, 0, 4]);
-        queue.push_back(request(7, 0, 2));
-        queue.push_back(request(8, DEAD, 2));
+        queue.push_back(request(7, 0, 2), false);
+        queue.push_back(request(8, DEAD, 2), false);
         queue.push_first(request(9, 1, 2));
-        assert_eq!(ids(&queue), [1, 3, 9, 2, 7, 0, 4, 8]);
+        queue.push_back(request(5, 0, 2), true);
+        assert_eq!(ids(&queue), [1, 3, 9, 2, 7, 5, 0, 4, 8]);
     }
 
     #[test]
     fn turns_get_longer_and_the_last_one_has_no_end() {
-        let turns: Vec<_> = (0..=DEAD).map(|level| Level(level).turn()).collect();
-        assert_eq!(turns[0], Some(DNS_TURN_MIN));
-        assert_eq!(turns[1], Some(2 * DNS_TURN_MIN));
-        assert_eq!(turns[DEAD as usize], None);
-        assert_eq!(Level(DEAD - 1).next(), Level::DEAD);
-        assert_eq!(Level::DEAD.next(), Level::DEAD);
+        for (is_heard, count) in [(false, DNS_TURNS_MAX), (true, DNS_TURNS_HEARD_MAX)] {
+            let levels = std::iter::successors(Some(Level(0)), |level| Some(level.next(is_heard)));
+            let turns: Vec<_> = levels.map_while(Level::turn).take(99).collect();
+            let want = (0..count).map(|level| DNS_TURN_MIN * (1 << level));
+            assert_eq!(turns, want.collect::<Vec<_>>());
+            assert_eq!(Level::DEAD.next(is_heard), Level::DEAD);
+        }
+        assert_eq!(Level(DNS_TURNS_MAX).next(false), Level::DEAD, "heard before, and not now");
     }
 
     #[test]
@@ -276,6 +288,9 @@ mod tests {
         let mut all = turns(FULL, 0, DNS_TURN_MIN);
         all[3] = Turn { level: Level(2), lasted: 4 * DNS_TURN_MIN, ..all[3] };
         assert_eq!(queue(&[0]).next_step(&all), Some(Step::Yield(3)));
+        all[3].is_ending = true;
+        assert_ne!(queue(&[0]).next_step(&all), Some(Step::Yield(3)), "it will be over soon");
+        all[3].is_ending = false;
         all[3].lasted = 3 * DNS_TURN_MIN;
         all[5].lasted = 2 * DNS_TURN_MIN;
         assert_eq!(queue(&[0]).next_step(&all), Some(Step::Yield(5)));
@@ -286,16 +301,22 @@ mod tests {
 
     #[test]
     fn first_turns_have_places_of_their_own() {
-        let most = DNS_QUESTIONS_SLOW_MAX / 2;
         for level in [1, 3, DEAD] {
+            let most = if level == DEAD { DNS_QUESTIONS_DEAD_MAX } else { DNS_QUESTIONS_SLOW_MAX };
+            let most = most / 2;
             let slow = turns(most, level, Duration::ZERO);
             assert_eq!(queue(&[level]).next_step(&slow), None, "{level}");
             assert_eq!(queue(&[level, 0]).next_step(&slow), Some(Step::Begin(0)), "{level}");
             assert_eq!(queue(&[level]).next_step(&slow[1..]), Some(Step::Begin(0)), "{level}");
         }
+        // Nor do the dead take those of the slow.
+        let dead = turns(DNS_QUESTIONS_DEAD_MAX / 2, DEAD, Duration::ZERO);
+        assert_eq!(queue(&[DEAD, 3]).next_step(&dead), Some(Step::Begin(0)));
         // Nobody loses a place that is of no use to the one that waits.
+        let most = DNS_QUESTIONS_SLOW_MAX / 2;
         let mut all = turns(FULL, 1, Duration::ZERO);
-        all[most..].fill(Turn { level: Level(0), questions: 2, lasted: DNS_TURN_MIN });
+        let over = Turn { level: Level(0), lasted: DNS_TURN_MIN, ..all[0] };
+        all[most..].fill(over);
         assert_eq!(queue(&[1]).next_step(&all), None);
         assert_eq!(queue(&[1]).awaited(&all).len(), most, "or the resolver would spin");
         assert_eq!(queue(&[0]).next_step(&all), Some(Step::Yield(FULL - 1)));

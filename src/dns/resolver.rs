@@ -24,15 +24,19 @@ struct Running {
     request: Request,
     lookup: Lookup,
     since: Instant,
+    /// A server has said something since.
+    is_heard: bool,
 }
 
 impl Running {
     fn turn(&self, now: Instant) -> Turn {
+        // A family that has its answer may be asked for again, under the next name of the list.
+        let questions = self.lookup.kinds_untold().count();
         Turn {
             level: self.request.level,
-            // A family that has its answer may be asked for again, under the next name of the list.
-            questions: self.lookup.kinds_untold().count(),
+            questions,
             lasted: now.saturating_duration_since(self.since),
+            is_ending: questions < self.request.kinds.len(),
         }
     }
 
@@ -168,7 +172,8 @@ impl Resolver {
         random: &mut dyn FnMut() -> u64,
     ) {
         let owner = self.running.iter_mut().find(|it| it.lookup.owns(exchange));
-        let Some(Running { lookup, .. }) = owner else { return };
+        let Some(Running { lookup, is_heard, .. }) = owner else { return };
+        *is_heard |= outcome.is_ok();
         let around = &mut self.common.surround(now, random);
         lookup.on_exchange(exchange, outcome, around, &mut self.answers);
         self.start_waiting(now, random);
@@ -199,7 +204,9 @@ impl Resolver {
                 }
                 Some(Step::Yield(place)) => {
                     let yielding = self.running.swap_remove(place);
-                    self.queue.push_back(yielding.stop(&mut self.common.commands));
+                    let is_heard = yielding.is_heard;
+                    let request = yielding.stop(&mut self.common.commands);
+                    self.queue.push_back(request, is_heard);
                 }
                 None => break,
             }
@@ -237,7 +244,7 @@ impl Resolver {
         let is_own_first = request.kinds == [Kind::Srv] && names.first() == own.as_ref();
         let around = &mut self.common.surround(now, random);
         let lookup = Lookup::begin(request.id, &request.kinds, names, is_own_first, around);
-        self.running.push(Running { request, lookup, since: now });
+        self.running.push(Running { request, lookup, since: now, is_heard: false });
     }
 
     /// The name can be none: too long once completed, for instance.
@@ -1018,7 +1025,7 @@ mod tests {
             }
         }
         assert_eq!(told.len(), count);
-        let rounds = (2 * count).div_ceil(crate::config::DNS_QUESTIONS_SLOW_MAX) as u32;
+        let rounds = (2 * count).div_ceil(crate::config::DNS_QUESTIONS_DEAD_MAX) as u32;
         let turns = 2 * DNS_RESEND_MAX * rounds;
         assert!(bench.now - start <= DNS_QUERY_MAX * rounds + turns, "{:?}", bench.now - start);
     }
