@@ -4,6 +4,7 @@
 //! Every wait has a deadline and waits for something that happens: bytes, an end of file, a log
 //! line. A tool that is missing fails the test that needs it, with what to install.
 
+mod changing;
 mod cli;
 mod cost;
 mod death;

@@ -24,6 +24,8 @@ pub enum Behaviour {
     Answer,
     /// No answer at all.
     Drop,
+    /// Another part of the records each time, so many of them.
+    Part(usize),
     /// The answer comes when the next query is there, which then has to wait likewise.
     Late,
     /// Every answer comes twice.
@@ -81,7 +83,7 @@ impl NameServer {
             records: HashMap::new(),
             usual: Behaviour::Answer,
             special: HashMap::new(),
-            zones: HashMap::new(),
+            zones: Vec::new(),
             options: Options::Known,
             queries: Vec::new(),
             late: None,
@@ -121,9 +123,12 @@ impl NameServer {
         self.shared.lock().special.insert(kind, behaviour);
     }
 
-    /// What becomes of queries for names in a zone, whatever becomes of the others.
+    /// What becomes of queries for the zone's own name and those below it, whatever becomes of
+    /// others. Of zones that contain each other the one counts that was given last.
     pub fn behave_in(&self, zone: &str, behaviour: Behaviour) {
-        self.shared.lock().zones.insert(format!(".{zone}"), behaviour);
+        let mut state = self.shared.lock();
+        state.zones.retain(|(other, _)| other != zone);
+        state.zones.push((zone.to_owned(), behaviour));
     }
 
     /// What becomes of queries that have an OPT record.
@@ -195,7 +200,7 @@ struct State {
     records: HashMap<String, Vec<Record>>,
     usual: Behaviour,
     special: HashMap<Kind, Behaviour>,
-    zones: HashMap<String, Behaviour>,
+    zones: Vec<(String, Behaviour)>,
     options: Options,
     queries: Vec<Query>,
     /// An answer that is yet to come, and for whom.
@@ -266,7 +271,11 @@ impl State {
         if has_options && self.options == Options::Dropped {
             return Behaviour::Drop;
         }
-        let zone = self.zones.iter().find(|(zone, _)| name.ends_with(zone.as_str()));
+        let is_in = |(zone, _): &&(String, Behaviour)| {
+            let rest = name.strip_suffix(zone.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        let zone = self.zones.iter().rev().find(is_in);
         let special = self.special.get(kind).or(zone.map(|(_, behaviour)| behaviour));
         special.copied().unwrap_or(self.usual)
     }
@@ -323,6 +332,15 @@ impl State {
             Behaviour::ServerFailure => (Code::ServerFailure, Vec::new()),
             Behaviour::Refused => (Code::Refused, Vec::new()),
             Behaviour::NoSuchName => (Code::NoSuchName, Vec::new()),
+            Behaviour::Part(count) => {
+                let (code, mut records) = self.look_up(&question.name, question.kind);
+                let count = count.min(records.len());
+                // Each part overlaps the one before by chance, as with a random choice.
+                let first = self.queries.len() * 7 % records.len().max(1);
+                records.rotate_left(first);
+                records.truncate(count);
+                (code, records)
+            }
             _ => self.look_up(&question.name, question.kind),
         };
         let answer = Answer { code, is_truncated: false, records, negative_ttl: NEGATIVE_TTL };

@@ -186,9 +186,13 @@ pub struct Blackhole {
 
 impl Blackhole {
     pub fn start() -> Blackhole {
+        Blackhole::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    }
+
+    /// At that address, which has to be free.
+    pub fn at(address: SocketAddr) -> Blackhole {
         let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        listener.bind(&any.into()).expect("a free port");
+        listener.bind(&address.into()).expect("a free port");
         listener.listen(0).expect("a bound socket can listen");
         let address = listener.local_addr().expect("a bound socket").as_socket();
         let address = address.expect("an IPv4 address");
