@@ -17,12 +17,16 @@ pub const ABSENT_MAX: usize = 2 * ENDPOINTS_MAX;
 pub const LEFT_OUT_TOLD_MAX: usize = 2 * ENDPOINTS_MAX;
 /// Most reasons of one name that are remembered as told; the oldest are forgotten first.
 pub const TROUBLES_TOLD_MAX: usize = 16;
-/// Changes that are told at once, each by a line of its own. After that there is one line for each
-/// [`super::SUMMARY_INTERVAL`], and as many again after so many quiet ones.
+/// Changes of endpoints that are told at once, each by a line of its own. After that there is one
+/// line for each [`super::SUMMARY_INTERVAL`], and as many again after so many quiet ones.
 pub const CHANGES_AT_ONCE: u32 = 16;
+/// The same for what is wrong with names: one server that dies is wrong with all of them.
+pub const TROUBLES_AT_ONCE: u32 = 32;
 /// Most endpoints or names of each kind of change that such a line names; the others are counted.
 pub const CHANGES_NAMED_MAX: usize = 16;
 
-const _: () = assert!(CHANGES_AT_ONCE > 0 && CHANGES_NAMED_MAX > 0 && TROUBLES_TOLD_MAX > 0);
+const _: () = assert!(
+    CHANGES_AT_ONCE > 0 && TROUBLES_AT_ONCE > 0 && CHANGES_NAMED_MAX > 0 && TROUBLES_TOLD_MAX > 0
+);
 // All that can be there at a time can be remembered once it is gone.
 const _: () = assert!(ABSENT_MAX >= ENDPOINTS_MAX && LEFT_OUT_TOLD_MAX >= ENDPOINTS_MAX);

@@ -55,6 +55,9 @@ pub const DNS_QUESTIONS_SLOW_MAX: usize = 40;
 pub const DNS_QUESTIONS_DEAD_MAX: usize = 32;
 /// Those of them that are kept for names that nobody answers for, as long as some wait.
 pub const DNS_QUESTIONS_DEAD_MIN: usize = 8;
+/// Look-ups in a row in which nobody says anything, after which a name counts as one that nobody
+/// answers for from the beginning.
+pub const DNS_SILENCES_MIN: u32 = 2;
 /// First turn of a look-up while others wait for its place; doubles with each one in vain. Of 250
 /// silent names the last has had its first turn after a third of a second.
 pub const DNS_TURN_MIN: Duration = Duration::from_millis(25);

@@ -60,8 +60,11 @@ impl Known {
 
     /// Why nobody could say whether a full name still has what it gave, if that is so: then what a
     /// later name of the search list gives is not what is meant.
-    pub(super) fn doubt(&self, answers: &[Answered]) -> Option<Failure> {
-        answers.iter().find_map(|it| {
+    pub(super) fn doubt<'a>(
+        &self,
+        mut answers: impl Iterator<Item = &'a Answered>,
+    ) -> Option<Failure> {
+        answers.find_map(|it| {
             let own = self.name_of(it.kind)?;
             let failed = it.undecided.iter().find(|(name, _)| name == own);
             failed.map(|(_, failure)| *failure)

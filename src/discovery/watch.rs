@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::known::Known;
 use crate::config::{
     DNS_NEGATIVE_TTL, DNS_NEGATIVE_TTL_MAX, DNS_REFRESH_MIN, DNS_RETRY_MAX, DNS_RETRY_MIN,
-    DNS_RETRY_PARTIAL, DNS_TTL_MAX, DNS_TTL_MIN, HOSTS_TTL, TROUBLES_TOLD_MAX,
+    DNS_RETRY_PARTIAL, DNS_SILENCES_MIN, DNS_TTL_MAX, DNS_TTL_MIN, HOSTS_TTL, TROUBLES_TOLD_MAX,
 };
 use crate::dns::message::Service;
 use crate::dns::queue::Urgency;
@@ -57,10 +57,12 @@ struct Round {
     /// What is known has failed somebody meanwhile.
     is_doubtful: bool,
     failure: Option<Failure>,
+    /// Somebody said something, and be it that they cannot help.
+    is_heard: bool,
     exists: bool,
     /// Answers about another full name than the one that what is known is of. Whether that one has
-    /// anything itself is clear only once all have come.
-    held: Vec<Answered>,
+    /// anything itself is clear only once all have come. Each with the time of its arrival.
+    held: Vec<(Answered, Instant)>,
 }
 
 /// A name and what is known of it.
@@ -77,8 +79,8 @@ pub(super) struct Watch {
     /// The troubles that the log knows of, since there was none.
     told: Vec<Trouble>,
     is_settled: bool,
-    /// Nobody said anything in the last look-up.
-    is_silent: bool,
+    /// Look-ups in a row in which nobody said anything.
+    silences: u32,
 }
 
 impl Watch {
@@ -94,7 +96,7 @@ impl Watch {
             trouble: None,
             told: Vec::new(),
             is_settled: false,
-            is_silent: false,
+            silences: 0,
         }
     }
 
@@ -172,9 +174,9 @@ impl Watch {
         matches!(self.trouble, Some(Trouble::NoSuchName | Trouble::NoRecord))
     }
 
-    /// How soon to ask for it beside other names.
+    /// How soon to ask for it beside other names. One look-up may have been lost on its way.
     pub(super) fn urgency(&self) -> Urgency {
-        if self.is_silent { Urgency::Low } else { Urgency::Usual }
+        if self.silences >= DNS_SILENCES_MIN { Urgency::Low } else { Urgency::Usual }
     }
 
     /// Whether no look-up is under way.
@@ -216,6 +218,7 @@ impl Watch {
             absent_for: None,
             is_doubtful: false,
             failure: None,
+            is_heard: false,
             exists: false,
             held: Vec::new(),
         });
@@ -227,7 +230,7 @@ impl Watch {
         self.asked_at = Some(now);
         self.phase = Phase::Idle { refresh_at: now + HOSTS_TTL, is_doubtful: false };
         self.trouble = None;
-        (self.is_settled, self.is_silent) = (true, false);
+        (self.is_settled, self.silences) = (true, 0);
     }
 
     /// Something came of the look-up. Whether that changed what is known, be it only why there is
@@ -241,19 +244,19 @@ impl Watch {
         round.outstanding -= 1;
         let is_last = round.outstanding == 0;
         if !is_last && self.known.is_of_another(&answered) {
-            round.held.push(answered);
+            round.held.push((answered, now));
             return false;
         }
         let mut answers = std::mem::take(&mut round.held);
-        answers.push(answered);
-        let doubt = self.known.doubt(&answers);
+        answers.push((answered, now));
+        let doubt = self.known.doubt(answers.iter().map(|(answered, _)| answered));
         let mut is_changed = false;
-        for mut answered in answers {
+        for (mut answered, at) in answers {
             if let Some(failure) = doubt.filter(|_| self.known.is_of_another(&answered)) {
                 // The name that is meant only fails, and this is another: a wildcard's, perhaps.
                 answered.answer = Answer::Failed(failure);
             }
-            is_changed |= self.take(answered, now);
+            is_changed |= self.take(answered, at);
         }
         if !is_last {
             return is_changed;
@@ -264,9 +267,11 @@ impl Watch {
         is_changed || before != (true, self.trouble)
     }
 
+    /// Takes over what came then.
     fn take(&mut self, answered: Answered, now: Instant) -> bool {
         let Phase::Asking(round) = &mut self.phase else { return false };
         let Answered { kind, name, answer, .. } = answered;
+        round.is_heard |= answer != Answer::Failed(Failure::TimedOut);
         match answer {
             Answer::Records { records, ttl } => {
                 let until = now + ttl.clamp(DNS_TTL_MIN, DNS_TTL_MAX);
@@ -291,8 +296,7 @@ impl Watch {
     fn conclude(&mut self, is_vital: bool, now: Instant) {
         let Phase::Asking(round) = &self.phase else { return };
         let is_doubtful = round.is_doubtful;
-        let is_answered = round.fresh_until.is_some() || round.absent_for.is_some();
-        self.is_silent = !is_answered && round.failure == Some(Failure::TimedOut);
+        self.silences = if round.is_heard { 0 } else { self.silences.saturating_add(1) };
         let (trouble, refresh_at) = match (round.fresh_until, round.failure) {
             (Some(fresh_until), None) => (None, fresh_until),
             (Some(fresh_until), Some(_)) => (None, fresh_until.min(now + DNS_RETRY_PARTIAL)),
@@ -447,10 +451,14 @@ mod tests {
             assert_eq!(known(&watch), [want], "nothing better is known");
         }
         let now = now + SECOND;
-        round(&mut watch, now, records(&["10.0.0.1"], 1), GONE);
+        watch.begin(now);
+        watch.on_answer(answered(Kind::A, records(&["10.0.0.1"], 9)), true, now);
+        assert_eq!(known(&watch), ["10.9.9.9"], "the other family may say that it is not");
+        watch.on_answer(answered(Kind::Aaaa, GONE), true, now + SECOND);
         assert_eq!(known(&watch), ["10.0.0.1"], "it is back");
+        assert_eq!(pause(&watch, now), 9 * SECOND, "as of when its answer came");
         // Gone for sure, whatever another name of the list does.
-        let now = now + SECOND;
+        let now = now + 9 * SECOND;
         watch.begin(now);
         watch.on_answer(of_wildcard(Kind::A, other(), &["m.test.lan"]), true, now);
         watch.on_answer(of_wildcard(Kind::Aaaa, GONE, &["m.test.lan"]), true, now);
@@ -501,6 +509,26 @@ mod tests {
         now += SECOND;
         round(&mut watch, now, FAILED, FAILED);
         assert_eq!(pause(&watch, now), SECOND);
+    }
+
+    #[test]
+    fn only_a_name_that_nobody_answers_for_again_and_again_may_wait() {
+        let silent = || Answer::Failed(Failure::TimedOut);
+        let (mut watch, mut now) = watch(Subject::Host);
+        for (v4, v6, want) in [
+            (silent(), silent(), Urgency::Usual),
+            (silent(), silent(), Urgency::Low),
+            (silent(), silent(), Urgency::Low),
+            (GONE, silent(), Urgency::Usual),
+            (FAILED, silent(), Urgency::Usual),
+            (silent(), silent(), Urgency::Usual),
+            (silent(), silent(), Urgency::Low),
+            (records(&["10.0.0.1"], 1), silent(), Urgency::Usual),
+        ] {
+            round(&mut watch, now, v4, v6);
+            now = watch.due_at().expect("idle");
+            assert_eq!(watch.urgency(), want);
+        }
     }
 
     #[test]

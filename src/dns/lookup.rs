@@ -20,6 +20,9 @@ use super::query::{Conclusion, Query, Surroundings};
 use super::{Answer, Answered, Command, Exchange, Failure, LookupId, Subject};
 use crate::config::{DNS_FAMILY_GRACE, DNS_LOOKUP_MAX, DNS_TIMEOUT_MIN};
 
+/// Names before the one that was found of which nobody could say whether they have records.
+pub(super) type Undecided = Vec<(Kind, Vec<(Name, Failure)>)>;
+
 /// A look-up under way.
 #[derive(Debug)]
 pub(super) struct Lookup {
@@ -137,6 +140,25 @@ impl Lookup {
     pub(super) fn kinds_untold(&self) -> impl Iterator<Item = Kind> {
         let untold = self.parts.iter().filter(|part| !matches!(part.state, State::Told));
         untold.map(|part| part.kind)
+    }
+
+    /// The full name that has records, once one is known to, and for each kind that is left the
+    /// names before it of which nobody could say whether they have some.
+    pub(super) fn found(&mut self) -> Option<(Name, Undecided)> {
+        let is_found = self.is_found();
+        let untold = self.parts.iter_mut().filter(|part| !matches!(part.state, State::Told));
+        let undecided = untold.map(|part| (part.kind, std::mem::take(&mut part.undecided)));
+        is_found.then(|| (self.name.clone(), undecided.collect()))
+    }
+
+    /// Goes on from an earlier look-up that has found the name.
+    pub(super) fn go_on_from(&mut self, undecided: &Undecided) {
+        for (kind, names) in undecided {
+            let mut parts = self.parts.iter_mut();
+            if let Some(part) = parts.find(|part| part.kind == *kind) {
+                part.undecided.clone_from(names);
+            }
+        }
     }
 
     /// When to call [`Lookup::expire`]; none once it is over.

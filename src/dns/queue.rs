@@ -19,6 +19,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::lookup::Undecided;
 use super::message::Kind;
 use super::{LookupId, Wanted};
 use crate::config::{
@@ -79,6 +80,8 @@ pub(super) struct Request {
     /// Those of which nothing was told so far.
     pub(super) kinds: Vec<Kind>,
     pub(super) wanted: Wanted,
+    /// Where an earlier turn has found the name: which ones before it failed.
+    pub(super) undecided: Undecided,
     pub(super) level: Level,
 }
 
@@ -229,7 +232,7 @@ mod tests {
     fn request(id: usize, level: u32, questions: usize) -> Request {
         let kinds = [Kind::A, Kind::Aaaa][..questions].to_vec();
         let wanted = Wanted::Typed(format!("m{id}.test"));
-        Request { id: LookupId(id), kinds, wanted, level: Level(level) }
+        Request { id: LookupId(id), kinds, wanted, undecided: Vec::new(), level: Level(level) }
     }
 
     fn queue(levels: &[u32]) -> Queue {

@@ -43,6 +43,11 @@ impl Running {
     /// Gives the look-up up, and hands back what is left to ask.
     fn stop(mut self, commands: &mut Vec<Command>) -> Request {
         self.request.kinds = self.lookup.kinds_untold().collect();
+        if let Some((name, undecided)) = self.lookup.found() {
+            // What is left is asked about that name, and not about a later one of the list.
+            self.request.wanted = Wanted::Exact(name);
+            self.request.undecided = undecided;
+        }
         self.lookup.abandon(commands);
         self.request
     }
@@ -117,6 +122,7 @@ impl Resolver {
             id,
             kinds: subject.kinds().to_vec(),
             wanted: wanted.clone(),
+            undecided: Vec::new(),
             level: Level::of(urgency),
         });
     }
@@ -243,7 +249,8 @@ impl Resolver {
         // fails; sets of records have full names, and of two of them one is often missing.
         let is_own_first = request.kinds == [Kind::Srv] && names.first() == own.as_ref();
         let around = &mut self.common.surround(now, random);
-        let lookup = Lookup::begin(request.id, &request.kinds, names, is_own_first, around);
+        let mut lookup = Lookup::begin(request.id, &request.kinds, names, is_own_first, around);
+        lookup.go_on_from(&request.undecided);
         self.running.push(Running { request, lookup, since: now, is_heard: false });
     }
 
@@ -1124,6 +1131,23 @@ mod tests {
         assert_eq!(asked(&bench), "n.test 28");
         bench.answer(&bench.last(), Err(Failure::Unreachable));
         assert_eq!(bench.told().len(), 2);
+    }
+
+    #[test]
+    fn a_new_configuration_leads_nowhere_else_once_the_name_is_decided() {
+        let mut bench = Bench::new("nameserver 10.0.0.1\nsearch one.test two.test");
+        bench.look_up(0, Subject::Host, "m");
+        let a = bench.open[0].clone();
+        bench.answer(&a, Ok(&a.reply(OK, &[&[10, 0, 0, 9]])));
+        assert_eq!(bench.told().len(), 1);
+        let text = b"nameserver 10.0.0.3\nsearch one.test two.test";
+        bench.resolver.configure(resolv_conf::parse(text, "", |_| None));
+        bench.pass(Duration::ZERO);
+        let aaaa = bench.last();
+        assert_eq!(aaaa.question().0, "m.one.test");
+        bench.answer(&aaaa, Ok(&aaaa.reply(OK, &[])));
+        let nothing = Answer::Nothing { exists: true, ttl: None };
+        assert_eq!(bench.told(), [(0, Kind::Aaaa, nothing)], "two.test is not asked for");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use log::Level;
 
-use crate::config::{CHANGES_AT_ONCE, CHANGES_NAMED_MAX, SUMMARY_INTERVAL};
+use crate::config::{CHANGES_NAMED_MAX, SUMMARY_INTERVAL};
 
 /// Something that has changed.
 #[derive(Clone, Debug)]
@@ -36,8 +36,9 @@ pub struct Line {
 pub struct Gathering {
     /// How a line begins that sums up.
     title: &'static str,
-    /// Lines that may be written now.
+    /// Lines that may be written now, and most of them.
     allowance: u32,
+    at_once: u32,
     /// When the allowance last grew, or began to.
     grown_at: Option<Instant>,
     /// The first of those that wait; it is told in full if no other joins it.
@@ -54,11 +55,12 @@ struct Kind {
 }
 
 impl Gathering {
-    /// Nothing to tell.
-    pub fn new(title: &'static str) -> Gathering {
+    /// Nothing to tell. So many changes may be told at once, each by a line of its own.
+    pub fn new(title: &'static str, at_once: u32) -> Gathering {
         Gathering {
             title,
-            allowance: CHANGES_AT_ONCE,
+            allowance: at_once,
+            at_once,
             grown_at: None,
             first: None,
             untold: Vec::new(),
@@ -123,11 +125,11 @@ impl Gathering {
 
     fn grow(&mut self, now: Instant) {
         let Some(grown_at) = &mut self.grown_at else { return };
-        while self.allowance < CHANGES_AT_ONCE && *grown_at + SUMMARY_INTERVAL <= now {
+        while self.allowance < self.at_once && *grown_at + SUMMARY_INTERVAL <= now {
             self.allowance += 1;
             *grown_at += SUMMARY_INTERVAL;
         }
-        if self.allowance == CHANGES_AT_ONCE {
+        if self.allowance == self.at_once {
             self.grown_at = None;
         }
     }
@@ -144,6 +146,8 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
+    const AT_ONCE: u32 = 3;
+
     fn news(kind: &'static str, number: usize) -> News {
         let text = format!("endpoint {kind} endpoint=10.0.0.{number}:1 and more");
         News { kind, what: format!("10.0.0.{number}:1"), line: Line { level: Level::Info, text } }
@@ -151,8 +155,8 @@ mod tests {
 
     /// A gathering whose allowance is used up.
     fn busy(now: Instant) -> Gathering {
-        let mut gathering = Gathering::new("endpoints");
-        for number in 0..CHANGES_AT_ONCE as usize {
+        let mut gathering = Gathering::new("endpoints", AT_ONCE);
+        for number in 0..AT_ONCE as usize {
             let line = gathering.note(news("added", number), now);
             assert_eq!(line, Some(news("added", number).line), "in full");
         }
@@ -215,7 +219,7 @@ mod tests {
         assert_eq!(gathering.note(news("added", 2), later), None);
         let later = now + 100 * SUMMARY_INTERVAL;
         assert!(gathering.take_due(later).is_some());
-        for number in 1..CHANGES_AT_ONCE as usize {
+        for number in 1..AT_ONCE as usize {
             assert!(gathering.note(news("added", number), later).is_some());
         }
         assert_eq!(gathering.note(news("added", 2), later), None);

@@ -10,6 +10,7 @@ use super::gathering::{Gathering, Line, News};
 use super::summary::Summary;
 use super::{Reactor, Timer};
 use crate::config::duration::format_duration;
+use crate::config::{CHANGES_AT_ONCE, TROUBLES_AT_ONCE};
 use crate::discovery::{LeftOut, Report};
 use crate::dns::resolv_conf::Problem;
 use crate::endpoint::{Change, ChangeKind, EndpointId, Proof};
@@ -54,8 +55,8 @@ pub(super) struct Reports {
 impl Default for Reports {
     fn default() -> Reports {
         Reports {
-            endpoints: Gathering::new("endpoints"),
-            names: Gathering::new("names"),
+            endpoints: Gathering::new("endpoints", CHANGES_AT_ONCE),
+            names: Gathering::new("names", TROUBLES_AT_ONCE),
             summaries: Default::default(),
             errors: Default::default(),
             endpoint: None,
