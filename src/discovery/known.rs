@@ -8,7 +8,7 @@ use super::srv::name_of;
 use crate::config::DNS_RECORDS_MAX;
 use crate::dns::message::{Kind, Records, Service};
 use crate::dns::name::Name;
-use crate::dns::{Answered, Failure};
+use crate::dns::{Answer, Answered, Failure};
 
 /// The last good answers.
 #[derive(Debug, Default)]
@@ -67,7 +67,11 @@ impl Known {
         answers.find_map(|it| {
             let own = self.name_of(it.kind)?;
             let failed = it.undecided.iter().find(|(name, _)| name == own);
-            failed.map(|(_, failure)| *failure)
+            match (failed, &it.answer) {
+                (Some((_, failure)), _) => Some(*failure),
+                (None, Answer::Failed(failure)) if it.name.as_ref() == Some(own) => Some(*failure),
+                (None, _) => None,
+            }
         })
     }
 

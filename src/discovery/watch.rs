@@ -63,6 +63,8 @@ struct Round {
     /// Answers about another full name than the one that what is known is of. Whether that one has
     /// anything itself is clear only once all have come. Each with the time of its arrival.
     held: Vec<(Answered, Instant)>,
+    /// Why nobody could say whether the full name that what is known is of still has it.
+    doubt: Option<Failure>,
 }
 
 /// A name and what is known of it.
@@ -221,6 +223,7 @@ impl Watch {
             is_heard: false,
             exists: false,
             held: Vec::new(),
+            doubt: None,
         });
     }
 
@@ -250,6 +253,8 @@ impl Watch {
         let mut answers = std::mem::take(&mut round.held);
         answers.push((answered, now));
         let doubt = self.known.doubt(answers.iter().map(|(answered, _)| answered));
+        round.doubt = round.doubt.or(doubt);
+        let doubt = round.doubt;
         let mut is_changed = false;
         for (mut answered, at) in answers {
             if let Some(failure) = doubt.filter(|_| self.known.is_of_another(&answered)) {
@@ -438,6 +443,18 @@ mod tests {
             assert!(trouble.ends_with("server_failure"), "{trouble}");
             assert_eq!(pause(&watch, now), DNS_RETRY_MIN, "it is asked for again soon");
         }
+    }
+
+    #[test]
+    fn a_name_that_failed_itself_is_not_gone_for_one_family() {
+        let (mut watch, now) = watch(Subject::Host);
+        round(&mut watch, now, records(&["10.0.0.1"], 1), GONE);
+        let now = now + SECOND;
+        watch.begin(now);
+        watch.on_answer(answered(Kind::A, FAILED), true, now);
+        // Asked anew after a change of resolv.conf, the other family goes through the whole list.
+        watch.on_answer(of_wildcard(Kind::Aaaa, records(&["::9"], 60), &[]), true, now);
+        assert_eq!(known(&watch), ["10.0.0.1"]);
     }
 
     #[test]

@@ -29,9 +29,6 @@ pub(super) enum Topic {
     ReloadAsked,
 }
 
-/// The kind of change that is worth a warning.
-const NOT_VERIFIED: &str = "not_verified";
-
 impl Topic {
     const ALL: [Topic; 4] =
         [Topic::TurnedAway, Topic::DialFailedLocally, Topic::AcceptPaused, Topic::ReloadAsked];
@@ -40,10 +37,11 @@ impl Topic {
 /// What is still to be told.
 #[derive(Debug)]
 pub(super) struct Reports {
-    /// Endpoints that come and go, and what becomes of their proofs.
+    /// Endpoints that come and go, and those that are verified.
     endpoints: Gathering,
-    /// Names that are no help or are one again, and what is left out of what they lead to.
-    names: Gathering,
+    /// Names that are no help or are one again, what is left out of what they lead to, and which
+    /// endpoints are not verified.
+    troubles: Gathering,
     summaries: [Summary; Topic::ALL.len()],
     /// The last error of each topic.
     errors: [Option<NetError>; Topic::ALL.len()],
@@ -56,7 +54,7 @@ impl Default for Reports {
     fn default() -> Reports {
         Reports {
             endpoints: Gathering::new("endpoints", CHANGES_AT_ONCE),
-            names: Gathering::new("names", TROUBLES_AT_ONCE),
+            troubles: Gathering::new("discovery", TROUBLES_AT_ONCE),
             summaries: Default::default(),
             errors: Default::default(),
             endpoint: None,
@@ -89,28 +87,28 @@ impl<N: Net> Reactor<N> {
                 self.tell(topic, count);
             }
         }
-        for gathering in [&mut self.reports.endpoints, &mut self.reports.names] {
+        for gathering in [&mut self.reports.endpoints, &mut self.reports.troubles] {
             gathering.take_due(self.now).iter().for_each(write_line);
         }
         self.arm_report();
     }
 
-    /// An endpoint has come or gone, or what it has to prove is proven or not.
+    /// An endpoint has come or gone, or is verified.
     pub(super) fn tell_of_endpoint(
         &mut self,
         kind: &'static str,
         address: SocketAddr,
         line: String,
     ) {
-        let level = if kind == NOT_VERIFIED { Level::Warn } else { Level::Info };
-        let news = News { kind, what: address.to_string(), line: Line { level, text: line } };
+        let line = Line { level: Level::Info, text: line };
+        let news = News { kind, what: address.to_string(), line };
         self.reports.endpoints.note(news, self.now).iter().for_each(write_line);
         self.arm_report();
     }
 
     fn arm_report(&mut self) {
         let reports = &self.reports;
-        let gatherings = [&reports.endpoints, &reports.names];
+        let gatherings = [&reports.endpoints, &reports.troubles];
         let gathered = gatherings.into_iter().filter_map(Gathering::deadline);
         let summed_up = reports.summaries.iter().filter_map(Summary::deadline);
         let deadline = gathered.chain(summed_up).min();
@@ -157,10 +155,11 @@ impl<N: Net> Reactor<N> {
             ChangeKind::StillInactive { is_news: false, .. } => {}
             ChangeKind::StillInactive { reason, retry_at, .. } => {
                 let retry_in = in_milliseconds(retry_at.saturating_duration_since(self.now));
-                let line = format!(
+                let text = format!(
                     "endpoint not verified endpoint={address} reason={reason} retry_in={retry_in}"
                 );
-                self.tell_of_endpoint(NOT_VERIFIED, *address, line);
+                let what = format!("{address}/{reason}");
+                self.tell_of_trouble("not_verified", what, Line { level: Level::Warn, text });
             }
         }
     }
@@ -203,8 +202,12 @@ impl<N: Net> Reactor<N> {
                 ("name_servers", servers, Level::Info, text)
             }
         };
-        let news = News { kind, what, line: Line { level, text } };
-        self.reports.names.note(news, self.now).iter().for_each(write_line);
+        self.tell_of_trouble(kind, what, Line { level, text });
+    }
+
+    fn tell_of_trouble(&mut self, kind: &'static str, what: String, line: Line) {
+        let news = News { kind, what, line };
+        self.reports.troubles.note(news, self.now).iter().for_each(write_line);
         self.arm_report();
     }
 }
