@@ -113,6 +113,10 @@ listed! {
         AnswerCut,
         /// An answer is damaged: cut, flipped, made of loops, or no answer at all.
         AnswerDamaged,
+        /// An answer has a random part of what there is.
+        AnswerInPart,
+        /// An answer names addresses where no server can be, beside the others or in their place.
+        AnswerBlocked,
         /// A name server answers that it cannot, or will not.
         ServerFails,
         /// A name server goes silent, refuses everything, or comes back.
@@ -202,6 +206,11 @@ impl Faults {
     /// From now on it strikes every time.
     pub fn always(&mut self, fault: Fault) {
         self.thousandths[fault as usize] = 1000;
+    }
+
+    /// It does not strike in this run.
+    pub fn never(&mut self, fault: Fault) {
+        self.thousandths[fault as usize] = 0;
     }
 
     /// From now on all is well.

@@ -32,6 +32,7 @@ mod run;
 mod scenarios;
 mod search;
 mod trace;
+mod trouble;
 mod wire;
 mod world;
 mod zone;

@@ -13,6 +13,7 @@ use crate::habits::{Edns, Room, Server};
 use crate::message::{Damage, Data, Line, OptRecord, Question, Reply};
 use crate::names::Names;
 use crate::oracle::Seen;
+use crate::trouble::is_dead;
 use crate::world::{Happening, World};
 use crate::zone::{A, AAAA, Found, Value, Zone};
 
@@ -55,6 +56,9 @@ impl World {
         let it = &self.exchanges[exchange];
         let server = it.server;
         let question = it.question.clone().expect("it was sent");
+        if is_dead(&question.name) {
+            return;
+        }
         match self.servers[server] {
             ServerPlace::Silent => return,
             ServerPlace::Refuses => {
@@ -230,6 +234,7 @@ impl World {
         let subject = Zone::subject_of(names, &question.name);
         let found = self.zone.find(names, &question.name, question.kind, &families, life);
         let Found { way, is_part, exists, value, life } = found;
+        let mut value = self.in_part(value);
         let mut lines = Vec::new();
         for link in way.windows(2) {
             let data = Data::Alias(link[1].clone());
@@ -239,6 +244,12 @@ impl World {
         let before = lines.len();
         if !is_part {
             let mut data = self.data_of(&value);
+            if let Some((blocked, is_instead)) = self.blocked(question.kind).filter(|_| exists) {
+                if is_instead {
+                    (value, data) = (Value::Endpoints(Vec::new()), Vec::new());
+                }
+                data.extend(blocked);
+            }
             // Servers shuffle.
             if data.len() > 1 && self.random.chance(500) {
                 data.reverse();

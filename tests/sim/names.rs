@@ -14,6 +14,7 @@ use etcd_gateway::endpoint::{EndpointSpec, Proof};
 
 use crate::habits::Habits;
 use crate::random::Random;
+use crate::trouble::{WILD_DOMAIN, dead_endpoints};
 use crate::zone::AAAA;
 
 /// Where everything is, and what the search list is for.
@@ -47,6 +48,8 @@ pub struct Host {
     pub is_literal: bool,
     /// It is in /etc/hosts, with all its addresses.
     pub is_in_file: bool,
+    /// The endpoint that a wildcard takes for it, one of its own that is never listed.
+    pub stranger: Option<usize>,
 }
 
 /// What resolv.conf says.
@@ -72,6 +75,8 @@ pub struct Names {
     pub lives: &'static [u32],
     /// Bytes that stand before all else in each version of /etc/hosts, round and round.
     pub hosts_bytes: &'static [usize],
+    /// Names of a zone that nobody answers for, typed before the others.
+    pub dead: usize,
 }
 
 pub fn server_address(server: usize) -> SocketAddr {
@@ -94,6 +99,7 @@ impl Names {
             weight: 1,
             is_literal: false,
             is_in_file: false,
+            stranger: None,
         };
         Names {
             source,
@@ -110,6 +116,7 @@ impl Names {
             habits: Habits::calm(),
             lives: &[1],
             hosts_bytes: &[0],
+            dead: 0,
         }
     }
 
@@ -121,10 +128,15 @@ impl Names {
         ]);
         let is_typed = source == Source::Typed;
         let is_short = random.chance(400);
+        let has_wildcard = is_typed && is_short && random.chance(500);
         let mut next = 0;
         let mut host = |index: usize| {
             let is_literal = is_typed && random.chance(150);
+            let is_in_file = random.chance(50);
+            let stands_alone = is_literal || is_in_file;
             let count = if is_literal { 1 } else { random.one_of(&[1, 1, 2, 3]) };
+            let is_taken = has_wildcard && !stands_alone;
+            let count = count + usize::from(is_taken);
             let endpoints = (next..next + count).collect();
             next += count;
             let full = full_name(index);
@@ -141,12 +153,17 @@ impl Names {
                 priority: random.one_of(&[0, 0, 0, 1]),
                 weight: random.one_of(&[1, 1, 2, 3, 0]),
                 is_literal,
-                is_in_file: random.chance(50),
+                is_in_file,
+                stranger: is_taken.then(|| next - 1),
             }
         };
         let hosts: Vec<Host> = (0..3).map(&mut host).collect();
         let hosts = hosts[..random.one_to(3) as usize].to_vec();
-        let configurations: Vec<_> = (0..3).map(|_| Configuration::draw(random)).collect();
+        let mut configurations: Vec<_> = (0..3).map(|_| Configuration::draw(random)).collect();
+        if has_wildcard {
+            configurations.iter_mut().for_each(|it| it.search = vec![DOMAIN, WILD_DOMAIN]);
+        }
+        let dead = if is_typed && random.chance(250) { random.one_of(&[25, 40, 60]) } else { 0 };
         let habits = match random.chance(400) {
             true => Habits::draw(&configurations, random),
             false => Habits::calm(),
@@ -156,6 +173,7 @@ impl Names {
             hosts,
             configurations,
             habits,
+            dead,
             lives: random.one_of(&[&[0, 1, 2], &[1], &[0, 3, 8], &[2, 5]]),
             hosts_bytes: match random.fork().below(10) {
                 0 => &[700_000, 70_000, 300_000],
@@ -211,7 +229,8 @@ impl Names {
         };
         match self.source {
             Source::Typed => {
-                Sources { endpoints: self.hosts.iter().map(typed).collect(), ..Sources::default() }
+                let endpoints = dead_endpoints(self.dead).chain(self.hosts.iter().map(typed));
+                Sources { endpoints: endpoints.collect(), ..Sources::default() }
             }
             Source::Records { is_insecure } => {
                 let domain = DOMAIN.to_owned();

@@ -30,6 +30,7 @@ const SEGMENTS: &[u64] = &[1, 100, 1448, 1448, PAGE, 16_384, 65_536];
 const NAMED: u32 = 400;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -185,7 +186,15 @@ impl Plan {
 
     /// The endpoints come by names, and there is time for that to matter.
     fn find_by_names(&mut self, random: &mut Random) {
-        let names = Names::draw(random);
+        let mut names = Names::draw(random);
+        if self.descriptors_max < usize::MAX {
+            // They would take all there are.
+            names.dead = 0;
+        }
+        if names.dead > 0 {
+            // Whoever was stopped for long takes all for dead.
+            self.faults.never(Fault::ClockJumps);
+        }
         self.endpoints = names.specs(random, 300);
         self.faults.swarm_names(random);
         self.span = Duration::from_secs(random.one_of(&[1, 5, 5, 20]));
@@ -230,7 +239,7 @@ fn limits(random: &mut Random) -> Limits {
             // The last one is below the shortest, and then the only one there is.
             delay_max: random.one_of(&[10, 10, 30, 80, 5]) * delay_min / 10,
             last_resort_interval: random.one_of(&[10, 100]) * MILLISECOND,
-            absence_max: config::ABSENCE_MAX,
+            absence_max: random.one_of(&[config::ABSENCE_MAX, config::ABSENCE_MAX, 2 * SECOND]),
             absent_max: config::ABSENT_MAX,
         },
     }

@@ -3,6 +3,7 @@
 
 use crate::names::{DOMAIN, Names, SERVICES};
 use crate::random::Random;
+use crate::trouble::host_of_wildcard;
 
 /// The kinds of records that may be asked for, by their numbers.
 pub const A: u16 = 1;
@@ -169,7 +170,15 @@ impl Zone {
             life,
         };
         match Zone::subject_of(names, name) {
-            None => nothing(name == DOMAIN),
+            None => match host_of_wildcard(names, name) {
+                Some(host) => {
+                    let strangers = names.hosts[host].stranger.into_iter();
+                    let is_kind = |it: &usize| kind == if family[*it] { AAAA } else { A };
+                    let value = Value::Endpoints(strangers.filter(is_kind).collect());
+                    Found { value, ..nothing(true) }
+                }
+                None => nothing(name == DOMAIN),
+            },
             Some(Subject::Service(set)) => {
                 let records = &self.services[set];
                 let value = if kind == SRV { records.clone() } else { Vec::new() };
@@ -190,7 +199,9 @@ impl Zone {
                 };
                 let is_part = self.tells_aliases_one_by_one && step < aliases;
                 let last = if is_part { step + 1 } else { aliases };
+                let stranger = names.hosts[host].stranger;
                 let mine = names.hosts[host].endpoints.iter().copied();
+                let mine = mine.filter(|endpoint| Some(*endpoint) != stranger);
                 let is_kind = |endpoint: &usize| {
                     self.listed[*endpoint] && kind == if family[*endpoint] { AAAA } else { A }
                 };
@@ -216,7 +227,13 @@ impl Zone {
             let _ = index;
             let is_fixed = host.is_literal || host.is_in_file;
             let own = host.endpoints.iter().copied();
+            let own = own.filter(|endpoint| Some(*endpoint) != host.stranger);
+            let before = found.len();
             found.extend(own.filter(|endpoint| is_fixed || self.listed[*endpoint]));
+            if found.len() == before {
+                // The wildcard has its turn.
+                found.extend(host.stranger);
+            }
         }
         found
     }

@@ -9,7 +9,7 @@ use etcd_gateway::net::NetError;
 use crate::connection::Id;
 
 /// What is known of one endpoint.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Watch {
     /// Whether it was in the gateway's set when the last turn ended.
     pub(super) is_in: bool,
@@ -26,6 +26,11 @@ pub(super) struct Watch {
     pub(super) outages: u64,
     /// Clients that came by rotation since the last change of the set.
     pub(super) picks: u64,
+    /// When it left the set in bad health, which is remembered until it is over.
+    left_at: Option<Duration>,
+    /// Its last probe may have failed, or been given up.
+    is_vague: bool,
+    limits: RetryLimits,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -60,12 +65,20 @@ impl Watch {
             probe: None,
             outages: 0,
             picks: 0,
+            left_at: None,
+            is_vague: false,
+            limits: *limits,
         }
     }
 
-    /// It has come into the set in this turn. What became of it in the same turn counts.
-    pub(super) fn come(&mut self, now: Duration) {
-        (self.is_in, self.failed_at) = (true, now);
+    /// It has come into the set in this turn. What became of it in the same turn counts. Whether
+    /// it came in bad health.
+    pub(super) fn come(&mut self, now: Duration) -> bool {
+        self.is_in = true;
+        let was_ill = self.left_at.take().is_some();
+        if !was_ill {
+            self.failed_at = now;
+        }
         match &mut self.state {
             State::Active { proven_at } => *proven_at = now,
             // Nobody has asked it so far.
@@ -73,13 +86,53 @@ impl Watch {
                 *probe_at = (probe_at.0.max(now), probe_at.1.max(now));
             }
         }
+        was_ill
     }
 
-    /// It has left the set, and all that was known of it is forgotten.
-    pub(super) fn go(&mut self, limits: &RetryLimits) {
+    /// It has left the set. Bad health is remembered for a while; a probe that was under way is
+    /// given up, and counts as one for the next.
+    pub(super) fn go(&mut self, now: Duration) {
+        self.leave_probe();
+        if self.is_active() {
+            return self.begin_anew();
+        }
+        (self.is_in, self.picks, self.left_at) = (false, 0, Some(now));
+    }
+
+    /// The probe that is under way is given up, since the endpoint leaves.
+    pub(super) fn leave_probe(&mut self) {
+        let Some(Probe { outage, begun_at, .. }) = self.probe.take() else { return };
+        let State::Inactive { probe_at, .. } = &mut self.state else { return };
+        let next = begun_at + floor(&self.limits);
+        let is_of_this = outage == self.outages;
+        let earliest = if is_of_this { next } else { probe_at.0.min(next) };
+        let latest = if is_of_this { next } else { probe_at.1.max(next) };
+        *probe_at = (earliest, latest);
+    }
+
+    /// Its probe has failed, or was given up since it left: `before` is what was known then.
+    pub(super) fn may_have_been_left(&mut self, mut before: Watch) {
+        before.leave_probe();
+        let State::Inactive { probe_at: left, step: was } = before.state else { return };
+        let State::Inactive { probe_at, step } = &mut self.state else { return };
+        *probe_at = (probe_at.0.min(left.0), probe_at.1.max(left.1));
+        *step = (step.0.min(was.0), step.1.max(was.1));
+        self.failed_at = self.failed_at.min(before.failed_at);
+        self.is_vague = true;
+    }
+
+    /// What was known of it when it left may be out of date.
+    pub(super) fn forget(&mut self, now: Duration) {
+        if self.left_at.is_some_and(|at| at + self.limits.absence_max <= now) {
+            self.begin_anew();
+        }
+    }
+
+    fn begin_anew(&mut self) {
+        let limits = self.limits;
         let (priority, proof) = (self.priority, self.proof);
         let spec = EndpointSpec { address: ([0; 4], 0).into(), priority, weight: 0, proof };
-        *self = Watch::new(&spec, false, limits);
+        *self = Watch::new(&spec, false, &limits);
     }
 
     /// Whether a client may be led to it although it is not active.
@@ -116,12 +169,13 @@ impl Watch {
     /// and may have come to serve for this one, or its time is over and its socket still to go.
     pub(super) fn is_in_doubt(&self, patience: Duration, now: Duration) -> bool {
         let is_odd = |it: Probe| it.outage != self.outages || it.begun_at + patience <= now;
-        self.probe.is_some_and(is_odd)
+        self.is_vague || self.probe.is_some_and(is_odd)
     }
 
     pub(super) fn fail(&mut self, limits: &RetryLimits, now: Duration) {
         let floor = floor(limits);
         self.outages += 1;
+        self.is_vague = false;
         self.failed_at = now;
         let (probe_at, step) = ((now + floor, now + floor), (floor, floor));
         self.state = State::Inactive { probe_at, step };
@@ -130,6 +184,7 @@ impl Watch {
     pub(super) fn probe_failed(&mut self, is_evidence: bool, limits: &RetryLimits, now: Duration) {
         let outages = self.outages;
         let Some(probe) = self.probe.take() else { panic!("no probe was under way") };
+        self.is_vague = false;
         let State::Inactive { probe_at, step } = &mut self.state else { return };
         if is_evidence {
             self.failed_at = now;

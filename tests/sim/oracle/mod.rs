@@ -6,6 +6,7 @@
 //! - `dial.rs`: which endpoint may be dialed when, and by whom, in rotation
 //! - `endpoint.rs`: what is known of each endpoint
 //! - `names.rs`: who may be asked what, and which endpoints there are by the answers
+//! - `trouble.rs`: the same where a zone is dead, or a wildcard leads elsewhere
 //! - `pipe.rs`: which flows are spliced, and through which pipes
 //! - `wait.rs`: what must be done before the gateway may wait
 //! - `end.rs`: what must be left when all is over
@@ -16,6 +17,7 @@ mod endpoint;
 mod names;
 mod pair;
 pub mod pipe;
+mod trouble;
 mod wait;
 
 use std::time::Duration;
@@ -89,6 +91,10 @@ listed! {
         HandshakeFailed,
         HostsReadInTurns,
         HostsReadAnew,
+        CameBackIll,
+        DeadAskedFor,
+        WildcardBelieved,
+        WildcardPassedOver,
     }
 }
 
@@ -218,6 +224,7 @@ impl Oracle {
         if self.terminations > 0 {
             self.drain.get_or_insert((now, self.turns));
         }
+        self.watches.iter_mut().for_each(|watch| watch.forget(now));
         let before = std::mem::replace(&mut self.clock_at, now);
         if before < self.pause_in_doubt_until {
             self.pause_ended_in = self.turns;

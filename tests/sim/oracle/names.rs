@@ -16,11 +16,14 @@ use etcd_gateway::config::{
 use etcd_gateway::endpoint::{Endpoint, Proof};
 use etcd_gateway::reactor::Reactor;
 
+use super::trouble::Dead;
 use super::{Oracle, PerTurn, Seen, TICK};
+
 use crate::exchange::Meaning;
 use crate::message::Question;
 use crate::names::{SERVICES, Source, server_of};
 use crate::net::SimNet;
+use crate::trouble::is_dead;
 use crate::world::World;
 use crate::zone::{A, AAAA, Record, SRV, Subject, Value, Zone};
 
@@ -28,15 +31,18 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// What is known of one name.
 #[derive(Debug, Default)]
-struct Book {
+pub(super) struct Book {
     /// Since when it has to be kept up to date, and from which turn on that can be seen.
     wanted_since: Option<(Duration, u64)>,
     /// Whether it could be listed when the last turn ended, or since when not.
     was_listed: bool,
     gone_at: Option<Duration>,
     asked_at: Duration,
+    was_asked: bool,
     asked_by_stream: bool,
-    pages: [Page; 2],
+    pub(super) pages: [Page; 2],
+    /// A wildcard may lead elsewhere.
+    pub(super) has_stranger: bool,
 }
 
 impl Book {
@@ -72,7 +78,7 @@ impl Book {
 
 /// A question was answered.
 #[derive(Clone, Copy, Debug)]
-struct Answer {
+pub(super) struct Answer {
     at: Duration,
     life: Duration,
     is_found: bool,
@@ -80,18 +86,22 @@ struct Answer {
 
 /// What is known of one kind of record of a name.
 #[derive(Debug, Default)]
-struct Page {
+pub(super) struct Page {
     /// Questions of the last second.
     asked: VecDeque<Duration>,
     /// The answer to the last question.
-    answered: Option<Answer>,
+    pub(super) answered: Option<Answer>,
     /// An answer did not fit.
-    may_be_more: bool,
+    pub(super) may_be_more: bool,
     /// For how long it may be believed that the name itself has none, whatever fails behind it.
     own_life: Duration,
+    /// The name itself, and none that it may stand for, was last heard to have something.
+    pub(super) is_true: bool,
     /// Endpoints that it may name now, and those of them that it surely names.
-    may: BTreeSet<usize>,
-    sure: BTreeSet<usize>,
+    pub(super) may: BTreeSet<usize>,
+    pub(super) sure: BTreeSet<usize>,
+    /// Those that the name itself named last, if they may not count yet.
+    pub(super) latest: Option<BTreeSet<usize>>,
 }
 
 /// The books.
@@ -122,6 +132,7 @@ pub struct Names {
     stream_at: Option<Duration>,
     /// When an answer came last that was not whole, and may be used in the end.
     part_at: Option<Duration>,
+    pub(super) dead: Dead,
 }
 
 impl Names {
@@ -135,6 +146,10 @@ impl Names {
         };
         let mut it = Names { books: (0..hosts + 2).map(book).collect(), ..Names::default() };
         it.services = [vec![Vec::new()], vec![Vec::new()]];
+        for (book, host) in it.books.iter_mut().zip(&names.hosts) {
+            book.has_stranger = host.stranger.is_some();
+        }
+        it.dead = Dead::new(names.dead);
         for (index, host) in names.hosts.iter().enumerate() {
             if host.is_in_file || host.is_literal {
                 let all: BTreeSet<usize> = host.endpoints.iter().copied().collect();
@@ -163,7 +178,7 @@ impl Names {
 }
 
 impl Oracle {
-    fn names(&mut self) -> &mut Names {
+    pub(super) fn names(&mut self) -> &mut Names {
         self.names.as_mut().expect("a run with names")
     }
 
@@ -253,6 +268,10 @@ impl World {
 
     /// A question goes out.
     pub fn check_question(&mut self, exchange: usize, question: &Question) {
+        self.check_questions_at_a_time();
+        if is_dead(&question.name) {
+            return self.check_dead_question(question);
+        }
         let Some((book, page)) = self.book_of(question) else {
             panic!("{question:?}: nobody wants to know that");
         };
@@ -289,12 +308,14 @@ impl World {
         }
         let book = &mut names.books[book];
         (book.asked_at, book.asked_by_stream) = (now, is_stream);
+        book.was_asked = true;
         let page_index = page;
         let page = &mut book.pages[page_index];
         let is_for_more = question.has_edns || is_stream && !is_stream_only;
         assert!(!is_for_more || page.may_be_more, "not plain for no reason: {question:?}");
         assert!(!is_stream || !question.has_edns, "EDNS by stream: {question:?}");
         page.answered = None;
+        page.settle();
         page.asked.retain(|at| *at + SECOND > now);
         page.asked.push_back(now);
         let count = page.asked.len();
@@ -332,20 +353,23 @@ impl World {
         if !matches!(meaning, Meaning::Foreign) || is_stream {
             names.over.push(exchange);
         }
-        let at = &mut names.books[book].pages[page];
         let clamped = |life: &Duration| (*life).clamp(DNS_TTL_MIN, DNS_TTL_MAX);
+        if let Meaning::Answer { subject, value: Value::Endpoints(endpoints), life, .. } = meaning {
+            let answer = Answer { at: now, life: clamped(life), is_found: true };
+            let endpoints = endpoints.iter().copied().collect();
+            names.flux_in = turn;
+            let seen = names.books[book].named(page, endpoints, answer, subject.is_some());
+            seen.into_iter().for_each(|seen| self.oracle.saw(seen));
+            let seen = if is_stream { Seen::AnsweredByStream } else { Seen::Answered };
+            return self.oracle.saw(seen);
+        }
+        let at = &mut names.books[book].pages[page];
         match meaning {
             Meaning::Answer { value, life, .. } => {
                 at.answered = Some(Answer { at: now, life: clamped(life), is_found: true });
                 at.may_be_more = false;
-                match value {
-                    Value::Endpoints(endpoints) => {
-                        at.may = endpoints.iter().copied().collect();
-                        at.sure = at.may.clone();
-                    }
-                    Value::Records(records) => {
-                        names.services[book - services] = vec![records.clone()];
-                    }
+                if let Value::Records(records) = value {
+                    names.services[book - services] = vec![records.clone()];
                 }
                 names.flux_in = turn;
             }
@@ -356,6 +380,7 @@ impl World {
                 at.answered = Some(Answer { at: now, life: clamped(life), is_found: false });
                 at.may_be_more = false;
                 if subject.is_some() {
+                    (at.is_true, at.latest) = (false, None);
                     at.sure.clear();
                     if book >= services {
                         let values = &mut names.services[book - services];
@@ -375,8 +400,7 @@ impl World {
             }
             Meaning::Alias | Meaning::Failed | Meaning::Foreign => {}
         }
-        let is_answer = matches!(meaning, Meaning::Answer { .. });
-        if is_answer {
+        if matches!(meaning, Meaning::Answer { .. }) {
             let seen = if is_stream { Seen::AnsweredByStream } else { Seen::Answered };
             self.oracle.saw(seen);
         }
@@ -500,7 +524,9 @@ impl World {
         assert!(is_any || !was_any, "the last known endpoints are not kept");
         let left = std::mem::take(&mut self.oracle.names().left);
         for endpoint in left {
-            let is_gone = present[endpoint].is_none();
+            // One that is in the file may go and come within the turn that news arrived in.
+            let may_be_back = self.oracle.names().flux_in == self.oracle.turns;
+            let is_gone = present[endpoint].is_none() || may_be_back;
             assert!(is_gone || is_over, "{endpoint}: a dial was given up before its time");
         }
         self.take_set(&present);
@@ -511,7 +537,6 @@ impl World {
     /// Who came begins anew, who went is forgotten.
     fn take_set(&mut self, present: &[Option<Endpoint>]) {
         let (now, names_any) = (self.turn_at, self.any_named());
-        let limits = self.plan.limits.retry;
         for (endpoint, it) in present.iter().enumerate() {
             let (is_in, was_in) = (it.is_some(), self.oracle.watches[endpoint].is_in);
             if is_in && was_in && !names_any {
@@ -523,11 +548,13 @@ impl World {
             self.note(if is_in { "comes" } else { "goes" }, endpoint, 0);
             self.oracle.rotation_changed();
             if is_in {
-                self.oracle.watches[endpoint].come(now);
+                if self.oracle.watches[endpoint].come(now) {
+                    self.oracle.saw(Seen::CameBackIll);
+                }
                 self.oracle.saw(Seen::EndpointCame);
                 continue;
             }
-            self.oracle.watches[endpoint].go(&limits);
+            self.oracle.watches[endpoint].go(now);
             self.oracle.saw(Seen::EndpointWent);
             for id in self.oracle.clients.clone() {
                 let client = &mut self.connections[id].client;
@@ -654,6 +681,7 @@ impl World {
         if self.oracle.terminations > 0 {
             return;
         }
+        self.check_the_dead_have_turns(stopped_until.max(unknown_until));
         for (index, book) in books.books.iter().enumerate() {
             let host = names.hosts.get(index);
             let is_fixed = host.is_some_and(|it| it.is_literal || it.is_in_file);
@@ -673,7 +701,17 @@ impl World {
             if self.is_spare(index) {
                 until = until.max(silent_at.max(book.heard_at()).max(seen_at) + DNS_RETRY_PARTIAL);
             }
-            let until = until + TICK * 2;
+            let mut until = until.max(self.turns_are_over_at(seen_at)) + TICK * 2;
+            if names.dead > 0 {
+                until += self.first_turns();
+            }
+            if book.pages[..kinds].iter().any(|page| page.answered.is_none()) {
+                // It may count as one that nobody answers for.
+                until = until.max(silent_at.max(seen_at) + self.dead_turn());
+            }
+            let first_by = since.max(seen_at) + self.first_turns() + TICK * 2;
+            let is_patient = book.was_asked || names.dead == 0 || now < first_by;
+            assert!(is_patient, "{index} waits for names that are dead");
             assert!(now < until, "{index} is not asked for at {now:?}, by {until:?}: {book:?}");
         }
     }
