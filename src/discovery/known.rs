@@ -58,20 +58,21 @@ impl Known {
         })
     }
 
-    /// Why nobody could say whether a full name still has what it gave, if that is so: then what a
-    /// later name of the search list gives is not what is meant.
+    /// A full name of which nobody could say whether it still has what it gave, if there is one, and
+    /// why: then what a later name of the search list gives is not what is meant.
     pub(super) fn doubt<'a>(
         &self,
         mut answers: impl Iterator<Item = &'a Answered>,
-    ) -> Option<Failure> {
+    ) -> Option<(Name, Failure)> {
         answers.find_map(|it| {
             let own = self.name_of(it.kind)?;
             let failed = it.undecided.iter().find(|(name, _)| name == own);
-            match (failed, &it.answer) {
-                (Some((_, failure)), _) => Some(*failure),
-                (None, Answer::Failed(failure)) if it.name.as_ref() == Some(own) => Some(*failure),
-                (None, _) => None,
-            }
+            let failure = match (failed, &it.answer) {
+                (Some((_, failure)), _) => *failure,
+                (None, Answer::Failed(failure)) if it.name.as_ref() == Some(own) => *failure,
+                (None, _) => return None,
+            };
+            Some((own.clone(), failure))
         })
     }
 

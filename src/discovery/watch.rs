@@ -13,6 +13,7 @@ use crate::config::{
     DNS_RETRY_PARTIAL, DNS_SILENCES_MIN, DNS_TTL_MAX, DNS_TTL_MIN, HOSTS_TTL, TROUBLES_TOLD_MAX,
 };
 use crate::dns::message::Service;
+use crate::dns::name::Name;
 use crate::dns::queue::Urgency;
 use crate::dns::{Answer, Answered, Failure, Subject, Wanted, hosts};
 
@@ -63,8 +64,9 @@ struct Round {
     /// Answers about another full name than the one that what is known is of. Whether that one has
     /// anything itself is clear only once all have come. Each with the time of its arrival.
     held: Vec<(Answered, Instant)>,
-    /// Why nobody could say whether the full name that what is known is of still has it.
-    doubt: Option<Failure>,
+    /// A full name that gave something of what is known, and why nobody could say whether it still
+    /// has that.
+    doubt: Option<(Name, Failure)>,
 }
 
 /// A name and what is known of it.
@@ -253,13 +255,16 @@ impl Watch {
         let mut answers = std::mem::take(&mut round.held);
         answers.push((answered, now));
         let doubt = self.known.doubt(answers.iter().map(|(answered, _)| answered));
-        round.doubt = round.doubt.or(doubt);
-        let doubt = round.doubt;
+        round.doubt = round.doubt.take().or(doubt);
+        let doubt = round.doubt.clone();
         let mut is_changed = false;
         for (mut answered, at) in answers {
-            if let Some(failure) = doubt.filter(|_| self.known.is_of_another(&answered)) {
-                // The name that is meant only fails, and this is another: a wildcard's, perhaps.
-                answered.answer = Answer::Failed(failure);
+            match &doubt {
+                Some((name, failure)) if answered.name.as_ref() != Some(name) => {
+                    // The name that is meant only fails, and this is another: perhaps a wildcard's.
+                    answered.answer = Answer::Failed(*failure);
+                }
+                _ => {}
             }
             is_changed |= self.take(answered, at);
         }
@@ -333,7 +338,6 @@ mod tests {
     use crate::config::DNS_RECORDS_MAX;
     use crate::dns::LookupId;
     use crate::dns::message::{Kind, Records, ServerFailure};
-    use crate::dns::name::Name;
 
     const SECOND: Duration = Duration::from_secs(1);
     const FAILED: Answer = Answer::Failed(Failure::Server(ServerFailure::Failure));
@@ -455,6 +459,18 @@ mod tests {
         // Asked anew after a change of resolv.conf, the other family goes through the whole list.
         watch.on_answer(of_wildcard(Kind::Aaaa, records(&["::9"], 60), &[]), true, now);
         assert_eq!(known(&watch), ["10.0.0.1"]);
+    }
+
+    #[test]
+    fn of_two_names_that_gave_a_part_each_the_first_is_not_held_back_by_itself() {
+        let (mut watch, now) = watch(Subject::Host);
+        watch.begin(now);
+        watch.on_answer(answered(Kind::Aaaa, records(&["::1"], 1)), true, now);
+        watch.on_answer(of_wildcard(Kind::A, records(&["10.9.9.9"], 1), &[]), true, now);
+        assert_eq!(known(&watch), ["10.9.9.9", "::1"]);
+        let now = now + SECOND;
+        round(&mut watch, now, records(&["10.0.0.1"], 1), FAILED);
+        assert_eq!(known(&watch), ["10.0.0.1", "::1"]);
     }
 
     #[test]
