@@ -58,8 +58,8 @@ impl Known {
         })
     }
 
-    /// A full name of which nobody could say whether it still has what it gave, if there is one, and
-    /// why: then what a later name of the search list gives is not what is meant.
+    /// A full name of which nobody could say whether it still has what it gave, if there is one,
+    /// and why: then what a later name of the search list gives is not what is meant.
     pub(super) fn doubt<'a>(
         &self,
         mut answers: impl Iterator<Item = &'a Answered>,

@@ -433,7 +433,14 @@ mod tests {
     }
 
     fn answered(answer: Answer) -> Answered {
-        Answered { id: LookupId(0), kind: Kind::Srv, name: None, answer, undecided: Vec::new() }
+        Answered {
+            id: LookupId(0),
+            kind: Kind::Srv,
+            name: None,
+            answer,
+            undecided: Vec::new(),
+            is_heard: false,
+        }
     }
 
     /// Whether each set of records is vital, the secure one first, once that one has records.

@@ -280,8 +280,8 @@ impl Watch {
     /// Takes over what came then.
     fn take(&mut self, answered: Answered, now: Instant) -> bool {
         let Phase::Asking(round) = &mut self.phase else { return false };
-        let Answered { kind, name, answer, .. } = answered;
-        round.is_heard |= answer != Answer::Failed(Failure::TimedOut);
+        let Answered { kind, name, answer, is_heard, .. } = answered;
+        round.is_heard |= is_heard || answer != Answer::Failed(Failure::TimedOut);
         match answer {
             Answer::Records { records, ttl } => {
                 let until = now + ttl.clamp(DNS_TTL_MIN, DNS_TTL_MAX);
@@ -356,7 +356,7 @@ mod tests {
 
     fn answered(kind: Kind, answer: Answer) -> Answered {
         let name = Name::from_text("m.test");
-        Answered { id: LookupId(0), kind, name, answer, undecided: Vec::new() }
+        Answered { id: LookupId(0), kind, name, answer, undecided: Vec::new(), is_heard: false }
     }
 
     /// The same about a later name of the search list, after these that failed.
@@ -365,7 +365,7 @@ mod tests {
         let failure = Failure::Server(ServerFailure::Failure);
         let undecided = undecided.iter().map(|text| (name(text), failure)).collect();
         let name = Some(name("m.test.corp.test"));
-        Answered { id: LookupId(0), kind, name, answer, undecided }
+        Answered { id: LookupId(0), kind, name, answer, undecided, is_heard: false }
     }
 
     /// One round with an answer for each family; says whether either changed anything.

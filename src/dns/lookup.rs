@@ -321,6 +321,7 @@ impl Lookup {
                 name: Some(name),
                 answer,
                 undecided: std::mem::take(&mut part.undecided),
+                is_heard: false,
             });
         }
     }

@@ -154,6 +154,8 @@ pub struct Answered {
     /// they have records of this kind. What an earlier look-up learned from one of them is neither
     /// refuted nor replaced by `answer`.
     pub undecided: Vec<(Name, Failure)>,
+    /// Whether some server said something in the course of the look-up, whatever it was.
+    pub is_heard: bool,
 }
 
 /// What is known now of one kind of record.

@@ -82,6 +82,8 @@ pub(super) struct Request {
     pub(super) wanted: Wanted,
     /// Where an earlier turn has found the name: which ones before it failed.
     pub(super) undecided: Undecided,
+    /// A server has said something so far, in this turn or an earlier one.
+    pub(super) is_heard: bool,
     pub(super) level: Level,
 }
 
@@ -232,7 +234,14 @@ mod tests {
     fn request(id: usize, level: u32, questions: usize) -> Request {
         let kinds = [Kind::A, Kind::Aaaa][..questions].to_vec();
         let wanted = Wanted::Typed(format!("m{id}.test"));
-        Request { id: LookupId(id), kinds, wanted, undecided: Vec::new(), level: Level(level) }
+        Request {
+            id: LookupId(id),
+            kinds,
+            wanted,
+            undecided: Vec::new(),
+            is_heard: false,
+            level: Level(level),
+        }
     }
 
     fn queue(levels: &[u32]) -> Queue {

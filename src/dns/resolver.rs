@@ -123,6 +123,7 @@ impl Resolver {
             kinds: subject.kinds().to_vec(),
             wanted: wanted.clone(),
             undecided: Vec::new(),
+            is_heard: false,
             level: Level::of(urgency),
         });
     }
@@ -160,9 +161,10 @@ impl Resolver {
 
     /// Does what time and free places allow.
     pub fn advance(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
-        for Running { lookup, .. } in &mut self.running {
+        for Running { request, lookup, .. } in &mut self.running {
             if lookup.deadline().is_some_and(|deadline| deadline <= now) {
                 lookup.expire(&mut self.common.surround(now, random), &mut self.answers);
+                mark_heard(&mut self.answers, request);
             }
         }
         self.start_waiting(now, random);
@@ -178,10 +180,12 @@ impl Resolver {
         random: &mut dyn FnMut() -> u64,
     ) {
         let owner = self.running.iter_mut().find(|it| it.lookup.owns(exchange));
-        let Some(Running { lookup, is_heard, .. }) = owner else { return };
+        let Some(Running { request, lookup, is_heard, .. }) = owner else { return };
         *is_heard |= outcome.is_ok();
+        request.is_heard |= outcome.is_ok();
         let around = &mut self.common.surround(now, random);
         lookup.on_exchange(exchange, outcome, around, &mut self.answers);
+        mark_heard(&mut self.answers, request);
         self.start_waiting(now, random);
     }
 
@@ -230,6 +234,7 @@ impl Resolver {
                 name: None,
                 answer,
                 undecided: Vec::new(),
+                is_heard: false,
             });
         }
     }
@@ -263,9 +268,16 @@ impl Resolver {
                 name: None,
                 answer: Answer::Failed(Failure::NoName),
                 undecided: Vec::new(),
+                is_heard: false,
             });
         }
     }
+}
+
+/// Notes with what has just been told of the look-up whether servers said anything.
+fn mark_heard(answers: &mut VecDeque<Answered>, request: &Request) {
+    let told = answers.iter_mut().filter(|answered| answered.id == request.id);
+    told.for_each(|answered| answered.is_heard |= request.is_heard);
 }
 
 #[cfg(test)]
