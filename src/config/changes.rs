@@ -20,6 +20,10 @@ pub const TROUBLES_TOLD_MAX: usize = 16;
 /// Changes of endpoints that are told at once, each by a line of its own. After that there is one
 /// line for each [`super::SUMMARY_INTERVAL`], and as many again after so many quiet ones.
 pub const CHANGES_AT_ONCE: u32 = 16;
+/// The same for endpoints that were not there before: as many as there can be.
+pub const NEWCOMERS_AT_ONCE: u32 = ENDPOINTS_MAX as u32;
+/// Most endpoints that are remembered as told of; the oldest are forgotten first.
+pub const NEWCOMERS_KNOWN_MAX: usize = 2 * ENDPOINTS_MAX;
 /// The same for what is wrong with names: one server that dies is wrong with all of them.
 pub const TROUBLES_AT_ONCE: u32 = 32;
 /// Most endpoints or names of each kind of change that such a line names; the others are counted.

@@ -1,6 +1,7 @@
 //! What the reactor logs at info and warn: changes of endpoints and names, gathered where there are
 //! many, and summaries of what clients can repeat. One event a line, `key=value`.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use super::gathering::{Gathering, Line, News};
 use super::summary::Summary;
 use super::{Reactor, Timer};
 use crate::config::duration::format_duration;
-use crate::config::{CHANGES_AT_ONCE, TROUBLES_AT_ONCE};
+use crate::config::{CHANGES_AT_ONCE, NEWCOMERS_AT_ONCE, NEWCOMERS_KNOWN_MAX, TROUBLES_AT_ONCE};
 use crate::discovery::{LeftOut, Report};
 use crate::dns::resolv_conf::Problem;
 use crate::endpoint::{Change, ChangeKind, EndpointId, Proof};
@@ -39,6 +40,10 @@ impl Topic {
 pub(super) struct Reports {
     /// Endpoints that come and go, and those that are verified.
     endpoints: Gathering,
+    /// Endpoints that come for the first time.
+    newcomers: Gathering,
+    /// Those that have come, the latest last.
+    known: VecDeque<SocketAddr>,
     /// Names that are no help or are one again, what is left out of what they lead to, and which
     /// endpoints are not verified.
     troubles: Gathering,
@@ -54,12 +59,28 @@ impl Default for Reports {
     fn default() -> Reports {
         Reports {
             endpoints: Gathering::new("endpoints", CHANGES_AT_ONCE),
+            newcomers: Gathering::new("endpoints", NEWCOMERS_AT_ONCE),
+            known: VecDeque::new(),
             troubles: Gathering::new("discovery", TROUBLES_AT_ONCE),
             summaries: Default::default(),
             errors: Default::default(),
             endpoint: None,
             timer_armed: false,
         }
+    }
+}
+
+impl Reports {
+    /// An endpoint has come; whether it is not known from before.
+    fn meet(&mut self, address: SocketAddr) -> bool {
+        let before = self.known.iter().position(|known| *known == address);
+        if let Some(position) = before {
+            self.known.remove(position);
+        } else if self.known.len() == NEWCOMERS_KNOWN_MAX {
+            self.known.pop_front();
+        }
+        self.known.push_back(address);
+        before.is_none()
     }
 }
 
@@ -87,7 +108,8 @@ impl<N: Net> Reactor<N> {
                 self.tell(topic, count);
             }
         }
-        for gathering in [&mut self.reports.endpoints, &mut self.reports.troubles] {
+        let Reports { endpoints, newcomers, troubles, .. } = &mut self.reports;
+        for gathering in [endpoints, newcomers, troubles] {
             gathering.take_due(self.now).iter().for_each(write_line);
         }
         self.arm_report();
@@ -102,13 +124,16 @@ impl<N: Net> Reactor<N> {
     ) {
         let line = Line { level: Level::Info, text: line };
         let news = News { kind, what: address.to_string(), line };
-        self.reports.endpoints.note(news, self.now).iter().for_each(write_line);
+        let is_new = kind == "added" && self.reports.meet(address);
+        let Reports { endpoints, newcomers, .. } = &mut self.reports;
+        let gathering = if is_new { newcomers } else { endpoints };
+        gathering.note(news, self.now).iter().for_each(write_line);
         self.arm_report();
     }
 
     fn arm_report(&mut self) {
         let reports = &self.reports;
-        let gatherings = [&reports.endpoints, &reports.troubles];
+        let gatherings = [&reports.endpoints, &reports.newcomers, &reports.troubles];
         let gathered = gatherings.into_iter().filter_map(Gathering::deadline);
         let summed_up = reports.summaries.iter().filter_map(Summary::deadline);
         let deadline = gathered.chain(summed_up).min();
