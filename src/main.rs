@@ -46,11 +46,14 @@ fn main() -> ExitCode {
 fn run(config: &Config) -> Result<(), String> {
     let descriptors = descriptors(config)?;
     let limits = limits(config, descriptors, config.listen.len());
+    // Before signals are taken, which only the loop attends to: the file may be a pipe that nobody
+    // writes to, or be on a network that does not answer.
+    let verifier = verifier(config)?;
     let broken = |error| format!("cannot wait for events: {error}");
     let mut net = MioNet::new(socket_options(config)).map_err(broken)?;
     // Before anything that may take a while, so that no signal comes before it has its effect.
     net.take_signals().map_err(|error| format!("cannot take signals: {error}"))?;
-    if let Some(verifier) = verifier(config)? {
+    if let Some(verifier) = verifier {
         for remark in verifier.remarks() {
             warn!("certificate {remark}");
         }
