@@ -100,7 +100,8 @@ build: ## the binary as it is shipped: target/etcd-gateway
 # Builds it only where it has not been built since the code was changed, so that root needs no
 # cargo to install what somebody else has built. What is asked for by CARGO_FLAGS or TARGET may be
 # another one than that which is there, so then cargo decides.
-$(OUT)/etcd-gateway: $(if $(filter-out --locked,$(CARGO_FLAGS))$(TARGET),always) Cargo.toml Cargo.lock $(shell find src -name '*.rs')
+$(OUT)/etcd-gateway: $(if $(filter-out --locked,$(CARGO_FLAGS))$(TARGET),always) \
+    Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 	@$(MAKE) --no-print-directory build
 
 .PHONY: always
