@@ -78,7 +78,14 @@ fn addresses(host: &Host, hosts_text: &[u8]) -> Vec<IpAddr> {
     if listed.is_empty() && (name == "localhost" || name.ends_with(".localhost")) {
         return vec!["127.0.0.1".parse().expect("valid"), "::1".parse().expect("valid")];
     }
-    listed
+    listed.into_iter().filter(|address| may_be_a_server(*address)).collect()
+}
+
+/// What comes of a name may be an address where no server can be.
+fn may_be_a_server(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    let is_above_all = matches!(address, IpAddr::V4(v4) if v4.octets()[0] >= 240);
+    !(address.is_unspecified() || address.is_multicast() || is_above_all)
 }
 
 /// Within a class what the addresses of one host have together stands to what those of another
