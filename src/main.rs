@@ -51,7 +51,7 @@ fn run(config: &Config) -> Result<(), String> {
     let verifier = verifier(config)?;
     let broken = |error| format!("cannot wait for events: {error}");
     let mut net = MioNet::new(socket_options(config)).map_err(broken)?;
-    // Before anything that may take a while, so that no signal comes before it has its effect.
+    // Before names are looked up and addresses waited for: a signal ends both.
     net.take_signals().map_err(|error| format!("cannot take signals: {error}"))?;
     if let Some(verifier) = verifier {
         for remark in verifier.remarks() {
