@@ -59,12 +59,13 @@ fn run(config: &Config) -> Result<(), String> {
         }
         net.verify_with(verifier);
     }
-    let resolved = Reactor::resolve_listeners(net, limits, &config.listen, environment());
+    let environment = environment();
+    let resolved = Reactor::resolve_listeners(net, limits, &config.listen, environment.clone());
     let Some((net, listen)) = resolved.map_err(|error| error.to_string())? else {
         info!("stopped before it listened");
         return Ok(());
     };
-    let mut reactor = match Reactor::start(net, limits, &listen, sources(config)) {
+    let mut reactor = match Reactor::start(net, limits, &listen, sources(config, environment)) {
         Ok(reactor) => reactor,
         Err(StartError::Terminated) => {
             info!("stopped before it was ready");
@@ -158,7 +159,7 @@ fn verifier(config: &Config) -> Result<Option<Verifier>, String> {
 }
 
 /// Where endpoints are to come from.
-fn sources(config: &Config) -> Sources {
+fn sources(config: &Config, environment: Environment) -> Sources {
     let srv = config.discovery.as_ref().map(|discovery| SrvSource {
         domain: discovery.domain.clone(),
         suffix: discovery.name.clone(),
@@ -168,7 +169,7 @@ fn sources(config: &Config) -> Sources {
         endpoints: config.endpoints.clone(),
         srv,
         patience: config.connect_timeout,
-        environment: environment(),
+        environment,
     }
 }
 

@@ -62,6 +62,10 @@ enum State {
 }
 
 impl Part {
+    fn is_queued(&self) -> bool {
+        matches!(self.state, State::Queued)
+    }
+
     fn is_asking(&self) -> bool {
         matches!(self.state, State::Asking(_))
     }
@@ -222,16 +226,14 @@ impl Lookup {
     /// Asks for the kinds that are queued, all of them at once or the next one, about the present
     /// candidate. What time is left is shared by those that are left.
     fn ask(&mut self, around: &mut Surroundings<'_>) {
-        let is_queued = |part: &&Part| matches!(part.state, State::Queued);
-        let queued = self.parts.iter().filter(is_queued).count();
+        let queued = self.parts.iter().filter(|part| part.is_queued()).count();
         let (at_once, rounds) = match around.configuration.one_by_one {
             true => (1, queued + self.candidates.len() * self.parts.len()),
             false => (queued, 1 + self.candidates.len()),
         };
         let left = self.end_at.saturating_duration_since(around.now);
         let time_max = (left / rounds.max(1) as u32).max(DNS_TIMEOUT_MIN);
-        let mut parts = self.parts.iter_mut().filter(|part| matches!(part.state, State::Queued));
-        for part in parts.by_ref().take(at_once) {
+        for part in self.parts.iter_mut().filter(|part| part.is_queued()).take(at_once) {
             let query = Query::begin(self.name.clone(), part.kind, time_max, around);
             part.state = State::Asking(query);
         }

@@ -1,0 +1,271 @@
+//! How handshakes end: with good servers, bad certificates, and what is no server of TLS.
+
+use super::*;
+
+// ------------------------------------------------------------------------------- good servers
+
+#[test]
+fn a_server_is_verified_and_told_of_the_end() {
+    for version in VERSIONS {
+        for trickles in [false, true] {
+            let mut wire = Wire { trickles, ..Wire::default() };
+            let mut server = Setup::of(version).server();
+            assert_eq!(wire.shake(&verifier(), &mut server), Shake::Done, "{version:?}");
+            // What the socket does not take at once is not waited for.
+            if trickles {
+                continue;
+            }
+            let Server::Tls { mut connection, outcome, .. } = server else { unreachable!() };
+            assert_eq!(outcome, Ok(()));
+            assert!(!connection.is_handshaking());
+            let state = connection.process_new_packets().expect("no error");
+            assert!(state.peer_has_closed());
+        }
+    }
+}
+
+#[test]
+fn the_name_is_a_dns_name_or_an_address() {
+    for version in VERSIONS {
+        for (name, want) in [
+            ("example.test", Shake::Done),
+            ("EXAMPLE.test", Shake::Done),
+            ("example.test.", Shake::Done),
+            ("a.wild.test", Shake::Done),
+            ("127.0.0.1", Shake::Done),
+            ("wild.test", failed(HandshakeError::WrongName)),
+            ("a.b.wild.test", failed(HandshakeError::WrongName)),
+            ("a.example.test", failed(HandshakeError::WrongName)),
+            ("127.0.0.2", failed(HandshakeError::WrongName)),
+            ("::1", failed(HandshakeError::WrongName)),
+        ] {
+            let verifier = verifier_of(&made().authority, name);
+            let mut server = Setup::of(version).server();
+            assert_eq!(Wire::default().shake(&verifier, &mut server), want, "{name}");
+        }
+    }
+}
+
+#[test]
+fn one_verifier_serves_many_handshakes_and_each_in_full() {
+    let verifier = verifier();
+    for version in VERSIONS {
+        let config = Setup::of(version).config();
+        for _ in 0..3 {
+            let connection = ServerConnection::new(Arc::clone(&config)).expect("random bytes");
+            let (connection, outcome) = (Box::new(connection), Ok(()));
+            let mut server = Server::Tls { connection, flights_max: usize::MAX, outcome };
+            assert_eq!(Wire::default().shake(&verifier, &mut server), Shake::Done);
+            let Server::Tls { connection, .. } = server else { unreachable!() };
+            assert_eq!(connection.handshake_kind(), Some(rustls::HandshakeKind::Full));
+        }
+    }
+}
+
+#[test]
+fn a_server_that_stalls_is_waited_for() {
+    let mut silent = Server::Fixed(Vec::new(), None);
+    assert_eq!(Wire::default().shake(&verifier(), &mut silent), Shake::Pending);
+    // The beginning of a record.
+    let mut stalled = Server::Fixed(vec![22, 3, 3], None);
+    assert_eq!(Wire::default().shake(&verifier(), &mut stalled), Shake::Pending);
+}
+
+// ------------------------------------------------------------------------------- bad certificates
+
+#[test]
+fn a_certificate_out_of_its_time_is_told_from_the_others() {
+    let expired = verifier_at(now() + TEN_YEARS);
+    let early = verifier_at(now() - TEN_YEARS);
+    let reset_clock = verifier_at(Duration::ZERO);
+    for version in VERSIONS {
+        for (verifier, want) in [
+            (&expired, HandshakeError::Expired),
+            (&early, HandshakeError::NotYetValid),
+            (&reset_clock, HandshakeError::NotYetValid),
+        ] {
+            let mut server = Setup::of(version).server();
+            assert_eq!(Wire::default().shake(verifier, &mut server), failed(want));
+            // The server's log says the same.
+            let Server::Tls { outcome, .. } = server else { unreachable!() };
+            assert!(matches!(outcome, Err(rustls::Error::AlertReceived(_))), "{outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn a_certificate_needs_an_authority_a_name_and_a_purpose() {
+    let made = made();
+    for version in VERSIONS {
+        for (authority, certificate, want) in [
+            (&made.other_authority, &made.server, failed(HandshakeError::UnknownAuthority)),
+            (&made.authority, &made.self_signed, failed(HandshakeError::UnknownAuthority)),
+            (&made.authority, &made.common_name, failed(HandshakeError::WrongName)),
+            (&made.authority, &made.client, failed(HandshakeError::WrongPurpose)),
+            // What is itself in the file may be shown, as Go has it.
+            (&made.self_signed, &made.self_signed, Shake::Done),
+            (&made.server, &made.server, Shake::Done),
+            (&made.self_signed_authority, &made.self_signed_authority, Shake::Done),
+        ] {
+            let verifier = verifier_of(authority, NAME);
+            let mut server = Setup { certificate, ..Setup::of(version) }.server();
+            assert_eq!(Wire::default().shake(&verifier, &mut server), want, "{version:?}");
+        }
+    }
+}
+
+#[test]
+fn a_certificate_without_its_key_proves_nothing() {
+    for version in VERSIONS {
+        let asking = Setup { key: &made().other_key, ..Setup::asking(version) };
+        let plain = Setup { key: &made().other_key, ..Setup::of(version) };
+        for mut server in [plain.server(), asking.server(), asking.breaking_off()] {
+            let outcome = Wire::default().shake(&verifier(), &mut server);
+            assert_eq!(outcome, failed(HandshakeError::BadCertificate), "{version:?}");
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------- our certificate
+
+#[test]
+fn a_server_that_wants_a_certificate_of_ours_is_verified_all_the_same() {
+    for version in VERSIONS {
+        assert_eq!(Setup::asking(version).outcome(), Shake::Done, "{version:?}");
+    }
+}
+
+#[test]
+fn what_breaks_off_for_want_of_our_certificate_is_verified_however_it_does() {
+    for end in [End::Eof, End::Error(libc::ECONNRESET), End::Error(libc::EPIPE)] {
+        let mut wire = Wire::default();
+        let mut handshake = verifier().begin();
+        let mut server = Setup::asking(&TLS12).server();
+        assert_eq!(handshake.advance(&mut wire), Shake::Pending);
+        assert!(wire.serve(&mut server));
+        assert_eq!(handshake.advance(&mut wire), Shake::Pending);
+        wire.end = Some(end);
+        assert_eq!(handshake.advance(&mut wire), Shake::Done);
+    }
+}
+
+#[test]
+fn what_breaks_off_without_wanting_our_certificate_is_not_verified() {
+    let mut wire = Wire::default();
+    let outcome = wire.shake(&verifier(), &mut Setup::of(&TLS12).breaking_off());
+    assert_eq!(outcome, failed(HandshakeError::Lost(NetError::Reset)));
+}
+
+#[test]
+fn what_breaks_off_before_it_has_signed_is_not_verified() {
+    let alert = [21, 3, 3, 0, 2, 2, 40];
+    for (said, want) in [
+        // Something was in common, since the server has chosen.
+        (&alert[..], failed(HandshakeError::Refused)),
+        (&[], failed(HandshakeError::Lost(NetError::Reset))),
+    ] {
+        let mut wire = Wire::default();
+        let mut handshake = verifier().begin();
+        assert_eq!(handshake.advance(&mut wire), Shake::Pending);
+        assert!(wire.serve(&mut Setup::asking(&TLS12).server()));
+        // All in one record, and last the message of four bytes on which all is verified.
+        let flight = wire.to_client.make_contiguous();
+        let length = flight.len() - 5;
+        assert_eq!(usize::from(u16::from_be_bytes([flight[3], flight[4]])), length);
+        assert_eq!(flight[length + 1..], [14, 0, 0, 0]);
+        let shorter = u16::try_from(length - 4).expect("shorter than it was");
+        flight[3..5].copy_from_slice(&shorter.to_be_bytes());
+        wire.to_client.truncate(length + 1);
+        assert_eq!(handshake.advance(&mut wire), Shake::Pending);
+
+        let mut server = Server::Fixed(said.to_vec(), Some(End::Eof));
+        assert_eq!(wire.shake_on(&mut handshake, &mut server), want);
+    }
+}
+
+#[test]
+fn asking_for_a_certificate_does_not_excuse_a_bad_one() {
+    let other = verifier_of(&made().other_authority, NAME);
+    for version in VERSIONS {
+        for mut server in [Setup::asking(version).server(), Setup::asking(version).breaking_off()] {
+            let outcome = Wire::default().shake(&other, &mut server);
+            assert_eq!(outcome, failed(HandshakeError::UnknownAuthority), "{version:?}");
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------- no servers of TLS
+
+#[test]
+fn what_speaks_no_tls_is_told_from_what_refuses() {
+    let no_tls = failed(HandshakeError::NoTls);
+    let lost = |error| failed(HandshakeError::Lost(error));
+    let http = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+    let alert = |number| [21, 3, 3, 0, 2, 2, number];
+    for (said, end, want) in [
+        (&b""[..], End::Eof, no_tls),
+        (b"", End::Error(libc::ECONNRESET), lost(NetError::Reset)),
+        (b"", End::Error(libc::ETIMEDOUT), lost(NetError::TimedOut)),
+        (http, End::Eof, no_tls),
+        (b"SSH-2.0-OpenSSH_9.2p1\r\n", End::Eof, no_tls),
+        (b"-ERR\n", End::Eof, no_tls),
+        (b"no", End::Eof, no_tls),
+        // The beginning of a record.
+        (&[22, 3, 3], End::Eof, lost(NetError::Reset)),
+        (&[0; 64], End::Eof, no_tls),
+        (&[255; 70_000], End::Eof, no_tls),
+        // A record of a handshake, filled with nothing.
+        (&[22, 3, 3, 0, 4, 9, 9, 9, 9], End::Eof, no_tls),
+        (&alert(40), End::Eof, failed(HandshakeError::NoCommonCipherSuite)),
+        (&alert(71), End::Eof, failed(HandshakeError::NoCommonCipherSuite)),
+        (&alert(70), End::Eof, failed(HandshakeError::NoCommonVersion)),
+        // That the name is not known, and an error of its own.
+        (&alert(112), End::Eof, failed(HandshakeError::Refused)),
+        (&alert(80), End::Eof, failed(HandshakeError::Refused)),
+    ] {
+        for trickles in [false, true] {
+            let mut wire = Wire { trickles, ..Wire::default() };
+            let outcome = wire.shake(&verifier(), &mut Server::Fixed(said.to_vec(), Some(end)));
+            assert_eq!(outcome, want, "{:?}", String::from_utf8_lossy(said));
+        }
+    }
+}
+
+#[test]
+fn an_alert_is_read_even_where_nothing_can_be_written() {
+    let mut wire = Wire { write_error: Some(libc::EPIPE), ..Wire::default() };
+    wire.to_client.extend([21, 3, 3, 0, 2, 2, 40]);
+    let mut handshake = verifier().begin();
+    assert_eq!(handshake.advance(&mut wire), failed(HandshakeError::NoCommonCipherSuite));
+
+    let mut wire = Wire { write_error: Some(libc::EHOSTUNREACH), ..Wire::default() };
+    let mut handshake = verifier().begin();
+    let lost = HandshakeError::Lost(NetError::HostUnreachable);
+    assert_eq!(handshake.advance(&mut wire), failed(lost));
+}
+
+#[test]
+fn what_stops_making_sense_is_refused() {
+    // All that this server of TLS 1.2 says is in one record, and none of it is taken singly.
+    for (setup, kept_part) in
+        [(Setup::of(&TLS12), 1), (Setup::asking(&TLS12), 1), (Setup::of(&TLS13), 2)]
+    {
+        let mut wire = Wire::default();
+        let mut handshake = verifier().begin();
+        assert_eq!(handshake.advance(&mut wire), Shake::Pending);
+        assert!(wire.serve(&mut setup.server()));
+        wire.to_client.truncate(wire.to_client.len() / kept_part);
+        wire.to_client.extend([7; 4096]);
+        let outcome = wire.shake_on(&mut handshake, &mut Server::Fixed(Vec::new(), Some(End::Eof)));
+        assert_eq!(outcome, failed(HandshakeError::Refused), "{:?}", setup.version);
+    }
+}
+
+#[test]
+fn a_handshake_without_end_is_given_up() {
+    let mut handshake = verifier().begin();
+    handshake.begun.as_mut().expect("random bytes").received_bytes = HANDSHAKE_BYTES_MAX;
+    let mut server = Server::Fixed(vec![22], None);
+    let outcome = Wire::default().shake_on(&mut handshake, &mut server);
+    assert_eq!(outcome, failed(HandshakeError::Refused));
+}
