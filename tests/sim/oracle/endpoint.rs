@@ -28,7 +28,7 @@ pub(super) struct Watch {
     pub(super) picks: u64,
     /// When it left the set in bad health, which is remembered until it is over.
     left_at: Option<Duration>,
-    /// Its last probe may have failed, or been given up.
+    /// Its last probe that met the other side may have failed, or been given up.
     is_vague: bool,
     limits: RetryLimits,
 }
@@ -184,10 +184,9 @@ impl Watch {
     pub(super) fn probe_failed(&mut self, is_evidence: bool, limits: &RetryLimits, now: Duration) {
         let outages = self.outages;
         let Some(probe) = self.probe.take() else { panic!("no probe was under way") };
-        self.is_vague = false;
         let State::Inactive { probe_at, step } = &mut self.state else { return };
         if is_evidence {
-            self.failed_at = now;
+            (self.failed_at, self.is_vague) = (now, false);
         }
         let grown = |step: Duration| if is_evidence { step_after(step, limits) } else { step };
         let next = (grown(step.0), grown(step.1));

@@ -56,7 +56,22 @@ impl Book {
     /// not is asked for soon, or with the rest. `silent_at`: when the last question is given up;
     /// `unknown`: when something was asked in vain last, whatever it was.
     fn due_by(&self, kinds: usize, silent_at: Duration, unknown: Option<Duration>) -> Duration {
-        let answers = || self.pages[..kinds].iter().filter_map(|page| page.answered);
+        // Of an answer that need not be believed both may be true.
+        let due_by = |believes: &dyn Fn(&Answer) -> bool| {
+            self.due_by_if(believes, kinds, silent_at, unknown)
+        };
+        due_by(&|_| true).max(due_by(&|answer| !answer.is_doubtful))
+    }
+
+    fn due_by_if(
+        &self,
+        believes: &dyn Fn(&Answer) -> bool,
+        kinds: usize,
+        silent_at: Duration,
+        unknown: Option<Duration>,
+    ) -> Duration {
+        let answers =
+            || self.pages[..kinds].iter().filter_map(|page| page.answered).filter(believes);
         let ends = |answer: Answer| answer.at + answer.life;
         let is_whole = answers().count() == kinds;
         if answers().any(|answer| unknown.is_some_and(|at| answer.at <= at)) {
@@ -82,6 +97,28 @@ pub(super) struct Answer {
     at: Duration,
     life: Duration,
     is_found: bool,
+    /// It may have been passed over.
+    is_doubtful: bool,
+}
+
+impl Answer {
+    fn new(at: Duration, life: Duration, is_found: bool) -> Answer {
+        Answer { at, life, is_found, is_doubtful: false }
+    }
+
+    pub(super) fn doubted(self, is_doubtful: bool) -> Answer {
+        Answer { is_doubtful, ..self }
+    }
+}
+
+/// What the name itself was last heard to have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Own {
+    #[default]
+    Nothing,
+    Something,
+    /// Nothing, but in a look-up that may have been given up before it came to an end.
+    Unsure,
 }
 
 /// What is known of one kind of record of a name.
@@ -95,8 +132,8 @@ pub(super) struct Page {
     pub(super) may_be_more: bool,
     /// For how long it may be believed that the name itself has none, whatever fails behind it.
     own_life: Duration,
-    /// The name itself, and none that it may stand for, was last heard to have something.
-    pub(super) is_true: bool,
+    /// What was last heard of the name itself, as against those that it may stand for.
+    pub(super) own: Own,
     /// Endpoints that it may name now, and those of them that it surely names.
     pub(super) may: BTreeSet<usize>,
     pub(super) sure: BTreeSet<usize>,
@@ -185,10 +222,15 @@ impl Oracle {
     /// The gateway has read resolv.conf.
     pub fn configuration_is_read(&mut self, configuration: usize) {
         let names = self.names();
-        if names.configuration.replace(configuration) != Some(configuration) {
-            // What was under way begins anew.
-            for page in names.books.iter_mut().flat_map(|book| &mut book.pages) {
-                page.asked.clear();
+        let before = names.configuration.replace(configuration);
+        if before == Some(configuration) {
+            return;
+        }
+        // What was under way begins anew.
+        for page in names.books.iter_mut().flat_map(|book| &mut book.pages) {
+            page.asked.clear();
+            if before.is_some() && page.own == Own::Nothing {
+                page.own = Own::Unsure;
             }
         }
     }
@@ -355,7 +397,7 @@ impl World {
         }
         let clamped = |life: &Duration| (*life).clamp(DNS_TTL_MIN, DNS_TTL_MAX);
         if let Meaning::Answer { subject, value: Value::Endpoints(endpoints), life, .. } = meaning {
-            let answer = Answer { at: now, life: clamped(life), is_found: true };
+            let answer = Answer::new(now, clamped(life), true);
             let endpoints = endpoints.iter().copied().collect();
             names.flux_in = turn;
             let seen = names.books[book].named(page, endpoints, answer, subject.is_some());
@@ -366,7 +408,7 @@ impl World {
         let at = &mut names.books[book].pages[page];
         match meaning {
             Meaning::Answer { value, life, .. } => {
-                at.answered = Some(Answer { at: now, life: clamped(life), is_found: true });
+                at.answered = Some(Answer::new(now, clamped(life), true));
                 at.may_be_more = false;
                 if let Value::Records(records) = value {
                     names.services[book - services] = vec![records.clone()];
@@ -377,10 +419,10 @@ impl World {
                 if is_own {
                     at.own_life = clamped(life);
                 }
-                at.answered = Some(Answer { at: now, life: clamped(life), is_found: false });
+                at.answered = Some(Answer::new(now, clamped(life), false));
                 at.may_be_more = false;
                 if subject.is_some() {
-                    (at.is_true, at.latest) = (false, None);
+                    (at.own, at.latest) = (Own::Nothing, None);
                     at.sure.clear();
                     if book >= services {
                         let values = &mut names.services[book - services];

@@ -9,7 +9,7 @@ use etcd_gateway::config::{
 };
 
 use super::Seen;
-use super::names::{Answer, Book, Page};
+use super::names::{Answer, Book, Own, Page};
 use crate::message::Question;
 use crate::trouble::dead_index;
 use crate::world::World;
@@ -122,16 +122,18 @@ impl Book {
     }
 
     /// Somebody else was named, by a wildcard behind the name itself. Whether that may be believed:
-    /// not while the name itself was last heard to have something.
+    /// not while the name itself was last heard to have something. Whether that it has nothing was
+    /// heard to the end is not always known: then it may be, and need not be.
     fn wildcard_answered(
         &mut self,
         page: usize,
         strangers: &BTreeSet<usize>,
         answer: Answer,
     ) -> bool {
-        let is_believed = !self.pages.iter().any(|page| page.is_true);
+        let is_believed = self.pages.iter().all(|page| page.own != Own::Something);
+        let is_sure = self.pages.iter().all(|page| page.own == Own::Nothing);
         let page = &mut self.pages[page];
-        page.answered = is_believed.then_some(answer);
+        page.answered = is_believed.then_some(answer.doubted(!is_sure));
         page.may_be_more = false;
         if is_believed {
             page.may.extend(strangers);
@@ -146,7 +148,7 @@ impl Book {
         let page = &mut self.pages[page];
         page.answered = Some(answer);
         page.may_be_more = false;
-        page.is_true = true;
+        page.own = Own::Something;
         if self.has_stranger {
             page.may.extend(&endpoints);
             page.sure.retain(|endpoint| endpoints.contains(endpoint));
