@@ -127,7 +127,7 @@ fn left_out_as(address: SocketAddr, verdict: Verdict, name: &str) -> String {
 }
 
 /// Each address with its verdict, under the first group that has it; one where no server can be
-/// under each.
+/// under each. One of IPv4 that is written as IPv6 (RFC 4291, 2.5.5.2) leads to the same server.
 fn judge_all(
     groups: &[Group],
     judge: &mut dyn FnMut(SocketAddr, bool) -> Verdict,
@@ -140,7 +140,7 @@ fn judge_all(
             let special = SpecialAddress::of(address.ip()).filter(|_| group.is_resolved);
             if let Some(class) = special {
                 judged.push((address, Verdict::Special(class)));
-            } else if seen.insert(address) {
+            } else if seen.insert((address.ip().to_canonical(), address.port())) {
                 judged.push((address, judge(address, group.is_resolved)));
             }
         }
@@ -215,6 +215,15 @@ mod tests {
     fn an_address_counts_once_and_as_first_given() {
         let groups = [group("a", 5, &["10.0.0.1"]), group("b", 7, &["10.0.0.1", "10.0.0.2"])];
         check(&groups, &[("10.0.0.1", 5), ("10.0.0.2", 7)], &[]);
+    }
+
+    #[test]
+    fn an_address_that_is_written_in_both_families_counts_once() {
+        let groups = [group("a", 1, &["10.0.0.1", "10.0.0.2", "::ffff:10.0.0.1"])];
+        let mut usable = |_, _| Verdict::Usable;
+        let (found, _) = found(&groups, &mut usable);
+        let found: Vec<_> = found.iter().map(|it| it.spec.address.to_string()).collect();
+        assert_eq!(found, ["10.0.0.1:1", "10.0.0.2:1"], "or it would get twice its share");
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //!                                      resolver
 //! ```
 
+mod absence;
 mod configuration;
 mod group;
 mod handover;
@@ -37,6 +38,7 @@ use crate::endpoint::EndpointSpec;
 pub use crate::dns::resolv_conf::Environment;
 pub use report::{LeftOut, Report, Trouble, Verdict};
 
+use absence::AbsentNames;
 use configuration::Configuration;
 use group::Cut;
 use handover::Handover;
@@ -76,6 +78,7 @@ pub struct Discovery {
     /// The SRV records that count.
     records: Handover,
     watches: Slab<Watch>,
+    absent: AbsentNames,
     resolver: Resolver,
     configuration: Configuration,
     /// Whether somebody was asked by it.
@@ -99,6 +102,7 @@ impl Discovery {
             fallback_at: has_fallback.then_some(now + patience),
             records: Handover::default(),
             watches: Slab::new(),
+            absent: AbsentNames::default(),
             resolver: Resolver::new(configuration.current().clone()),
             configuration,
             has_asked: false,
@@ -239,7 +243,10 @@ impl Discovery {
 
     fn watch(&mut self, wanted: Wanted, subject: Subject, now: Instant) {
         if self.watch_of(&wanted, subject).is_none() {
-            self.watches.insert(Watch::new(wanted, subject, now));
+            let told = self.absent.recall(&wanted, now);
+            let mut watch = Watch::new(wanted, subject, now);
+            watch.note_told(told);
+            self.watches.insert(watch);
         }
     }
 
@@ -314,7 +321,7 @@ impl Discovery {
         let gone = self.watches.iter().filter(|(_, watch)| is_gone(watch));
         for key in gone.map(|(key, _)| key).collect::<Vec<_>>() {
             self.resolver.forget(LookupId(key));
-            self.watches.remove(key);
+            self.absent.remember(self.watches.remove(key), now);
         }
         wanted.into_iter().for_each(|wanted| self.watch(wanted, Subject::Host, now));
     }

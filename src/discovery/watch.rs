@@ -143,7 +143,7 @@ impl Watch {
     /// trouble is news once until then, since servers that disagree give one after the other.
     pub(super) fn tell_trouble(&mut self) -> Option<Option<Trouble>> {
         match self.trouble {
-            None if self.told.is_empty() => None,
+            None if self.told.is_empty() || !self.is_settled => None,
             None => {
                 self.told.clear();
                 Some(None)
@@ -157,6 +157,17 @@ impl Watch {
                 Some(Some(trouble))
             }
         }
+    }
+
+    /// What the log knows of it from before.
+    pub(super) fn note_told(&mut self, told: Vec<Trouble>) {
+        debug_assert!(self.told.is_empty() && !self.is_settled, "it is new");
+        self.told = told;
+    }
+
+    /// What is left of it once it is watched no more: the troubles that the log knows of.
+    pub(super) fn into_told(self) -> (Wanted, Vec<Trouble>) {
+        (self.wanted, self.told)
     }
 
     /// Whether a look-up has come to its end, however it did.

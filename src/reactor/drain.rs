@@ -80,6 +80,7 @@ impl<N: Net> Reactor<N> {
     pub(super) fn end_if_drained(&mut self) {
         if self.life == Life::Draining && self.slots.is_empty() {
             self.life = Life::Over;
+            self.report_rest();
         }
     }
 }

@@ -99,8 +99,13 @@ impl Gathering {
             return None;
         }
         self.spend(now);
+        self.take_rest()
+    }
+
+    /// The line about all that waits, whenever the last one was: nothing is told after it.
+    pub fn take_rest(&mut self) -> Option<Line> {
         let untold = std::mem::take(&mut self.untold);
-        let first = self.first.take().expect("kept with the first change");
+        let first = self.first.take()?;
         match &untold[..] {
             [Kind { count: 1, .. }] => Some(first),
             kinds => Some(self.sum_up(kinds)),
@@ -192,6 +197,16 @@ mod tests {
         let line = gathering.take_due(now + SUMMARY_INTERVAL);
         assert_eq!(line, Some(news("removed", 7).line));
         assert_eq!(gathering.take_due(now + 9 * SUMMARY_INTERVAL), None);
+    }
+
+    #[test]
+    fn at_the_end_nothing_is_left_out() {
+        let now = Instant::now();
+        let mut gathering = busy(now);
+        assert_eq!(gathering.take_rest(), None);
+        assert_eq!(gathering.note(news("removed", 7), now), None);
+        assert_eq!(gathering.take_rest(), Some(news("removed", 7).line));
+        assert_eq!((gathering.take_rest(), gathering.deadline()), (None, None));
     }
 
     #[test]

@@ -115,6 +115,19 @@ impl<N: Net> Reactor<N> {
         self.arm_report();
     }
 
+    /// Tells all that waits, since the end has come.
+    pub(super) fn report_rest(&mut self) {
+        for topic in Topic::ALL {
+            if let Some(count) = self.reports.summaries[topic as usize].take_rest() {
+                self.tell(topic, count);
+            }
+        }
+        let Reports { endpoints, newcomers, troubles, .. } = &mut self.reports;
+        for gathering in [endpoints, newcomers, troubles] {
+            gathering.take_rest().iter().for_each(write_line);
+        }
+    }
+
     /// An endpoint has come or gone, or is verified.
     pub(super) fn tell_of_endpoint(
         &mut self,

@@ -28,7 +28,13 @@ impl Summary {
             return None;
         }
         self.quiet_until = Some(now + SUMMARY_INTERVAL);
-        Some(std::mem::take(&mut self.untold))
+        self.take_rest()
+    }
+
+    /// The count of all that waits, if there is one, whenever the last line was: nothing is told
+    /// after it.
+    pub fn take_rest(&mut self) -> Option<u64> {
+        Some(std::mem::take(&mut self.untold)).filter(|untold| *untold > 0)
     }
 
     /// When [`Summary::take_due`] will give something; `None` if nothing waits to be told.
@@ -55,6 +61,16 @@ mod tests {
         assert_eq!(summary.deadline(), Some(start + SUMMARY_INTERVAL));
         assert_eq!(summary.take_due(start + SUMMARY_INTERVAL), Some(999));
         assert_eq!(summary.take_due(start + 3 * SUMMARY_INTERVAL), None);
+    }
+
+    #[test]
+    fn at_the_end_nothing_is_left_out() {
+        let start = Instant::now();
+        let mut summary = Summary::default();
+        for _ in 0..3 {
+            summary.note(start);
+        }
+        assert_eq!((summary.take_rest(), summary.take_rest()), (Some(2), None));
     }
 
     #[test]

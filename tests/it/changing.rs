@@ -10,6 +10,7 @@ use crate::names::{
     DNS, ENDPOINT, LATENESS_MAX, NAME, letters, member, member_address, resolved, wait_added,
     wait_removed,
 };
+use crate::srv::PLAIN;
 use crate::util::*;
 
 /// Names of a zone whose servers are silent.
@@ -110,6 +111,31 @@ fn changes_without_an_end_are_one_line_a_second() {
             gateway.log_count(&line) > 0
         };
         assert!(octets.iter().filter(|octet| added(octet)).count() >= 16, "each new one in full");
+    });
+}
+
+#[test]
+fn host_that_is_listed_now_and_then_is_told_of_once() {
+    const LOOK_UPS: usize = 15;
+    Machine::run(|machine| {
+        let dns = NameServer::start(DNS);
+        // None of the hosts exists.
+        let record = |i| Data::Srv {
+            priority: 0,
+            weight: 1,
+            port: 2379,
+            target: format!("m{i}.example.test"),
+        };
+        let records: Vec<Data> = (0..5).map(record).collect();
+        dns.set(PLAIN, 0, &records);
+        dns.behave(Behaviour::Part(3));
+        let builder = machine.gateway().arg("--discovery-srv=example.test");
+        let gateway = builder.arg("--insecure-discovery").start();
+        until("many look-ups", || dns.count(PLAIN, Kind::Srv) >= LOOK_UPS);
+        for i in 0..5 {
+            let line = format!("name not resolved name=m{i}.example.test reason=no_such_name");
+            assert_eq!(gateway.log_count(&line), 1, "{line}");
+        }
     });
 }
 

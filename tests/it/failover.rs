@@ -305,6 +305,19 @@ fn flood_of_clients_without_an_endpoint_is_turned_away_at_once() {
     assert_eq!(gateway.log_count("endpoint active"), 0);
 }
 
+#[test]
+fn end_tells_of_the_clients_that_no_line_has_told_of_yet() {
+    const CLIENTS: usize = 3;
+    let mut gateway = Gateway::start(&[refused_address()], &[]);
+    for _ in 0..CLIENTS {
+        assert_eq!(answer(&gateway), None);
+    }
+    gateway.signal("TERM");
+    gateway.wait_exit();
+    gateway.wait_for_log("INFO stopped");
+    assert_eq!(turned_away(&gateway), CLIENTS);
+}
+
 /// How many dials of last resort one endpoint may see in that time, both ends included.
 fn dials_allowed(elapsed: Duration) -> usize {
     let intervals = elapsed.as_millis() / LAST_RESORT_INTERVAL.as_millis();

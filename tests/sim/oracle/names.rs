@@ -567,7 +567,9 @@ impl World {
         let left = std::mem::take(&mut self.oracle.names().left);
         for endpoint in left {
             // One that is in the file may go and come within the turn that news arrived in.
-            let may_be_back = self.oracle.names().flux_in == self.oracle.turns;
+            let host = self.names().host_of(endpoint);
+            let is_in_file = self.names().hosts[host].is_in_file;
+            let may_be_back = is_in_file && self.oracle.names().flux_in == self.oracle.turns;
             let is_gone = present[endpoint].is_none() || may_be_back;
             assert!(is_gone || is_over, "{endpoint}: a dial was given up before its time");
         }

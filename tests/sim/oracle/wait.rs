@@ -150,7 +150,9 @@ impl World {
         let (now, patience) = (self.turn_at, self.plan.limits.connect_timeout);
         let client = &self.connections[id].client;
         let (first, last) = client.starved.unwrap_or((now, now));
-        let is_due = client.starved_at.is_some() && last != now && now < first + patience;
+        // One that has waited for an endpoint before has no more time than that wait left it.
+        let since = client.held_first.map_or(first, |held| held.min(first));
+        let is_due = client.starved_at.is_some() && last != now && now < since + patience;
         let was_held = self.plan.names.is_some() && client.held_anew.is_some();
         let had_none = client.no_choice_in == Some(self.oracle.turns) || was_held;
         is_due && !had_none && !self.choices(id).is_empty()

@@ -1,0 +1,103 @@
+//! What the log knows of names that no record leads to at present: name servers may give a part of
+//! a large set of records with each answer, and what was told of a name is no news when it is back.
+//!
+//! Owns what is remembered, bounded in number and time. Pure.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::watch::{Trouble, Watch};
+use crate::config::{ABSENCE_MAX, LEFT_OUT_TOLD_MAX};
+use crate::dns::Wanted;
+
+/// Names that are gone and of which the log was told something, the latest last.
+#[derive(Debug, Default)]
+pub(super) struct AbsentNames {
+    all: VecDeque<AbsentName>,
+}
+
+#[derive(Debug)]
+struct AbsentName {
+    wanted: Wanted,
+    told: Vec<Trouble>,
+    left_at: Instant,
+}
+
+impl AbsentNames {
+    /// The name is watched no more.
+    pub(super) fn remember(&mut self, watch: Watch, now: Instant) {
+        let (wanted, told) = watch.into_told();
+        self.all.retain(|it| it.left_at + ABSENCE_MAX > now);
+        if !told.is_empty() {
+            self.all.push_back(AbsentName { wanted, told, left_at: now });
+        }
+        let excess = self.all.len().saturating_sub(LEFT_OUT_TOLD_MAX);
+        self.all.drain(..excess);
+    }
+
+    /// The troubles of the name that the log was told of before it was gone, if not long ago.
+    pub(super) fn recall(&mut self, wanted: &Wanted, now: Instant) -> Vec<Trouble> {
+        let position = self.all.iter().position(|it| it.wanted == *wanted);
+        let absent = position.and_then(|position| self.all.remove(position));
+        let in_time = absent.filter(|it| it.left_at + ABSENCE_MAX > now);
+        in_time.map_or_else(Vec::new, |it| it.told)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::message::Kind;
+    use crate::dns::{Answer, Answered, LookupId, Subject};
+
+    fn wanted(number: usize) -> Wanted {
+        Wanted::Typed(format!("m{number}.test"))
+    }
+
+    /// A name that does not exist, as the log knows.
+    fn missing(number: usize, now: Instant) -> Watch {
+        let mut watch = Watch::new(wanted(number), Subject::Host, now);
+        watch.begin(now);
+        for kind in [Kind::A, Kind::Aaaa] {
+            let answered = Answered {
+                id: LookupId(0),
+                kind,
+                name: None,
+                answer: Answer::Nothing { exists: false, ttl: None },
+                undecided: Vec::new(),
+                is_heard: true,
+            };
+            watch.on_answer(answered, true, now);
+        }
+        assert_eq!(watch.tell_trouble(), Some(Some(Trouble::NoSuchName)));
+        watch
+    }
+
+    #[test]
+    fn what_was_told_is_known_for_a_while_and_of_so_many() {
+        let now = Instant::now();
+        let mut names = AbsentNames::default();
+        names.remember(Watch::new(wanted(0), Subject::Host, now), now);
+        assert_eq!(names.all.len(), 0, "nothing was told of it");
+        (0..=LEFT_OUT_TOLD_MAX).for_each(|number| names.remember(missing(number, now), now));
+        assert_eq!(names.all.len(), LEFT_OUT_TOLD_MAX);
+        assert_eq!(names.recall(&wanted(0), now), [], "the first gives way");
+        assert_eq!(names.recall(&wanted(1), now), [Trouble::NoSuchName]);
+        assert_eq!(names.recall(&wanted(1), now), [], "it is back");
+        assert_eq!(names.recall(&wanted(2), now + ABSENCE_MAX), [], "that was long ago");
+        names.remember(missing(1, now), now + ABSENCE_MAX);
+        assert_eq!(names.all.len(), 1);
+    }
+
+    #[test]
+    fn a_name_that_is_back_is_no_news_until_it_is_resolved() {
+        let now = Instant::now();
+        let mut names = AbsentNames::default();
+        names.remember(missing(1, now), now);
+        let mut watch = Watch::new(wanted(1), Subject::Host, now);
+        watch.note_told(names.recall(&wanted(1), now));
+        assert_eq!(watch.tell_trouble(), None, "nobody was asked yet");
+        watch.settle_locally(&[], now);
+        assert_eq!(watch.tell_trouble(), Some(None));
+    }
+}
