@@ -9,7 +9,7 @@ use super::ENDPOINTS_MAX;
 /// How long something is remembered that is not there any more: the bad health of an endpoint, and
 /// that the log was told why another is not used. Name servers that give a part of a large set give
 /// each address again within a few lives of their answers, of which a minute is a usual one. An
-/// endpoint that returns keeps the pause before its next probe, too.
+/// endpoint that returns is probed soon, whatever its pause was.
 pub const ABSENCE_MAX: Duration = Duration::from_secs(600);
 /// Most endpoints whose bad health is remembered in their absence; the oldest are forgotten first.
 pub const ABSENT_MAX: usize = 2 * ENDPOINTS_MAX;

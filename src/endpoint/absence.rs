@@ -2,8 +2,10 @@
 //! so that an endpoint leaves and comes back, and what was found out about it is still true.
 //!
 //! Owns what is remembered of endpoints that have left the set, bounded in number and time. They
-//! are not dialed meanwhile. Good health is not remembered: one that only has to be there is active
-//! as a new one is, and one that has to prove who it is does so each time it comes.
+//! are not dialed meanwhile, but soon after they come back: who lists only what works, as
+//! Kubernetes does of a headless service, has just said that they do. Good health is not
+//! remembered: one that only has to be there is active as a new one is, and one that has to prove
+//! who it is does so each time it comes.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -54,7 +56,7 @@ impl Absentees {
             it.proof == spec.proof && now.saturating_duration_since(it.left_at) < limits.absence_max
         };
         if let Some(absentee) = absentee.filter(is_same) {
-            endpoint.health = absentee.health;
+            endpoint.health = absentee.health.on_return(now, limits);
             endpoint.dialed_at = absentee.dialed_at;
         }
         endpoint
@@ -160,6 +162,23 @@ mod tests {
             bench.now += SECOND / 2;
             id = bench.list(&[1, 2]).expect("it is back");
         }
+    }
+
+    #[test]
+    fn what_is_back_is_probed_soon() {
+        let mut bench = Bench::new(Proof::Connection);
+        let id = bench.list(&[1]).expect("new");
+        bench.fail(id);
+        for _ in 0..9 {
+            bench.now = bench.retry_at(id).expect("it fails");
+            assert!(bench.set.begin_probe(id, bench.now));
+            bench.set.probe_failed(id, DialFailure::Refused, bench.now, u64::MAX).expect("timer");
+        }
+        assert_eq!(bench.retry_at(id), Some(bench.now + LIMITS.delay_max));
+        bench.list(&[2]);
+        bench.now += SECOND;
+        let id = bench.list(&[1, 2]).expect("it is back");
+        assert_eq!(bench.retry_at(id), Some(bench.now + LIMITS.delay_min), "and not at once");
     }
 
     #[test]

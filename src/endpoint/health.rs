@@ -274,6 +274,16 @@ impl Health {
         }
     }
 
+    /// The same once the endpoint is back: its pause is over soon.
+    pub(super) fn on_return(self, now: Instant, limits: &RetryLimits) -> Health {
+        match self {
+            Health::Inactive { retry_at, outage } => {
+                Health::Inactive { retry_at: retry_at.min(now + limits.floor()), outage }
+            }
+            Health::Probing { .. } | Health::Active { .. } | Health::Removed => self,
+        }
+    }
+
     pub(super) fn remove(&mut self) {
         debug_assert!(!self.is_removed(), "an endpoint is removed once");
         self.set(Health::Removed);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use etcd_gateway::endpoint::Proof;
 use etcd_gateway::net::NetError;
 
-use super::endpoint::{Probe, State, Watch, is_evidence};
+use super::endpoint::{State, Watch, is_evidence};
 use super::{Oracle, Seen};
 use crate::connection::{Id, Role};
 use crate::world::World;
@@ -160,7 +160,7 @@ impl World {
         assert!(watch.probe.is_none(), "two probes of one endpoint: {watch:?}");
         let is_due = probe_at.0 <= now || is_hastened;
         assert!(is_due, "a probe that is not due at {now:?}: {watch:?}");
-        watch.probe = Some(Probe { id: None, outage: watch.outages, begun_at: now });
+        watch.begin_probe(now);
     }
 
     /// Whether somebody waits for the endpoint to prove itself, and nobody has asked it just now.

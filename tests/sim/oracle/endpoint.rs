@@ -26,6 +26,8 @@ pub(super) struct Watch {
     pub(super) outages: u64,
     /// Clients that came by rotation since the last change of the set.
     pub(super) picks: u64,
+    /// When the last probe began.
+    probed_at: Option<Duration>,
     /// When it left the set in bad health, which is remembered until it is over.
     left_at: Option<Duration>,
     /// Its last probe that met the other side may have failed, or been given up.
@@ -65,6 +67,7 @@ impl Watch {
             probe: None,
             outages: 0,
             picks: 0,
+            probed_at: None,
             left_at: None,
             is_vague: false,
             limits: *limits,
@@ -81,9 +84,11 @@ impl Watch {
         }
         match &mut self.state {
             State::Active { proven_at } => *proven_at = now,
-            // Nobody has asked it so far.
+            State::Inactive { .. } if self.probed_at == Some(now) => {}
+            // Nobody has asked it so far, and whatever its pause was, it is asked soon.
             State::Inactive { probe_at, .. } => {
-                *probe_at = (probe_at.0.max(now), probe_at.1.max(now));
+                let soon = now + floor(&self.limits);
+                *probe_at = (probe_at.0.clamp(now, soon), probe_at.1.clamp(now, soon));
             }
         }
         was_ill
@@ -97,6 +102,11 @@ impl Watch {
             return self.begin_anew();
         }
         (self.is_in, self.picks, self.left_at) = (false, 0, Some(now));
+    }
+
+    pub(super) fn begin_probe(&mut self, now: Duration) {
+        self.probed_at = Some(now);
+        self.probe = Some(Probe { id: None, outage: self.outages, begun_at: now });
     }
 
     /// The probe that is under way is given up, since the endpoint leaves.
