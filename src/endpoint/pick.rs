@@ -22,16 +22,20 @@
 
 use super::weight::{CONNECTION, Contest};
 use super::{Endpoint, EndpointId, EndpointSet, Health, Proof};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 impl EndpointSet {
-    /// The endpoint to dial for a client that has tried `tried` in vain: from the rotation of the
-    /// lowest class that has active ones, else as a last resort one that is due for a real
-    /// attempt, else none. To be followed by [`Self::dial_begun`], or later by
+    /// The endpoint to dial for a client that has tried the addresses `tried` in vain: from the
+    /// rotation of the lowest class that has active ones, else as a last resort one that is due for
+    /// a real attempt, else none. To be followed by [`Self::dial_begun`], or later by
     /// [`Self::pick_again`] if our own resources did not suffice.
-    pub fn pick(&mut self, tried: &[EndpointId], now: Instant) -> Option<EndpointId> {
+    pub fn pick(&mut self, tried: &[SocketAddr], now: Instant) -> Option<EndpointId> {
         let id = self.rotate(tried).or_else(|| self.last_resort(tried, now))?;
-        debug_assert!(!tried.contains(&id), "each endpoint is tried once");
+        debug_assert!(
+            self.address(id).is_some_and(|address| !tried.contains(&address)),
+            "each endpoint is tried once"
+        );
         self.invariants();
         Some(id)
     }
@@ -42,7 +46,7 @@ impl EndpointSet {
     pub fn pick_again(
         &mut self,
         postponed: EndpointId,
-        tried: &[EndpointId],
+        tried: &[SocketAddr],
         now: Instant,
     ) -> Option<EndpointId> {
         let endpoint = self.get(postponed).filter(|endpoint| endpoint.health.is_active());
@@ -71,14 +75,13 @@ impl EndpointSet {
         }
     }
 
-    fn rotate(&mut self, tried: &[EndpointId]) -> Option<EndpointId> {
+    fn rotate(&mut self, tried: &[SocketAddr]) -> Option<EndpointId> {
         let contest = self.contest(tried)?;
         let mut winner: Option<(usize, i64)> = None;
         let mut handed_out = 0;
         for (index, slot) in self.slots.iter_mut().enumerate() {
-            let id = slot.id(index);
             let Some(endpoint) = &mut slot.endpoint else { continue };
-            if endpoint.priority != contest.priority || !endpoint.takes_part(id, tried) {
+            if endpoint.priority != contest.priority || !endpoint.takes_part(tried) {
                 continue;
             }
             let share = contest.share(endpoint.weight);
@@ -97,10 +100,10 @@ impl EndpointSet {
     }
 
     /// The lowest class that anyone takes part in, and what its shares depend on.
-    fn contest(&self, tried: &[EndpointId]) -> Option<Contest> {
+    fn contest(&self, tried: &[SocketAddr]) -> Option<Contest> {
         let mut best: Option<Contest> = None;
-        for (id, endpoint) in self.iter() {
-            if !endpoint.takes_part(id, tried) {
+        for (_, endpoint) in self.iter() {
+            if !endpoint.takes_part(tried) {
                 continue;
             }
             let priority = endpoint.priority;
@@ -124,13 +127,13 @@ impl EndpointSet {
     /// A dial in flight counts as an attempt: otherwise a silent endpoint would take every client
     /// until its connect timeout, while one beside it is back. Failures in one turn have the same
     /// time; then the better class goes first, and then the order of the set.
-    fn last_resort(&self, tried: &[EndpointId], now: Instant) -> Option<EndpointId> {
+    fn last_resort(&self, tried: &[SocketAddr], now: Instant) -> Option<EndpointId> {
         let interval = self.limits.last_resort_interval;
-        let candidates = self.iter().filter(|(id, endpoint)| {
+        let candidates = self.iter().filter(|(_, endpoint)| {
             endpoint.health.outage().is_some()
                 && endpoint.proof == Proof::Connection
                 && endpoint.is_rested(interval, now)
-                && !tried.contains(id)
+                && !tried.contains(&endpoint.address)
         });
         let attempts = |(id, endpoint): (EndpointId, &Endpoint)| {
             endpoint.last_attempt().map(|at| (at, endpoint.priority, id))
@@ -164,8 +167,8 @@ impl EndpointSet {
 }
 
 impl Endpoint {
-    fn takes_part(&self, id: EndpointId, tried: &[EndpointId]) -> bool {
-        self.health.is_active() && !tried.contains(&id)
+    fn takes_part(&self, tried: &[SocketAddr]) -> bool {
+        self.health.is_active() && !tried.contains(&self.address)
     }
 
     /// Whether the last dial for a client is at least an interval ago.
@@ -190,7 +193,6 @@ impl Endpoint {
 mod tests {
     use super::super::{DialFailure, EndpointSpec, Proof, RetryLimits};
     use super::*;
-    use std::net::SocketAddr;
 
     const LIMITS: RetryLimits = RetryLimits {
         delay_min: Duration::from_secs(1),
@@ -226,8 +228,13 @@ mod tests {
         set_of(&places)
     }
 
+    /// The addresses of those who were tried.
+    fn addresses(set: &EndpointSet, ids: &[EndpointId]) -> Vec<SocketAddr> {
+        ids.iter().filter_map(|id| set.address(*id)).collect()
+    }
+
     /// The positions of those who were picked.
-    fn picks(set: &mut EndpointSet, count: usize, tried: &[EndpointId]) -> Vec<usize> {
+    fn picks(set: &mut EndpointSet, count: usize, tried: &[SocketAddr]) -> Vec<usize> {
         let now = Instant::now();
         let pick = |_| set.pick(tried, now).expect("somebody is active").index as usize;
         (0..count).map(pick).collect()
@@ -245,7 +252,7 @@ mod tests {
     }
 
     /// A client is led to an endpoint, and dialed for.
-    fn lead(set: &mut EndpointSet, tried: &[EndpointId], now: Instant) -> Option<EndpointId> {
+    fn lead(set: &mut EndpointSet, tried: &[SocketAddr], now: Instant) -> Option<EndpointId> {
         let id = set.pick(tried, now)?;
         set.dial_begun(id, now);
         Some(id)
@@ -327,13 +334,13 @@ mod tests {
     fn failover_tries_everyone_once_in_order_of_class() {
         let (mut set, ids, now) = set_of(&[(2, 1), (1, 1), (1, 0), (3, 5), (1, 65_535)]);
         for _ in 0..500 {
-            let mut tried = Vec::new();
+            let (mut order, mut tried) = (Vec::new(), Vec::new());
             while let Some(id) = set.pick(&tried, now) {
-                assert!(!tried.contains(&id));
-                tried.push(id);
+                order.push(id);
+                tried.extend(set.address(id));
             }
-            assert_eq!(tried.len(), ids.len());
-            assert_eq!(tried[3..], [ids[0], ids[3]]);
+            assert_eq!(order.len(), ids.len());
+            assert_eq!(order[3..], [ids[0], ids[3]]);
         }
     }
 
@@ -375,7 +382,7 @@ mod tests {
         /// them, they got one at most and paid one: no more than before. Else the winner was no
         /// lower, so they are at most the average of `j + 1` of whom none paid yet, which is
         /// `A(j + 1) + 1/(j + 1)`. And `A(n)` is zero, as is the sum of all.
-        fn check(&self, set: &mut EndpointSet, tried: &[EndpointId], now: Instant) -> Vec<usize> {
+        fn check(&self, set: &mut EndpointSet, tried: &[SocketAddr], now: Instant) -> Vec<usize> {
             let takers = self.parts.iter().filter(|&&part| part > 0).count();
             // In sixtieths of a connection, which two to five divide.
             let ahead_max = (60 - 60 / takers as i64) * self.whole;
@@ -414,7 +421,8 @@ mod tests {
             let (mut set, ids, now) = set_of(&places.collect::<Vec<_>>());
             let out = |kind| (0..5).filter(move |&position| way(position) == (true, kind));
             out(1).for_each(|position| fail(&mut set, ids[position], now));
-            let tried: Vec<EndpointId> = out(2).map(|position| ids[position]).collect();
+            let tried: Vec<_> = out(2).map(|position| ids[position]).collect();
+            let tried = addresses(&set, &tried);
             let shares = Shares::of(&weights);
             let first = shares.check(&mut set, &tried, now);
             assert!(set.live().all(|endpoint| endpoint.credit.abs() < 1 << 20), "back at zero");
@@ -439,8 +447,8 @@ mod tests {
                 dead.for_each(|bit| fail(&mut set, ids[bit], now));
                 for mask in 0..1 << size {
                     let tried = |bit: &usize| has(mask, *bit);
-                    let given: Vec<EndpointId> =
-                        (0..size).filter(tried).map(|it| ids[it]).collect();
+                    let given: Vec<_> = (0..size).filter(tried).map(|it| ids[it]).collect();
+                    let given = addresses(&set, &given);
                     let left = |bit: &usize| has(active, *bit) && !has(mask, *bit);
                     let class = (0..size).filter(left).map(|bit| has(classes, bit)).min();
                     // Long enough for the last resort, which is the others that were not tried.
@@ -519,7 +527,8 @@ mod tests {
     #[test]
     fn who_is_passed_over_gathers_no_credit() {
         let (mut set, ids, _) = weighted(&[1, 1, 1]);
-        let found = counts(&picks(&mut set, 1000, &ids[..1]), 3);
+        let tried = addresses(&set, &ids[..1]);
+        let found = counts(&picks(&mut set, 1000, &tried), 3);
         assert_eq!(found, [0, 500, 500]);
         assert_eq!(counts(&picks(&mut set, 300, &[]), 3), [100, 100, 100]);
     }
@@ -534,8 +543,9 @@ mod tests {
             let (mut set, ids, now) = weighted(&weights);
             for _ in 0..4000 {
                 let mask = xorshift(&mut seed);
-                let skip = |(bit, id): (usize, &EndpointId)| (mask >> bit & 1 == 1).then_some(*id);
-                let tried: Vec<EndpointId> = ids.iter().enumerate().filter_map(skip).collect();
+                let skipped = ids.iter().enumerate().filter(|(bit, _)| mask >> bit & 1 == 1);
+                let skipped: Vec<_> = skipped.map(|(_, id)| *id).collect();
+                let tried = addresses(&set, &skipped);
                 set.pick(&tried, now);
                 let bound = CONNECTION as i64 * size as i64;
                 assert!(set.live().all(|endpoint| endpoint.credit.abs() < bound));
@@ -582,14 +592,15 @@ mod tests {
         }
         assert_eq!(dials, [10, 10]);
         let now = start + ms(2000);
+        let tried = addresses(&set, &ids);
         assert_eq!(lead(&mut set, &[], now), Some(ids[0]));
-        assert_eq!(lead(&mut set, &ids[..1], now), Some(ids[1]), "the same client goes on");
+        assert_eq!(lead(&mut set, &tried[..1], now), Some(ids[1]), "the same client goes on");
         assert_eq!(lead(&mut set, &[], now), None, "the next one is turned away");
         assert_eq!(lead(&mut set, &[], now + ms(99)), None);
         assert_eq!(lead(&mut set, &[], now + ms(100)), Some(ids[0]));
         let now = now + ms(1100);
-        assert_eq!(lead(&mut set, &ids[..1], now), Some(ids[1]), "after a second of silence");
-        assert_eq!(lead(&mut set, &ids, now + ms(1000)), None, "each is tried once");
+        assert_eq!(lead(&mut set, &tried[..1], now), Some(ids[1]), "after a second of silence");
+        assert_eq!(lead(&mut set, &tried, now + ms(1000)), None, "each is tried once");
     }
 
     #[test]
@@ -628,7 +639,7 @@ mod tests {
         let mut now = start + ms(1005);
         for want in [3, 2, 1, 0, 3] {
             now += ms(100);
-            let tried = [ids[(want + 1) % 4]];
+            let tried = addresses(&set, &[ids[(want + 1) % 4]]);
             let last = if want == 2 { &[][..] } else { &tried };
             let id = lead(&mut set, last, now).expect("rested");
             assert_eq!(id, ids[want], "then in order of failure, and of class in a tie");
@@ -665,9 +676,10 @@ mod tests {
         assert_eq!(lead(&mut set, &[], start + ms(1100)), Some(ids[1]));
         assert_eq!(lead(&mut set, &[], start + ms(1110)), Some(ids[0]));
         set.probe_succeeded(ids[0], start + ms(1120));
+        let tried = addresses(&set, &ids);
         assert_eq!(lead(&mut set, &[], start + ms(1121)), Some(ids[0]), "active ones need no rest");
         assert_eq!(
-            lead(&mut set, &ids[..1], start + ms(1121)),
+            lead(&mut set, &tried[..1], start + ms(1121)),
             None,
             "the other was dialed just now"
         );

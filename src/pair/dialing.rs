@@ -2,6 +2,7 @@
 //!
 //! Whom to dial next is chosen by `endpoint/pick.rs`; the dial itself is made by the reactor.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::endpoint::EndpointId;
@@ -11,6 +12,8 @@ use crate::endpoint::EndpointId;
 pub struct Attempt {
     /// Whom.
     pub endpoint: EndpointId,
+    /// Its address.
+    pub address: SocketAddr,
     /// Since when.
     pub started_at: Instant,
     /// Until when.
@@ -21,7 +24,7 @@ pub struct Attempt {
 /// that the next endpoint gets everything.
 #[derive(Clone, Debug, Default)]
 pub struct Dialing {
-    tried: Vec<EndpointId>,
+    tried: Vec<SocketAddr>,
     attempt: Option<Attempt>,
     /// Until when the client may be held back; set by the first reason to, for good, so that one
     /// client cannot wait for ever.
@@ -44,8 +47,10 @@ pub enum Hold {
 }
 
 impl Dialing {
-    /// Endpoints that failed this client, each once, in the order tried.
-    pub fn tried(&self) -> &[EndpointId] {
+    /// Addresses of the endpoints that failed this client, each once, in the order tried. One that
+    /// leaves the set and comes back is another endpoint at the same address: in a set that changes
+    /// all the time a client would never have tried them all.
+    pub fn tried(&self) -> &[SocketAddr] {
         &self.tried
     }
 
@@ -56,7 +61,7 @@ impl Dialing {
 
     pub(super) fn begin(&mut self, attempt: Attempt) {
         assert!(self.attempt.is_none(), "two attempts at once");
-        assert!(!self.tried.contains(&attempt.endpoint), "an endpoint is tried twice");
+        assert!(!self.tried.contains(&attempt.address), "an endpoint is tried twice");
         self.attempt = Some(attempt);
     }
 
@@ -86,7 +91,7 @@ impl Dialing {
 
     pub(super) fn fail(&mut self) -> Option<Attempt> {
         let attempt = self.attempt.take()?;
-        self.tried.push(attempt.endpoint);
+        self.tried.push(attempt.address);
         Some(attempt)
     }
 }

@@ -22,6 +22,7 @@ mod lasting;
 pub mod splice;
 pub mod step;
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use self::dialing::{Attempt, Dialing, Hold};
@@ -102,7 +103,7 @@ impl Pair {
     }
 
     /// Endpoints that failed this client; empty once a server connection stands.
-    pub fn tried(&self) -> &[EndpointId] {
+    pub fn tried(&self) -> &[SocketAddr] {
         match &self.phase {
             Phase::Dialing(dialing) => dialing.tried(),
             _ => &[],
@@ -437,10 +438,15 @@ mod tests {
         EndpointSet::new(limits).reconcile(&specs, now).added
     }
 
+    fn attempt(endpoint: EndpointId, port: u16, now: Instant) -> Attempt {
+        let address = ([127, 0, 0, 1], port).into();
+        Attempt { endpoint, address, started_at: now, deadline: now + SECOND }
+    }
+
     pub(super) fn dialing(now: Instant) -> Pair {
         let mut pair = Pair::new(now);
         let endpoint = endpoint_ids(1, now)[0];
-        pair.begin_attempt(Attempt { endpoint, started_at: now, deadline: now + SECOND });
+        pair.begin_attempt(attempt(endpoint, 1, now));
         pair
     }
 
@@ -506,14 +512,14 @@ mod tests {
         let now = Instant::now();
         let ids = endpoint_ids(2, now);
         let mut pair = Pair::new(now);
-        for endpoint in &ids {
-            let attempt = Attempt { endpoint: *endpoint, started_at: now, deadline: now + SECOND };
+        for (endpoint, port) in ids.into_iter().zip(1..) {
+            let attempt = attempt(endpoint, port, now);
             pair.begin_attempt(attempt);
             assert_eq!(pair.next_deadline(&LIMITS), Some(now + SECOND));
             assert_eq!(pair.fail_attempt(), Some(attempt));
             assert_eq!(pair.fail_attempt(), None);
         }
-        assert_eq!(pair.tried(), ids);
+        assert_eq!(pair.tried(), [1, 2].map(|port| ([127, 0, 0, 1], port).into()));
     }
 
     #[test]

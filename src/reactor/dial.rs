@@ -60,9 +60,10 @@ impl<N: Net> Reactor<N> {
         let now = self.now;
         let deadline = now + self.limits.connect_timeout;
         let generation = self.next_generation();
+        let address = self.endpoints.address(endpoint).expect("it was picked in this turn");
         let slot = &mut self.slots[key];
         assert!(slot.server.is_none(), "a dial while another connection is held");
-        slot.pair.begin_attempt(Attempt { endpoint, started_at: now, deadline });
+        slot.pair.begin_attempt(Attempt { endpoint, address, started_at: now, deadline });
         slot.generations[Side::Server.index()] = generation;
         self.metrics.dials += 1;
         let token = Token::Pair { slot: key, side: Side::Server, generation };

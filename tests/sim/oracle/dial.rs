@@ -380,6 +380,7 @@ impl World {
         self.dial_was_left(endpoint);
         match role {
             Role::Server { client, .. } => {
+                self.connections[client].client.tried.push(endpoint);
                 self.note_choices(client);
             }
             _ => self.oracle.watches[endpoint].leave_probe(),

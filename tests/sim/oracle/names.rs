@@ -602,7 +602,6 @@ impl World {
             self.oracle.saw(Seen::EndpointWent);
             for id in self.oracle.clients.clone() {
                 let client = &mut self.connections[id].client;
-                client.tried.retain(|tried| *tried != endpoint);
                 if client.starved_at == Some(endpoint) {
                     client.starved_at = None;
                 }
