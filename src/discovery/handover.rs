@@ -13,20 +13,21 @@ pub(super) struct Handover {
     listed: Vec<Listed>,
     /// Gone, and still in effect.
     retiring: Vec<Listed>,
-    /// When they retire in any case; none while there are none.
+    /// When what they take the place of retires in any case; none while there is none.
     until: Option<Instant>,
 }
 
 impl Handover {
-    /// These are the records now.
-    pub(super) fn replace(&mut self, listed: Vec<Listed>, now: Instant) {
+    /// These are the records now. `is_kept`: what they take the place of are endpoints that stayed
+    /// although no record led to them any more.
+    pub(super) fn replace(&mut self, listed: Vec<Listed>, is_kept: bool, now: Instant) {
         if listed == self.listed {
             return;
         }
         self.retiring.append(&mut self.listed);
         self.retiring.retain(|it| !listed.iter().any(|other| other.is_same(it)));
         self.listed = listed;
-        if !self.retiring.is_empty() {
+        if !self.retiring.is_empty() || is_kept {
             self.until.get_or_insert(now + SRV_HANDOVER);
         }
     }
@@ -44,6 +45,11 @@ impl Handover {
             self.complete();
         }
         is_over
+    }
+
+    /// Whether what was there before still counts, since not all of the new is known.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.until.is_some()
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -85,11 +91,11 @@ mod tests {
     fn what_is_gone_counts_until_the_new_ones_are_known() {
         let now = Instant::now();
         let mut handover = Handover::default();
-        handover.replace(listed("a b"), now);
+        handover.replace(listed("a b"), false, now);
         assert_eq!((names(&handover).as_str(), handover.deadline()), ("a b", None));
-        handover.replace(listed("b c"), now);
+        handover.replace(listed("b c"), false, now);
         assert_eq!(names(&handover), "b c a");
-        handover.replace(listed("c d"), now);
+        handover.replace(listed("c d"), false, now);
         assert_eq!(names(&handover), "c d a b");
         handover.complete();
         assert_eq!((names(&handover).as_str(), handover.deadline()), ("c d", None));
@@ -99,9 +105,9 @@ mod tests {
     fn it_does_not_last_for_ever_whatever_comes() {
         let now = Instant::now();
         let mut handover = Handover::default();
-        handover.replace(listed("a"), now);
-        handover.replace(listed("b"), now);
-        handover.replace(listed("c"), now + SRV_HANDOVER / 2);
+        handover.replace(listed("a"), false, now);
+        handover.replace(listed("b"), false, now);
+        handover.replace(listed("c"), false, now + SRV_HANDOVER / 2);
         assert_eq!(handover.deadline(), Some(now + SRV_HANDOVER));
         assert!(!handover.expire(now + SRV_HANDOVER / 2));
         assert!(handover.expire(now + SRV_HANDOVER));
@@ -113,9 +119,9 @@ mod tests {
     fn who_returns_does_not_count_twice() {
         let now = Instant::now();
         let mut handover = Handover::default();
-        handover.replace(listed("a"), now);
-        handover.replace(listed("b"), now);
-        handover.replace(listed("a"), now);
+        handover.replace(listed("a"), false, now);
+        handover.replace(listed("b"), false, now);
+        handover.replace(listed("a"), false, now);
         assert_eq!(names(&handover), "a b");
     }
 }

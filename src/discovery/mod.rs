@@ -28,8 +28,8 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use crate::config::DNS_REFRESH_MIN;
 use crate::config::address::{EndpointAddress, Host};
+use crate::config::{DNS_REFRESH_MIN, ENDPOINTS_MAX};
 use crate::dns::message::Service;
 use crate::dns::resolver::Resolver;
 use crate::dns::{Command, Exchange, Failure, LookupId, Subject, Wanted};
@@ -84,6 +84,8 @@ pub struct Discovery {
     /// Whether somebody was asked by it.
     has_asked: bool,
     found: Vec<Found>,
+    /// Some of them, or all, are there although nothing leads to them any more.
+    is_kept: bool,
     /// What is known has changed, or the time has come to see it otherwise.
     is_changed: bool,
     reports: Reports,
@@ -107,6 +109,7 @@ impl Discovery {
             configuration,
             has_asked: false,
             found: Vec::new(),
+            is_kept: false,
             is_changed: true,
             reports: Reports::default(),
             reconsidered_at: None,
@@ -233,12 +236,23 @@ impl Discovery {
         left_out.extend(cut);
         self.reports.note_left_out(left_out, now);
         // An empty answer is more often a mistake than an order to serve nobody.
-        let is_kept = found.is_empty() && !self.found.is_empty();
-        self.reports.note_kept(is_kept);
-        if !is_kept {
-            self.found = found;
+        let is_empty = found.is_empty() && !self.found.is_empty();
+        self.reports.note_kept(is_empty);
+        self.is_kept = is_empty || self.is_kept && self.records.is_under_way();
+        let before = std::mem::replace(&mut self.found, found);
+        if self.is_kept {
+            self.keep(before);
         }
         Some(&self.found)
+    }
+
+    /// Those that nothing leads to any more stay behind those that were found.
+    fn keep(&mut self, before: Vec<Found>) {
+        let found = &self.found;
+        let is_other = |it: &Found| found.iter().all(|one| one.spec.address != it.spec.address);
+        let kept: Vec<Found> = before.into_iter().filter(is_other).collect();
+        self.found.extend(kept);
+        self.found.truncate(ENDPOINTS_MAX);
     }
 
     fn watch(&mut self, wanted: Wanted, subject: Subject, now: Instant) {
@@ -295,7 +309,7 @@ impl Discovery {
         let (listed, left_out) = source.sort_out(secure, plain);
         let named = |(service, it): (&Service, LeftOut)| (format!("name={}", name_of(service)), it);
         let left_out = left_out.into_iter().map(named).collect();
-        self.records.replace(listed, now);
+        self.records.replace(listed, self.is_kept, now);
         self.watch_targets(now);
         let is_known = |it: &Listed| {
             let watch = self.watch_of(&Wanted::Exact(it.service.target.clone()), Subject::Host);
@@ -484,6 +498,59 @@ mod tests {
             discovery.is_changed = true;
             found(&mut discovery, at);
             assert_eq!(discovery.watches.len(), watches);
+        }
+    }
+
+    #[test]
+    fn what_is_kept_stays_until_the_new_hosts_are_known() {
+        let (mut discovery, now) = discover(&[], by_srv());
+        let sorted = |found: Option<Vec<String>>| {
+            let mut found = found.expect("news");
+            found.sort();
+            found
+        };
+        let list = |discovery: &mut Discovery, hosts: &[&str], at| {
+            let service = |host: &&str| {
+                let target = Name::from_text(host).expect("a name");
+                Service { priority: 0, weight: 1, port: 1, target }
+            };
+            let services = hosts.iter().map(service).collect();
+            let answer = match hosts {
+                [] => Answer::Nothing { exists: false, ttl: None },
+                _ => Answer::Records { records: Records::Services(services), ttl: SECOND },
+            };
+            let (_, watch) = discovery.watches.iter_mut().next().expect("the records");
+            watch.begin(at);
+            watch.on_answer(answered(answer), true, at);
+            discovery.is_changed = true;
+            sorted(found(discovery, at))
+        };
+        let settle = |discovery: &mut Discovery, host: &str, address: &str, at| {
+            let wanted = Wanted::Exact(Name::from_text(host).expect("a name"));
+            let mut watches = discovery.watches.iter_mut();
+            let (_, watch) = watches.find(|(_, it)| *it.wanted() == wanted).expect("it is listed");
+            watch.settle_locally(&[address.parse().expect("an address")], at);
+            discovery.is_changed = true;
+            sorted(found(discovery, at))
+        };
+        let [a, b] = ["10.0.0.1:1 a.test:1", "10.0.0.2:1 b.test:1"];
+        list(&mut discovery, &["a.test", "b.test"], now);
+        settle(&mut discovery, "a.test", "10.0.0.1", now);
+        assert_eq!(settle(&mut discovery, "b.test", "10.0.0.2", now), [a, b]);
+        let mut at = now;
+        for is_late in [false, true] {
+            at += 600 * SECOND;
+            assert_eq!(list(&mut discovery, &[], at), [a, b], "they stay");
+            at += 600 * SECOND;
+            list(&mut discovery, &["a.test", "b.test"], at);
+            assert_eq!(settle(&mut discovery, "b.test", "10.0.0.2", at), [a, b], "a may be there");
+            if is_late {
+                let until = discovery.records.deadline().expect("not for ever");
+                discovery.advance(until, &mut || 0);
+                assert_eq!(found(&mut discovery, until).expect("news"), [b]);
+                at = until;
+            }
+            assert_eq!(settle(&mut discovery, "a.test", "10.0.0.1", at), [a, b]);
         }
     }
 

@@ -169,6 +169,9 @@ pub struct Names {
     stream_at: Option<Duration>,
     /// When an answer came last that was not whole, and may be used in the end.
     part_at: Option<Duration>,
+    /// Whether endpoints are there that nothing names for sure, or until when such may stay.
+    is_kept: bool,
+    kept_until: Duration,
     pub(super) dead: Dead,
 }
 
@@ -504,13 +507,23 @@ impl World {
         (may || was_in, is_sure && was_in)
     }
 
+    /// Whether endpoints may be there that were kept though no record led to them: until the hosts
+    /// of new records are known.
+    fn is_handed_over(&self) -> bool {
+        let books = self.oracle.names.as_ref().expect("a run with names");
+        let stopped_until = self.oracle.jumps.last().copied().unwrap_or_default();
+        let is_by_records = self.names().source != Source::Typed;
+        let is_in_time = self.turn_at <= books.kept_until.max(stopped_until) + TICK * 2;
+        is_by_records && (books.is_kept || is_in_time)
+    }
+
     /// The same once the turn is over.
     fn belief(&self, endpoint: usize) -> (bool, bool) {
         let was_in = self.oracle.watches[endpoint].is_in;
         let (may, is_sure) = self.naming(endpoint);
         let all = || (0..self.plan.endpoints.len()).map(|it| self.naming(it));
         if all().any(|(_, is_sure)| is_sure) {
-            return (may, is_sure);
+            return (may || was_in && self.is_handed_over(), is_sure);
         }
         let is_certain = all().all(|(may, _)| !may);
         (may || was_in, was_in && is_certain)
@@ -566,11 +579,7 @@ impl World {
         assert!(is_any || !was_any, "the last known endpoints are not kept");
         let left = std::mem::take(&mut self.oracle.names().left);
         for endpoint in left {
-            // One that is in the file may go and come within the turn that news arrived in.
-            let host = self.names().host_of(endpoint);
-            let is_in_file = self.names().hosts[host].is_in_file;
-            let may_be_back = is_in_file && self.oracle.names().flux_in == self.oracle.turns;
-            let is_gone = present[endpoint].is_none() || may_be_back;
+            let is_gone = present[endpoint].is_none();
             assert!(is_gone || is_over, "{endpoint}: a dial was given up before its time");
         }
         self.take_set(&present);
@@ -578,9 +587,14 @@ impl World {
         self.note_shares(&present);
     }
 
-    /// Who came begins anew, who went is forgotten.
+    /// Who came begins anew; who went is remembered for a while if it was ill.
     fn take_set(&mut self, present: &[Option<Endpoint>]) {
         let (now, names_any) = (self.turn_at, self.any_named());
+        let is_kept = (0..present.len()).all(|endpoint| !self.naming(endpoint).1);
+        let names = self.oracle.names();
+        if std::mem::replace(&mut names.is_kept, is_kept) && !is_kept {
+            names.kept_until = now + SRV_HANDOVER;
+        }
         for (endpoint, it) in present.iter().enumerate() {
             let (is_in, was_in) = (it.is_some(), self.oracle.watches[endpoint].is_in);
             if is_in && was_in && !names_any {
@@ -682,7 +696,7 @@ impl World {
             may == is_sure
         };
         let all = books.services.iter().all(|values| values.len() == 1);
-        all && (0..self.places.len()).all(is_certain)
+        all && !self.is_handed_over() && (0..self.places.len()).all(is_certain)
     }
 
     /// The record that counts for a host.
