@@ -92,6 +92,26 @@ fn address_that_leaves_and_comes_back_is_as_ill_as_before() {
 }
 
 #[test]
+fn client_is_turned_away_once_all_were_tried_though_they_come_and_go() {
+    Machine::run(|machine| {
+        let octets = [11, 12, 13, 14, 15];
+        let _silent = octets.map(|octet| Blackhole::at(member_address(octet)));
+        let dns = NameServer::start(DNS);
+        dns.set_addresses(NAME, 0, &octets);
+        // One more than a client can try before the next ones are there.
+        dns.behave(Behaviour::Part(3));
+        let gateway = machine.gateway().endpoint(ENDPOINT).start();
+        gateway.wait_for_log("endpoint added");
+        assert_eq!(answer(&gateway), None);
+        let added = |octet: &u8| {
+            let line = format!("endpoint added endpoint={} ", member_address(*octet));
+            gateway.log_count(&line) > 0
+        };
+        assert!(octets.iter().filter(|octet| added(octet)).count() > 3, "the set has changed");
+    });
+}
+
+#[test]
 fn changes_without_an_end_are_one_line_a_second() {
     const LOOK_UPS: usize = 15;
     Machine::run(|machine| {
