@@ -30,10 +30,11 @@ help: ## list the targets
 
 run: build ## run it before ENDPOINTS=host:port,..., or before a cluster made for the occasion
 ifeq ($(ENDPOINTS),)
-	@sh tests/install-needs.sh etcd etcdctl
-	@exec bash tests/cluster.sh $(OUT)/etcd-gateway '$(LISTEN)'
+	@sh tests/install-needs.sh etcd etcdctl setpriv
+	@exec bash tests/foreground.sh bash tests/cluster.sh $(OUT)/etcd-gateway '$(LISTEN)'
 else
-	@exec $(OUT)/etcd-gateway start --listen-addr '$(LISTEN)' --endpoints '$(ENDPOINTS)'
+	@exec bash tests/foreground.sh \
+	    $(OUT)/etcd-gateway start --listen-addr '$(LISTEN)' --endpoints '$(ENDPOINTS)'
 endif
 
 # First whether the machine has what they need. The release build is what the tests in tests/it/cost

@@ -211,7 +211,7 @@ fn a_descriptor_limit_that_suffices_for_names_is_known() {
 }
 
 /// The children of a process, those included that have ended and that nobody has waited for.
-fn children(pid: u32) -> Vec<u32> {
+pub fn children(pid: u32) -> Vec<u32> {
     let path = format!("/proc/{pid}/task/{pid}/children");
     let text = fs::read_to_string(path).expect("a running process has the list");
     text.split_whitespace().map(|pid| pid.parse().expect("pids are numbers")).collect()
