@@ -80,7 +80,9 @@ is_open() { timeout 1 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2" 2>/dev/null; 
 # Below the ports that the kernel gives to outgoing connections, so that none takes it meanwhile.
 free_port() {
     local port
-    while port=$((20000 + RANDOM % 10000)); is_open 127.0.0.1 "$port" || [[ " ${ports[*]} " == *" $port "* ]]
+    while
+        port=$((20000 + RANDOM % 10000))
+        is_open 127.0.0.1 "$port" || [[ " ${ports[*]} " == *" $port "* ]]
     do :; done
     ports+=("$port")
 }
