@@ -11,10 +11,12 @@ use crate::util::*;
 const BINARY: &str = env!("CARGO_BIN_EXE_etcd-gateway");
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// A cluster that is ready behind a gateway at `address`, and all that it runs.
-fn cluster_at(address: SocketAddr) -> (Process, Vec<u32>) {
+/// A cluster that is ready behind a gateway at `address`, and all that it runs. Its data is in a
+/// directory of the test, since a script that is killed leaves it behind.
+fn cluster_at(address: SocketAddr, data: &TemporaryDirectory) -> (Process, Vec<u32>) {
     let mut command = Command::new("bash");
     command.args(["tests/cluster.sh", BINARY, &address.to_string()]).current_dir(ROOT);
+    command.env("TMPDIR", data.path());
     let cluster = Process::spawn("tests/cluster.sh", command.env_remove("RUST_LOG"));
     cluster.wait_for_log(&format!("etcdctl --endpoints={address} put foo bar"));
     cluster.wait_for_log("Ctrl-C ends all of it");
@@ -63,8 +65,8 @@ fn place() -> Reservation {
 #[test]
 fn the_gateway_drains_before_the_members_end() {
     for signal in ["INT", "TERM", "HUP"] {
-        let place = place();
-        let (mut cluster, pids) = cluster_at(place.address());
+        let (data, place) = (TemporaryDirectory::new(), place());
+        let (mut cluster, pids) = cluster_at(place.address(), &data);
         let connection = connect(place.address());
         ask(&connection);
         cluster.signal(signal);
@@ -79,8 +81,8 @@ fn the_gateway_drains_before_the_members_end() {
 
 #[test]
 fn a_second_interrupt_ends_the_cluster_at_once() {
-    let place = place();
-    let (mut cluster, pids) = cluster_at(place.address());
+    let (data, place) = (TemporaryDirectory::new(), place());
+    let (mut cluster, pids) = cluster_at(place.address(), &data);
     let connection = connect(place.address());
     ask(&connection);
     cluster.signal("INT");
@@ -93,8 +95,8 @@ fn a_second_interrupt_ends_the_cluster_at_once() {
 
 #[test]
 fn whatever_ends_the_cluster_leaves_nothing_behind() {
-    let place = place();
-    let (mut cluster, pids) = cluster_at(place.address());
+    let (data, place) = (TemporaryDirectory::new(), place());
+    let (mut cluster, pids) = cluster_at(place.address(), &data);
     let is_gateway = |pid: &&u32| name_of(**pid) == "etcd-gateway";
     let (gateway, member) =
         (pids.iter().find(is_gateway), pids.iter().find(|pid| !is_gateway(pid)));
@@ -105,7 +107,7 @@ fn whatever_ends_the_cluster_leaves_nothing_behind() {
     assert_eq!(cluster.wait_exit().code(), Some(137));
     wait_gone(&pids);
 
-    let (mut cluster, pids) = cluster_at(place.address());
+    let (mut cluster, pids) = cluster_at(place.address(), &data);
     cluster.kill();
     wait_gone(&pids);
 }
