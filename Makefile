@@ -30,10 +30,11 @@ help: ## list the targets
 
 run: build ## run it before ENDPOINTS=host:port,..., or before a cluster made for the occasion
 ifeq ($(ENDPOINTS),)
-	@sh tests/install-needs.sh etcd etcdctl
-	@exec bash tests/cluster.sh $(OUT)/etcd-gateway '$(LISTEN)'
+	@sh tests/install-needs.sh etcd etcdctl setpriv
+	@exec bash tests/foreground.sh bash tests/cluster.sh $(OUT)/etcd-gateway '$(LISTEN)'
 else
-	@exec $(OUT)/etcd-gateway start --listen-addr '$(LISTEN)' --endpoints '$(ENDPOINTS)'
+	@exec bash tests/foreground.sh \
+	    $(OUT)/etcd-gateway start --listen-addr '$(LISTEN)' --endpoints '$(ENDPOINTS)'
 endif
 
 # First whether the machine has what they need. The release build is what the tests in tests/it/cost
@@ -107,11 +108,12 @@ $(OUT)/etcd-gateway: $(if $(filter-out --locked,$(CARGO_FLAGS))$(TARGET),always)
 .PHONY: always
 always:
 
+# The manual, and all that it links to, in the same folders.
+DOCUMENTS := README.md LICENSE THIRD-PARTY.txt $(wildcard docs/*.md benches/report/* findings/*.sh)
+
 install: $(OUT)/etcd-gateway ## PREFIX=/usr/local, DESTDIR=
 	install -D -m 755 $(OUT)/etcd-gateway '$(DESTDIR)$(PREFIX)/bin/etcd-gateway'
-	install -d '$(DESTDIR)$(PREFIX)/share/doc/etcd-gateway'
-	install -m 644 README.md LICENSE THIRD-PARTY.txt '$(DESTDIR)$(PREFIX)/share/doc/etcd-gateway'
-	@for document in $(wildcard docs/*.md); do \
+	@for document in $(DOCUMENTS); do \
 	    install -D -m 644 $$document \
 	        "$(DESTDIR)$(PREFIX)/share/doc/etcd-gateway/$$document" || exit 1; \
 	done

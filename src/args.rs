@@ -5,6 +5,7 @@
 //! between or after the words, `--flag value` and `--flag=value`, the last of several.
 
 mod quotes;
+mod secret;
 mod suggest;
 mod words;
 
@@ -15,6 +16,8 @@ use std::path::Path;
 use getopts::{Fail, HasArg, Matches, Occur, Options};
 
 pub use quotes::unquoted;
+pub use secret::has_password;
+use secret::masked;
 use suggest::nearest;
 use words::{asks_for_help, check_words};
 
@@ -215,14 +218,15 @@ pub struct Typed {
     pub log_level: Option<String>,
 }
 
-/// Bad usage: exit status 2. Displays as one line that names flag and value, whatever was typed.
+/// Bad usage: exit status 2. Displays as one line that names flag and value, whatever was typed,
+/// and no password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageError(String);
 
 impl UsageError {
     /// A value that the flag cannot take, and why. `reason` is one line.
     pub fn invalid(flag: &str, value: &str, reason: impl fmt::Display) -> UsageError {
-        UsageError(format!("invalid value {value:?} for --{flag}: {reason}"))
+        UsageError(format!("invalid value {:?} for --{flag}: {reason}", masked(value)))
     }
 }
 
@@ -257,7 +261,9 @@ pub fn parse(mut argv: impl Iterator<Item = OsString>) -> Result<Invocation, Usa
 
 /// getopts would refuse it too, but as an unknown option, whatever it is.
 fn utf8(argument: OsString) -> Result<String, UsageError> {
-    argument.into_string().map_err(|raw| UsageError(format!("argument {raw:?} is not UTF-8")))
+    argument
+        .into_string()
+        .map_err(|raw| UsageError(masked(&format!("argument {raw:?} is not UTF-8"))))
 }
 
 /// Every flag may be repeated, as with pflag; getopts' `optopt` would refuse a second one.
@@ -315,7 +321,7 @@ fn advice(name: &str, arguments: &[String]) -> String {
 /// The name as it was typed; getopts drops the dashes. Escaped, so that it stays on one line.
 fn dashed(name: &str) -> String {
     let dashes = if name.chars().count() == 1 { "-" } else { "--" };
-    format!("{dashes}{}", name.escape_debug())
+    format!("{dashes}{}", masked(name).escape_debug())
 }
 
 fn is_etcd(program: &OsStr) -> bool {

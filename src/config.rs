@@ -12,6 +12,7 @@ pub mod discovery_srv;
 pub mod dns;
 pub mod duration;
 pub mod listen;
+pub mod log_filter;
 pub mod special_address;
 
 use std::fmt;
@@ -20,11 +21,11 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use crate::args::{Typed, UsageError, flag, unquoted};
+use crate::args::{Typed, UsageError, flag, has_password, unquoted};
 
-use address::{EndpointAddress, ListenAddress};
+use address::{AddressError, EndpointAddress, ListenAddress};
 pub use changes::*;
-use discovery_srv::DiscoverySrv;
+use discovery_srv::{DiscoverySrv, UnusedFlag};
 pub use dns::*;
 use duration::format_duration;
 pub use listen::{LISTEN_DEFAULT, LISTEN_RETRY_DEFAULT, LISTEN_RETRY_INTERVAL, LISTENERS_MAX};
@@ -190,8 +191,8 @@ pub struct Config {
     pub endpoints: Vec<EndpointAddress>,
     /// Where else to look for endpoints; `None`: nowhere.
     pub discovery: Option<DiscoverySrv>,
-    /// Flags that were typed and have no effect beside the others, without dashes.
-    pub unused: Vec<&'static str>,
+    /// Flags that were typed and have no effect.
+    pub unused: Vec<UnusedFlag>,
     /// Ceiling of the monitor's back-off; above 0, and possibly below [`RETRY_DELAY_MIN`].
     pub retry_delay: Duration,
     /// Longest wait for one endpoint; above 0.
@@ -221,8 +222,10 @@ impl Config {
     pub fn from_typed(typed: &Typed) -> Result<Config, UsageError> {
         let discovery = discovery_srv::parse(typed)?;
         let listen = list(flag::LISTEN_ADDR, &typed.listen_addr, LISTEN_DEFAULT, LISTENERS_MAX)?;
+        let reuse_port = listen::reuse_port(&typed.reuse_port, &listen)?;
+        listen::refuse_overlap(&listen, reuse_port)?;
         Ok(Config {
-            reuse_port: listen::reuse_port(&typed.reuse_port, &listen)?,
+            reuse_port,
             listen,
             listen_retry: bounded(
                 flag::LISTEN_RETRY,
@@ -289,7 +292,7 @@ where
         if text.is_empty() {
             return Err(UsageError::invalid(name, text, "empty list"));
         }
-        for item in text.split(',').map(unquoted) {
+        for (index, item) in text.split(',').map(unquoted).enumerate() {
             // The item alone would be invisible in the message.
             if item.is_empty() {
                 return Err(UsageError::invalid(name, text, "empty item in the list"));
@@ -297,12 +300,25 @@ where
             if items.len() == max {
                 return Err(UsageError::invalid(name, item, format!("more than {max} addresses")));
             }
-            let parsed = item.parse().map_err(|error| UsageError::invalid(name, item, error))?;
-            items.push(parsed);
+            match item.parse() {
+                Ok(parsed) => items.push(parsed),
+                Err(error) => return Err(refused_item(name, text, index, error)),
+            }
         }
     }
     assert!(!items.is_empty());
     Ok(items)
+}
+
+/// Why the item at `index` of a list is refused. A password with a comma in it is in two of them,
+/// and no reason may repeat a part of it.
+fn refused_item(name: &str, text: &str, index: usize, reason: impl fmt::Display) -> UsageError {
+    let rest: Vec<&str> = text.split(',').skip(index).map(unquoted).collect();
+    let (item, rest) = (rest[0], rest.join(","));
+    match [item, &rest].into_iter().find(|shown| has_password(shown)) {
+        Some(shown) => UsageError::invalid(name, shown, AddressError::UserInfo),
+        None => UsageError::invalid(name, item, reason),
+    }
 }
 
 /// A duration from 0 to `max`.

@@ -13,7 +13,8 @@ use env_logger::Target;
 use etcd_gateway::args::{self, Invocation};
 use etcd_gateway::config::address::{EndpointAddress, Host};
 use etcd_gateway::config::capacity::memory_max_bytes;
-use etcd_gateway::config::discovery_srv::{DiscoverySrv, Trust};
+use etcd_gateway::config::discovery_srv::{DiscoverySrv, Trust, UnusedFlag};
+use etcd_gateway::config::log_filter;
 use etcd_gateway::config::special_address::SpecialAddress;
 use etcd_gateway::config::{self, Config};
 use etcd_gateway::discovery::srv::SrvSource;
@@ -23,8 +24,11 @@ use etcd_gateway::net::notify::ServiceManager;
 use etcd_gateway::net::rlimit::Descriptors;
 use etcd_gateway::net::stderr::LineWriter;
 use etcd_gateway::net::tls::Verifier;
-use etcd_gateway::reactor::{Limits, Reactor, StartError};
+use etcd_gateway::reactor::{Limits, Listeners, Reactor, StartError};
 use log::{LevelFilter, debug, info, warn};
+
+/// The variable that says what is logged where the flag is absent.
+const LOG_VARIABLE: &str = "RUST_LOG";
 
 fn main() -> ExitCode {
     let config = match args::parse(env::args_os()) {
@@ -61,11 +65,14 @@ fn run(config: &Config) -> Result<(), String> {
     }
     let environment = environment();
     let resolved = Reactor::resolve_listeners(net, limits, &config.listen, environment.clone());
-    let Some((net, listen)) = resolved.map_err(|error| error.to_string())? else {
+    let Some(Listeners { net, addresses, retry }) = resolved.map_err(|error| error.to_string())?
+    else {
         info!("stopped before it listened");
         return Ok(());
     };
-    let mut reactor = match Reactor::start(net, limits, &listen, sources(config, environment)) {
+    let limits = Limits { listen_retry: retry, ..limits };
+    let sources = sources(config, environment);
+    let mut reactor = match Reactor::start(net, limits, &addresses, sources) {
         Ok(reactor) => reactor,
         Err(StartError::Terminated) => {
             info!("stopped before it was ready");
@@ -81,7 +88,7 @@ fn run(config: &Config) -> Result<(), String> {
     reactor.drain().map_err(broken)?;
     let metrics = reactor.metrics();
     info!(
-        "stopped clients={} completed={} turned_away={} cut={} client_bytes={} server_bytes={}",
+        "stopped clients={} completed={} rejected={} cut={} client_bytes={} server_bytes={}",
         metrics.clients_accepted,
         metrics.pairs_completed,
         metrics.clients_turned_away,
@@ -115,8 +122,8 @@ fn announce(config: &Config, reactor: &Reactor<MioNet>) {
          listen=[{listening}]{shared}"
     );
     warn_of_this_host(config);
-    for flag in &config.unused {
-        warn!("flag has no effect beside the others flag=--{flag}");
+    for UnusedFlag { flag, reason } in &config.unused {
+        warn!("flag has no effect flag=--{flag} reason={reason}");
     }
     let names: Vec<String> = reactor.names_to_resolve().map(|name| name.to_string()).collect();
     if !names.is_empty() {
@@ -206,12 +213,18 @@ fn limits(config: &Config, descriptors: u64, listeners: usize) -> Limits {
 fn start_log(level: Option<LevelFilter>) {
     let mut builder = env_logger::Builder::new();
     builder.filter_level(level.unwrap_or(config::LOG_LEVEL_DEFAULT));
-    if level.is_none() {
-        builder.parse_default_env();
-    }
+    let variable = env::var_os(LOG_VARIABLE).filter(|_| level.is_none()).unwrap_or_default();
+    let filter = log_filter::parse(&variable.to_string_lossy());
+    builder.parse_filters(&filter.directives);
     builder.target(Target::Pipe(Box::new(LineWriter::default())));
     builder.format(|buffer, record| writeln!(buffer, "{} {}", record.level(), record.args()));
     builder.init();
+    for part in &filter.ignored {
+        warn!(
+            "part of {LOG_VARIABLE} ignored value={part:?} reason=unknown_level \
+             levels=[off,error,warn,info,debug,trace]"
+        );
+    }
 }
 
 fn join(addresses: impl Iterator<Item = SocketAddr>) -> String {

@@ -3,17 +3,21 @@
 #
 #   bash tests/cluster.sh GATEWAY [LISTEN]
 #
-# Everything is on 127.0.0.1 and in one temporary directory. Ctrl-C, SIGTERM or the end of the
-# gateway ends exactly the processes that were started here and removes the directory.
+# Everything is on this host and in one temporary directory. Ctrl-C, SIGTERM or SIGHUP lets the
+# gateway drain, with the members still there, then ends them; a second Ctrl-C ends all at once. All
+# that was started here ends with this script, whatever ends that, and the directory goes.
 set -euo pipefail
 
 gateway=$1
 listen=${2:-127.0.0.1:23790}
 healthy_within=30 # seconds; a member needs one, a loaded machine a few
+drained_within=15 # seconds; more than the default of --drain-timeout
 
 directory=
 member_pids=()
 gateway_pid=
+is_asked=no
+is_hurried=no
 
 say() { printf 'cluster: %s\n' "$*"; }
 fail() {
@@ -21,45 +25,64 @@ fail() {
     exit 1
 }
 
+# In a session of its own, so that a terminal's Ctrl-C comes to this script alone, which decides who
+# ends first. Where this script is killed, they are, too.
+start_apart() { exec setsid setpriv --pdeathsig "$@"; }
+
 # Jobs that still run are ours: a pid that the kernel gave to somebody else is not among them.
-# shellcheck disable=SC2317 # called by finish
 is_running() { [[ $'\n'$(jobs -pr)$'\n' == *$'\n'"$1"$'\n'* ]]; }
+
+signal() {
+    if is_running "$2"; then
+        kill "-$1" "$2"
+    fi
+}
 
 # shellcheck disable=SC2317 # called by the trap
 finish() {
     set +e
     trap - EXIT
-    trap '' HUP INT TERM
-    local pid patience=50
-    # The gateway drains. The members' data is thrown away, so they need no orderly end, which
-    # takes one that has lost the others many seconds; theirs ends what the gateway drains.
-    for pid in ${gateway_pid:+"$gateway_pid"}; do
-        is_running "$pid" && kill -TERM "$pid"
-    done
-    for pid in "${member_pids[@]}"; do
-        is_running "$pid" && kill -KILL "$pid"
-    done
-    while [ -n "$gateway_pid" ] && is_running "$gateway_pid"; do
+    trap '' HUP TERM
+    trap is_hurried=yes INT
+    local pid deadline=$((SECONDS + drained_within))
+    if [ -n "$gateway_pid" ]; then
+        signal TERM "$gateway_pid"
+        while is_running "$gateway_pid" && [ "$is_hurried" = no ] && [ "$SECONDS" -lt "$deadline" ]
+        do sleep 0.1; done
+        # The second one ends it at once, and in order.
+        signal TERM "$gateway_pid"
         sleep 0.1
-        [ $((patience--)) -gt 0 ] || kill -KILL "$gateway_pid"
+        signal KILL "$gateway_pid"
+    fi
+    # Their data is thrown away, so they need no orderly end, which takes a member that has lost the
+    # others many seconds.
+    for pid in "${member_pids[@]}"; do
+        signal KILL "$pid"
     done
     wait
     if [ -n "$directory" ]; then
         rm -rf "$directory"
     fi
+    if [ "$is_asked" = yes ]; then
+        say "stopped"
+    fi
 } 2>/dev/null # where bash would report each of them as killed
+stop() {
+    is_asked=yes
+    exit 0
+}
 trap finish EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
+trap stop HUP INT TERM
 
-# Whether something accepts connections on a port of 127.0.0.1.
-is_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+# Whether something accepts connections at a host and port.
+is_open() { timeout 1 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2" 2>/dev/null; }
 
 # Below the ports that the kernel gives to outgoing connections, so that none takes it meanwhile.
 free_port() {
     local port
-    while port=$((20000 + RANDOM % 10000)); is_open "$port" || [[ " ${ports[*]} " == *" $port "* ]]
+    while
+        port=$((20000 + RANDOM % 10000))
+        is_open 127.0.0.1 "$port" || [[ " ${ports[*]} " == *" $port "* ]]
     do :; done
     ports+=("$port")
 }
@@ -79,7 +102,7 @@ clean_environment() {
 
 start_member() {
     local name=m$1 client=http://127.0.0.1:${ports[$1]} peer=http://127.0.0.1:${ports[$1 + 3]}
-    etcd --name="$name" --data-dir="$directory/$name" \
+    start_apart KILL etcd --name="$name" --data-dir="$directory/$name" \
         --listen-client-urls="$client" --advertise-client-urls="$client" \
         --listen-peer-urls="$peer" --initial-advertise-peer-urls="$peer" \
         --initial-cluster="$cluster" --initial-cluster-state=new --enable-v2 \
@@ -94,7 +117,7 @@ wait_healthy() {
     until etcdctl --endpoints="$endpoints" --command-timeout=1s endpoint health \
         >"$directory/health.log" 2>&1; do
         for pid in "$@"; do
-            kill -0 "$pid" 2>/dev/null || return 1
+            is_running "$pid" || return 1
         done
         if [ "$SECONDS" -ge "$deadline" ]; then
             tail -n 3 "$directory/health.log" >&2
@@ -105,9 +128,20 @@ wait_healthy() {
     done
 }
 
+# The address that clients on this host use: the first of a list, and of a wildcard the loopback.
+through=${listen%%,*}
+host=${through%:*} port=${through##*:}
+case $host in
+    '' | 0.0.0.0) host=127.0.0.1 ;;
+    '[::]') host='[::1]' ;;
+esac
+through=$host:$port
+
 [ -x "$gateway" ] || fail "no gateway at $gateway: build it first (make build)"
-if is_open "${listen##*:}"; then
-    fail "port ${listen##*:} is taken: choose another with make run LISTEN=127.0.0.1:PORT"
+[ "$port" != 0 ] || fail "LISTEN=$listen: port 0 is another one each time, choose one"
+address=${host#[}
+if is_open "${address%]}" "$port"; then
+    fail "$through is taken: choose another address with make run LISTEN=127.0.0.1:PORT"
 fi
 
 clean_environment
@@ -122,21 +156,29 @@ say "starting three etcd members on $endpoints, logs and data in $directory"
 for index in 0 1 2; do start_member "$index"; done
 if ! wait_healthy "the cluster" "$endpoints" "${member_pids[@]}"; then
     tail -n 3 "$directory"/m?.log >&2
-    fail "the cluster does not stand"
+    fail "the cluster did not start"
 fi
 
-"$gateway" start --listen-addr "$listen" --endpoints "$endpoints" &
+start_apart TERM "$gateway" start --listen-addr "$listen" --endpoints "$endpoints" &
 gateway_pid=$!
-# Through an address that clients can use: of :PORT and a wildcard, the loopback.
-through=127.0.0.1:${listen##*:}
 if ! wait_healthy "the gateway" "$through" "$gateway_pid"; then
-    fail "the gateway does not stand; its reason is above"
+    fail "the gateway does not serve at $through; its reason is above"
 fi
 
 say "ready. Try in another terminal:"
 say "  etcdctl --endpoints=$through put foo bar"
-say "Ctrl-C ends all of it."
+say "  kill ${member_pids[0]}        ends a member, and the others serve"
+say "Ctrl-C ends all of it: the gateway first, when its clients have gone, or after 10 s"
+while is_running "$gateway_pid"; do
+    for index in "${!member_pids[@]}"; do
+        if ! is_running "${member_pids[index]}"; then
+            say "member m$index has ended"
+            unset "member_pids[index]"
+        fi
+    done
+    sleep 0.2
+done 2>/dev/null # where bash would report one that was killed
 status=0
-wait "$gateway_pid" || status=$?
+wait "$gateway_pid" 2>/dev/null || status=$?
 say "the gateway ended with status $status"
 exit "$status"

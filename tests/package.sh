@@ -46,6 +46,13 @@ for wanted in ./usr/bin/etcd-gateway ./usr/share/doc/etcd-gateway/README.md \
     ./usr/share/doc/etcd-gateway/LICENSE ./usr/share/doc/etcd-gateway/THIRD-PARTY.txt; do
     grep -q -x -F "$wanted" "$work/list" || fail "$wanted is not installed"
 done
+cd usr/share/doc/etcd-gateway
+for document in README.md docs/*.md; do
+    grep -o ']([^)#]*' "$document" | cut -c3- | grep -v -e '://' -e '^$' | while read -r target; do
+        [ -e "$(dirname "$document")/$target" ] || fail "$document links to $target, not installed"
+    done
+done
+cd "$work/installed"
 for path in "${HOME:-/nonexistent}/" "$root" "$work" /rustup/; do
     if grep -q -a -F "$path" usr/bin/etcd-gateway; then
         fail "the binary holds paths of this machine: $path"

@@ -1,5 +1,6 @@
 //! The words of a command line, beside its flags: which gateway is meant, or that help is.
 
+use super::secret::masked;
 use super::suggest::nearest;
 use super::{UsageError, flag};
 
@@ -29,5 +30,5 @@ pub(super) fn check_words(words: &[&str], etcd: bool) -> Result<(), UsageError> 
         Some(word) => format!("the nearest is {word}, see --help"),
         None => "see --help".to_owned(),
     };
-    Err(UsageError(format!("stray word {stray:?}; {advice}")))
+    Err(UsageError(format!("stray word {:?}; {advice}", masked(stray))))
 }

@@ -247,8 +247,8 @@ fn parse_host(text: &str) -> Result<Host, AddressError> {
         return Ok(Host::Address(address));
     }
     let name = text.strip_suffix('.').unwrap_or(text);
-    if !is_name(text) {
-        return Err(AddressError::NotName(text.to_owned()));
+    if let Some(problem) = name_problem(text) {
+        return Err(AddressError::NotName(text.to_owned(), problem));
     }
     if ends_in_number(name) {
         return Err(AddressError::NotIpv4(text.to_owned()));
@@ -267,14 +267,33 @@ fn parse_ipv6(text: &str) -> Result<Host, AddressError> {
 
 /// Whether it could be a host's or a domain's name, with or without a trailing dot.
 pub(super) fn is_name(text: &str) -> bool {
+    name_problem(text).is_none()
+}
+
+/// Why it could be no host's or domain's name.
+pub(super) fn name_problem(text: &str) -> Option<String> {
     let name = text.strip_suffix('.').unwrap_or(text);
-    name.len() <= NAME_CHARACTERS_MAX && name.split('.').all(is_label)
+    let is_foreign = |c: &char| *c != '.' && !(c.is_ascii() && is_label_byte(*c as u8));
+    if let Some(found) = name.chars().find(is_foreign) {
+        return Some(format!("{found:?} in it"));
+    }
+    if name.split('.').any(str::is_empty) {
+        return Some("an empty part between or beside dots".to_owned());
+    }
+    if !name.split('.').all(is_label) {
+        return Some(format!("a part of more than {LABEL_CHARACTERS_MAX} characters"));
+    }
+    let is_long = name.len() > NAME_CHARACTERS_MAX;
+    is_long.then(|| format!("more than {NAME_CHARACTERS_MAX} characters"))
 }
 
 /// Letters, digits, hyphens, and the underscore that real names have although RFC 952 has not.
 pub(super) fn is_label(label: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    !label.is_empty() && label.len() <= LABEL_CHARACTERS_MAX && label.bytes().all(allowed)
+    !label.is_empty() && label.len() <= LABEL_CHARACTERS_MAX && label.bytes().all(is_label_byte)
+}
+
+fn is_label_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
 /// Whether the resolver would take the name for an IPv4 address in one of the old forms of
@@ -452,13 +471,13 @@ mod tests {
         refuse("http://:2379", "missing host");
         refuse("", "missing port");
         refuse("http://", "missing port");
-        refuse("a..b:1", r#""a..b" is not a host name"#);
-        refuse(".a:1", r#"".a" is not a host name"#);
-        refuse(".:1", r#""." is not a host name"#);
-        refuse("a..:1", r#""a.." is not a host name"#);
-        refuse("*:1", r#""*" is not a host name"#);
-        refuse("é:1", r#""é" is not a host name"#);
-        refuse("fe80%eth0:1", r#""fe80%eth0" is not a host name"#);
+        refuse("a..b:1", r#""a..b" is not a host name: an empty part between or beside dots"#);
+        refuse(".a:1", r#"".a" is not a host name: an empty part between or beside dots"#);
+        refuse(".:1", r#""." is not a host name: an empty part between or beside dots"#);
+        refuse("a..:1", r#""a.." is not a host name: an empty part between or beside dots"#);
+        refuse("*:1", r#""*" is not a host name: '*' in it"#);
+        refuse("é:1", r#""é" is not a host name: 'é' in it"#);
+        refuse("fe80%eth0:1", r#""fe80%eth0" is not a host name: '%' in it"#);
         refuse("10.0.0.256:1", r#""10.0.0.256" is not an IPv4 address"#);
         refuse("10.0.1:1", r#""10.0.1" is not an IPv4 address"#);
         refuse("010.0.0.1:1", r#""010.0.0.1" is not an IPv4 address"#);
@@ -475,8 +494,12 @@ mod tests {
         assert_eq!(longest.len(), NAME_CHARACTERS_MAX);
         check(&format!("{longest}:1"), name(&longest), 1, 0, 1);
         check(&format!("{longest}.:1"), name(&format!("{longest}.")), 1, 0, 1);
-        refuse(&format!("{longest}a:1"), &format!("\"{longest}a\" is not a host name"));
-        refuse(&format!("{label}a:1"), &format!("\"{label}a\" is not a host name"));
+        for (host, problem) in [
+            (format!("{longest}a"), "more than 253 characters"),
+            (format!("{label}a"), "a part of more than 63 characters"),
+        ] {
+            refuse(&format!("{host}:1"), &format!("{host:?} is not a host name: {problem}"));
+        }
     }
 
     #[test]
@@ -610,7 +633,7 @@ mod tests {
         refuse_listen(":x", r#"port "x" is not a number"#);
         refuse_listen("127.0.0.1:1?weight=1", r#"port "1?weight=1" is not a number"#);
         refuse_listen("http://127.0.0.1:1", "a listen address is host:port, not a URL");
-        refuse_listen("*:1", r#""*" is not a host name"#);
+        refuse_listen("*:1", r#""*" is not a host name: '*' in it"#);
         refuse_listen(
             "::1",
             "more than one colon; IPv6 is written [address]:port, as in [::1]:2379",

@@ -36,8 +36,8 @@ pub enum AddressError {
     NotIpv4(String),
     /// An address where no server can be.
     Special(SpecialAddress),
-    /// A character that no host name has, or an empty or overlong name or label.
-    NotName(String),
+    /// No host name, and why: a character that none has, or an empty or overlong name or label.
+    NotName(String, String),
     /// Between two endpoints something other than a comma.
     EndpointSeparator(char),
     /// Between two listening addresses something other than a comma.
@@ -88,7 +88,9 @@ impl fmt::Display for AddressError {
             AddressError::Zone => f.write_str("an IPv6 zone is not supported"),
             AddressError::NotIpv4(host) => write!(f, "{host:?} is not an IPv4 address"),
             AddressError::Special(class) => write_special(f, *class),
-            AddressError::NotName(host) => write!(f, "{host:?} is not a host name"),
+            AddressError::NotName(host, problem) => {
+                write!(f, "{host:?} is not a host name: {problem}")
+            }
             AddressError::EndpointSeparator(found) => {
                 write!(f, "{found:?} in an endpoint; endpoints are separated by commas")
             }

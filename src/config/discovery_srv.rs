@@ -1,5 +1,6 @@
 //! The flags of discovery by SRV records: what they mean together.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use super::address::NAME_CHARACTERS_MAX;
@@ -29,6 +30,36 @@ pub enum Trust {
     },
 }
 
+/// A flag that was typed in vain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnusedFlag {
+    /// Its name, without the dashes.
+    pub flag: &'static str,
+    /// Why.
+    pub reason: NoEffect,
+}
+
+/// Why a flag has no effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoEffect {
+    /// Its value is empty, as that of a template without its variable; it counts as absent.
+    Empty,
+    /// It means nothing without `--discovery-srv`.
+    NoDiscoverySrv,
+    /// It means nothing beside `--insecure-discovery`.
+    InsecureDiscovery,
+}
+
+impl fmt::Display for NoEffect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NoEffect::Empty => "empty_value",
+            NoEffect::NoDiscoverySrv => "no_discovery_srv",
+            NoEffect::InsecureDiscovery => "insecure_discovery",
+        })
+    }
+}
+
 /// Whether this build can find out who an endpoint is.
 pub const CAN_VERIFY: bool = cfg!(feature = "tls");
 
@@ -40,8 +71,8 @@ pub(super) fn parse(typed: &Typed) -> Result<Option<DiscoverySrv>, UsageError> {
     let is_insecure = insecure(typed)?;
     let Some(domain) = given(&typed.discovery_srv) else { return Ok(None) };
     let refuse = |reason: &str| UsageError::invalid(flag::DISCOVERY_SRV, domain, reason);
-    if !address::is_name(domain) {
-        return Err(refuse("not a domain name"));
+    if let Some(problem) = address::name_problem(domain) {
+        return Err(refuse(&format!("not a domain name: {problem}")));
     }
     let name = given(&typed.discovery_srv_name);
     let service = name.map_or(SERVICE_LONGEST.to_owned(), |it| format!("{SERVICE_LONGEST}-{it}"));
@@ -67,21 +98,23 @@ pub(super) fn parse(typed: &Typed) -> Result<Option<DiscoverySrv>, UsageError> {
     Ok(Some(DiscoverySrv { domain, name, trust }))
 }
 
-/// Flags that mean nothing beside the others. etcd takes them, so they are no mistake to end for.
-pub(super) fn unused(typed: &Typed, discovery: Option<&DiscoverySrv>) -> Vec<&'static str> {
-    let is_certified = discovery.is_some_and(|discovery| discovery.trust != Trust::Everybody);
-    let is_insecure = insecure(typed).unwrap_or(false);
-    let mut unused = Vec::new();
-    if is_insecure && discovery.is_none() {
-        unused.push(flag::INSECURE_DISCOVERY);
-    }
-    if given(&typed.discovery_srv_name).is_some() && discovery.is_none() {
-        unused.push(flag::DISCOVERY_SRV_NAME);
-    }
-    if given(&typed.trusted_ca_file).is_some() && !is_certified {
-        unused.push(flag::TRUSTED_CA_FILE);
-    }
-    unused
+/// Flags that mean nothing as they are. etcd takes them, so they are no mistake to end for.
+pub(super) fn unused(typed: &Typed, discovery: Option<&DiscoverySrv>) -> Vec<UnusedFlag> {
+    let is_insecure = insecure(typed).unwrap_or(false).then_some("true");
+    let alone = discovery.is_none().then_some(NoEffect::NoDiscoverySrv);
+    let beside = discovery.filter(|discovery| discovery.trust == Trust::Everybody);
+    let unproved = alone.or(beside.map(|_| NoEffect::InsecureDiscovery));
+    let flags = [
+        (flag::DISCOVERY_SRV, typed.discovery_srv.as_deref(), None),
+        (flag::INSECURE_DISCOVERY, is_insecure, alone),
+        (flag::DISCOVERY_SRV_NAME, typed.discovery_srv_name.as_deref(), alone),
+        (flag::TRUSTED_CA_FILE, typed.trusted_ca_file.as_deref(), unproved),
+    ];
+    let unused = flags.into_iter().filter_map(|(flag, value, reason)| {
+        let reason = if value?.is_empty() { Some(NoEffect::Empty) } else { reason };
+        Some(UnusedFlag { flag, reason: reason? })
+    });
+    unused.collect()
 }
 
 fn insecure(typed: &Typed) -> Result<bool, UsageError> {
@@ -148,8 +181,15 @@ mod tests {
     fn what_cannot_be_asked_for_is_refused() {
         let long = "x".repeat(47);
         for (domain, name, insecure, want) in [
-            ("a..b", "-", "true", r#""a..b" for --discovery-srv: not a domain name"#),
-            ("a/b", "-", "true", r#""a/b" for --discovery-srv: not a domain name"#),
+            (
+                "a..b",
+                "-",
+                "true",
+                r#""a..b" for --discovery-srv: not a domain name: an empty part"#,
+            ),
+            ("a/b", "-", "true", r#""a/b" for --discovery-srv: not a domain name: '/' in it"#),
+            (&long.repeat(2), "-", "true", "name: a part of more than 63 characters"),
+            (&[&*long; 6].join("."), "-", "true", "name: more than 253 characters"),
             ("a.test", "b.c", "true", r#""b.c" for --discovery-srv-name: not a part of"#),
             ("a.test", &long, "true", "for --discovery-srv-name: not a part of"),
             ("a.test", "-", "x", r#""x" for --insecure-discovery: must be true or false"#),
@@ -186,12 +226,20 @@ mod tests {
     fn flags_without_effect_are_known() {
         let check = |typed: Typed, want: &[&str]| {
             let discovery = parse(&typed).expect("nothing to refuse");
-            assert_eq!(unused(&typed, discovery.as_ref()), want, "{typed:?}");
+            let unused = unused(&typed, discovery.as_ref());
+            let told: Vec<String> =
+                unused.iter().map(|it| format!("{} {}", it.flag, it.reason)).collect();
+            assert_eq!(told, want, "{typed:?}");
         };
-        check(typed("-", "x", "-", "/ca.pem"), &["discovery-srv-name", "trusted-ca-file"]);
-        check(typed("-", "", "false", ""), &[]);
-        check(typed("-", "-", "true", "-"), &["insecure-discovery"]);
-        check(typed("a.test", "x", "true", "/ca.pem"), &["trusted-ca-file"]);
+        let alone = ["discovery-srv-name no_discovery_srv", "trusted-ca-file no_discovery_srv"];
+        check(typed("-", "x", "-", "/ca.pem"), &alone);
+        check(typed("-", "-", "false", "-"), &[]);
+        check(typed("-", "-", "true", "-"), &["insecure-discovery no_discovery_srv"]);
+        let beside = ["trusted-ca-file insecure_discovery"];
+        check(typed("a.test", "x", "true", "/ca.pem"), &beside);
         check(typed("a.test", "x", "true", "-"), &[]);
+        let empty = ["discovery-srv-name empty_value", "trusted-ca-file empty_value"];
+        check(typed("a.test", "", "true", ""), &empty);
+        check(typed("", "-", "-", "-"), &["discovery-srv empty_value"]);
     }
 }

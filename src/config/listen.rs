@@ -1,8 +1,10 @@
-//! Where clients connect: defaults and limits, and whether the addresses are shared.
+//! Where clients connect: defaults and limits, whether the addresses are shared, and that none of
+//! them is in the way of another.
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use super::address::ListenAddress;
+use super::address::{Host, ListenAddress};
 use super::boolean;
 use crate::args::{UsageError, flag};
 
@@ -31,5 +33,114 @@ pub(super) fn reuse_port(
             Err(invalid(&format!("--listen-addr {address} is another port in each process")))
         }
         _ => Ok(is_shared),
+    }
+}
+
+/// Refuses an address that is given twice and, unless addresses are shared, one that is a part of
+/// another one: the kernel lets a process listen once on each. Names are compared as text; where
+/// they lead is found out later.
+pub(super) fn refuse_overlap(listen: &[ListenAddress], is_shared: bool) -> Result<(), UsageError> {
+    for (index, address) in listen.iter().enumerate() {
+        // At port 0 the kernel gives each one a port of its own.
+        let others = listen[..index].iter().filter(|other| other.port() == address.port());
+        for other in others.filter(|other| other.port() != 0) {
+            let reason = match relation(other, address) {
+                Relation::Same => "given twice".to_owned(),
+                Relation::Covers if !is_shared => format!("{other} covers it already"),
+                Relation::IsCovered if !is_shared => format!("it covers {other}"),
+                Relation::Covers | Relation::IsCovered | Relation::Apart => continue,
+            };
+            return Err(UsageError::invalid(flag::LISTEN_ADDR, &address.to_string(), reason));
+        }
+    }
+    Ok(())
+}
+
+/// What one address is to another one with the same port.
+enum Relation {
+    Same,
+    Covers,
+    IsCovered,
+    Apart,
+}
+
+fn relation(one: &ListenAddress, other: &ListenAddress) -> Relation {
+    match (host(one), host(other)) {
+        (Host::Name(a), Host::Name(b)) if bare(&a).eq_ignore_ascii_case(bare(&b)) => Relation::Same,
+        (Host::Address(a), Host::Address(b)) if a == b => Relation::Same,
+        (a, b) if covers(&a, &b) => Relation::Covers,
+        (a, b) if covers(&b, &a) => Relation::IsCovered,
+        _ => Relation::Apart,
+    }
+}
+
+/// `[::]` is every address of both families, as is no host at all.
+fn host(address: &ListenAddress) -> Host {
+    match address {
+        ListenAddress::Any { .. } => Host::Address(Ipv6Addr::UNSPECIFIED.into()),
+        ListenAddress::Host { host, .. } => host.clone(),
+    }
+}
+
+fn covers(wide: &Host, narrow: &Host) -> bool {
+    match (wide, narrow) {
+        (Host::Address(IpAddr::V6(wide)), _) => wide.is_unspecified(),
+        (Host::Address(IpAddr::V4(wide)), Host::Address(IpAddr::V4(_))) => wide.is_unspecified(),
+        _ => false,
+    }
+}
+
+fn bare(name: &str) -> &str {
+    name.strip_suffix('.').unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The reason, if there is one.
+    fn refused(texts: &[&str], is_shared: bool) -> Option<String> {
+        let parse = |text: &&str| text.parse().expect(text);
+        let listen: Vec<ListenAddress> = texts.iter().map(parse).collect();
+        refuse_overlap(&listen, is_shared).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_address_may_be_given_once() {
+        for texts in [
+            ["127.0.0.1:1", "127.0.0.1:1"],
+            ["[::1]:1", "[0:0::1]:1"],
+            [":1", "[::]:1"],
+            ["gw.test:1", "GW.test.:1"],
+        ] {
+            for is_shared in [false, true] {
+                let told = refused(&texts, is_shared).expect("it is there twice");
+                assert!(told.ends_with(" for --listen-addr: given twice"), "{told}");
+            }
+        }
+        for texts in [
+            ["127.0.0.1:0", "127.0.0.1:0"],
+            ["127.0.0.1:1", "127.0.0.1:2"],
+            ["127.0.0.1:1", "127.0.0.2:1"],
+            ["127.0.0.1:1", "localhost:1"],
+            ["0.0.0.0:1", "[::1]:1"],
+            ["0.0.0.0:1", "gw.test:1"],
+        ] {
+            assert_eq!(refused(&texts, false), None, "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_a_part_of_another_one_may_be_given_where_they_are_shared() {
+        for (texts, want) in [
+            ([":1", "127.0.0.1:1"], r#""127.0.0.1:1" for --listen-addr: :1 covers it already"#),
+            (["127.0.0.1:1", "0.0.0.0:1"], r#""0.0.0.0:1" for --listen-addr: it covers 127.0.0.1"#),
+            (["[::]:1", "0.0.0.0:1"], r#""0.0.0.0:1" for --listen-addr: [::]:1 covers it"#),
+            (["gw.test:1", ":1"], r#"":1" for --listen-addr: it covers gw.test:1"#),
+        ] {
+            let told = refused(&texts, false).expect(want);
+            assert!(told.contains(want), "{told}");
+            assert_eq!(refused(&texts, true), None, "{texts:?}");
+        }
     }
 }

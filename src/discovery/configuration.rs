@@ -108,7 +108,7 @@ mod tests {
         let usual = "nameserver 10.0.0.1";
         update(&mut configuration, Ok(usual));
         assert_eq!(update(&mut configuration, Ok(usual)), told(false, None, "10.0.0.1"));
-        let unread = Problem::Unread("denied".to_owned());
+        let unread = Problem::Unread("permission_denied".to_owned());
         for (text, problem) in [(Ok(""), Problem::Empty), (Err(unread.clone()), unread)] {
             let found = update(&mut configuration, text);
             assert_eq!(found, told(false, Some(problem), "10.0.0.1"));

@@ -39,7 +39,7 @@ pub(super) type Cut = (String, LeftOut);
 impl Discovery {
     /// What there is, with what is known of it now.
     pub(super) fn groups(&self) -> Vec<Group> {
-        if self.srv.is_some() && !(self.records.listed().is_empty() && self.may_fall_back()) {
+        if self.srv.is_some() && !self.is_fallback() {
             return self.records.in_effect().map(|it| self.group_of(it)).collect();
         }
         self.endpoints.iter().map(|it| self.typed_group(it)).collect()

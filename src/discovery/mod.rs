@@ -36,7 +36,7 @@ use crate::dns::{Command, Exchange, Failure, LookupId, Subject, Wanted};
 use crate::endpoint::EndpointSpec;
 
 pub use crate::dns::resolv_conf::Environment;
-pub use report::{LeftOut, Report, Trouble, Verdict};
+pub use report::{Fallback, LeftOut, Report, Trouble, Verdict};
 
 use absence::AbsentNames;
 use configuration::Configuration;
@@ -234,6 +234,8 @@ impl Discovery {
         let mut left_out = self.list(now);
         let (found, cut) = group::found(&self.groups(), judge);
         left_out.extend(cut);
+        let fallback = self.fallback();
+        self.reports.note_fallback(fallback);
         self.reports.note_left_out(left_out, now);
         // An empty answer is more often a mistake than an order to serve nobody.
         let is_empty = found.is_empty() && !self.found.is_empty();
@@ -340,11 +342,34 @@ impl Discovery {
         wanted.into_iter().for_each(|wanted| self.watch(wanted, Subject::Host, now));
     }
 
-    /// Whether it is clear, or has not become clear in time, that SRV records list nobody.
-    fn may_fall_back(&self) -> bool {
-        let watches = || self.watches.iter().map(|(_, watch)| watch);
-        let mut services = watches().filter(|watch| watch.subject() == Subject::Service);
-        self.fallback_at.is_none() || services.all(Watch::is_absent)
+    /// Whether typed endpoints count in place of SRV records: it is clear, or has not become clear
+    /// in time, that those list nobody.
+    fn is_fallback(&self) -> bool {
+        let is_due = self.fallback_at.is_none() || self.service_watches().all(Watch::is_absent);
+        self.records.listed().is_empty() && is_due
+    }
+
+    /// The domain whose records give way to typed endpoints, and why.
+    fn fallback(&self) -> Option<(String, Fallback)> {
+        let source = self.srv.as_ref()?;
+        if !self.is_fallback() || self.endpoints.is_empty() {
+            return None;
+        }
+        let troubles = || self.service_watches().filter_map(Watch::trouble);
+        let failure = troubles().find(|trouble| matches!(trouble, Trouble::Failed(_)));
+        let reason = match failure.or(troubles().next()) {
+            _ if self.service_watches().any(|watch| !watch.services().is_empty()) => {
+                Fallback::NoUsableRecord
+            }
+            Some(trouble) => Fallback::Unresolved(trouble),
+            None => Fallback::NoAnswer,
+        };
+        Some((source.domain.clone(), reason))
+    }
+
+    fn service_watches(&self) -> impl Iterator<Item = &Watch> {
+        let watches = self.watches.iter().map(|(_, watch)| watch);
+        watches.filter(|watch| watch.subject() == Subject::Service)
     }
 }
 

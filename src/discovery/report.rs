@@ -38,6 +38,18 @@ pub enum Report {
     },
     /// No name leads to an endpoint any more; those of before stay.
     Kept,
+    /// Typed endpoints are used, since SRV records give none.
+    FellBack {
+        /// The domain of the records.
+        domain: String,
+        /// Why they give none.
+        reason: Fallback,
+    },
+    /// They give some, which are used in place of those.
+    InEffect {
+        /// The domain of the records.
+        domain: String,
+    },
     /// resolv.conf(5) is not usable as it is.
     Configuration {
         /// What is wrong with it.
@@ -84,6 +96,27 @@ impl fmt::Display for LeftOut {
     }
 }
 
+/// Why SRV records give no endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// No name server has answered within the patience of [`super::Sources`].
+    NoAnswer,
+    /// There are records, but each is left out.
+    NoUsableRecord,
+    /// There are none, or nobody could say.
+    Unresolved(Trouble),
+}
+
+impl fmt::Display for Fallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fallback::NoAnswer => f.write_str("no_answer"),
+            Fallback::NoUsableRecord => f.write_str("no_usable_record"),
+            Fallback::Unresolved(trouble) => trouble.fmt(f),
+        }
+    }
+}
+
 /// Whether an address can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -115,6 +148,8 @@ pub(super) struct Reports {
     /// What is left out, or was not long ago, and when it last was.
     left_out: Vec<((String, LeftOut), Instant)>,
     is_kept: bool,
+    /// The domain whose records give way to typed endpoints, as far as the log knows.
+    fallback: Option<String>,
     /// What is wrong with resolv.conf(5), as far as the log knows.
     problem: Option<Problem>,
 }
@@ -164,6 +199,20 @@ impl Reports {
             self.untold.push(Report::Kept);
         }
         self.is_kept = is_kept;
+    }
+
+    /// Notes whether typed endpoints are used in place of those that a domain's records list.
+    pub(super) fn note_fallback(&mut self, fallback: Option<(String, Fallback)>) {
+        match (self.fallback.take(), fallback) {
+            (known, Some((domain, reason))) => {
+                if known.is_none() {
+                    self.untold.push(Report::FellBack { domain: domain.clone(), reason });
+                }
+                self.fallback = Some(domain);
+            }
+            (Some(domain), None) => self.untold.push(Report::InEffect { domain }),
+            (None, None) => {}
+        }
     }
 
     /// Notes what is wrong with the configuration.

@@ -175,7 +175,7 @@ impl fmt::Display for NetError {
             NetError::Descriptors => "no_descriptors",
             NetError::Memory => "no_memory",
             NetError::Aborted => "aborted",
-            NetError::Denied => "denied",
+            NetError::Denied => "permission_denied",
             NetError::OwnAddress => "own_address",
             NetError::NotSupported => "not_supported",
             NetError::Other(errno) => return write!(f, "errno_{errno}"),

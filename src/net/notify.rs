@@ -170,7 +170,7 @@ mod tests {
             (libc::EPROTOTYPE, "not_a_datagram_socket"),
             (libc::EAGAIN, "queue_full"),
             (libc::ECONNREFUSED, "refused"),
-            (libc::EACCES, "denied"),
+            (libc::EACCES, "permission_denied"),
         ] {
             let reason = reason_of(io::Error::from_raw_os_error(errno));
             let error = NotifyError { socket: "/x".to_owned(), reason };

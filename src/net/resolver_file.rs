@@ -72,7 +72,7 @@ impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             FileError::Missing => "missing",
-            FileError::Denied => "denied",
+            FileError::Denied => "permission_denied",
             FileError::NotAFile => "not_a_file",
             FileError::Failed(error) => return error.fmt(f),
         })

@@ -61,7 +61,7 @@ impl fmt::Display for Cause {
             Cause::Completed => "completed",
             Cause::Lost(side, fault) => return write!(f, "{side}_{fault}"),
             Cause::NoEndpoint => "no_endpoint",
-            Cause::TurnedAway => "turned_away",
+            Cause::TurnedAway => "rejected",
             Cause::LocalShortage => "local_shortage",
             Cause::HalfCloseTimeout => "half_close_timeout",
             Cause::IdleTimeout => "idle_timeout",

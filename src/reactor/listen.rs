@@ -20,8 +20,15 @@ use crate::net::{Event, Net, NetError};
 struct Missing {
     index: usize,
     error: NetError,
-    /// It may be there later.
-    may_come: bool,
+    /// The one of ours that is in its way.
+    own: Option<SocketAddr>,
+}
+
+impl Missing {
+    /// Whether it may be had later.
+    fn may_come(&self) -> bool {
+        self.own.is_none() && may_come(self.error)
+    }
 }
 
 /// Listens on all addresses; tries again for up to `retry` while one of them may still come.
@@ -36,7 +43,7 @@ pub(super) fn listen_on<N: Net>(
     };
     let (began, address) = (net.now(), addresses[missing.index]);
     let mut now = began;
-    while missing.may_come && now < began + retry {
+    while missing.may_come() && now < began + retry {
         if now == began {
             let (reason, timeout) = (missing.error, format_duration(retry));
             info!(
@@ -49,8 +56,12 @@ pub(super) fn listen_on<N: Net>(
             Err(missing) => missing,
         };
     }
-    let Missing { index, error, .. } = missing;
-    Err(StartError::Listen { address: addresses[index], error, waited: now - began })
+    let Missing { index, error, own } = missing;
+    let address = addresses[index];
+    Err(match own {
+        Some(other) => StartError::ListenTwice { address, other },
+        None => StartError::Listen { address, error, waited: now - began },
+    })
 }
 
 /// Listens on all addresses, beginning with the one at `first`, or on none.
@@ -81,12 +92,16 @@ fn listen<N: Net>(
     index: usize,
     others: &[(usize, Acceptor<N::Listener>)],
 ) -> Result<Acceptor<N::Listener>, Missing> {
-    let is_our_own = others.iter().any(|(_, other)| overlap(other.address, asked));
-    let missing = |error| Missing { index, error, may_come: may_come(error) && !is_our_own };
+    let ours = others.iter().map(|(_, other)| other.address);
+    let in_the_way = ours.clone().find(|other| overlap(*other, asked));
+    let missing = |error| {
+        let own = in_the_way.filter(|_| error == NetError::AddressInUse);
+        Missing { index, error, own }
+    };
     let token = Token::Listener(index).pack();
     let (listener, address) = net.listen(asked, token).map_err(missing)?;
     // Where sockets share their addresses the kernel does not object to two of our own.
-    if others.iter().any(|(_, other)| other.address == address) {
+    if ours.clone().any(|other| other == address) {
         net.close_listener(listener);
         return Err(missing(NetError::AddressInUse));
     }

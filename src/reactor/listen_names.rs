@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::time::Duration;
 
 use super::resolve::Finder;
 use super::start::Limits;
@@ -35,12 +35,14 @@ pub enum ListenNameError {
         /// The class of the first.
         class: SpecialAddress,
     },
-    /// Nobody could tell within [`LISTEN_LOOKUP_MAX`].
+    /// There was no address in time.
     TimedOut {
         /// As typed.
         listen: ListenAddress,
         /// What went wrong last.
         reason: Trouble,
+        /// How long it was looked up.
+        within: Duration,
     },
     /// Readiness itself fails.
     Broken(NetError),
@@ -56,8 +58,8 @@ impl fmt::Display for ListenNameError {
             ListenNameError::Special { listen, class } => {
                 write!(f, "cannot listen on {listen}: its name leads to a {}", plain(class))
             }
-            ListenNameError::TimedOut { listen, reason } => {
-                let within = format_duration(LISTEN_LOOKUP_MAX);
+            ListenNameError::TimedOut { listen, reason, within } => {
+                let within = format_duration(*within);
                 write!(f, "cannot resolve {listen} within {within}: {}", plain(reason))
             }
             ListenNameError::Broken(error) => write!(f, "cannot wait for events: {error}"),
@@ -67,30 +69,43 @@ impl fmt::Display for ListenNameError {
 
 impl std::error::Error for ListenNameError {}
 
+/// The addresses to listen on.
+#[derive(Debug)]
+pub struct Listeners<N> {
+    /// What found them.
+    pub net: N,
+    /// One for each that was typed, in that order.
+    pub addresses: Vec<SocketAddr>,
+    /// What is left of `--listen-retry`.
+    pub retry: Duration,
+}
+
 impl<N: Net> Reactor<N> {
-    /// The addresses to listen on, in the order of `listen`, and the `net` that found them; `None`
-    /// if the process was asked to end meanwhile. Asks nobody where no name was typed.
+    /// Finds the addresses of `listen`; `None` if the process was asked to end meanwhile. Asks
+    /// nobody where no name was typed.
     ///
     /// Of a name with several addresses one is taken: the first that is this host's, IPv4 before
     /// IPv6, or else the first. (Go's net.Listen, and so etcd, takes the first IPv4 address, and
     /// fails where that is another host's.)
     ///
     /// # Errors
-    /// [`ListenNameError`] as soon as a name is known to have no address, or after
-    /// [`LISTEN_LOOKUP_MAX`].
+    /// [`ListenNameError`] when nobody has said in time what a name leads to, and when it is known
+    /// to have no address: at once or, with `--listen-retry`, when that is over.
     pub fn resolve_listeners(
         mut net: N,
         limits: Limits,
         listen: &[ListenAddress],
         environment: Environment,
-    ) -> Result<Option<(N, Vec<SocketAddr>)>, ListenNameError> {
+    ) -> Result<Option<Listeners<N>>, ListenNameError> {
         let now = net.now();
+        let mut retry = limits.listen_retry;
         let mut discovery =
             Discovery::of_names(listen.iter().filter_map(name_of), environment, now);
         if !discovery.is_fixed() {
             let mut reactor = Reactor::new(net, limits, Vec::new(), discovery, now);
-            let is_known = reactor.look_up_until(listen, now + LISTEN_LOOKUP_MAX)?;
+            let is_known = reactor.look_up(listen)?;
             reactor.abandon_exchanges();
+            retry = retry.saturating_sub(reactor.now - now);
             if !is_known {
                 return Ok(None);
             }
@@ -112,37 +127,55 @@ impl<N: Net> Reactor<N> {
                 }
             });
         }
-        Ok(Some((net, addresses)))
+        Ok(Some(Listeners { net, addresses, retry }))
     }
 
     /// Goes on until all names have addresses: whether it came to that, or was asked to end.
-    fn look_up_until(
-        &mut self,
-        listen: &[ListenAddress],
-        deadline: Instant,
-    ) -> Result<bool, ListenNameError> {
-        self.wheel.arm(deadline, Timer::Listen);
+    fn look_up(&mut self, listen: &[ListenAddress]) -> Result<bool, ListenNameError> {
+        let (began, retry) = (self.now, self.limits.listen_retry);
+        for deadline in [retry, retry.max(LISTEN_LOOKUP_MAX)] {
+            self.wheel.arm(began + deadline, Timer::Listen);
+        }
         while self.is_running() {
-            let mut open = None;
-            for address in listen {
-                let Some(name) = name_of(address) else { continue };
-                let listen = address.clone();
-                match self.finder.discovery.addresses_of(name) {
-                    Some(Ok(_)) => {}
-                    Some(Err(reason @ (Trouble::NoSuchName | Trouble::NoRecord))) => {
-                        return Err(ListenNameError::NoAddress { listen, reason });
-                    }
-                    Some(Err(reason)) => open = open.or(Some((listen, reason))),
-                    None => open = open.or(Some((listen, Trouble::Failed(Failure::TimedOut)))),
-                }
-            }
-            let Some((listen, reason)) = open else { return Ok(true) };
-            if self.now >= deadline {
-                return Err(ListenNameError::TimedOut { listen, reason });
+            let Some((listen, reason)) = self.missing_name(listen) else { return Ok(true) };
+            let within = patience(reason, retry);
+            if self.now >= began + within {
+                let listen = listen.clone();
+                return Err(match within.is_zero() {
+                    true => ListenNameError::NoAddress { listen, reason },
+                    false => ListenNameError::TimedOut { listen, reason, within },
+                });
             }
             self.turn().map_err(ListenNameError::Broken)?;
         }
         Ok(false)
+    }
+
+    /// A name without an address, and why: the first of those whose time is up first.
+    fn missing_name<'a>(
+        &self,
+        listen: &'a [ListenAddress],
+    ) -> Option<(&'a ListenAddress, Trouble)> {
+        let reason = |address: &'a ListenAddress| match self
+            .finder
+            .discovery
+            .addresses_of(name_of(address)?)
+        {
+            Some(Ok(_)) => None,
+            Some(Err(reason)) => Some((address, reason)),
+            None => Some((address, Trouble::Failed(Failure::TimedOut))),
+        };
+        let missing = listen.iter().filter_map(reason);
+        missing.min_by_key(|(_, reason)| patience(*reason, self.limits.listen_retry))
+    }
+}
+
+/// How long a name is looked up that has no address for this reason. One that leads nowhere is like
+/// an address that is not there: a mistake, unless it is to be waited for.
+fn patience(reason: Trouble, retry: Duration) -> Duration {
+    match reason {
+        Trouble::NoSuchName | Trouble::NoRecord => retry,
+        Trouble::Failed(_) => retry.max(LISTEN_LOOKUP_MAX),
     }
 }
 
@@ -189,10 +222,27 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_looked_up_for_as_long_as_an_address_is_waited_for() {
+        let second = Duration::from_secs(1);
+        let silent = Trouble::Failed(Failure::TimedOut);
+        for (reason, retry, want) in [
+            (Trouble::NoSuchName, 0, 0),
+            (Trouble::NoRecord, 3, 3),
+            (Trouble::NoSuchName, 30, 30),
+            (silent, 0, 10),
+            (silent, 3, 10),
+            (silent, 30, 30),
+        ] {
+            assert_eq!(patience(reason, retry * second), want * second, "{reason} {retry}");
+        }
+    }
+
+    #[test]
     fn errors_name_the_address_and_what_was_waited_for() {
         let listen: ListenAddress = "gw.test:1".parse().expect("an address");
         let reason = Trouble::Failed(Failure::TimedOut);
-        let timed_out = ListenNameError::TimedOut { listen: listen.clone(), reason };
+        let within = LISTEN_LOOKUP_MAX;
+        let timed_out = ListenNameError::TimedOut { listen: listen.clone(), reason, within };
         assert_eq!(
             timed_out.to_string(),
             "cannot resolve gw.test:1 within 10s: name server timed out"

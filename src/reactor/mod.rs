@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-pub use self::listen_names::ListenNameError;
+pub use self::listen_names::{ListenNameError, Listeners};
 pub use self::start::{Limits, StartError};
 
 use self::accept::{Acceptor, Admission};

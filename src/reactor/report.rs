@@ -162,7 +162,10 @@ impl<N: Net> Reactor<N> {
             .map(|error| format!("reason={error} "))
             .unwrap_or_default();
         match topic {
-            Topic::TurnedAway => warn!("clients turned away {reason}count={count} pairs={pairs}"),
+            Topic::TurnedAway => {
+                let reason = self.why_rejected();
+                warn!("clients rejected reason={reason} count={count} pairs={pairs}");
+            }
             Topic::DialFailedLocally => {
                 let endpoint = self.reports.endpoint;
                 let endpoint = endpoint.map_or_else(String::new, |it| format!("endpoint={it} "));
@@ -170,6 +173,15 @@ impl<N: Net> Reactor<N> {
             }
             Topic::AcceptPaused => warn!("accept paused {reason}count={count} pairs={pairs}"),
             Topic::ReloadAsked => tell_reload_ignored(count),
+        }
+    }
+
+    /// Why clients find no server now.
+    fn why_rejected(&self) -> &'static str {
+        match (self.endpoints.count(), self.endpoints.active_count()) {
+            (0, _) => "no_endpoint_known",
+            (_, 0) => "no_endpoint_active",
+            _ => "no_dial_succeeded",
         }
     }
 
@@ -230,6 +242,16 @@ impl<N: Net> Reactor<N> {
                 let count = self.endpoints.count();
                 let text = "endpoints kept although no name leads to one any more";
                 ("kept", "endpoints".to_owned(), Level::Warn, format!("{text} count={count}"))
+            }
+            Report::FellBack { domain, reason } => {
+                let count = self.endpoints.count();
+                let text = "no endpoint from SRV records, using those of --endpoints unverified";
+                let text = format!("{text} domain={domain} reason={reason} count={count}");
+                ("fallback", domain.clone(), Level::Warn, text)
+            }
+            Report::InEffect { domain } => {
+                let text = format!("endpoints from SRV records in use domain={domain}");
+                ("discovered", domain.clone(), Level::Info, text)
             }
             Report::Configuration { problem, servers } => {
                 ("resolv_conf", problem.to_string(), Level::Warn, problem_line(problem, servers))

@@ -82,6 +82,10 @@ impl Limits {
     }
 }
 
+/// Below it a port takes a privilege, where net.ipv4.ip_unprivileged_port_start is not another one
+/// (ip(7)).
+const PRIVILEGED_PORTS: u16 = 1024;
+
 /// Why the reactor could not start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartError {
@@ -93,6 +97,13 @@ pub enum StartError {
         error: NetError,
         /// How long it was waited for.
         waited: Duration,
+    },
+    /// Another listener of ours is there already: two names, or a name and an address, lead there.
+    ListenTwice {
+        /// The address.
+        address: SocketAddr,
+        /// The other listener, which is the same or covers it.
+        other: SocketAddr,
     },
     /// Readiness itself fails.
     Wait(NetError),
@@ -113,11 +124,20 @@ impl fmt::Display for StartError {
             StartError::Listen { address, error, waited } => {
                 let reason = error.to_string().replace('_', " ");
                 write!(f, "cannot listen on {address}: {reason}")?;
+                if *error == NetError::Denied && address.port() < PRIVILEGED_PORTS {
+                    let capability = "CAP_NET_BIND_SERVICE";
+                    write!(f, "; a port below {PRIVILEGED_PORTS} takes {capability}")?;
+                }
                 match waited.is_zero() {
                     true => Ok(()),
                     false => write!(f, " (waited {})", in_milliseconds(*waited)),
                 }
             }
+            StartError::ListenTwice { address, other } => write!(
+                f,
+                "cannot listen on {address}: --listen-addr leads there twice, already listening on \
+                 {other}"
+            ),
             StartError::Wait(error) => write!(f, "cannot wait for events: {error}"),
             StartError::Terminated => f.write_str("asked to end before it was ready"),
             StartError::OwnEndpoint { endpoint, listener } => {

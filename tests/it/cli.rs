@@ -231,7 +231,6 @@ fn endpoints_that_are_none_are_refused() {
     refuse_flag("--endpoints=tcp://127.0.0.1:1", r#"scheme "tcp" is not supported"#);
     refuse_flag("--endpoints=127.0.0.1:1/v3", r#"path "/v3" without http://"#);
     refuse_flag("--endpoints=http://user@127.0.0.1:1", "user");
-    refuse_flag("--endpoints=http://user:password@127.0.0.1:1", "user name before the host");
     refuse_flag("--endpoints=127.0.0.1:1 127.0.0.1:2", "endpoints are separated by commas");
     refuse_flag("--endpoints=127.0.0.1:1;127.0.0.1:2", "endpoints are separated by commas");
     refuse_flag("--endpoints=http://a:1/ http://b:1/", "endpoints are separated by commas");
@@ -351,8 +350,8 @@ fn other_values_out_of_range_are_refused() {
 
 #[test]
 fn discovery_that_makes_no_sense_is_refused() {
-    refuse_flag("--discovery-srv=a..b", "not a domain name");
-    refuse_flag("--discovery-srv=a b", "not a domain name");
+    refuse_flag("--discovery-srv=a..b", "not a domain name: an empty part");
+    refuse_flag("--discovery-srv=a b", "not a domain name: ' ' in it");
     refuse_flag("--insecure-discovery=maybe", "must be true or false");
     let domain = format!("{}.{}", ["a"; 86].join("."), "b".repeat(60));
     refuse_flag(&format!("--discovery-srv={domain}"), "more than the 231 characters");
@@ -364,16 +363,18 @@ fn discovery_that_makes_no_sense_is_refused() {
 /// They are no mistake, as they are none to etcd: scripts give all flags, some of them empty.
 #[test]
 fn flags_of_discovery_without_a_domain_have_no_effect() {
-    let program = Path::new(BINARY);
     let empty =
         [LISTEN, ENDPOINT, "--discovery-srv=", "--discovery-srv-name=", "--trusted-ca-file="];
-    let ready = serve(program, &empty);
-    assert!(ready.contains("endpoints=[127.0.0.1:1]"), "{ready}");
+    let gateway = empty[1..].iter().fold(Gateway::builder(), |it, flag| it.arg(flag)).start();
+    for flag in ["--discovery-srv", "--discovery-srv-name", "--trusted-ca-file"] {
+        let line = format!("WARN flag has no effect flag={flag} reason=empty_value");
+        assert_eq!(gateway.log_count(&line), 1, "{:?}", gateway.log());
+    }
     let unused = ["--discovery-srv-name=x", "--trusted-ca-file=/nowhere", "--insecure-discovery"];
     let gateway = unused.into_iter().fold(Gateway::builder().arg(ENDPOINT), GatewayBuilder::arg);
     let gateway = gateway.start();
-    for flag in ["--discovery-srv-name", "--trusted-ca-file"] {
-        gateway.wait_for_log(&format!("flag has no effect beside the others flag={flag}"));
+    for flag in ["--discovery-srv-name", "--trusted-ca-file", "--insecure-discovery"] {
+        gateway.wait_for_log(&format!("flag has no effect flag={flag} reason=no_discovery_srv"));
     }
 }
 
@@ -409,8 +410,56 @@ fn an_address_that_is_given_twice_is_refused_even_if_it_is_shared() {
     let listen = format!("--listen-addr={address},{address}");
     for flag in ["--reuse-port", "--reuse-port=false"] {
         let output = run(&[&*listen, flag, ENDPOINT]);
-        check_refusal(&[flag], &output, 1, &[&address, "in use"]);
+        check_refusal(&[flag], &output, 2, &["--listen-addr", &address, "given twice"]);
     }
+    let output = run(&["--listen-addr=:1,127.0.0.1:1", ENDPOINT]);
+    check_refusal(&"a part", &output, 2, &[r#""127.0.0.1:1""#, ":1 covers it already"]);
+    // Only the socket shows that this is the same.
+    let output = run(&[&format!("--listen-addr={address},localhost:{}", place.address().port())]);
+    check_refusal(&"a name", &output, 1, &[&address, "leads there twice"]);
+}
+
+/// An error ends up in a log, where passwords have no place.
+#[test]
+fn an_error_repeats_no_password() {
+    for (argument, want) in [
+        ("--endpoints=http://user:secret@host:1", r#""http://user:***@host:1" for --endpoints"#),
+        ("--endpoints=a:1,http://user:secret@host:1", r#""http://user:***@host:1" for"#),
+        ("--endpoints=http://user:not,secret@host:1", r#""http://user:***@host:1" for"#),
+        ("--endpoints=http://user:not/secret@host:1", "user name before the host"),
+        ("--listen-addr=http://user:secret@host:1", r#""http://user:***@host:1" for"#),
+        ("--discovery-srv=http://user:secret@host", r#""http://user:***@host" for"#),
+        ("--endpoint=http://user:secret@host:1", "unknown flag --endpoint;"),
+        (
+            "--endpoints http://user:secret@host:1",
+            "unknown flag --endpoints http://user:***@host:1",
+        ),
+        ("http://user:secret@host:1", r#"stray word "http://user:***@host:1""#),
+    ] {
+        let output = run(&[LISTEN, argument]);
+        check_refusal(&argument, &output, 2, &[want]);
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("secret"), "{argument}");
+    }
+}
+
+/// A word that is no level would count as the name of a module, in silence.
+#[test]
+fn what_rust_log_says_in_vain_is_told() {
+    let start = |value: &str| {
+        let mut command = gateway(Path::new(BINARY), &[LISTEN, ENDPOINT]);
+        let process = Process::spawn("a gateway", command.env("RUST_LOG", value));
+        process.wait_for_log("ready to proxy client requests");
+        process.log()
+    };
+    let is_told = |line: &String| line.starts_with("WARN part of RUST_LOG ignored value=");
+    for (value, part) in [("verbose", "verbose"), ("etcd_gateway=loud,info", "etcd_gateway=loud")] {
+        let log = start(value);
+        assert_eq!(log.iter().filter(|line| is_told(line)).count(), 1, "{log:?}");
+        assert!(log[0].contains(&format!("value={part:?} reason=unknown_level")), "{log:?}");
+    }
+    let log = start("debug,hyper=warn");
+    assert!(!log.iter().any(is_told), "{log:?}");
+    assert!(log.iter().any(|line| line.starts_with("DEBUG ")), "{log:?}");
 }
 
 #[test]

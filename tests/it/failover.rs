@@ -275,7 +275,8 @@ fn outage_of_the_only_endpoint_ends_when_it_returns() {
 /// The sum of `count=` over the summary lines, which tell of all clients without a server.
 fn turned_away(gateway: &Gateway) -> usize {
     let lines = gateway.log();
-    let lines = lines.iter().filter(|line| line.contains("clients turned away"));
+    let lines =
+        lines.iter().filter(|line| line.contains("clients rejected reason=no_endpoint_active"));
     lines.map(|line| number_in(line, "count")).sum()
 }
 
@@ -291,14 +292,14 @@ fn flood_of_clients_without_an_endpoint_is_turned_away_at_once() {
     let elapsed = started.elapsed();
     until("every client is in the log", || gateway.log_count("pair closed") == CLIENTS);
     let dialed = gateway.log_count("cause=no_endpoint");
-    assert_eq!(dialed + gateway.log_count("cause=turned_away"), CLIENTS);
+    assert_eq!(dialed + gateway.log_count("cause=rejected"), CLIENTS);
     assert!(dialed >= 1, "the first client was worth a dial");
     assert!(dials_allowed(elapsed) >= dialed, "{dialed} dials in {elapsed:?}");
     // Had each waited for its turn, it would have taken 30 s.
     assert!(elapsed < Duration::from_secs(10), "{elapsed:?} for {CLIENTS} clients");
 
     until("the last summary", || turned_away(&gateway) == CLIENTS);
-    let lines = gateway.log_count("clients turned away");
+    let lines = gateway.log_count("clients rejected reason=no_endpoint_active");
     let seconds = usize::try_from(started.elapsed().as_secs()).expect("a few seconds");
     assert!(lines <= seconds + 1, "{lines} lines in {seconds} seconds");
     assert_eq!(gateway.log_count("endpoint inactive"), 1);

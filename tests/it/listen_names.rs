@@ -142,6 +142,23 @@ fn name_server_that_comes_late_is_waited_for() {
     });
 }
 
+/// As an address is that is not there yet.
+#[test]
+fn name_that_leads_nowhere_yet_is_waited_for_where_that_is_asked_for() {
+    Machine::run(|machine| {
+        let dns = NameServer::start(DNS);
+        let builder = || listening_on(machine, "gw.test:7");
+        let mut command = builder().arg("--listen-retry=1s").log_level("off").command();
+        let parts = ["cannot resolve gw.test:7 within 1s: no such name"];
+        check_refusal(&"a second", &finish(&mut command, ""), 1, &parts);
+        let mut command = builder().arg("--listen-retry=5m").command();
+        let gateway = Process::spawn("the gateway", &mut command);
+        gateway.wait_for_log("name not resolved name=gw.test reason=no_such_name");
+        dns.set_addresses(HERE, 60, &[21]);
+        gateway.wait_for_log("listen=[127.0.0.21:7]");
+    });
+}
+
 #[test]
 fn signal_ends_the_wait() {
     Machine::run(|machine| {

@@ -15,6 +15,7 @@ mod fuzz_corpus;
 mod host_files;
 mod limits;
 mod listen_names;
+mod make_run;
 mod names;
 mod proof;
 mod relay;

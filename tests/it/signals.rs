@@ -48,7 +48,7 @@ fn signal_with_nothing_open_ends_at_once() {
         gateway.signal(signal);
         // Nobody is waited for, so there is nothing to say about a second signal.
         assert_eq!(gateway.wait_for_log("draining"), "INFO draining pairs=0 timeout=5m0s");
-        assert!(gateway.wait_for_log("INFO stopped").contains(" completed=1 turned_away=0 cut=0 "));
+        assert!(gateway.wait_for_log("INFO stopped").contains(" completed=1 rejected=0 cut=0 "));
         expect_orderly_end(gateway);
     }
 }
@@ -113,7 +113,7 @@ fn pair_that_does_not_end_is_reset_when_the_drain_is_over() {
     assert!(started.elapsed() >= Duration::from_millis(500), "after {:?}", started.elapsed());
     gateway.wait_for_log("cause=drain_timeout");
     let line = gateway.wait_for_log("INFO stopped");
-    assert!(line.contains(" clients=1 completed=0 turned_away=0 cut=1 "), "{line}");
+    assert!(line.contains(" clients=1 completed=0 rejected=0 cut=1 "), "{line}");
     expect_orderly_end(gateway);
 }
 

@@ -5,6 +5,7 @@
 //! limit is a matter of taste: the unit tests of `config.rs` pin those.
 
 use std::ffi::{OsStr, OsString};
+use std::net::Ipv4Addr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use etcd_gateway::args::{Invocation, Typed, flag, parse};
 use etcd_gateway::config::address::ListenAddress;
-use etcd_gateway::config::discovery_srv::{CAN_VERIFY, DiscoverySrv, Trust};
+use etcd_gateway::config::discovery_srv::{CAN_VERIFY, DiscoverySrv, NoEffect, Trust, UnusedFlag};
 use etcd_gateway::config::{CONNECTIONS_MAX, Config, ENDPOINTS_MAX, LISTENERS_MAX};
 use log::LevelFilter;
 
@@ -85,6 +86,10 @@ fn check_arguments(arguments: &[OsString]) -> Option<Config> {
 
 /// Whether a refusal says which argument it is about, in one of the ways there are.
 fn names_argument(message: &str, arguments: &[OsString]) -> bool {
+    // With the password that is in an argument left out.
+    if message.contains(":***@") {
+        return arguments.iter().any(|argument| argument.as_bytes().contains(&b'@'));
+    }
     let mut ways = vec![
         "missing word `start` after `gateway`".to_owned(),
         "called as etcd, only `etcd gateway start` is served".to_owned(),
@@ -130,7 +135,12 @@ fn check_config(typed: &Typed) -> Option<Config> {
             let message = error.to_string();
             assert_eq!(None, expected_config(typed), "{typed:?}: {message}");
             assert_one_line(&message);
+            // A password is not shown, nor where it ends.
+            let is_masked = message.contains("***@") && message.contains(": user name before");
             let names = |(name, value): (&str, &str)| {
+                if is_masked && value.contains('@') {
+                    return message.contains(&format!(" for --{name}: "));
+                }
                 let items = value.split(',').map(bare).chain([value]);
                 let begin = |item: &str| format!("invalid value {item:?} for --{name}: ");
                 items.into_iter().any(|item| message.starts_with(&begin(item)))
@@ -345,15 +355,6 @@ fn fields(typed: &Typed) -> Vec<(&'static str, &str)> {
 /// The configuration that the help promises, or nothing where it promises a refusal.
 fn expected_config(typed: &Typed) -> Option<Config> {
     let discovery = expected_discovery(typed)?;
-    let is_certified = discovery.as_ref().is_some_and(|it| it.trust != Trust::Everybody);
-    let is_insecure =
-        typed.insecure_discovery.as_deref().is_some_and(|it| boolean(it) == Some(true));
-    let insecure = is_insecure.then(|| "true".to_owned());
-    let unused = [
-        (flag::INSECURE_DISCOVERY, &insecure, discovery.is_some()),
-        (flag::DISCOVERY_SRV_NAME, &typed.discovery_srv_name, discovery.is_some()),
-        (flag::TRUSTED_CA_FILE, &typed.trusted_ca_file, is_certified),
-    ];
     let listen = items(&typed.listen_addr, expected_listen);
     let endpoints = items(&typed.endpoints, expected_endpoint);
     let config = Config {
@@ -368,11 +369,7 @@ fn expected_config(typed: &Typed) -> Option<Config> {
             (None, None) => default("127.0.0.1:2379")?,
             (Some(endpoints), _) => endpoints?,
         },
-        unused: unused
-            .iter()
-            .filter(|(_, value, is_used)| !is_used && !value.as_deref().unwrap_or("").is_empty())
-            .map(|(name, ..)| *name)
-            .collect(),
+        unused: expected_unused(typed, discovery.as_ref()),
         discovery,
         retry_delay: nanoseconds(&typed.retry_delay, 60 * SECOND, YEAR, 1)?,
         connect_timeout: nanoseconds(&typed.connect_timeout, SECOND, YEAR, 1)?,
@@ -404,7 +401,8 @@ fn expected_config(typed: &Typed) -> Option<Config> {
         && config.endpoints.len() <= ENDPOINTS_MAX
         && !config.retry_delay.is_zero()
         && !config.connect_timeout.is_zero()
-        && !(config.reuse_port && config.listen.iter().any(has_port_zero));
+        && !(config.reuse_port && config.listen.iter().any(has_port_zero))
+        && are_apart(&config.listen, config.reuse_port);
     is_good.then_some(config)
 }
 
@@ -440,6 +438,55 @@ fn expected_discovery(typed: &Typed) -> Option<Option<DiscoverySrv>> {
 
 fn has_port_zero(listen: &ListenAddress) -> bool {
     matches!(listen, ListenAddress::Any { port: 0 } | ListenAddress::Host { port: 0, .. })
+}
+
+/// The flags that are taken and do nothing.
+fn expected_unused(typed: &Typed, discovery: Option<&DiscoverySrv>) -> Vec<UnusedFlag> {
+    let mut unused = Vec::new();
+    let mut add = |flag, reason| unused.push(UnusedFlag { flag, reason });
+    let is_empty = |value: &Option<String>| value.as_deref() == Some("");
+    if is_empty(&typed.discovery_srv) {
+        add(flag::DISCOVERY_SRV, NoEffect::Empty);
+    }
+    let is_insecure = typed.insecure_discovery.as_deref().and_then(boolean) == Some(true);
+    if is_insecure && discovery.is_none() {
+        add(flag::INSECURE_DISCOVERY, NoEffect::NoDiscoverySrv);
+    }
+    if is_empty(&typed.discovery_srv_name) {
+        add(flag::DISCOVERY_SRV_NAME, NoEffect::Empty);
+    } else if typed.discovery_srv_name.is_some() && discovery.is_none() {
+        add(flag::DISCOVERY_SRV_NAME, NoEffect::NoDiscoverySrv);
+    }
+    if is_empty(&typed.trusted_ca_file) {
+        add(flag::TRUSTED_CA_FILE, NoEffect::Empty);
+    } else if typed.trusted_ca_file.is_some() {
+        match discovery.map(|it| &it.trust) {
+            None => add(flag::TRUSTED_CA_FILE, NoEffect::NoDiscoverySrv),
+            Some(Trust::Everybody) => add(flag::TRUSTED_CA_FILE, NoEffect::InsecureDiscovery),
+            Some(Trust::Certified { .. }) => {}
+        }
+    }
+    unused
+}
+
+/// Whether the addresses of a list are apart, as far as text can tell. Without a host, and as
+/// `[::]`, it is every address of both families.
+fn are_apart(listen: &[ListenAddress], is_shared: bool) -> bool {
+    let shown = |address: &ListenAddress| {
+        let text = address.to_string().to_ascii_lowercase();
+        let (host, port) = text.rsplit_once(':').map(|(a, b)| (a.to_owned(), b.to_owned()))?;
+        let host = if host.is_empty() { "[::]" } else { host.trim_end_matches('.') };
+        (port != "0").then(|| (host.to_owned(), port))
+    };
+    let shown: Vec<(String, String)> = listen.iter().filter_map(shown).collect();
+    let covers = |wide: &str, narrow: &str| {
+        wide == "[::]" || (wide == "0.0.0.0" && narrow.parse::<Ipv4Addr>().is_ok())
+    };
+    let meets = |(a, b): (&(String, String), &(String, String))| {
+        a.1 == b.1 && (a.0 == b.0 || !is_shared && (covers(&a.0, &b.0) || covers(&b.0, &a.0)))
+    };
+    let pairs = (0..shown.len()).flat_map(|i| (0..i).map(move |j| (i, j)));
+    !pairs.map(|(i, j)| (&shown[i], &shown[j])).any(meets)
 }
 
 /// The items of a list, or why not; nothing if the flag was absent.

@@ -29,7 +29,7 @@ pub use gateway::{Gateway, GatewayBuilder};
 pub use machine::Machine;
 pub use name_server::{Behaviour, NameServer, Options};
 pub use namespace::{Host, Namespace, Network};
-pub use process::Process;
+pub use process::{Process, send_signal};
 pub use sockets::{
     Backend, Blackhole, Reservation, backend, dropped_packets, echo, payload, refused_address,
     reset, socket_option,

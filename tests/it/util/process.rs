@@ -28,7 +28,12 @@ pub struct Process {
 impl Process {
     /// Starts the command with its output and its errors read into one log, and no input.
     pub fn spawn(name: &str, command: &mut Command) -> Process {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Process::spawn_with_input(name, command.stdin(Stdio::null()))
+    }
+
+    /// As [`Process::spawn`], with the input that the command has.
+    pub fn spawn_with_input(name: &str, command: &mut Command) -> Process {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = spawn(command);
         let log = Arc::new(Log::default());
         let output = child.stdout.take().expect("stdout is a pipe");

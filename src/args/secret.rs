@@ -1,0 +1,58 @@
+//! Passwords in what was typed, which an error must not repeat: it ends up in a log. Pure.
+
+/// What stands in place of a password.
+const MASK: &str = "***";
+
+/// The text with the password of each `user:password@` masked, and the rest as typed.
+///
+/// A password that breaks the rules of URLs (RFC 3986, 3.2.1), with a comma or an `@` in it, is
+/// masked as well: all that is between the first colon behind the scheme and the last `@`.
+pub fn masked(text: &str) -> String {
+    let pieces: Vec<String> = text.split("://").map(masked_piece).collect();
+    pieces.join("://")
+}
+
+/// Whether there is a password in the text.
+pub fn has_password(text: &str) -> bool {
+    text.split("://").any(|piece| password(piece).is_some())
+}
+
+fn masked_piece(piece: &str) -> String {
+    match password(piece) {
+        Some((before, after)) => format!("{before}:{MASK}@{after}"),
+        None => piece.to_owned(),
+    }
+}
+
+/// What is around the password, in a text without a scheme.
+fn password(piece: &str) -> Option<(&str, &str)> {
+    let (user_info, after) = piece.rsplit_once('@')?;
+    let (before, _password) = user_info.split_once(':')?;
+    Some((before, after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_masked_and_nothing_else() {
+        for (text, want) in [
+            ("http://user:secret@host:1", "http://user:***@host:1"),
+            ("https://user:secret@[::1]:1/p?weight=1", "https://user:***@[::1]:1/p?weight=1"),
+            ("user:secret@host:1", "user:***@host:1"),
+            ("http://user:@host:1", "http://user:***@host:1"),
+            ("http://:secret@host:1", "http://:***@host:1"),
+            ("http://user:se:c,r/e@t@host:1", "http://user:***@host:1"),
+            ("a:1,http://user:secret@b:1", "a:1,http://user:***@b:1"),
+            ("http://u:p@a:1,http://v:q@b:1", "http://u:***@a:1,http://v:***@b:1"),
+        ] {
+            assert_eq!(masked(text), want);
+            assert!(has_password(text), "{text}");
+        }
+        for text in ["", "host:1", "[::1]:1", "http://user@host:1", "a:1,b:2", "http://h:1/path"] {
+            assert_eq!(masked(text), text);
+            assert!(!has_password(text), "{text}");
+        }
+    }
+}
