@@ -212,6 +212,10 @@ impl World {
         let watch = &self.oracle.watches[endpoint];
         if !watch.is_active() {
             self.oracle.saw(Seen::LastResortDial);
+            if self.plan.names.is_some() && !is_short {
+                // Who comes next in this turn finds it not rested, and may wait for another one.
+                self.note_choices_of_the_starved();
+            }
         } else if keeps.is_some() {
             // Counted when it was led there.
         } else if is_first && !is_in_flux {

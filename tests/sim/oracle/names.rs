@@ -762,8 +762,9 @@ impl World {
             if names.dead > 0 {
                 until += self.first_turns();
             }
-            if book.pages[..kinds].iter().any(|page| page.answered.is_none()) {
-                // It may count as one that nobody answers for.
+            let is_known = |answer: Answer| unknown.is_none_or(|at| at < answer.at);
+            if !book.pages[..kinds].iter().all(|page| page.answered.is_some_and(is_known)) {
+                // It may count as one that nobody answers for, or that nobody could be asked about.
                 until = until.max(silent_at.max(seen_at) + self.dead_turn());
             }
             let first_by = since.max(seen_at) + self.first_turns() + TICK * 2;
