@@ -114,12 +114,13 @@ fn may_come(error: NetError) -> bool {
     matches!(error, NetError::AddressNotAvailable | NetError::AddressInUse)
 }
 
-/// Whether one process cannot listen on both: `[::]` means both families here.
+/// Whether one process cannot listen on both: `[::]` means both families here, and an address of
+/// IPv4 may be written as IPv6.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let covers = |wide: IpAddr, narrow: IpAddr| {
         wide.is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4())
     };
-    let (a, b) = (one.ip(), other.ip());
+    let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
     one.port() == other.port() && (a == b || covers(a, b) || covers(b, a))
 }
 
@@ -164,6 +165,9 @@ mod tests {
         check("[::]:1", "127.0.0.1:1", true);
         check("[::]:1", "[::1]:1", true);
         check("[::]:1", "[::1]:2", false);
+        check("127.0.0.1:1", "[::ffff:127.0.0.1]:1", true);
+        check("127.0.0.1:1", "[::ffff:0.0.0.0]:1", true);
+        check("[::1]:1", "[::ffff:0.0.0.0]:1", false);
     }
 
     #[test]
