@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 use log::info;
 
 use super::accept::Acceptor;
-use super::report::tell_reload_ignored;
+use super::report::{in_milliseconds, tell_reload_ignored};
 use super::start::StartError;
 use super::token::Token;
 use crate::config::LISTEN_RETRY_INTERVAL;
-use crate::config::duration::format_duration;
 use crate::net::{Event, Net, NetError};
 
 /// The one of the addresses that cannot be listened on.
@@ -45,7 +44,7 @@ pub(super) fn listen_on<N: Net>(
     let mut now = began;
     while missing.may_come() && now < began + retry {
         if now == began {
-            let (reason, timeout) = (missing.error, format_duration(retry));
+            let (reason, timeout) = (missing.error, in_milliseconds(retry));
             info!(
                 "waiting for the listen address address={address} reason={reason} timeout={timeout}"
             );
