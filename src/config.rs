@@ -315,9 +315,15 @@ where
 fn refused_item(name: &str, text: &str, index: usize, reason: impl fmt::Display) -> UsageError {
     let rest: Vec<&str> = text.split(',').skip(index).map(unquoted).collect();
     let (item, rest) = (rest[0], rest.join(","));
-    match [item, &rest].into_iter().find(|shown| has_password(shown)) {
-        Some(shown) => UsageError::invalid(name, shown, AddressError::UserInfo),
-        None => UsageError::invalid(name, item, reason),
+    if let Some(shown) = [item, &rest].into_iter().find(|shown| has_password(shown)) {
+        return UsageError::invalid(name, shown, AddressError::UserInfo);
+    }
+    match item.rsplit_once('@') {
+        // The password may have begun in the item before, which looks like host and port.
+        Some((_user, host)) if index > 0 => {
+            UsageError::invalid(name, &format!("***@{host}"), AddressError::UserInfo)
+        }
+        _ => UsageError::invalid(name, item, reason),
     }
 }
 

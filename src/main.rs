@@ -220,10 +220,8 @@ fn start_log(level: Option<LevelFilter>) {
     builder.format(|buffer, record| writeln!(buffer, "{} {}", record.level(), record.args()));
     builder.init();
     for part in &filter.ignored {
-        warn!(
-            "part of {LOG_VARIABLE} ignored value={part:?} reason=unknown_level \
-             levels=[off,error,warn,info,debug,trace]"
-        );
+        let reason = log_filter::reason(part);
+        warn!("part of {LOG_VARIABLE} ignored value={part:?} {reason}");
     }
 }
 

@@ -74,10 +74,12 @@ fn relation(one: &ListenAddress, other: &ListenAddress) -> Relation {
     }
 }
 
-/// `[::]` is every address of both families, as is no host at all.
+/// `[::]` is every address of both families, as is no host at all. An address of IPv4 that is
+/// written as IPv6 (RFC 4291, 2.5.5.2) is that of IPv4.
 fn host(address: &ListenAddress) -> Host {
     match address {
         ListenAddress::Any { .. } => Host::Address(Ipv6Addr::UNSPECIFIED.into()),
+        ListenAddress::Host { host: Host::Address(it), .. } => Host::Address(it.to_canonical()),
         ListenAddress::Host { host, .. } => host.clone(),
     }
 }
@@ -111,6 +113,7 @@ mod tests {
             ["127.0.0.1:1", "127.0.0.1:1"],
             ["[::1]:1", "[0:0::1]:1"],
             [":1", "[::]:1"],
+            ["127.0.0.1:1", "[::ffff:127.0.0.1]:1"],
             ["gw.test:1", "GW.test.:1"],
         ] {
             for is_shared in [false, true] {
@@ -124,6 +127,7 @@ mod tests {
             ["127.0.0.1:1", "127.0.0.2:1"],
             ["127.0.0.1:1", "localhost:1"],
             ["0.0.0.0:1", "[::1]:1"],
+            ["[::ffff:0:0]:1", "[::1]:1"],
             ["0.0.0.0:1", "gw.test:1"],
         ] {
             assert_eq!(refused(&texts, false), None, "{texts:?}");
@@ -136,6 +140,7 @@ mod tests {
             ([":1", "127.0.0.1:1"], r#""127.0.0.1:1" for --listen-addr: :1 covers it already"#),
             (["127.0.0.1:1", "0.0.0.0:1"], r#""0.0.0.0:1" for --listen-addr: it covers 127.0.0.1"#),
             (["[::]:1", "0.0.0.0:1"], r#""0.0.0.0:1" for --listen-addr: [::]:1 covers it"#),
+            (["[::ffff:0:0]:1", "127.0.0.1:1"], ":1 covers it already"),
             (["gw.test:1", ":1"], r#"":1" for --listen-addr: it covers gw.test:1"#),
         ] {
             let told = refused(&texts, false).expect(want);

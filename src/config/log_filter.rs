@@ -35,12 +35,21 @@ pub fn parse(text: &str) -> LogFilter {
     }
 }
 
+/// Why a part is ignored, as `key=value`.
+pub fn reason(ignored: &str) -> &'static str {
+    match ignored.contains('/') {
+        true => "reason=more_than_one_slash",
+        false => "reason=unknown_level levels=[off,error,warn,info,debug,trace]",
+    }
+}
+
 fn is_directive(item: &str) -> bool {
     let is_level = |text: &str| text.trim().parse::<LevelFilter>().is_ok();
     match item.split_once('=') {
         // Other programs' modules may be named in a variable that many share.
         Some((_module, level)) => level.trim().is_empty() || is_level(level),
-        None => is_level(item) || item.split("::").next() == Some(CRATE),
+        // `env_logger` compares the beginning of a module's path.
+        None => is_level(item) || CRATE.starts_with(item) || item.split("::").next() == Some(CRATE),
     }
 }
 
@@ -62,6 +71,7 @@ mod tests {
         check("info,etcd_gateway::reactor=trace", "info,etcd_gateway::reactor=trace", &[]);
         check("hyper=debug,etcd_gateway", "hyper=debug,etcd_gateway", &[]);
         check("etcd_gateway=", "etcd_gateway=", &[]);
+        check("etcd", "etcd", &[]);
         check("debug/endpoint", "debug/endpoint", &[]);
     }
 

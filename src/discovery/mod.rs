@@ -84,8 +84,8 @@ pub struct Discovery {
     /// Whether somebody was asked by it.
     has_asked: bool,
     found: Vec<Found>,
-    /// Some of them, or all, are there although nothing leads to them any more.
-    is_kept: bool,
+    /// Some of them, or all, are there although no record or name leads to them now.
+    is_interim: bool,
     /// What is known has changed, or the time has come to see it otherwise.
     is_changed: bool,
     reports: Reports,
@@ -109,7 +109,7 @@ impl Discovery {
             configuration,
             has_asked: false,
             found: Vec::new(),
-            is_kept: false,
+            is_interim: false,
             is_changed: true,
             reports: Reports::default(),
             reconsidered_at: None,
@@ -235,14 +235,18 @@ impl Discovery {
         let (found, cut) = group::found(&self.groups(), judge);
         left_out.extend(cut);
         let fallback = self.fallback();
-        self.reports.note_fallback(fallback);
         self.reports.note_left_out(left_out, now);
         // An empty answer is more often a mistake than an order to serve nobody.
         let is_empty = found.is_empty() && !self.found.is_empty();
-        self.reports.note_kept(is_empty);
-        self.is_kept = is_empty || self.is_kept && self.records.is_under_way();
+        let is_under_way = self.records.is_under_way();
+        self.reports.note_kept(is_empty && !is_under_way);
+        let is_kept = is_empty || self.is_interim && is_under_way;
+        self.is_interim = is_kept || fallback.is_some();
+        if fallback.is_some() || !is_empty {
+            self.reports.note_fallback(fallback);
+        }
         let before = std::mem::replace(&mut self.found, found);
-        if self.is_kept {
+        if is_kept {
             self.keep(before);
         }
         Some(&self.found)
@@ -311,7 +315,7 @@ impl Discovery {
         let (listed, left_out) = source.sort_out(secure, plain);
         let named = |(service, it): (&Service, LeftOut)| (format!("name={}", name_of(service)), it);
         let left_out = left_out.into_iter().map(named).collect();
-        self.records.replace(listed, self.is_kept, now);
+        self.records.replace(listed, self.is_interim, now);
         self.watch_targets(now);
         let is_known = |it: &Listed| {
             let watch = self.watch_of(&Wanted::Exact(it.service.target.clone()), Subject::Host);
@@ -526,38 +530,45 @@ mod tests {
         }
     }
 
+    /// What there is once these hosts, or none, are in the records.
+    fn list(discovery: &mut Discovery, hosts: &[&str], at: Instant) -> Vec<String> {
+        let service = |host: &&str| {
+            let target = Name::from_text(host).expect("a name");
+            Service { priority: 0, weight: 1, port: 1, target }
+        };
+        let services = hosts.iter().map(service).collect();
+        let answer = match hosts {
+            [] => Answer::Nothing { exists: false, ttl: None },
+            _ => Answer::Records { records: Records::Services(services), ttl: SECOND },
+        };
+        let is_service = |watch: &Watch| watch.subject() == Subject::Service;
+        let mut watches = discovery.watches.iter_mut();
+        let (_, watch) = watches.find(|(_, it)| is_service(it)).expect("the records");
+        watch.begin(at);
+        watch.on_answer(answered(answer), true, at);
+        discovery.is_changed = true;
+        sorted(discovery, at)
+    }
+
+    /// What there is once the host is known.
+    fn settle(discovery: &mut Discovery, host: &str, address: &str, at: Instant) -> Vec<String> {
+        let wanted = Wanted::Exact(Name::from_text(host).expect("a name"));
+        let mut watches = discovery.watches.iter_mut();
+        let (_, watch) = watches.find(|(_, it)| *it.wanted() == wanted).expect("it is listed");
+        watch.settle_locally(&[address.parse().expect("an address")], at);
+        discovery.is_changed = true;
+        sorted(discovery, at)
+    }
+
+    fn sorted(discovery: &mut Discovery, at: Instant) -> Vec<String> {
+        let mut found = found(discovery, at).expect("news");
+        found.sort();
+        found
+    }
+
     #[test]
     fn what_is_kept_stays_until_the_new_hosts_are_known() {
         let (mut discovery, now) = discover(&[], by_srv());
-        let sorted = |found: Option<Vec<String>>| {
-            let mut found = found.expect("news");
-            found.sort();
-            found
-        };
-        let list = |discovery: &mut Discovery, hosts: &[&str], at| {
-            let service = |host: &&str| {
-                let target = Name::from_text(host).expect("a name");
-                Service { priority: 0, weight: 1, port: 1, target }
-            };
-            let services = hosts.iter().map(service).collect();
-            let answer = match hosts {
-                [] => Answer::Nothing { exists: false, ttl: None },
-                _ => Answer::Records { records: Records::Services(services), ttl: SECOND },
-            };
-            let (_, watch) = discovery.watches.iter_mut().next().expect("the records");
-            watch.begin(at);
-            watch.on_answer(answered(answer), true, at);
-            discovery.is_changed = true;
-            sorted(found(discovery, at))
-        };
-        let settle = |discovery: &mut Discovery, host: &str, address: &str, at| {
-            let wanted = Wanted::Exact(Name::from_text(host).expect("a name"));
-            let mut watches = discovery.watches.iter_mut();
-            let (_, watch) = watches.find(|(_, it)| *it.wanted() == wanted).expect("it is listed");
-            watch.settle_locally(&[address.parse().expect("an address")], at);
-            discovery.is_changed = true;
-            sorted(found(discovery, at))
-        };
         let [a, b] = ["10.0.0.1:1 a.test:1", "10.0.0.2:1 b.test:1"];
         list(&mut discovery, &["a.test", "b.test"], now);
         settle(&mut discovery, "a.test", "10.0.0.1", now);
@@ -577,6 +588,32 @@ mod tests {
             }
             assert_eq!(settle(&mut discovery, "a.test", "10.0.0.1", at), [a, b]);
         }
+    }
+
+    /// The first host that is known may be dead.
+    #[test]
+    fn typed_endpoints_stay_until_the_hosts_of_the_records_are_known() {
+        let (mut discovery, now) = discover(&["10.0.0.9:1"], by_srv());
+        let told = |discovery: &mut Discovery| -> Vec<&str> {
+            let word = |report| match report {
+                Report::FellBack { .. } => Some("fallback"),
+                Report::InEffect { .. } => Some("in effect"),
+                Report::Kept => Some("kept"),
+                _ => None,
+            };
+            discovery.take_reports().into_iter().filter_map(word).collect()
+        };
+        let [typed, a, b] = ["10.0.0.9:1 10.0.0.9:1", "10.0.0.1:1 a.test:1", "10.0.0.2:1 b.test:1"];
+        let at = now + SECOND;
+        discovery.advance(at, &mut || 0);
+        assert_eq!(found(&mut discovery, at).expect("news"), [typed]);
+        assert_eq!(told(&mut discovery), ["fallback"]);
+        assert_eq!(list(&mut discovery, &["a.test", "b.test"], at), [typed]);
+        assert_eq!(told(&mut discovery), [""; 0], "no record led to an endpoint so far");
+        assert_eq!(settle(&mut discovery, "a.test", "10.0.0.1", at), [a, typed]);
+        assert_eq!(told(&mut discovery), ["in effect"]);
+        assert_eq!(settle(&mut discovery, "b.test", "10.0.0.2", at), [a, b]);
+        assert_eq!(told(&mut discovery), [""; 0]);
     }
 
     #[test]

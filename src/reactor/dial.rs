@@ -11,7 +11,6 @@ use slab::Slab;
 
 use super::accept::Acceptor;
 use super::pump::failed;
-use super::report::Topic;
 use super::token::{Generation, Token};
 use super::{Reactor, Slot};
 use crate::endpoint::loop_check::{could_meet_ourselves, leads_back, met_ourselves};
@@ -280,7 +279,7 @@ impl<N: Net> Reactor<N> {
             _ => Cause::NoEndpoint,
         };
         pair.end(cause);
-        self.report(Topic::TurnedAway, None);
+        self.report_rejection();
     }
 }
 

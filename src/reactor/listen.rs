@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 use log::info;
 
 use super::accept::Acceptor;
-use super::report::tell_reload_ignored;
+use super::report::{in_milliseconds, tell_reload_ignored};
 use super::start::StartError;
 use super::token::Token;
 use crate::config::LISTEN_RETRY_INTERVAL;
-use crate::config::duration::format_duration;
 use crate::net::{Event, Net, NetError};
 
 /// The one of the addresses that cannot be listened on.
@@ -45,7 +44,7 @@ pub(super) fn listen_on<N: Net>(
     let mut now = began;
     while missing.may_come() && now < began + retry {
         if now == began {
-            let (reason, timeout) = (missing.error, format_duration(retry));
+            let (reason, timeout) = (missing.error, in_milliseconds(retry));
             info!(
                 "waiting for the listen address address={address} reason={reason} timeout={timeout}"
             );
@@ -114,12 +113,13 @@ fn may_come(error: NetError) -> bool {
     matches!(error, NetError::AddressNotAvailable | NetError::AddressInUse)
 }
 
-/// Whether one process cannot listen on both: `[::]` means both families here.
+/// Whether one process cannot listen on both: `[::]` means both families here, and an address of
+/// IPv4 may be written as IPv6.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let covers = |wide: IpAddr, narrow: IpAddr| {
         wide.is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4())
     };
-    let (a, b) = (one.ip(), other.ip());
+    let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
     one.port() == other.port() && (a == b || covers(a, b) || covers(b, a))
 }
 
@@ -164,6 +164,9 @@ mod tests {
         check("[::]:1", "127.0.0.1:1", true);
         check("[::]:1", "[::1]:1", true);
         check("[::]:1", "[::1]:2", false);
+        check("127.0.0.1:1", "[::ffff:127.0.0.1]:1", true);
+        check("127.0.0.1:1", "[::ffff:0.0.0.0]:1", true);
+        check("[::1]:1", "[::ffff:0.0.0.0]:1", false);
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub(super) struct Reports {
     errors: [Option<NetError>; Topic::ALL.len()],
     /// The endpoint of the last dial that failed locally.
     endpoint: Option<SocketAddr>,
+    /// Why the last client was rejected.
+    rejection: &'static str,
     timer_armed: bool,
 }
 
@@ -65,6 +67,7 @@ impl Default for Reports {
             summaries: Default::default(),
             errors: Default::default(),
             endpoint: None,
+            rejection: "",
             timer_armed: false,
         }
     }
@@ -92,6 +95,16 @@ impl<N: Net> Reactor<N> {
             self.tell(topic, count);
         }
         self.arm_report();
+    }
+
+    /// A client found no server.
+    pub(super) fn report_rejection(&mut self) {
+        self.reports.rejection = match (self.endpoints.count(), self.endpoints.active_count()) {
+            (0, _) => "no_endpoint_known",
+            (_, 0) => "no_endpoint_active",
+            _ => "no_dial_succeeded",
+        };
+        self.report(Topic::TurnedAway, None);
     }
 
     /// A dial of a client failed for reasons of our own.
@@ -163,7 +176,7 @@ impl<N: Net> Reactor<N> {
             .unwrap_or_default();
         match topic {
             Topic::TurnedAway => {
-                let reason = self.why_rejected();
+                let reason = self.reports.rejection;
                 warn!("clients rejected reason={reason} count={count} pairs={pairs}");
             }
             Topic::DialFailedLocally => {
@@ -173,15 +186,6 @@ impl<N: Net> Reactor<N> {
             }
             Topic::AcceptPaused => warn!("accept paused {reason}count={count} pairs={pairs}"),
             Topic::ReloadAsked => tell_reload_ignored(count),
-        }
-    }
-
-    /// Why clients find no server now.
-    fn why_rejected(&self) -> &'static str {
-        match (self.endpoints.count(), self.endpoints.active_count()) {
-            (0, _) => "no_endpoint_known",
-            (_, 0) => "no_endpoint_active",
-            _ => "no_dial_succeeded",
         }
     }
 

@@ -368,6 +368,7 @@ fn flags_of_discovery_without_a_domain_have_no_effect() {
     let gateway = empty[1..].iter().fold(Gateway::builder(), |it, flag| it.arg(flag)).start();
     for flag in ["--discovery-srv", "--discovery-srv-name", "--trusted-ca-file"] {
         let line = format!("WARN flag has no effect flag={flag} reason=empty_value");
+        gateway.wait_for_log(&line);
         assert_eq!(gateway.log_count(&line), 1, "{:?}", gateway.log());
     }
     let unused = ["--discovery-srv-name=x", "--trusted-ca-file=/nowhere", "--insecure-discovery"];
@@ -426,6 +427,7 @@ fn an_error_repeats_no_password() {
         ("--endpoints=http://user:secret@host:1", r#""http://user:***@host:1" for --endpoints"#),
         ("--endpoints=a:1,http://user:secret@host:1", r#""http://user:***@host:1" for"#),
         ("--endpoints=http://user:not,secret@host:1", r#""http://user:***@host:1" for"#),
+        ("--endpoints=http://user:1,secret@host:1", r#""***@host:1" for"#),
         ("--endpoints=http://user:not/secret@host:1", "user name before the host"),
         ("--listen-addr=http://user:secret@host:1", r#""http://user:***@host:1" for"#),
         ("--discovery-srv=http://user:secret@host", r#""http://user:***@host" for"#),
@@ -457,6 +459,8 @@ fn what_rust_log_says_in_vain_is_told() {
         assert_eq!(log.iter().filter(|line| is_told(line)).count(), 1, "{log:?}");
         assert!(log[0].contains(&format!("value={part:?} reason=unknown_level")), "{log:?}");
     }
+    let log = start("debug/a/b");
+    assert!(log[0].contains(r#"value="debug/a/b" reason=more_than_one_slash"#), "{log:?}");
     let log = start("debug,hyper=warn");
     assert!(!log.iter().any(is_told), "{log:?}");
     assert!(log.iter().any(|line| line.starts_with("DEBUG ")), "{log:?}");

@@ -209,6 +209,7 @@ fn endpoints_that_are_given_serve_until_there_are_records() {
         assert_eq!(letters(&gateway, 10), "a");
         gateway.wait_for_log("INFO endpoints from SRV records in use domain=example.test");
         assert_eq!(gateway.log_count("no endpoint from SRV records"), 1, "{:?}", gateway.log());
+        assert_eq!(gateway.log_count("endpoints kept"), 0, "{:?}", gateway.log());
     });
 }
 

@@ -5,7 +5,7 @@
 //! limit is a matter of taste: the unit tests of `config.rs` pin those.
 
 use std::ffi::{OsStr, OsString};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -475,8 +475,12 @@ fn are_apart(listen: &[ListenAddress], is_shared: bool) -> bool {
     let shown = |address: &ListenAddress| {
         let text = address.to_string().to_ascii_lowercase();
         let (host, port) = text.rsplit_once(':').map(|(a, b)| (a.to_owned(), b.to_owned()))?;
-        let host = if host.is_empty() { "[::]" } else { host.trim_end_matches('.') };
-        (port != "0").then(|| (host.to_owned(), port))
+        let host = if host.is_empty() { "[::]" } else { host.trim_end_matches('.') }.to_owned();
+        // One of IPv4 may be written as IPv6.
+        let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+        let ip = bare.and_then(|it| it.parse::<Ipv6Addr>().ok()).and_then(|it| it.to_ipv4_mapped());
+        let host = ip.map_or(host, |it| it.to_string());
+        (port != "0").then_some((host, port))
     };
     let shown: Vec<(String, String)> = listen.iter().filter_map(shown).collect();
     let covers = |wide: &str, narrow: &str| {
