@@ -10,10 +10,10 @@ use std::time::Duration;
 use super::resolve::Finder;
 use super::start::Limits;
 use super::{Reactor, Timer};
-use crate::config::LISTEN_LOOKUP_MAX;
 use crate::config::address::{Host, ListenAddress};
 use crate::config::duration::format_duration;
 use crate::config::special_address::SpecialAddress;
+use crate::config::{DNS_RETRY_MIN, LISTEN_LOOKUP_MAX};
 use crate::discovery::{Discovery, Environment, Trouble};
 use crate::dns::Failure;
 use crate::net::{Net, NetError};
@@ -136,6 +136,7 @@ impl<N: Net> Reactor<N> {
         for deadline in [retry, retry.max(LISTEN_LOOKUP_MAX)] {
             self.wheel.arm(began + deadline, Timer::Listen);
         }
+        let mut again_at = began;
         while self.is_running() {
             let Some((listen, reason)) = self.missing_name(listen) else { return Ok(true) };
             let within = patience(reason, retry);
@@ -145,6 +146,13 @@ impl<N: Net> Reactor<N> {
                     true => ListenNameError::NoAddress { listen, reason },
                     false => ListenNameError::TimedOut { listen, reason, within },
                 });
+            }
+            // That there is nothing is known for longer than somebody may want to wait.
+            if !retry.is_zero() && self.now >= again_at {
+                self.finder.discovery.on_none_active(self.now);
+                self.finder.stir();
+                again_at = self.now + DNS_RETRY_MIN;
+                self.wheel.arm(again_at, Timer::Listen);
             }
             self.turn().map_err(ListenNameError::Broken)?;
         }

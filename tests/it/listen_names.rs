@@ -148,9 +148,11 @@ fn name_that_leads_nowhere_yet_is_waited_for_where_that_is_asked_for() {
     Machine::run(|machine| {
         let dns = NameServer::start(DNS);
         let builder = || listening_on(machine, "gw.test:7");
-        let mut command = builder().arg("--listen-retry=1s").log_level("off").command();
-        let parts = ["cannot resolve gw.test:7 within 1s: no such name"];
-        check_refusal(&"a second", &finish(&mut command, ""), 1, &parts);
+        let mut command = builder().arg("--listen-retry=4s").log_level("off").command();
+        let parts = ["cannot resolve gw.test:7 within 4s: no such name"];
+        check_refusal(&"4 s", &finish(&mut command, ""), 1, &parts);
+        let questions = dns.count(HERE, Kind::A);
+        assert!((3..=6).contains(&questions), "{questions} in 4 s");
         let mut command = builder().arg("--listen-retry=5m").command();
         let gateway = Process::spawn("the gateway", &mut command);
         gateway.wait_for_log("name not resolved name=gw.test reason=no_such_name");
