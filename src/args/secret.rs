@@ -2,19 +2,36 @@
 
 /// What stands in place of a password.
 const MASK: &str = "***";
+const SCHEME_END: &str = "://";
 
 /// The text with the password of each `user:password@` masked, and the rest as typed.
 ///
 /// A password that breaks the rules of URLs (RFC 3986, 3.2.1), with a comma or an `@` in it, is
 /// masked as well: all that is between the first colon behind the scheme and the last `@`.
 pub fn masked(text: &str) -> String {
-    let pieces: Vec<String> = text.split("://").map(masked_piece).collect();
-    pieces.join("://")
+    let pieces: Vec<String> = pieces(text).into_iter().map(masked_piece).collect();
+    pieces.join(SCHEME_END)
 }
 
 /// Whether there is a password in the text.
 pub fn has_password(text: &str) -> bool {
-    text.split("://").any(|piece| password(piece).is_some())
+    pieces(text).into_iter().any(|piece| password(piece).is_some())
+}
+
+/// The text between the ends of schemes. In the midst of other text `://` may be a part of a
+/// password.
+fn pieces(text: &str) -> Vec<&str> {
+    let (mut pieces, mut begin) = (Vec::new(), 0);
+    for (at, _) in text.match_indices(SCHEME_END) {
+        let before = text[begin..at].trim_end_matches(|it: char| it.is_ascii_alphanumeric());
+        let is_scheme = before.is_empty() || before.ends_with([',', ';', ' ', '"', '\'', '=']);
+        if is_scheme && before.len() < at - begin {
+            pieces.push(&text[begin..at]);
+            begin = at + SCHEME_END.len();
+        }
+    }
+    pieces.push(&text[begin..]);
+    pieces
 }
 
 fn masked_piece(piece: &str) -> String {
@@ -46,6 +63,9 @@ mod tests {
             ("http://user:se:c,r/e@t@host:1", "http://user:***@host:1"),
             ("a:1,http://user:secret@b:1", "a:1,http://user:***@b:1"),
             ("http://u:p@a:1,http://v:q@b:1", "http://u:***@a:1,http://v:***@b:1"),
+            ("https://user:a://secret@host:1", "https://user:***@host:1"),
+            ("user:a://secret@host:1", "user:***@host:1"),
+            ("--endpoints=http://u:p@a:1", "--endpoints=http://u:***@a:1"),
         ] {
             assert_eq!(masked(text), want);
             assert!(has_password(text), "{text}");
