@@ -254,8 +254,8 @@ impl Discovery {
 
     /// Those that nothing leads to any more stay behind those that were found.
     fn keep(&mut self, before: Vec<Found>) {
-        let found = &self.found;
-        let is_other = |it: &Found| found.iter().all(|one| one.spec.address != it.spec.address);
+        let server = |it: &Found| (it.spec.address.ip().to_canonical(), it.spec.address.port());
+        let is_other = |it: &Found| self.found.iter().all(|one| server(one) != server(it));
         let kept: Vec<Found> = before.into_iter().filter(is_other).collect();
         self.found.extend(kept);
         self.found.truncate(ENDPOINTS_MAX);
