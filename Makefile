@@ -28,9 +28,11 @@ export CC_$(subst -,_,$(MUSL)) ?= $(CC)
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
-run: build ## run it before ENDPOINTS=host:port,..., or before a cluster made for the occasion
+# `build` itself installs nothing, since those who build packages want it so.
+run: ## run it before ENDPOINTS=host:port,..., or before a cluster made for the occasion
+	@sh tests/install-needs.sh cargo cc $(if $(ENDPOINTS),,etcd etcdctl setpriv)
+	@$(MAKE) --no-print-directory build
 ifeq ($(ENDPOINTS),)
-	@sh tests/install-needs.sh etcd etcdctl setpriv
 	@exec bash tests/foreground.sh bash tests/cluster.sh $(OUT)/etcd-gateway '$(LISTEN)'
 else
 	@exec bash tests/foreground.sh \
@@ -75,7 +77,9 @@ sim-mutants: ## plants known bugs, one by one, and sees the simulator find them
 	@sh tests/sim/mutants.sh
 
 # A peer that cannot be had is left out, and the report says so.
-bench: build ## measure it beside its peers, about 25 minutes; ARGS=--quick for less
+bench: ## measure it beside its peers, about 25 minutes; ARGS=--quick for less
+	@sh tests/install-needs.sh cargo cc
+	@$(MAKE) --no-print-directory build
 	@for peer in etcd haproxy nginx rinetd; do \
 	    sh tests/install-needs.sh $$peer || echo "bench: goes on without $$peer"; \
 	done
