@@ -136,3 +136,17 @@ fn a_terminals_interrupt_is_no_error_of_make() {
     let log = terminal.log();
     assert!(!log.iter().any(|line| line.contains("make") || line.contains("Error")), "{log:?}");
 }
+
+/// The build of those who make packages installs nothing, so that others have to before it.
+#[test]
+fn what_the_build_needs_is_installed_before_it() {
+    for endpoints in ["ENDPOINTS=", "ENDPOINTS=127.0.0.1:2379"] {
+        let mut make = Command::new("make");
+        let output = make.args(["--dry-run", "run", endpoints]).current_dir(ROOT).output();
+        let output = output.expect("make starts");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let place = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what} in {text}"));
+        assert!(place("install-needs.sh cargo cc") < place("tests/build.sh"), "{text}");
+        assert!(place("tests/build.sh") < place("tests/foreground.sh"), "{text}");
+    }
+}
