@@ -12,8 +12,6 @@ use crate::endpoint::EndpointId;
 pub struct Attempt {
     /// Whom.
     pub endpoint: EndpointId,
-    /// Its address.
-    pub address: SocketAddr,
     /// Since when.
     pub started_at: Instant,
     /// Until when.
@@ -61,7 +59,6 @@ impl Dialing {
 
     pub(super) fn begin(&mut self, attempt: Attempt) {
         assert!(self.attempt.is_none(), "two attempts at once");
-        assert!(!self.tried.contains(&attempt.address), "an endpoint is tried twice");
         self.attempt = Some(attempt);
     }
 
@@ -89,9 +86,10 @@ impl Dialing {
         self.postponed.take()
     }
 
-    pub(super) fn fail(&mut self) -> Option<Attempt> {
+    pub(super) fn fail(&mut self, address: Option<SocketAddr>) -> Option<Attempt> {
         let attempt = self.attempt.take()?;
-        self.tried.push(attempt.address);
+        debug_assert!(address.is_none_or(|it| !self.tried.contains(&it)), "it is tried twice");
+        self.tried.extend(address);
         Some(attempt)
     }
 }

@@ -127,9 +127,9 @@ impl Pair {
     }
 
     /// The attempt failed; its endpoint counts as tried. `None` if none was under way.
-    pub fn fail_attempt(&mut self) -> Option<Attempt> {
+    pub fn fail_attempt(&mut self, address: Option<SocketAddr>) -> Option<Attempt> {
         match &mut self.phase {
-            Phase::Dialing(dialing) => dialing.fail(),
+            Phase::Dialing(dialing) => dialing.fail(address),
             _ => None,
         }
     }
@@ -438,15 +438,10 @@ mod tests {
         EndpointSet::new(limits).reconcile(&specs, now).added
     }
 
-    fn attempt(endpoint: EndpointId, port: u16, now: Instant) -> Attempt {
-        let address = ([127, 0, 0, 1], port).into();
-        Attempt { endpoint, address, started_at: now, deadline: now + SECOND }
-    }
-
     pub(super) fn dialing(now: Instant) -> Pair {
         let mut pair = Pair::new(now);
         let endpoint = endpoint_ids(1, now)[0];
-        pair.begin_attempt(attempt(endpoint, 1, now));
+        pair.begin_attempt(Attempt { endpoint, started_at: now, deadline: now + SECOND });
         pair
     }
 
@@ -512,14 +507,15 @@ mod tests {
         let now = Instant::now();
         let ids = endpoint_ids(2, now);
         let mut pair = Pair::new(now);
-        for (endpoint, port) in ids.into_iter().zip(1..) {
-            let attempt = attempt(endpoint, port, now);
+        let addresses = [1, 2].map(|port| ([127, 0, 0, 1], port).into());
+        for (endpoint, address) in ids.into_iter().zip(addresses) {
+            let attempt = Attempt { endpoint, started_at: now, deadline: now + SECOND };
             pair.begin_attempt(attempt);
             assert_eq!(pair.next_deadline(&LIMITS), Some(now + SECOND));
-            assert_eq!(pair.fail_attempt(), Some(attempt));
-            assert_eq!(pair.fail_attempt(), None);
+            assert_eq!(pair.fail_attempt(Some(address)), Some(attempt));
+            assert_eq!(pair.fail_attempt(Some(address)), None);
         }
-        assert_eq!(pair.tried(), [1, 2].map(|port| ([127, 0, 0, 1], port).into()));
+        assert_eq!(pair.tried(), addresses);
     }
 
     #[test]

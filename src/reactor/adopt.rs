@@ -46,10 +46,14 @@ impl<N: Net> Reactor<N> {
     fn leave(&mut self, removed: &[Removed]) {
         let is_removed = |endpoint: EndpointId| removed.iter().any(|gone| gone.id == endpoint);
         self.abandon_probes_of(is_removed);
-        let is_dialed = |pair: &Pair| pair.attempt().is_some_and(|it| is_removed(it.endpoint));
-        let slots = self.slots.iter().filter(|(_, slot)| is_dialed(&slot.pair));
-        for key in slots.map(|(key, _)| key).collect::<Vec<_>>() {
-            self.leave_attempt(key);
+        let dialed = |pair: &Pair| {
+            let attempt = pair.attempt()?;
+            removed.iter().find(|gone| gone.id == attempt.endpoint).map(|gone| gone.address)
+        };
+        let slots = self.slots.iter();
+        let left = slots.filter_map(|(key, slot)| Some((key, dialed(&slot.pair)?)));
+        for (key, address) in left.collect::<Vec<_>>() {
+            self.leave_attempt(key, address);
         }
     }
 

@@ -59,10 +59,9 @@ impl<N: Net> Reactor<N> {
         let now = self.now;
         let deadline = now + self.limits.connect_timeout;
         let generation = self.next_generation();
-        let address = self.endpoints.address(endpoint).expect("it was picked in this turn");
         let slot = &mut self.slots[key];
         assert!(slot.server.is_none(), "a dial while another connection is held");
-        slot.pair.begin_attempt(Attempt { endpoint, address, started_at: now, deadline });
+        slot.pair.begin_attempt(Attempt { endpoint, started_at: now, deadline });
         slot.generations[Side::Server.index()] = generation;
         self.metrics.dials += 1;
         let token = Token::Pair { slot: key, side: Side::Server, generation };
@@ -223,19 +222,21 @@ impl<N: Net> Reactor<N> {
 
     /// The endpoint is gone: a client that is being dialed for goes on to the next one, and the
     /// failure is nobody's.
-    pub(super) fn leave_attempt(&mut self, key: usize) {
+    pub(super) fn leave_attempt(&mut self, key: usize, address: SocketAddr) {
         let slot = &mut self.slots[key];
         if let Some(server) = slot.server.take() {
             self.net.close(server);
         }
-        slot.pair.fail_attempt();
+        slot.pair.fail_attempt(Some(address));
         self.dial_next(key);
     }
 
     /// Books the failure with the pair and the endpoint; tells whether it was our own shortage.
     fn fail_attempt(&mut self, key: usize, error: NetError) -> bool {
         self.metrics.dials_failed += 1;
-        let Some(attempt) = self.slots[key].pair.fail_attempt() else { return false };
+        let pair = &mut self.slots[key].pair;
+        let address = pair.attempt().and_then(|it| self.endpoints.address(it.endpoint));
+        let Some(attempt) = pair.fail_attempt(address) else { return false };
         let failure = dial_failure(error);
         let jitter = self.net.random();
         let Attempt { endpoint, started_at, .. } = attempt;

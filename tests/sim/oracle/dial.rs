@@ -373,9 +373,13 @@ impl World {
         self.oracle.saw(Seen::DialTimedOut);
         let before = self.oracle.watches[endpoint].clone();
         self.dial_ended(id, Some(NetError::TimedOut));
-        if let (Role::Probe { .. }, true) = (role, may_be_gone) {
+        if may_be_gone {
             // Its time is over and its endpoint gone at once: either may have been the reason.
-            self.oracle.watches[endpoint].may_have_been_left(before);
+            let watch = &mut self.oracle.watches[endpoint];
+            match role {
+                Role::Probe { .. } => watch.may_have_been_left(before),
+                _ => watch.may_be_well |= before.is_active(),
+            }
         }
     }
 

@@ -32,6 +32,9 @@ pub(super) struct Watch {
     left_at: Option<Duration>,
     /// Its last probe that met the other side may have failed, or been given up.
     is_vague: bool,
+    /// Whether it may have left as well as it was: a client's dial ran out of time in the turn in
+    /// which it went.
+    pub(super) may_be_well: bool,
     limits: RetryLimits,
 }
 
@@ -70,6 +73,7 @@ impl Watch {
             probed_at: None,
             left_at: None,
             is_vague: false,
+            may_be_well: false,
             limits: *limits,
         }
     }
@@ -138,7 +142,7 @@ impl Watch {
         }
     }
 
-    fn begin_anew(&mut self) {
+    pub(super) fn begin_anew(&mut self) {
         let limits = self.limits;
         let (priority, proof) = (self.priority, self.proof);
         let spec = EndpointSpec { address: ([0; 4], 0).into(), priority, weight: 0, proof };

@@ -600,6 +600,14 @@ impl World {
             if is_in && was_in && !names_any {
                 self.oracle.saw(Seen::LastKnownKept);
             }
+            let watch = &mut self.oracle.watches[endpoint];
+            if let Some(it) = it
+                && std::mem::take(&mut watch.may_be_well)
+                && !was_in
+                && it.health().is_active()
+            {
+                watch.begin_anew();
+            }
             if is_in == was_in {
                 continue;
             }
