@@ -17,6 +17,7 @@ fn cluster_at(address: SocketAddr, data: &TemporaryDirectory) -> (Process, Vec<u
     let mut command = Command::new("bash");
     command.args(["tests/cluster.sh", BINARY, &address.to_string()]).current_dir(ROOT);
     command.env("TMPDIR", data.path());
+    as_from_a_terminal(&mut command);
     let cluster = Process::spawn("tests/cluster.sh", command.env_remove("RUST_LOG"));
     cluster.wait_for_log(&format!("etcdctl --endpoints={address} put foo bar"));
     cluster.wait_for_log("Ctrl-C ends all of it");
@@ -127,7 +128,12 @@ fn a_terminals_interrupt_is_no_error_of_make() {
     let mut command = Command::new("script");
     command.args(["--quiet", "--return", "--command"]);
     command.arg(format!("make -f {} run", makefile.display())).arg("/dev/null");
-    command.current_dir(Path::new(ROOT)).env_remove("RUST_LOG").env_remove("MAKEFLAGS");
+    command.current_dir(Path::new(ROOT));
+    // The tests may be run by make, too.
+    for variable in ["RUST_LOG", "MAKEFLAGS", "MAKELEVEL"] {
+        command.env_remove(variable);
+    }
+    as_from_a_terminal(&mut command);
     let mut terminal = Process::spawn_with_input("make in a terminal", command.stdin(input));
     terminal.wait_for_log("ready to proxy client requests");
     keyboard.write_all(b"\x03").expect("script reads it");

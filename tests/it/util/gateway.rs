@@ -215,8 +215,7 @@ impl GatewayBuilder {
         if !self.binds.is_empty() {
             bind_for(&mut command, &self.binds);
         }
-        // SAFETY: system calls that are async-signal-safe and take no pointers.
-        unsafe { command.pre_exec(take_signals_as_from_a_terminal) };
+        as_from_a_terminal(&mut command);
         if self.descriptor_limits.is_some() {
             // SAFETY: one system call, which is async-signal-safe and takes no pointers.
             unsafe { command.pre_exec(inherit_no_more_than_stdio) };
@@ -258,8 +257,13 @@ fn inherit_no_more_than_stdio() -> io::Result<()> {
     }
 }
 
-/// The tests may be a background job or run under nohup(1), where these are ignored, and what a
-/// parent ignores the gateway ignores, too.
+/// The tests may be a background job or run under nohup(1), where some signals are ignored, and what
+/// a parent ignores the command ignores, too.
+pub fn as_from_a_terminal(command: &mut Command) {
+    // SAFETY: system calls that are async-signal-safe and take no pointers.
+    unsafe { command.pre_exec(take_signals_as_from_a_terminal) };
+}
+
 fn take_signals_as_from_a_terminal() -> io::Result<()> {
     for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
         // SAFETY: the default is no handler, so no code of ours can be run by it.

@@ -25,7 +25,7 @@ pub use certificates::{Authority, Certificate, P256, P384, P521, TlsServer, Vali
 pub use dns::{Data, Kind};
 pub use dnsmasq::Dnsmasq;
 pub use etcd::{Cluster, TemporaryDirectory, base64, etcdctl, finish, http, output_of};
-pub use gateway::{Gateway, GatewayBuilder};
+pub use gateway::{Gateway, GatewayBuilder, as_from_a_terminal};
 pub use machine::Machine;
 pub use name_server::{Behaviour, NameServer, Options};
 pub use namespace::{Host, Namespace, Network};
