@@ -257,8 +257,8 @@ fn inherit_no_more_than_stdio() -> io::Result<()> {
     }
 }
 
-/// The tests may be a background job or run under nohup(1), where some signals are ignored, and what
-/// a parent ignores the command ignores, too.
+/// The tests may be a background job or run under nohup(1), where some signals are ignored, and
+/// what a parent ignores the command ignores, too.
 pub fn as_from_a_terminal(command: &mut Command) {
     // SAFETY: system calls that are async-signal-safe and take no pointers.
     unsafe { command.pre_exec(take_signals_as_from_a_terminal) };
