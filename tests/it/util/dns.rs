@@ -259,9 +259,11 @@ pub fn garbage(question: &Question, number: usize) -> Vec<u8> {
         3 => [&head(1)[..], &pointer(here), &class, &[0, 4, 127, 0, 0, 66]].concat(),
         4 => [&head(1)[..], &pointer(here + 2), &pointer(here), &class, &[0, 4, 127, 0, 0, 66]]
             .concat(),
-        // Data longer than the message, more records than there are, an unknown kind of label.
+        // Data longer than the message, more records than there are, an unknown kind of label. Of
+        // those that can be read of an answer that is cut, and cannot be had whole, use is made, so
+        // there is none.
         5 => [&head(1)[..], &QUESTION_POINTER, &class, &[0xff, 0xff, 127]].concat(),
-        6 => [&head(u16::MAX)[..], &QUESTION_POINTER, &class, &[0, 4, 127, 0, 0, 66]].concat(),
+        6 => head(u16::MAX),
         7 => [&head(1)[..], &[0x80, 0x41, 0xff], &class, &[0, 4, 127, 0, 0, 66]].concat(),
         _ => [&head(3)[..], &super::payload(question.id.into(), 400)].concat(),
     }
