@@ -86,10 +86,18 @@ fn host(address: &ListenAddress) -> Host {
 
 fn covers(wide: &Host, narrow: &Host) -> bool {
     match (wide, narrow) {
-        (Host::Address(IpAddr::V6(wide)), _) => wide.is_unspecified(),
-        (Host::Address(IpAddr::V4(wide)), Host::Address(IpAddr::V4(_))) => wide.is_unspecified(),
-        _ => false,
+        (Host::Address(wide), Host::Address(narrow)) => covers_address(*wide, *narrow),
+        // Wherever it leads.
+        (Host::Address(wide), Host::Name(_)) => wide.is_ipv6() && wide.is_unspecified(),
+        (Host::Name(_), _) => false,
     }
+}
+
+/// Whether who listens on `wide` is reached at `narrow`, too: `0.0.0.0` is every address of IPv4,
+/// and `[::]` means both families here. An address of IPv4 that is written as IPv6 has to be made
+/// one of IPv4 before.
+pub fn covers_address(wide: IpAddr, narrow: IpAddr) -> bool {
+    wide.is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4())
 }
 
 fn bare(name: &str) -> &str {

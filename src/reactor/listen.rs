@@ -3,7 +3,7 @@
 //! All of them or none: while one is waited for, nobody can connect to the others and be left
 //! without service. So the one that was missing is tried first, before any other is opened.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use log::info;
@@ -13,6 +13,7 @@ use super::report::{in_milliseconds, tell_reload_ignored};
 use super::start::StartError;
 use super::token::Token;
 use crate::config::LISTEN_RETRY_INTERVAL;
+use crate::config::listen::covers_address;
 use crate::net::{Event, Net, NetError};
 
 /// The one of the addresses that cannot be listened on.
@@ -113,14 +114,10 @@ fn may_come(error: NetError) -> bool {
     matches!(error, NetError::AddressNotAvailable | NetError::AddressInUse)
 }
 
-/// Whether one process cannot listen on both: `[::]` means both families here, and an address of
-/// IPv4 may be written as IPv6.
+/// Whether one process cannot listen on both.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
-    let covers = |wide: IpAddr, narrow: IpAddr| {
-        wide.is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4())
-    };
     let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
-    one.port() == other.port() && (a == b || covers(a, b) || covers(b, a))
+    one.port() == other.port() && (a == b || covers_address(a, b) || covers_address(b, a))
 }
 
 /// Waits, and returns the time then. Only the request to end is acted on.
