@@ -126,8 +126,14 @@ fn left_out_as(address: SocketAddr, verdict: Verdict, name: &str) -> String {
     }
 }
 
+/// Which server an address leads to: one of IPv4 that is written as IPv6 leads to the same (RFC
+/// 4291, 2.5.5.2).
+pub(super) fn server(address: SocketAddr) -> (IpAddr, u16) {
+    (address.ip().to_canonical(), address.port())
+}
+
 /// Each address with its verdict, under the first group that has it; one where no server can be
-/// under each. One of IPv4 that is written as IPv6 (RFC 4291, 2.5.5.2) leads to the same server.
+/// under each.
 fn judge_all(
     groups: &[Group],
     judge: &mut dyn FnMut(SocketAddr, bool) -> Verdict,
@@ -140,7 +146,7 @@ fn judge_all(
             let special = SpecialAddress::of(address.ip()).filter(|_| group.is_resolved);
             if let Some(class) = special {
                 judged.push((address, Verdict::Special(class)));
-            } else if seen.insert((address.ip().to_canonical(), address.port())) {
+            } else if seen.insert(server(address)) {
                 judged.push((address, judge(address, group.is_resolved)));
             }
         }

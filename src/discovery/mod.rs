@@ -254,7 +254,7 @@ impl Discovery {
 
     /// Those that nothing leads to any more stay behind those that were found.
     fn keep(&mut self, before: Vec<Found>) {
-        let server = |it: &Found| (it.spec.address.ip().to_canonical(), it.spec.address.port());
+        let server = |it: &Found| group::server(it.spec.address);
         let is_other = |it: &Found| self.found.iter().all(|one| server(one) != server(it));
         let kept: Vec<Found> = before.into_iter().filter(is_other).collect();
         self.found.extend(kept);

@@ -116,28 +116,29 @@ impl<N: Net> Reactor<N> {
     /// Tells what has waited for long enough.
     pub(super) fn report_due(&mut self) {
         self.reports.timer_armed = false;
-        for topic in Topic::ALL {
-            if let Some(count) = self.reports.summaries[topic as usize].take_due(self.now) {
-                self.tell(topic, count);
-            }
-        }
-        let Reports { endpoints, newcomers, troubles, .. } = &mut self.reports;
-        for gathering in [endpoints, newcomers, troubles] {
-            gathering.take_due(self.now).iter().for_each(write_line);
-        }
+        let now = self.now;
+        self.tell_waiting(|summary| summary.take_due(now), |gathering| gathering.take_due(now));
         self.arm_report();
     }
 
     /// Tells all that waits, since the end has come.
     pub(super) fn report_rest(&mut self) {
+        self.tell_waiting(Summary::take_rest, Gathering::take_rest);
+    }
+
+    fn tell_waiting(
+        &mut self,
+        count: impl Fn(&mut Summary) -> Option<u64>,
+        line: impl Fn(&mut Gathering) -> Option<Line>,
+    ) {
         for topic in Topic::ALL {
-            if let Some(count) = self.reports.summaries[topic as usize].take_rest() {
+            if let Some(count) = count(&mut self.reports.summaries[topic as usize]) {
                 self.tell(topic, count);
             }
         }
         let Reports { endpoints, newcomers, troubles, .. } = &mut self.reports;
         for gathering in [endpoints, newcomers, troubles] {
-            gathering.take_rest().iter().for_each(write_line);
+            line(gathering).iter().for_each(write_line);
         }
     }
 
