@@ -94,7 +94,7 @@ bench-report: ## keep what `make bench` found in benches/report/
 # Takes a nightly Rust and cargo-fuzz, and fetches them where they are missing.
 fuzz: ## each fuzz target for FUZZ_SECONDS=60
 	@sh tests/install-needs.sh cargo cc g++
-	@sh tests/fuzz/run.sh '$(OUT)/fuzz' '$(FUZZ_SECONDS)'
+	@sh fuzz/run.sh '$(OUT)/fuzz' '$(FUZZ_SECONDS)'
 
 # rustc comes with a linker's start files and libc for musl, so cc is all it needs besides.
 build: ## the binary as it is shipped: target/etcd-gateway

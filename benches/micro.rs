@@ -22,9 +22,9 @@ use etcd_gateway::config::{
     ABSENCE_MAX, ABSENT_MAX, BUFFER_BYTES, ENDPOINTS_MAX, LAST_RESORT_INTERVAL,
     RETRY_DELAY_DEFAULT, RETRY_DELAY_MIN, SPARE_BUFFERS_MAX,
 };
-use etcd_gateway::endpoint::{EndpointSet, EndpointSpec, Proof, RetryLimits};
-use etcd_gateway::pair::buffer::Pool;
 use etcd_gateway::reactor::wheel::{TimerKey, Wheel};
+use etcd_gateway::relay::buffer::Pool;
+use etcd_gateway::upstream::{Check, EndpointSet, EndpointSpec, RetryLimits};
 
 fn main() {
     let bench = Bench::from_arguments();
@@ -294,7 +294,7 @@ fn pick(bench: &Bench, endpoints: usize) {
         address,
         priority: 0,
         weight: 1,
-        proof: Proof::Connection,
+        check: Check::Connect,
     };
     set.reconcile(&addresses.iter().map(spec).collect::<Vec<_>>(), now);
     let ours = || {

@@ -3,10 +3,10 @@
 //! ```text
 //! main ──► args (what was typed) ──► config (what it means, every limit)
 //!   └────► reactor  the loop: moves facts between sockets and decisions, decides nothing
-//!            ├────► pair        one client and its server, two flows; pure
-//!            ├────► endpoint    whom we may dial: priority, weight, health; pure
+//!            ├────► relay       one client and its server, two flows; pure
+//!            ├────► upstream    whom we may dial: priority, weight, health; pure
 //!            ├────► discovery   where endpoints come from; hands over specs
-//!            │        └──► dns  names to records: a stub resolver that asks nobody itself
+//!            │        └──► proto::dns  names to records: a stub resolver that asks nobody itself
 //!            └────► net         trait Net; its mio implementation is the only home of sockets,
 //!                               clock and entropy
 //! ```
@@ -15,22 +15,22 @@
 //! - A byte read from one side is written to the other exactly once and in order, or the pair
 //!   ends with a reset on both sides: no failure is ever shown as a clean end of file.
 //! - Nor is the death of the process, by SIGKILL for instance, once a pair is old enough
-//!   (`pair/lasting.rs`).
+//!   (`relay/deferred.rs`).
 //! - An end of file is passed on only after the last byte before it.
 //! - A client is not read before its server connection stands, so failover can lose nothing.
 //! - A pair has one teardown (`reactor/reap.rs`), at the end of a turn and for a stated reason.
 //!   Handlers only mark it as over.
-//! - `pair`, `endpoint`, `discovery` and `dns` take `now`, files and randomness as arguments; they
-//!   own no socket, read no clock, write no log line. `tests/tidy.rs` checks who imports whom.
+//! - `relay`, `upstream`, `discovery` and `proto` take `now`, files and randomness as arguments;
+//!   they own no socket, read no clock, write no log line. `tests/tidy.rs` checks who imports whom.
 //! - No call waits for a name server: names are looked up by events, as everything else, also those
 //!   to listen on.
 
 pub mod args;
 pub mod config;
 pub mod discovery;
-pub mod dns;
-pub mod endpoint;
-pub mod metrics;
 pub mod net;
-pub mod pair;
+pub mod observe;
+pub mod proto;
 pub mod reactor;
+pub mod relay;
+pub mod upstream;

@@ -43,18 +43,19 @@ const DEPENDENCIES: &[&str] = &[
 
 /// The fuzz targets: a workspace of their own, built by cargo-fuzz and on its card. The bodies of
 /// the targets are compiled by `tests/it`, too, which has no more than the crate itself.
-const FUZZ: &str = "tests/fuzz/";
+const FUZZ: &str = "fuzz/";
 const FUZZ_DEPENDENCIES: &[&str] = &["etcd-gateway", "libfuzzer-sys", "log"];
 /// Folders with files of ours.
-const FOLDERS: &[&str] = &[".ci", "benches", "docs", "findings", "src", "tests"];
+const FOLDERS: &[&str] = &[".ci", "benches", "docs", "findings", "fuzz", "src", "tests"];
 /// Inputs as the fuzzer left them, which no rule of form can hold.
-const FUZZ_CORPUS: &str = "tests/fuzz/corpus/";
+const FUZZ_CORPUS: &str = "fuzz/corpus/";
 
 /// Folders of pure modules, and the crates that each may name beside std.
 const PURE: &[(&str, &[&str])] = &[
-    ("src/pair/", &[]),
-    ("src/endpoint/", &[]),
-    ("src/dns/", &["domain"]),
+    ("src/relay/", &[]),
+    ("src/upstream/", &[]),
+    ("src/proto/", &["domain"]),
+    ("src/observe/", &[]),
     ("src/discovery/", &["slab"]),
 ];
 
@@ -67,12 +68,12 @@ const SYSTEM_CRATES: &[&str] =
 const LAYERS: &[(&str, &[&str], &str)] = &[
     (
         "main",
-        &["args", "config", "reactor", "net", "endpoint", "discovery"],
+        &["args", "config", "reactor", "net", "upstream", "discovery"],
         "let config, reactor or net hand it over instead",
     ),
     (
         "reactor",
-        &["pair", "endpoint", "discovery", "dns", "net", "metrics", "config"],
+        &["relay", "upstream", "discovery", "proto", "observe", "net", "config"],
         "use the trait and the outcomes in crate::net instead",
     ),
     ("net", &["config"], "return an outcome of crate::net and let the reactor act instead"),
@@ -80,13 +81,13 @@ const LAYERS: &[(&str, &[&str], &str)] = &[
     ("config", &["args"], "use plain std types and let main convert them instead"),
     (
         "discovery",
-        &["endpoint", "dns", "config"],
+        &["upstream", "proto", "config"],
         "hand over specs and let the reactor act instead",
     ),
-    ("dns", &["config"], "take what it needs as an argument instead"),
-    ("pair", &["endpoint::EndpointId"], "take what it needs as an argument instead"),
-    ("endpoint", &[], "take what it needs as an argument instead"),
-    ("metrics", &[], "count in plain integers and let the owner add to them instead"),
+    ("proto", &["config"], "take what it needs as an argument instead"),
+    ("relay", &["upstream::EndpointId"], "take what it needs as an argument instead"),
+    ("upstream", &[], "take what it needs as an argument instead"),
+    ("observe", &[], "count in plain integers and let the owner add to them instead"),
 ];
 
 // ---------------------------------------------------------------------------------- the run
@@ -761,7 +762,7 @@ fn layers(source: &Source) -> Vec<Finding> {
     findings
 }
 
-/// `pair` and `endpoint` import std alone, and of std nothing that acts.
+/// `relay` and `upstream` import std alone, and of std nothing that acts.
 fn std_alone(source: &Source) -> Vec<Finding> {
     let Some((_, own)) = PURE.iter().find(|(folder, _)| source.is_in(&[folder])) else {
         return Vec::new();
@@ -797,7 +798,7 @@ fn system_paths(source: &Source) -> Vec<Finding> {
                 "use Net::Stream or Net::Listener of the trait crate::net::Net instead"
             }
             ["std", "os", "unix", "net", ..] => "put the socket into src/net instead",
-            ["std", "io", ..] if source.is_in(&["src/reactor/", "src/pair/", "src/endpoint/"]) => {
+            ["std", "io", ..] if source.is_in(&["src/reactor/", "src/relay/", "src/upstream/"]) => {
                 "use crate::net::NetError and the outcomes instead"
             }
             _ => continue,
@@ -854,7 +855,7 @@ fn holds(place: Where, source: &Source, is_test: bool) -> bool {
         Where::Src => in_src,
         Where::SrcBesideMain => in_src && source.path != "src/main.rs",
         Where::SrcBesideNet => in_src && !source.is_in(&["src/net/"]),
-        Where::Pure => in_src && source.is_in(&["src/pair/", "src/endpoint/"]),
+        Where::Pure => in_src && source.is_in(&["src/relay/", "src/upstream/"]),
         Where::Tests => is_test || in_src, // what may not sleep under test may not in earnest
     }
 }
@@ -957,14 +958,14 @@ fn comments_and_literals_are_blanked() {
 #[test]
 fn test_items_are_no_production() {
     let text = "fn a() {}\n#[cfg(test)]\nmod tests {\n  fn b() { c[1]; }\n}\nfn d() {}\n";
-    let source = Source::new("src/pair/flow.rs", text);
+    let source = Source::new("src/relay/flow.rs", text);
     assert_eq!(source.test, [false, true, true, true, true, false]);
     assert_eq!(source.production(), "fn a() {}\n\n\n\n\nfn d() {}\n");
 
     let mut sources = [
-        Source::new("src/pair/mod.rs", "#[cfg(test)]\nmod tests;\nmod flow;\n"),
-        Source::new("src/pair/tests.rs", "dbg!(1)"),
-        Source::new("src/pair/flow.rs", "dbg!(1)"),
+        Source::new("src/relay/mod.rs", "#[cfg(test)]\nmod tests;\nmod flow;\n"),
+        Source::new("src/relay/tests.rs", "dbg!(1)"),
+        Source::new("src/relay/flow.rs", "dbg!(1)"),
     ];
     mark_test_files(&mut sources);
     let counts: Vec<usize> = sources.iter().map(|s| banned_text(s).len()).collect();
@@ -983,9 +984,9 @@ fn rule_columns() {
     let wide = format!("\n{}", "é".repeat(101));
     fires(columns, "src/a.rs", &wide, 2, "break the line");
     fires(columns, "Makefile", &wide, 2, "break the line");
-    fires(columns, "tests/fuzz/dictionaries/flag", &wide, 2, "break the line");
+    fires(columns, "fuzz/dictionaries/flag", &wide, 2, "break the line");
     keeps_still(columns, "README.md", &wide);
-    keeps_still(columns, "tests/fuzz/Cargo.lock", &wide);
+    keeps_still(columns, "fuzz/Cargo.lock", &wide);
     keeps_still(columns, "src/a.rs", &"é".repeat(100));
     keeps_still(columns, "tests/a.patch", &wide);
     fires(columns, "tests/a.patch", &format!("+{}", "é".repeat(101)), 1, "break the line");
@@ -1009,17 +1010,17 @@ fn rule_dependency_card() {
     fires(dependency_card, "Cargo.toml", target, 2, "use std");
     keeps_still(dependency_card, "Cargo.lock", &format!("{card}tokio = \"1\""));
     let fuzz = "[dependencies]\nlibfuzzer-sys = \"0\"\n";
-    keeps_still(dependency_card, "tests/fuzz/Cargo.toml", fuzz);
+    keeps_still(dependency_card, "fuzz/Cargo.toml", fuzz);
     fires(dependency_card, "Cargo.toml", fuzz, 2, "use std");
     fires(dependency_card, "tests/other/Cargo.toml", fuzz, 2, "use std");
-    fires(dependency_card, "tests/fuzz/Cargo.toml", &format!("{fuzz}mio = \"1\""), 3, "use std");
+    fires(dependency_card, "fuzz/Cargo.toml", &format!("{fuzz}mio = \"1\""), 3, "use std");
 }
 
 #[test]
 fn rule_header() {
     fires(header, "src/a.rs", "use std::fmt;", 1, "begin with `//! `");
     fires(header, "src/a.rs", "// plain", 1, "begin with `//! `");
-    fires(header, "tests/fuzz/fuzz_targets/a.rs", "#![no_main]", 1, "begin with `//! `");
+    fires(header, "fuzz/fuzz_targets/a.rs", "#![no_main]", 1, "begin with `//! `");
     keeps_still(header, "src/a.rs", "//! What it owns.\n");
 }
 
@@ -1066,14 +1067,14 @@ fn rule_orphans() {
         Source::new("tests/it/main.rs", "mod e;"),
         Source::new("tests/it/e.rs", ""),
         Source::new("tests/f.rs", ""),
-        Source::new("tests/fuzz/src/lib.rs", "pub mod i;"),
-        Source::new("tests/fuzz/src/i.rs", ""),
-        Source::new("tests/fuzz/fuzz_targets/j.rs", ""),
+        Source::new("fuzz/src/lib.rs", "pub mod i;"),
+        Source::new("fuzz/src/i.rs", ""),
+        Source::new("fuzz/fuzz_targets/j.rs", ""),
         Source::new("README.md", ""),
     ];
     assert_eq!(orphans(&tree), [""; 0]);
     let lost = ["src/c.rs", "src/b/g.rs", "tests/it/h.rs", "src/d.rs"];
-    let lost_in_fuzz = ["tests/fuzz/src/j.rs", "tests/fuzz/main.rs", "tests/fuzz/k.rs"];
+    let lost_in_fuzz = ["fuzz/src/j.rs", "fuzz/main.rs", "fuzz/k.rs"];
     let lost = [&lost[..], &lost_in_fuzz].concat();
     let with_lost = tree.into_iter().chain(lost.iter().map(|path| Source::new(path, "")));
     assert_eq!(orphans(&with_lost.collect::<Vec<_>>()), lost);
@@ -1082,20 +1083,20 @@ fn rule_orphans() {
 #[test]
 fn rule_layers_fires() {
     let cases = [
-        ("src/main.rs", "use etcd_gateway::pair::Pair;"),
-        ("src/main.rs", "etcd_gateway::metrics::a();"),
+        ("src/main.rs", "use etcd_gateway::relay::Pair;"),
+        ("src/main.rs", "etcd_gateway::observe::metrics::a();"),
         ("src/args.rs", "use crate::net::Net;"),
-        ("src/config/address.rs", "use super::super::endpoint::Spec;"),
+        ("src/config/address.rs", "use super::super::upstream::Spec;"),
         ("src/reactor/mod.rs", "use crate::{\n config::Config, args::Args};"),
         ("src/reactor/mod.rs", "use crate::net::mio::Real;"),
         ("src/reactor/mod.rs", "use crate::net;\nfn a() { net::signal::b(); }"),
-        ("src/net/mio.rs", "use crate::pair::Pair;"),
+        ("src/net/mio.rs", "use crate::relay::Pair;"),
         ("src/net/mod.rs", "use crate::config::Config;"),
         ("src/discovery/mod.rs", "use crate::net::Net;"),
-        ("src/pair/flow.rs", "use crate::endpoint::{EndpointId, EndpointSet};"),
-        ("src/pair/mod.rs", "use super::net::Read;"),
-        ("src/endpoint/mod.rs", "fn a(b: &crate::config::Config) {}"),
-        ("src/metrics.rs", "use crate::net::NetError;"),
+        ("src/relay/flow.rs", "use crate::upstream::{EndpointId, EndpointSet};"),
+        ("src/relay/mod.rs", "use super::net::Read;"),
+        ("src/upstream/mod.rs", "fn a(b: &crate::config::Config) {}"),
+        ("src/observe/metrics.rs", "use crate::net::NetError;"),
         ("src/other/mod.rs", ""),
     ];
     for (path, text) in cases {
@@ -1108,19 +1109,19 @@ fn rule_layers_fires() {
 fn rule_layers_keeps_still() {
     let cases = [
         ("src/main.rs", "use etcd_gateway::{args, config::Config, net::mio::Real, reactor};"),
-        ("src/main.rs", "use etcd_gateway::{endpoint, discovery};"),
+        ("src/main.rs", "use etcd_gateway::{upstream, discovery};"),
         ("src/args.rs", "use crate::config::Default;"),
         ("src/config.rs", "use crate::args::Args;\nmod address;\nuse address::parse;"),
         ("src/reactor/pump.rs", "use super::Reactor;\nuse crate::net::{self, Net, Read};"),
-        ("src/reactor/pump.rs", "use crate::{pair::Pair, endpoint, discovery, metrics, config};"),
+        ("src/reactor/pump.rs", "use crate::{relay::Pair, upstream, discovery, observe, config};"),
         ("src/reactor/pump.rs", "use std::net::SocketAddr;\nfn a() { net::Read::Eof; }"),
         ("src/net/mio.rs", "use super::{Net, signal::Signals};\nuse crate::config::KEEPALIVE;"),
         ("src/net/mio.rs", "use ::mio::Poll;\nuse mio::net::TcpStream;"),
-        ("src/pair/mod.rs", "use self::flow::Flow;\nuse crate::endpoint::EndpointId;"),
-        ("src/endpoint/mod.rs", "// crate::net\nuse super::endpoint::pick;\nuse std::fmt;"),
-        ("src/endpoint/mod.rs", "#[cfg(test)]\nmod tests { use crate::net::Net; }"),
+        ("src/relay/mod.rs", "use self::flow::Flow;\nuse crate::upstream::EndpointId;"),
+        ("src/upstream/mod.rs", "// crate::net\nuse super::upstream::pick;\nuse std::fmt;"),
+        ("src/upstream/mod.rs", "#[cfg(test)]\nmod tests { use crate::net::Net; }"),
         ("src/lib.rs", "pub mod net;"),
-        ("tests/it/main.rs", "use etcd_gateway::pair::Pair;"),
+        ("tests/it/main.rs", "use etcd_gateway::relay::Pair;"),
     ];
     for (path, text) in cases {
         keeps_still(layers, path, text);
@@ -1129,16 +1130,16 @@ fn rule_layers_keeps_still() {
 
 #[test]
 fn rule_std_alone() {
-    fires(std_alone, "src/pair/mod.rs", "use log::debug;", 1, "use std");
-    fires(std_alone, "src/pair/mod.rs", "use rand::Rng;", 1, "use std");
-    fires(std_alone, "src/endpoint/pick.rs", "\nlet a = slab::Slab::new();", 2, "use std");
-    let good = "use std::fmt;\nuse super::flow;\nuse Side::*;\nuse crate::pair::A;\nflow::next();";
-    keeps_still(std_alone, "src/pair/mod.rs", good);
-    fires(std_alone, "src/dns/query.rs", "use log::debug;", 1, "use std");
+    fires(std_alone, "src/relay/mod.rs", "use log::debug;", 1, "use std");
+    fires(std_alone, "src/relay/mod.rs", "use rand::Rng;", 1, "use std");
+    fires(std_alone, "src/upstream/pick.rs", "\nlet a = slab::Slab::new();", 2, "use std");
+    let good = "use std::fmt;\nuse super::flow;\nuse Side::*;\nuse crate::relay::A;\nflow::next();";
+    keeps_still(std_alone, "src/relay/mod.rs", good);
+    fires(std_alone, "src/proto/dns/query.rs", "use log::debug;", 1, "use std");
     fires(std_alone, "src/discovery/mod.rs", "use domain::base::Name;", 1, "use std");
-    keeps_still(std_alone, "src/dns/name.rs", "use domain::base::Name;");
+    keeps_still(std_alone, "src/proto/dns/name.rs", "use domain::base::Name;");
     keeps_still(std_alone, "src/reactor/mod.rs", "use slab::Slab;");
-    keeps_still(std_alone, "src/pair/mod.rs", "mod flow;\npub use flow::{Flow, Step};");
+    keeps_still(std_alone, "src/relay/mod.rs", "mod flow;\npub use flow::{Flow, Step};");
 }
 
 #[test]
@@ -1159,8 +1160,8 @@ fn rule_system_paths() {
     }
     for text in ["use std::io;", "fn a(b: std::io::Error) {}", "use std::{fmt, io::ErrorKind};"] {
         fires(system_paths, "src/reactor/mod.rs", text, 1, "use crate::net::NetError");
-        fires(system_paths, "src/pair/mod.rs", text, 1, "use crate::net::NetError");
-        fires(system_paths, "src/endpoint/mod.rs", text, 1, "use crate::net::NetError");
+        fires(system_paths, "src/relay/mod.rs", text, 1, "use crate::net::NetError");
+        fires(system_paths, "src/upstream/mod.rs", text, 1, "use crate::net::NetError");
         keeps_still(system_paths, "src/main.rs", text);
     }
     let good = "use std::net::SocketAddr;\nuse etcd_gateway::net::mio::Real;\nuse a::{mio::B};";
@@ -1176,7 +1177,7 @@ fn rule_banned_text_in_src() {
         match place {
             Where::Src => fires_in("src/net/mio.rs"),
             Where::SrcBesideMain => {
-                fires_in("src/pair/mod.rs");
+                fires_in("src/relay/mod.rs");
                 keeps_still_in("src/main.rs");
             }
             Where::SrcBesideNet => {
@@ -1184,8 +1185,8 @@ fn rule_banned_text_in_src() {
                 keeps_still_in("src/net/mio.rs");
             }
             Where::Pure => {
-                fires_in("src/pair/flow.rs");
-                fires_in("src/endpoint/mod.rs");
+                fires_in("src/relay/flow.rs");
+                fires_in("src/upstream/mod.rs");
                 keeps_still_in("src/reactor/mod.rs");
             }
             Where::Tests => {
@@ -1196,19 +1197,19 @@ fn rule_banned_text_in_src() {
             }
         }
         keeps_still_in("tests/it/relay.rs");
-        keeps_still(banned_text, "src/pair/mod.rs", &format!("#[cfg(test)]\nmod t {{\n{text}}}"));
+        keeps_still(banned_text, "src/relay/mod.rs", &format!("#[cfg(test)]\nmod t {{\n{text}}}"));
     }
 }
 
 #[test]
 fn rule_banned_text_reads_words() {
     let good = "debug_assert!(a); a.unwrap_or(b); // dbg!\nlet c = \"todo!\"; not_unsafe();\n";
-    keeps_still(banned_text, "src/pair/mod.rs", good);
+    keeps_still(banned_text, "src/relay/mod.rs", good);
     keeps_still(banned_text, "src/net/mod.rs", "#![deny(unsafe_op_in_unsafe_fn)]");
     let panics = "#[should_panic(expected = \"x\")]\nfn a() {}";
     keeps_still(banned_text, "tests/it/cli.rs", panics);
     let in_tests = "#[cfg(test)]\nmod t {\n    #[ignore = \"slow\"]\n    fn a() {}\n}\n";
-    fires(banned_text, "src/pair/mod.rs", in_tests, 3, "make it fast");
+    fires(banned_text, "src/relay/mod.rs", in_tests, 3, "make it fast");
 }
 
 #[test]
@@ -1232,7 +1233,7 @@ fn rule_unsafe_explained() {
     keeps_still(unsafe_explained, "src/net/splice.rs", good);
     let item = "/// # Safety\n/// The caller owns b.\n#[inline]\npub unsafe fn a(b: i32) {}";
     keeps_still(unsafe_explained, "src/net/splice.rs", item);
-    keeps_still(unsafe_explained, "src/pair/mod.rs", bare);
+    keeps_still(unsafe_explained, "src/relay/mod.rs", bare);
 }
 
 #[test]

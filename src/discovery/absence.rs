@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::watch::{Trouble, Watch};
 use crate::config::{ABSENCE_MAX, LEFT_OUT_TOLD_MAX};
-use crate::dns::Wanted;
+use crate::proto::dns::Wanted;
 
 /// Names that are gone and of which the log was told something, the latest last.
 #[derive(Debug, Default)]
@@ -47,8 +47,8 @@ impl AbsentNames {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::message::Kind;
-    use crate::dns::{Answer, Answered, LookupId, Subject};
+    use crate::proto::dns::message::Kind;
+    use crate::proto::dns::{Answer, Answered, LookupId, Subject};
 
     fn wanted(number: usize) -> Wanted {
         Wanted::Typed(format!("m{number}.test"))

@@ -3,7 +3,7 @@
 //!
 //! Owns the text that counts. Pure: the caller reads the file.
 
-use crate::dns::resolv_conf::{self, Environment, Problem, ResolvConf};
+use crate::proto::dns::resolv_conf::{self, Environment, Problem, ResolvConf};
 
 /// How to ask, and why it is not as the file says.
 #[derive(Debug)]

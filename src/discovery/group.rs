@@ -16,9 +16,9 @@ use super::{Discovery, Found, LeftOut, Verdict};
 use crate::config::ENDPOINTS_MAX;
 use crate::config::address::{EndpointAddress, Host};
 use crate::config::special_address::{SpecialAddress, dialed};
-use crate::dns::message::Service;
-use crate::dns::{Subject, Wanted};
-use crate::endpoint::{EndpointSpec, Proof};
+use crate::proto::dns::message::Service;
+use crate::proto::dns::{Subject, Wanted};
+use crate::upstream::{Check, EndpointSpec};
 
 /// One typed endpoint or one record, and the addresses of its host.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub(super) struct Group {
     pub(super) port: u16,
     pub(super) priority: u16,
     pub(super) weight: u16,
-    pub(super) proof: Proof,
+    pub(super) check: Check,
     /// The addresses come from a name or a record, and were not typed.
     pub(super) is_resolved: bool,
     pub(super) addresses: Vec<IpAddr>,
@@ -55,7 +55,7 @@ impl Discovery {
             port,
             priority,
             weight,
-            proof: listed.proof,
+            check: listed.check,
             is_resolved: true,
             addresses: host.into_iter().chain(known).collect(),
         }
@@ -75,7 +75,7 @@ impl Discovery {
             port: endpoint.port,
             priority: endpoint.priority,
             weight: endpoint.weight,
-            proof: Proof::Connection,
+            check: Check::Connect,
             is_resolved: matches!(endpoint.host, Host::Name(_)) || addresses.len() > 1,
             addresses,
         }
@@ -165,9 +165,9 @@ fn with_weights(groups: &[Group], used: Vec<Vec<SocketAddr>>) -> Vec<Found> {
     let weights = share::weights(&holders);
     let mut found = Vec::new();
     for ((group, own), weight) in groups.iter().zip(used).zip(weights) {
-        let Group { priority, proof, .. } = *group;
+        let Group { priority, check, .. } = *group;
         found.extend(own.into_iter().map(|address| Found {
-            spec: EndpointSpec { address, priority, weight, proof },
+            spec: EndpointSpec { address, priority, weight, check },
             name: group.name.clone(),
         }));
     }
@@ -180,8 +180,8 @@ mod tests {
 
     fn group(name: &str, weight: u16, addresses: &[&str]) -> Group {
         let addresses = addresses.iter().map(|text| text.parse().expect(text)).collect();
-        let (name, proof) = (name.to_owned(), Proof::Connection);
-        Group { name, port: 1, priority: 0, weight, proof, is_resolved: true, addresses }
+        let (name, check) = (name.to_owned(), Check::Connect);
+        Group { name, port: 1, priority: 0, weight, check, is_resolved: true, addresses }
     }
 
     /// IPv6 has no route, and 10.0.0.9 is ours.

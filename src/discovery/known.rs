@@ -6,9 +6,9 @@ use std::net::IpAddr;
 
 use super::srv::name_of;
 use crate::config::DNS_RECORDS_MAX;
-use crate::dns::message::{Kind, Records, Service};
-use crate::dns::name::Name;
-use crate::dns::{Answer, Answered, Failure};
+use crate::proto::dns::message::{Kind, Records, Service};
+use crate::proto::dns::name::Name;
+use crate::proto::dns::{Answer, Answered, Failure};
 
 /// The last good answers.
 #[derive(Debug, Default)]

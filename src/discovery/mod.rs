@@ -14,11 +14,11 @@
 mod absence;
 mod configuration;
 mod group;
-mod handover;
 mod known;
 mod names;
 mod refresh;
 mod report;
+mod retiring;
 mod share;
 pub mod srv;
 mod watch;
@@ -30,19 +30,19 @@ use slab::Slab;
 
 use crate::config::address::{EndpointAddress, Host};
 use crate::config::{DNS_REFRESH_MIN, ENDPOINTS_MAX};
-use crate::dns::message::Service;
-use crate::dns::resolver::Resolver;
-use crate::dns::{Command, Exchange, Failure, LookupId, Subject, Wanted};
-use crate::endpoint::EndpointSpec;
+use crate::proto::dns::message::Service;
+use crate::proto::dns::resolver::Resolver;
+use crate::proto::dns::{Command, Exchange, Failure, LookupId, Subject, Wanted};
+use crate::upstream::EndpointSpec;
 
-pub use crate::dns::resolv_conf::Environment;
+pub use crate::proto::dns::resolv_conf::Environment;
 pub use report::{Fallback, LeftOut, Report, Trouble, Verdict};
 
 use absence::AbsentNames;
 use configuration::Configuration;
 use group::Cut;
-use handover::Handover;
 use report::Reports;
+use retiring::Handover;
 use srv::{Listed, RecordSet, SrvSource, literal, name_of};
 use watch::Watch;
 
@@ -380,10 +380,10 @@ impl Discovery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::message::{Kind, Records};
-    use crate::dns::name::Name;
-    use crate::dns::resolv_conf::Problem;
-    use crate::dns::{Answer, Answered, hosts};
+    use crate::proto::dns::message::{Kind, Records};
+    use crate::proto::dns::name::Name;
+    use crate::proto::dns::resolv_conf::Problem;
+    use crate::proto::dns::{Answer, Answered, hosts};
 
     const SECOND: Duration = Duration::from_secs(1);
 

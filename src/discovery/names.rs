@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::{Discovery, Environment, Sources, Trouble};
-use crate::dns::{Subject, Wanted};
+use crate::proto::dns::{Subject, Wanted};
 
 impl Discovery {
     /// Looks up typed names, and nothing else.
@@ -37,7 +37,7 @@ impl Discovery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::hosts;
+    use crate::proto::dns::hosts;
 
     #[test]
     fn a_name_is_known_once_its_first_look_up_is_over() {

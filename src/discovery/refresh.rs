@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use super::Discovery;
 use super::watch::Watch;
-use crate::dns::resolv_conf::Problem;
-use crate::dns::{LookupId, Subject, hosts};
+use crate::proto::dns::resolv_conf::Problem;
+use crate::proto::dns::{LookupId, Subject, hosts};
 
 impl Discovery {
     /// The hosts that are looked up, or those that are to be now; as [`hosts::key`] has them.

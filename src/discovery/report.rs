@@ -11,8 +11,8 @@ pub use super::watch::Trouble;
 use super::watch::Watch;
 use crate::config::special_address::SpecialAddress;
 use crate::config::{ABSENCE_MAX, LEFT_OUT_TOLD_MAX};
-use crate::dns::Subject;
-use crate::dns::resolv_conf::Problem;
+use crate::proto::dns::Subject;
+use crate::proto::dns::resolv_conf::Problem;
 
 /// Something that the log should tell.
 #[derive(Clone, Debug, PartialEq, Eq)]

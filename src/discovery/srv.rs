@@ -7,8 +7,8 @@ use std::net::IpAddr;
 
 use super::LeftOut;
 use crate::config::ENDPOINTS_MAX;
-use crate::dns::message::Service;
-use crate::endpoint::Proof;
+use crate::proto::dns::message::Service;
+use crate::upstream::Check;
 
 /// Where to look, and what to believe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl RecordSet {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Listed {
     pub(super) service: Service,
-    pub(super) proof: Proof,
+    pub(super) check: Check,
 }
 
 impl Listed {
@@ -83,17 +83,17 @@ impl SrvSource {
                 Some(_) if listed.len() == ENDPOINTS_MAX => {
                     left_out.push((service, LeftOut::TooMany));
                 }
-                Some(proof) => listed.push(Listed { service: service.clone(), proof }),
+                Some(check) => listed.push(Listed { service: service.clone(), check }),
             }
         }
         (listed, left_out)
     }
 
     /// What endpoints of the set have to show; `None` if nothing they could would be enough.
-    fn proof_in(&self, set: RecordSet) -> Option<Proof> {
+    fn proof_in(&self, set: RecordSet) -> Option<Check> {
         match (self.is_insecure, set) {
-            (true, _) => Some(Proof::Connection),
-            (false, RecordSet::Secure) => Some(Proof::Handshake),
+            (true, _) => Some(Check::Connect),
+            (false, RecordSet::Secure) => Some(Check::Tls),
             (false, RecordSet::Plain) => None,
         }
     }
@@ -112,7 +112,7 @@ pub(super) fn name_of(service: &Service) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::name::Name;
+    use crate::proto::dns::name::Name;
 
     fn source(is_insecure: bool) -> SrvSource {
         SrvSource { domain: "example.test".to_owned(), suffix: None, is_insecure }
@@ -140,7 +140,7 @@ mod tests {
         let (listed, refused) = source(true).sort_out(&secure, &plain);
         let weights: Vec<u16> = listed.iter().map(|it| it.service.weight).collect();
         assert_eq!(weights, [7, 1, 1]);
-        assert!(listed.iter().all(|it| it.proof == Proof::Connection));
+        assert!(listed.iter().all(|it| it.check == Check::Connect));
         assert!(refused.is_empty());
     }
 
@@ -149,7 +149,7 @@ mod tests {
         let secure = [service("a.test", 1, 7)];
         let plain = [service("a.test", 1, 9), service("b.test", 2, 1)];
         let (listed, refused) = source(false).sort_out(&secure, &plain);
-        assert_eq!(listed, [Listed { service: secure[0].clone(), proof: Proof::Handshake }]);
+        assert_eq!(listed, [Listed { service: secure[0].clone(), check: Check::Tls }]);
         assert_eq!(refused, [(&plain[1], LeftOut::Insecure)]);
     }
 

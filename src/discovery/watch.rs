@@ -12,10 +12,10 @@ use crate::config::{
     DNS_NEGATIVE_TTL, DNS_NEGATIVE_TTL_MAX, DNS_REFRESH_MIN, DNS_RETRY_MAX, DNS_RETRY_MIN,
     DNS_RETRY_PARTIAL, DNS_SILENCES_MIN, DNS_TTL_MAX, DNS_TTL_MIN, HOSTS_TTL, TROUBLES_TOLD_MAX,
 };
-use crate::dns::message::Service;
-use crate::dns::name::Name;
-use crate::dns::queue::Urgency;
-use crate::dns::{Answer, Answered, Failure, Subject, Wanted, hosts};
+use crate::proto::dns::message::Service;
+use crate::proto::dns::name::Name;
+use crate::proto::dns::queue::Urgency;
+use crate::proto::dns::{Answer, Answered, Failure, Subject, Wanted, hosts};
 
 /// Why a name is no help at present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -347,8 +347,8 @@ impl Watch {
 mod tests {
     use super::*;
     use crate::config::DNS_RECORDS_MAX;
-    use crate::dns::LookupId;
-    use crate::dns::message::{Kind, Records, ServerFailure};
+    use crate::proto::dns::LookupId;
+    use crate::proto::dns::message::{Kind, Records, ServerFailure};
 
     const SECOND: Duration = Duration::from_secs(1);
     const FAILED: Answer = Answer::Failed(Failure::Server(ServerFailure::Failure));

@@ -13,8 +13,8 @@ use super::wheel::TimerKey;
 use super::{Reactor, Slot, Timer};
 use crate::config::{ACCEPT_PAUSE, ACCEPTS_PER_TURN};
 use crate::net::{Accept, Net, NetError};
-use crate::pair::Pair;
-use crate::pair::step::Side;
+use crate::relay::Pair;
+use crate::relay::step::Side;
 
 /// A listener and whether its backlog may hold a client.
 pub(super) struct Acceptor<L> {

@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use super::Reactor;
 use super::dial::own_listener;
 use crate::discovery::{Found, Verdict};
-use crate::endpoint::{EndpointId, EndpointSpec, Health, Reconciled, Removed};
 use crate::net::Net;
-use crate::pair::Pair;
+use crate::relay::Pair;
+use crate::upstream::{EndpointId, EndpointSpec, Health, Reconciled, Removed};
 
 impl<N: Net> Reactor<N> {
     /// Takes over what was found, if that may be other than before.

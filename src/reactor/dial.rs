@@ -13,13 +13,13 @@ use super::accept::Acceptor;
 use super::pump::failed;
 use super::token::{Generation, Token};
 use super::{Reactor, Slot};
-use crate::endpoint::loop_check::{could_meet_ourselves, leads_back, met_ourselves};
-use crate::endpoint::{DialFailure, EndpointId};
 use crate::net::{Dial, Net, NetError, Readiness};
-use crate::pair::Phase;
-use crate::pair::dialing::{Attempt, Hold};
-use crate::pair::ending::Cause;
-use crate::pair::step::{Side, Step};
+use crate::relay::Phase;
+use crate::relay::dialing::{Attempt, Hold};
+use crate::relay::ending::Cause;
+use crate::relay::step::{Side, Step};
+use crate::upstream::loopback::{could_meet_ourselves, leads_back, met_ourselves};
+use crate::upstream::{DialFailure, EndpointId};
 
 impl<N: Net> Reactor<N> {
     /// Dials the endpoint that is next for this client; closes the client if there is none.

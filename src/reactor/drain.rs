@@ -8,7 +8,7 @@ use super::{Reactor, Timer};
 use crate::config::duration::format_duration;
 use crate::config::{ACCEPTS_AT_DRAIN, ACCEPTS_PER_TURN};
 use crate::net::Net;
-use crate::pair::ending::Cause;
+use crate::relay::ending::Cause;
 
 /// Where the reactor is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

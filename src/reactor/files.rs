@@ -7,9 +7,9 @@ use log::warn;
 
 use super::Reactor;
 use crate::config::{HOSTS_BYTES_PER_TURN, RESOLV_CONF_BYTES_MAX};
-use crate::dns::hosts_file::HostsFile;
-use crate::dns::resolv_conf::Problem;
 use crate::net::{FileError, FileVersion, Net, ResolverFile};
+use crate::proto::dns::hosts_file::HostsFile;
+use crate::proto::dns::resolv_conf::Problem;
 
 /// `/etc/hosts` as far as it was read.
 pub(super) struct HostsReading<N: Net> {

@@ -15,8 +15,8 @@ use crate::config::duration::format_duration;
 use crate::config::special_address::SpecialAddress;
 use crate::config::{DNS_RETRY_MIN, LISTEN_LOOKUP_MAX};
 use crate::discovery::{Discovery, Environment, Trouble};
-use crate::dns::Failure;
 use crate::net::{Net, NetError};
+use crate::proto::dns::Failure;
 
 /// Why there is no address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -46,12 +46,12 @@ use self::resolve::Finder;
 use self::token::{Generation, Token};
 use self::wheel::{TimerKey, Wheel};
 use crate::config::ENDPOINTS_MAX;
-use crate::endpoint::{EndpointId, EndpointSet};
-use crate::metrics::Metrics;
 use crate::net::{Event, Net, NetError, Readiness};
-use crate::pair::buffer::Pool;
-use crate::pair::step::{Ready, Side};
-use crate::pair::{Pair, Phase};
+use crate::observe::metrics::Metrics;
+use crate::relay::buffer::Pool;
+use crate::relay::step::{Ready, Side};
+use crate::relay::{Pair, Phase};
+use crate::upstream::{EndpointId, EndpointSet};
 
 /// The loop and everything it keeps.
 pub struct Reactor<N: Net> {

@@ -1,6 +1,6 @@
 //! The monitor's own dials: finds out whether an inactive endpoint is back.
 //!
-//! When a probe is due is decided in `endpoint/health.rs`; a timer of the wheel brings it here. For
+//! When a probe is due is decided in `upstream/health.rs`; a timer of the wheel brings it here. For
 //! most endpoints a connection that stands is proof enough, and is closed again without a byte. One
 //! that was found by discovery has to show who it is: the probe goes on with a TLS handshake.
 
@@ -10,8 +10,8 @@ use super::dial::{dial_failure, dial_result};
 use super::token::{Generation, Token};
 use super::wheel::TimerKey;
 use super::{Reactor, Timer};
-use crate::endpoint::{Change, ChangeKind, DialFailure, EndpointId, Proof};
 use crate::net::{Dial, Net, NetError, Readiness, Shake};
+use crate::upstream::{Change, ChangeKind, Check, DialFailure, EndpointId};
 
 /// A dial of the monitor that is under way.
 pub(super) struct Probe<N: Net> {
@@ -109,7 +109,7 @@ impl<N: Net> Reactor<N> {
     fn look_at_probe(&mut self, key: usize, generation: Generation, told: Readiness) -> Looked {
         let Probe { endpoint, stream, handshake, timer, .. } = &mut self.probes[key];
         let found = self.endpoints.get(*endpoint);
-        let is_proven = found.is_none_or(|endpoint| endpoint.proof() == Proof::Connection);
+        let is_proven = found.is_none_or(|endpoint| endpoint.check() == Check::Connect);
         if handshake.is_none() {
             let address = found.map(|endpoint| endpoint.address());
             match dial_result(&mut self.net, &self.acceptors, address, stream, told) {

@@ -12,10 +12,10 @@ use super::Reactor;
 use super::pipes::Pipes;
 use crate::config::{FLOW_BUDGET_BYTES, FLOW_SHARE_BYTES_MIN, TURN_BUDGET_BYTES};
 use crate::net::{Close, Net, NetError, Read, Write};
-use crate::pair::Pair;
-use crate::pair::buffer::{Buffer, Pool};
-use crate::pair::ending::Cause;
-use crate::pair::step::{Budget, Fault, Outcome, Side, Step};
+use crate::relay::Pair;
+use crate::relay::buffer::{Buffer, Pool};
+use crate::relay::ending::Cause;
+use crate::relay::step::{Budget, Fault, Outcome, Side, Step};
 
 impl<N: Net> Reactor<N> {
     /// Pumps every pair that has been put into the queue before this turn's end; those that then

@@ -5,8 +5,8 @@ use log::{Level, debug, log_enabled};
 
 use super::{Reactor, Slot};
 use crate::net::{Close, Net};
-use crate::pair::ending::Cause;
-use crate::pair::step::Side;
+use crate::relay::ending::Cause;
+use crate::relay::step::Side;
 
 impl<N: Net> Reactor<N> {
     /// Gives up what is over.

@@ -13,9 +13,9 @@ use super::{Reactor, Timer};
 use crate::config::duration::format_duration;
 use crate::config::{CHANGES_AT_ONCE, NEWCOMERS_AT_ONCE, NEWCOMERS_KNOWN_MAX, TROUBLES_AT_ONCE};
 use crate::discovery::{LeftOut, Report};
-use crate::dns::resolv_conf::Problem;
-use crate::endpoint::{Change, ChangeKind, EndpointId, Proof};
 use crate::net::{Net, NetError, ResolverFile};
+use crate::proto::dns::resolv_conf::Problem;
+use crate::upstream::{Change, ChangeKind, Check, EndpointId};
 
 /// Something that a client, or a script, can cause again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,7 +220,7 @@ impl<N: Net> Reactor<N> {
     }
 
     fn has_to_prove(&self, id: EndpointId) -> bool {
-        self.endpoints.get(id).is_some_and(|endpoint| endpoint.proof() == Proof::Handshake)
+        self.endpoints.get(id).is_some_and(|endpoint| endpoint.check() == Check::Tls)
     }
 
     /// Tells what came of looking for endpoints.

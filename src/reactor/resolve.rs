@@ -11,9 +11,9 @@ use super::wheel::TimerKey;
 use super::{Reactor, Timer};
 use crate::config::DNS_DESCRIPTORS_MAX;
 use crate::discovery::Discovery;
-use crate::dns::stream::Framing;
-use crate::dns::{Command, Exchange, Failure, Transport};
 use crate::net::{Dial, Net, NetError, Read, Readiness, Receive, Write};
+use crate::proto::dns::stream::Framing;
+use crate::proto::dns::{Command, Exchange, Failure, Transport};
 
 /// Discovery, and what it holds of the outside world.
 pub(super) struct Finder<N: Net> {

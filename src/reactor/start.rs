@@ -20,15 +20,15 @@ use super::wheel::Wheel;
 use crate::config::capacity::ConnectionsLimit;
 use crate::config::{self, BUFFER_BYTES, Config, SPARE_BUFFERS_MAX};
 use crate::discovery::{Discovery, Sources, Verdict};
-use crate::dns::Wanted;
-use crate::endpoint::{EndpointSet, EndpointSpec, RetryLimits};
-use crate::metrics::Metrics;
 use crate::net::{Net, NetError};
-use crate::pair::buffer::Pool;
-use crate::pair::flush::FlushInterval;
-use crate::pair::half_close::QuietLimits;
-use crate::pair::splice::SpliceLimits;
-use crate::pair::{self};
+use crate::observe::metrics::Metrics;
+use crate::proto::dns::Wanted;
+use crate::relay;
+use crate::relay::buffer::Pool;
+use crate::relay::flush::FlushInterval;
+use crate::relay::inactivity::QuietLimits;
+use crate::relay::splice::SpliceLimits;
+use crate::upstream::{EndpointSet, EndpointSpec, RetryLimits};
 
 /// What the reactor is held to; each value as in `config.rs`.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +44,7 @@ pub struct Limits {
     /// How long pairs may go on once the process was asked to end; zero: not at all.
     pub drain_timeout: Duration,
     /// The times that pairs are held to.
-    pub pair: pair::Limits,
+    pub pair: relay::Limits,
     /// When inactive endpoints are dialed again.
     pub retry: RetryLimits,
 }
@@ -58,7 +58,7 @@ impl Limits {
             listen_retry: config.listen_retry,
             connect_timeout: config.connect_timeout,
             drain_timeout: config.drain_timeout,
-            pair: pair::Limits {
+            pair: relay::Limits {
                 quiet: QuietLimits {
                     half_closed: config.half_close_timeout,
                     open: config.idle_timeout,

@@ -10,7 +10,7 @@
 //! generation, so it is recognised and dropped.
 
 use crate::config::CONNECTIONS_MAX;
-use crate::pair::step::Side;
+use crate::relay::step::Side;
 
 const KIND_BITS: u32 = 3;
 const SLOT_BITS: u32 = 20;

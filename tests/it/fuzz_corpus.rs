@@ -11,7 +11,7 @@ use std::process::Command;
 use etcd_gateway::args::{Invocation, parse};
 use etcd_gateway::config::Config;
 
-#[path = "../fuzz/src/lib.rs"]
+#[path = "../../fuzz/src/lib.rs"]
 mod properties;
 
 use properties::command_line::arguments;
@@ -24,7 +24,7 @@ const CORPUS_FILES_MAX: usize = 300;
 const CORPUS_BYTES_MAX: usize = 100 * 1024;
 
 fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(name)
 }
 
 /// The names in a folder, sorted.

@@ -10,7 +10,7 @@ use etcd_gateway::config::address::{EndpointAddress, Host as TypedHost};
 use etcd_gateway::config::{HOSTS_BYTES_PER_TURN, HOSTS_READS_MAX};
 use etcd_gateway::discovery::Sources;
 use etcd_gateway::discovery::srv::SrvSource;
-use etcd_gateway::endpoint::{EndpointSpec, Proof};
+use etcd_gateway::upstream::{Check, EndpointSpec};
 
 use crate::habits::Habits;
 use crate::random::Random;
@@ -191,9 +191,9 @@ impl Names {
             None => v6,
         };
         let mut specs = Vec::new();
-        let proof = match self.source {
-            Source::Records { is_insecure: false } => Proof::Handshake,
-            _ => Proof::Connection,
+        let check = match self.source {
+            Source::Records { is_insecure: false } => Check::Tls,
+            _ => Check::Connect,
         };
         for host in &self.hosts {
             for endpoint in &host.endpoints {
@@ -205,7 +205,7 @@ impl Names {
                     SocketAddr::from(([192, 0, 2, last], host.port))
                 };
                 let (priority, weight) = (host.priority, host.weight);
-                specs.push(EndpointSpec { address, priority, weight, proof });
+                specs.push(EndpointSpec { address, priority, weight, check });
             }
         }
         specs

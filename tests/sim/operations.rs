@@ -5,9 +5,9 @@
 
 use std::net::SocketAddr;
 
-use etcd_gateway::endpoint::Proof;
 use etcd_gateway::net::{Accept, Close, Dial, NetError, Read, Readiness, Write};
 use etcd_gateway::reactor::token::Token;
+use etcd_gateway::upstream::Check;
 
 use crate::actor::Actor;
 use crate::connection::{Connection, Id, Role};
@@ -226,7 +226,7 @@ impl World {
     fn must_shake_hands(&self, id: Id) -> bool {
         let role = self.connections[id].role;
         let Role::Probe { endpoint } = role else { return false };
-        self.plan.endpoints[endpoint].proof == Proof::Handshake
+        self.plan.endpoints[endpoint].check == Check::Tls
     }
 
     /// The gateway's end of a connection; that of a dial which met its own socket is the address

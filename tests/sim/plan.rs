@@ -5,13 +5,13 @@ use std::time::Duration;
 use etcd_gateway::config;
 use etcd_gateway::config::address::{EndpointAddress, Host};
 use etcd_gateway::discovery::Sources;
-use etcd_gateway::endpoint::{EndpointSpec, Proof, RetryLimits};
 use etcd_gateway::net::NetError;
-use etcd_gateway::pair;
-use etcd_gateway::pair::flush::FlushInterval;
-use etcd_gateway::pair::half_close::QuietLimits;
-use etcd_gateway::pair::splice::SpliceLimits;
 use etcd_gateway::reactor::Limits;
+use etcd_gateway::relay;
+use etcd_gateway::relay::flush::FlushInterval;
+use etcd_gateway::relay::inactivity::QuietLimits;
+use etcd_gateway::relay::splice::SpliceLimits;
+use etcd_gateway::upstream::{Check, EndpointSpec, RetryLimits};
 
 use crate::faults::{Fault, Faults};
 use crate::names::Names;
@@ -80,7 +80,7 @@ impl Plan {
                 connect_timeout: second,
                 listen_retry: Duration::ZERO,
                 drain_timeout: 10 * second,
-                pair: pair::Limits {
+                pair: relay::Limits {
                     quiet,
                     flush: flush(),
                     splice: SpliceLimits {
@@ -221,7 +221,7 @@ fn limits(random: &mut Random) -> Limits {
         connect_timeout: random.one_of(&[5, 50, 200, 1000]) * MILLISECOND,
         listen_retry: Duration::ZERO,
         drain_timeout: random.one_of(&[0, 100, 2000, 2000]) * MILLISECOND,
-        pair: pair::Limits {
+        pair: relay::Limits {
             quiet: QuietLimits {
                 half_closed: quiet(random, &[0, 0, 8, 50, 400, 3000]),
                 open: quiet(random, &[0, 0, 0, 0, 20, 150, 1000]),
@@ -255,5 +255,5 @@ fn endpoints(random: &mut Random) -> Vec<EndpointSpec> {
 
 fn spec(index: usize, priority: u16, weight: u16) -> EndpointSpec {
     let address = ([192, 0, 2, 2], ENDPOINT_PORT + index as u16).into();
-    EndpointSpec { address, priority, weight, proof: Proof::Connection }
+    EndpointSpec { address, priority, weight, check: Check::Connect }
 }

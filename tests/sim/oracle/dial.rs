@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use etcd_gateway::endpoint::Proof;
 use etcd_gateway::net::NetError;
+use etcd_gateway::upstream::Check;
 
 use super::endpoint::{State, Watch, is_evidence};
 use super::{Oracle, Seen};
@@ -170,7 +170,7 @@ impl World {
         let is_rested = watch.failed_at + interval <= self.turn_at;
         let waits = |id: &Id| self.pair_of(*id).is_none() && !self.has_active_choice(*id);
         let is_waited_for = self.oracle.clients.iter().any(waits);
-        watch.proof == Proof::Handshake && is_rested && is_waited_for
+        watch.check == Check::Tls && is_rested && is_waited_for
     }
 
     fn check_client_dial(&mut self, endpoint: usize, client: Id, is_short: bool) {
@@ -321,7 +321,7 @@ impl World {
         let now = self.turn_at;
         let watch = &self.oracle.watches[endpoint];
         // What clients do there proves nothing of one that has to prove itself.
-        let is_proof = client.is_none() || watch.proof == Proof::Connection || watch.is_active();
+        let is_proof = client.is_none() || watch.check == Check::Connect || watch.is_active();
         if is_proof {
             self.oracle.succeed(endpoint, now);
         }
@@ -407,7 +407,7 @@ impl World {
         assert!(is_known, "{client}: turned away while no endpoint is known");
         assert!(!self.is_asking(), "{client}: turned away while names are looked up");
         let is_unproven = |watch: &super::endpoint::Watch| {
-            watch.is_in && watch.proof == Proof::Handshake && !watch.is_active()
+            watch.is_in && watch.check == Check::Tls && !watch.is_active()
         };
         let awaits = |(index, watch): (usize, &super::endpoint::Watch)| {
             is_unproven(watch) && self.presence(index).1 && watch.failed_at < self.turn_at

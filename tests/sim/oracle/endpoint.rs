@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use etcd_gateway::endpoint::{EndpointSpec, Proof, RetryLimits};
 use etcd_gateway::net::NetError;
+use etcd_gateway::upstream::{Check, EndpointSpec, RetryLimits};
 
 use crate::connection::Id;
 
@@ -13,7 +13,7 @@ use crate::connection::Id;
 pub(super) struct Watch {
     /// Whether it was in the gateway's set when the last turn ended.
     pub(super) is_in: bool,
-    pub(super) proof: Proof,
+    pub(super) check: Check,
     pub(super) priority: u16,
     /// Its share, beside those of its class.
     pub(super) weight: f64,
@@ -56,12 +56,12 @@ impl Watch {
         let due = (Duration::ZERO, Duration::ZERO);
         Watch {
             is_in,
-            proof: spec.proof,
+            check: spec.check,
             priority: spec.priority,
             weight: f64::from(spec.weight),
-            state: match spec.proof {
-                Proof::Connection => State::Active { proven_at: Duration::ZERO },
-                Proof::Handshake => {
+            state: match spec.check {
+                Check::Connect => State::Active { proven_at: Duration::ZERO },
+                Check::Tls => {
                     State::Inactive { probe_at: due, step: (floor(limits), floor(limits)) }
                 }
             },
@@ -144,14 +144,14 @@ impl Watch {
 
     pub(super) fn begin_anew(&mut self) {
         let limits = self.limits;
-        let (priority, proof) = (self.priority, self.proof);
-        let spec = EndpointSpec { address: ([0; 4], 0).into(), priority, weight: 0, proof };
+        let (priority, check) = (self.priority, self.check);
+        let spec = EndpointSpec { address: ([0; 4], 0).into(), priority, weight: 0, check };
         *self = Watch::new(&spec, false, &limits);
     }
 
     /// Whether a client may be led to it although it is not active.
     pub(super) fn is_last_resort(&self) -> bool {
-        !self.is_active() && self.proof == Proof::Connection
+        !self.is_active() && self.check == Check::Connect
     }
 
     pub(super) fn is_active(&self) -> bool {

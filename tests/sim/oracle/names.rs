@@ -13,8 +13,8 @@ use etcd_gateway::config::{
     DNS_DESCRIPTORS_MAX, DNS_QUERY_MAX, DNS_RESEND_MAX, DNS_RETRY_MAX, DNS_RETRY_PARTIAL,
     DNS_TRIES_OPEN_MAX, DNS_TTL_MAX, DNS_TTL_MIN, HOSTS_BYTES_PER_TURN, SRV_HANDOVER,
 };
-use etcd_gateway::endpoint::{Endpoint, Proof};
 use etcd_gateway::reactor::Reactor;
+use etcd_gateway::upstream::{Check, Endpoint};
 
 use super::trouble::Dead;
 use super::{Oracle, PerTurn, Seen, TICK};
@@ -687,7 +687,7 @@ impl World {
                 share = f64::from(record.weight) / mates as f64;
             }
             let watch = &mut self.oracle.watches[endpoint];
-            assert_eq!(it.proof(), watch.proof, "{endpoint}: has to prove itself in another way");
+            assert_eq!(it.check(), watch.check, "{endpoint}: has to prove itself in another way");
             is_changed |= (watch.priority, watch.weight) != (it.priority(), share);
             (watch.priority, watch.weight) = (it.priority(), share);
         }
@@ -823,7 +823,7 @@ impl World {
         let crate::connection::Role::Probe { endpoint } = connection.role else {
             panic!("{id}: a handshake with somebody who is not probed");
         };
-        let is_meant = self.oracle.watches[endpoint].proof == Proof::Handshake;
+        let is_meant = self.oracle.watches[endpoint].check == Check::Tls;
         assert!(is_meant, "{id}: a handshake with one that need not prove itself");
         assert!(connection.stands, "{id}: a handshake before the connection stands");
         assert!(!connection.is_decided, "{id}: a handshake that is over");

@@ -21,7 +21,7 @@
 //! an endpoint returns with what it left with, and is not made up for its absence.
 
 use super::weight::{CONNECTION, Contest};
-use super::{Endpoint, EndpointId, EndpointSet, Health, Proof};
+use super::{Check, Endpoint, EndpointId, EndpointSet, Health};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -131,7 +131,7 @@ impl EndpointSet {
         let interval = self.limits.last_resort_interval;
         let candidates = self.iter().filter(|(_, endpoint)| {
             endpoint.health.outage().is_some()
-                && endpoint.proof == Proof::Connection
+                && endpoint.check == Check::Connect
                 && endpoint.is_rested(interval, now)
                 && !tried.contains(&endpoint.address)
         });
@@ -191,7 +191,7 @@ impl Endpoint {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DialFailure, EndpointSpec, Proof, RetryLimits};
+    use super::super::{Check, DialFailure, EndpointSpec, RetryLimits};
     use super::*;
 
     const LIMITS: RetryLimits = RetryLimits {
@@ -208,7 +208,7 @@ mod tests {
 
     fn spec((port, &(priority, weight)): (usize, &(u16, u16))) -> EndpointSpec {
         let address = SocketAddr::from(([10, 0, 0, 1], 1 + port as u16));
-        EndpointSpec { address, priority, weight, proof: Proof::Connection }
+        EndpointSpec { address, priority, weight, check: Check::Connect }
     }
 
     fn specs(places: &[(u16, u16)]) -> Vec<EndpointSpec> {

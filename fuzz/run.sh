@@ -1,8 +1,8 @@
 #!/bin/sh
 # Fuzzes: each target for so many seconds, from the committed corpus, which stays as it is.
 #
-#   sh tests/fuzz/run.sh OUT SECONDS [TARGET...]
-#   FUZZ_KEEP=yes sh tests/fuzz/run.sh OUT SECONDS [TARGET...]
+#   sh fuzz/run.sh OUT SECONDS [TARGET...]
+#   FUZZ_KEEP=yes sh fuzz/run.sh OUT SECONDS [TARGET...]
 #
 # What is built and what the fuzzer collects goes below the folder OUT. With FUZZ_KEEP=yes the
 # collected inputs that reach code no committed one reaches are added to the committed corpus.
@@ -22,7 +22,7 @@ mkdir -p "$1"
 out=$(cd "$1" && pwd)
 seconds=$2
 shift 2
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/.."
 
 # Runs the rest of the arguments; says what to do by hand if that fails.
 install_with() {
@@ -46,19 +46,19 @@ if ! cargo +nightly fuzz --version >/dev/null 2>&1; then
 fi
 
 # cargo-fuzz has no --locked: this fails where the lock file does not fit the manifests.
-if ! cargo +nightly fetch --quiet --locked --manifest-path tests/fuzz/Cargo.toml; then
-    echo "fuzz: if the lock file is behind the manifests: (cd tests/fuzz && cargo update -w)" >&2
+if ! cargo +nightly fetch --quiet --locked --manifest-path fuzz/Cargo.toml; then
+    echo "fuzz: if the lock file is behind the manifests: (cd fuzz && cargo update -w)" >&2
     exit 1
 fi
 # What the targets reach has no unsafe code of ours; the address sanitizer would only be slow.
 sanitizer=none
-cargo +nightly fuzz build --fuzz-dir tests/fuzz --target-dir "$out" --sanitizer "$sanitizer"
+cargo +nightly fuzz build --fuzz-dir fuzz --target-dir "$out" --sanitizer "$sanitizer"
 
 # The fuzzer on one target with corpora and options; its output goes to the log of the target.
 fuzz() {
     target=$1
     shift
-    cargo +nightly fuzz run --fuzz-dir tests/fuzz --target-dir "$out" --sanitizer "$sanitizer" \
+    cargo +nightly fuzz run --fuzz-dir fuzz --target-dir "$out" --sanitizer "$sanitizer" \
         "$target" "$@" >"$out/log/$target" 2>&1
 }
 
@@ -75,21 +75,21 @@ report_finding() {
     [ -n "$artifact" ] || return 0
     cat >&2 <<END
 fuzz: $1: the input is in $artifact
-  again:  cargo +nightly fuzz run --fuzz-dir tests/fuzz $1 $artifact
-  keep:   cp $artifact tests/fuzz/corpus/$1/regression-NAME; cargo test --test it fuzz_corpus
+  again:  cargo +nightly fuzz run --fuzz-dir fuzz $1 $artifact
+  keep:   cp $artifact fuzz/corpus/$1/regression-NAME; cargo test --test it fuzz_corpus
 END
 }
 
 # shellcheck disable=SC2046 # one argument a name
-[ $# -gt 0 ] || set -- $(cargo +nightly fuzz list --fuzz-dir tests/fuzz)
+[ $# -gt 0 ] || set -- $(cargo +nightly fuzz list --fuzz-dir fuzz)
 mkdir -p "$out/log"
 failed=
 for name in "$@"; do
     # The fuzzer writes to the first corpus and only reads the second.
     mkdir -p "$out/corpus/$name"
-    if fuzz "$name" "$out/corpus/$name" "tests/fuzz/corpus/$name" -- \
+    if fuzz "$name" "$out/corpus/$name" "fuzz/corpus/$name" -- \
         -max_total_time="$seconds" -max_len=4096 -timeout=10 \
-        -dict="tests/fuzz/dictionaries/$name"; then
+        -dict="fuzz/dictionaries/$name"; then
         echo "fuzz: $name: $(summary_of "$name"); no finding"
     else
         report_finding "$name"
@@ -97,11 +97,11 @@ for name in "$@"; do
         continue
     fi
     if [ "${FUZZ_KEEP:-no}" = yes ]; then
-        before=$(find "tests/fuzz/corpus/$name" -type f | wc -l)
-        fuzz "$name" "tests/fuzz/corpus/$name" "$out/corpus/$name" -- \
+        before=$(find "fuzz/corpus/$name" -type f | wc -l)
+        fuzz "$name" "fuzz/corpus/$name" "$out/corpus/$name" -- \
             -set_cover_merge=1 -use_counters=0 -max_len=100
-        after=$(find "tests/fuzz/corpus/$name" -type f | wc -l)
-        echo "fuzz: $name: added $((after - before)) inputs to tests/fuzz/corpus/$name"
+        after=$(find "fuzz/corpus/$name" -type f | wc -l)
+        echo "fuzz: $name: added $((after - before)) inputs to fuzz/corpus/$name"
     fi
 done
 if [ -n "$failed" ]; then

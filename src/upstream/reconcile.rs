@@ -98,7 +98,7 @@ impl EndpointSet {
 
 impl Endpoint {
     fn is_meant_by(&self, spec: &EndpointSpec) -> bool {
-        self.address == spec.address && self.proof == spec.proof
+        self.address == spec.address && self.check == spec.check
     }
 
     /// Credit is counted in connections, so it outlasts a change of weight, and even one of class.

@@ -1,6 +1,6 @@
 //! The words in which a pair and the reactor talk: sides, readiness, steps and their outcomes.
 //!
-//! Names only; what follows from what is decided in `pair/mod.rs` and `pair/flow.rs`.
+//! Names only; what follows from what is decided in `relay/mod.rs` and `relay/flow.rs`.
 
 use std::fmt;
 

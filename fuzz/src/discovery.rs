@@ -9,7 +9,7 @@ use std::time::Instant;
 use etcd_gateway::config::ENDPOINTS_MAX;
 use etcd_gateway::config::address::{EndpointAddress, Host};
 use etcd_gateway::discovery::{Discovery, Found, Sources, Verdict};
-use etcd_gateway::dns::hosts;
+use etcd_gateway::proto::dns::hosts;
 
 use super::hosts::addresses as addresses_in;
 

@@ -1,11 +1,11 @@
 //! A pair before its server connection stands: which endpoint is being dialed, which were tried.
 //!
-//! Whom to dial next is chosen by `endpoint/pick.rs`; the dial itself is made by the reactor.
+//! Whom to dial next is chosen by `upstream/pick.rs`; the dial itself is made by the reactor.
 
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::endpoint::EndpointId;
+use crate::upstream::EndpointId;
 
 /// One attempt to reach an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,15 +1,15 @@
-//! What a pair was told so far, and what that obliges it to: the model that it is held against.
+//! What a pair was expected so far, and what that obliges it to: the model that it is held against.
 //! Tests only. Must not call the pair.
 
 use std::time::{Duration, Instant};
 
 use super::{HALF_CLOSED, OPEN};
-use crate::pair::Limits;
-use crate::pair::step::{Fault, Outcome, Ready, Side, Step};
+use crate::relay::Limits;
+use crate::relay::step::{Fault, Outcome, Ready, Side, Step};
 
-/// What the pair was told so far, kept in the plainest way; arrays have an entry for each side.
+/// What the pair was expected so far, kept in the plainest way; arrays have an entry for each side.
 #[derive(Clone)]
-pub(super) struct Told {
+pub(super) struct Expected {
     limits: &'static Limits,
     pub(super) connected: bool,
     pub(super) heard: [Ready; 2],
@@ -38,11 +38,11 @@ pub(super) struct Told {
     pub(super) looks: u32,
 }
 
-impl Told {
+impl Expected {
     /// Of a pair whose client was just accepted.
-    pub(super) fn new(limits: &'static Limits, now: Instant) -> Told {
+    pub(super) fn new(limits: &'static Limits, now: Instant) -> Expected {
         let client = Ready { writable: true, ..Ready::default() };
-        Told {
+        Expected {
             limits,
             connected: false,
             heard: [client, Ready::default()],
@@ -219,7 +219,7 @@ impl Told {
                 self.held[side.other().index()] = 0;
                 let heard = &mut self.heard[side.index()];
                 heard.error = false;
-                // What it sent before is fetched without waiting to be told of it.
+                // What it sent before is fetched without waiting to be expected of it.
                 heard.readable = true;
                 self.progress(now);
             }

@@ -13,7 +13,7 @@
 //!   every state ──► Removed, which is final
 //! ```
 
-use super::retry::RetryLimits;
+use super::backoff::RetryLimits;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -337,7 +337,7 @@ impl Outage {
 
 #[cfg(test)]
 mod tests {
-    use super::super::retry::DELAY_LIMIT;
+    use super::super::backoff::DELAY_LIMIT;
     use super::*;
     use std::time::Duration;
 

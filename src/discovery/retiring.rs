@@ -69,15 +69,15 @@ impl Handover {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::message::Service;
-    use crate::dns::name::Name;
-    use crate::endpoint::Proof;
+    use crate::proto::dns::message::Service;
+    use crate::proto::dns::name::Name;
+    use crate::upstream::Check;
 
     fn listed(names: &str) -> Vec<Listed> {
         let of_name = |name: &str| {
             let target = Name::from_text(name).expect("a name");
             let service = Service { priority: 0, weight: 1, port: 1, target };
-            Listed { service, proof: Proof::Connection }
+            Listed { service, check: Check::Connect }
         };
         names.split_whitespace().map(of_name).collect()
     }

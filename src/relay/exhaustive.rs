@@ -1,4 +1,4 @@
-//! Every sequence of outcomes and events that a pair can meet, against a model of what it was told.
+//! Every sequence of outcomes and events that a pair can meet, against a model of what it expects.
 //! Tests only.
 //!
 //! Different sequences soon meet in the same state, and what can follow is then the same. So each
@@ -10,15 +10,15 @@
 //! Both flows spliced at the same time, and pairs that come of age meanwhile, would make some
 //! millions of states: so each of these is left to a search of its own.
 
-mod told;
+mod expected;
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use self::told::Told;
+use self::expected::Expected;
 use super::ending::{Cause, EndedIn};
 use super::flush::FlushInterval;
-use super::half_close::{Quiet, QuietLimits};
+use super::inactivity::{Quiet, QuietLimits};
 use super::splice::SpliceLimits;
 use super::step::{Budget, Fault, Outcome, Ready, Side, Step};
 use super::tests::{NOTHING, READABLE, URGENT, WRITABLE, dialing};
@@ -57,7 +57,7 @@ const NEWS: [Ready; 5] = [
 #[derive(Clone)]
 struct Node {
     pair: Pair,
-    told: Told,
+    expected: Expected,
     now: Instant,
     limits: &'static Limits,
     /// The flow whose reads may fill the buffer; `None`: both.
@@ -77,8 +77,8 @@ enum Event {
 impl Node {
     fn new(limits: &'static Limits, bulk: Option<Side>) -> Node {
         let now = Instant::now();
-        let (pair, told) = (dialing(now), Told::new(limits, now));
-        Node { pair, told, now, limits, bulk, way: Vec::new() }
+        let (pair, expected) = (dialing(now), Expected::new(limits, now));
+        Node { pair, expected, now, limits, bulk, way: Vec::new() }
     }
 
     fn next(&self, bytes: [usize; 2]) -> Option<Step> {
@@ -100,11 +100,11 @@ impl Node {
             events.extend(self.outcomes(step).into_iter().map(|it| Event::Carried(step, it)));
         }
         if is_turn_over {
-            for side in Side::BOTH.into_iter().filter(|&side| self.told.knows(side)) {
+            for side in Side::BOTH.into_iter().filter(|&side| self.expected.knows(side)) {
                 events.extend(NEWS.map(|news| Event::News(side, news)));
             }
         }
-        if is_turn_over && !self.told.connected {
+        if is_turn_over && !self.expected.connected {
             events.push(Event::Connected);
         }
         let deadline = self.pair.next_deadline(self.limits);
@@ -132,7 +132,7 @@ impl Node {
                 [&moved[..], &others].concat()
             }
             Step::Write(source) | Step::SpliceOut(source) => {
-                let held = self.told.held[source.index()];
+                let held = self.expected.held[source.index()];
                 let moved = |bytes| Outcome::Moved { bytes, short: bytes < held };
                 let failed = Outcome::Failed(Fault::TimedOut);
                 let moves = (1..=held).map(moved);
@@ -151,21 +151,21 @@ impl Node {
         match event {
             Event::Connected => {
                 node.pair.connect(self.limits, node.now);
-                node.told.connect(node.now);
+                node.expected.connect(node.now);
             }
             Event::News(side, news) => {
                 node.pair.on_ready(side, news, node.now);
-                node.told.hear(side, news, node.now);
+                node.expected.hear(side, news, node.now);
             }
             Event::Carried(step, outcome) => {
                 node.pair.apply(step, outcome, self.limits, node.now);
-                node.told.learn(step, outcome, node.now);
+                node.expected.learn(step, outcome, node.now);
                 node.check_carried(step, outcome, self);
             }
             Event::Waited(time) => {
                 node.now += time;
                 // What follows from the end of an attempt is not decided by the pair.
-                let is_awake = node.next(BUDGETS[0]).is_some() || !node.told.connected;
+                let is_awake = node.next(BUDGETS[0]).is_some() || !node.expected.connected;
                 assert!(is_awake, "woken up for nothing");
             }
         }
@@ -175,13 +175,13 @@ impl Node {
     /// What must hold in every state.
     fn check(&self) {
         for side in Side::BOTH {
-            assert_eq!(self.pair.flow(side).pending(), self.told.held[side.index()]);
+            assert_eq!(self.pair.flow(side).pending(), self.expected.held[side.index()]);
         }
-        let is_lasting = self.told.connected && self.told.lasting_at.is_none();
+        let is_lasting = self.expected.connected && self.expected.lasting_at.is_none();
         assert_eq!(self.pair.resets_on_close(), is_lasting);
         for bytes in BUDGETS {
             let step = self.next(bytes);
-            for other in self.told.work(bytes, self.now) {
+            for other in self.expected.work(bytes, self.now) {
                 let is_allowed = self.pair.ending().is_none() && other.1;
                 match step {
                     Some(step) if step == other.0 => assert!(is_allowed, "cannot be: {step:?}"),
@@ -197,13 +197,13 @@ impl Node {
         let deadline = self.pair.next_deadline(self.limits);
         if self.pair.ending().is_some() {
             assert_eq!((self.next(BUDGETS[0]), deadline), (None, None));
-        } else if self.told.connected && self.next(BUDGETS[0]).is_none() {
-            let limit = self.told.quiet_limit();
+        } else if self.expected.connected && self.next(BUDGETS[0]).is_none() {
+            let limit = self.expected.quiet_limit();
             let deadline = deadline.expect("no pair waits for ever");
             assert!(deadline > self.now, "it would spin");
             assert!(deadline <= self.now + limit, "it would hang");
-            assert!(deadline <= self.told.progress_at + limit + limit / 8 + MILLISECOND);
-            let lasting_at = self.told.lasting_at;
+            assert!(deadline <= self.expected.progress_at + limit + limit / 8 + MILLISECOND);
+            let lasting_at = self.expected.lasting_at;
             assert!(lasting_at.is_none_or(|at| deadline <= at), "the options would come late");
         }
         self.check_phase();
@@ -211,40 +211,42 @@ impl Node {
     }
 
     fn check_phase(&self) {
-        let told = &self.told;
+        let expected = &self.expected;
         let ending = match self.pair.phase() {
-            _ if !told.connected => {
-                return assert_eq!(self.pair.ending().is_some(), told.lost.is_some());
+            _ if !expected.connected => {
+                return assert_eq!(self.pair.ending().is_some(), expected.lost.is_some());
             }
-            Phase::Dialing(_) => panic!("it was told of its connection"),
+            Phase::Dialing(_) => panic!("it knows of its connection"),
             Phase::Relaying => {
-                assert_eq!(told.lost, None, "a loss is forgotten");
-                assert!(!told.is_complete(), "a complete pair goes on");
-                let is_early = self.now < told.progress_at + told.quiet_limit() / 8;
+                assert_eq!(expected.lost, None, "a loss is forgotten");
+                assert!(!expected.is_complete(), "a complete pair goes on");
+                let is_early = self.now < expected.progress_at + expected.quiet_limit() / 8;
                 let looks = self.next(BUDGETS[0]) == Some(Step::MeasureUnsent);
                 assert!(!(is_early && looks), "a look at a pair that just moved");
                 return;
             }
             Phase::Flushing(flush) => {
-                assert_eq!(told.lost, Some((flush.lost, flush.fault)), "the first loss counts");
-                assert!(!told.lost_again && !told.delivered, "nothing is left to flush");
+                assert_eq!(expected.lost, Some((flush.lost, flush.fault)), "the first loss counts");
+                assert!(!expected.lost_again && !expected.delivered, "nothing is left to flush");
                 return;
             }
             Phase::Closing(ending) => ending,
         };
-        match (ending.cause, told.lost) {
-            (Cause::Completed, None) => assert!(told.is_complete(), "bytes or an end are missing"),
-            (Cause::HalfCloseTimeout, None) => assert!(told.is_half_closed()),
-            (Cause::IdleTimeout, None) => assert!(!told.is_half_closed()),
+        match (ending.cause, expected.lost) {
+            (Cause::Completed, None) => {
+                assert!(expected.is_complete(), "bytes or an end are missing")
+            }
+            (Cause::HalfCloseTimeout, None) => assert!(expected.is_half_closed()),
+            (Cause::IdleTimeout, None) => assert!(!expected.is_half_closed()),
             (Cause::Lost(side, fault), Some(lost)) => assert_eq!((side, fault), lost),
-            _ => panic!("{ending:?} after {:?}", told.lost),
+            _ => panic!("{ending:?} after {:?}", expected.lost),
         }
-        let is_cut_short = told.lost.is_some() && !told.delivered;
+        let is_cut_short = expected.lost.is_some() && !expected.delivered;
         let want = if is_cut_short { EndedIn::Flushing } else { EndedIn::Relaying };
         assert_eq!(ending.phase, want);
-        assert_eq!(ending.is_orderly(), told.is_complete() && told.lost.is_none());
-        if !told.is_complete() && !told.delivered && !told.lost_again {
-            assert!(self.now >= told.progress_at + told.quiet_limit(), "ended early");
+        assert_eq!(ending.is_orderly(), expected.is_complete() && expected.lost.is_none());
+        if !expected.is_complete() && !expected.delivered && !expected.lost_again {
+            assert!(self.now >= expected.progress_at + expected.quiet_limit(), "ended early");
         }
     }
 
@@ -253,14 +255,14 @@ impl Node {
         let mut pair = self.pair.clone();
         pair.end(Cause::DrainTimeout);
         let ending = pair.ending().expect("it was ended");
-        let want = match (self.pair.ending(), self.told.lost) {
+        let want = match (self.pair.ending(), self.expected.lost) {
             (Some(before), _) => before.cause,
             (None, Some((side, fault))) => Cause::Lost(side, fault),
             (None, None) => Cause::DrainTimeout,
         };
         assert_eq!(ending.cause, want);
         assert!(self.pair.ending().is_none_or(|before| before == ending));
-        assert_eq!(ending.phase == EndedIn::Dialing, !self.told.connected);
+        assert_eq!(ending.phase == EndedIn::Dialing, !self.expected.connected);
     }
 
     fn check_carried(&self, step: Step, outcome: Outcome, before: &Node) {
@@ -327,22 +329,29 @@ impl Node {
         });
         for side in Side::BOTH {
             let flow = self.pair.flow(side);
-            let held = self.told.held[side.index()] as u32;
+            let held = self.expected.held[side.index()] as u32;
             key.extend([flow.state() as u32, flow.pending() as u32, held]);
-            key.push(bits(&[flow.is_spliced(), self.told.piped[side.index()]]));
-            key.push(self.told.small_splices[side.index()].map_or(0, |count| 1 + u32::from(count)));
-            for ready in [self.pair.ready[side.index()], self.told.heard[side.index()]] {
+            key.push(bits(&[flow.is_spliced(), self.expected.piped[side.index()]]));
+            key.push(
+                self.expected.small_splices[side.index()].map_or(0, |count| 1 + u32::from(count)),
+            );
+            for ready in [self.pair.ready[side.index()], self.expected.heard[side.index()]] {
                 let Ready { readable, writable, urgent, closed, error } = ready;
                 key.push(bits(&[readable, writable, urgent, closed, error]));
             }
         }
-        let Told { eof, over, shut, lost, lost_again, delivered, .. } = self.told;
+        let Expected { eof, over, shut, lost, lost_again, delivered, .. } = self.expected;
         key.push(bits(&[eof, over, shut, [lost_again, delivered]].concat()));
         key.push(lost.map_or(0, |(side, fault)| 1 + side as u32 + 2 * fault as u32));
-        key.extend([age(self.told.progress_at), self.told.unsent.map_or(0, |it| 1 + it as u32)]);
-        key.push(self.told.looks.min(3));
+        key.extend([
+            age(self.expected.progress_at),
+            self.expected.unsent.map_or(0, |it| 1 + it as u32),
+        ]);
+        key.push(self.expected.looks.min(3));
         let wait = |at: Instant| 1 + at.saturating_duration_since(self.now).as_millis() as u32;
-        key.extend([self.pair.lasting.due_at(), self.told.lasting_at].map(|at| at.map_or(0, wait)));
+        key.extend(
+            [self.pair.lasting.due_at(), self.expected.lasting_at].map(|at| at.map_or(0, wait)),
+        );
         key
     }
 }

@@ -9,12 +9,12 @@ use super::{Endpoint, EndpointId, EndpointSet, Health};
 
 /// What makes an endpoint one that clients may be led to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Proof {
+pub enum Check {
     /// It was asked for by its address or name; a connection that stands shows that it lives.
-    Connection,
+    Connect,
     /// It was found, and has to show who it is: by a TLS handshake with the monitor when it is new,
     /// and again when it comes back. What clients do there proves nothing.
-    Handshake,
+    Tls,
 }
 
 impl EndpointSet {
@@ -24,7 +24,7 @@ impl EndpointSet {
         let interval = self.limits.last_resort_interval;
         let waiting = self.iter().filter(|(_, endpoint)| {
             let is_idle = matches!(endpoint.health, Health::Inactive { .. });
-            endpoint.proof == Proof::Handshake && is_idle && !endpoint.probe_in_flight
+            endpoint.check == Check::Tls && is_idle && !endpoint.probe_in_flight
         });
         let failed_at = |endpoint: &Endpoint| endpoint.health.outage().map(|it| it.failed_at);
         let (id, _) = waiting
@@ -37,7 +37,7 @@ impl EndpointSet {
 
     /// Whether an endpoint that is not active may become so by a probe alone.
     pub fn awaits_proof(&self) -> bool {
-        let is_waiting = |it: &Endpoint| it.proof == Proof::Handshake && !it.health.is_active();
+        let is_waiting = |it: &Endpoint| it.check == Check::Tls && !it.health.is_active();
         self.live().any(is_waiting)
     }
 }
@@ -65,7 +65,7 @@ mod tests {
             address: ([10, 0, 0, 1], port).into(),
             priority: 0,
             weight: 1,
-            proof: Proof::Handshake,
+            check: Check::Tls,
         };
         let specs: Vec<EndpointSpec> = (1..=count).map(spec).collect();
         let ids = set.reconcile(&specs, now).added;
@@ -155,12 +155,12 @@ mod tests {
             address: set.address(ids[0]).expect("it is there"),
             priority: 0,
             weight: 1,
-            proof: Proof::Connection,
+            check: Check::Connect,
         };
         let changed = set.reconcile(&[spec], now);
         assert_eq!((changed.added.len(), changed.removed[0].id), (1, ids[0]));
         assert_eq!(set.pick(&[], now), Some(changed.added[0]));
-        spec.proof = Proof::Handshake;
+        spec.check = Check::Tls;
         set.reconcile(&[spec], now);
         assert_eq!(set.pick(&[], now), None);
     }

@@ -15,18 +15,18 @@
 //! they find nothing and change nothing.
 
 mod absence;
+mod backoff;
+mod check;
 mod health;
-pub mod loop_check;
+pub mod loopback;
 mod pick;
-mod proof;
 mod reconcile;
-mod retry;
 mod weight;
 
+pub use backoff::RetryLimits;
+pub use check::Check;
 pub use health::{ChangeKind, DialFailure, Health, Outage};
-pub use proof::Proof;
 pub use reconcile::{Reconciled, Removed};
-pub use retry::RetryLimits;
 
 use absence::Absentees;
 use health::Failure;
@@ -53,7 +53,7 @@ pub struct EndpointSpec {
     /// 0..=65535; share inside the class. 0 beside others gets a very small one.
     pub weight: u16,
     /// What the monitor has to achieve there before a client is led to it.
-    pub proof: Proof,
+    pub check: Check,
 }
 
 /// Something happened to an endpoint that is worth a log line or a timer.
@@ -73,7 +73,7 @@ pub struct Endpoint {
     address: SocketAddr,
     priority: u16,
     weight: u16,
-    proof: Proof,
+    check: Check,
     /// What the rotation owes it, in the unit of `pick.rs`.
     credit: i64,
     health: Health,
@@ -112,9 +112,9 @@ impl EndpointSet {
     /// A client's dial stands. One that was begun before the endpoint became inactive may; of an
     /// endpoint that has to prove itself anew it says nothing.
     pub fn dial_succeeded(&mut self, id: EndpointId, now: Instant) -> Option<Change> {
-        self.change(id, |endpoint, _| match endpoint.proof {
-            Proof::Handshake if !endpoint.health.is_active() => None,
-            Proof::Connection | Proof::Handshake => endpoint.health.dial_succeeded(now),
+        self.change(id, |endpoint, _| match endpoint.check {
+            Check::Tls if !endpoint.health.is_active() => None,
+            Check::Connect | Check::Tls => endpoint.health.dial_succeeded(now),
         })
     }
 
@@ -284,11 +284,11 @@ impl Endpoint {
             address: spec.address,
             priority: spec.priority,
             weight: spec.weight,
-            proof: spec.proof,
+            check: spec.check,
             credit: 0,
-            health: match spec.proof {
-                Proof::Connection => Health::new(now),
-                Proof::Handshake => Health::unproven(now, limits),
+            health: match spec.check {
+                Check::Connect => Health::new(now),
+                Check::Tls => Health::unproven(now, limits),
             },
             dialed_at: None,
             probe_in_flight: false,
@@ -312,8 +312,8 @@ impl Endpoint {
     }
 
     /// What it has to show before clients are led to it.
-    pub fn proof(&self) -> Proof {
-        self.proof
+    pub fn check(&self) -> Check {
+        self.check
     }
 
     /// What is known of it.
@@ -368,7 +368,7 @@ mod tests {
 
     fn spec(port: u16) -> EndpointSpec {
         let address = SocketAddr::from(([10, 0, 0, 1], port));
-        EndpointSpec { address, priority: 0, weight: 0, proof: Proof::Connection }
+        EndpointSpec { address, priority: 0, weight: 0, check: Check::Connect }
     }
 
     fn ports(set: &EndpointSet) -> Vec<u16> {

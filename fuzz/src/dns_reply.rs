@@ -10,8 +10,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 use std::str;
 
-use etcd_gateway::dns::message::{Kind, Records, Reply, question, read_reply};
-use etcd_gateway::dns::name::Name;
+use etcd_gateway::proto::dns::message::{Kind, Records, Reply, question, read_reply};
+use etcd_gateway::proto::dns::name::Name;
 
 use super::assert_one_line;
 
@@ -73,7 +73,7 @@ fn in_words(reply: &Reply) -> String {
             let texts: Vec<String> = match records {
                 Records::Addresses(addresses) => addresses.iter().map(|a| a.to_string()).collect(),
                 Records::Services(services) => {
-                    let service = |s: &etcd_gateway::dns::message::Service| {
+                    let service = |s: &etcd_gateway::proto::dns::message::Service| {
                         assert_one_line(&s.target.to_string());
                         assert!(!s.target.is_root());
                         let target = lower(&s.target.to_string());

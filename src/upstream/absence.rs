@@ -11,9 +11,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::backoff::RetryLimits;
 use super::health::Health;
-use super::retry::RetryLimits;
-use super::{Endpoint, EndpointSpec, Proof};
+use super::{Check, Endpoint, EndpointSpec};
 
 /// Endpoints that have left, the latest last.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(super) struct Absentees {
 #[derive(Debug)]
 struct Absentee {
     address: SocketAddr,
-    proof: Proof,
+    check: Check,
     left_at: Instant,
     health: Health,
     dialed_at: Option<Instant>,
@@ -34,9 +34,9 @@ impl Absentees {
     /// The endpoint leaves.
     pub(super) fn remember(&mut self, endpoint: &Endpoint, now: Instant, limits: &RetryLimits) {
         let Some(health) = endpoint.health.in_absence(limits) else { return };
-        let Endpoint { address, proof, dialed_at, .. } = *endpoint;
+        let Endpoint { address, check, dialed_at, .. } = *endpoint;
         self.all.retain(|it| it.address != address && it.left_at + limits.absence_max > now);
-        self.all.push_back(Absentee { address, proof, left_at: now, health, dialed_at });
+        self.all.push_back(Absentee { address, check, left_at: now, health, dialed_at });
         let excess = self.all.len().saturating_sub(limits.absent_max);
         self.all.drain(..excess);
         debug_assert!(self.all.iter().all(|it| it.health.outage().is_some()));
@@ -53,7 +53,7 @@ impl Absentees {
         let position = self.all.iter().position(|it| it.address == spec.address);
         let absentee = position.and_then(|position| self.all.remove(position));
         let is_same = |it: &Absentee| {
-            it.proof == spec.proof && now.saturating_duration_since(it.left_at) < limits.absence_max
+            it.check == spec.check && now.saturating_duration_since(it.left_at) < limits.absence_max
         };
         if let Some(absentee) = absentee.filter(is_same) {
             endpoint.health = absentee.health.on_return(now, limits);
@@ -79,24 +79,24 @@ mod tests {
         absent_max: 3,
     };
 
-    fn spec(port: u16, proof: Proof) -> EndpointSpec {
-        EndpointSpec { address: ([10, 0, 0, 1], port).into(), priority: 0, weight: 1, proof }
+    fn spec(port: u16, check: Check) -> EndpointSpec {
+        EndpointSpec { address: ([10, 0, 0, 1], port).into(), priority: 0, weight: 1, check }
     }
 
     struct Bench {
         set: EndpointSet,
         now: Instant,
-        proof: Proof,
+        check: Check,
     }
 
     impl Bench {
-        fn new(proof: Proof) -> Bench {
-            Bench { set: EndpointSet::new(LIMITS), now: Instant::now(), proof }
+        fn new(check: Check) -> Bench {
+            Bench { set: EndpointSet::new(LIMITS), now: Instant::now(), check }
         }
 
         /// From now on these are there. Gives the one that came last.
         fn list(&mut self, ports: &[u16]) -> Option<EndpointId> {
-            let specs: Vec<_> = ports.iter().map(|port| spec(*port, self.proof)).collect();
+            let specs: Vec<_> = ports.iter().map(|port| spec(*port, self.check)).collect();
             self.set.reconcile(&specs, self.now).added.pop()
         }
 
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn who_leaves_in_bad_health_returns_with_it() {
-        let mut bench = Bench::new(Proof::Connection);
+        let mut bench = Bench::new(Check::Connect);
         let id = bench.list(&[1]).expect("new");
         bench.fail(id);
         let due = bench.retry_at(id);
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_probe_that_was_under_way_is_not_repeated_at_once() {
-        let mut bench = Bench::new(Proof::Connection);
+        let mut bench = Bench::new(Check::Connect);
         let id = bench.list(&[1]).expect("new");
         bench.fail(id);
         bench.now += SECOND;
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn growing_pauses_go_on_growing() {
-        let mut bench = Bench::new(Proof::Handshake);
+        let mut bench = Bench::new(Check::Tls);
         let mut id = bench.list(&[1]).expect("new");
         for step in [1, 2, 4, 8] {
             bench.now = bench.retry_at(id).expect("it fails").max(bench.now);
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn what_is_back_is_probed_soon() {
-        let mut bench = Bench::new(Proof::Connection);
+        let mut bench = Bench::new(Check::Connect);
         let id = bench.list(&[1]).expect("new");
         bench.fail(id);
         for _ in 0..9 {
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn it_has_an_end() {
-        let mut bench = Bench::new(Proof::Connection);
+        let mut bench = Bench::new(Check::Connect);
         let id = bench.list(&[1]).expect("new");
         bench.fail(id);
         bench.list(&[2]);
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn only_so_many_are_remembered_and_only_as_they_were() {
-        let mut bench = Bench::new(Proof::Connection);
+        let mut bench = Bench::new(Check::Connect);
         for port in 1..=4 {
             let id = bench.list(&[port]).expect("new");
             bench.fail(id);
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(bench.retry_at(id), None, "the first is forgotten");
         let id = bench.list(&[1, 2, 5]).expect("back");
         assert!(bench.retry_at(id).is_some());
-        bench.proof = Proof::Handshake;
+        bench.check = Check::Tls;
         let id = bench.list(&[3]).expect("new");
         let outage = *bench.set.get(id).expect("there").health().outage().expect("unproven");
         assert_eq!(outage.reason, DialFailure::Unproven, "it has to prove itself as any other");
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn whose_pairs_go_on_is_remembered_too() {
-        let mut bench = Bench::new(Proof::Connection);
+        let mut bench = Bench::new(Check::Connect);
         let old = bench.list(&[1]).expect("new");
         bench.set.pair_opened(old);
         bench.fail(old);

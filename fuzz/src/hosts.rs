@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use etcd_gateway::dns::hosts::{self, HostsReader};
+use etcd_gateway::proto::dns::hosts::{self, HostsReader};
 
 /// Reads the first line as the name to look up and the rest as hosts(5).
 pub fn check(data: &[u8]) {

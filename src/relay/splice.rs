@@ -67,9 +67,9 @@ impl Pair {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pair::ending::{Cause, EndedIn};
-    use crate::pair::step::{Fault, Ready, Step};
-    use crate::pair::tests::{
+    use crate::relay::ending::{Cause, EndedIn};
+    use crate::relay::step::{Fault, Ready, Step};
+    use crate::relay::tests::{
         BROKEN, BUDGET, CLOSED, LIMITS, READABLE, URGENT, WRITABLE, ended, relaying, run,
     };
 

@@ -13,27 +13,27 @@
 //! cleared by `WouldBlock` or a read or write shorter than asked for, as epoll(7) allows.
 
 pub mod buffer;
+mod deferred;
 pub mod dialing;
 pub mod ending;
 pub mod flow;
 pub mod flush;
-pub mod half_close;
-mod lasting;
+pub mod inactivity;
 pub mod splice;
 pub mod step;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use self::deferred::Lasting;
 use self::dialing::{Attempt, Dialing, Hold};
 use self::ending::{Cause, EndedIn, Ending};
 use self::flow::{Flow, FlowState, FlowStep, Means};
 use self::flush::{Flush, FlushInterval};
-use self::half_close::{Quiet, QuietLimits};
-use self::lasting::Lasting;
+use self::inactivity::{Quiet, QuietLimits};
 use self::splice::SpliceLimits;
 use self::step::{Budget, Fault, Outcome, Ready, Side, Step};
-use crate::endpoint::EndpointId;
+use crate::upstream::EndpointId;
 
 /// Where a pair is in its life.
 #[derive(Clone, Debug)]
@@ -399,7 +399,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::endpoint::{EndpointSet, EndpointSpec, Proof, RetryLimits};
+    use crate::upstream::{Check, EndpointSet, EndpointSpec, RetryLimits};
 
     const MILLISECOND: Duration = Duration::from_millis(1);
     const SECOND: Duration = Duration::from_secs(1);
@@ -432,7 +432,7 @@ mod tests {
             address: ([127, 0, 0, 1], port).into(),
             priority: 0,
             weight: 1,
-            proof: Proof::Connection,
+            check: Check::Connect,
         };
         let specs: Vec<_> = (1..=count).map(spec).collect();
         EndpointSet::new(limits).reconcile(&specs, now).added

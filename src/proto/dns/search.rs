@@ -37,7 +37,7 @@ pub fn candidates(name: &str, configuration: &ResolvConf) -> Vec<Name> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::resolv_conf::parse;
+    use crate::proto::dns::resolv_conf::parse;
 
     #[track_caller]
     fn check(name: &str, resolv_conf: &str, want: &[&str]) {

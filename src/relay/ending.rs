@@ -1,6 +1,6 @@
 //! Why a pair ended: the first cause and the phase it struck in, in the words of log and metrics.
 //!
-//! Owns names only. Which cause applies is decided in `pair/mod.rs` and by the reactor.
+//! Owns names only. Which cause applies is decided in `relay/mod.rs` and by the reactor.
 
 use std::fmt;
 

@@ -7,8 +7,8 @@
 use std::net::SocketAddr;
 
 use etcd_gateway::config::DNS_SEARCH_MAX;
-use etcd_gateway::dns::resolv_conf::{Environment, Problem, ResolvConf, parse};
-use etcd_gateway::dns::search::candidates;
+use etcd_gateway::proto::dns::resolv_conf::{Environment, Problem, ResolvConf, parse};
+use etcd_gateway::proto::dns::search::candidates;
 
 use super::assert_one_line;
 use super::dns_reply::{Labels, lower, show};
