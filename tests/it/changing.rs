@@ -5,11 +5,6 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use crate::failover::{answer, named};
-use crate::names::{
-    DNS, ENDPOINT, LATENESS_MAX, NAME, letters, member, member_address, resolved, wait_added,
-    wait_removed,
-};
 use crate::srv::PLAIN;
 use crate::util::*;
 

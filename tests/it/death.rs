@@ -8,15 +8,8 @@ use std::io::{ErrorKind, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use crate::limits::borrow_sockets;
-use crate::relay::{
-    Relay, bytes_before_a_reset_arrive, expect_all, expect_bytes, expect_reset, fill,
-    read_in_pieces, unsent,
-};
 use crate::util::*;
 
-/// Receive and send buffers of the test's own sockets, so that most bytes stay with the gateway.
-const SMALL_BYTES: usize = 16 * 1024;
 /// What the gateway's kernel takes for a peer that does not read, all of it.
 const QUEUED_BYTES: usize = 256 * 1024;
 /// An eighth of it is the age at which pairs count as lasting.

@@ -3,11 +3,10 @@
 //! Clients take turns unless a test says otherwise, and every server introduces itself with a
 //! letter, so a tally of letters is a tally of connections.
 
-use std::collections::BTreeMap;
 use std::ffi::c_char;
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,44 +18,6 @@ use crate::util::*;
 
 /// Shortest time between two dials of an inactive endpoint that clients cause.
 const LAST_RESORT_INTERVAL: Duration = Duration::from_millis(100);
-
-/// A behaviour: says its letter and then echoes.
-pub fn named(letter: char) -> impl Fn(TcpStream) + Send + Sync + 'static {
-    move |mut stream| {
-        let letter = u8::try_from(letter).expect("an ASCII letter");
-        // Fails if the client is gone already, and then there is nobody to echo to.
-        if stream.write_all(&[letter]).is_ok() {
-            echo(stream);
-        }
-    }
-}
-
-/// A new client: the letter of its server, or `None` if it was reset instead.
-pub fn answer(gateway: &Gateway) -> Option<char> {
-    let mut client = match TcpStream::connect(gateway.address()) {
-        Ok(client) => client,
-        // The gateway was so quick that the reset came before connect(2) returned.
-        Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
-        Err(error) => panic!("the gateway does not accept: {error}"),
-    };
-    client.set_read_timeout(Some(DEADLINE)).expect("a timeout that is not zero");
-    let mut letter = [0];
-    match client.read(&mut letter) {
-        Ok(1) => Some(char::from(letter[0])),
-        Err(error) if error.kind() == ErrorKind::ConnectionReset => None,
-        other => panic!("neither served nor reset: {other:?}"),
-    }
-}
-
-/// How many of so many clients each server got; all of them must be served.
-pub fn tally(gateway: &Gateway, clients: usize) -> BTreeMap<char, usize> {
-    let mut tally = BTreeMap::new();
-    for _ in 0..clients {
-        let letter = answer(gateway).expect("every client is served");
-        *tally.entry(letter).or_default() += 1;
-    }
-    tally
-}
 
 /// A server that drops SYNs as [`Blackhole`] does, counts them, and can begin to answer.
 ///

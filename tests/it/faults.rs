@@ -10,8 +10,6 @@ use std::time::{Duration, Instant};
 
 use socket2::{SockFilter, SockRef};
 
-use crate::failover::answer;
-use crate::relay::{expect_reset, round_trip, unsent};
 use crate::util::*;
 
 /// By how much the kernel's timers may seem early: they count in ticks of up to 10 ms.

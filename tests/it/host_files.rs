@@ -11,9 +11,6 @@ use etcd_gateway::config::HOSTS_BYTES_PER_TURN;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::names::{
-    DNS, ENDPOINT, NAME, letters, member, member_address, wait_added, wait_removed,
-};
 use crate::util::*;
 
 /// Where resolv.conf(5) leads without a server.

@@ -4,8 +4,6 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Output;
 
-use crate::cli::check_refusal;
-use crate::names::{DNS, NAME};
 use crate::util::*;
 
 /// A name of this machine that only a name server knows.

@@ -9,47 +9,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::cli::has_ipv6;
-use crate::failover::{answer, named, tally};
-use crate::relay::round_trip;
 use crate::util::*;
-
-/// Where the name servers of the tests are.
-pub const DNS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 53);
-/// What a change may need beside its time to live.
-pub const LATENESS_MAX: Duration = Duration::from_secs(2);
-/// Within this time after its return the name server is asked again.
-pub const RECOVERY: Duration = Duration::from_secs(5);
-
-pub const NAME: &str = "etcd.test";
-pub const ENDPOINT: &str = "etcd.test:2379";
-
-/// Where a member serves.
-pub fn member_address(last_octet: u8) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, last_octet], 2379))
-}
-
-/// A member, with its letter.
-pub fn member(last_octet: u8) -> Backend {
-    Backend::at(member_address(last_octet), named(char::from(b'a' + last_octet - 11)))
-}
-
-/// Waits until the gateway knows of these members.
-pub fn wait_added(gateway: &Gateway, last_octets: &[u8]) {
-    for octet in last_octets {
-        gateway.wait_for_log(&format!("endpoint added endpoint={} ", member_address(*octet)));
-    }
-}
-
-/// Waits until a member gets no new connection, and returns the line that says so.
-pub fn wait_removed(gateway: &Gateway, last_octet: u8) -> String {
-    gateway.wait_for_log(&format!("endpoint removed endpoint={} ", member_address(last_octet)))
-}
-
-/// The letters of so many new clients.
-pub fn letters(gateway: &Gateway, clients: usize) -> String {
-    tally(gateway, clients).into_keys().collect()
-}
 
 /// A client of the member with that letter.
 fn client_of(gateway: &Gateway, letter: u8) -> TcpStream {
@@ -60,15 +20,6 @@ fn client_of(gateway: &Gateway, letter: u8) -> TcpStream {
         greeting == [letter]
     };
     clients.find(|client| is_of(client)).expect("a member that gets its share")
-}
-
-/// A name server that knows the name, and a gateway that knows the name's addresses.
-pub fn resolved(machine: &Machine, ttl: u32, last_octets: &[u8]) -> (NameServer, Gateway) {
-    let dns = NameServer::start(DNS);
-    dns.set_addresses(NAME, ttl, last_octets);
-    let gateway = machine.gateway().endpoint(ENDPOINT).arg("--retry-delay=1s").start();
-    wait_added(&gateway, last_octets);
-    (dns, gateway)
 }
 
 #[test]

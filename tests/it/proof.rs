@@ -5,8 +5,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::cli::check_refusal;
-use crate::names::member_address;
 use crate::util::*;
 use crate::verify::{
     DOMAIN, NAME, is_served, put, secure_cluster, serve_names, verifying, wait_not_verified,

@@ -5,8 +5,6 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::time::Instant;
 
-use crate::failover::answer;
-use crate::names::{DNS, ENDPOINT, LATENESS_MAX, NAME, letters, member, resolved, wait_added};
 use crate::util::*;
 
 #[test]

@@ -7,7 +7,6 @@ use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use crate::relay::round_trip;
 use crate::util::*;
 
 /// A drain that no test waits for: longer than the deadline of a wait.

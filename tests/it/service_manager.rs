@@ -8,7 +8,6 @@ use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram, UnixListener};
 use std::process;
 use std::thread;
 
-use crate::relay::round_trip;
 use crate::signals::{LONG_DRAIN, expect_orderly_end};
 use crate::util::*;
 

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use nix::libc;
 use nix::sys::signal::Signal;
 
-use crate::relay::{expect_reset, round_trip};
 use crate::util::*;
 
 /// A drain that no test waits for: longer than the deadline of a wait.

@@ -6,7 +6,6 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
 
-use crate::relay::{Relay, exchange, expect_all, expect_bytes, fill, read_in_pieces, unsent};
 use crate::util::*;
 
 /// What both ends exchange where every byte is to be copied.

@@ -6,10 +6,6 @@
 use std::io::Read;
 use std::time::Duration;
 
-use crate::failover::{answer, tally};
-use crate::names::{
-    DNS, LATENESS_MAX, RECOVERY, letters, member, member_address, wait_added, wait_removed,
-};
 use crate::util::*;
 
 pub const SECURE: &str = "_etcd-client-ssl._tcp.example.test";

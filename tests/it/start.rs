@@ -12,8 +12,6 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
 
-use crate::cli::check_refusal;
-use crate::relay::round_trip;
 use crate::util::*;
 
 /// Longer than any wait of a test.

@@ -8,9 +8,6 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 
-use crate::cli::check_refusal;
-use crate::failover::answer;
-use crate::names::{DNS, member_address};
 use crate::srv::{PLAIN, SECURE};
 use crate::util::*;
 

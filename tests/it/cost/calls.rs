@@ -16,7 +16,6 @@ use super::{
     CALLS_PER_ROUND_TRIP, CALLS_PER_ROUND_TRIP_OF_64, CALLS_PER_SHORT_TRANSFER, CALLS_PER_TRANSFER,
     CALLS_PER_WAKE_UP, release_build,
 };
-use crate::relay::round_trip;
 use crate::util::*;
 
 const MESSAGE: [u8; 128] = [b'm'; 128];

@@ -1,7 +1,6 @@
 //! System calls at start: few, and the same few whatever the limits are.
 
 use super::{CALLS_TO_FIRST_WAIT, CALLS_TO_LISTENER, PAIR_BYTES, release_build};
-use crate::limits::own_hard_limit;
 use crate::util::*;
 
 /// What main() calls until the gateway waits for clients, the lines of its log aside.

@@ -11,8 +11,6 @@ use super::{
     BYTES_PER_QUIET_PAIR_ALLOWANCE, DESCRIPTORS_KEPT, INSTRUCTIONS_ALLOWANCE_PERCENT,
     INSTRUCTIONS_PER_CONNECTION, INSTRUCTIONS_PER_ROUND_TRIP, release_build,
 };
-use crate::limits::raise_own_limit;
-use crate::relay::round_trip;
 use crate::util::*;
 
 /// Each counts and tells at the end; the details would go to files.

@@ -2,15 +2,19 @@
 //! of a test's own, name servers, certificates, an etcd cluster.
 
 mod certificates;
+pub mod command_line;
+mod descriptors;
 mod dns;
 mod dnsmasq;
 mod etcd;
 mod gateway;
 mod machine;
+mod members;
 mod mounts;
 mod name_server;
 mod namespace;
 mod needs;
+mod pairs;
 mod process;
 mod sockets;
 mod trace;
@@ -22,17 +26,30 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 pub use certificates::{Authority, Certificate, P256, P384, P521, TlsServer, Validity};
+pub use command_line::check_refusal;
+pub use descriptors::{
+    DESCRIPTORS_FOR_ALL, DESCRIPTORS_OF_OTHERS, PAIRS, borrow_sockets, own_hard_limit,
+    raise_own_limit, set_soft_limit,
+};
 pub use dns::{Data, Kind};
 pub use dnsmasq::Dnsmasq;
 pub use etcd::{Cluster, TemporaryDirectory, base64, etcdctl, finish, http, output_of};
 pub use gateway::{Gateway, GatewayBuilder, as_from_a_terminal};
 pub use machine::Machine;
+pub use members::{
+    DNS, ENDPOINT, LATENESS_MAX, NAME, RECOVERY, answer, letters, member, member_address, named,
+    resolved, tally, wait_added, wait_removed,
+};
 pub use name_server::{Behaviour, NameServer, Options};
 pub use namespace::{Host, Namespace, Network};
+pub use pairs::{
+    LARGEST, Relay, SMALL_BYTES, bytes_before_a_reset_arrive, exchange, expect_all, expect_bytes,
+    expect_reset, fence, fill, pass, read_in_pieces, round_trip, unsent, write_in_pieces,
+};
 pub use process::{Process, send_signal};
 pub use sockets::{
-    Backend, Blackhole, Reservation, backend, dropped_packets, echo, payload, refused_address,
-    reset, socket_option,
+    Backend, Blackhole, Reservation, backend, dropped_packets, echo, has_ipv6, payload,
+    refused_address, reset, socket_option,
 };
 pub use trace::{Calls, Traced};
 pub use transfers::Transfers;

@@ -10,8 +10,7 @@ use std::{env, fs};
 use super::mounts::bind_for;
 use super::namespace::Namespace;
 use super::trace::look_for_ptrace;
-use super::{finish, is_root, needs_privilege};
-use crate::limits::{DESCRIPTORS_FOR_ALL, own_hard_limit};
+use super::{DESCRIPTORS_FOR_ALL, finish, is_root, needs_privilege, own_hard_limit};
 
 /// Looks for one thing. The error says what cannot be had, and what it takes.
 type Look = fn() -> Result<(), String>;

@@ -1,7 +1,7 @@
 //! Peers on plain sockets: servers that behave, servers that do not, and bytes to send them.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use nix::libc;
 use socket2::{Domain, SockRef, Socket, Type};
+
+use super::not_tested;
 
 /// How long a dial to a full backlog may take to show that it gets no answer. Loopback answers
 /// within the system call, so nothing shorter than a stopped machine can make this wrong.
@@ -260,4 +262,12 @@ pub unsafe fn socket_option<T>(
     };
     assert_eq!(result, 0, "option {name} of {level}: {}", io::Error::last_os_error());
     (value, usize::try_from(length).expect("it only shrinks"))
+}
+
+pub fn has_ipv6() -> bool {
+    let has_ipv6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+    if !has_ipv6 {
+        not_tested("there is no IPv6 here");
+    }
+    has_ipv6
 }
