@@ -275,9 +275,9 @@ fn the_ready_line_says_that_no_endpoint_is_known_yet() {
 
 /// Of a start that failed, systemd tries again as the docs say.
 #[test]
-fn the_unit_of_the_readme_restarts_after_every_failure_but_bad_usage() {
-    let readme = include_str!("../../README.md");
-    let (_, rest) = readme.split_once("```ini\n[Unit]\n").expect("README has a unit");
+fn the_unit_of_the_manual_restarts_after_every_failure_but_bad_usage() {
+    let manual = include_str!("../../docs/operations.md");
+    let (_, rest) = manual.split_once("```ini\n[Unit]\n").expect("a unit");
     let (unit, rest) = rest.split_once("[Service]\n").expect("a section");
     let (service, _) = rest.split_once("[Install]\n").expect("a section");
     let has = |section: &str, line: &str| section.lines().any(|it| it == line);

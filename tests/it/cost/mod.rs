@@ -55,7 +55,7 @@ const ALLOCATIONS_PER_MESSAGE: u64 = 0;
 const ALLOCATIONS_PER_CONNECTION: u64 = 0;
 
 /// What the gateway itself says that a pair takes: its slot, its timer, its places in queues.
-/// README has the figure, too.
+/// docs/performance.md has the figure, too.
 const PAIR_BYTES: usize = 456;
 
 /// What the heap holds for a quiet pair through which 64 KiB went both ways: its slot.

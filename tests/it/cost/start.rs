@@ -40,6 +40,6 @@ fn a_pair_takes_no_more_bytes_than_it_did() {
     let bytes = gateway.logged_number("limits connections_max=", "pair_bytes");
     println!("bytes per pair: {bytes}");
     assert!(bytes <= PAIR_BYTES, "{bytes} bytes, {PAIR_BYTES} at most");
-    let readme = include_str!("../../../README.md");
-    assert!(readme.contains(&format!("A pair takes {PAIR_BYTES} bytes")), "README has another");
+    let manual = include_str!("../../../docs/performance.md");
+    assert!(manual.contains(&format!("A pair takes {PAIR_BYTES} bytes")), "it has another");
 }
