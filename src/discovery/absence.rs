@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::watch::{Trouble, Watch};
+use super::watch::{ResolveError, Watch};
 use crate::config::{ABSENCE_MAX, LEFT_OUT_TOLD_MAX};
 use crate::proto::dns::Wanted;
 
@@ -19,7 +19,7 @@ pub(super) struct AbsentNames {
 #[derive(Debug)]
 struct AbsentName {
     wanted: Wanted,
-    told: Vec<Trouble>,
+    told: Vec<ResolveError>,
     left_at: Instant,
 }
 
@@ -36,7 +36,7 @@ impl AbsentNames {
     }
 
     /// The troubles of the name that the log was told of before it was gone, if not long ago.
-    pub(super) fn recall(&mut self, wanted: &Wanted, now: Instant) -> Vec<Trouble> {
+    pub(super) fn recall(&mut self, wanted: &Wanted, now: Instant) -> Vec<ResolveError> {
         let position = self.all.iter().position(|it| it.wanted == *wanted);
         let absent = position.and_then(|position| self.all.remove(position));
         let in_time = absent.filter(|it| it.left_at + ABSENCE_MAX > now);
@@ -69,7 +69,7 @@ mod tests {
             };
             watch.on_answer(answered, true, now);
         }
-        assert_eq!(watch.tell_trouble(), Some(Some(Trouble::NoSuchName)));
+        assert_eq!(watch.report_error(), Some(Some(ResolveError::NoSuchName)));
         watch
     }
 
@@ -82,7 +82,7 @@ mod tests {
         (0..=LEFT_OUT_TOLD_MAX).for_each(|number| names.remember(missing(number, now), now));
         assert_eq!(names.all.len(), LEFT_OUT_TOLD_MAX);
         assert_eq!(names.recall(&wanted(0), now), [], "the first gives way");
-        assert_eq!(names.recall(&wanted(1), now), [Trouble::NoSuchName]);
+        assert_eq!(names.recall(&wanted(1), now), [ResolveError::NoSuchName]);
         assert_eq!(names.recall(&wanted(1), now), [], "it is back");
         assert_eq!(names.recall(&wanted(2), now + ABSENCE_MAX), [], "that was long ago");
         names.remember(missing(1, now), now + ABSENCE_MAX);
@@ -96,8 +96,8 @@ mod tests {
         names.remember(missing(1, now), now);
         let mut watch = Watch::new(wanted(1), Subject::Host, now);
         watch.note_told(names.recall(&wanted(1), now));
-        assert_eq!(watch.tell_trouble(), None, "nobody was asked yet");
+        assert_eq!(watch.report_error(), None, "nobody was asked yet");
         watch.settle_locally(&[], now);
-        assert_eq!(watch.tell_trouble(), Some(None));
+        assert_eq!(watch.report_error(), Some(None));
     }
 }

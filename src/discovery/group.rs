@@ -9,10 +9,11 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
+use super::report::Excluded;
 use super::share::{self, Holder};
 use super::srv::{Listed, literal, name_of};
 use super::watch::Watch;
-use super::{Discovery, Found, LeftOut, Verdict};
+use super::{Discovery, Exclusion, Found, Item, Unusable, Usability};
 use crate::config::ENDPOINTS_MAX;
 use crate::config::address::{EndpointAddress, Host};
 use crate::config::special_address::{SpecialAddress, dialed};
@@ -32,9 +33,6 @@ pub(super) struct Group {
     pub(super) is_resolved: bool,
     pub(super) addresses: Vec<IpAddr>,
 }
-
-/// Why an address is not used, or the name of which some are not.
-pub(super) type Cut = (String, LeftOut);
 
 impl Discovery {
     /// What there is, with what is known of it now.
@@ -82,47 +80,46 @@ impl Discovery {
     }
 }
 
-/// The endpoints, each address and port once, and what is left out. Weights are divided over the
+/// The endpoints, each address and port once, and what is excluded. Weights are divided over the
 /// addresses that are used, so that a host has its share whatever else is true of it.
 pub(super) fn found(
     groups: &[Group],
-    judge: &mut dyn FnMut(SocketAddr, bool) -> Verdict,
-) -> (Vec<Found>, Vec<Cut>) {
-    let judged = judge_all(groups, judge);
+    usability: &mut dyn FnMut(SocketAddr, bool) -> Usability,
+) -> (Vec<Found>, Vec<Excluded>) {
+    let judged = usability_of_all(groups, usability);
     // Where nothing can be reached at all, that says more of our link than of them.
-    let can_reach = judged.iter().flatten().any(|(_, verdict)| *verdict == Verdict::Usable);
-    let is_used = |verdict: Verdict| match verdict {
-        Verdict::Usable => true,
-        Verdict::NoRoute => !can_reach,
-        Verdict::OwnListener(_) | Verdict::Special(_) => false,
-    };
-    let mut left_out = Vec::new();
+    let can_reach = judged.iter().flatten().any(|(_, usability)| usability.is_ok());
+    let mut excluded = Vec::new();
     let mut count = 0;
     let mut used: Vec<Vec<SocketAddr>> = Vec::new();
     for (group, judged) in groups.iter().zip(judged) {
         let mut own = Vec::new();
-        for (address, verdict) in judged {
-            if !is_used(verdict) {
-                let what = left_out_as(address, verdict, &group.name);
-                left_out.extend(verdict.reason().map(|it| (what, it)));
-            } else if count == ENDPOINTS_MAX {
-                left_out.push((format!("name={}", group.name), LeftOut::TooMany));
-                break;
-            } else {
-                count += 1;
-                own.push(address);
+        for (address, usability) in judged {
+            match usability {
+                Err(unusable) if can_reach || unusable != Unusable::NoRoute => {
+                    let item = item(address, unusable, &group.name);
+                    excluded.push((item, Exclusion::Unusable(unusable)));
+                }
+                _ if count == ENDPOINTS_MAX => {
+                    excluded.push((Item::Name(group.name.clone()), Exclusion::TooMany));
+                    break;
+                }
+                _ => {
+                    count += 1;
+                    own.push(address);
+                }
             }
         }
         used.push(own);
     }
-    (with_weights(groups, used), left_out)
+    (with_weights(groups, used), excluded)
 }
 
-/// The address, for the log; where it says nothing by itself, with the name that it is from.
-fn left_out_as(address: SocketAddr, verdict: Verdict, name: &str) -> String {
-    match verdict {
-        Verdict::Special(_) => format!("endpoint={address} name={name}"),
-        _ => format!("endpoint={address}"),
+/// The address for the log; where it says nothing by itself, with the name that has it.
+fn item(address: SocketAddr, unusable: Unusable, name: &str) -> Item {
+    match unusable {
+        Unusable::Special(_) => Item::AddressOf { address, name: name.to_owned() },
+        Unusable::OwnListener(_) | Unusable::NoRoute => Item::Address(address),
     }
 }
 
@@ -132,12 +129,12 @@ pub(super) fn server(address: SocketAddr) -> (IpAddr, u16) {
     (address.ip().to_canonical(), address.port())
 }
 
-/// Each address with its verdict, under the first group that has it; one where no server can be
+/// Each address with its usability, under the first group that has it; one where no server can be
 /// under each.
-fn judge_all(
+fn usability_of_all(
     groups: &[Group],
-    judge: &mut dyn FnMut(SocketAddr, bool) -> Verdict,
-) -> Vec<Vec<(SocketAddr, Verdict)>> {
+    usability: &mut dyn FnMut(SocketAddr, bool) -> Usability,
+) -> Vec<Vec<(SocketAddr, Usability)>> {
     let mut seen = BTreeSet::new();
     let mut of_group = |group: &Group| {
         let addresses = group.addresses.iter().map(|ip| SocketAddr::new(*ip, group.port));
@@ -145,9 +142,9 @@ fn judge_all(
         for address in addresses {
             let special = SpecialAddress::of(address.ip()).filter(|_| group.is_resolved);
             if let Some(class) = special {
-                judged.push((address, Verdict::Special(class)));
+                judged.push((address, Err(Unusable::Special(class))));
             } else if seen.insert(server(address)) {
-                judged.push((address, judge(address, group.is_resolved)));
+                judged.push((address, usability(address, group.is_resolved)));
             }
         }
         judged
@@ -185,36 +182,39 @@ mod tests {
     }
 
     /// IPv6 has no route, and 10.0.0.9 is ours.
-    fn judge(address: SocketAddr, _: bool) -> Verdict {
+    fn usability(address: SocketAddr, _: bool) -> Usability {
         match address.ip().to_string().as_str() {
-            "10.0.0.9" => Verdict::OwnListener(address),
-            _ if address.is_ipv6() => Verdict::NoRoute,
-            _ => Verdict::Usable,
+            "10.0.0.9" => Err(Unusable::OwnListener(address)),
+            _ if address.is_ipv6() => Err(Unusable::NoRoute),
+            _ => Ok(()),
         }
     }
 
-    fn check(groups: &[Group], want: &[(&str, u16)], left_out: &[&str]) {
-        let (found, cut) = found(groups, &mut judge);
+    fn check(groups: &[Group], want: &[(&str, u16)], want_excluded: &[&str]) {
+        let (found, excluded) = found(groups, &mut usability);
         let found: Vec<(String, u16)> =
             found.iter().map(|it| (it.spec.address.ip().to_string(), it.spec.weight)).collect();
         let want: Vec<(String, u16)> =
             want.iter().map(|(text, weight)| ((*text).to_owned(), *weight)).collect();
         assert_eq!(found, want);
-        let cut: Vec<String> = cut.iter().map(|(what, why)| format!("{what} {why}")).collect();
-        assert_eq!(cut, left_out);
+        let in_words = |(item, reason): &Excluded| match item {
+            Item::Name(name) => format!("{name} {reason}"),
+            Item::Address(address) => format!("{address} {reason}"),
+            Item::AddressOf { address, name } => format!("{address} {name} {reason}"),
+        };
+        assert_eq!(excluded.iter().map(in_words).collect::<Vec<_>>(), want_excluded);
     }
 
     #[test]
     fn weights_are_shared_by_the_addresses_that_are_used() {
         let groups = [group("a", 3, &["10.0.0.1", "::1"]), group("b", 1, &["10.0.0.2"])];
-        check(&groups, &[("10.0.0.1", 3), ("10.0.0.2", 1)], &["endpoint=[::1]:1 no_route"]);
+        check(&groups, &[("10.0.0.1", 3), ("10.0.0.2", 1)], &["[::1]:1 no_route"]);
     }
 
     #[test]
     fn without_any_route_all_are_used_but_those_that_lead_back() {
         let groups = [group("a", 1, &["::1", "::2", "10.0.0.9"])];
-        let own = r#"endpoint=10.0.0.9:1 "leads back to our own listener 10.0.0.9:1""#;
-        check(&groups, &[("::1", 1), ("::2", 1)], &[own]);
+        check(&groups, &[("::1", 1), ("::2", 1)], &["10.0.0.9:1 own_listener"]);
     }
 
     #[test]
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn an_address_that_is_written_in_both_families_counts_once() {
         let groups = [group("a", 1, &["10.0.0.1", "10.0.0.2", "::ffff:10.0.0.1"])];
-        let mut usable = |_, _| Verdict::Usable;
+        let mut usable = |_, _| Ok(());
         let (found, _) = found(&groups, &mut usable);
         let found: Vec<_> = found.iter().map(|it| it.spec.address.to_string()).collect();
         assert_eq!(found, ["10.0.0.1:1", "10.0.0.2:1"], "or it would get twice its share");
@@ -237,12 +237,12 @@ mod tests {
         let blocked = ["0.0.0.0", "224.0.0.1", "255.255.255.255", "240.0.0.1", "::ffff:0.0.0.0"];
         let mut groups = [group("a", 3, &blocked), group("b", 1, &["0.0.0.0", "10.0.0.2"])];
         let want = [
-            "endpoint=0.0.0.0:1 name=a unspecified_address",
-            "endpoint=224.0.0.1:1 name=a multicast_address",
-            "endpoint=255.255.255.255:1 name=a broadcast_address",
-            "endpoint=240.0.0.1:1 name=a reserved_address",
-            "endpoint=[::ffff:0.0.0.0]:1 name=a unspecified_address",
-            "endpoint=0.0.0.0:1 name=b unspecified_address",
+            "0.0.0.0:1 a unspecified_address",
+            "224.0.0.1:1 a multicast_address",
+            "255.255.255.255:1 a broadcast_address",
+            "240.0.0.1:1 a reserved_address",
+            "[::ffff:0.0.0.0]:1 a unspecified_address",
+            "0.0.0.0:1 b unspecified_address",
         ];
         check(&groups, &[("10.0.0.2", 1)], &want);
         for six in ["::", "ff02::1"] {
@@ -257,8 +257,9 @@ mod tests {
     fn there_is_an_end_to_it() {
         let many: Vec<String> = (0..300).map(|i| format!("10.1.{}.{}", i / 256, i % 256)).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        let (found, cut) = found(&[group("a", 1, &many), group("b", 1, &many)], &mut judge);
+        let (found, excluded) =
+            found(&[group("a", 1, &many), group("b", 1, &many)], &mut usability);
         assert_eq!(found.len(), ENDPOINTS_MAX);
-        assert_eq!(cut, [("name=a".to_owned(), LeftOut::TooMany)]);
+        assert_eq!(excluded, [(Item::Name("a".to_owned()), Exclusion::TooMany)]);
     }
 }

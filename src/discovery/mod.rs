@@ -30,18 +30,16 @@ use slab::Slab;
 
 use crate::config::address::{EndpointAddress, Host};
 use crate::config::{DNS_REFRESH_MIN, ENDPOINTS_MAX};
-use crate::proto::dns::message::Service;
 use crate::proto::dns::resolver::Resolver;
 use crate::proto::dns::{Command, Exchange, Failure, LookupId, Subject, Wanted};
 use crate::upstream::EndpointSpec;
 
 pub use crate::proto::dns::resolv_conf::Environment;
-pub use report::{Fallback, LeftOut, Report, Trouble, Verdict};
+pub use report::{Exclusion, FallbackReason, Item, Report, ResolveError, Unusable, Usability};
 
 use absence::AbsentNames;
 use configuration::Configuration;
-use group::Cut;
-use report::Reports;
+use report::{Excluded, Reports};
 use retiring::Handover;
 use srv::{Listed, RecordSet, SrvSource, literal, name_of};
 use watch::Watch;
@@ -190,7 +188,7 @@ impl Discovery {
 
     /// What is to be told.
     pub fn take_reports(&mut self) -> Vec<Report> {
-        self.reports.look_at(self.watches.iter_mut().map(|(_, watch)| watch));
+        self.reports.note_names(self.watches.iter_mut().map(|(_, watch)| watch));
         if self.has_asked {
             self.reports.note_configuration(&self.configuration);
         }
@@ -221,33 +219,34 @@ impl Discovery {
         }
     }
 
-    /// The endpoints that should exist, if that may be others than before. `judge` is asked of each
-    /// address whether it can be used; the second argument tells whether it came from a name.
+    /// The endpoints that should exist, if that may be others than before. `usability` tells of
+    /// each address whether it can be dialed; its second argument is whether it is from a name.
     pub fn take_found(
         &mut self,
-        judge: &mut dyn FnMut(SocketAddr, bool) -> Verdict,
+        usability: &mut dyn FnMut(SocketAddr, bool) -> Usability,
         now: Instant,
     ) -> Option<&[Found]> {
         if !std::mem::take(&mut self.is_changed) {
             return None;
         }
-        let mut left_out = self.list(now);
-        let (found, cut) = group::found(&self.groups(), judge);
-        left_out.extend(cut);
+        let mut excluded = self.list(now);
+        let (found, unused) = group::found(&self.groups(), usability);
+        excluded.extend(unused);
         let fallback = self.fallback();
-        self.reports.note_left_out(left_out, now);
+        self.reports.note_excluded(excluded, now);
         // An empty answer is more often a mistake than an order to serve nobody.
         let is_empty = found.is_empty() && !self.found.is_empty();
         let is_under_way = self.records.is_under_way();
-        self.reports.note_kept(is_empty && !is_under_way);
         let is_kept = is_empty || self.is_interim && is_under_way;
         self.is_interim = is_kept || fallback.is_some();
-        if fallback.is_some() || !is_empty {
-            self.reports.note_fallback(fallback);
-        }
         let before = std::mem::replace(&mut self.found, found);
         if is_kept {
             self.keep(before);
+        }
+        let endpoints = self.found.len();
+        self.reports.note_kept((is_empty && !is_under_way).then_some(endpoints));
+        if fallback.is_some() || !is_empty {
+            self.reports.note_fallback(fallback, endpoints);
         }
         Some(&self.found)
     }
@@ -305,16 +304,16 @@ impl Discovery {
 
     /// Sees which SRV records count now, and watches the hosts that they name. Tells what does not
     /// count.
-    fn list(&mut self, now: Instant) -> Vec<Cut> {
+    fn list(&mut self, now: Instant) -> Vec<Excluded> {
         let Some(source) = &self.srv else { return Vec::new() };
         let services = |set| {
             let wanted = Wanted::Typed(source.name(set));
             self.watch_of(&wanted, Subject::Service).map_or(&[][..], Watch::services)
         };
         let [secure, plain] = RecordSet::ALL.map(services);
-        let (listed, left_out) = source.sort_out(secure, plain);
-        let named = |(service, it): (&Service, LeftOut)| (format!("name={}", name_of(service)), it);
-        let left_out = left_out.into_iter().map(named).collect();
+        let (listed, excluded) = source.sort_out(secure, plain);
+        let named = |(service, reason)| (Item::Name(name_of(service)), reason);
+        let excluded = excluded.into_iter().map(named).collect();
         self.records.replace(listed, self.is_interim, now);
         self.watch_targets(now);
         let is_known = |it: &Listed| {
@@ -325,7 +324,7 @@ impl Discovery {
             self.records.complete();
             self.watch_targets(now);
         }
-        left_out
+        excluded
     }
 
     /// Watches the hosts that SRV records name, and those no more that none does.
@@ -354,19 +353,19 @@ impl Discovery {
     }
 
     /// The domain whose records give way to typed endpoints, and why.
-    fn fallback(&self) -> Option<(String, Fallback)> {
+    fn fallback(&self) -> Option<(String, FallbackReason)> {
         let source = self.srv.as_ref()?;
         if !self.is_fallback() || self.endpoints.is_empty() {
             return None;
         }
-        let troubles = || self.service_watches().filter_map(Watch::trouble);
-        let failure = troubles().find(|trouble| matches!(trouble, Trouble::Failed(_)));
-        let reason = match failure.or(troubles().next()) {
+        let errors = || self.service_watches().filter_map(Watch::error);
+        let failure = errors().find(|error| matches!(error, ResolveError::Failed(_)));
+        let reason = match failure.or(errors().next()) {
             _ if self.service_watches().any(|watch| !watch.services().is_empty()) => {
-                Fallback::NoUsableRecord
+                FallbackReason::NoUsableRecord
             }
-            Some(trouble) => Fallback::Unresolved(trouble),
-            None => Fallback::NoAnswer,
+            Some(error) => FallbackReason::Unresolved(error),
+            None => FallbackReason::NoAnswer,
         };
         Some((source.domain.clone(), reason))
     }
@@ -380,7 +379,7 @@ impl Discovery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::dns::message::{Kind, Records};
+    use crate::proto::dns::message::{Kind, Records, Service};
     use crate::proto::dns::name::Name;
     use crate::proto::dns::resolv_conf::Problem;
     use crate::proto::dns::{Answer, Answered, hosts};
@@ -417,7 +416,7 @@ mod tests {
 
     /// What was found, as `address name`.
     fn found(discovery: &mut Discovery, now: Instant) -> Option<Vec<String>> {
-        let found = discovery.take_found(&mut |_, _| Verdict::Usable, now)?;
+        let found = discovery.take_found(&mut |_, _| Ok(()), now)?;
         Some(found.iter().map(|it| format!("{} {}", it.spec.address, it.name)).collect())
     }
 
@@ -597,8 +596,8 @@ mod tests {
         let told = |discovery: &mut Discovery| -> Vec<&str> {
             let word = |report| match report {
                 Report::FellBack { .. } => Some("fallback"),
-                Report::InEffect { .. } => Some("in effect"),
-                Report::Kept => Some("kept"),
+                Report::Discovered { .. } => Some("in effect"),
+                Report::Kept { .. } => Some("kept"),
                 _ => None,
             };
             discovery.take_reports().into_iter().filter_map(word).collect()

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::{Discovery, Environment, Sources, Trouble};
+use super::{Discovery, Environment, ResolveError, Sources};
 use crate::proto::dns::{Subject, Wanted};
 
 impl Discovery {
@@ -21,13 +21,13 @@ impl Discovery {
 
     /// What is known of a typed name: its addresses, IPv4 first, or why it has none. `None` until
     /// its first look-up is over, and of a name that is not looked up.
-    pub fn addresses_of(&self, name: &str) -> Option<Result<Vec<IpAddr>, Trouble>> {
+    pub fn addresses_of(&self, name: &str) -> Option<Result<Vec<IpAddr>, ResolveError>> {
         let watch = self.watch_of(&Wanted::Typed(name.to_owned()), Subject::Host)?;
         if !watch.is_settled() {
             return None;
         }
         let addresses: Vec<IpAddr> = watch.addresses().collect();
-        match watch.trouble() {
+        match watch.error() {
             Some(trouble) if addresses.is_empty() => Some(Err(trouble)),
             _ => Some(Ok(addresses)),
         }

@@ -1,221 +1,248 @@
-//! What the log is to be told of discovery: each thing once, and again only after it has changed.
+//! Changes of discovery that the log should show: each once, and again only after it has changed.
 //!
-//! Owns what was told. Pure: the reactor writes the lines.
+//! Owns what was reported so far. Pure, and without a text: the reactor words the lines.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::configuration::Configuration;
-pub use super::watch::Trouble;
+pub use super::watch::ResolveError;
 use super::watch::Watch;
 use crate::config::special_address::SpecialAddress;
 use crate::config::{ABSENCE_MAX, LEFT_OUT_TOLD_MAX};
 use crate::proto::dns::Subject;
 use crate::proto::dns::resolv_conf::Problem;
 
-/// Something that the log should tell.
+/// A change that the log should show. Data alone: the reactor words the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// The name is no help at present.
+    /// A name has no usable answer.
     NotResolved {
-        /// As asked for.
+        /// The name, as asked for.
         name: String,
         /// Why.
-        reason: Trouble,
+        reason: ResolveError,
     },
-    /// It is one again.
-    ResolvedAgain {
-        /// As asked for.
+    /// A name that was not resolved is now.
+    Resolved {
+        /// The name, as asked for.
         name: String,
     },
     /// A record or an address is not used.
-    LeftOut {
-        /// `name=` with host and port of the record, or `endpoint=` with the address.
-        what: String,
+    Excluded {
+        /// Which one.
+        item: Item,
         /// Why.
-        reason: LeftOut,
+        reason: Exclusion,
     },
-    /// No name leads to an endpoint any more; those of before stay.
-    Kept,
-    /// Typed endpoints are used, since SRV records give none.
+    /// No source lists an endpoint; the last known ones stay.
+    Kept {
+        /// How many stay.
+        endpoints: usize,
+    },
+    /// SRV records give no endpoint; the typed ones take their place.
     FellBack {
         /// The domain of the records.
         domain: String,
         /// Why they give none.
-        reason: Fallback,
+        reason: FallbackReason,
+        /// How many endpoints there are instead.
+        endpoints: usize,
     },
-    /// They give some, which are used in place of those.
-    InEffect {
+    /// SRV records give endpoints again, or for the first time after [`Report::FellBack`].
+    Discovered {
         /// The domain of the records.
         domain: String,
     },
-    /// resolv.conf(5) is not usable as it is.
-    Configuration {
-        /// What is wrong with it.
-        problem: Problem,
-        /// The servers that are asked.
-        servers: Vec<SocketAddr>,
-    },
-    /// It is usable again.
-    ConfiguredAgain {
+    /// The name servers in use, after a problem with resolv.conf(5) has come or gone.
+    NameServers {
+        /// The problem; `None` once there is none.
+        problem: Option<Problem>,
         /// The servers that are asked.
         servers: Vec<SocketAddr>,
     },
 }
 
-/// Why something that was found is not used.
+/// A record or an address, in terms of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// A whole record, or what is left of a name: `host:port`.
+    Name(String),
+    /// An address, whatever name it has.
+    Address(SocketAddr),
+    /// An address that means something only together with the name that has it.
+    AddressOf {
+        /// The address.
+        address: SocketAddr,
+        /// The name: `host:port`.
+        name: String,
+    },
+}
+
+/// Why a record or an address is not used. Shown as one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LeftOut {
-    /// It has port 0, where nobody can be.
+pub enum Exclusion {
+    /// The record has port 0, which no server listens on.
     PortZero,
-    /// It is listed as one without TLS, so nobody could find out who it is.
+    /// The record is one of members without TLS, which cannot prove their identity.
     Insecure,
     /// There are more than [`crate::config::ENDPOINTS_MAX`].
     TooMany,
-    /// It is an address of ours, where this listener would accept the connection.
-    OwnListener(SocketAddr),
-    /// No route leads there, while to others one does.
-    NoRoute,
-    /// No server can be there.
-    Special(SpecialAddress),
+    /// The address cannot be dialed.
+    Unusable(Unusable),
 }
 
-impl fmt::Display for LeftOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            LeftOut::PortZero => "port_zero",
-            LeftOut::Insecure => "insecure",
-            LeftOut::TooMany => "too_many",
-            LeftOut::NoRoute => "no_route",
-            LeftOut::Special(class) => return class.fmt(f),
-            LeftOut::OwnListener(listener) => {
-                return write!(f, "\"leads back to our own listener {listener}\"");
-            }
-        })
+impl Exclusion {
+    /// The listener of our own that the address leads to.
+    pub fn listener(self) -> Option<SocketAddr> {
+        match self {
+            Exclusion::Unusable(Unusable::OwnListener(listener)) => Some(listener),
+            _ => None,
+        }
     }
 }
 
-/// Why SRV records give no endpoint.
+impl fmt::Display for Exclusion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Exclusion::PortZero => f.write_str("port_zero"),
+            Exclusion::Insecure => f.write_str("insecure"),
+            Exclusion::TooMany => f.write_str("too_many"),
+            Exclusion::Unusable(unusable) => unusable.fmt(f),
+        }
+    }
+}
+
+/// Whether an address can be dialed, and why not.
+pub type Usability = Result<(), Unusable>;
+
+/// Why an address cannot be dialed. Shown as one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fallback {
+pub enum Unusable {
+    /// A dial would come back to this listener of our own.
+    OwnListener(SocketAddr),
+    /// No route leads there. Not counted where no address has one.
+    NoRoute,
+    /// An address of a class that no server can have.
+    Special(SpecialAddress),
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unusable::OwnListener(_) => f.write_str("own_listener"),
+            Unusable::NoRoute => f.write_str("no_route"),
+            Unusable::Special(class) => class.fmt(f),
+        }
+    }
+}
+
+/// Why SRV records give no endpoint. Shown as one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FallbackReason {
     /// No name server has answered within the patience of [`super::Sources`].
     NoAnswer,
-    /// There are records, but each is left out.
+    /// There are records, but each is excluded.
     NoUsableRecord,
-    /// There are none, or nobody could say.
-    Unresolved(Trouble),
+    /// There are no records, or the name servers fail.
+    Unresolved(ResolveError),
 }
 
-impl fmt::Display for Fallback {
+impl fmt::Display for FallbackReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fallback::NoAnswer => f.write_str("no_answer"),
-            Fallback::NoUsableRecord => f.write_str("no_usable_record"),
-            Fallback::Unresolved(trouble) => trouble.fmt(f),
+            FallbackReason::NoAnswer => f.write_str("no_answer"),
+            FallbackReason::NoUsableRecord => f.write_str("no_usable_record"),
+            FallbackReason::Unresolved(error) => error.fmt(f),
         }
     }
 }
 
-/// Whether an address can be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It can.
-    Usable,
-    /// A dial would come back to this listener of ours.
-    OwnListener(SocketAddr),
-    /// No route leads there.
-    NoRoute,
-    /// No server can be there.
-    Special(SpecialAddress),
-}
-
-impl Verdict {
-    pub(super) fn reason(self) -> Option<LeftOut> {
-        match self {
-            Verdict::Usable => None,
-            Verdict::OwnListener(listener) => Some(LeftOut::OwnListener(listener)),
-            Verdict::NoRoute => Some(LeftOut::NoRoute),
-            Verdict::Special(class) => Some(LeftOut::Special(class)),
-        }
-    }
-}
-
-/// What was told, and what is still to be.
+/// Reports that wait to be taken, and what was reported before.
 #[derive(Debug, Default)]
 pub(super) struct Reports {
-    untold: Vec<Report>,
-    /// What is left out, or was not long ago, and when it last was.
-    left_out: Vec<((String, LeftOut), Instant)>,
+    pending: Vec<Report>,
+    /// Exclusions of the last [`ABSENCE_MAX`], each with the time that it was last true.
+    excluded: Vec<(Excluded, Instant)>,
     is_kept: bool,
-    /// The domain whose records give way to typed endpoints, as far as the log knows.
+    /// The domain whose records give way to typed endpoints, as last reported.
     fallback: Option<String>,
-    /// What is wrong with resolv.conf(5), as far as the log knows.
+    /// What is wrong with resolv.conf(5), as last reported.
     problem: Option<Problem>,
 }
 
+/// A record or an address that is not used, and why.
+pub(super) type Excluded = (Item, Exclusion);
+
 impl Reports {
-    /// Notes what is news about the names.
-    pub(super) fn look_at<'a>(&mut self, watches: impl Iterator<Item = &'a mut Watch>) {
+    /// Reports the changes of names.
+    pub(super) fn note_names<'a>(&mut self, watches: impl Iterator<Item = &'a mut Watch>) {
         let watches: Vec<&mut Watch> = watches.collect();
         let is_service = |watch: &&&mut Watch| watch.subject() == Subject::Service;
         let mut services = watches.iter().filter(is_service);
         let has_service = services.clone().any(|watch| !watch.services().is_empty());
         let is_settled = services.all(|watch| watch.is_settled());
         for watch in watches {
-            // Of the two sets of records one is enough, so to lack the other is no trouble.
+            // One of the two sets of records is enough, so to lack the other is no error.
             let is_missing = watch.subject() == Subject::Service && watch.is_absent();
             if is_missing && (has_service || !is_settled) {
                 continue;
             }
-            let Some(news) = watch.tell_trouble() else { continue };
+            let Some(news) = watch.report_error() else { continue };
             let name = watch.wanted().to_string();
-            self.untold.push(match news {
+            self.pending.push(match news {
                 Some(reason) => Report::NotResolved { name, reason },
-                None => Report::ResolvedAgain { name },
+                None => Report::Resolved { name },
             });
         }
     }
 
-    /// Notes what is left out now. What comes and goes with every answer is told once.
-    pub(super) fn note_left_out(&mut self, left_out: Vec<(String, LeftOut)>, now: Instant) {
-        self.left_out.retain(|(_, at)| *at + ABSENCE_MAX > now);
-        for item in left_out {
-            if let Some(position) = self.left_out.iter().position(|(told, _)| *told == item) {
-                self.left_out.remove(position);
+    /// Reports what is excluded now. What comes and goes with every answer is reported once.
+    pub(super) fn note_excluded(&mut self, excluded: Vec<Excluded>, now: Instant) {
+        self.excluded.retain(|(_, at)| *at + ABSENCE_MAX > now);
+        for pair in excluded {
+            if let Some(position) = self.excluded.iter().position(|(known, _)| *known == pair) {
+                self.excluded.remove(position);
             } else {
-                let (what, reason) = item.clone();
-                self.untold.push(Report::LeftOut { what, reason });
+                let (item, reason) = pair.clone();
+                self.pending.push(Report::Excluded { item, reason });
             }
-            self.left_out.push((item, now));
+            self.excluded.push((pair, now));
         }
-        let excess = self.left_out.len().saturating_sub(LEFT_OUT_TOLD_MAX);
-        self.left_out.drain(..excess);
+        let excess = self.excluded.len().saturating_sub(LEFT_OUT_TOLD_MAX);
+        self.excluded.drain(..excess);
     }
 
-    /// Notes whether endpoints are kept that nobody lists.
-    pub(super) fn note_kept(&mut self, is_kept: bool) {
-        if is_kept && !self.is_kept {
-            self.untold.push(Report::Kept);
+    /// Reports that as many endpoints are kept although no source lists one; `None` if none is.
+    pub(super) fn note_kept(&mut self, kept: Option<usize>) {
+        if let Some(endpoints) = kept.filter(|_| !self.is_kept) {
+            self.pending.push(Report::Kept { endpoints });
         }
-        self.is_kept = is_kept;
+        self.is_kept = kept.is_some();
     }
 
-    /// Notes whether typed endpoints are used in place of those that a domain's records list.
-    pub(super) fn note_fallback(&mut self, fallback: Option<(String, Fallback)>) {
+    /// Reports that typed endpoints come to be used in place of those that a domain's records
+    /// list, or no longer are. `endpoints`: how many there are.
+    pub(super) fn note_fallback(
+        &mut self,
+        fallback: Option<(String, FallbackReason)>,
+        endpoints: usize,
+    ) {
         match (self.fallback.take(), fallback) {
             (known, Some((domain, reason))) => {
                 if known.is_none() {
-                    self.untold.push(Report::FellBack { domain: domain.clone(), reason });
+                    let domain = domain.clone();
+                    self.pending.push(Report::FellBack { domain, reason, endpoints });
                 }
                 self.fallback = Some(domain);
             }
-            (Some(domain), None) => self.untold.push(Report::InEffect { domain }),
+            (Some(domain), None) => self.pending.push(Report::Discovered { domain }),
             (None, None) => {}
         }
     }
 
-    /// Notes what is wrong with the configuration.
+    /// Reports a problem of the configuration that has come or gone.
     pub(super) fn note_configuration(&mut self, configuration: &Configuration) {
         let problem = configuration.problem();
         if self.problem.as_ref() == problem {
@@ -223,14 +250,12 @@ impl Reports {
         }
         self.problem = problem.cloned();
         let servers = configuration.current().servers.clone();
-        self.untold.push(match problem.cloned() {
-            Some(problem) => Report::Configuration { problem, servers },
-            None => Report::ConfiguredAgain { servers },
-        });
+        self.pending.push(Report::NameServers { problem: problem.cloned(), servers });
     }
 
+    /// Hands the reports out, the first one first.
     pub(super) fn take(&mut self) -> Vec<Report> {
-        std::mem::take(&mut self.untold)
+        std::mem::take(&mut self.pending)
     }
 }
 
@@ -239,17 +264,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_out_again_and_again_is_told_once() {
+    fn an_exclusion_that_comes_and_goes_is_reported_once() {
         let now = Instant::now();
         let mut reports = Reports::default();
-        let item = |i: usize| (format!("endpoint=10.0.0.{i}:1"), LeftOut::NoRoute);
+        let item = |i: usize| {
+            let address = SocketAddr::from(([10, 0, (i / 256) as u8, (i % 256) as u8], 1));
+            (Item::Address(address), Exclusion::Unusable(Unusable::NoRoute))
+        };
         for round in 0..10 {
-            reports.note_left_out(vec![item(round % 3)], now);
+            reports.note_excluded(vec![item(round % 3)], now);
         }
         assert_eq!(reports.take().len(), 3);
-        reports.note_left_out(vec![item(0)], now + ABSENCE_MAX);
+        reports.note_excluded(vec![item(0)], now + ABSENCE_MAX);
         assert_eq!(reports.take().len(), 1, "that was long ago");
-        reports.note_left_out((0..2 * LEFT_OUT_TOLD_MAX).map(item).collect(), now);
-        assert_eq!(reports.left_out.len(), LEFT_OUT_TOLD_MAX);
+        reports.note_excluded((0..2 * LEFT_OUT_TOLD_MAX).map(item).collect(), now);
+        assert_eq!(reports.excluded.len(), LEFT_OUT_TOLD_MAX);
+    }
+
+    /// A value of the log is a word; an address is a field of its own.
+    #[test]
+    fn reasons_are_words() {
+        let listener = SocketAddr::from(([10, 0, 0, 1], 2379));
+        for (exclusion, word, own) in [
+            (Exclusion::PortZero, "port_zero", None),
+            (Exclusion::Insecure, "insecure", None),
+            (Exclusion::TooMany, "too_many", None),
+            (Exclusion::Unusable(Unusable::NoRoute), "no_route", None),
+            (
+                Exclusion::Unusable(Unusable::Special(SpecialAddress::Multicast)),
+                "multicast_address",
+                None,
+            ),
+            (Exclusion::Unusable(Unusable::OwnListener(listener)), "own_listener", Some(listener)),
+        ] {
+            assert_eq!((exclusion.to_string().as_str(), exclusion.listener()), (word, own));
+        }
     }
 }

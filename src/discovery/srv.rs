@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use super::LeftOut;
+use super::Exclusion;
 use crate::config::ENDPOINTS_MAX;
 use crate::proto::dns::message::Service;
 use crate::upstream::Check;
@@ -69,24 +69,24 @@ impl SrvSource {
         &self,
         secure: &'a [Service],
         plain: &'a [Service],
-    ) -> (Vec<Listed>, Vec<(&'a Service, LeftOut)>) {
+    ) -> (Vec<Listed>, Vec<(&'a Service, Exclusion)>) {
         let mut listed: Vec<Listed> = Vec::new();
-        let mut left_out = Vec::new();
+        let mut excluded = Vec::new();
         let secure = secure.iter().map(|service| (RecordSet::Secure, service));
         let plain = plain.iter().map(|service| (RecordSet::Plain, service));
         for (set, service) in secure.chain(plain) {
             let is_same = |other: &Listed| other.leads_where(service);
             match self.proof_in(set) {
                 _ if listed.iter().any(is_same) => {}
-                _ if service.port == 0 => left_out.push((service, LeftOut::PortZero)),
-                None => left_out.push((service, LeftOut::Insecure)),
+                _ if service.port == 0 => excluded.push((service, Exclusion::PortZero)),
+                None => excluded.push((service, Exclusion::Insecure)),
                 Some(_) if listed.len() == ENDPOINTS_MAX => {
-                    left_out.push((service, LeftOut::TooMany));
+                    excluded.push((service, Exclusion::TooMany));
                 }
                 Some(check) => listed.push(Listed { service: service.clone(), check }),
             }
         }
-        (listed, left_out)
+        (listed, excluded)
     }
 
     /// What endpoints of the set have to show; `None` if nothing they could would be enough.
@@ -150,16 +150,16 @@ mod tests {
         let plain = [service("a.test", 1, 9), service("b.test", 2, 1)];
         let (listed, refused) = source(false).sort_out(&secure, &plain);
         assert_eq!(listed, [Listed { service: secure[0].clone(), check: Check::Tls }]);
-        assert_eq!(refused, [(&plain[1], LeftOut::Insecure)]);
+        assert_eq!(refused, [(&plain[1], Exclusion::Insecure)]);
     }
 
     #[test]
     fn nobody_is_at_port_zero_and_there_is_an_end_to_it() {
         let many: Vec<Service> =
             (0..=ENDPOINTS_MAX as u16 + 1).map(|port| service("a.test", port, 1)).collect();
-        let (listed, left_out) = source(true).sort_out(&many, &[]);
+        let (listed, excluded) = source(true).sort_out(&many, &[]);
         assert_eq!(listed.len(), ENDPOINTS_MAX);
         let last = many.last().expect("there are many");
-        assert_eq!(left_out, [(&many[0], LeftOut::PortZero), (last, LeftOut::TooMany)]);
+        assert_eq!(excluded, [(&many[0], Exclusion::PortZero), (last, Exclusion::TooMany)]);
     }
 }

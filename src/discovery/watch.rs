@@ -19,7 +19,7 @@ use crate::proto::dns::{Answer, Answered, Failure, Subject, Wanted, hosts};
 
 /// Why a name is no help at present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum ResolveError {
     /// Nobody could say; what was known before stays.
     Failed(Failure),
     /// The servers say that there is no such name.
@@ -28,12 +28,12 @@ pub enum Trouble {
     NoRecord,
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for ResolveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Trouble::Failed(failure) => failure.fmt(f),
-            Trouble::NoSuchName => f.write_str("no_such_name"),
-            Trouble::NoRecord => f.write_str("no_record"),
+            ResolveError::Failed(failure) => failure.fmt(f),
+            ResolveError::NoSuchName => f.write_str("no_such_name"),
+            ResolveError::NoRecord => f.write_str("no_record"),
         }
     }
 }
@@ -79,9 +79,9 @@ pub(super) struct Watch {
     asked_at: Option<Instant>,
     /// The pause after the next failure.
     pause: Duration,
-    trouble: Option<Trouble>,
+    trouble: Option<ResolveError>,
     /// The troubles that the log knows of, since there was none.
-    told: Vec<Trouble>,
+    told: Vec<ResolveError>,
     is_settled: bool,
     /// Look-ups in a row in which nobody said anything.
     silences: u32,
@@ -135,13 +135,13 @@ impl Watch {
     }
 
     /// What is wrong with it.
-    pub(super) fn trouble(&self) -> Option<Trouble> {
+    pub(super) fn error(&self) -> Option<ResolveError> {
         self.trouble
     }
 
     /// What the log is to be told now, if anything: a trouble, or that there is none any more. Each
     /// trouble is news once until then, since servers that disagree give one after the other.
-    pub(super) fn tell_trouble(&mut self) -> Option<Option<Trouble>> {
+    pub(super) fn report_error(&mut self) -> Option<Option<ResolveError>> {
         match self.trouble {
             None if self.told.is_empty() || !self.is_settled => None,
             None => {
@@ -160,13 +160,13 @@ impl Watch {
     }
 
     /// What the log knows of it from before.
-    pub(super) fn note_told(&mut self, told: Vec<Trouble>) {
+    pub(super) fn note_told(&mut self, told: Vec<ResolveError>) {
         debug_assert!(self.told.is_empty() && !self.is_settled, "it is new");
         self.told = told;
     }
 
     /// What is left of it once it is watched no more: the troubles that the log knows of.
-    pub(super) fn into_told(self) -> (Wanted, Vec<Trouble>) {
+    pub(super) fn into_told(self) -> (Wanted, Vec<ResolveError>) {
         (self.wanted, self.told)
     }
 
@@ -186,7 +186,7 @@ impl Watch {
 
     /// Whether the last look-up has said for sure that there is nothing.
     pub(super) fn is_absent(&self) -> bool {
-        matches!(self.trouble, Some(Trouble::NoSuchName | Trouble::NoRecord))
+        matches!(self.trouble, Some(ResolveError::NoSuchName | ResolveError::NoRecord))
     }
 
     /// How soon to ask for it beside other names. One look-up may have been lost on its way.
@@ -323,16 +323,17 @@ impl Watch {
             (Some(fresh_until), Some(_)) => (None, fresh_until.min(now + DNS_RETRY_PARTIAL)),
             (None, Some(failure)) => {
                 let pause = if is_vital { self.pause } else { DNS_RETRY_PARTIAL };
-                (Some(Trouble::Failed(failure)), now + pause)
+                (Some(ResolveError::Failed(failure)), now + pause)
             }
             (None, None) => {
-                let trouble = if round.exists { Trouble::NoRecord } else { Trouble::NoSuchName };
+                let trouble =
+                    if round.exists { ResolveError::NoRecord } else { ResolveError::NoSuchName };
                 let most = if is_vital { DNS_NEGATIVE_TTL_MAX } else { DNS_TTL_MAX };
                 (Some(trouble), now + round.absent_for.unwrap_or(most).min(most))
             }
         };
         self.pause = match trouble {
-            Some(Trouble::Failed(_)) => (2 * self.pause).min(DNS_RETRY_MAX),
+            Some(ResolveError::Failed(_)) => (2 * self.pause).min(DNS_RETRY_MAX),
             _ => DNS_RETRY_MIN,
         };
         self.trouble = trouble;
@@ -423,11 +424,11 @@ mod tests {
         let now = now + 9 * SECOND;
         assert_eq!(round(&mut watch, now, FAILED, FAILED), [false, true], "why is news");
         assert_eq!(known(&watch), ["10.0.0.1", "::1"]);
-        assert_eq!(watch.trouble().expect("it failed").to_string(), "name_server_failure");
+        assert_eq!(watch.error().expect("it failed").to_string(), "name_server_failure");
         let now = now + 9 * SECOND;
         let [v4, v6] = both;
         assert_eq!(round(&mut watch, now, v4, v6), [false, true], "that it is over is, too");
-        assert_eq!(watch.trouble(), None);
+        assert_eq!(watch.error(), None);
         let now = now + 9 * SECOND;
         assert_eq!(round(&mut watch, now, records(&["10.0.0.1"], 9), GONE), [false, true]);
         assert_eq!(known(&watch), ["10.0.0.1"]);
@@ -454,7 +455,7 @@ mod tests {
                 watch.on_answer(answers[at].clone(), true, now);
             }
             assert_eq!(known(&watch), ["10.0.0.1"], "{name}");
-            let trouble = watch.trouble().expect("it fails").to_string();
+            let trouble = watch.error().expect("it fails").to_string();
             assert!(trouble.ends_with("server_failure"), "{trouble}");
             assert_eq!(pause(&watch, now), DNS_RETRY_MIN, "it is asked for again soon");
         }
@@ -518,14 +519,14 @@ mod tests {
             for failure in [FAILED, refused()] {
                 round(&mut watch, now, failure.clone(), failure);
                 now += pause(&watch, now);
-                told.extend(watch.tell_trouble());
+                told.extend(watch.report_error());
             }
         }
         assert_eq!(told.len(), 2, "{told:?}");
         round(&mut watch, now, records(&["10.0.0.1"], 1), GONE);
-        assert_eq!((watch.tell_trouble(), watch.tell_trouble()), (Some(None), None));
+        assert_eq!((watch.report_error(), watch.report_error()), (Some(None), None));
         round(&mut watch, now + SECOND, FAILED, FAILED);
-        assert!(watch.tell_trouble().is_some_and(|trouble| trouble.is_some()), "news again");
+        assert!(watch.report_error().is_some_and(|trouble| trouble.is_some()), "news again");
     }
 
     #[test]
@@ -585,7 +586,7 @@ mod tests {
         ] {
             let (mut watch, now) = watch(Subject::Host);
             round(&mut watch, now, v4, v6);
-            assert_eq!(watch.trouble().expect("there is some").to_string(), want);
+            assert_eq!(watch.error().expect("there is some").to_string(), want);
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::Reactor;
 use super::dial::own_listener;
-use crate::discovery::{Found, Verdict};
+use crate::discovery::{Found, Unusable};
 use crate::net::Net;
 use crate::relay::Pair;
 use crate::upstream::{EndpointId, EndpointSpec, Health, Reconciled, Removed};
@@ -14,16 +14,16 @@ impl<N: Net> Reactor<N> {
     /// Takes over what was found, if that may be other than before.
     pub(super) fn adopt(&mut self) {
         let Reactor { net, acceptors, finder, .. } = self;
-        let mut judge = |address: SocketAddr, is_resolved: bool| {
+        let mut usability = |address: SocketAddr, is_resolved: bool| {
             match own_listener(net, acceptors, address) {
-                Some(listener) => Verdict::OwnListener(listener),
+                Some(listener) => Err(Unusable::OwnListener(listener)),
                 // A host with addresses of both families is common, and a network with one of
                 // them is, too. What was typed is dialed, whatever the routes say now.
-                None if is_resolved && !net.has_route(address.ip()) => Verdict::NoRoute,
-                None => Verdict::Usable,
+                None if is_resolved && !net.has_route(address.ip()) => Err(Unusable::NoRoute),
+                None => Ok(()),
             }
         };
-        let Some(found) = finder.discovery.take_found(&mut judge, self.now) else { return };
+        let Some(found) = finder.discovery.take_found(&mut usability, self.now) else { return };
         let found = found.to_vec();
         let specs: Vec<EndpointSpec> = found.iter().map(|it| it.spec).collect();
         let Reconciled { added, removed } = self.endpoints.reconcile(&specs, self.now);

@@ -14,7 +14,7 @@ use crate::config::address::{Host, ListenAddress};
 use crate::config::duration::format_duration;
 use crate::config::special_address::SpecialAddress;
 use crate::config::{DNS_RETRY_MIN, LISTEN_LOOKUP_MAX};
-use crate::discovery::{Discovery, Environment, Trouble};
+use crate::discovery::{Discovery, Environment, ResolveError};
 use crate::net::{Net, NetError};
 use crate::proto::dns::Failure;
 
@@ -26,7 +26,7 @@ pub enum ListenNameError {
         /// As typed.
         listen: ListenAddress,
         /// What they say.
-        reason: Trouble,
+        reason: ResolveError,
     },
     /// All addresses of the name are of a class that is no host's.
     Special {
@@ -40,7 +40,7 @@ pub enum ListenNameError {
         /// As typed.
         listen: ListenAddress,
         /// What went wrong last.
-        reason: Trouble,
+        reason: ResolveError,
         /// How long it was looked up.
         within: Duration,
     },
@@ -163,7 +163,7 @@ impl<N: Net> Reactor<N> {
     fn missing_name<'a>(
         &self,
         listen: &'a [ListenAddress],
-    ) -> Option<(&'a ListenAddress, Trouble)> {
+    ) -> Option<(&'a ListenAddress, ResolveError)> {
         let reason = |address: &'a ListenAddress| match self
             .finder
             .discovery
@@ -171,7 +171,7 @@ impl<N: Net> Reactor<N> {
         {
             Some(Ok(_)) => None,
             Some(Err(reason)) => Some((address, reason)),
-            None => Some((address, Trouble::Failed(Failure::TimedOut))),
+            None => Some((address, ResolveError::Failed(Failure::TimedOut))),
         };
         let missing = listen.iter().filter_map(reason);
         missing.min_by_key(|(_, reason)| patience(*reason, self.limits.listen_retry))
@@ -180,10 +180,10 @@ impl<N: Net> Reactor<N> {
 
 /// How long a name is looked up that has no address for this reason. One that leads nowhere is like
 /// an address that is not there: a mistake, unless it is to be waited for.
-fn patience(reason: Trouble, retry: Duration) -> Duration {
+fn patience(reason: ResolveError, retry: Duration) -> Duration {
     match reason {
-        Trouble::NoSuchName | Trouble::NoRecord => retry,
-        Trouble::Failed(_) => retry.max(LISTEN_LOOKUP_MAX),
+        ResolveError::NoSuchName | ResolveError::NoRecord => retry,
+        ResolveError::Failed(_) => retry.max(LISTEN_LOOKUP_MAX),
     }
 }
 
@@ -232,11 +232,11 @@ mod tests {
     #[test]
     fn a_name_is_looked_up_for_as_long_as_an_address_is_waited_for() {
         let second = Duration::from_secs(1);
-        let silent = Trouble::Failed(Failure::TimedOut);
+        let silent = ResolveError::Failed(Failure::TimedOut);
         for (reason, retry, want) in [
-            (Trouble::NoSuchName, 0, 0),
-            (Trouble::NoRecord, 3, 3),
-            (Trouble::NoSuchName, 30, 30),
+            (ResolveError::NoSuchName, 0, 0),
+            (ResolveError::NoRecord, 3, 3),
+            (ResolveError::NoSuchName, 30, 30),
             (silent, 0, 10),
             (silent, 3, 10),
             (silent, 30, 30),
@@ -248,14 +248,14 @@ mod tests {
     #[test]
     fn errors_name_the_address_and_what_was_waited_for() {
         let listen: ListenAddress = "gw.test:1".parse().expect("an address");
-        let reason = Trouble::Failed(Failure::TimedOut);
+        let reason = ResolveError::Failed(Failure::TimedOut);
         let within = LISTEN_LOOKUP_MAX;
         let timed_out = ListenNameError::TimedOut { listen: listen.clone(), reason, within };
         assert_eq!(
             timed_out.to_string(),
             "cannot resolve gw.test:1 within 10s: name server timed out"
         );
-        let none = ListenNameError::NoAddress { listen, reason: Trouble::NoSuchName };
+        let none = ListenNameError::NoAddress { listen, reason: ResolveError::NoSuchName };
         assert_eq!(none.to_string(), "cannot resolve gw.test:1: no such name");
     }
 }

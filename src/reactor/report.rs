@@ -12,7 +12,7 @@ use super::summary::Summary;
 use super::{Reactor, Timer};
 use crate::config::duration::format_duration;
 use crate::config::{CHANGES_AT_ONCE, NEWCOMERS_AT_ONCE, NEWCOMERS_KNOWN_MAX, TROUBLES_AT_ONCE};
-use crate::discovery::{LeftOut, Report};
+use crate::discovery::{Exclusion, Item, Report, Unusable};
 use crate::net::{Net, NetError, ResolverFile};
 use crate::proto::dns::resolv_conf::Problem;
 use crate::upstream::{Change, ChangeKind, Check, EndpointId};
@@ -230,38 +230,44 @@ impl<N: Net> Reactor<N> {
                 let text = format!("name not resolved name={name} reason={reason}");
                 ("not_resolved", format!("{name}/{reason}"), Level::Warn, text)
             }
-            Report::ResolvedAgain { name } => {
+            Report::Resolved { name } => {
                 let text = format!("name resolved again name={name}");
                 ("resolved", name.clone(), Level::Info, text)
             }
-            Report::LeftOut { what, reason } => {
+            Report::Excluded { item, reason } => {
                 // On a host with one family of addresses it is the usual case.
-                let is_usual = *reason == LeftOut::NoRoute;
+                let is_usual = *reason == Exclusion::Unusable(Unusable::NoRoute);
                 let level = if is_usual { Level::Info } else { Level::Warn };
-                let text = format!("endpoint left out {what} reason={reason}");
-                let (_, first) = what.split_once('=').unwrap_or(("", what));
-                let address = first.split(' ').next().unwrap_or(first);
-                ("left_out", address.to_owned(), level, text)
+                let (fields, what) = match item {
+                    Item::Name(name) => (format!("name={name}"), name.clone()),
+                    Item::Address(address) => (format!("endpoint={address}"), address.to_string()),
+                    Item::AddressOf { address, name } => {
+                        (format!("endpoint={address} name={name}"), address.to_string())
+                    }
+                };
+                let mut text = format!("endpoint left out {fields} reason={reason}");
+                if let Some(listener) = reason.listener() {
+                    text += &format!(" listener={listener}");
+                }
+                ("left_out", what, level, text)
             }
-            Report::Kept => {
-                let count = self.endpoints.count();
+            Report::Kept { endpoints: count } => {
                 let text = "endpoints kept although no name leads to one any more";
                 ("kept", "endpoints".to_owned(), Level::Warn, format!("{text} count={count}"))
             }
-            Report::FellBack { domain, reason } => {
-                let count = self.endpoints.count();
+            Report::FellBack { domain, reason, endpoints: count } => {
                 let text = "no endpoint from SRV records, using those of --endpoints unverified";
                 let text = format!("{text} domain={domain} reason={reason} count={count}");
                 ("fallback", domain.clone(), Level::Warn, text)
             }
-            Report::InEffect { domain } => {
+            Report::Discovered { domain } => {
                 let text = format!("endpoints from SRV records in use domain={domain}");
                 ("discovered", domain.clone(), Level::Info, text)
             }
-            Report::Configuration { problem, servers } => {
+            Report::NameServers { problem: Some(problem), servers } => {
                 ("resolv_conf", problem.to_string(), Level::Warn, problem_line(problem, servers))
             }
-            Report::ConfiguredAgain { servers } => {
+            Report::NameServers { problem: None, servers } => {
                 let (file, servers) = (ResolverFile::Configuration.path(), join(servers));
                 let text = format!("name servers known again file={file} servers=[{servers}]");
                 ("name_servers", servers, Level::Info, text)

@@ -19,7 +19,7 @@ use super::token::Generation;
 use super::wheel::Wheel;
 use crate::config::capacity::ConnectionsLimit;
 use crate::config::{self, BUFFER_BYTES, Config, SPARE_BUFFERS_MAX};
-use crate::discovery::{Discovery, Sources, Verdict};
+use crate::discovery::{Discovery, Sources, Unusable};
 use crate::net::{Net, NetError};
 use crate::observe::metrics::Metrics;
 use crate::proto::dns::Wanted;
@@ -167,11 +167,11 @@ impl<N: Net> Reactor<N> {
         let mut reactor = Reactor::new(net, limits, acceptors, Discovery::new(sources, now), now);
         let net = &mut reactor.net;
         // Of what was typed only an address that stands for several is left out without a route.
-        let mut judge = |address: SocketAddr, is_resolved| {
+        let mut usability = |address: SocketAddr, is_resolved| {
             let is_lost = is_resolved && !net.has_route(address.ip());
-            if is_lost { Verdict::NoRoute } else { Verdict::Usable }
+            if is_lost { Err(Unusable::NoRoute) } else { Ok(()) }
         };
-        let known = reactor.finder.discovery.take_found(&mut judge, now).unwrap_or_default();
+        let known = reactor.finder.discovery.take_found(&mut usability, now).unwrap_or_default();
         let specs: Vec<EndpointSpec> = known.iter().map(|found| found.spec).collect();
         for spec in &specs {
             reactor.refuse_own(spec.address)?;

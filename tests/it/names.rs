@@ -237,7 +237,7 @@ fn address_that_comes_to_lead_back_is_left_out() {
         wait_added(&gateway, &[11]);
         dns.set_addresses(NAME, 1, &[11, 21]);
         let line = gateway.wait_for_log("endpoint left out");
-        assert!(line.contains("leads back to our own listener"), "{line}");
+        assert!(line.contains("reason=own_listener listener="), "{line}");
         assert!(line.contains(&own), "{line}");
         assert_eq!(letters(&gateway, 10), "a");
         assert_eq!(gateway.log_count("own_address"), 0, "it was not even dialed");
