@@ -21,7 +21,7 @@
 //! - A pair has one teardown (`reactor/reap.rs`), at the end of a turn and for a stated reason.
 //!   Handlers only mark it as over.
 //! - `relay`, `upstream`, `discovery` and `proto` take `now`, files and randomness as arguments;
-//!   they own no socket, read no clock, write no log line. `tests/tidy.rs` checks who imports whom.
+//!   they own no socket, read no clock, write no log line. `tests/tidy/` checks who imports whom.
 //! - No call waits for a name server: names are looked up by events, as everything else, also those
 //!   to listen on.
 
