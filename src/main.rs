@@ -6,7 +6,6 @@ use std::env;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use env_logger::Target;
@@ -20,12 +19,13 @@ use etcd_gateway::config::{self, Config};
 use etcd_gateway::discovery::srv::SrvSource;
 use etcd_gateway::discovery::{Environment, Sources};
 use etcd_gateway::net::mio::{MioNet, SocketOptions};
-use etcd_gateway::net::notify::ServiceManager;
+use etcd_gateway::net::notify::{NotifyError, ServiceManager};
 use etcd_gateway::net::rlimit::Descriptors;
 use etcd_gateway::net::stderr::LineWriter;
 use etcd_gateway::net::tls::Verifier;
+use etcd_gateway::observe::events::{Event, Quoted, Value, list};
 use etcd_gateway::reactor::{Limits, Listeners, Reactor, StartError};
-use log::{LevelFilter, debug, info, warn};
+use log::LevelFilter;
 
 /// The variable that says what is logged where the flag is absent.
 const LOG_VARIABLE: &str = "RUST_LOG";
@@ -59,7 +59,7 @@ fn run(config: &Config) -> Result<(), String> {
     net.take_signals().map_err(|error| format!("cannot take signals: {error}"))?;
     if let Some(verifier) = verifier {
         for remark in verifier.remarks() {
-            warn!("certificate {remark}");
+            Event::Certificate { remark }.write();
         }
         net.verify_with(verifier);
     }
@@ -67,7 +67,7 @@ fn run(config: &Config) -> Result<(), String> {
     let resolved = Reactor::resolve_listeners(net, limits, &config.listen, environment.clone());
     let Some(Listeners { net, addresses, retry }) = resolved.map_err(|error| error.to_string())?
     else {
-        info!("stopped before it listened");
+        Event::StoppedBeforeListening.write();
         return Ok(());
     };
     let limits = Limits { listen_retry: retry, ..limits };
@@ -75,7 +75,7 @@ fn run(config: &Config) -> Result<(), String> {
     let mut reactor = match Reactor::start(net, limits, &addresses, sources) {
         Ok(reactor) => reactor,
         Err(StartError::Terminated) => {
-            info!("stopped before it was ready");
+            Event::StoppedBeforeReady.write();
             return Ok(());
         }
         Err(error) => return Err(error.to_string()),
@@ -87,15 +87,15 @@ fn run(config: &Config) -> Result<(), String> {
     tell(&manager, "STOPPING=1");
     reactor.drain().map_err(broken)?;
     let metrics = reactor.metrics();
-    info!(
-        "stopped clients={} completed={} rejected={} cut={} client_bytes={} server_bytes={}",
-        metrics.clients_accepted,
-        metrics.pairs_completed,
-        metrics.clients_turned_away,
-        metrics.pairs_cut,
-        metrics.client_bytes,
-        metrics.server_bytes,
-    );
+    Event::Stopped {
+        clients: metrics.clients_accepted,
+        completed: metrics.pairs_completed,
+        rejected: metrics.clients_turned_away,
+        cut: metrics.pairs_cut,
+        client_bytes: metrics.client_bytes,
+        server_bytes: metrics.server_bytes,
+    }
+    .write();
     Ok(())
 }
 
@@ -113,21 +113,20 @@ fn descriptors(config: &Config) -> Result<u64, String> {
 
 /// Tells that it is ready, and what for.
 fn announce(config: &Config, reactor: &Reactor<MioNet>) {
-    let endpoints = join(reactor.endpoints().addresses());
-    let listening = join(reactor.listening());
-    let none_known = if endpoints.is_empty() { ", no endpoint known yet" } else { "" };
-    let shared = if config.reuse_port { " reuse_port=true" } else { "" };
-    info!(
-        "ready to proxy client requests{none_known} endpoints=[{endpoints}] \
-         listen=[{listening}]{shared}"
-    );
+    let (endpoints, listen) = (list(reactor.endpoints().addresses()), list(reactor.listening()));
+    let (endpoints, listen) = (&endpoints[..], &listen[..]);
+    let reuse_port = Some(true).filter(|_| config.reuse_port);
+    match endpoints.is_empty() {
+        true => Event::ReadyWithoutEndpoints { endpoints, listen, reuse_port }.write(),
+        false => Event::Ready { endpoints, listen, reuse_port }.write(),
+    }
     warn_of_this_host(config);
     for UnusedFlag { flag, reason } in &config.unused {
-        warn!("flag has no effect flag=--{flag} reason={reason}");
+        Event::FlagWithoutEffect { flag: &format_args!("--{flag}"), reason }.write();
     }
-    let names: Vec<String> = reactor.names_to_resolve().map(|name| name.to_string()).collect();
+    let names = list(reactor.names_to_resolve());
     if !names.is_empty() {
-        info!("waiting for endpoints names=[{}]", names.join(","));
+        Event::WaitingForEndpoints { names: &names }.write();
     }
 }
 
@@ -146,9 +145,9 @@ fn warn_of_this_host(config: &Config) {
         Host::Name(_) => false,
     };
     let typed = config.endpoints.iter().filter(is_unspecified);
-    let typed: Vec<String> = typed.map(EndpointAddress::to_string).collect();
-    if !typed.is_empty() {
-        warn!("endpoints without an address mean this host endpoints=[{}]", typed.join(","));
+    let endpoints = list(typed);
+    if !endpoints.is_empty() {
+        Event::EndpointsMeanThisHost { endpoints: &endpoints }.write();
     }
 }
 
@@ -191,21 +190,20 @@ fn limits(config: &Config, descriptors: u64, listeners: usize) -> Limits {
     let connections = config.connections_limit(descriptors, listeners);
     if let Some(asked) = connections.lowered_from {
         let max = connections.max;
-        warn!("max-connections lowered asked={asked} max={max} descriptors={descriptors}");
+        Event::MaxConnectionsLowered { asked, max, descriptors }.write();
     }
-    debug!(
-        "limits connections_max={} pipes_max={} descriptors={descriptors} buffer_bytes={} \
-         pair_bytes={} memory_max_bytes={} flow_budget_bytes={} accepts_per_turn={} \
-         events_per_turn={}",
-        connections.max,
-        connections.pipes_max,
-        config::BUFFER_BYTES,
-        Reactor::<MioNet>::PAIR_BYTES,
-        memory_max_bytes(connections.max, Reactor::<MioNet>::PAIR_BYTES),
-        config::FLOW_BUDGET_BYTES,
-        config::ACCEPTS_PER_TURN,
-        config::EVENTS_PER_TURN,
-    );
+    Event::Limits {
+        connections_max: connections.max,
+        pipes_max: connections.pipes_max,
+        descriptors,
+        buffer_bytes: config::BUFFER_BYTES,
+        pair_bytes: Reactor::<MioNet>::PAIR_BYTES,
+        memory_max_bytes: memory_max_bytes(connections.max, Reactor::<MioNet>::PAIR_BYTES),
+        flow_budget_bytes: config::FLOW_BUDGET_BYTES,
+        accepts_per_turn: config::ACCEPTS_PER_TURN,
+        events_per_turn: config::EVENTS_PER_TURN,
+    }
+    .write();
     Limits::new(config, connections)
 }
 
@@ -220,26 +218,29 @@ fn start_log(level: Option<LevelFilter>) {
     builder.format(|buffer, record| writeln!(buffer, "{} {}", record.level(), record.args()));
     builder.init();
     for part in &filter.ignored {
-        let reason = log_filter::reason(part);
-        warn!("part of {LOG_VARIABLE} ignored value={part:?} {reason}");
+        let (value, reason) = (Quoted(part), log_filter::reason(part));
+        let levels = list(log_filter::LEVELS);
+        let levels = Some(&levels[..]).filter(|_| reason == log_filter::UNKNOWN_LEVEL);
+        Event::LogFilterIgnored { value, reason: &reason, levels }.write();
     }
-}
-
-fn join(addresses: impl Iterator<Item = SocketAddr>) -> String {
-    addresses.map(|address| address.to_string()).collect::<Vec<_>>().join(",")
 }
 
 fn service_manager() -> Option<ServiceManager> {
     ServiceManager::from_environment().unwrap_or_else(|error| {
-        warn!("service manager not notified {error}");
+        log_not_notified(None, &error);
         None
     })
 }
 
 fn tell(manager: &Option<ServiceManager>, state: &str) {
     if let Some(Err(error)) = manager.as_ref().map(|manager| manager.notify(state)) {
-        warn!("service manager not notified state={state} {error}");
+        log_not_notified(Some(&state), &error);
     }
+}
+
+fn log_not_notified(state: Option<Value<'_>>, error: &NotifyError) {
+    let (socket, reason) = (&error.socket, &error.reason);
+    Event::ServiceManagerNotNotified { state, socket, reason }.write();
 }
 
 fn print(text: &str) -> ExitCode {

@@ -154,6 +154,13 @@ pub fn format_duration(duration: Duration) -> String {
     }
 }
 
+/// Writes the whole milliseconds of a duration, as [`format_duration`] does: of a time that was
+/// measured, more digits only look exact.
+pub fn format_milliseconds(duration: Duration) -> String {
+    let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    format_duration(Duration::from_millis(milliseconds))
+}
+
 /// `whole.fraction` and the unit, where `fraction` counts units of 10^-`width`; no trailing zeros.
 fn decimal(whole: u64, fraction: u64, width: usize, unit: &str) -> String {
     if fraction == 0 {

@@ -8,6 +8,11 @@ use log::LevelFilter;
 /// The crate whose modules a word may name.
 const CRATE: &str = "etcd_gateway";
 
+/// The reason of a part that is neither a level nor a module: one of these was meant.
+pub const UNKNOWN_LEVEL: &str = "unknown_level";
+/// All levels.
+pub const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
 /// What counts of the variable, and what does not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogFilter {
@@ -35,11 +40,11 @@ pub fn parse(text: &str) -> LogFilter {
     }
 }
 
-/// Why a part is ignored, as `key=value`.
+/// Why a part is ignored.
 pub fn reason(ignored: &str) -> &'static str {
     match ignored.contains('/') {
-        true => "reason=more_than_one_slash",
-        false => "reason=unknown_level levels=[off,error,warn,info,debug,trace]",
+        true => "more_than_one_slash",
+        false => UNKNOWN_LEVEL,
     }
 }
 

@@ -32,12 +32,14 @@ pub struct ServiceManager {
 /// reason to stop serving.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotifyError {
-    socket: String,
-    reason: Reason,
+    /// Its name as in `NOTIFY_SOCKET`, escaped.
+    pub socket: String,
+    /// Why, in a word.
+    pub reason: NotifyReason,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reason {
+pub enum NotifyReason {
     /// Neither an absolute path nor `@` and an abstract name (unix(7)).
     NotAnAddress,
     /// Longer than such an address may be.
@@ -92,44 +94,41 @@ impl ServiceManager {
     }
 }
 
-fn address(text: &OsStr) -> Result<SocketAddr, Reason> {
+fn address(text: &OsStr) -> Result<SocketAddr, NotifyReason> {
     let made = match text.as_bytes() {
         [b'@', name @ ..] if !name.is_empty() => SocketAddr::from_abstract_name(name),
         [b'/', _, ..] => SocketAddr::from_pathname(text),
         bytes if VSOCK_PREFIXES.iter().any(|prefix| bytes.starts_with(prefix)) => {
-            return Err(Reason::Vsock);
+            return Err(NotifyReason::Vsock);
         }
-        _ => return Err(Reason::NotAnAddress),
+        _ => return Err(NotifyReason::NotAnAddress),
     };
     // The environment holds no NUL, so nothing else can be wrong with it.
-    made.map_err(|_| Reason::TooLong)
+    made.map_err(|_| NotifyReason::TooLong)
 }
 
-fn reason_of(error: io::Error) -> Reason {
+fn reason_of(error: io::Error) -> NotifyReason {
     match error.raw_os_error() {
-        Some(libc::ENOENT | libc::ENOTDIR) => Reason::NotFound,
-        Some(libc::EPROTOTYPE | libc::ENOTSOCK) => Reason::NotADatagramSocket,
-        Some(libc::EAGAIN) => Reason::QueueFull,
-        _ => Reason::Net(net_error(error)),
+        Some(libc::ENOENT | libc::ENOTDIR) => NotifyReason::NotFound,
+        Some(libc::EPROTOTYPE | libc::ENOTSOCK) => NotifyReason::NotADatagramSocket,
+        Some(libc::EAGAIN) => NotifyReason::QueueFull,
+        _ => NotifyReason::Net(net_error(error)),
     }
 }
 
-impl fmt::Display for NotifyError {
+impl fmt::Display for NotifyReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "socket={} reason=", self.socket)?;
-        f.write_str(match self.reason {
-            Reason::NotAnAddress => "not_an_address",
-            Reason::TooLong => "too_long",
-            Reason::Vsock => "vsock_not_supported",
-            Reason::NotFound => "not_found",
-            Reason::NotADatagramSocket => "not_a_datagram_socket",
-            Reason::QueueFull => "queue_full",
-            Reason::Net(error) => return write!(f, "{error}"),
+        f.write_str(match self {
+            NotifyReason::NotAnAddress => "not_an_address",
+            NotifyReason::TooLong => "too_long",
+            NotifyReason::Vsock => "vsock_not_supported",
+            NotifyReason::NotFound => "not_found",
+            NotifyReason::NotADatagramSocket => "not_a_datagram_socket",
+            NotifyReason::QueueFull => "queue_full",
+            NotifyReason::Net(error) => return write!(f, "{error}"),
         })
     }
 }
-
-impl std::error::Error for NotifyError {}
 
 #[cfg(test)]
 mod tests {
@@ -139,7 +138,7 @@ mod tests {
     fn refuse(socket: &str, reason: &str) {
         let error = ServiceManager::named(OsStr::new(socket)).expect_err(reason);
         let socket = socket.escape_debug();
-        assert_eq!(error.to_string(), format!("socket={socket} reason={reason}"));
+        assert_eq!((error.socket, error.reason.to_string()), (socket.to_string(), reason.into()));
     }
 
     #[test]
@@ -173,8 +172,7 @@ mod tests {
             (libc::EACCES, "permission_denied"),
         ] {
             let reason = reason_of(io::Error::from_raw_os_error(errno));
-            let error = NotifyError { socket: "/x".to_owned(), reason };
-            assert_eq!(error.to_string(), format!("socket=/x reason={want}"));
+            assert_eq!(reason.to_string(), want);
         }
     }
 }

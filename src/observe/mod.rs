@@ -1,3 +1,16 @@
-//! What is known of a run from outside: counters. Counts; decides nothing.
+//! What can be seen of a run from outside: events, which are lines of the log, and counters.
+//! Decides nothing about the run. Takes plain facts and `now` as arguments; knows no part of the
+//! reactor.
+//!
+//! ```text
+//!   the reactor's parts ──► Event ──► Journal ──┬─ at once ───────────────┬──► log
+//!                             ▲                 ├─ counted ── repeats.rs ─┤
+//!   main, before there is one ┘─── write ──┐    └─ gathered ─ changes.rs ─┘
+//!                                          └──► log
+//! ```
 
+mod changes;
+pub mod events;
+pub mod journal;
 pub mod metrics;
+mod repeats;

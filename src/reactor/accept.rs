@@ -7,12 +7,12 @@
 use std::net::SocketAddr;
 
 use super::pump::Held;
-use super::report::Topic;
 use super::token::Token;
 use super::wheel::TimerKey;
 use super::{Reactor, Slot, Timer};
 use crate::config::{ACCEPT_PAUSE, ACCEPTS_PER_TURN};
 use crate::net::{Accept, Net, NetError};
+use crate::observe::events::Event;
 use crate::relay::Pair;
 use crate::relay::step::Side;
 
@@ -109,7 +109,7 @@ impl<N: Net> Reactor<N> {
     /// end the service: so it is tried again, but not at once.
     pub(super) fn pause_accepting(&mut self, error: NetError) {
         self.metrics.accept_pauses += 1;
-        self.report(Topic::AcceptPaused, Some(error));
+        self.log(Event::AcceptPaused { reason: &error, pairs: self.slots.len() });
         self.pipes.make_way(&mut self.net, self.now);
         if self.admission == Admission::Open {
             let timer = self.wheel.arm(self.now + ACCEPT_PAUSE, Timer::Accept);

@@ -7,6 +7,7 @@ use super::Reactor;
 use super::dial::own_listener;
 use crate::discovery::{Found, Unusable};
 use crate::net::Net;
+use crate::observe::events::Event;
 use crate::relay::Pair;
 use crate::upstream::{EndpointId, EndpointSpec, Health, Reconciled, Removed};
 
@@ -28,8 +29,7 @@ impl<N: Net> Reactor<N> {
         let specs: Vec<EndpointSpec> = found.iter().map(|it| it.spec).collect();
         let Reconciled { added, removed } = self.endpoints.reconcile(&specs, self.now);
         for Removed { id, address, pairs } in removed.iter().copied() {
-            let line = format!("endpoint removed endpoint={address} pairs={pairs}");
-            self.tell_of_endpoint("removed", address, line);
+            self.log(Event::EndpointRemoved { endpoint: &address, pairs });
             self.forget_probe(id);
         }
         self.recheck_waiting |= !added.is_empty();
@@ -57,7 +57,7 @@ impl<N: Net> Reactor<N> {
         }
     }
 
-    /// Tells of a new endpoint, and has the monitor look after one that is not active: at once, if
+    /// Logs a new endpoint, and has the monitor look after one that is not active: at once, if
     /// it must prove itself, or as soon as is due after what was known of it before.
     fn greet(&mut self, id: EndpointId, found: &[Found]) {
         let Some(endpoint) = self.endpoints.get(id) else { return };
@@ -65,10 +65,7 @@ impl<N: Net> Reactor<N> {
         let (priority, weight) = (endpoint.priority(), endpoint.weight());
         let name = found.iter().find(|it| it.spec.address == address);
         let name = name.map_or("", |it| it.name.as_str());
-        let text = "endpoint added";
-        let line =
-            format!("{text} endpoint={address} name={name} priority={priority} weight={weight}");
-        self.tell_of_endpoint("added", address, line);
+        self.log(Event::EndpointAdded { endpoint: &address, name: &name, priority, weight });
         match health {
             Health::Inactive { retry_at, .. } if retry_at <= self.now => self.probe(id),
             Health::Inactive { retry_at, .. } => self.plan_probe(id, retry_at),

@@ -244,7 +244,7 @@ impl<N: Net> Reactor<N> {
         self.on_change(change, "client");
         self.doubt_names(endpoint, failure);
         if !failure.is_evidence() {
-            self.report_local_failure(endpoint, error);
+            self.log_local_failure(endpoint, error);
         }
         !failure.is_evidence()
     }
@@ -280,7 +280,7 @@ impl<N: Net> Reactor<N> {
             _ => Cause::NoEndpoint,
         };
         pair.end(cause);
-        self.report_rejection();
+        self.log_rejection();
     }
 }
 

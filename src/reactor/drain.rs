@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use log::info;
-
 use super::{Reactor, Timer};
-use crate::config::duration::format_duration;
 use crate::config::{ACCEPTS_AT_DRAIN, ACCEPTS_PER_TURN};
 use crate::net::Net;
+use crate::observe::events::Event;
 use crate::relay::ending::Cause;
 
 /// Where the reactor is in its life.
@@ -53,7 +51,7 @@ impl<N: Net> Reactor<N> {
         self.abandon_exchanges();
         self.recheck_waiting = true;
         let timeout = self.limits.drain_timeout;
-        self.tell_drain(timeout);
+        self.log_drain(timeout);
         if timeout.is_zero() {
             self.end_all_pairs();
         } else {
@@ -61,11 +59,12 @@ impl<N: Net> Reactor<N> {
         }
     }
 
-    fn tell_drain(&self, timeout: Duration) {
+    fn log_drain(&mut self, timeout: Duration) {
         let pairs = self.slots.len();
-        let is_waiting = pairs > 0 && !timeout.is_zero();
-        let advice = if is_waiting { ", a second signal ends at once" } else { "" };
-        info!("draining{advice} pairs={pairs} timeout={}", format_duration(timeout));
+        self.log(match pairs > 0 && !timeout.is_zero() {
+            true => Event::DrainingPairs { pairs, timeout },
+            false => Event::Draining { pairs, timeout },
+        });
     }
 
     /// Ends every pair that still runs, with a reset on both sides.
@@ -80,7 +79,7 @@ impl<N: Net> Reactor<N> {
     pub(super) fn end_if_drained(&mut self) {
         if self.life == Life::Draining && self.slots.is_empty() {
             self.life = Life::Over;
-            self.report_rest();
+            self.journal.log_rest();
         }
     }
 }

@@ -3,11 +3,10 @@
 
 use std::cell::RefCell;
 
-use log::warn;
-
 use super::Reactor;
 use crate::config::{HOSTS_BYTES_PER_TURN, RESOLV_CONF_BYTES_MAX};
 use crate::net::{FileError, FileVersion, Net, ResolverFile};
+use crate::observe::events::Event;
 use crate::proto::dns::hosts_file::HostsFile;
 use crate::proto::dns::resolv_conf::Problem;
 
@@ -150,7 +149,10 @@ impl<N: Net> Reactor<N> {
         if self.finder.hosts.problem != problem
             && let Some(problem) = problem
         {
-            warn!("hosts file not read file={} reason={problem}", ResolverFile::Hosts.path());
+            self.log(Event::HostsFileNotRead {
+                file: &ResolverFile::Hosts.path(),
+                reason: &problem,
+            });
         }
         self.finder.hosts.problem = problem;
     }

@@ -6,15 +6,14 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use log::info;
-
 use super::accept::Acceptor;
-use super::report::{in_milliseconds, tell_reload_ignored};
 use super::start::StartError;
 use super::token::Token;
 use crate::config::LISTEN_RETRY_INTERVAL;
 use crate::config::listen::covers_address;
 use crate::net::{Event, Net, NetError};
+use crate::observe::events::Event as LogEvent;
+use crate::observe::journal::Journal;
 
 /// The one of the addresses that cannot be listened on.
 struct Missing {
@@ -42,15 +41,16 @@ pub(super) fn listen_on<N: Net>(
         Err(missing) => missing,
     };
     let (began, address) = (net.now(), addresses[missing.index]);
-    let mut now = began;
+    let (mut now, mut journal) = (began, Journal::new());
     while missing.may_come() && now < began + retry {
         if now == began {
-            let (reason, timeout) = (missing.error, in_milliseconds(retry));
-            info!(
-                "waiting for the listen address address={address} reason={reason} timeout={timeout}"
-            );
+            let (address, reason, timeout) = (&address, &missing.error, retry);
+            let event = LogEvent::WaitingForListenAddress { address, reason, timeout };
+            journal.log(event, now);
         }
-        now = pause(net, LISTEN_RETRY_INTERVAL.min(began + retry - now))?;
+        let paused = pause(net, LISTEN_RETRY_INTERVAL.min(began + retry - now), &mut journal);
+        journal.log_rest();
+        now = paused?;
         missing = match try_all(net, addresses, missing.index) {
             Ok(acceptors) => return Ok(acceptors),
             Err(missing) => missing,
@@ -121,7 +121,11 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 /// Waits, and returns the time then. Only the request to end is acted on.
-fn pause<N: Net>(net: &mut N, span: Duration) -> Result<Instant, StartError> {
+fn pause<N: Net>(
+    net: &mut N,
+    span: Duration,
+    journal: &mut Journal,
+) -> Result<Instant, StartError> {
     let mut now = net.now();
     let until = now + span;
     let mut events = Vec::new();
@@ -130,11 +134,10 @@ fn pause<N: Net>(net: &mut N, span: Duration) -> Result<Instant, StartError> {
         if events.contains(&Event::Terminate) {
             return Err(StartError::Terminated);
         }
-        let reloads = events.drain(..).filter(|event| *event == Event::Reload).count();
-        if reloads > 0 {
-            tell_reload_ignored(reloads as u64);
-        }
         now = net.now();
+        for _ in events.drain(..).filter(|event| *event == Event::Reload) {
+            journal.log(LogEvent::RELOAD_IGNORED, now);
+        }
     }
     Ok(now)
 }

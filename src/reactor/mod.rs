@@ -14,7 +14,6 @@ mod adopt;
 mod dial;
 mod drain;
 mod files;
-pub mod gathering;
 mod listen;
 mod listen_names;
 mod pipes;
@@ -24,7 +23,6 @@ mod reap;
 mod report;
 mod resolve;
 mod start;
-pub mod summary;
 pub mod token;
 pub mod wheel;
 
@@ -41,12 +39,13 @@ use self::drain::Life;
 use self::pipes::Pipes;
 use self::probe::Probe;
 use self::pump::Held;
-use self::report::{Reports, Topic};
 use self::resolve::Finder;
 use self::token::{Generation, Token};
 use self::wheel::{TimerKey, Wheel};
 use crate::config::ENDPOINTS_MAX;
 use crate::net::{Event, Net, NetError, Readiness};
+use crate::observe::events::Event as LogEvent;
+use crate::observe::journal::Journal;
 use crate::observe::metrics::Metrics;
 use crate::relay::buffer::Pool;
 use crate::relay::step::{Ready, Side};
@@ -87,7 +86,8 @@ pub struct Reactor<N: Net> {
     scratch: Box<[u8]>,
     buffers: Pool,
     pipes: Pipes<N::Pipe>,
-    reports: Reports,
+    journal: Journal,
+    journal_timer_armed: bool,
     metrics: Metrics,
 }
 
@@ -124,8 +124,8 @@ enum Timer {
     SparePipes,
     /// A name is to be looked up again, or a name server was silent for too long.
     Finder,
-    /// A summary line is due.
-    Summary,
+    /// Lines that the journal has kept are due.
+    Journal,
     /// Draining took too long.
     Drain,
     /// Names to listen on took too long.
@@ -237,7 +237,7 @@ impl<N: Net> Reactor<N> {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Terminate => self.on_terminate(),
-            Event::Reload => self.report(Topic::ReloadAsked, None),
+            Event::Reload => self.log(LogEvent::RELOAD_IGNORED),
             Event::Socket(word, readiness) => match Token::unpack(word) {
                 Token::Listener(index) => self.on_listener_event(index),
                 Token::Pair { slot, side, generation } => {
@@ -281,7 +281,7 @@ impl<N: Net> Reactor<N> {
                 Timer::Accept => self.resume_accepting(),
                 Timer::Finder => self.on_finder_timer(),
                 Timer::SparePipes => self.on_spare_pipes_timer(),
-                Timer::Summary => self.report_due(),
+                Timer::Journal => self.on_journal_timer(),
                 Timer::Drain => self.end_all_pairs(),
                 // It has ended the wait, and the clock says the rest.
                 Timer::Listen => {}

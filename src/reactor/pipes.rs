@@ -7,11 +7,10 @@
 
 use std::time::Instant;
 
-use log::{Level, log, warn};
-
 use super::{Reactor, Timer};
 use crate::config::{PIPE_PAUSE, SPARE_PIPES_AGE, SPARE_PIPES_MAX};
 use crate::net::{Net, NetError};
+use crate::observe::events::{Event, Value};
 
 /// Lends pipes.
 pub(super) struct Pipes<P> {
@@ -69,9 +68,12 @@ impl<P> Pipes<P> {
                 None
             }
             Err(error) => {
-                // Told once for each time that it begins, and then only to those who look closely.
-                let level = if self.supply == Supply::Open { Level::Info } else { Level::Debug };
-                log!(level, "no pipe, copying instead reason={error} pipes={}", self.lent);
+                // At info once for each time that it begins, and from then on at debug.
+                let (reason, pipes): (Value<'_>, _) = (&error, self.lent);
+                match self.supply {
+                    Supply::Open => Event::NoPipe { reason, pipes }.write(),
+                    _ => Event::StillNoPipe { reason, pipes }.write(),
+                }
                 self.supply = Supply::Short { retry_at: now + PIPE_PAUSE };
                 None
             }
@@ -98,7 +100,7 @@ impl<P> Pipes<P> {
     pub(super) fn refuse<N: Net<Pipe = P>>(&mut self, net: &mut N) {
         if self.supply != Supply::Refused {
             self.supply = Supply::Refused;
-            warn!("splice refused by the kernel or a sandbox, copying from now on");
+            Event::SpliceRefused.write();
         }
         self.close_spare(net);
     }

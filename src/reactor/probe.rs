@@ -36,7 +36,7 @@ impl<N: Net> Reactor<N> {
     /// Tells of an endpoint's new state, and has the monitor look after one that is inactive.
     pub(super) fn on_change(&mut self, change: Option<Change>, source: &str) {
         let Some(change) = change else { return };
-        self.tell_change(&change, source);
+        self.log_change(&change, source);
         // What was planned before is void. Otherwise an endpoint that comes and goes would leave
         // a timer behind each time.
         self.forget_probe(change.id);
@@ -148,7 +148,7 @@ impl<N: Net> Reactor<N> {
     fn fail_probe(&mut self, endpoint: EndpointId, error: NetError) {
         let failure = dial_failure(error);
         if !failure.is_evidence() {
-            self.report_local_failure(endpoint, error);
+            self.log_local_failure(endpoint, error);
         }
         self.refute(endpoint, failure);
     }

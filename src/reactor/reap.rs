@@ -1,10 +1,9 @@
 //! The one teardown: at the end of a turn, everything that pairs and probes that are over held is
 //! given up here: sockets, buffers, pipes, timers, counts, and the slot.
 
-use log::{Level, debug, log_enabled};
-
 use super::{Reactor, Slot};
 use crate::net::{Close, Net};
+use crate::observe::events::{Event, Value};
 use crate::relay::ending::Cause;
 use crate::relay::step::Side;
 
@@ -28,7 +27,7 @@ impl<N: Net> Reactor<N> {
     }
 
     fn tear_down(&mut self, slot: Slot<N>) {
-        self.tell_closed(&slot);
+        self.log_closed(&slot);
         let Slot { pair, client, server, held, timer, endpoint, .. } = slot;
         let ending = pair.ending().expect("only a pair with an ending is marked for reaping");
         if let Some(timer) = timer {
@@ -54,22 +53,18 @@ impl<N: Net> Reactor<N> {
         self.metrics.pairs_cut += u64::from(ending.cause == Cause::DrainTimeout);
     }
 
-    fn tell_closed(&self, slot: &Slot<N>) {
+    fn log_closed(&mut self, slot: &Slot<N>) {
         let Some(ending) = slot.pair.ending() else { return };
-        if !log_enabled!(Level::Debug) {
-            return;
-        }
         let endpoint = slot.endpoint.and_then(|endpoint| self.endpoints.address(endpoint));
-        let endpoint = endpoint.map_or_else(|| "none".to_string(), |address| address.to_string());
-        debug!(
-            "pair closed client={} endpoint={endpoint} cause={} phase={} duration_ms={} \
-             client_bytes={} server_bytes={}",
-            slot.client_address,
-            ending.cause,
-            ending.phase,
-            self.now.saturating_duration_since(slot.accepted_at).as_millis(),
-            slot.pair.flow(Side::Client).delivered(),
-            slot.pair.flow(Side::Server).delivered(),
-        );
+        let endpoint = endpoint.as_ref().map_or(&"none" as Value<'_>, |address| address);
+        self.log(Event::PairClosed {
+            client: &slot.client_address,
+            endpoint,
+            cause: &ending.cause,
+            phase: &ending.phase,
+            duration_ms: self.now.saturating_duration_since(slot.accepted_at).as_millis(),
+            client_bytes: slot.pair.flow(Side::Client).delivered(),
+            server_bytes: slot.pair.flow(Side::Server).delivered(),
+        });
     }
 }

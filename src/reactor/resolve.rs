@@ -117,7 +117,7 @@ impl<N: Net> Reactor<N> {
         self.adopt();
         self.obey_resolver();
         for report in self.finder.discovery.take_reports() {
-            self.tell_finding(&report);
+            self.log_finding(&report);
         }
     }
 

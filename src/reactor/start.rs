@@ -13,14 +13,15 @@ use super::accept::Admission;
 use super::drain::Life;
 use super::listen::listen_on;
 use super::pipes::Pipes;
-use super::report::{Reports, in_milliseconds};
 use super::resolve::Finder;
 use super::token::Generation;
 use super::wheel::Wheel;
 use crate::config::capacity::ConnectionsLimit;
+use crate::config::duration::format_milliseconds;
 use crate::config::{self, BUFFER_BYTES, Config, SPARE_BUFFERS_MAX};
 use crate::discovery::{Discovery, Sources, Unusable};
 use crate::net::{Net, NetError};
+use crate::observe::journal::Journal;
 use crate::observe::metrics::Metrics;
 use crate::proto::dns::Wanted;
 use crate::relay;
@@ -130,7 +131,7 @@ impl fmt::Display for StartError {
                 }
                 match waited.is_zero() {
                     true => Ok(()),
-                    false => write!(f, " (waited {})", in_milliseconds(*waited)),
+                    false => write!(f, " (waited {})", format_milliseconds(*waited)),
                 }
             }
             StartError::ListenTwice { address, other } => write!(
@@ -214,7 +215,8 @@ impl<N: Net> Reactor<N> {
             scratch: vec![0; BUFFER_BYTES].into_boxed_slice(),
             buffers: Pool::new(BUFFER_BYTES, SPARE_BUFFERS_MAX),
             pipes: Pipes::new(limits.pipes_max, now),
-            reports: Reports::default(),
+            journal: Journal::new(),
+            journal_timer_armed: false,
             metrics: Metrics::default(),
         }
     }

@@ -185,6 +185,6 @@ fn name_of_a_listener_that_is_an_endpoint_too_leads_back() {
         let gateway = machine.gateway().endpoint("etcd.test:2379");
         let gateway = gateway.arg("--listen-addr=etcd.test:2379").start();
         assert_eq!(gateway.address(), SocketAddr::from(([127, 0, 0, 21], 2379)));
-        gateway.wait_for_log("endpoint left out endpoint=127.0.0.21:2379");
+        gateway.wait_for_log("endpoint skipped endpoint=127.0.0.21:2379");
     });
 }

@@ -142,7 +142,7 @@ fn a_name_that_leads_back_is_left_out() {
     let listen = format!("--listen-addr={}", place.address());
     let endpoint = format!("localhost:{}", place.address().port());
     let gateway = Gateway::builder().arg(&listen).endpoint(&endpoint).start();
-    let needle = format!("endpoint left out endpoint={}", place.address());
+    let needle = format!("endpoint skipped endpoint={}", place.address());
     let line = gateway.wait_for_log(&needle);
     assert!(line.contains("reason=own_listener listener="), "{line}");
 }

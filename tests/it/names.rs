@@ -63,7 +63,7 @@ fn address_without_a_route_is_left_out_until_there_is_one() {
         let addresses = [[127, 0, 0, 11], [10, 9, 9, 9]].map(|octets| Data::A(octets.into()));
         dns.set(NAME, 1, &addresses);
         let gateway = machine.gateway().endpoint(ENDPOINT).start();
-        gateway.wait_for_log("endpoint left out endpoint=10.9.9.9:2379 reason=no_route");
+        gateway.wait_for_log("endpoint skipped endpoint=10.9.9.9:2379 reason=no_route");
         assert_eq!(letters(&gateway, 10), "a");
         output_of(Command::new("ip").args(["address", "add", "10.9.9.9/32", "dev", "lo"]));
         gateway.wait_for_log("endpoint added endpoint=10.9.9.9:2379 ");
@@ -236,7 +236,7 @@ fn address_that_comes_to_lead_back_is_left_out() {
         let gateway = machine.gateway().endpoint(ENDPOINT).arg(&listen).start();
         wait_added(&gateway, &[11]);
         dns.set_addresses(NAME, 1, &[11, 21]);
-        let line = gateway.wait_for_log("endpoint left out");
+        let line = gateway.wait_for_log("endpoint skipped");
         assert!(line.contains("reason=own_listener listener="), "{line}");
         assert!(line.contains(&own), "{line}");
         assert_eq!(letters(&gateway, 10), "a");

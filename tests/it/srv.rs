@@ -80,7 +80,7 @@ fn weights_are_of_hosts_whatever_addresses_they_have() {
         dns.set("m11.example.test", LONG, &both);
         let gateway = insecure(machine).start();
         wait_added(&gateway, &[11, 12]);
-        gateway.wait_for_log("endpoint left out endpoint=[2001:db8::1]:2379 reason=no_route");
+        gateway.wait_for_log("endpoint skipped endpoint=[2001:db8::1]:2379 reason=no_route");
         assert_eq!(tally(&gateway, 300), [('a', 225), ('b', 75)].into());
     });
 }
@@ -205,7 +205,7 @@ fn endpoints_that_are_given_serve_until_there_are_records() {
         assert_eq!(letters(&gateway, 10), "a");
         gateway.wait_for_log("INFO endpoints from SRV records in use domain=example.test");
         assert_eq!(gateway.log_count("no endpoint from SRV records"), 1, "{:?}", gateway.log());
-        assert_eq!(gateway.log_count("endpoints kept"), 0, "{:?}", gateway.log());
+        assert_eq!(gateway.log_count("discovery returned no endpoints"), 0, "{:?}", gateway.log());
     });
 }
 

@@ -10,30 +10,35 @@ pub enum Where {
     Src,
     SrcBesideMain,
     SrcBesideNet,
+    SrcBesideObserve,
     Pure,
     Tests,
 }
 
+/// Lines of the log are worded in one place.
+const AS_AN_EVENT: &str = "log an `Event` of src/observe/events.rs instead";
+
 /// What must not stand in the code, where, and what to write instead.
 pub const BANS: &[(&str, Where, &str)] = &[
-    ("dbg!", Where::Src, "use log::debug! instead"),
+    ("dbg!", Where::Src, AS_AN_EVENT),
     ("todo!", Where::Src, "write it, or return an error that says so, instead"),
     ("unimplemented!", Where::Src, "write it, or return an error that says so, instead"),
     ("Rc<RefCell", Where::Src, "use a slab and its keys instead"),
     (".unwrap()", Where::Src, "use expect() with the sentence that proves it instead"),
-    ("println!", Where::SrcBesideMain, "use log::info! instead"),
-    ("print!", Where::SrcBesideMain, "use log::info! instead"),
-    ("eprintln!", Where::SrcBesideMain, "use log::warn! or return the error to main instead"),
-    ("eprint!", Where::SrcBesideMain, "use log::warn! or return the error to main instead"),
+    ("println!", Where::SrcBesideMain, AS_AN_EVENT),
+    ("print!", Where::SrcBesideMain, AS_AN_EVENT),
+    ("eprintln!", Where::SrcBesideMain, "log an `Event` or return the error to main instead"),
+    ("eprint!", Where::SrcBesideMain, "log an `Event` or return the error to main instead"),
     ("Instant::now", Where::SrcBesideNet, "take `now` as an argument, or use Net::now, instead"),
     ("SystemTime", Where::SrcBesideNet, "take `now` as an argument, or use Net::now, instead"),
     (".elapsed()", Where::SrcBesideNet, "use now.duration_since(then) instead"),
     ("unsafe", Where::SrcBesideNet, "use a safe call, or put it into src/net, instead"),
-    ("error!(", Where::Pure, "return it and let the reactor log instead"),
-    ("warn!(", Where::Pure, "return it and let the reactor log instead"),
-    ("info!(", Where::Pure, "return it and let the reactor log instead"),
-    ("debug!(", Where::Pure, "return it and let the reactor log instead"),
-    ("trace!(", Where::Pure, "return it and let the reactor log instead"),
+    ("error!", Where::SrcBesideObserve, AS_AN_EVENT),
+    ("warn!", Where::SrcBesideObserve, AS_AN_EVENT),
+    ("info!", Where::SrcBesideObserve, AS_AN_EVENT),
+    ("debug!", Where::SrcBesideObserve, AS_AN_EVENT),
+    ("trace!", Where::SrcBesideObserve, AS_AN_EVENT),
+    ("log!", Where::SrcBesideObserve, AS_AN_EVENT),
     ("log::", Where::Pure, "return it and let the reactor log instead"),
     ("thread::sleep", Where::Tests, "wait for the event itself, with a deadline, instead"),
     ("#[ignore", Where::Tests, "make it fast or delete it instead"),
@@ -47,6 +52,7 @@ pub fn holds(place: Where, source: &Source, is_test: bool) -> bool {
         Where::Src => in_src,
         Where::SrcBesideMain => in_src && source.path != "src/main.rs",
         Where::SrcBesideNet => in_src && !source.is_in(&["src/net/"]),
+        Where::SrcBesideObserve => in_src && !source.is_in(&["src/observe/"]),
         Where::Pure => in_src && source.is_in(&["src/relay/", "src/upstream/"]),
         Where::Tests => is_test || in_src, // what may not sleep under test may not in earnest
     }
@@ -125,6 +131,11 @@ mod tests {
                 Where::SrcBesideNet => {
                     fires_in("src/main.rs");
                     keeps_still_in("src/net/mio.rs");
+                }
+                Where::SrcBesideObserve => {
+                    fires_in("src/main.rs");
+                    fires_in("src/reactor/mod.rs");
+                    keeps_still_in("src/observe/events.rs");
                 }
                 Where::Pure => {
                     fires_in("src/relay/flow.rs");

@@ -1,0 +1,347 @@
+//! The journal: decides of each event whether its line is written at once, with others of its kind,
+//! or later. Owns what is pending. Writes by the macro of the `log` crate and does nothing else to
+//! the outside world: the time is an argument, and whoever owns the journal keeps a timer for
+//! [`Journal::deadline`].
+//!
+//! ```text
+//!   at once    most events
+//!   counted    what any client, or a script, can cause again and again: the first at once, then at
+//!              most one line a second for each kind, with a count
+//!   gathered   what comes in crowds when name servers or endpoints change: some at once, then one
+//!              line a second for each topic, which names the first ones
+//! ```
+
+use std::collections::VecDeque;
+use std::fmt::Display;
+use std::time::Instant;
+
+use log::{Level, log};
+
+use super::changes::{Change, Changes, Due, Line};
+use super::events::{Event, Kinds, TARGET};
+use super::repeats::Repeats;
+use crate::config::{CHANGES_AT_ONCE, NEWCOMERS_AT_ONCE, NEWCOMERS_KNOWN_MAX, TROUBLES_AT_ONCE};
+
+/// The lines that are still to be written.
+#[derive(Debug)]
+pub struct Journal {
+    counted: [(Level, Repeats); Counted::COUNT],
+    /// Endpoints that come and go, and those that are verified.
+    endpoints: Changes,
+    /// Endpoints that come for the first time.
+    newcomers: Changes,
+    /// Those that have come, the latest last.
+    known: VecDeque<String>,
+    /// Names that do not resolve or do so again, what of the findings is skipped, and endpoints
+    /// that are not verified.
+    discovery: Changes,
+}
+
+/// When the line of an event is written.
+enum Pace {
+    AtOnce,
+    Counted(Counted),
+    Gathered(Topic, &'static str, String),
+}
+
+/// The kinds of events that are counted.
+#[derive(Clone, Copy)]
+enum Counted {
+    ClientsRejected,
+    DialsFailedLocally,
+    AcceptPauses,
+    SignalsIgnored,
+}
+
+impl Counted {
+    const COUNT: usize = Counted::SignalsIgnored as usize + 1;
+}
+
+/// The topics of events that are gathered.
+#[derive(Clone, Copy)]
+enum Topic {
+    Endpoints,
+    Discovery,
+}
+
+impl Default for Journal {
+    fn default() -> Journal {
+        Journal::new()
+    }
+}
+
+impl Journal {
+    /// Nothing logged yet.
+    pub fn new() -> Journal {
+        Journal {
+            counted: std::array::from_fn(|_| (Level::Warn, Repeats::default())),
+            endpoints: Changes::new(CHANGES_AT_ONCE),
+            newcomers: Changes::new(NEWCOMERS_AT_ONCE),
+            known: VecDeque::new(),
+            discovery: Changes::new(TROUBLES_AT_ONCE),
+        }
+    }
+
+    /// Writes the line of the event, or keeps it until [`Journal::deadline`].
+    pub fn log(&mut self, event: Event<'_>, now: Instant) {
+        match pace(&event) {
+            Pace::AtOnce => event.write(),
+            Pace::Counted(kind) => {
+                let (level, repeats) = &mut self.counted[kind as usize];
+                *level = event.level();
+                if let Some(line) = repeats.add(event, now) {
+                    write(*level, line);
+                }
+            }
+            Pace::Gathered(topic, kind, subject) => {
+                let is_new = kind == "added" && self.is_newcomer(&subject);
+                let line = Line { level: event.level(), text: event.to_string() };
+                let changes = match topic {
+                    Topic::Endpoints if is_new => &mut self.newcomers,
+                    Topic::Endpoints => &mut self.endpoints,
+                    Topic::Discovery => &mut self.discovery,
+                };
+                let due = changes.add(Change { kind, subject, line }, now);
+                write_due(topic, due);
+            }
+        }
+    }
+
+    /// Writes what was kept for long enough.
+    pub fn log_due(&mut self, now: Instant) {
+        self.log_kept(|repeats| repeats.take_due(now), |changes| changes.take_due(now));
+    }
+
+    /// Writes all that was kept, since the end has come.
+    pub fn log_rest(&mut self) {
+        self.log_kept(Repeats::take_rest, Changes::take_rest);
+    }
+
+    /// When [`Journal::log_due`] has something to write; `None` if nothing is kept.
+    pub fn deadline(&self) -> Option<Instant> {
+        let counted = self.counted.iter().filter_map(|(_, repeats)| repeats.deadline());
+        let changes = [&self.endpoints, &self.newcomers, &self.discovery];
+        counted.chain(changes.into_iter().filter_map(Changes::deadline)).min()
+    }
+
+    fn log_kept(
+        &mut self,
+        mut line: impl FnMut(&mut Repeats) -> Option<String>,
+        mut due: impl FnMut(&mut Changes) -> Option<Due>,
+    ) {
+        for (level, repeats) in &mut self.counted {
+            if let Some(line) = line(repeats) {
+                write(*level, line);
+            }
+        }
+        write_due(Topic::Endpoints, due(&mut self.endpoints));
+        write_due(Topic::Endpoints, due(&mut self.newcomers));
+        write_due(Topic::Discovery, due(&mut self.discovery));
+    }
+
+    /// Notes that the endpoint has come, and returns whether it is not known from before.
+    fn is_newcomer(&mut self, endpoint: &str) -> bool {
+        let before = self.known.iter().position(|known| known == endpoint);
+        if let Some(position) = before {
+            self.known.remove(position);
+        } else if self.known.len() == NEWCOMERS_KNOWN_MAX {
+            self.known.pop_front();
+        }
+        self.known.push_back(endpoint.to_owned());
+        before.is_none()
+    }
+}
+
+fn pace(event: &Event<'_>) -> Pace {
+    match event {
+        Event::ClientRejected { .. } => Pace::Counted(Counted::ClientsRejected),
+        Event::DialFailedLocally { .. } => Pace::Counted(Counted::DialsFailedLocally),
+        Event::AcceptPaused { .. } => Pace::Counted(Counted::AcceptPauses),
+        Event::SignalIgnored { .. } => Pace::Counted(Counted::SignalsIgnored),
+        Event::EndpointAdded { endpoint, .. } => about_endpoint("added", endpoint),
+        Event::EndpointRemoved { endpoint, .. } => about_endpoint("removed", endpoint),
+        Event::EndpointVerified { endpoint, .. } => about_endpoint("verified", endpoint),
+        Event::EndpointNotVerified { endpoint, reason, .. } => {
+            about_discovery("not_verified", format_args!("{endpoint}/{reason}"))
+        }
+        Event::EndpointSkipped { endpoint, name, .. }
+        | Event::EndpointWithoutRoute { endpoint, name, .. } => {
+            about_discovery("skipped", endpoint.or(*name).unwrap_or(&"none"))
+        }
+        Event::NameNotResolved { name, reason } => {
+            about_discovery("not_resolved", format_args!("{name}/{reason}"))
+        }
+        Event::NameResolved { name } => about_discovery("resolved", name),
+        Event::LastEndpointsKept { .. } => about_discovery("kept", "endpoints"),
+        Event::TypedEndpointsUsed { domain, .. } => about_discovery("fallback", domain),
+        Event::DiscoveredEndpointsUsed { domain } => about_discovery("discovered", domain),
+        Event::NameServersUnknown { reason, .. } | Event::ResolverFileTooLong { reason, .. } => {
+            about_discovery("resolv_conf", reason)
+        }
+        Event::NameServersKnown { servers, .. } => {
+            about_discovery("name_servers", servers.join(","))
+        }
+        _ => Pace::AtOnce,
+    }
+}
+
+fn about_endpoint(kind: &'static str, endpoint: impl Display) -> Pace {
+    Pace::Gathered(Topic::Endpoints, kind, endpoint.to_string())
+}
+
+fn about_discovery(kind: &'static str, subject: impl Display) -> Pace {
+    Pace::Gathered(Topic::Discovery, kind, subject.to_string())
+}
+
+fn write_due(topic: Topic, due: Option<Due>) {
+    match due {
+        None => {}
+        Some(Due::Alone(Line { level, text })) => write(level, text),
+        Some(Due::Together(kinds)) => {
+            let level = kinds.iter().map(|kind| kind.level).min().unwrap_or(Level::Info);
+            let kinds: Kinds<'_> = &kinds;
+            write(
+                level,
+                match topic {
+                    Topic::Endpoints => Event::EndpointsChanged { kinds },
+                    Topic::Discovery => Event::DiscoveryChanged { kinds },
+                },
+            );
+        }
+    }
+}
+
+fn write(level: Level, line: impl Display) {
+    log!(target: TARGET, level, "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::sync::Once;
+    use std::time::Duration;
+
+    use super::super::events::Value;
+    use super::*;
+    use crate::config::SUMMARY_INTERVAL;
+
+    thread_local! {
+        static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// Keeps the lines of each test apart: tests have threads of their own.
+    struct Memory;
+
+    impl log::Log for Memory {
+        fn enabled(&self, _: &log::Metadata) -> bool {
+            true
+        }
+
+        fn log(&self, record: &log::Record) {
+            let line = format!("{} {}", record.level(), record.args());
+            LINES.with_borrow_mut(|lines| lines.push(line));
+        }
+
+        fn flush(&self) {}
+    }
+
+    fn journal() -> Journal {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            log::set_logger(&Memory).expect("no other test needs a logger");
+            log::set_max_level(log::LevelFilter::Trace);
+        });
+        Journal::new()
+    }
+
+    fn lines() -> Vec<String> {
+        LINES.take()
+    }
+
+    fn rejected(pairs: usize) -> Event<'static> {
+        Event::ClientRejected { reason: &"no_endpoint_active", pairs }
+    }
+
+    fn added<'a>(endpoint: Value<'a>) -> Event<'a> {
+        Event::EndpointAdded { endpoint, name: &"a.test:1", priority: 0, weight: 0 }
+    }
+
+    #[test]
+    fn what_clients_can_repeat_is_counted_kind_by_kind() {
+        let (now, mut journal) = (Instant::now(), journal());
+        (1..=3).for_each(|pairs| journal.log(rejected(pairs), now));
+        journal.log(Event::AcceptPaused { reason: &"no_descriptors", pairs: 3 }, now);
+        let text = "WARN clients rejected reason=no_endpoint_active";
+        let paused = "WARN accept paused reason=no_descriptors pairs=3 count=1";
+        assert_eq!(lines(), [format!("{text} pairs=1 count=1"), paused.to_owned()]);
+        assert_eq!(journal.deadline(), Some(now + SUMMARY_INTERVAL));
+        journal.log_due(now + SUMMARY_INTERVAL - Duration::from_millis(1));
+        assert_eq!(lines(), [""; 0]);
+        journal.log_due(now + SUMMARY_INTERVAL);
+        assert_eq!(lines(), [format!("{text} pairs=3 count=2")]);
+        assert_eq!(journal.deadline(), None);
+    }
+
+    #[test]
+    fn endpoints_that_come_and_go_are_summed_up() {
+        let (now, mut journal) = (Instant::now(), journal());
+        // The first time each is news, however many there are.
+        let endpoints: Vec<String> = (1..=100).map(|port| format!("10.0.0.1:{port}")).collect();
+        endpoints.iter().for_each(|endpoint| journal.log(added(endpoint), now));
+        assert_eq!(lines().len(), 100);
+        for endpoint in &endpoints[..CHANGES_AT_ONCE as usize] {
+            journal.log(Event::EndpointRemoved { endpoint, pairs: 7 }, now);
+        }
+        assert_eq!(
+            lines().pop().as_deref(),
+            Some("INFO endpoint removed endpoint=10.0.0.1:16 pairs=7")
+        );
+        journal.log(added(&"10.0.0.1:1"), now);
+        journal
+            .log(Event::EndpointVerified { endpoint: &"10.0.0.1:2", after: SUMMARY_INTERVAL }, now);
+        assert_eq!(lines(), [""; 0]);
+        journal.log_due(now + SUMMARY_INTERVAL);
+        let want = "INFO endpoints changed added=[10.0.0.1:1] verified=[10.0.0.1:2]";
+        assert_eq!(lines(), [want]);
+    }
+
+    #[test]
+    fn problems_of_discovery_are_summed_up_at_their_worst_level() {
+        let (now, mut journal) = (Instant::now(), journal());
+        let skipped = |endpoint: Value<'_>, journal: &mut Journal| {
+            let (endpoint, reason) = (Some(endpoint), &"no_route");
+            journal.log(Event::EndpointWithoutRoute { endpoint, name: None, reason }, now);
+        };
+        for port in 0..TROUBLES_AT_ONCE {
+            skipped(&format!("10.0.0.1:{port}"), &mut journal);
+        }
+        let first = "INFO endpoint skipped endpoint=10.0.0.1:0 reason=no_route";
+        assert_eq!(lines().first().map(String::as_str), Some(first));
+        skipped(&"10.0.0.2:1", &mut journal);
+        let (name, reason): (Value<'_>, Value<'_>) = (&"a.test", &"no_such_name");
+        journal.log(Event::NameNotResolved { name, reason }, now);
+        journal.log_rest();
+        let want = "WARN discovery changed skipped=[10.0.0.2:1] not_resolved=[a.test/no_such_name]";
+        assert_eq!(lines(), [want]);
+        assert_eq!(journal.deadline(), None);
+    }
+
+    #[test]
+    fn most_events_are_written_at_once() {
+        let (now, mut journal) = (Instant::now(), journal());
+        for _ in 0..100 {
+            journal.log(Event::SpliceRefused, now);
+        }
+        assert_eq!((lines().len(), journal.deadline()), (100, None));
+    }
+
+    #[test]
+    fn newcomers_are_remembered_within_bounds() {
+        let mut journal = journal();
+        let all = 2 * NEWCOMERS_KNOWN_MAX;
+        assert!((0..all).all(|number| journal.is_newcomer(&number.to_string())));
+        assert_eq!(journal.known.len(), NEWCOMERS_KNOWN_MAX);
+        assert!(!journal.is_newcomer(&(all - 1).to_string()), "the last one");
+        assert!(journal.is_newcomer("0"), "long ago");
+    }
+}
