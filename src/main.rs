@@ -16,7 +16,6 @@ use etcd_gateway::config::discovery_srv::{DiscoverySrv, Trust, UnusedFlag};
 use etcd_gateway::config::log_filter;
 use etcd_gateway::config::special_address::SpecialAddress;
 use etcd_gateway::config::{self, Config};
-use etcd_gateway::discovery::srv::SrvSource;
 use etcd_gateway::discovery::{Environment, Sources};
 use etcd_gateway::net::mio::{MioNet, SocketOptions};
 use etcd_gateway::net::notify::{NotifyError, ServiceManager};
@@ -166,14 +165,10 @@ fn verifier(config: &Config) -> Result<Option<Verifier>, String> {
 
 /// Where endpoints are to come from.
 fn sources(config: &Config, environment: Environment) -> Sources {
-    let srv = config.discovery.as_ref().map(|discovery| SrvSource {
-        domain: discovery.domain.clone(),
-        suffix: discovery.name.clone(),
-        is_insecure: discovery.trust == Trust::Everybody,
-    });
     Sources {
         endpoints: config.endpoints.clone(),
-        srv,
+        srv: config.discovery.clone(),
+        names: Vec::new(),
         patience: config.connect_timeout,
         environment,
     }

@@ -429,7 +429,7 @@ fn expected_discovery(typed: &Typed) -> Option<Option<DiscoverySrv>> {
     }
     let file = typed.trusted_ca_file.as_ref().filter(|path| !path.is_empty());
     let trust = match is_insecure {
-        true => Trust::Everybody,
+        true => Trust::Unverified,
         false if !CAN_VERIFY => return None,
         false => Trust::Certified { authority: file.map(PathBuf::from) },
     };
@@ -462,7 +462,7 @@ fn expected_unused(typed: &Typed, discovery: Option<&DiscoverySrv>) -> Vec<Unuse
     } else if typed.trusted_ca_file.is_some() {
         match discovery.map(|it| &it.trust) {
             None => add(flag::TRUSTED_CA_FILE, NoEffect::NoDiscoverySrv),
-            Some(Trust::Everybody) => add(flag::TRUSTED_CA_FILE, NoEffect::InsecureDiscovery),
+            Some(Trust::Unverified) => add(flag::TRUSTED_CA_FILE, NoEffect::InsecureDiscovery),
             Some(Trust::Certified { .. }) => {}
         }
     }

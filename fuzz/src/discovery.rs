@@ -31,7 +31,7 @@ pub fn check(data: &[u8]) {
     let now = Instant::now();
     let sources = Sources { endpoints: endpoints.clone(), ..Sources::default() };
     let mut discovery = Discovery::new(sources, now);
-    let names: Vec<String> = discovery.host_names(Some(now)).collect();
+    let names: Vec<String> = discovery.names().host_names(Some(now)).collect();
     if !names.is_empty() {
         let table = hosts::addresses(data, names.iter().map(String::as_str));
         discovery.refresh(Some(&table), now);

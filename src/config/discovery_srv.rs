@@ -22,7 +22,7 @@ pub struct DiscoverySrv {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
     /// All of them.
-    Everybody,
+    Unverified,
     /// Those that show, by a TLS handshake, that they may speak for the domain.
     Certified {
         /// A file with the certificates of trusted authorities; `None`: those of the system.
@@ -86,7 +86,7 @@ pub(super) fn parse(typed: &Typed) -> Result<Option<DiscoverySrv>, UsageError> {
         return Err(refuse(&format!("more than the {max} characters that fit behind {prefix}")));
     }
     let trust = match is_insecure {
-        true => Trust::Everybody,
+        true => Trust::Unverified,
         false if !CAN_VERIFY => {
             let reason = "this build cannot verify endpoints, having no TLS: it takes \
                           --insecure-discovery, or a build with the feature tls";
@@ -102,7 +102,7 @@ pub(super) fn parse(typed: &Typed) -> Result<Option<DiscoverySrv>, UsageError> {
 pub(super) fn unused(typed: &Typed, discovery: Option<&DiscoverySrv>) -> Vec<UnusedFlag> {
     let is_insecure = insecure(typed).unwrap_or(false).then_some("true");
     let alone = discovery.is_none().then_some(NoEffect::NoDiscoverySrv);
-    let beside = discovery.filter(|discovery| discovery.trust == Trust::Everybody);
+    let beside = discovery.filter(|discovery| discovery.trust == Trust::Unverified);
     let unproved = alone.or(beside.map(|_| NoEffect::InsecureDiscovery));
     let flags = [
         (flag::DISCOVERY_SRV, typed.discovery_srv.as_deref(), None),
@@ -157,9 +157,9 @@ mod tests {
 
     #[test]
     fn insecure_discovery_believes_everybody() {
-        let want = found("a.test.", Some("blue"), Trust::Everybody);
+        let want = found("a.test.", Some("blue"), Trust::Unverified);
         assert_eq!(parse(&typed("a.test.", "blue", "true", "-")), Ok(Some(want)));
-        let want = found("a.test", None, Trust::Everybody);
+        let want = found("a.test", None, Trust::Unverified);
         assert_eq!(parse(&typed("a.test", "", "1", "/ca.pem")), Ok(Some(want)));
     }
 

@@ -43,7 +43,7 @@ impl Known {
     }
 
     /// These are the addresses, by a file of this host.
-    pub(super) fn settle(&mut self, addresses: &[IpAddr]) {
+    pub(super) fn store_local(&mut self, addresses: &[IpAddr]) {
         let (v4, v6) = addresses.iter().partition(|address| address.is_ipv4());
         self.v4.replace(v4, None);
         self.v6.replace(v6, None);
@@ -77,7 +77,7 @@ impl Known {
     }
 
     /// Takes the records over; whether they are others than before.
-    pub(super) fn adopt(&mut self, kind: Kind, records: Records, name: Option<Name>) -> bool {
+    pub(super) fn store(&mut self, kind: Kind, records: Records, name: Option<Name>) -> bool {
         match (kind, records) {
             (Kind::A, Records::Addresses(all)) => self.v4.replace(few(all, |it| *it), name),
             (Kind::Aaaa, Records::Addresses(all)) => self.v6.replace(few(all, |it| *it), name),

@@ -1,63 +1,67 @@
-//! Where endpoints come from: addresses and names as typed, and SRV records. Turns what was
-//! configured and what the name servers say into the endpoints that should exist.
+//! The endpoints that should exist: a list of sources, their precedence, and one merge.
 //!
-//! Owns the names, what is known of each, and the resolver. Must not touch a pair or a socket, read
-//! a file or the clock: what the resolver wants done is handed on, `now` and files are arguments.
+//! Owns the sources, the names that they need, and what was found last. Must not touch a pair or a
+//! socket, read a file or the clock: what the resolver wants done is handed on, `now` and files are
+//! arguments.
 //!
 //! ```text
-//!   --endpoints ──────────────┐
-//!   --discovery-srv ─► srv ─┐ ├──► watch, one for each name ──► groups ──► share ──► Found
-//!                           └─┘            ▲
-//!                                      resolver
+//!   --endpoints ─────► fixed, name ─┐  precedence
+//!   --discovery-srv ─► srv ─────────┴──► hosts ──► merge ──► Found
+//!                       │  ▲                         └─ weights
+//!                needed ▼  │ known
+//!                       names: a watch for each, and the resolver
 //! ```
 
 mod absence;
 mod configuration;
-mod group;
+mod fixed;
 mod known;
+mod merge;
+mod name;
 mod names;
-mod refresh;
 mod report;
 mod retiring;
-mod share;
-pub mod srv;
+mod source;
+mod srv;
 mod watch;
+mod weights;
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use slab::Slab;
-
-use crate::config::address::{EndpointAddress, Host};
+use crate::config::address::{EndpointAddress, Host as TypedHost};
+use crate::config::discovery_srv::DiscoverySrv;
 use crate::config::{DNS_REFRESH_MIN, ENDPOINTS_MAX};
-use crate::proto::dns::resolver::Resolver;
-use crate::proto::dns::{Command, Exchange, Failure, LookupId, Subject, Wanted};
+use crate::proto::dns::{Exchange, Failure, hosts};
 use crate::upstream::EndpointSpec;
 
 pub use crate::proto::dns::resolv_conf::Environment;
+pub use names::Names;
 pub use report::{Exclusion, FallbackReason, Item, Report, ResolveError, Unusable, Usability};
 
-use absence::AbsentNames;
-use configuration::Configuration;
-use report::{Excluded, Reports};
-use retiring::Handover;
-use srv::{Listed, RecordSet, SrvSource, literal, name_of};
-use watch::Watch;
+use fixed::Fixed;
+use name::{AddressesOnly, Named};
+use report::Reports;
+use source::{Source, State};
+use srv::Srv;
 
 /// What was configured.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// Endpoints as typed. Beside SRV records they count only while those list nobody.
+    /// Endpoints as typed. With SRV records they count only while those list none.
     pub endpoints: Vec<EndpointAddress>,
-    /// Where to look for SRV records, if anywhere.
-    pub srv: Option<SrvSource>,
+    /// The SRV records to look up.
+    pub srv: Option<DiscoverySrv>,
+    /// Names to look up for their addresses alone, as those to listen on.
+    pub names: Vec<String>,
     /// How long the first answer about SRV records may take before typed endpoints are used.
     pub patience: Duration,
-    /// What the environment says of how to ask.
+    /// What the environment says of how to look names up.
     pub environment: Environment,
 }
 
-/// An endpoint that should exist, and by which name it was found.
+/// An endpoint that should exist, and the name that it was found by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// The endpoint.
@@ -66,23 +70,44 @@ pub struct Found {
     pub name: String,
 }
 
-/// The sources and what is known through them.
+/// A source and its precedence.
+#[derive(Debug)]
+struct Ranked {
+    /// 0 counts first. Sources of one rank count together.
+    rank: u8,
+    source: Box<dyn Source>,
+}
+
+impl Sources {
+    /// The list of sources. Names are looked up first in its order.
+    fn ranked(self) -> Vec<Ranked> {
+        let names = self.names.into_iter().map(|name| typed(Box::new(AddressesOnly::new(name))));
+        let endpoints = self.endpoints.into_iter().map(|endpoint| match endpoint.host.clone() {
+            TypedHost::Address(address) => typed(Box::new(Fixed::new(endpoint, address))),
+            TypedHost::Name(name) => typed(Box::new(Named::new(endpoint, name))),
+        });
+        let srv = self.srv.map(|settings| Ranked { rank: 0, source: Box::new(Srv::new(settings)) });
+        names.chain(endpoints).chain(srv).collect()
+    }
+}
+
+/// A source that counts after those that were discovered.
+fn typed(source: Box<dyn Source>) -> Ranked {
+    Ranked { rank: 1, source }
+}
+
+/// The sources and what was found through them.
+///
+/// Invariant: what was found is at most [`ENDPOINTS_MAX`] endpoints and no server twice; patience
+/// is only had where sources of another rank could count.
 #[derive(Debug)]
 pub struct Discovery {
-    endpoints: Vec<EndpointAddress>,
-    srv: Option<SrvSource>,
-    /// Until when typed endpoints stand back although nobody has told us of SRV records.
-    fallback_at: Option<Instant>,
-    /// The SRV records that count.
-    records: Handover,
-    watches: Slab<Watch>,
-    absent: AbsentNames,
-    resolver: Resolver,
-    configuration: Configuration,
-    /// Whether somebody was asked by it.
-    has_asked: bool,
+    sources: Vec<Ranked>,
+    names: Names,
+    /// Until when sources that have no answer yet keep those of a later rank from counting.
+    patient_until: Option<Instant>,
     found: Vec<Found>,
-    /// Some of them, or all, are there although no record or name leads to them now.
+    /// Some of what was found, or all, is there although no source of the first rank lists it.
     is_interim: bool,
     /// What is known has changed, or the time has come to see it otherwise.
     is_changed: bool,
@@ -91,85 +116,57 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// Nothing is asked yet; what needs no question is known at once.
+    /// The sources as configured. Nothing is looked up yet; an address is known at once.
     pub fn new(sources: Sources, now: Instant) -> Discovery {
-        let Sources { endpoints, srv, patience, environment } = sources;
-        let configuration = Configuration::new(environment);
-        let has_fallback = srv.is_some() && !endpoints.is_empty();
+        let patient_until = now + sources.patience;
+        let names = Names::new(sources.environment.clone());
+        let sources = sources.ranked();
+        let has_ranks = sources.iter().any(|ranked| ranked.rank != sources[0].rank);
         let mut discovery = Discovery {
-            endpoints,
-            srv,
-            fallback_at: has_fallback.then_some(now + patience),
-            records: Handover::default(),
-            watches: Slab::new(),
-            absent: AbsentNames::default(),
-            resolver: Resolver::new(configuration.current().clone()),
-            configuration,
-            has_asked: false,
+            sources,
+            names,
+            patient_until: has_ranks.then_some(patient_until),
             found: Vec::new(),
             is_interim: false,
             is_changed: true,
             reports: Reports::default(),
             reconsidered_at: None,
         };
-        for endpoint in discovery.endpoints.clone() {
-            if let Host::Name(name) = endpoint.host {
-                discovery.watch(Wanted::Typed(name), Subject::Host, now);
-            }
-        }
-        if let Some(source) = discovery.srv.clone() {
-            for set in RecordSet::ALL {
-                discovery.watch(Wanted::Typed(source.name(set)), Subject::Service, now);
-            }
-        }
+        discovery.sync_names(now);
         discovery
     }
 
-    /// Whether nothing was configured that could ever change.
-    pub fn is_fixed(&self) -> bool {
-        self.watches.is_empty()
+    /// The names that are looked up.
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
-    /// Whether a look-up is under way or due: then an endpoint may turn up soon.
-    pub fn is_asking(&self, now: Instant) -> bool {
-        self.watches.iter().any(|(_, watch)| watch.is_open(now))
-    }
-
-    /// The names that were not resolved so far.
-    pub fn waiting_for(&self) -> impl Iterator<Item = &Wanted> {
-        let open = self.watches.iter().filter(|(_, watch)| !watch.is_settled());
-        open.map(|(_, watch)| watch.wanted())
+    /// The names that are looked up, to configure the resolver and to carry out what it wants.
+    pub fn names_mut(&mut self) -> &mut Names {
+        &mut self.names
     }
 
     /// When to call [`Discovery::advance`] if nothing happens before.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let due = self.watches.iter().filter_map(|(_, watch)| watch.due_at());
-        let others = [self.resolver.next_deadline(), self.fallback_at, self.records.deadline()];
-        due.chain(others.into_iter().flatten()).min()
-    }
-
-    /// Whether [`Discovery::refresh`] should be called.
-    pub fn is_refresh_due(&self, now: Instant) -> bool {
-        self.watches.iter().any(|(_, watch)| watch.is_due(now))
-    }
-
-    /// Whether a name server has been silent for too long.
-    pub fn is_overdue(&self, now: Instant) -> bool {
-        self.resolver.is_overdue(now)
+        let sources = self.sources.iter().filter_map(|ranked| ranked.source.next_deadline());
+        sources.chain(self.names.next_deadline()).chain(self.patient_until).min()
     }
 
     /// Does what time allows, and takes the answers that have come.
     pub fn advance(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
-        self.resolver.advance(now, random);
+        self.names.advance(now, random);
         self.take_answers(now);
-        if self.fallback_at.is_some_and(|at| at <= now) {
-            self.fallback_at = None;
+        if self.patient_until.is_some_and(|at| at <= now) {
+            self.patient_until = None;
             self.is_changed = true;
         }
-        self.is_changed |= self.records.expire(now);
+        for Ranked { source, .. } in &mut self.sources {
+            self.is_changed |= source.expire(now);
+        }
+        self.invariants();
     }
 
-    /// A message came in answer to an exchange, or news that none will.
+    /// Takes a message that came in answer to an exchange, or the news that none will.
     pub fn on_exchange(
         &mut self,
         exchange: Exchange,
@@ -177,41 +174,35 @@ impl Discovery {
         now: Instant,
         random: &mut dyn FnMut() -> u64,
     ) {
-        self.resolver.on_exchange(exchange, outcome, now, random);
+        self.names.on_exchange(exchange, outcome, now, random);
         self.take_answers(now);
     }
 
-    /// What is to be done for the resolver.
-    pub fn take_commands(&mut self) -> Vec<Command> {
-        self.resolver.take_commands()
+    /// Begins the look-ups that are due; those of hosts only if there is a table of them.
+    pub fn refresh(&mut self, table: Option<&hosts::Table>, now: Instant) {
+        self.is_changed |= self.names.refresh(table, now);
     }
 
-    /// What is to be told.
+    /// The changes that the log should show, the first one first.
     pub fn take_reports(&mut self) -> Vec<Report> {
-        self.reports.note_names(self.watches.iter_mut().map(|(_, watch)| watch));
-        if self.has_asked {
-            self.reports.note_configuration(&self.configuration);
+        let names = &self.names;
+        let optional = self.sources.iter().flat_map(|ranked| ranked.source.optional(names));
+        let optional: Vec<_> = optional.collect();
+        self.reports.note_names(self.names.watches_mut(), &optional);
+        if let Some(configuration) = self.names.configuration() {
+            self.reports.note_configuration(configuration);
         }
         self.reports.take()
     }
 
-    /// A dial to the address failed: the name that led there may lead elsewhere by now.
-    pub fn on_dial_failed(&mut self, address: SocketAddr, now: Instant) {
-        for (_, watch) in &mut self.watches {
-            if watch.addresses().any(|known| known == address.ip()) {
-                watch.hurry(now);
-            }
-        }
-    }
-
-    /// No endpoint works any more.
+    /// Brings all look-ups forward, since no endpoint is active.
     pub fn on_none_active(&mut self, now: Instant) {
-        self.watches.iter_mut().for_each(|(_, watch)| watch.hurry(now));
+        self.names.expedite_all(now);
         self.reconsider(now);
     }
 
-    /// What is known is to be looked at again although it is the same: the host's routes may have
-    /// changed. Not all the time, however often it is asked for.
+    /// Has what is known looked at again although it is the same: the host's routes may have
+    /// changed. At most once in [`DNS_REFRESH_MIN`], however often it is called.
     pub fn reconsider(&mut self, now: Instant) {
         if self.reconsidered_at.is_none_or(|at| at + DNS_REFRESH_MIN <= now) {
             self.reconsidered_at = Some(now);
@@ -229,160 +220,119 @@ impl Discovery {
         if !std::mem::take(&mut self.is_changed) {
             return None;
         }
-        let mut excluded = self.list(now);
-        let (found, unused) = group::found(&self.groups(), usability);
+        let mut excluded = Vec::new();
+        for Ranked { source, .. } in &mut self.sources {
+            excluded.extend(source.update(&self.names, self.is_interim, now));
+        }
+        self.sync_names(now);
+        let rank = self.rank_in_effect();
+        let in_effect = self.sources.iter().filter(|ranked| Some(ranked.rank) == rank);
+        let hosts: Vec<_> = in_effect.flat_map(|ranked| ranked.source.hosts(&self.names)).collect();
+        let (found, unused) = merge::merge(&hosts, usability);
         excluded.extend(unused);
-        let fallback = self.fallback();
         self.reports.note_excluded(excluded, now);
-        // An empty answer is more often a mistake than an order to serve nobody.
+        self.replace(found, rank);
+        self.invariants();
+        Some(&self.found)
+    }
+
+    /// Replaces what was found. An empty answer is more often a mistake than an order to serve
+    /// nobody, so the endpoints of before stay then; and they stay while those in their place are
+    /// not known.
+    fn replace(&mut self, found: Vec<Found>, rank: Option<u8>) {
+        let fallback = self.fallback(rank);
         let is_empty = found.is_empty() && !self.found.is_empty();
-        let is_under_way = self.records.is_under_way();
+        let is_under_way = self.sources.iter().any(|ranked| ranked.source.is_in_transition());
         let is_kept = is_empty || self.is_interim && is_under_way;
         self.is_interim = is_kept || fallback.is_some();
         let before = std::mem::replace(&mut self.found, found);
         if is_kept {
-            self.keep(before);
+            let servers: BTreeSet<_> = self.found.iter().map(Found::server).collect();
+            let kept = before.into_iter().filter(|found| !servers.contains(&found.server()));
+            self.found.extend(kept);
+            self.found.truncate(ENDPOINTS_MAX);
         }
         let endpoints = self.found.len();
         self.reports.note_kept((is_empty && !is_under_way).then_some(endpoints));
         if fallback.is_some() || !is_empty {
             self.reports.note_fallback(fallback, endpoints);
         }
-        Some(&self.found)
     }
 
-    /// Those that nothing leads to any more stay behind those that were found.
-    fn keep(&mut self, before: Vec<Found>) {
-        let server = |it: &Found| group::server(it.spec.address);
-        let is_other = |it: &Found| self.found.iter().all(|one| server(one) != server(it));
-        let kept: Vec<Found> = before.into_iter().filter(is_other).collect();
-        self.found.extend(kept);
-        self.found.truncate(ENDPOINTS_MAX);
+    /// The rank whose sources count: the first one of which a source lists hosts, or has yet to
+    /// answer and may still take its time. `None` while there is no such rank.
+    fn rank_in_effect(&self) -> Option<u8> {
+        let counts = |ranked: &&Ranked| match ranked.source.state(&self.names) {
+            State::Listing => true,
+            State::Pending(_) => self.patient_until.is_some(),
+            State::Empty(_) => false,
+        };
+        self.sources.iter().filter(counts).map(|ranked| ranked.rank).min()
     }
 
-    fn watch(&mut self, wanted: Wanted, subject: Subject, now: Instant) {
-        if self.watch_of(&wanted, subject).is_none() {
-            let told = self.absent.recall(&wanted, now);
-            let mut watch = Watch::new(wanted, subject, now);
-            watch.note_told(told);
-            self.watches.insert(watch);
+    /// The source in whose place others count, or would if they listed hosts, and why.
+    fn fallback(&self, rank: Option<u8>) -> Option<(String, FallbackReason)> {
+        let first = self.sources.iter().min_by_key(|ranked| ranked.rank)?;
+        let has_others = self.sources.iter().any(|ranked| ranked.rank != first.rank);
+        if rank == Some(first.rank) || !has_others {
+            return None;
+        }
+        match first.source.state(&self.names) {
+            State::Listing => None,
+            State::Pending(reason) | State::Empty(reason) => Some((first.source.label(), reason)),
         }
     }
 
-    fn watch_of(&self, wanted: &Wanted, subject: Subject) -> Option<&Watch> {
-        let mut watches = self.watches.iter().map(|(_, watch)| watch);
-        watches.find(|watch| watch.subject() == subject && watch.wanted() == wanted)
+    /// Makes the names those that the sources need.
+    fn sync_names(&mut self, now: Instant) {
+        let needed = self.sources.iter().flat_map(|ranked| ranked.source.names());
+        self.names.sync(&needed.collect::<Vec<_>>(), now);
     }
 
     fn take_answers(&mut self, now: Instant) {
-        while let Some(answered) = self.resolver.next_answer() {
-            let LookupId(key) = answered.id;
-            let is_vital = self.is_vital(key);
-            let Some(watch) = self.watches.get_mut(key) else {
-                debug_assert!(false, "an answer to nobody");
-                continue;
-            };
-            self.is_changed |= watch.on_answer(answered, is_vital, now);
-            if watch.is_idle() {
-                // Even if nothing is new: the host's own addresses or routes may be, and this is
-                // when to look at them again.
-                self.reconsider(now);
-            }
+        let sources = &self.sources;
+        let is_vital = |watch: &_| !sources.iter().any(|ranked| ranked.source.is_spare(watch));
+        let mut is_last = false;
+        while let Some(taken) = self.names.take_answer(is_vital, now) {
+            self.is_changed |= taken.is_changed;
+            is_last |= taken.is_last;
+        }
+        if is_last {
+            // Even if nothing is new: the host's own addresses or routes may be, and this is when
+            // to look at them again.
+            self.reconsider(now);
         }
     }
 
-    /// Whether something is missing without that name. One set of SRV records is enough, if it
-    /// counts: of the other, as long as it has none, it may be true that there is none.
-    fn is_vital(&self, key: usize) -> bool {
-        let is_spare = |watch: &Watch| {
-            watch.subject() == Subject::Service
-                && watch.services().is_empty()
-                && !self.records.listed().is_empty()
-        };
-        !self.watches.get(key).is_some_and(is_spare)
+    fn invariants(&self) {
+        let servers: BTreeSet<_> = self.found.iter().map(Found::server).collect();
+        debug_assert_eq!(servers.len(), self.found.len(), "a server twice");
+        debug_assert!(self.found.len() <= ENDPOINTS_MAX);
+        let first = self.sources.first().map(|ranked| ranked.rank);
+        let has_ranks = self.sources.iter().any(|ranked| Some(ranked.rank) != first);
+        debug_assert!(has_ranks || self.patient_until.is_none(), "nothing to wait in place of");
     }
+}
 
-    /// Sees which SRV records count now, and watches the hosts that they name. Tells what does not
-    /// count.
-    fn list(&mut self, now: Instant) -> Vec<Excluded> {
-        let Some(source) = &self.srv else { return Vec::new() };
-        let services = |set| {
-            let wanted = Wanted::Typed(source.name(set));
-            self.watch_of(&wanted, Subject::Service).map_or(&[][..], Watch::services)
-        };
-        let [secure, plain] = RecordSet::ALL.map(services);
-        let (listed, excluded) = source.sort_out(secure, plain);
-        let named = |(service, reason)| (Item::Name(name_of(service)), reason);
-        let excluded = excluded.into_iter().map(named).collect();
-        self.records.replace(listed, self.is_interim, now);
-        self.watch_targets(now);
-        let is_known = |it: &Listed| {
-            let watch = self.watch_of(&Wanted::Exact(it.service.target.clone()), Subject::Host);
-            watch.is_none_or(|watch| watch.is_settled())
-        };
-        if self.records.listed().iter().all(is_known) {
-            self.records.complete();
-            self.watch_targets(now);
-        }
-        excluded
-    }
-
-    /// Watches the hosts that SRV records name, and those no more that none does.
-    fn watch_targets(&mut self, now: Instant) {
-        let in_effect = self.records.in_effect();
-        let wanted: Vec<Wanted> = in_effect
-            .filter(|it| literal(&it.service).is_none())
-            .map(|it| Wanted::Exact(it.service.target.clone()))
-            .collect();
-        let is_gone = |watch: &Watch| {
-            matches!(watch.wanted(), Wanted::Exact(_)) && !wanted.contains(watch.wanted())
-        };
-        let gone = self.watches.iter().filter(|(_, watch)| is_gone(watch));
-        for key in gone.map(|(key, _)| key).collect::<Vec<_>>() {
-            self.resolver.forget(LookupId(key));
-            self.absent.remember(self.watches.remove(key), now);
-        }
-        wanted.into_iter().for_each(|wanted| self.watch(wanted, Subject::Host, now));
-    }
-
-    /// Whether typed endpoints count in place of SRV records: it is clear, or has not become clear
-    /// in time, that those list nobody.
-    fn is_fallback(&self) -> bool {
-        let is_due = self.fallback_at.is_none() || self.service_watches().all(Watch::is_absent);
-        self.records.listed().is_empty() && is_due
-    }
-
-    /// The domain whose records give way to typed endpoints, and why.
-    fn fallback(&self) -> Option<(String, FallbackReason)> {
-        let source = self.srv.as_ref()?;
-        if !self.is_fallback() || self.endpoints.is_empty() {
-            return None;
-        }
-        let errors = || self.service_watches().filter_map(Watch::error);
-        let failure = errors().find(|error| matches!(error, ResolveError::Failed(_)));
-        let reason = match failure.or(errors().next()) {
-            _ if self.service_watches().any(|watch| !watch.services().is_empty()) => {
-                FallbackReason::NoUsableRecord
-            }
-            Some(error) => FallbackReason::Unresolved(error),
-            None => FallbackReason::NoAnswer,
-        };
-        Some((source.domain.clone(), reason))
-    }
-
-    fn service_watches(&self) -> impl Iterator<Item = &Watch> {
-        let watches = self.watches.iter().map(|(_, watch)| watch);
-        watches.filter(|watch| watch.subject() == Subject::Service)
+impl Found {
+    /// The server that it leads to.
+    fn server(&self) -> (IpAddr, u16) {
+        merge::server(self.spec.address)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::names::Needed;
+    use super::source::Host;
+    use super::watch::Watch;
     use super::*;
+    use crate::config::discovery_srv::Trust;
     use crate::proto::dns::message::{Kind, Records, Service};
     use crate::proto::dns::name::Name;
     use crate::proto::dns::resolv_conf::Problem;
-    use crate::proto::dns::{Answer, Answered, hosts};
+    use crate::proto::dns::{Answer, Answered, LookupId, Subject, Wanted, hosts};
+    use crate::upstream::Check;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -390,26 +340,30 @@ mod tests {
         texts.iter().map(|text| text.parse().expect(text)).collect()
     }
 
-    fn discover(endpoints: &[&str], srv: Option<SrvSource>) -> (Discovery, Instant) {
+    fn discover(endpoints: &[&str], srv: Option<DiscoverySrv>) -> (Discovery, Instant) {
         let now = Instant::now();
         let sources =
             Sources { endpoints: typed(endpoints), srv, patience: SECOND, ..Sources::default() };
         (Discovery::new(sources, now), now)
     }
 
-    fn by_srv() -> Option<SrvSource> {
-        Some(SrvSource { domain: "example.test".to_owned(), suffix: None, is_insecure: true })
+    fn by_srv() -> Option<DiscoverySrv> {
+        Some(DiscoverySrv {
+            domain: "example.test".to_owned(),
+            name: None,
+            trust: Trust::Unverified,
+        })
     }
 
     fn configure(discovery: &mut Discovery, text: Result<&[u8], Problem>, now: Instant) {
         let text = text.map(<[u8]>::to_vec);
-        discovery.configure(text, "host.test", |_| None, now);
+        discovery.names_mut().configure(text, "host.test", |_| None, now);
     }
 
     /// By a resolv.conf(5) that is as it should be, and this table of hosts.
     fn refresh(discovery: &mut Discovery, hosts: &str, now: Instant) {
         configure(discovery, Ok(b"nameserver 10.0.0.53"), now);
-        let names: Vec<String> = discovery.host_names(None).collect();
+        let names: Vec<String> = discovery.names().host_names(None).collect();
         let table = hosts::addresses(hosts.as_bytes(), names.iter().map(String::as_str));
         discovery.refresh(Some(&table), now);
     }
@@ -423,7 +377,7 @@ mod tests {
     #[test]
     fn addresses_need_no_question() {
         let (mut discovery, now) = discover(&["10.0.0.1:1", "[::1]:2?weight=7"], None);
-        assert!(discovery.is_fixed() && !discovery.is_asking(now));
+        assert!(discovery.names().is_empty() && !discovery.names().is_asking(now));
         let want = vec!["10.0.0.1:1 10.0.0.1:1".to_owned(), "[::1]:2 [::1]:2".to_owned()];
         assert_eq!(found(&mut discovery, now), Some(want));
         assert_eq!(found(&mut discovery, now), None, "told once");
@@ -434,10 +388,10 @@ mod tests {
     fn the_hosts_file_comes_before_any_server_and_is_read_again() {
         let (mut discovery, now) = discover(&["M.test:1", "localhost:2"], None);
         assert_eq!(found(&mut discovery, now), Some(vec![]));
-        assert!(discovery.is_refresh_due(now));
+        assert!(discovery.names().is_refresh_due(now));
         refresh(&mut discovery, "10.0.0.1 x m.test", now);
         discovery.advance(now, &mut || 0);
-        assert_eq!(discovery.take_commands(), []);
+        assert_eq!(discovery.names_mut().take_commands(), []);
         let want = ["10.0.0.1:1 M.test:1", "127.0.0.1:2 localhost:2", "[::1]:2 localhost:2"];
         assert_eq!(found(&mut discovery, now).expect("news"), want);
         let later = discovery.next_deadline().expect("it may change");
@@ -451,10 +405,10 @@ mod tests {
         let (mut discovery, now) = discover(&["m.test:1", "m.test:2"], None);
         refresh(&mut discovery, "", now);
         discovery.advance(now, &mut || 0);
-        let commands = discovery.take_commands();
+        let commands = discovery.names_mut().take_commands();
         assert_eq!(commands.len(), 2, "one name, two families: {commands:?}");
-        assert!(discovery.is_asking(now) && !discovery.is_refresh_due(now));
-        let waiting: Vec<String> = discovery.waiting_for().map(Wanted::to_string).collect();
+        assert!(discovery.names().is_asking(now) && !discovery.names().is_refresh_due(now));
+        let waiting: Vec<String> = discovery.names().unresolved().map(Wanted::to_string).collect();
         assert_eq!(waiting, ["m.test"]);
     }
 
@@ -481,6 +435,11 @@ mod tests {
         assert_eq!(found(&mut discovery, late), Some(vec![]));
     }
 
+    /// The first watch that is meant.
+    fn watch(discovery: &mut Discovery, is_meant: impl Fn(&Watch) -> bool) -> &mut Watch {
+        discovery.names.watches_mut().find(|watch| is_meant(watch)).expect("it is watched")
+    }
+
     fn answered(answer: Answer) -> Answered {
         Answered {
             id: LookupId(0),
@@ -492,26 +451,6 @@ mod tests {
         }
     }
 
-    /// Whether each set of records is vital, the secure one first, once that one has records.
-    fn vital_sets(is_insecure: bool, has_records: RecordSet) -> [bool; 2] {
-        let source = SrvSource { is_insecure, ..by_srv().expect("a source") };
-        let (mut discovery, now) = discover(&[], Some(source.clone()));
-        let key_of = |discovery: &Discovery, set| {
-            let wanted = Wanted::Typed(source.name(set));
-            let mut watches = discovery.watches.iter();
-            watches.find(|(_, it)| *it.wanted() == wanted).expect("both are watched").0
-        };
-        let key = key_of(&discovery, has_records);
-        let target = Name::from_text("m.test").expect("a name");
-        let services = vec![Service { priority: 0, weight: 1, port: 1, target }];
-        let (records, ttl) = (Records::Services(services), SECOND);
-        discovery.watches[key].begin(now);
-        let answer = Answer::Records { records, ttl };
-        discovery.watches[key].on_answer(answered(answer), true, now);
-        found(&mut discovery, now);
-        RecordSet::ALL.map(|set| discovery.is_vital(key_of(&discovery, set)))
-    }
-
     #[test]
     fn hosts_of_records_that_are_gone_are_asked_for_no_more() {
         let (mut discovery, now) = discover(&[], by_srv());
@@ -520,12 +459,12 @@ mod tests {
         let listed = Answer::Records { records: Records::Services(services), ttl: SECOND };
         let gone = Answer::Nothing { exists: false, ttl: None };
         for (answer, at, watches) in [(listed, now, 3), (gone, now + SECOND, 2)] {
-            let (_, watch) = discovery.watches.iter_mut().next().expect("the records");
+            let watch = watch(&mut discovery, |watch| watch.subject() == Subject::Service);
             watch.begin(at);
             watch.on_answer(answered(answer), true, at);
             discovery.is_changed = true;
             found(&mut discovery, at);
-            assert_eq!(discovery.watches.len(), watches);
+            assert_eq!(discovery.names.watches_mut().count(), watches);
         }
     }
 
@@ -540,9 +479,7 @@ mod tests {
             [] => Answer::Nothing { exists: false, ttl: None },
             _ => Answer::Records { records: Records::Services(services), ttl: SECOND },
         };
-        let is_service = |watch: &Watch| watch.subject() == Subject::Service;
-        let mut watches = discovery.watches.iter_mut();
-        let (_, watch) = watches.find(|(_, it)| is_service(it)).expect("the records");
+        let watch = watch(discovery, |watch| watch.subject() == Subject::Service);
         watch.begin(at);
         watch.on_answer(answered(answer), true, at);
         discovery.is_changed = true;
@@ -552,9 +489,8 @@ mod tests {
     /// What there is once the host is known.
     fn settle(discovery: &mut Discovery, host: &str, address: &str, at: Instant) -> Vec<String> {
         let wanted = Wanted::Exact(Name::from_text(host).expect("a name"));
-        let mut watches = discovery.watches.iter_mut();
-        let (_, watch) = watches.find(|(_, it)| *it.wanted() == wanted).expect("it is listed");
-        watch.settle_locally(&[address.parse().expect("an address")], at);
+        let watch = watch(discovery, |watch| *watch.wanted() == wanted);
+        watch.resolve_locally(&[address.parse().expect("an address")], at);
         discovery.is_changed = true;
         sorted(discovery, at)
     }
@@ -580,7 +516,7 @@ mod tests {
             list(&mut discovery, &["a.test", "b.test"], at);
             assert_eq!(settle(&mut discovery, "b.test", "10.0.0.2", at), [a, b], "a may be there");
             if is_late {
-                let until = discovery.records.deadline().expect("not for ever");
+                let until = discovery.sources[0].source.next_deadline().expect("not for ever");
                 discovery.advance(until, &mut || 0);
                 assert_eq!(found(&mut discovery, until).expect("news"), [b]);
                 at = until;
@@ -616,29 +552,90 @@ mod tests {
     }
 
     #[test]
-    fn one_set_of_records_is_enough_if_it_counts() {
-        assert_eq!(vital_sets(true, RecordSet::Secure), [true, false]);
-        assert_eq!(vital_sets(true, RecordSet::Plain), [false, true]);
-        assert_eq!(vital_sets(false, RecordSet::Secure), [true, false]);
-        assert_eq!(vital_sets(false, RecordSet::Plain), [true, true], "refused as insecure");
-    }
-
-    #[test]
     fn a_failed_dial_casts_doubt_on_its_name_alone() {
         let (mut discovery, now) = discover(&["a.test:1", "b.test:1"], None);
         refresh(&mut discovery, "10.0.0.1 a.test\n10.0.0.2 b.test", now);
         let later = now + 2 * SECOND;
-        discovery.on_dial_failed("10.0.0.3:1".parse().expect("an address"), later);
-        assert!(!discovery.is_refresh_due(later));
-        discovery.on_dial_failed("10.0.0.2:1".parse().expect("an address"), later);
-        let due: Vec<&Wanted> = discovery
-            .watches
-            .iter()
-            .filter(|(_, watch)| watch.is_due(later))
-            .map(|(_, watch)| watch.wanted())
-            .collect();
-        assert_eq!(due, [&Wanted::Typed("b.test".to_owned())]);
+        discovery.names_mut().on_dial_failed("10.0.0.3:1".parse().expect("an address"), later);
+        assert!(!discovery.names().is_refresh_due(later));
+        discovery.names_mut().on_dial_failed("10.0.0.2:1".parse().expect("an address"), later);
+        let due: Vec<String> = discovery.names.host_names(Some(later)).collect();
+        assert_eq!(due, ["b.test"]);
         discovery.on_none_active(later);
-        assert!(discovery.watches.iter().all(|(_, watch)| watch.is_due(later)));
+        assert!(discovery.names.watches_mut().all(|watch| watch.is_due(later)));
+    }
+
+    /// A source that no look-up is needed for.
+    #[derive(Debug)]
+    struct Fake {
+        state: State,
+        address: IpAddr,
+    }
+
+    impl Source for Fake {
+        fn label(&self) -> String {
+            self.address.to_string()
+        }
+
+        fn names(&self) -> Vec<Needed> {
+            Vec::new()
+        }
+
+        fn state(&self, _: &Names) -> State {
+            self.state
+        }
+
+        fn hosts(&self, _: &Names) -> Vec<Host> {
+            let (name, port, priority, weight) = (self.label(), 1, 0, 1);
+            let (check, is_resolved) = (Check::Connect, true);
+            let addresses = vec![self.address];
+            vec![Host { name, port, priority, weight, check, is_resolved, addresses }]
+        }
+    }
+
+    /// The sources that count, of those with this rank and state each, by their places; and the
+    /// one in whose place they do.
+    fn in_effect(sources: &[(u8, State)], is_patient: bool) -> (Vec<usize>, Option<String>) {
+        let (mut discovery, now) = discover(&[], None);
+        discovery.patient_until = is_patient.then_some(now + SECOND);
+        let ranked = sources.iter().enumerate().map(|(place, (rank, state))| {
+            let address = IpAddr::from([10, 0, 0, place as u8]);
+            Ranked { rank: *rank, source: Box::new(Fake { state: *state, address }) }
+        });
+        discovery.sources = ranked.collect();
+        let found = discovery.take_found(&mut |_, _| Ok(()), now).expect("news");
+        let last_octet = |found: &Found| match found.spec.address.ip() {
+            IpAddr::V4(address) => usize::from(address.octets()[3]),
+            IpAddr::V6(_) => unreachable!("none was made"),
+        };
+        let found = found.iter().map(last_octet).collect();
+        let mut reports = discovery.take_reports().into_iter();
+        let label = reports.find_map(|report| match report {
+            Report::FellBack { domain, .. } => Some(domain),
+            _ => None,
+        });
+        (found, label)
+    }
+
+    #[test]
+    fn the_first_rank_counts_of_which_a_source_lists_hosts_or_may_yet() {
+        use State::Listing;
+        let [pending, empty] =
+            [State::Pending(FallbackReason::NoAnswer), State::Empty(FallbackReason::NoAnswer)];
+        let first = Some("10.0.0.0".to_owned());
+        for (sources, is_patient, want) in [
+            (&[(0, Listing), (1, Listing), (2, Listing)][..], false, (vec![0], None)),
+            (&[(0, empty), (1, Listing), (2, Listing)], false, (vec![1], first.clone())),
+            (&[(0, empty), (2, Listing), (1, empty)], false, (vec![1], first.clone())),
+            (&[(0, pending), (1, Listing)], true, (vec![0], None)),
+            (&[(0, pending), (1, Listing)], false, (vec![1], first.clone())),
+            (&[(0, empty), (1, pending), (2, Listing)], true, (vec![1], first.clone())),
+            (&[(0, empty), (1, empty)], false, (vec![], first)),
+            // All of one rank count together, in their order.
+            (&[(1, Listing), (0, empty), (0, Listing), (0, pending)], false, (vec![1, 2, 3], None)),
+            (&[(1, empty), (1, empty)], false, (vec![], None)),
+        ] {
+            assert_eq!(in_effect(sources, is_patient), want, "{sources:?} {is_patient}");
+        }
     }
 }

@@ -1,35 +1,287 @@
-//! Names that are looked up for their addresses alone, as those to listen on: no endpoint comes of
-//! them.
+//! The names that sources need, what is known of each, and the look-ups that keep them up to date.
+//!
+//! Owns the watches, the resolver and the configuration of it. Knows no endpoint. Must not read
+//! resolv.conf(5) or hosts(5): the caller does, and hands over what they say.
+//!
+//! ```text
+//!   sync ──► watch, one for each name ──due──► hosts(5) ──► known
+//!              ▲                                  └─ not there ─► resolver ─► commands
+//!              └──────────────── take_answer ◄────────────────────────┘
+//! ```
 
-use std::net::IpAddr;
+use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use super::{Discovery, Environment, ResolveError, Sources};
-use crate::proto::dns::{Subject, Wanted};
+use slab::Slab;
 
-impl Discovery {
-    /// Looks up typed names, and nothing else.
-    pub fn of_names<'a>(
-        names: impl Iterator<Item = &'a str>,
-        environment: Environment,
-        now: Instant,
-    ) -> Discovery {
-        let mut discovery = Discovery::new(Sources { environment, ..Sources::default() }, now);
-        names.for_each(|name| discovery.watch(Wanted::Typed(name.to_owned()), Subject::Host, now));
-        discovery
+use super::absence::AbsentNames;
+use super::configuration::Configuration;
+use super::watch::{ResolveError, Watch};
+use crate::proto::dns::resolv_conf::{Environment, Problem};
+use crate::proto::dns::resolver::Resolver;
+use crate::proto::dns::{Command, Exchange, Failure, LookupId, Subject, Wanted, hosts};
+
+/// A name that a source needs, and what it is looked up for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Needed {
+    pub(super) wanted: Wanted,
+    pub(super) subject: Subject,
+}
+
+impl Needed {
+    /// The addresses of a host.
+    pub(super) fn host(wanted: Wanted) -> Needed {
+        Needed { wanted, subject: Subject::Host }
     }
 
-    /// What is known of a typed name: its addresses, IPv4 first, or why it has none. `None` until
-    /// its first look-up is over, and of a name that is not looked up.
+    /// The records of a service.
+    pub(super) fn service(wanted: Wanted) -> Needed {
+        Needed { wanted, subject: Subject::Service }
+    }
+}
+
+/// Names and what is known of them.
+///
+/// Invariant: no two watches are for the same name and subject, and a watch has a look-up under way
+/// exactly while the resolver has one for it.
+#[derive(Debug)]
+pub struct Names {
+    watches: Slab<Watch>,
+    absent: AbsentNames,
+    resolver: Resolver,
+    configuration: Configuration,
+    /// A name server was needed, so the log should tell what is wrong with resolv.conf(5).
+    has_asked: bool,
+}
+
+/// What an answer changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// What is known of the name is other than before.
+    pub(super) is_changed: bool,
+    /// It was the last answer of the look-up.
+    pub(super) is_last: bool,
+}
+
+impl Names {
+    /// No name so far.
+    pub(super) fn new(environment: Environment) -> Names {
+        let configuration = Configuration::new(environment);
+        Names {
+            watches: Slab::new(),
+            absent: AbsentNames::default(),
+            resolver: Resolver::new(configuration.current().clone()),
+            configuration,
+            has_asked: false,
+        }
+    }
+
+    /// Whether there is no name, so that nothing can ever change.
+    pub fn is_empty(&self) -> bool {
+        self.watches.is_empty()
+    }
+
+    /// Whether a look-up is under way or due: then an endpoint may turn up soon.
+    pub fn is_asking(&self, now: Instant) -> bool {
+        self.watches.iter().any(|(_, watch)| watch.is_open(now))
+    }
+
+    /// The names whose first look-up is not over.
+    pub fn unresolved(&self) -> impl Iterator<Item = &Wanted> {
+        let watches = self.watches.iter().map(|(_, watch)| watch);
+        watches.filter(|watch| !watch.is_settled()).map(Watch::wanted)
+    }
+
+    /// The addresses of a typed name, IPv4 first, or why it has none. `None` until its first
+    /// look-up is over, and of a name that is not looked up.
     pub fn addresses_of(&self, name: &str) -> Option<Result<Vec<IpAddr>, ResolveError>> {
-        let watch = self.watch_of(&Wanted::Typed(name.to_owned()), Subject::Host)?;
+        let watch = self.get(&Needed::host(Wanted::Typed(name.to_owned())))?;
         if !watch.is_settled() {
             return None;
         }
         let addresses: Vec<IpAddr> = watch.addresses().collect();
         match watch.error() {
-            Some(trouble) if addresses.is_empty() => Some(Err(trouble)),
+            Some(error) if addresses.is_empty() => Some(Err(error)),
             _ => Some(Ok(addresses)),
+        }
+    }
+
+    /// The hosts that are looked up, or those that are due; as [`hosts::key`] has them.
+    pub fn host_names(&self, due_at: Option<Instant>) -> impl Iterator<Item = String> {
+        let watches = self.watches.iter().map(|(_, watch)| watch);
+        let hosts = watches.filter(|watch| watch.subject() == Subject::Host);
+        let due = hosts.filter(move |watch| due_at.is_none_or(|now| watch.is_due(now)));
+        due.map(|watch| hosts::key(&watch.wanted().to_string()))
+    }
+
+    /// Whether [`super::Discovery::refresh`] should be called.
+    pub fn is_refresh_due(&self, now: Instant) -> bool {
+        self.watches.iter().any(|(_, watch)| watch.is_due(now))
+    }
+
+    /// Whether a name server has been silent for too long.
+    pub fn is_overdue(&self, now: Instant) -> bool {
+        self.resolver.is_overdue(now)
+    }
+
+    /// Whether [`Names::configure`] should be called before look-ups begin.
+    pub fn is_configurable(&self) -> bool {
+        self.configuration.is_reloadable()
+    }
+
+    /// Takes over what resolv.conf(5) says now, or why it cannot be read, and the name of the host
+    /// (gethostname(2)). `zone` gives the number of a network interface.
+    pub fn configure(
+        &mut self,
+        text: Result<Vec<u8>, Problem>,
+        host_name: &str,
+        zone: impl Fn(&str) -> Option<u32>,
+        now: Instant,
+    ) {
+        let had_aaaa = !self.configuration.current().no_aaaa;
+        if self.configuration.update(text, host_name, zone) {
+            let current = self.configuration.current();
+            self.resolver.configure(current.clone());
+            if had_aaaa && current.no_aaaa {
+                // IPv6 addresses that are known must go.
+                self.expedite_all(now);
+            }
+        }
+        self.invariants();
+    }
+
+    /// What is to be done for the resolver, in this order.
+    pub fn take_commands(&mut self) -> Vec<Command> {
+        self.resolver.take_commands()
+    }
+
+    /// Brings look-ups forward of the names that have the address: a dial to it failed, so they may
+    /// lead elsewhere by now.
+    pub fn on_dial_failed(&mut self, address: SocketAddr, now: Instant) {
+        for (_, watch) in &mut self.watches {
+            if watch.addresses().any(|known| known == address.ip()) {
+                watch.expedite(now);
+            }
+        }
+    }
+
+    /// Brings all look-ups forward.
+    pub(super) fn expedite_all(&mut self, now: Instant) {
+        self.watches.iter_mut().for_each(|(_, watch)| watch.expedite(now));
+    }
+
+    /// Makes the names those that are needed, each once: gives up the others, and begins to watch
+    /// the new ones in the order given.
+    pub(super) fn sync(&mut self, needed: &[Needed], now: Instant) {
+        let kept: HashSet<&Needed> = needed.iter().collect();
+        let gone = self.watches.iter().filter(|(_, watch)| !kept.contains(watch.needed()));
+        for key in gone.map(|(key, _)| key).collect::<Vec<_>>() {
+            self.resolver.forget(LookupId(key));
+            self.absent.remember(self.watches.remove(key), now);
+        }
+        for needed in needed {
+            if self.get(needed).is_none() {
+                let reported = self.absent.recall(needed, now);
+                self.watches.insert(Watch::new(needed.clone(), reported, now));
+            }
+        }
+        self.invariants();
+    }
+
+    /// The watch of a name that a source needs.
+    pub(super) fn get(&self, needed: &Needed) -> Option<&Watch> {
+        let mut watches = self.watches.iter().map(|(_, watch)| watch);
+        watches.find(|watch| watch.needed() == needed)
+    }
+
+    pub(super) fn watches_mut(&mut self) -> impl Iterator<Item = &mut Watch> {
+        self.watches.iter_mut().map(|(_, watch)| watch)
+    }
+
+    /// The configuration of the resolver, if it has mattered so far.
+    pub(super) fn configuration(&self) -> Option<&Configuration> {
+        self.has_asked.then_some(&self.configuration)
+    }
+
+    /// When to call [`Names::advance`] or [`Names::refresh`] if nothing happens before.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let due = self.watches.iter().filter_map(|(_, watch)| watch.due_at());
+        due.chain(self.resolver.next_deadline()).min()
+    }
+
+    /// Lets the resolver do what time allows.
+    pub(super) fn advance(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
+        self.resolver.advance(now, random);
+    }
+
+    /// Hands the outcome of an exchange to the resolver.
+    pub(super) fn on_exchange(
+        &mut self,
+        exchange: Exchange,
+        outcome: Result<&[u8], Failure>,
+        now: Instant,
+        random: &mut dyn FnMut() -> u64,
+    ) {
+        self.resolver.on_exchange(exchange, outcome, now, random);
+    }
+
+    /// Begins the look-ups that are due; those of hosts only if there is a table of them. Whether
+    /// the table knew one.
+    pub(super) fn refresh(&mut self, table: Option<&hosts::Table>, now: Instant) -> bool {
+        let mut is_changed = false;
+        for (key, watch) in &mut self.watches {
+            let is_ready = watch.subject() == Subject::Service || table.is_some();
+            if !watch.is_due(now) || !is_ready {
+                continue;
+            }
+            match table.and_then(|table| watch.local_addresses(table)) {
+                Some(addresses) => {
+                    watch.resolve_locally(&addresses, now);
+                    is_changed = true;
+                }
+                None => {
+                    watch.begin(now);
+                    self.has_asked = true;
+                    let urgency = watch.urgency();
+                    self.resolver.look_up(LookupId(key), watch.subject(), watch.wanted(), urgency);
+                }
+            }
+        }
+        self.invariants();
+        is_changed
+    }
+
+    /// Takes the next answer over, if one has come. `is_vital`: whether something is missing while
+    /// that name has no records.
+    pub(super) fn take_answer(
+        &mut self,
+        is_vital: impl Fn(&Watch) -> bool,
+        now: Instant,
+    ) -> Option<Taken> {
+        let Some(answered) = self.resolver.next_answer() else {
+            self.invariants();
+            return None;
+        };
+        let LookupId(key) = answered.id;
+        let Some(watch) = self.watches.get_mut(key) else {
+            debug_assert!(false, "the resolver forgets a name with its watch");
+            return Some(Taken { is_changed: false, is_last: false });
+        };
+        let is_vital = is_vital(watch);
+        let is_changed = watch.on_answer(answered, is_vital, now);
+        Some(Taken { is_changed, is_last: watch.is_idle() })
+    }
+
+    fn invariants(&self) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        let mut seen = HashSet::new();
+        for (key, watch) in &self.watches {
+            debug_assert!(seen.insert(watch.needed()), "watched twice");
+            let is_asked = self.resolver.is_asked(LookupId(key));
+            debug_assert!(is_asked != watch.is_idle(), "asked for without a watch, or the reverse");
         }
     }
 }
@@ -37,20 +289,38 @@ impl Discovery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::dns::hosts;
+
+    fn host(name: &str) -> Needed {
+        Needed::host(Wanted::Typed(name.to_owned()))
+    }
 
     #[test]
     fn a_name_is_known_once_its_first_look_up_is_over() {
         let now = Instant::now();
-        let names = ["a.test", "b.test"].into_iter();
-        let mut discovery = Discovery::of_names(names, Environment::default(), now);
-        assert_eq!(discovery.addresses_of("a.test"), None);
-        let names = ["a.test", "b.test"].into_iter();
-        let table = hosts::addresses(b"::1 a.test\n10.0.0.1 A.test", names);
-        discovery.refresh(Some(&table), now);
+        let mut names = Names::new(Environment::default());
+        names.sync(&["a.test", "b.test"].map(host), now);
+        assert_eq!(names.addresses_of("a.test"), None);
+        let keys = ["a.test", "b.test"].into_iter();
+        let table = hosts::addresses(b"::1 a.test\n10.0.0.1 A.test", keys);
+        assert!(names.refresh(Some(&table), now));
         let want = ["10.0.0.1", "::1"].map(|text| text.parse().expect("an address")).to_vec();
-        assert_eq!(discovery.addresses_of("a.test"), Some(Ok(want)));
-        assert_eq!(discovery.addresses_of("b.test"), None, "it is being asked for");
-        assert_eq!(discovery.addresses_of("c.test"), None);
+        assert_eq!(names.addresses_of("a.test"), Some(Ok(want)));
+        assert_eq!(names.addresses_of("b.test"), None, "it is being asked for");
+        assert_eq!(names.addresses_of("c.test"), None);
+    }
+
+    #[test]
+    fn a_name_that_is_needed_no_longer_is_given_up_with_its_look_up() {
+        let now = Instant::now();
+        let mut names = Names::new(Environment::default());
+        let [a, b] = ["a.test", "b.test"].map(host);
+        names.sync(&[a.clone(), b.clone(), a], now);
+        names.refresh(Some(&hosts::Table::new()), now);
+        names.advance(now, &mut || 0);
+        assert_eq!((names.watches.len(), names.take_commands().len()), (2, 4), "each once");
+        names.sync(&[b], now);
+        let unresolved: Vec<String> = names.unresolved().map(Wanted::to_string).collect();
+        assert_eq!(unresolved, ["b.test"]);
+        assert_eq!(names.take_commands().len(), 2, "its sockets are closed");
     }
 }

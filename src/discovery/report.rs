@@ -7,11 +7,11 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::configuration::Configuration;
+use super::names::Needed;
 pub use super::watch::ResolveError;
 use super::watch::Watch;
 use crate::config::special_address::SpecialAddress;
 use crate::config::{ABSENCE_MAX, LEFT_OUT_TOLD_MAX};
-use crate::proto::dns::Subject;
 use crate::proto::dns::resolv_conf::Problem;
 
 /// A change that the log should show. Data alone: the reactor words the line.
@@ -176,17 +176,15 @@ pub(super) struct Reports {
 pub(super) type Excluded = (Item, Exclusion);
 
 impl Reports {
-    /// Reports the changes of names.
-    pub(super) fn note_names<'a>(&mut self, watches: impl Iterator<Item = &'a mut Watch>) {
-        let watches: Vec<&mut Watch> = watches.collect();
-        let is_service = |watch: &&&mut Watch| watch.subject() == Subject::Service;
-        let mut services = watches.iter().filter(is_service);
-        let has_service = services.clone().any(|watch| !watch.services().is_empty());
-        let is_settled = services.all(|watch| watch.is_settled());
+    /// Reports the names that have come to have an error, or no longer do. `optional`: names that
+    /// may have no records without that being an error.
+    pub(super) fn note_names<'a>(
+        &mut self,
+        watches: impl Iterator<Item = &'a mut Watch>,
+        optional: &[&Needed],
+    ) {
         for watch in watches {
-            // One of the two sets of records is enough, so to lack the other is no error.
-            let is_missing = watch.subject() == Subject::Service && watch.is_absent();
-            if is_missing && (has_service || !is_settled) {
+            if watch.is_absent() && optional.contains(&watch.needed()) {
                 continue;
             }
             let Some(news) = watch.report_error() else { continue };

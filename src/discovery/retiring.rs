@@ -9,7 +9,7 @@ use crate::config::SRV_HANDOVER;
 
 /// The records that count.
 #[derive(Debug, Default)]
-pub(super) struct Handover {
+pub(super) struct RetiringRecords {
     listed: Vec<Listed>,
     /// Gone, and still in effect.
     retiring: Vec<Listed>,
@@ -17,7 +17,7 @@ pub(super) struct Handover {
     until: Option<Instant>,
 }
 
-impl Handover {
+impl RetiringRecords {
     /// These are the records now. `is_kept`: what they take the place of are endpoints that stayed
     /// although no record led to them any more.
     pub(super) fn replace(&mut self, listed: Vec<Listed>, is_kept: bool, now: Instant) {
@@ -25,7 +25,7 @@ impl Handover {
             return;
         }
         self.retiring.append(&mut self.listed);
-        self.retiring.retain(|it| !listed.iter().any(|other| other.is_same(it)));
+        self.retiring.retain(|gone| !listed.iter().any(|other| other.is_for(&gone.service)));
         self.listed = listed;
         if !self.retiring.is_empty() || is_kept {
             self.until.get_or_insert(now + SRV_HANDOVER);
@@ -82,46 +82,46 @@ mod tests {
         names.split_whitespace().map(of_name).collect()
     }
 
-    fn names(handover: &Handover) -> String {
-        let names = handover.in_effect().map(|it| it.service.target.to_string());
+    fn names(records: &RetiringRecords) -> String {
+        let names = records.in_effect().map(|it| it.service.target.to_string());
         names.collect::<Vec<_>>().join(" ")
     }
 
     #[test]
     fn what_is_gone_counts_until_the_new_ones_are_known() {
         let now = Instant::now();
-        let mut handover = Handover::default();
-        handover.replace(listed("a b"), false, now);
-        assert_eq!((names(&handover).as_str(), handover.deadline()), ("a b", None));
-        handover.replace(listed("b c"), false, now);
-        assert_eq!(names(&handover), "b c a");
-        handover.replace(listed("c d"), false, now);
-        assert_eq!(names(&handover), "c d a b");
-        handover.complete();
-        assert_eq!((names(&handover).as_str(), handover.deadline()), ("c d", None));
+        let mut records = RetiringRecords::default();
+        records.replace(listed("a b"), false, now);
+        assert_eq!((names(&records).as_str(), records.deadline()), ("a b", None));
+        records.replace(listed("b c"), false, now);
+        assert_eq!(names(&records), "b c a");
+        records.replace(listed("c d"), false, now);
+        assert_eq!(names(&records), "c d a b");
+        records.complete();
+        assert_eq!((names(&records).as_str(), records.deadline()), ("c d", None));
     }
 
     #[test]
     fn it_does_not_last_for_ever_whatever_comes() {
         let now = Instant::now();
-        let mut handover = Handover::default();
-        handover.replace(listed("a"), false, now);
-        handover.replace(listed("b"), false, now);
-        handover.replace(listed("c"), false, now + SRV_HANDOVER / 2);
-        assert_eq!(handover.deadline(), Some(now + SRV_HANDOVER));
-        assert!(!handover.expire(now + SRV_HANDOVER / 2));
-        assert!(handover.expire(now + SRV_HANDOVER));
-        assert_eq!(names(&handover), "c");
-        assert!(!handover.expire(now + SRV_HANDOVER), "once");
+        let mut records = RetiringRecords::default();
+        records.replace(listed("a"), false, now);
+        records.replace(listed("b"), false, now);
+        records.replace(listed("c"), false, now + SRV_HANDOVER / 2);
+        assert_eq!(records.deadline(), Some(now + SRV_HANDOVER));
+        assert!(!records.expire(now + SRV_HANDOVER / 2));
+        assert!(records.expire(now + SRV_HANDOVER));
+        assert_eq!(names(&records), "c");
+        assert!(!records.expire(now + SRV_HANDOVER), "once");
     }
 
     #[test]
     fn who_returns_does_not_count_twice() {
         let now = Instant::now();
-        let mut handover = Handover::default();
-        handover.replace(listed("a"), false, now);
-        handover.replace(listed("b"), false, now);
-        handover.replace(listed("a"), false, now);
-        assert_eq!(names(&handover), "a b");
+        let mut records = RetiringRecords::default();
+        records.replace(listed("a"), false, now);
+        records.replace(listed("b"), false, now);
+        records.replace(listed("a"), false, now);
+        assert_eq!(names(&records), "a b");
     }
 }

@@ -1,29 +1,35 @@
-//! Endpoints from SRV records: which names etcd asks for, and which of the records count.
+//! A source of endpoints: the SRV records of a domain, as etcd's client reads them.
 //!
-//! Pure. Follows etcd's client (`client/pkg/srv`): two sets of records for one domain, the members
-//! that speak TLS and those that do not; either may be missing.
+//! Two sets of records (`client/pkg/srv` of etcd), the members that speak TLS and those that do
+//! not; either may be missing. Pure: which names are asked for, which of the records count, and how
+//! one list gives way to the next.
 
 use std::net::IpAddr;
+use std::time::Instant;
 
-use super::Exclusion;
+use super::names::{Names, Needed};
+use super::report::{Excluded, Exclusion, FallbackReason, Item, ResolveError};
+use super::retiring::RetiringRecords;
+use super::source::{Host, Source, State};
+use super::watch::Watch;
 use crate::config::ENDPOINTS_MAX;
+use crate::config::discovery_srv::{DiscoverySrv, Trust};
+use crate::proto::dns::Wanted;
 use crate::proto::dns::message::Service;
 use crate::upstream::Check;
 
-/// Where to look, and what to believe.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SrvSource {
-    /// The domain, as typed.
-    pub domain: String,
-    /// What stands behind the service's name after a hyphen, if anything.
-    pub suffix: Option<String>,
-    /// Whether endpoints are used without proof of who they are, too.
-    pub is_insecure: bool,
+/// The records of a domain.
+#[derive(Debug)]
+pub(super) struct Srv {
+    settings: DiscoverySrv,
+    /// The names of the sets, in the order of [`RecordSet::ALL`].
+    sets: [Needed; 2],
+    records: RetiringRecords,
 }
 
 /// A set of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RecordSet {
+enum RecordSet {
     /// Members that speak TLS: `_etcd-client-ssl._tcp`.
     Secure,
     /// Members that do not: `_etcd-client._tcp`.
@@ -31,8 +37,27 @@ pub(super) enum RecordSet {
 }
 
 impl RecordSet {
-    /// In the order of preference: who stands in both counts as the first.
-    pub(super) const ALL: [RecordSet; 2] = [RecordSet::Secure, RecordSet::Plain];
+    /// In the order of preference: a host and port in both counts as in the first.
+    const ALL: [RecordSet; 2] = [RecordSet::Secure, RecordSet::Plain];
+
+    /// The name that is asked for.
+    fn name(self, settings: &DiscoverySrv) -> String {
+        let service = match self {
+            RecordSet::Secure => "etcd-client-ssl",
+            RecordSet::Plain => "etcd-client",
+        };
+        let suffix = settings.name.as_ref().map_or_else(String::new, |name| format!("-{name}"));
+        format!("_{service}{suffix}._tcp.{}", settings.domain)
+    }
+
+    /// What the endpoints of the set have to prove; `None` if no proof would do.
+    fn check(self, trust: &Trust) -> Option<Check> {
+        match (trust, self) {
+            (Trust::Unverified, _) => Some(Check::Connect),
+            (Trust::Certified { .. }, RecordSet::Secure) => Some(Check::Tls),
+            (Trust::Certified { .. }, RecordSet::Plain) => None,
+        }
+    }
 }
 
 /// A record that counts.
@@ -43,64 +68,157 @@ pub(super) struct Listed {
 }
 
 impl Listed {
-    fn leads_where(&self, service: &Service) -> bool {
+    /// Whether it is about the host and port of the record.
+    pub(super) fn is_for(&self, service: &Service) -> bool {
         (&self.service.target, self.service.port) == (&service.target, service.port)
     }
 
-    /// Whether it is about the same host and port.
-    pub(super) fn is_same(&self, other: &Listed) -> bool {
-        self.leads_where(&other.service)
+    /// The name to look up; `None` for an address in the form of a name.
+    fn needed(&self) -> Option<Needed> {
+        let target = &self.service.target;
+        literal(&self.service).is_none().then(|| Needed::host(Wanted::Exact(target.clone())))
+    }
+
+    fn watch<'a>(&self, names: &'a Names) -> Option<&'a Watch> {
+        names.get(&self.needed()?)
+    }
+
+    /// Whether the first look-up of its host is over, or not needed.
+    fn is_known(&self, names: &Names) -> bool {
+        self.needed().is_none() || self.watch(names).is_some_and(Watch::is_settled)
+    }
+
+    fn host(&self, names: &Names) -> Host {
+        let Service { priority, weight, port, .. } = self.service;
+        let known = self.watch(names).into_iter().flat_map(Watch::addresses);
+        Host {
+            name: name_of(&self.service),
+            port,
+            priority,
+            weight,
+            check: self.check,
+            is_resolved: true,
+            addresses: literal(&self.service).into_iter().chain(known).collect(),
+        }
     }
 }
 
-impl SrvSource {
-    /// The name that is asked for.
-    pub(super) fn name(&self, set: RecordSet) -> String {
-        let service = match set {
-            RecordSet::Secure => "etcd-client-ssl",
-            RecordSet::Plain => "etcd-client",
-        };
-        let suffix = self.suffix.as_ref().map_or_else(String::new, |suffix| format!("-{suffix}"));
-        format!("_{service}{suffix}._tcp.{}", self.domain)
+impl Srv {
+    /// No record is known so far.
+    pub(super) fn new(settings: DiscoverySrv) -> Srv {
+        let sets = RecordSet::ALL.map(|set| Needed::service(Wanted::Typed(set.name(&settings))));
+        Srv { settings, sets, records: RetiringRecords::default() }
     }
 
-    /// The records that count, each host and port once, and those that do not, with the reason.
-    pub(super) fn sort_out<'a>(
-        &self,
-        secure: &'a [Service],
-        plain: &'a [Service],
-    ) -> (Vec<Listed>, Vec<(&'a Service, Exclusion)>) {
-        let mut listed: Vec<Listed> = Vec::new();
-        let mut excluded = Vec::new();
-        let secure = secure.iter().map(|service| (RecordSet::Secure, service));
-        let plain = plain.iter().map(|service| (RecordSet::Plain, service));
-        for (set, service) in secure.chain(plain) {
-            let is_same = |other: &Listed| other.leads_where(service);
-            match self.proof_in(set) {
-                _ if listed.iter().any(is_same) => {}
-                _ if service.port == 0 => excluded.push((service, Exclusion::PortZero)),
-                None => excluded.push((service, Exclusion::Insecure)),
-                Some(_) if listed.len() == ENDPOINTS_MAX => {
-                    excluded.push((service, Exclusion::TooMany));
-                }
-                Some(check) => listed.push(Listed { service: service.clone(), check }),
+    fn watches<'a>(&self, names: &'a Names) -> impl Iterator<Item = &'a Watch> {
+        self.sets.iter().filter_map(|set| names.get(set))
+    }
+
+    /// Why no record counts.
+    fn reason(&self, names: &Names) -> FallbackReason {
+        if self.watches(names).any(|watch| !watch.services().is_empty()) {
+            return FallbackReason::NoUsableRecord;
+        }
+        let errors: Vec<ResolveError> = self.watches(names).filter_map(Watch::error).collect();
+        let failure = errors.iter().find(|error| matches!(error, ResolveError::Failed(_)));
+        match failure.or(errors.first()) {
+            Some(error) => FallbackReason::Unresolved(*error),
+            None => FallbackReason::NoAnswer,
+        }
+    }
+}
+
+impl Source for Srv {
+    fn label(&self) -> String {
+        self.settings.domain.clone()
+    }
+
+    fn names(&self) -> Vec<Needed> {
+        let targets = self.records.in_effect().filter_map(Listed::needed);
+        self.sets.iter().cloned().chain(targets).collect()
+    }
+
+    fn update(&mut self, names: &Names, is_interim: bool, now: Instant) -> Vec<Excluded> {
+        let [secure, plain] =
+            self.sets.each_ref().map(|set| names.get(set).map_or(&[][..], Watch::services));
+        let (listed, excluded) = sort_out(&self.settings.trust, secure, plain);
+        self.records.replace(listed, is_interim, now);
+        if self.records.listed().iter().all(|listed| listed.is_known(names)) {
+            self.records.complete();
+        }
+        let named = |(service, reason)| (Item::Name(name_of(service)), reason);
+        excluded.into_iter().map(named).collect()
+    }
+
+    fn state(&self, names: &Names) -> State {
+        if !self.records.listed().is_empty() {
+            State::Listing
+        } else if self.watches(names).all(Watch::is_absent) {
+            State::Empty(self.reason(names))
+        } else {
+            State::Pending(self.reason(names))
+        }
+    }
+
+    fn hosts(&self, names: &Names) -> Vec<Host> {
+        self.records.in_effect().map(|listed| listed.host(names)).collect()
+    }
+
+    /// One set is enough, if it counts: of the other, as long as it has no record, it may be true
+    /// that there is none.
+    fn is_spare(&self, watch: &Watch) -> bool {
+        self.sets.contains(watch.needed())
+            && watch.services().is_empty()
+            && !self.records.listed().is_empty()
+    }
+
+    /// One set is enough; and while one is unknown, so is whether the other is missed.
+    fn optional(&self, names: &Names) -> &[Needed] {
+        let has_records = self.watches(names).any(|watch| !watch.services().is_empty());
+        let is_settled = self.watches(names).all(Watch::is_settled);
+        if has_records || !is_settled { &self.sets } else { &[] }
+    }
+
+    fn is_in_transition(&self) -> bool {
+        self.records.is_under_way()
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.records.deadline()
+    }
+
+    fn expire(&mut self, now: Instant) -> bool {
+        self.records.expire(now)
+    }
+}
+
+/// The records that count, each host and port once, and those that are excluded, with the reason.
+fn sort_out<'a>(
+    trust: &Trust,
+    secure: &'a [Service],
+    plain: &'a [Service],
+) -> (Vec<Listed>, Vec<(&'a Service, Exclusion)>) {
+    let mut listed: Vec<Listed> = Vec::new();
+    let mut excluded = Vec::new();
+    let secure = secure.iter().map(|service| (RecordSet::Secure, service));
+    let plain = plain.iter().map(|service| (RecordSet::Plain, service));
+    for (set, service) in secure.chain(plain) {
+        match set.check(trust) {
+            _ if listed.iter().any(|other| other.is_for(service)) => {}
+            _ if service.port == 0 => excluded.push((service, Exclusion::PortZero)),
+            None => excluded.push((service, Exclusion::Insecure)),
+            Some(_) if listed.len() == ENDPOINTS_MAX => {
+                excluded.push((service, Exclusion::TooMany));
             }
-        }
-        (listed, excluded)
-    }
-
-    /// What endpoints of the set have to show; `None` if nothing they could would be enough.
-    fn proof_in(&self, set: RecordSet) -> Option<Check> {
-        match (self.is_insecure, set) {
-            (true, _) => Some(Check::Connect),
-            (false, RecordSet::Secure) => Some(Check::Tls),
-            (false, RecordSet::Plain) => None,
+            Some(check) => listed.push(Listed { service: service.clone(), check }),
         }
     }
+    assert!(listed.len() <= ENDPOINTS_MAX);
+    (listed, excluded)
 }
 
-/// The target of some records is an address in the form of a name, which Go's resolver takes.
-pub(super) fn literal(service: &Service) -> Option<IpAddr> {
+/// The address that the target of a record is, in the form of a name: Go's resolver takes it.
+fn literal(service: &Service) -> Option<IpAddr> {
     service.target.to_string().parse().ok()
 }
 
@@ -111,12 +229,15 @@ pub(super) fn name_of(service: &Service) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::proto::dns::name::Name;
+    use std::time::Duration;
 
-    fn source(is_insecure: bool) -> SrvSource {
-        SrvSource { domain: "example.test".to_owned(), suffix: None, is_insecure }
-    }
+    use super::*;
+    use crate::proto::dns::message::{Kind, Records};
+    use crate::proto::dns::name::Name;
+    use crate::proto::dns::resolv_conf::Environment;
+    use crate::proto::dns::{Answer, Answered, LookupId};
+
+    const CERTIFIED: Trust = Trust::Certified { authority: None };
 
     fn service(target: &str, port: u16, weight: u16) -> Service {
         let target = Name::from_text(target).expect("a name");
@@ -125,41 +246,74 @@ mod tests {
 
     #[test]
     fn names_are_those_of_etcd() {
-        let plain = source(true);
-        assert_eq!(plain.name(RecordSet::Secure), "_etcd-client-ssl._tcp.example.test");
-        assert_eq!(plain.name(RecordSet::Plain), "_etcd-client._tcp.example.test");
-        let named = SrvSource { suffix: Some("blue".to_owned()), ..plain };
-        assert_eq!(named.name(RecordSet::Secure), "_etcd-client-ssl-blue._tcp.example.test");
-        assert_eq!(named.name(RecordSet::Plain), "_etcd-client-blue._tcp.example.test");
+        for (name, secure, plain) in [
+            (None, "_etcd-client-ssl._tcp.a.test", "_etcd-client._tcp.a.test"),
+            (Some("blue"), "_etcd-client-ssl-blue._tcp.a.test", "_etcd-client-blue._tcp.a.test"),
+        ] {
+            let (domain, name) = ("a.test".to_owned(), name.map(str::to_owned));
+            let srv = Srv::new(DiscoverySrv { domain, name, trust: CERTIFIED });
+            let want = [secure, plain].map(|name| Needed::service(Wanted::Typed(name.to_owned())));
+            assert_eq!(srv.names(), want);
+        }
     }
 
     #[test]
-    fn who_stands_in_both_sets_counts_once_and_as_the_first() {
+    fn a_host_in_both_sets_counts_once_and_as_in_the_first() {
         let secure = [service("a.test", 1, 7), service("b.test", 1, 1)];
         let plain = [service("A.test", 1, 9), service("a.test", 2, 1)];
-        let (listed, refused) = source(true).sort_out(&secure, &plain);
-        let weights: Vec<u16> = listed.iter().map(|it| it.service.weight).collect();
+        let (listed, excluded) = sort_out(&Trust::Unverified, &secure, &plain);
+        let weights: Vec<u16> = listed.iter().map(|listed| listed.service.weight).collect();
         assert_eq!(weights, [7, 1, 1]);
-        assert!(listed.iter().all(|it| it.check == Check::Connect));
-        assert!(refused.is_empty());
+        assert!(listed.iter().all(|listed| listed.check == Check::Connect));
+        assert!(excluded.is_empty());
     }
 
     #[test]
-    fn without_leave_only_those_count_that_can_show_who_they_are() {
+    fn without_insecure_discovery_only_members_count_that_can_prove_their_identity() {
         let secure = [service("a.test", 1, 7)];
         let plain = [service("a.test", 1, 9), service("b.test", 2, 1)];
-        let (listed, refused) = source(false).sort_out(&secure, &plain);
+        let (listed, excluded) = sort_out(&CERTIFIED, &secure, &plain);
         assert_eq!(listed, [Listed { service: secure[0].clone(), check: Check::Tls }]);
-        assert_eq!(refused, [(&plain[1], Exclusion::Insecure)]);
+        assert_eq!(excluded, [(&plain[1], Exclusion::Insecure)]);
     }
 
     #[test]
-    fn nobody_is_at_port_zero_and_there_is_an_end_to_it() {
+    fn port_zero_is_excluded_and_what_is_beyond_the_bound() {
         let many: Vec<Service> =
             (0..=ENDPOINTS_MAX as u16 + 1).map(|port| service("a.test", port, 1)).collect();
-        let (listed, excluded) = source(true).sort_out(&many, &[]);
+        let (listed, excluded) = sort_out(&Trust::Unverified, &many, &[]);
         assert_eq!(listed.len(), ENDPOINTS_MAX);
         let last = many.last().expect("there are many");
         assert_eq!(excluded, [(&many[0], Exclusion::PortZero), (last, Exclusion::TooMany)]);
+    }
+
+    /// Whether each set of records is spare once that one has a record.
+    fn spare_sets(trust: Trust, has_record: RecordSet) -> [bool; 2] {
+        let now = Instant::now();
+        let mut srv = Srv::new(DiscoverySrv { domain: "a.test".to_owned(), name: None, trust });
+        let mut names = Names::new(Environment::default());
+        names.sync(&srv.names(), now);
+        let watch = names.watches_mut().nth(has_record as usize).expect("both are watched");
+        watch.begin(now);
+        let records = Records::Services(vec![service("m.test", 1, 1)]);
+        let answered = Answered {
+            id: LookupId(0),
+            kind: Kind::Srv,
+            name: None,
+            answer: Answer::Records { records, ttl: Duration::from_secs(1) },
+            undecided: Vec::new(),
+            is_heard: true,
+        };
+        watch.on_answer(answered, true, now);
+        srv.update(&names, false, now);
+        srv.sets.each_ref().map(|set| srv.is_spare(names.get(set).expect("both are watched")))
+    }
+
+    #[test]
+    fn one_set_of_records_is_enough_if_it_counts() {
+        assert_eq!(spare_sets(Trust::Unverified, RecordSet::Secure), [false, true]);
+        assert_eq!(spare_sets(Trust::Unverified, RecordSet::Plain), [true, false]);
+        assert_eq!(spare_sets(CERTIFIED, RecordSet::Secure), [false, true]);
+        assert_eq!(spare_sets(CERTIFIED, RecordSet::Plain), [false, false], "excluded as insecure");
     }
 }

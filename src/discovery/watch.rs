@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use super::known::Known;
+use super::names::Needed;
 use crate::config::{
     DNS_NEGATIVE_TTL, DNS_NEGATIVE_TTL_MAX, DNS_REFRESH_MIN, DNS_RETRY_MAX, DNS_RETRY_MIN,
     DNS_RETRY_PARTIAL, DNS_SILENCES_MIN, DNS_TTL_MAX, DNS_TTL_MIN, HOSTS_TTL, TROUBLES_TOLD_MAX,
@@ -72,8 +73,7 @@ struct Round {
 /// A name and what is known of it.
 #[derive(Debug)]
 pub(super) struct Watch {
-    wanted: Wanted,
-    subject: Subject,
+    needed: Needed,
     known: Known,
     phase: Phase,
     asked_at: Option<Instant>,
@@ -81,35 +81,39 @@ pub(super) struct Watch {
     pause: Duration,
     trouble: Option<ResolveError>,
     /// The troubles that the log knows of, since there was none.
-    told: Vec<ResolveError>,
+    reported: Vec<ResolveError>,
     is_settled: bool,
     /// Look-ups in a row in which nobody said anything.
     silences: u32,
 }
 
 impl Watch {
-    /// A name of which nothing is known; due at once.
-    pub(super) fn new(wanted: Wanted, subject: Subject, now: Instant) -> Watch {
+    /// A name that is not looked up yet; due at once. `reported`: the errors that the log knows of
+    /// from before.
+    pub(super) fn new(needed: Needed, reported: Vec<ResolveError>, now: Instant) -> Watch {
         Watch {
-            wanted,
-            subject,
+            needed,
             known: Known::default(),
             phase: Phase::Idle { refresh_at: now, is_doubtful: false },
             asked_at: None,
             pause: DNS_RETRY_MIN,
             trouble: None,
-            told: Vec::new(),
+            reported,
             is_settled: false,
             silences: 0,
         }
     }
 
+    pub(super) fn needed(&self) -> &Needed {
+        &self.needed
+    }
+
     pub(super) fn wanted(&self) -> &Wanted {
-        &self.wanted
+        &self.needed.wanted
     }
 
     pub(super) fn subject(&self) -> Subject {
-        self.subject
+        self.needed.subject
     }
 
     /// The addresses of a host, IPv4 first, each family in the order of its answer.
@@ -119,11 +123,11 @@ impl Watch {
 
     /// Addresses that need no question: those in /etc/hosts, and our own for `localhost` and names
     /// below it, which no server is to be asked for (RFC 6761, 6.3).
-    pub(super) fn addresses_at_hand(&self, table: &hosts::Table) -> Option<Vec<IpAddr>> {
-        if self.subject == Subject::Service {
+    pub(super) fn local_addresses(&self, table: &hosts::Table) -> Option<Vec<IpAddr>> {
+        if self.needed.subject == Subject::Service {
             return None;
         }
-        let name = hosts::key(&self.wanted.to_string());
+        let name = hosts::key(&self.needed.wanted.to_string());
         let is_localhost = name == "localhost" || name.ends_with(".localhost");
         let own = || vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         table.get(&name).cloned().or_else(|| is_localhost.then(own))
@@ -143,31 +147,25 @@ impl Watch {
     /// trouble is news once until then, since servers that disagree give one after the other.
     pub(super) fn report_error(&mut self) -> Option<Option<ResolveError>> {
         match self.trouble {
-            None if self.told.is_empty() || !self.is_settled => None,
+            None if self.reported.is_empty() || !self.is_settled => None,
             None => {
-                self.told.clear();
+                self.reported.clear();
                 Some(None)
             }
-            Some(trouble) if self.told.contains(&trouble) => None,
+            Some(trouble) if self.reported.contains(&trouble) => None,
             Some(trouble) => {
-                if self.told.len() == TROUBLES_TOLD_MAX {
-                    self.told.remove(0);
+                if self.reported.len() == TROUBLES_TOLD_MAX {
+                    self.reported.remove(0);
                 }
-                self.told.push(trouble);
+                self.reported.push(trouble);
                 Some(Some(trouble))
             }
         }
     }
 
-    /// What the log knows of it from before.
-    pub(super) fn note_told(&mut self, told: Vec<ResolveError>) {
-        debug_assert!(self.told.is_empty() && !self.is_settled, "it is new");
-        self.told = told;
-    }
-
-    /// What is left of it once it is watched no more: the troubles that the log knows of.
-    pub(super) fn into_told(self) -> (Wanted, Vec<ResolveError>) {
-        (self.wanted, self.told)
+    /// The name and the errors that the log knows of, to remember while it is not watched.
+    pub(super) fn into_reported(self) -> (Needed, Vec<ResolveError>) {
+        (self.needed, self.reported)
     }
 
     /// Whether a look-up has come to its end, however it did.
@@ -212,7 +210,7 @@ impl Watch {
     }
 
     /// What is known may be wrong: it is due at once, or as soon as that is decent.
-    pub(super) fn hurry(&mut self, now: Instant) {
+    pub(super) fn expedite(&mut self, now: Instant) {
         let decent = self.asked_at.map_or(now, |at| now.max(at + DNS_REFRESH_MIN));
         match &mut self.phase {
             Phase::Idle { refresh_at, is_doubtful } => {
@@ -228,7 +226,7 @@ impl Watch {
         debug_assert!(self.is_due(now), "asked without need");
         self.asked_at = Some(now);
         self.phase = Phase::Asking(Round {
-            outstanding: self.subject.kinds().len(),
+            outstanding: self.needed.subject.kinds().len(),
             fresh_until: None,
             absent_for: None,
             is_doubtful: false,
@@ -241,8 +239,8 @@ impl Watch {
     }
 
     /// The host is in /etc/hosts, or one that needs no look-up.
-    pub(super) fn settle_locally(&mut self, addresses: &[IpAddr], now: Instant) {
-        self.known.settle(addresses);
+    pub(super) fn resolve_locally(&mut self, addresses: &[IpAddr], now: Instant) {
+        self.known.store_local(addresses);
         self.asked_at = Some(now);
         self.phase = Phase::Idle { refresh_at: now + HOSTS_TTL, is_doubtful: false };
         self.trouble = None;
@@ -297,7 +295,7 @@ impl Watch {
             Answer::Records { records, ttl } => {
                 let until = now + ttl.clamp(DNS_TTL_MIN, DNS_TTL_MAX);
                 round.fresh_until = Some(round.fresh_until.map_or(until, |it| it.min(until)));
-                self.known.adopt(kind, records, name)
+                self.known.store(kind, records, name)
             }
             Answer::Nothing { exists, ttl } => {
                 let ttl = ttl.unwrap_or(DNS_NEGATIVE_TTL).clamp(DNS_TTL_MIN, DNS_TTL_MAX);
@@ -339,7 +337,7 @@ impl Watch {
         self.trouble = trouble;
         self.phase = Phase::Idle { refresh_at, is_doubtful: false };
         if is_doubtful {
-            self.hurry(now);
+            self.expedite(now);
         }
     }
 }
@@ -357,7 +355,14 @@ mod tests {
 
     fn watch(subject: Subject) -> (Watch, Instant) {
         let now = Instant::now();
-        (Watch::new(Wanted::Typed("m.test".to_owned()), subject, now), now)
+        (
+            Watch::new(
+                Needed { wanted: Wanted::Typed("m.test".to_owned()), subject },
+                Vec::new(),
+                now,
+            ),
+            now,
+        )
     }
 
     fn records(texts: &[&str], seconds: u64) -> Answer {
@@ -606,15 +611,15 @@ mod tests {
         let (mut watch, now) = watch(Subject::Host);
         round(&mut watch, now, records(&["10.0.0.1"], 60), GONE);
         let later = now + SECOND / 4;
-        watch.hurry(later);
+        watch.expedite(later);
         assert_eq!(watch.due_at(), Some(now + DNS_REFRESH_MIN));
         assert!(watch.is_open(later) && !watch.is_due(later));
         let later = now + 20 * SECOND;
-        watch.hurry(later);
+        watch.expedite(later);
         assert_eq!(watch.due_at(), Some(now + DNS_REFRESH_MIN), "never later than it was");
         assert!(watch.is_due(later) && watch.is_open(later));
         watch.begin(later);
-        watch.hurry(later);
+        watch.expedite(later);
         assert_eq!((watch.due_at(), watch.is_open(later)), (None, true));
     }
 
@@ -624,7 +629,7 @@ mod tests {
         watch.begin(now);
         watch.on_answer(answered(Kind::A, records(&["10.0.0.1"], 60)), true, now);
         let late = now + 3 * SECOND;
-        watch.hurry(late);
+        watch.expedite(late);
         watch.on_answer(answered(Kind::Aaaa, records(&["::1"], 60)), true, late);
         assert!(watch.is_due(late), "asked more than a second ago, and doubted since");
         watch.begin(late);
@@ -656,7 +661,7 @@ mod tests {
         let (mut watch, now) = watch(Subject::Host);
         let own: Vec<IpAddr> = ["::1", "10.0.0.1"].map(|text| text.parse().expect(text)).to_vec();
         assert!(!watch.is_settled());
-        watch.settle_locally(&own, now);
+        watch.resolve_locally(&own, now);
         assert_eq!(known(&watch), ["10.0.0.1", "::1"]);
         assert!(watch.is_settled());
         assert_eq!(pause(&watch, now), HOSTS_TTL);

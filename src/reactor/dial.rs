@@ -184,12 +184,12 @@ impl<N: Net> Reactor<N> {
         let discovery = &self.finder.discovery;
         let is_over = dialing.deadline().is_some_and(|until| until <= self.now);
         // Asked to end, nobody looks for endpoints any more.
-        if discovery.is_fixed() || is_over || !self.is_running() {
+        if discovery.names().is_empty() || is_over || !self.is_running() {
             return false;
         }
         self.endpoints.count() == 0
             || self.endpoints.awaits_proof()
-            || discovery.is_asking(self.now)
+            || discovery.names().is_asking(self.now)
     }
 
     fn wait(&mut self, key: usize) {
@@ -253,9 +253,11 @@ impl<N: Net> Reactor<N> {
     /// date.
     pub(super) fn doubt_names(&mut self, endpoint: EndpointId, failure: DialFailure) {
         let address = self.endpoints.address(endpoint);
-        let Some(address) = address.filter(|_| !self.finder.discovery.is_fixed()) else { return };
+        let Some(address) = address.filter(|_| !self.finder.discovery.names().is_empty()) else {
+            return;
+        };
         match failure.is_evidence() {
-            true => self.finder.discovery.on_dial_failed(address, self.now),
+            true => self.finder.discovery.names_mut().on_dial_failed(address, self.now),
             false => self.finder.discovery.reconsider(self.now),
         }
         self.finder.stir();
@@ -264,7 +266,7 @@ impl<N: Net> Reactor<N> {
 
     /// With no endpoint left that works, every name is in doubt.
     pub(super) fn seek_if_none_active(&mut self) {
-        if self.endpoints.active_count() == 0 && !self.finder.discovery.is_fixed() {
+        if self.endpoints.active_count() == 0 && !self.finder.discovery.names().is_empty() {
             self.finder.discovery.on_none_active(self.now);
             self.finder.stir();
         }

@@ -48,11 +48,11 @@ impl<N: Net> Reactor<N> {
     /// Begins the look-ups that are due. Those of hosts wait for `/etc/hosts`, if it takes longer
     /// than this turn to read.
     pub(super) fn refresh_names(&mut self) {
-        if self.finder.discovery.is_configurable() {
+        if self.finder.discovery.names().is_configurable() {
             self.configure_resolver();
         }
         let now = self.now;
-        let due: Vec<String> = self.finder.discovery.host_names(Some(now)).collect();
+        let due: Vec<String> = self.finder.discovery.names().host_names(Some(now)).collect();
         if !due.is_empty() && self.finder.hosts.file.table(due.iter(), now).is_none() {
             self.look_at_hosts(&due);
         }
@@ -67,7 +67,7 @@ impl<N: Net> Reactor<N> {
         let host_name = self.net.host_name();
         let net = RefCell::new(&mut self.net);
         let zone = |name: &str| net.borrow_mut().interface_index(name);
-        self.finder.discovery.configure(text, &host_name, zone, self.now);
+        self.finder.discovery.names_mut().configure(text, &host_name, zone, self.now);
     }
 
     /// What resolv.conf(5) says, and a byte more than counts if it says more.
@@ -91,7 +91,7 @@ impl<N: Net> Reactor<N> {
         let version = self.hosts_version();
         let Ok(version) = version else { return self.finder.hosts.file.fail(self.now) };
         let discovery = &self.finder.discovery;
-        let names = || discovery.host_names(None).collect();
+        let names = || discovery.names().host_names(None).collect();
         self.finder.hosts.file.look(version, due, names, self.now);
     }
 

@@ -14,7 +14,7 @@ use crate::config::address::{Host, ListenAddress};
 use crate::config::duration::format_duration;
 use crate::config::special_address::SpecialAddress;
 use crate::config::{DNS_RETRY_MIN, LISTEN_LOOKUP_MAX};
-use crate::discovery::{Discovery, Environment, ResolveError};
+use crate::discovery::{Discovery, Environment, ResolveError, Sources};
 use crate::net::{Net, NetError};
 use crate::proto::dns::Failure;
 
@@ -99,9 +99,10 @@ impl<N: Net> Reactor<N> {
     ) -> Result<Option<Listeners<N>>, ListenNameError> {
         let now = net.now();
         let mut retry = limits.listen_retry;
-        let mut discovery =
-            Discovery::of_names(listen.iter().filter_map(name_of), environment, now);
-        if !discovery.is_fixed() {
+        let names = listen.iter().filter_map(name_of).map(str::to_owned).collect();
+        let sources = Sources { names, environment, ..Sources::default() };
+        let mut discovery = Discovery::new(sources, now);
+        if !discovery.names().is_empty() {
             let mut reactor = Reactor::new(net, limits, Vec::new(), discovery, now);
             let is_known = reactor.look_up(listen)?;
             reactor.abandon_exchanges();
@@ -119,7 +120,7 @@ impl<N: Net> Reactor<N> {
                     SocketAddr::new(*ip, *port)
                 }
                 ListenAddress::Host { host: Host::Name(name), port } => {
-                    let known = discovery.addresses_of(name).and_then(Result::ok);
+                    let known = discovery.names().addresses_of(name).and_then(Result::ok);
                     let ip = choose(&known.unwrap_or_default(), |ip| net.is_local(ip));
                     let listen = address.clone();
                     let ip = ip.map_err(|class| ListenNameError::Special { listen, class })?;
@@ -167,6 +168,7 @@ impl<N: Net> Reactor<N> {
         let reason = |address: &'a ListenAddress| match self
             .finder
             .discovery
+            .names()
             .addresses_of(name_of(address)?)
         {
             Some(Ok(_)) => None,

@@ -51,7 +51,7 @@ enum Looked {
 
 impl<N: Net> Finder<N> {
     pub(super) fn new(discovery: Discovery) -> Finder<N> {
-        let is_stirred = !discovery.is_fixed();
+        let is_stirred = !discovery.names().is_empty();
         Finder {
             discovery,
             sockets: Slab::new(),
@@ -88,20 +88,22 @@ impl<N: Net> Reactor<N> {
         // What was found may name hosts that are to be looked up in turn, and /etc/hosts may know
         // them at once. Each round settles or begins something, so there are few.
         let is_timer = std::mem::take(&mut self.finder.is_overdue);
-        let mut rereads = is_timer && self.finder.discovery.is_overdue(now);
+        let mut rereads = is_timer && self.finder.discovery.names().is_overdue(now);
         // Begun for a host that is not wanted any more, it has to come to its end, too.
         rereads |= self.finder.hosts.is_under_way();
         loop {
-            if std::mem::take(&mut rereads) || self.finder.discovery.is_refresh_due(now) {
+            if std::mem::take(&mut rereads) || self.finder.discovery.names().is_refresh_due(now) {
                 self.refresh_names();
             }
             self.advance_finder();
-            if self.finder.hosts.is_under_way() || !self.finder.discovery.is_refresh_due(now) {
+            if self.finder.hosts.is_under_way()
+                || !self.finder.discovery.names().is_refresh_due(now)
+            {
                 break;
             }
         }
         // Once nothing is asked any more nobody waits for an answer.
-        self.recheck_waiting |= !self.finder.discovery.is_asking(now);
+        self.recheck_waiting |= !self.finder.discovery.names().is_asking(now);
         if self.finder.hosts.is_under_way() {
             self.finder.stir();
             return;
@@ -169,7 +171,7 @@ impl<N: Net> Reactor<N> {
     /// sent is one more thing that it may act on, each a bounded number of times.
     fn obey_resolver(&mut self) {
         loop {
-            let commands = self.finder.discovery.take_commands();
+            let commands = self.finder.discovery.names_mut().take_commands();
             if commands.is_empty() {
                 break;
             }

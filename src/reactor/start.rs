@@ -228,7 +228,7 @@ impl<N: Net> Reactor<N> {
 
     /// The names that have not been resolved so far.
     pub fn names_to_resolve(&self) -> impl Iterator<Item = &Wanted> {
-        self.finder.discovery.waiting_for()
+        self.finder.discovery.names().unresolved()
     }
 
     fn refuse_own(&mut self, endpoint: SocketAddr) -> Result<(), StartError> {

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use etcd_gateway::config::DNS_QUERY_MAX;
 use etcd_gateway::config::address::{EndpointAddress, Host as TypedHost};
+use etcd_gateway::config::discovery_srv::{DiscoverySrv, Trust};
 use etcd_gateway::config::{HOSTS_BYTES_PER_TURN, HOSTS_READS_MAX};
 use etcd_gateway::discovery::Sources;
-use etcd_gateway::discovery::srv::SrvSource;
 use etcd_gateway::upstream::{Check, EndpointSpec};
 
 use crate::habits::Habits;
@@ -234,7 +234,11 @@ impl Names {
             }
             Source::Records { is_insecure } => {
                 let domain = DOMAIN.to_owned();
-                let srv = Some(SrvSource { domain, suffix: None, is_insecure });
+                let trust = match is_insecure {
+                    true => Trust::Unverified,
+                    false => Trust::Certified { authority: None },
+                };
+                let srv = Some(DiscoverySrv { domain, name: None, trust });
                 Sources { srv, ..Sources::default() }
             }
         }

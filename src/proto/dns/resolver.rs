@@ -199,7 +199,8 @@ impl Resolver {
         self.answers.pop_front()
     }
 
-    fn is_asked(&self, id: LookupId) -> bool {
+    /// Whether a look-up under that id is under way or waits for its turn.
+    pub fn is_asked(&self, id: LookupId) -> bool {
         self.running.iter().map(|it| it.request.id).chain(self.queue.ids()).any(|it| it == id)
     }
 

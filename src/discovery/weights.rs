@@ -5,32 +5,32 @@
 
 /// What shares a weight: a record, and how many endpoints it has become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Holder {
+pub(super) struct Share {
     pub(super) priority: u16,
     pub(super) weight: u16,
     pub(super) endpoints: usize,
 }
 
-/// The weight of each endpoint of each holder, so that the sums within a class stand in the ratio
-/// of the holders' weights: exactly, unless that takes more than 16 bits.
-pub(super) fn weights(holders: &[Holder]) -> Vec<u16> {
-    holders.iter().map(|holder| weight_in_class(holder, holders)).collect()
+/// The weight of each endpoint of each share, so that the sums within a class stand in the ratio
+/// of the shares' weights: exactly, unless that takes more than 16 bits.
+pub(super) fn divide(shares: &[Share]) -> Vec<u16> {
+    shares.iter().map(|share| weight_in_class(share, shares)).collect()
 }
 
-fn weight_in_class(holder: &Holder, holders: &[Holder]) -> u16 {
+fn weight_in_class(share: &Share, shares: &[Share]) -> u16 {
     let class = || {
-        let mates = holders.iter().filter(|other| other.priority == holder.priority);
+        let mates = shares.iter().filter(|other| other.priority == share.priority);
         mates.filter(|other| other.endpoints > 0)
     };
     let multiple = class().map(|mate| mate.endpoints as u64).fold(1, least_common_multiple);
-    let part = |it: &Holder| u64::from(it.weight) * (multiple / it.endpoints as u64);
+    let part = |it: &Share| u64::from(it.weight) * (multiple / it.endpoints as u64);
     let largest = class().map(part).max().unwrap_or(0);
     // Rounded up, so that the largest fits.
     let divisor = largest.div_ceil(u64::from(u16::MAX)).max(1);
-    if holder.weight == 0 || holder.endpoints == 0 {
+    if share.weight == 0 || share.endpoints == 0 {
         return 0;
     }
-    let weight = (part(holder) / divisor).max(1);
+    let weight = (part(share) / divisor).max(1);
     u16::try_from(weight).expect("the largest fits, and this is no larger")
 }
 
@@ -52,12 +52,12 @@ fn greatest_common_divisor(mut one: u64, mut other: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn check(holders: &[(u16, u16, usize)], want: &[u16]) {
-        let holders: Vec<Holder> = holders
+    fn check(shares: &[(u16, u16, usize)], want: &[u16]) {
+        let shares: Vec<Share> = shares
             .iter()
-            .map(|&(priority, weight, endpoints)| Holder { priority, weight, endpoints })
+            .map(|&(priority, weight, endpoints)| Share { priority, weight, endpoints })
             .collect();
-        assert_eq!(weights(&holders), want, "{holders:?}");
+        assert_eq!(divide(&shares), want, "{shares:?}");
     }
 
     #[test]
@@ -86,10 +86,10 @@ mod tests {
     #[test]
     fn large_multiples_come_to_an_end() {
         let primes = [251, 241, 239, 233, 229, 227, 223, 211, 199, 197];
-        let holders: Vec<Holder> = primes
+        let shares: Vec<Share> = primes
             .iter()
-            .map(|&endpoints| Holder { priority: 0, weight: u16::MAX, endpoints })
+            .map(|&endpoints| Share { priority: 0, weight: u16::MAX, endpoints })
             .collect();
-        assert!(weights(&holders).iter().all(|weight| *weight > 0));
+        assert!(divide(&shares).iter().all(|weight| *weight > 0));
     }
 }

@@ -1,0 +1,203 @@
+//! The one merge: from the hosts that sources list to endpoints. Every usable address once, and
+//! weights divided over the addresses of a host. Pure.
+//!
+//! An address that no server can have counts as none, as if the name server had not given it: a
+//! filter that blocks a name answers 0.0.0.0, which would lead clients to this host. What is left
+//! of a name then is decided as for any other answer: other endpoints serve in its place, and
+//! without any the last known ones stay.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+
+use super::report::Excluded;
+use super::source::Host;
+use super::weights::{self, Share};
+use super::{Exclusion, Found, Item, Unusable, Usability};
+use crate::config::ENDPOINTS_MAX;
+use crate::config::special_address::SpecialAddress;
+use crate::upstream::EndpointSpec;
+
+/// The endpoints, each address and port once, and what is excluded. Weights are divided over the
+/// addresses that are used, so that a host has its share whatever else is true of it.
+pub(super) fn merge(
+    hosts: &[Host],
+    usability: &mut dyn FnMut(SocketAddr, bool) -> Usability,
+) -> (Vec<Found>, Vec<Excluded>) {
+    let judged = usability_of_all(hosts, usability);
+    // Where nothing can be reached at all, that says more of our link than of them.
+    let can_reach = judged.iter().flatten().any(|(_, usability)| usability.is_ok());
+    let mut excluded = Vec::new();
+    let mut count = 0;
+    let mut used: Vec<Vec<SocketAddr>> = Vec::new();
+    for (host, judged) in hosts.iter().zip(judged) {
+        let mut own = Vec::new();
+        for (address, usability) in judged {
+            match usability {
+                Err(unusable) if can_reach || unusable != Unusable::NoRoute => {
+                    let item = item(address, unusable, &host.name);
+                    excluded.push((item, Exclusion::Unusable(unusable)));
+                }
+                _ if count == ENDPOINTS_MAX => {
+                    excluded.push((Item::Name(host.name.clone()), Exclusion::TooMany));
+                    break;
+                }
+                _ => {
+                    count += 1;
+                    own.push(address);
+                }
+            }
+        }
+        used.push(own);
+    }
+    (with_weights(hosts, used), excluded)
+}
+
+/// The address for the log; where it says nothing by itself, with the name that has it.
+fn item(address: SocketAddr, unusable: Unusable, name: &str) -> Item {
+    match unusable {
+        Unusable::Special(_) => Item::AddressOf { address, name: name.to_owned() },
+        Unusable::OwnListener(_) | Unusable::NoRoute => Item::Address(address),
+    }
+}
+
+/// The server that an address leads to: one of IPv4 that is written as IPv6 leads to the same (RFC
+/// 4291, 2.5.5.2).
+pub(super) fn server(address: SocketAddr) -> (IpAddr, u16) {
+    (address.ip().to_canonical(), address.port())
+}
+
+/// Each address with its usability, under the first host that has it; one that no server can have
+/// under each.
+fn usability_of_all(
+    hosts: &[Host],
+    usability: &mut dyn FnMut(SocketAddr, bool) -> Usability,
+) -> Vec<Vec<(SocketAddr, Usability)>> {
+    let mut seen = BTreeSet::new();
+    let mut all = Vec::with_capacity(hosts.len());
+    for host in hosts {
+        let mut judged = Vec::new();
+        for address in host.addresses.iter().map(|ip| SocketAddr::new(*ip, host.port)) {
+            let special = SpecialAddress::of(address.ip()).filter(|_| host.is_resolved);
+            if let Some(class) = special {
+                judged.push((address, Err(Unusable::Special(class))));
+            } else if seen.insert(server(address)) {
+                judged.push((address, usability(address, host.is_resolved)));
+            }
+        }
+        all.push(judged);
+    }
+    all
+}
+
+/// The endpoints of each host, with its weight divided over them.
+fn with_weights(hosts: &[Host], used: Vec<Vec<SocketAddr>>) -> Vec<Found> {
+    let share = |(host, own): (&Host, &Vec<SocketAddr>)| Share {
+        priority: host.priority,
+        weight: host.weight,
+        endpoints: own.len(),
+    };
+    let shares: Vec<Share> = hosts.iter().zip(&used).map(share).collect();
+    let mut found = Vec::new();
+    for ((host, own), weight) in hosts.iter().zip(used).zip(weights::divide(&shares)) {
+        let Host { priority, check, .. } = *host;
+        found.extend(own.into_iter().map(|address| Found {
+            spec: EndpointSpec { address, priority, weight, check },
+            name: host.name.clone(),
+        }));
+    }
+    assert!(found.len() <= ENDPOINTS_MAX);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::Check;
+
+    fn host(name: &str, weight: u16, addresses: &[&str]) -> Host {
+        let addresses = addresses.iter().map(|text| text.parse().expect(text)).collect();
+        let (name, check) = (name.to_owned(), Check::Connect);
+        Host { name, port: 1, priority: 0, weight, check, is_resolved: true, addresses }
+    }
+
+    /// IPv6 has no route, and 10.0.0.9 is ours.
+    fn usability(address: SocketAddr, _: bool) -> Usability {
+        match address.ip().to_string().as_str() {
+            "10.0.0.9" => Err(Unusable::OwnListener(address)),
+            _ if address.is_ipv6() => Err(Unusable::NoRoute),
+            _ => Ok(()),
+        }
+    }
+
+    fn check(hosts: &[Host], want: &[(&str, u16)], want_excluded: &[&str]) {
+        let (found, excluded) = merge(hosts, &mut usability);
+        let found: Vec<(String, u16)> =
+            found.iter().map(|it| (it.spec.address.ip().to_string(), it.spec.weight)).collect();
+        let want: Vec<(String, u16)> =
+            want.iter().map(|(text, weight)| ((*text).to_owned(), *weight)).collect();
+        assert_eq!(found, want);
+        let in_words = |(item, reason): &Excluded| match item {
+            Item::Name(name) => format!("{name} {reason}"),
+            Item::Address(address) => format!("{address} {reason}"),
+            Item::AddressOf { address, name } => format!("{address} {name} {reason}"),
+        };
+        assert_eq!(excluded.iter().map(in_words).collect::<Vec<_>>(), want_excluded);
+    }
+
+    #[test]
+    fn weights_are_shared_by_the_addresses_that_are_used() {
+        let hosts = [host("a", 3, &["10.0.0.1", "::1"]), host("b", 1, &["10.0.0.2"])];
+        check(&hosts, &[("10.0.0.1", 3), ("10.0.0.2", 1)], &["[::1]:1 no_route"]);
+    }
+
+    #[test]
+    fn without_any_route_all_are_used_but_those_that_lead_back() {
+        let hosts = [host("a", 1, &["::1", "::2", "10.0.0.9"])];
+        check(&hosts, &[("::1", 1), ("::2", 1)], &["10.0.0.9:1 own_listener"]);
+    }
+
+    #[test]
+    fn an_address_counts_once_and_as_first_given() {
+        let hosts = [host("a", 5, &["10.0.0.1"]), host("b", 7, &["10.0.0.1", "10.0.0.2"])];
+        check(&hosts, &[("10.0.0.1", 5), ("10.0.0.2", 7)], &[]);
+    }
+
+    #[test]
+    fn an_address_that_is_written_in_both_families_counts_once() {
+        let hosts = [host("a", 1, &["10.0.0.1", "10.0.0.2", "::ffff:10.0.0.1"])];
+        let mut usable = |_, _| Ok(());
+        let (found, _) = merge(&hosts, &mut usable);
+        let found: Vec<_> = found.iter().map(|it| it.spec.address.to_string()).collect();
+        assert_eq!(found, ["10.0.0.1:1", "10.0.0.2:1"], "or it would get twice its share");
+    }
+
+    #[test]
+    fn where_no_server_can_be_is_left_out_and_never_judged() {
+        let blocked = ["0.0.0.0", "224.0.0.1", "255.255.255.255", "240.0.0.1", "::ffff:0.0.0.0"];
+        let mut hosts = [host("a", 3, &blocked), host("b", 1, &["0.0.0.0", "10.0.0.2"])];
+        let want = [
+            "0.0.0.0:1 a unspecified_address",
+            "224.0.0.1:1 a multicast_address",
+            "255.255.255.255:1 a broadcast_address",
+            "240.0.0.1:1 a reserved_address",
+            "[::ffff:0.0.0.0]:1 a unspecified_address",
+            "0.0.0.0:1 b unspecified_address",
+        ];
+        check(&hosts, &[("10.0.0.2", 1)], &want);
+        for six in ["::", "ff02::1"] {
+            assert_eq!(merge(&[host("a", 1, &[six])], &mut |_, _| panic!("judged")).0, []);
+        }
+        // What was typed is refused at the start or meant.
+        hosts[0] = Host { is_resolved: false, ..host("a", 1, &["0.0.0.0"]) };
+        check(&hosts[..1], &[("0.0.0.0", 1)], &[]);
+    }
+
+    #[test]
+    fn there_is_an_end_to_it() {
+        let many: Vec<String> = (0..300).map(|i| format!("10.1.{}.{}", i / 256, i % 256)).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let (found, excluded) = merge(&[host("a", 1, &many), host("b", 1, &many)], &mut usability);
+        assert_eq!(found.len(), ENDPOINTS_MAX);
+        assert_eq!(excluded, [(Item::Name("a".to_owned()), Exclusion::TooMany)]);
+    }
+}
