@@ -69,10 +69,8 @@ fn address_that_leaves_and_comes_back_is_as_ill_as_before() {
     Machine::run(|machine| {
         let _silent = Blackhole::at(member_address(13));
         let _member = member(11);
-        let dns = NameServer::start(DNS);
-        dns.set_addresses(NAME, TTL, &[11, 13]);
-        let gateway = machine.gateway().endpoint(ENDPOINT).start();
-        wait_added(&gateway, &[11, 13]);
+        let dns = name_server_of_members(TTL, &[11, 13]);
+        let gateway = gateway_of_members(machine, &[11, 13]);
         let mut slow = slow_clients(&gateway, 4);
         for round in 2..=4 {
             dns.set_addresses(NAME, TTL, &[11]);
@@ -167,8 +165,7 @@ fn addresses_where_no_server_can_be_are_never_dialed() {
         let mapped = Data::Aaaa(Ipv4Addr::UNSPECIFIED.to_ipv6_mapped());
         let six = [Data::Aaaa(Ipv6Addr::UNSPECIFIED), mapped];
         dns.set(NAME, 1, &[&[member], &blocked[..], &six].concat());
-        let gateway = machine.gateway().endpoint(ENDPOINT).start();
-        wait_added(&gateway, &[11]);
+        let gateway = gateway_of_members(machine, &[11]);
         for (address, reason) in [
             ("0.0.0.0:2379", "unspecified_address"),
             ("224.0.0.1:2379", "multicast_address"),

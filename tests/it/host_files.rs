@@ -43,8 +43,7 @@ fn traced(
 #[test]
 fn the_last_line_of_ten_megabytes_counts() {
     Machine::run(|machine| {
-        let dns = NameServer::start(DNS);
-        dns.set_addresses(NAME, 60, &[12]);
+        let dns = name_server_of_members(60, &[12]);
         let _member = member(11);
         machine.set_hosts(&format!("{}127.0.0.11 {NAME}\n", unwanted(MANY_BYTES)));
         let directory = TemporaryDirectory::new();
@@ -78,16 +77,14 @@ fn a_line_of_ten_megabytes_counts() {
     Machine::run(|machine| {
         let names: String = unwanted(MANY_BYTES).replace('\n', " ");
         machine.set_hosts(&format!("127.0.0.12 {}\n127.0.0.11 {names} {NAME}", "x".repeat(70_000)));
-        let gateway = machine.gateway().endpoint(ENDPOINT).start();
-        wait_added(&gateway, &[11]);
+        let _gateway = gateway_of_members(machine, &[11]);
     });
 }
 
 #[test]
 fn a_file_that_stays_is_read_twice_and_no_more() {
     Machine::run(|machine| {
-        let dns = NameServer::start(DNS);
-        dns.set_addresses(NAME, 1, &[11]);
+        let dns = name_server_of_members(1, &[11]);
         let directory = TemporaryDirectory::new();
         let (builder, log) = traced(machine, &directory);
         let gateway = builder.endpoint(ENDPOINT).start();
@@ -109,11 +106,9 @@ fn a_file_that_stays_is_read_twice_and_no_more() {
 #[test]
 fn an_emptied_hosts_file_counts_after_a_while() {
     Machine::run(|machine| {
-        let dns = NameServer::start(DNS);
-        dns.set_addresses(NAME, 60, &[12]);
+        let _dns = name_server_of_members(60, &[12]);
         machine.set_hosts(&format!("127.0.0.11 {NAME}\n"));
-        let gateway = machine.gateway().endpoint(ENDPOINT).start();
-        wait_added(&gateway, &[11]);
+        let gateway = gateway_of_members(machine, &[11]);
         machine.set_hosts("");
         wait_added(&gateway, &[12]);
         wait_removed(&gateway, 11);
@@ -123,12 +118,10 @@ fn an_emptied_hosts_file_counts_after_a_while() {
 #[test]
 fn what_is_no_hosts_file_holds_nobody_up() {
     Machine::run(|machine| {
-        let dns = NameServer::start(DNS);
-        dns.set_addresses(NAME, 1, &[11]);
+        let dns = name_server_of_members(1, &[11]);
         fs::remove_file(machine.etc("hosts")).expect("a file of our own");
         mkfifo(&machine.etc("hosts"), Mode::S_IRWXU).expect("a pipe of our own");
-        let gateway = machine.gateway().endpoint(ENDPOINT).start();
-        wait_added(&gateway, &[11]);
+        let gateway = gateway_of_members(machine, &[11]);
         until("it is looked up again", || dns.count(NAME, Kind::A) >= 3);
         let line = gateway.wait_for_log("WARN hosts file not read");
         assert!(line.contains(" file=/etc/hosts reason=not_a_file"), "{line}");
@@ -141,8 +134,7 @@ fn a_resolv_conf_without_a_server_is_told_once() {
     Machine::run(|machine| {
         let own = NameServer::start(OWN_HOST);
         own.set_addresses(NAME, 1, &[11]);
-        let dns = NameServer::start(DNS);
-        dns.set_addresses(NAME, 1, &[12]);
+        let _dns = name_server_of_members(1, &[12]);
         let path = machine.etc("resolv.conf");
         let pipe = || mkfifo(&path, Mode::S_IRWXU).expect("a pipe of our own");
         let rows: [(&str, &dyn Fn()); 5] = [
@@ -157,8 +149,7 @@ fn a_resolv_conf_without_a_server_is_told_once() {
             fs::remove_file(&path).expect("our own");
             make();
             let before = own.count(NAME, Kind::A);
-            let gateway = machine.gateway().endpoint(ENDPOINT).start();
-            wait_added(&gateway, &[11]);
+            let gateway = gateway_of_members(machine, &[11]);
             let line = gateway.wait_for_log("WARN no name server given");
             let what = format!("file=/etc/resolv.conf reason={reason} servers=[127.0.0.1:53]");
             assert!(line.contains(&what), "{line}");
@@ -179,10 +170,8 @@ fn a_resolv_conf_without_a_server_is_told_once() {
 #[test]
 fn a_resolv_conf_that_goes_is_told_and_its_servers_stay() {
     Machine::run(|machine| {
-        let dns = NameServer::start(DNS);
-        dns.set_addresses(NAME, 1, &[11]);
-        let gateway = machine.gateway().endpoint(ENDPOINT).start();
-        wait_added(&gateway, &[11]);
+        let dns = name_server_of_members(1, &[11]);
+        let gateway = gateway_of_members(machine, &[11]);
         fs::remove_file(machine.etc("resolv.conf")).expect("our own");
         let line = gateway.wait_for_log("WARN no name server given");
         assert!(line.contains(&format!("reason=missing servers=[{DNS}:53]")), "{line}");
@@ -371,8 +360,7 @@ fn ipv6_addresses_go_when_they_are_not_to_be_asked_for() {
         let dns = NameServer::start(DNS);
         let address = Ipv4Addr::from([127, 0, 0, 11]);
         dns.set(NAME, 1, &[Data::A(address), Data::Aaaa(Ipv6Addr::LOCALHOST)]);
-        let gateway = machine.gateway().endpoint(ENDPOINT).start();
-        wait_added(&gateway, &[11]);
+        let gateway = gateway_of_members(machine, &[11]);
         gateway.wait_for_log("endpoint added endpoint=[::1]:2379 ");
         machine.set_resolv_conf(&format!("nameserver {DNS}\noptions no-aaaa\n"));
         gateway.wait_for_log("endpoint removed endpoint=[::1]:2379 ");
@@ -389,12 +377,10 @@ fn ipv6_addresses_go_when_they_are_not_to_be_asked_for() {
 #[test]
 fn a_configuration_that_is_not_to_be_reloaded_stays() {
     Machine::run(|machine| {
-        let dns = NameServer::start(DNS);
-        dns.set_addresses(NAME, 1, &[11]);
+        let dns = name_server_of_members(1, &[11]);
         let other = NameServer::start(Ipv4Addr::from([127, 0, 0, 54]));
         machine.set_resolv_conf(&format!("nameserver {DNS}\noptions no-reload\n"));
-        let gateway = machine.gateway().endpoint(ENDPOINT).start();
-        wait_added(&gateway, &[11]);
+        let _gateway = gateway_of_members(machine, &[11]);
         machine.set_resolv_conf("nameserver 127.0.0.54\n");
         let before = dns.count(NAME, Kind::A);
         until("it is looked up again", || dns.count(NAME, Kind::A) >= before + 3);

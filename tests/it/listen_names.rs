@@ -180,8 +180,7 @@ fn signal_ends_the_wait() {
 #[test]
 fn name_of_a_listener_that_is_an_endpoint_too_leads_back() {
     Machine::run(|machine| {
-        let dns = NameServer::start(DNS);
-        dns.set_addresses(NAME, 60, &[21]);
+        let _dns = name_server_of_members(60, &[21]);
         let gateway = machine.gateway().endpoint("etcd.test:2379");
         let gateway = gateway.arg("--listen-addr=etcd.test:2379").start();
         assert_eq!(gateway.address(), SocketAddr::from(([127, 0, 0, 21], 2379)));

@@ -48,8 +48,7 @@ fn addresses_of_both_families_are_used() {
             60,
             &[Data::A(Ipv4Addr::new(127, 0, 0, 11)), Data::Aaaa(Ipv6Addr::LOCALHOST)],
         );
-        let gateway = machine.gateway().endpoint(ENDPOINT).start();
-        wait_added(&gateway, &[11]);
+        let gateway = gateway_of_members(machine, &[11]);
         gateway.wait_for_log("endpoint added endpoint=[::1]:2379 ");
         assert_eq!(letters(&gateway, 20), "46");
     });
@@ -75,8 +74,7 @@ fn address_without_a_route_is_left_out_until_there_is_one() {
 fn first_client_after_a_move_is_served() {
     Machine::run(|machine| {
         let old = member(11);
-        let dns = NameServer::start(DNS);
-        dns.set_addresses(NAME, 3600, &[11]);
+        let dns = name_server_of_members(3600, &[11]);
         // The client may have to wait: no name is asked for twice within a second.
         let builder = machine.gateway().endpoint(ENDPOINT).arg("--connect-timeout=5s");
         let gateway = builder.start();
@@ -185,8 +183,7 @@ fn clients_wait_for_the_first_address() {
         hasty
             .wait_for_log(&format!("name not resolved name={NAME} reason=name_server_unreachable"));
 
-        let dns = NameServer::start(DNS);
-        dns.set_addresses(NAME, 60, &[11]);
+        let _dns = name_server_of_members(60, &[11]);
         until_within("it is served", RECOVERY, || answer(&hasty) == Some('a'));
         let mut letter = [0];
         waiting.read_exact(&mut letter).expect("it was worth the wait");
@@ -198,8 +195,7 @@ fn clients_wait_for_the_first_address() {
 fn name_server_that_dies_or_talks_nonsense_disturbs_nobody() {
     Machine::run(|machine| {
         let _members = [member(11), member(12), member(13)];
-        let mut dns = NameServer::start(DNS);
-        dns.set_addresses(NAME, 1, &[11]);
+        let mut dns = name_server_of_members(1, &[11]);
         // Names that do not exist, for more questions in less time.
         let nowhere = |builder: GatewayBuilder, n| builder.endpoint(&format!("nowhere{n}.test:1"));
         let gateway = (0..8).fold(machine.gateway().endpoint(ENDPOINT), nowhere).start();
@@ -228,8 +224,7 @@ fn name_server_that_dies_or_talks_nonsense_disturbs_nobody() {
 #[test]
 fn address_that_comes_to_lead_back_is_left_out() {
     Machine::run(|machine| {
-        let dns = NameServer::start(DNS);
-        dns.set_addresses(NAME, 1, &[11]);
+        let dns = name_server_of_members(1, &[11]);
         let _member = member(11);
         let own = member_address(21).to_string();
         let listen = format!("--listen-addr={own}");

@@ -10,12 +10,10 @@ use crate::util::*;
 #[test]
 fn hosts_file_comes_first_and_is_read_again() {
     Machine::run(|machine| {
-        let dns = NameServer::start(DNS);
-        dns.set_addresses(NAME, 3600, &[12]);
+        let dns = name_server_of_members(3600, &[12]);
         let first = member(11);
         machine.set_hosts("127.0.0.1 localhost\n127.0.0.11 other.test ETCD.test # and more\n");
-        let gateway = machine.gateway().endpoint(ENDPOINT).start();
-        wait_added(&gateway, &[11]);
+        let gateway = gateway_of_members(machine, &[11]);
         assert_eq!(answer(&gateway), Some('a'));
         assert_eq!(dns.count(NAME, Kind::A), 0, "nobody had to be asked");
 
@@ -36,8 +34,7 @@ fn hosts_file_comes_first_and_is_read_again() {
 fn hosts_file_is_read_again_from_time_to_time() {
     Machine::run(|machine| {
         machine.set_hosts("127.0.0.11 etcd.test\n");
-        let gateway = machine.gateway().endpoint(ENDPOINT).start();
-        wait_added(&gateway, &[11]);
+        let gateway = gateway_of_members(machine, &[11]);
         machine.set_hosts("127.0.0.11 etcd.test\n127.0.0.12 etcd.test\n");
         wait_added(&gateway, &[12]);
     });
@@ -73,8 +70,7 @@ fn names_go_through_the_search_list() {
 #[test]
 fn resolv_conf_is_read_again() {
     Machine::run(|machine| {
-        let dns = NameServer::start(DNS);
-        dns.set_addresses(NAME, 60, &[11]);
+        let _dns = name_server_of_members(60, &[11]);
         let _member = member(11);
         machine.set_resolv_conf("nameserver 127.0.0.54\noptions timeout:1\n");
         let gateway = machine.gateway().endpoint(ENDPOINT).start();
@@ -90,8 +86,7 @@ fn resolv_conf_is_read_again() {
 fn second_name_server_is_asked_when_the_first_does_not_answer() {
     Machine::run(|machine| {
         let mut first = NameServer::start(Ipv4Addr::new(127, 0, 0, 54));
-        let second = NameServer::start(DNS);
-        second.set_addresses(NAME, 60, &[11]);
+        let _second = name_server_of_members(60, &[11]);
         machine.set_resolv_conf(&format!(
             "nameserver 127.0.0.54\nnameserver {DNS}\noptions timeout:1 attempts:2\n"
         ));
@@ -106,8 +101,7 @@ fn second_name_server_is_asked_when_the_first_does_not_answer() {
                 Some(behaviour) => first.behave(behaviour),
                 None => first.kill(),
             }
-            let gateway = machine.gateway().endpoint(ENDPOINT).start();
-            wait_added(&gateway, &[11]);
+            let gateway = gateway_of_members(machine, &[11]);
             assert_eq!(gateway.log_count("name not resolved"), 0, "{behaviour:?}");
         }
         assert!(first.count(NAME, Kind::A) >= 4, "the first one was asked first");
@@ -117,12 +111,10 @@ fn second_name_server_is_asked_when_the_first_does_not_answer() {
 #[test]
 fn truncated_answer_is_fetched_over_tcp() {
     Machine::run(|machine| {
-        let dns = NameServer::start(DNS);
-        dns.set_addresses(NAME, 60, &[11]);
+        let dns = name_server_of_members(60, &[11]);
         dns.behave(Behaviour::Truncate);
         let _member = member(11);
-        let gateway = machine.gateway().endpoint(ENDPOINT).start();
-        wait_added(&gateway, &[11]);
+        let gateway = gateway_of_members(machine, &[11]);
         assert_eq!(letters(&gateway, 10), "a");
         assert!(dns.queries().iter().any(|query| query.is_tcp && query.kind == Kind::A));
     });
@@ -203,13 +195,11 @@ fn aliases_are_followed_and_loops_of_them_are_not() {
 #[test]
 fn addresses_of_one_family_do_not_wait_for_the_other() {
     Machine::run(|machine| {
-        let dns = NameServer::start(DNS);
-        dns.set_addresses(NAME, 60, &[11]);
+        let dns = name_server_of_members(60, &[11]);
         dns.behave_for(Kind::Aaaa, Behaviour::Drop);
         machine.set_resolv_conf(&format!("nameserver {DNS}\noptions timeout:5 attempts:2\n"));
         let _member = member(11);
-        let gateway = machine.gateway().endpoint(ENDPOINT).start();
-        wait_added(&gateway, &[11]);
+        let gateway = gateway_of_members(machine, &[11]);
         assert_eq!(answer(&gateway), Some('a'));
         assert_eq!(dns.count(NAME, Kind::Aaaa), 1, "its timeout is not over");
     });
@@ -319,12 +309,10 @@ fn name_servers_need_not_bear_edns_nor_tcp() {
 #[test]
 fn answer_to_any_try_is_heard() {
     Machine::run(|machine| {
-        let dns = NameServer::start(DNS);
-        dns.set_addresses(NAME, 60, &[11]);
+        let dns = name_server_of_members(60, &[11]);
         dns.behave(Behaviour::AnswerFirst);
         machine.set_resolv_conf(&format!("nameserver {DNS}\noptions timeout:10 attempts:3\n"));
-        let gateway = machine.gateway().endpoint(ENDPOINT).start();
-        wait_added(&gateway, &[11]);
+        let _gateway = gateway_of_members(machine, &[11]);
         assert_eq!(dns.count(NAME, Kind::A), 3, "it is the answer to the first of them");
     });
 }
@@ -335,8 +323,7 @@ fn broken_record_spoils_none_beside_it() {
         let dns = NameServer::start(DNS);
         let address = |octet| Data::A(Ipv4Addr::new(127, 0, 0, octet));
         dns.set(NAME, 60, &[address(11), Data::Broken(Kind::A), address(12)]);
-        let gateway = machine.gateway().endpoint(ENDPOINT).start();
-        wait_added(&gateway, &[11, 12]);
+        let _gateway = gateway_of_members(machine, &[11, 12]);
     });
 }
 

@@ -84,10 +84,23 @@ pub fn wait_removed(gateway: &Gateway, last_octet: u8) -> String {
     gateway.wait_for_log(&format!("endpoint removed endpoint={} ", member_address(last_octet)))
 }
 
-/// A name server that knows the name, and a gateway that knows the name's addresses.
-pub fn resolved(machine: &Machine, ttl: u32, last_octets: &[u8]) -> (NameServer, Gateway) {
+/// A name server that knows [`NAME`] by these addresses.
+pub fn name_server_of_members(ttl: u32, last_octets: &[u8]) -> NameServer {
     let dns = NameServer::start(DNS);
     dns.set_addresses(NAME, ttl, last_octets);
+    dns
+}
+
+/// A gateway with [`ENDPOINT`] that has added these members.
+pub fn gateway_of_members(machine: &Machine, last_octets: &[u8]) -> Gateway {
+    let gateway = machine.gateway().endpoint(ENDPOINT).start();
+    wait_added(&gateway, last_octets);
+    gateway
+}
+
+/// A name server that knows the name, and a gateway that knows the name's addresses.
+pub fn resolved(machine: &Machine, ttl: u32, last_octets: &[u8]) -> (NameServer, Gateway) {
+    let dns = name_server_of_members(ttl, last_octets);
     let gateway = machine.gateway().endpoint(ENDPOINT).arg("--retry-delay=1s").start();
     wait_added(&gateway, last_octets);
     (dns, gateway)

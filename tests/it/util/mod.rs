@@ -37,8 +37,8 @@ pub use etcd::{Cluster, TemporaryDirectory, base64, etcdctl, finish, http, outpu
 pub use gateway::{Gateway, GatewayBuilder, as_from_a_terminal};
 pub use machine::Machine;
 pub use members::{
-    DNS, ENDPOINT, LATENESS_MAX, NAME, RECOVERY, answer, letters, member, member_address, named,
-    resolved, tally, wait_added, wait_removed,
+    DNS, ENDPOINT, LATENESS_MAX, NAME, RECOVERY, answer, gateway_of_members, letters, member,
+    member_address, name_server_of_members, named, resolved, tally, wait_added, wait_removed,
 };
 pub use name_server::{Behaviour, NameServer, Options};
 pub use namespace::{Host, Namespace, Network};
