@@ -2,20 +2,22 @@
 //!
 //! Good enough for what rustfmt leaves behind, no more: no macros are expanded.
 
-/// Replaces comments, strings and characters by spaces, and leaves line ends where they are.
-pub fn blank(text: &str) -> String {
+/// The code of a file, in ASCII, and its comments and literals: in each, spaces are in the place of
+/// the other, and line ends are where they are.
+pub fn parts(text: &str) -> (String, String) {
     let chars: Vec<char> = text.chars().collect();
-    let mut code = String::with_capacity(text.len());
+    let (mut code, mut prose) = (String::with_capacity(text.len()), String::new());
     let mut at = 0;
     while at < chars.len() {
         let end = literal_end(&chars, at).max(at + 1);
-        let keep = end == at + 1;
+        let is_code = end == at + 1;
         for &c in &chars[at..end.min(chars.len())] {
-            code.push(if c == '\n' || (keep && c.is_ascii()) { c } else { ' ' });
+            code.push(if c == '\n' || (is_code && c.is_ascii()) { c } else { ' ' });
+            prose.push(if c == '\n' || !is_code { c } else { ' ' });
         }
         at = end;
     }
-    code
+    (code, prose)
 }
 
 /// Where the comment or literal that begins at `at` ends; `at` if none begins there.
@@ -141,6 +143,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn comments_and_literals_are_prose() {
+        let text = "a(\"b\", 'c'); // d é\ne /* f\n */ g";
+        assert_eq!(parts(text).1, "  \"b\"  'c'   // d é\n  /* f\n */  ");
+    }
+
+    #[test]
     fn comments_and_literals_are_blanked() {
         let cases = [
             ("a // b\nc", "a     \nc"),
@@ -151,7 +159,7 @@ mod tests {
             ("\"a\nb\" c", "  \n   c"),
         ];
         for (text, code) in cases {
-            assert_eq!(blank(text), code);
+            assert_eq!(parts(text).0, code);
         }
     }
 }

@@ -18,7 +18,10 @@ mod layers;
 mod lexer;
 mod manifest;
 mod manual;
+mod names;
+mod phrases;
 mod source;
+mod types;
 mod words;
 
 use std::path::Path;
@@ -59,13 +62,23 @@ fn house_rules_hold() {
     for path in orphans(&sources) {
         findings.push(format!("{path}:1: no `mod` leads here: declare it or delete it instead"));
     }
+    findings.extend(types::types(&sources));
+    findings.extend(names::named_closures(&sources));
     assert!(findings.is_empty(), "{} findings\n{}", findings.len(), findings.join("\n"));
 }
 
-const TEXT_RULES: &[Rule] =
-    &[form::columns, form::machine_paths, manifest::dependency_card, manual::links];
+const TEXT_RULES: &[Rule] = &[
+    phrases::phrases,
+    form::columns,
+    form::machine_paths,
+    manifest::dependency_card,
+    manual::links,
+    manual::promises,
+    manual::readme_length,
+];
 
 const RUST_RULES: &[Rule] = &[
+    names::names,
     form::header,
     form::tabs,
     form::function_length,
@@ -80,15 +93,15 @@ const RUST_RULES: &[Rule] = &[
 ];
 
 /// The files that are committed, or would be by `git add --all`. What was unpacked from a tarball
-/// has no commits: there, the files in the folders that are ours, even if a checkout of somebody
-/// else's is around them.
+/// has no commits: there, the files in the folders that are ours, even within a checkout of another
+/// project.
 fn listed_files(root: &Path) -> Vec<String> {
     if !root.join(".git").exists() {
         let mut files = vec!["Cargo.toml".to_owned()];
         FOLDERS.iter().for_each(|folder| walk(root, folder, &mut files));
         return files;
     }
-    // The checkout may belong to somebody else, as it does in many build containers.
+    // The checkout may belong to another user, as it does in many build containers.
     let output = Command::new("git")
         .args(["-c", "safe.directory=*", "ls-files", "-co", "--exclude-standard"])
         .current_dir(root)

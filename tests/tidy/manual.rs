@@ -1,9 +1,62 @@
-//! Rules of the manual: links that lead somewhere.
+//! Rules of the manual: links lead somewhere, promises have tests, README is short.
 
 use std::path::Path;
 
 use crate::finding::{Finding, finding};
 use crate::source::Source;
+
+/// Lines of README, which a reader goes through in the first five minutes.
+const README_LINES_MAX: usize = 150;
+
+/// README has what is needed first; the rest has pages of its own.
+pub fn readme_length(source: &Source) -> Vec<Finding> {
+    let lines = source.test.len();
+    if source.path != "README.md" || lines <= README_LINES_MAX {
+        return Vec::new();
+    }
+    let message = format!(
+        "{lines} lines, {README_LINES_MAX} at most: write into a page of docs/ and link to that \
+         instead"
+    );
+    vec![finding(README_LINES_MAX + 1, message)]
+}
+
+/// Tests that a table of promises names are there: `` `file.rs`: `one`, `another` `` are functions
+/// of that file, in `tests/it` unless it has another folder.
+pub fn promises(source: &Source) -> Vec<Finding> {
+    if !source.is_in(&["docs/"]) {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    for (index, line) in source.text.lines().enumerate().filter(|(_, line)| line.starts_with('|')) {
+        let mut file = None;
+        for quoted in line.split('`').skip(1).step_by(2) {
+            if quoted.ends_with(".rs") {
+                file = Some(quoted);
+            } else if is_test_name(quoted) && file.is_some_and(|file| !has_test(file, quoted)) {
+                let message = format!("no test {quoted} there: name the one that holds instead");
+                findings.push(finding(index + 1, message));
+            }
+        }
+    }
+    findings
+}
+
+/// Whether a file has a test of that name, or is missing with all of them, as in a crate package.
+fn has_test(file: &str, name: &str) -> bool {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let integration = root.join("tests/it");
+    let folder = if file.starts_with("tests/") { root } else { &integration };
+    match std::fs::read_to_string(folder.join(file)) {
+        Ok(text) => text.contains(&format!("fn {name}()")),
+        Err(_) => !integration.exists(),
+    }
+}
+
+fn is_test_name(quoted: &str) -> bool {
+    quoted.contains('_')
+        && quoted.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
 
 /// Links of the manual lead to files that are there, and to headings that those have. What is
 /// installed has the same folders, so there they do as well.
@@ -16,14 +69,14 @@ pub fn links(source: &Source) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (index, line) in source.text.lines().enumerate() {
         let targets = line.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
-        for target in targets.map(|(target, _)| target).filter(|it| !it.contains("://")) {
+        for target in targets.map(|(target, _)| target).filter(|target| !target.contains("://")) {
             let (file, heading) = target.split_once('#').unwrap_or((target, ""));
             let text = match file {
                 "" => Ok(source.text.clone()),
                 file => std::fs::read_to_string(folder.join(file)),
             };
             let has_heading =
-                |text: String| text.lines().filter_map(anchor).any(|it| it == heading);
+                |text: String| text.lines().filter_map(anchor).any(|found| found == heading);
             if !text.is_ok_and(|text| heading.is_empty() || has_heading(text)) {
                 findings.push(finding(
                     index + 1,
@@ -60,5 +113,33 @@ mod tests {
         }
         keeps_still(links, "docs/a.md", &to("../README.md#flags"));
         keeps_still(links, "src/a.md", &to("nowhere"));
+    }
+    #[test]
+    fn rule_promises() {
+        let row = |cell: &str| format!("# Promises\n\n| one | {cell} |\n");
+        for cell in [
+            "`cli.rs`: `no_such_test`",
+            "`no_such.rs`: `no_such_test`",
+            "`relay.rs`: `server_may_speak_first`, `no_such`",
+        ] {
+            fires(promises, "docs/a.md", &row(cell), 3, "name the one that holds instead");
+        }
+        let elsewhere = "`tests/tidy/main.rs`: `house_rules_hold`; `relay.rs`: `house_rules_hold`";
+        fires(promises, "docs/a.md", &row(elsewhere), 3, "no test house_rules_hold");
+        for cell in [
+            "`relay.rs`: `server_may_speak_first`; `tests/tidy/main.rs`: `house_rules_hold`",
+            "`make package`, `no_such_test`",
+            "`oracle/pair.rs`, at each write; `run.rs`",
+        ] {
+            keeps_still(promises, "docs/a.md", &row(cell));
+        }
+        keeps_still(promises, "README.md", &row("`cli.rs`: `no_such_test`"));
+    }
+
+    #[test]
+    fn rule_readme_length() {
+        fires(readme_length, "README.md", &"a\n".repeat(151), 151, "write into a page of docs/");
+        keeps_still(readme_length, "README.md", &"a\n".repeat(150));
+        keeps_still(readme_length, "docs/a.md", &"a\n".repeat(151));
     }
 }

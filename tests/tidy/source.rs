@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::lexer::{Token, blank, item_end, line_of, tokens};
+use crate::lexer::{Token, item_end, line_of, parts, tokens};
 use crate::manifest::FUZZ;
 
 /// One file, as the rules want to see it.
@@ -12,18 +12,21 @@ pub struct Source {
     pub text: String,
     /// The text with comments and literals blanked out: plain ASCII, the same lines and columns.
     pub code: String,
+    /// Comments and literals alone, the same lines and columns; of what is not Rust, the text.
+    pub prose: String,
     /// For each line, whether it belongs to an item under `#[cfg(test)]`.
     pub test: Vec<bool>,
 }
 
 impl Source {
     pub fn new(path: &str, text: &str) -> Source {
-        let code = if path.ends_with(".rs") { blank(text) } else { String::new() };
+        let is_rust = path.ends_with(".rs");
+        let (code, prose) = if is_rust { parts(text) } else { (String::new(), text.to_owned()) };
         let mut test = vec![path.starts_with("tests/"); text.lines().count()];
         for (first, last, _) in test_items(&code) {
             test[first - 1..last].fill(true);
         }
-        Source { path: path.to_owned(), text: text.to_owned(), code, test }
+        Source { path: path.to_owned(), text: text.to_owned(), code, prose, test }
     }
 
     pub fn is_rust(&self) -> bool {

@@ -18,7 +18,7 @@ pub enum Where {
 /// Lines of the log are worded in one place.
 const AS_AN_EVENT: &str = "log an `Event` of src/observe/events.rs instead";
 
-/// What must not stand in the code, where, and what to write instead.
+/// What must not be in the code, where, and what to write instead.
 pub const BANS: &[(&str, Where, &str)] = &[
     ("dbg!", Where::Src, AS_AN_EVENT),
     ("todo!", Where::Src, "write it, or return an error that says so, instead"),
@@ -84,7 +84,7 @@ pub fn unfinished_words(source: &Source) -> Vec<Finding> {
     findings
 }
 
-/// Every `unsafe` of `src/net` stands under a sentence that says why it is sound.
+/// Every `unsafe` of `src/net` has a sentence above it that says why it is sound.
 pub fn unsafe_explained(source: &Source) -> Vec<Finding> {
     if !source.is_in(&["src/net/"]) {
         return Vec::new();
