@@ -21,6 +21,7 @@ mod manual;
 mod names;
 mod phrases;
 mod source;
+mod turn;
 mod types;
 mod words;
 

@@ -12,7 +12,7 @@ use crate::source::Source;
 const METHODS_MAX: usize = 40;
 /// Types over the limit: the file that defines it, the name, and how many methods it has today.
 const METHODS_TODAY: &[(&str, &str, usize)] =
-    &[("src/net/mio.rs", "MioNet", 42), ("src/reactor/mod.rs", "Reactor", 109)];
+    &[("src/net/mio.rs", "MioNet", 42), ("src/reactor/mod.rs", "Reactor", 106)];
 /// The type that has the turn, and the most files that may have an `impl` of it.
 const HUB: &str = "Reactor";
 const HUB_FILES_MAX: usize = 14;
