@@ -23,7 +23,7 @@ use etcd_gateway::net::rlimit::Descriptors;
 use etcd_gateway::net::stderr::LineWriter;
 use etcd_gateway::net::tls::Verifier;
 use etcd_gateway::observe::events::{Event, Quoted, Value, list};
-use etcd_gateway::reactor::{Limits, Listeners, Reactor, StartError};
+use etcd_gateway::reactor::{Limits, Listeners, Reactor, StartError, resolve_listeners};
 use log::LevelFilter;
 
 /// The variable that says what is logged where the flag is absent.
@@ -63,7 +63,7 @@ fn run(config: &Config) -> Result<(), String> {
         net.verify_with(verifier);
     }
     let environment = environment();
-    let resolved = Reactor::resolve_listeners(net, limits, &config.listen, environment.clone());
+    let resolved = resolve_listeners(net, limits, &config.listen, environment.clone());
     let Some(Listeners { net, addresses, retry }) = resolved.map_err(|error| error.to_string())?
     else {
         Event::StoppedBeforeListening.write();

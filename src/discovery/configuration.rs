@@ -42,7 +42,7 @@ impl Configuration {
         &mut self,
         text: Result<Vec<u8>, Problem>,
         host_name: &str,
-        zone: impl Fn(&str) -> Option<u32>,
+        zone: impl FnMut(&str) -> Option<u32>,
     ) -> bool {
         let known = self.text.take();
         // One that is empty is most likely being written at this moment, and one that cannot be

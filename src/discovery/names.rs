@@ -136,7 +136,7 @@ impl Names {
         &mut self,
         text: Result<Vec<u8>, Problem>,
         host_name: &str,
-        zone: impl Fn(&str) -> Option<u32>,
+        zone: impl FnMut(&str) -> Option<u32>,
         now: Instant,
     ) {
         let had_aaaa = !self.configuration.current().no_aaaa;

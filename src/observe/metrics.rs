@@ -5,6 +5,8 @@
 pub struct Metrics {
     /// Clients accepted.
     pub clients_accepted: u64,
+    /// Pairs that are there: a gauge.
+    pub pairs_open: usize,
     /// Pairs whose server connection came to stand.
     pub pairs_connected: u64,
     /// Pairs that ended with everything delivered.

@@ -1,9 +1,8 @@
 //! The files that say how this host resolves names, handed to those who know what they mean:
 //! `/etc/resolv.conf` in one piece, `/etc/hosts` piece by piece over as many turns as it takes.
 
-use std::cell::RefCell;
-
-use super::Reactor;
+use super::context::Context;
+use super::discovery::DiscoveryDriver;
 use crate::config::{HOSTS_BYTES_PER_TURN, RESOLV_CONF_BYTES_MAX};
 use crate::net::{FileError, FileVersion, Net, ResolverFile};
 use crate::observe::events::Event;
@@ -44,116 +43,121 @@ impl<N: Net> HostsReading<N> {
     }
 }
 
-impl<N: Net> Reactor<N> {
+impl<N: Net> DiscoveryDriver<N> {
     /// Begins the look-ups that are due. Those of hosts wait for `/etc/hosts`, if it takes longer
     /// than this turn to read.
-    pub(super) fn refresh_names(&mut self) {
-        if self.finder.discovery.names().is_configurable() {
-            self.configure_resolver();
+    pub(super) fn refresh_names(&mut self, context: &mut Context<N>) {
+        if self.discovery.names().is_configurable() {
+            self.configure_resolver(context);
         }
-        let now = self.now;
-        let due: Vec<String> = self.finder.discovery.names().host_names(Some(now)).collect();
-        if !due.is_empty() && self.finder.hosts.file.table(due.iter(), now).is_none() {
-            self.look_at_hosts(&due);
+        let now = context.now;
+        let due: Vec<String> = self.discovery.names().host_names(Some(now)).collect();
+        if !due.is_empty() && self.hosts.file.table(due.iter(), now).is_none() {
+            self.look_at_hosts(context, &due);
         }
-        self.read_hosts();
-        let table = self.finder.hosts.file.table(due.iter(), now);
-        self.finder.discovery.refresh(table, now);
+        self.hosts.read(context);
+        let table = self.hosts.file.table(due.iter(), now);
+        self.discovery.refresh(table, now);
     }
 
-    fn configure_resolver(&mut self) {
-        let text = self.read_configuration();
+    fn configure_resolver(&mut self, context: &mut Context<N>) {
+        let text = read_configuration(context);
         let text = text.map_err(|error| Problem::Unread(error.to_string()));
-        let host_name = self.net.host_name();
-        let net = RefCell::new(&mut self.net);
-        let zone = |name: &str| net.borrow_mut().interface_index(name);
-        self.finder.discovery.names_mut().configure(text, &host_name, zone, self.now);
+        let Context { net, now, .. } = context;
+        let host_name = net.host_name();
+        self.discovery.names_mut().configure(
+            text,
+            &host_name,
+            |name| net.interface_index(name),
+            *now,
+        );
     }
 
-    /// What resolv.conf(5) says, and a byte more than counts if it says more.
-    fn read_configuration(&mut self) -> Result<Vec<u8>, FileError> {
-        let mut file = self.net.open_file(ResolverFile::Configuration)?;
-        let mut text = Vec::new();
-        while text.len() <= RESOLV_CONF_BYTES_MAX {
-            let room = self.scratch.len().min(RESOLV_CONF_BYTES_MAX + 1 - text.len());
-            match self.net.read_file(&mut file, &mut self.scratch[..room])? {
-                0 => break,
-                bytes => text.extend(&self.scratch[..bytes]),
-            }
-        }
-        Ok(text)
-    }
-
-    fn look_at_hosts(&mut self, due: &[String]) {
-        if self.finder.hosts.is_under_way() {
+    fn look_at_hosts(&mut self, context: &mut Context<N>, due: &[String]) {
+        if self.hosts.is_under_way() {
             return;
         }
-        let version = self.hosts_version();
-        let Ok(version) = version else { return self.finder.hosts.file.fail(self.now) };
-        let discovery = &self.finder.discovery;
+        let version = self.hosts.version(context);
+        let Ok(version) = version else { return self.hosts.file.fail(context.now) };
+        let discovery = &self.discovery;
         let names = || discovery.names().host_names(None).collect();
-        self.finder.hosts.file.look(version, due, names, self.now);
+        self.hosts.file.look(version, due, names, context.now);
     }
+}
 
+/// What resolv.conf(5) says, and a byte more than counts if it says more.
+fn read_configuration<N: Net>(context: &mut Context<N>) -> Result<Vec<u8>, FileError> {
+    let Context { net, scratch, .. } = context;
+    let mut file = net.open_file(ResolverFile::Configuration)?;
+    let mut text = Vec::new();
+    while text.len() <= RESOLV_CONF_BYTES_MAX {
+        let room = scratch.len().min(RESOLV_CONF_BYTES_MAX + 1 - text.len());
+        match net.read_file(&mut file, &mut scratch[..room])? {
+            0 => break,
+            bytes => text.extend(&scratch[..bytes]),
+        }
+    }
+    Ok(text)
+}
+
+impl<N: Net> HostsReading<N> {
     /// The version of the file; none if there is none, or nothing in it.
     ///
     /// # Errors
     /// When that cannot be told at present.
-    fn hosts_version(&mut self) -> Result<Option<FileVersion>, FileError> {
-        match self.net.file_version(ResolverFile::Hosts) {
+    fn version(&mut self, context: &mut Context<N>) -> Result<Option<FileVersion>, FileError> {
+        match context.net.file_version(ResolverFile::Hosts) {
             Ok(version) => {
-                self.note_hosts_problem(None);
+                self.note_problem(context, None);
                 Ok((version.bytes > 0).then_some(version))
             }
             Err(error) => {
-                self.note_hosts_problem(Some(error));
+                self.note_problem(context, Some(error));
                 if let FileError::Failed(_) = error { Err(error) } else { Ok(None) }
             }
         }
     }
 
     /// Goes on with the file, as far as this turn may.
-    fn read_hosts(&mut self) {
-        while self.finder.hosts.is_under_way() && self.finder.hosts.budget > 0 {
-            if let Err(error) = self.read_hosts_piece() {
-                self.note_hosts_problem(Some(error));
-                self.finder.hosts.open = None;
-                self.finder.hosts.file.fail(self.now);
+    fn read(&mut self, context: &mut Context<N>) {
+        while self.is_under_way() && self.budget > 0 {
+            if let Err(error) = self.read_piece(context) {
+                self.note_problem(context, Some(error));
+                self.open = None;
+                self.file.fail(context.now);
             }
         }
     }
 
-    fn read_hosts_piece(&mut self) -> Result<(), FileError> {
-        let hosts = &mut self.finder.hosts;
-        let mut file = match hosts.open.take() {
+    fn read_piece(&mut self, context: &mut Context<N>) -> Result<(), FileError> {
+        let Context { net, scratch, .. } = context;
+        let mut file = match self.open.take() {
             Some(file) => file,
-            None => self.net.open_file(ResolverFile::Hosts)?,
+            None => net.open_file(ResolverFile::Hosts)?,
         };
-        let room = self.scratch.len().min(hosts.budget);
-        let bytes = self.net.read_file(&mut file, &mut self.scratch[..room])?;
-        hosts.budget -= bytes;
+        let room = scratch.len().min(self.budget);
+        let bytes = net.read_file(&mut file, &mut scratch[..room])?;
+        self.budget -= bytes;
         if bytes > 0 {
-            hosts.file.take(&self.scratch[..bytes]);
-            hosts.open = Some(file);
+            self.file.take(&scratch[..bytes]);
+            self.open = Some(file);
             return Ok(());
         }
         drop(file);
-        let version = self.hosts_version()?;
-        self.finder.hosts.file.end(version, self.now);
+        let version = self.version(context)?;
+        self.file.end(version, context.now);
         Ok(())
     }
 
     /// A container may well have no such file; one that we cannot read was meant for somebody.
-    fn note_hosts_problem(&mut self, problem: Option<FileError>) {
+    fn note_problem(&mut self, context: &mut Context<N>, problem: Option<FileError>) {
         let problem = problem.filter(|problem| *problem != FileError::Missing);
-        if self.finder.hosts.problem != problem
+        if self.problem != problem
             && let Some(problem) = problem
         {
-            self.log(Event::HostsFileNotRead {
-                file: &ResolverFile::Hosts.path(),
-                reason: &problem,
-            });
+            let file = &ResolverFile::Hosts.path();
+            context.log(Event::HostsFileNotRead { file, reason: &problem });
         }
-        self.finder.hosts.problem = problem;
+        self.problem = problem;
     }
 }

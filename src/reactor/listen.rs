@@ -6,9 +6,10 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::accept::Acceptor;
+use super::front::{Front, Listener};
 use super::start::StartError;
-use super::token::Token;
+use super::token::{Kind, Token};
+use crate::arena::{Arena, Key};
 use crate::config::LISTEN_RETRY_INTERVAL;
 use crate::config::listen::covers_address;
 use crate::net::{Event, Net, NetError};
@@ -35,9 +36,9 @@ pub(super) fn listen_on<N: Net>(
     net: &mut N,
     addresses: &[SocketAddr],
     retry: Duration,
-) -> Result<Vec<Acceptor<N::Listener>>, StartError> {
+) -> Result<Front<N>, StartError> {
     let mut missing = match try_all(net, addresses, 0) {
-        Ok(acceptors) => return Ok(acceptors),
+        Ok(front) => return Ok(front),
         Err(missing) => missing,
     };
     let (began, address) = (net.now(), addresses[missing.index]);
@@ -52,7 +53,7 @@ pub(super) fn listen_on<N: Net>(
         journal.log_rest();
         now = paused?;
         missing = match try_all(net, addresses, missing.index) {
-            Ok(acceptors) => return Ok(acceptors),
+            Ok(front) => return Ok(front),
             Err(missing) => missing,
         };
     }
@@ -69,43 +70,46 @@ fn try_all<N: Net>(
     net: &mut N,
     addresses: &[SocketAddr],
     first: usize,
-) -> Result<Vec<Acceptor<N::Listener>>, Missing> {
-    let mut acceptors: Vec<(usize, Acceptor<N::Listener>)> = Vec::new();
+) -> Result<Front<N>, Missing> {
+    let mut listeners = Arena::default();
+    let mut keys: Vec<(usize, Key)> = Vec::new();
     for index in (first..addresses.len()).chain(0..first) {
-        match listen(net, addresses[index], index, &acceptors) {
-            Ok(acceptor) => acceptors.push((index, acceptor)),
+        match listen(net, addresses[index], index, &mut listeners) {
+            Ok(key) => keys.push((index, key)),
             Err(missing) => {
-                for (_, acceptor) in acceptors {
-                    net.close_listener(acceptor.listener);
-                }
+                listeners.drain().for_each(|listener| net.close_listener(listener.socket));
                 return Err(missing);
             }
         }
     }
-    acceptors.sort_unstable_by_key(|(index, _)| *index);
-    Ok(acceptors.into_iter().map(|(_, acceptor)| acceptor).collect())
+    keys.sort_unstable_by_key(|(index, _)| *index);
+    Ok(Front::new(listeners, keys.into_iter().map(|(_, key)| key).collect()))
 }
 
 fn listen<N: Net>(
     net: &mut N,
     asked: SocketAddr,
     index: usize,
-    others: &[(usize, Acceptor<N::Listener>)],
-) -> Result<Acceptor<N::Listener>, Missing> {
-    let ours = others.iter().map(|(_, other)| other.address);
-    let in_the_way = ours.clone().find(|other| overlap(*other, asked));
+    listeners: &mut Arena<Listener<N>>,
+) -> Result<Key, Missing> {
+    let in_the_way = {
+        let mut ours = listeners.iter().map(|(_, listener)| listener.address);
+        ours.find(|own| overlap(*own, asked))
+    };
     let missing = |error| {
         let own = in_the_way.filter(|_| error == NetError::AddressInUse);
         Missing { index, error, own }
     };
-    let token = Token::Listener(index).pack();
-    let (listener, address) = net.listen(asked, token).map_err(missing)?;
+    let key = listeners.reserve();
+    let token = Token::new(Kind::Listener, key).pack();
+    let (socket, address) = net.listen(asked, token).map_err(missing)?;
     // Where sockets share their addresses the kernel does not object to two of our own.
-    if ours.clone().any(|other| other == address) {
-        net.close_listener(listener);
+    if listeners.iter().any(|(_, listener)| listener.address == address) {
+        net.close_listener(socket);
         return Err(missing(NetError::AddressInUse));
     }
-    Ok(Acceptor { listener, address, ready: false })
+    listeners.fill(key, Listener { socket, address, ready: false });
+    Ok(key)
 }
 
 /// Whether an address that failed so may be had later: its interface comes up, the check for
@@ -134,10 +138,10 @@ fn pause<N: Net>(
         if events.contains(&Event::Terminate) {
             return Err(StartError::Terminated);
         }
-        now = net.now();
         for _ in events.drain(..).filter(|event| *event == Event::Reload) {
             journal.log(LogEvent::RELOAD_IGNORED, now);
         }
+        now = net.now();
     }
     Ok(now)
 }

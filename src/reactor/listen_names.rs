@@ -7,9 +7,11 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::resolve::Finder;
+use super::Reactor;
+use super::context::Timer;
+use super::front::Front;
+use super::lifecycle::Life;
 use super::start::Limits;
-use super::{Reactor, Timer};
 use crate::config::address::{Host, ListenAddress};
 use crate::config::duration::format_duration;
 use crate::config::special_address::SpecialAddress;
@@ -80,104 +82,105 @@ pub struct Listeners<N> {
     pub retry: Duration,
 }
 
-impl<N: Net> Reactor<N> {
-    /// Finds the addresses of `listen`; `None` if the process was asked to end meanwhile. Asks
-    /// nobody where no name was typed.
-    ///
-    /// Of a name with several addresses one is taken: the first that is this host's, IPv4 before
-    /// IPv6, or else the first. (Go's net.Listen, and so etcd, takes the first IPv4 address, and
-    /// fails where that is another host's.)
-    ///
-    /// # Errors
-    /// [`ListenNameError`] when nobody has said in time what a name leads to, and when it is known
-    /// to have no address: at once or, with `--listen-retry`, when that is over.
-    pub fn resolve_listeners(
-        mut net: N,
-        limits: Limits,
-        listen: &[ListenAddress],
-        environment: Environment,
-    ) -> Result<Option<Listeners<N>>, ListenNameError> {
-        let now = net.now();
-        let mut retry = limits.listen_retry;
-        let names = listen.iter().filter_map(name_of).map(str::to_owned).collect();
-        let sources = Sources { names, environment, ..Sources::default() };
-        let mut discovery = Discovery::new(sources, now);
-        if !discovery.names().is_empty() {
-            let mut reactor = Reactor::new(net, limits, Vec::new(), discovery, now);
-            let is_known = reactor.look_up(listen)?;
-            reactor.abandon_exchanges();
-            retry = retry.saturating_sub(reactor.now - now);
-            if !is_known {
-                return Ok(None);
-            }
-            Reactor { net, finder: Finder { discovery, .. }, .. } = reactor;
+/// Finds the addresses of `listen`; `None` if the process was asked to end meanwhile. No name
+/// server is asked where no name was typed.
+///
+/// Of a name with several addresses one is taken: the first that is this host's, IPv4 before IPv6,
+/// or else the first. (Go's net.Listen, and so etcd, takes the first IPv4 address, and fails where
+/// that is another host's.)
+///
+/// # Errors
+/// [`ListenNameError`] when no name server has said in time what a name leads to, and when it is
+/// known to have no address: at once or, with `--listen-retry`, when that is over.
+pub fn resolve_listeners<N: Net>(
+    mut net: N,
+    limits: Limits,
+    listen: &[ListenAddress],
+    environment: Environment,
+) -> Result<Option<Listeners<N>>, ListenNameError> {
+    let now = net.now();
+    let mut retry = limits.listen_retry;
+    let names = listen.iter().filter_map(name_of).map(str::to_owned).collect();
+    let sources = Sources { names, environment, ..Sources::default() };
+    let mut discovery = Discovery::new(sources, now);
+    if !discovery.names().is_empty() {
+        let mut reactor = Reactor::new(net, limits, Front::none(), discovery, now);
+        let is_known = look_up(&mut reactor, listen, limits.listen_retry)?;
+        reactor.upstream.discovery.stop(&mut reactor.context);
+        retry = retry.saturating_sub(reactor.context.now - now);
+        if !is_known {
+            return Ok(None);
         }
-        let mut addresses = Vec::with_capacity(listen.len());
-        for address in listen {
-            addresses.push(match address {
-                ListenAddress::Any { port } => SocketAddr::from(([0_u16; 8], *port)),
-                ListenAddress::Host { host: Host::Address(ip), port } => {
-                    SocketAddr::new(*ip, *port)
-                }
-                ListenAddress::Host { host: Host::Name(name), port } => {
-                    let known = discovery.names().addresses_of(name).and_then(Result::ok);
-                    let ip = choose(&known.unwrap_or_default(), |ip| net.is_local(ip));
-                    let listen = address.clone();
-                    let ip = ip.map_err(|class| ListenNameError::Special { listen, class })?;
-                    SocketAddr::new(ip, *port)
-                }
+        net = reactor.context.net;
+        discovery = reactor.upstream.discovery.discovery;
+    }
+    let mut addresses = Vec::with_capacity(listen.len());
+    for address in listen {
+        addresses.push(match address {
+            ListenAddress::Any { port } => SocketAddr::from(([0_u16; 8], *port)),
+            ListenAddress::Host { host: Host::Address(ip), port } => SocketAddr::new(*ip, *port),
+            ListenAddress::Host { host: Host::Name(name), port } => {
+                let known = discovery.names().addresses_of(name).and_then(Result::ok);
+                let ip = choose(&known.unwrap_or_default(), |ip| net.is_local(ip));
+                let listen = address.clone();
+                let ip = ip.map_err(|class| ListenNameError::Special { listen, class })?;
+                SocketAddr::new(ip, *port)
+            }
+        });
+    }
+    Ok(Some(Listeners { net, addresses, retry }))
+}
+
+/// Goes on until all names have addresses: whether it came to that, or was asked to end.
+fn look_up<N: Net>(
+    reactor: &mut Reactor<N>,
+    listen: &[ListenAddress],
+    retry: Duration,
+) -> Result<bool, ListenNameError> {
+    let began = reactor.context.now;
+    for deadline in [retry, retry.max(LISTEN_LOOKUP_MAX)] {
+        reactor.context.wheel.arm(began + deadline, Timer::Listen);
+    }
+    let mut again_at = began;
+    while reactor.life == Life::Running {
+        let discovery = &reactor.upstream.discovery.discovery;
+        let Some((listen, reason)) = missing_name(discovery, listen, retry) else {
+            return Ok(true);
+        };
+        let now = reactor.context.now;
+        let within = patience(reason, retry);
+        if now >= began + within {
+            let listen = listen.clone();
+            return Err(match within.is_zero() {
+                true => ListenNameError::NoAddress { listen, reason },
+                false => ListenNameError::TimedOut { listen, reason, within },
             });
         }
-        Ok(Some(Listeners { net, addresses, retry }))
-    }
-
-    /// Goes on until all names have addresses: whether it came to that, or was asked to end.
-    fn look_up(&mut self, listen: &[ListenAddress]) -> Result<bool, ListenNameError> {
-        let (began, retry) = (self.now, self.limits.listen_retry);
-        for deadline in [retry, retry.max(LISTEN_LOOKUP_MAX)] {
-            self.wheel.arm(began + deadline, Timer::Listen);
+        // That there is nothing is known for longer than somebody may want to wait.
+        if !retry.is_zero() && now >= again_at {
+            reactor.upstream.discovery.doubt_all(now);
+            again_at = now + DNS_RETRY_MIN;
+            reactor.context.wheel.arm(again_at, Timer::Listen);
         }
-        let mut again_at = began;
-        while self.is_running() {
-            let Some((listen, reason)) = self.missing_name(listen) else { return Ok(true) };
-            let within = patience(reason, retry);
-            if self.now >= began + within {
-                let listen = listen.clone();
-                return Err(match within.is_zero() {
-                    true => ListenNameError::NoAddress { listen, reason },
-                    false => ListenNameError::TimedOut { listen, reason, within },
-                });
-            }
-            // That there is nothing is known for longer than somebody may want to wait.
-            if !retry.is_zero() && self.now >= again_at {
-                self.finder.discovery.on_none_active(self.now);
-                self.finder.stir();
-                again_at = self.now + DNS_RETRY_MIN;
-                self.wheel.arm(again_at, Timer::Listen);
-            }
-            self.turn().map_err(ListenNameError::Broken)?;
-        }
-        Ok(false)
+        reactor.turn().map_err(ListenNameError::Broken)?;
     }
+    Ok(false)
+}
 
-    /// A name without an address, and why: the first of those whose time is up first.
-    fn missing_name<'a>(
-        &self,
-        listen: &'a [ListenAddress],
-    ) -> Option<(&'a ListenAddress, ResolveError)> {
-        let reason = |address: &'a ListenAddress| match self
-            .finder
-            .discovery
-            .names()
-            .addresses_of(name_of(address)?)
-        {
+/// A name without an address, and why: the first of those whose time is up first.
+fn missing_name<'a>(
+    discovery: &Discovery,
+    listen: &'a [ListenAddress],
+    retry: Duration,
+) -> Option<(&'a ListenAddress, ResolveError)> {
+    let reason =
+        |address: &'a ListenAddress| match discovery.names().addresses_of(name_of(address)?) {
             Some(Ok(_)) => None,
             Some(Err(reason)) => Some((address, reason)),
             None => Some((address, ResolveError::Failed(Failure::TimedOut))),
         };
-        let missing = listen.iter().filter_map(reason);
-        missing.min_by_key(|(_, reason)| patience(*reason, self.limits.listen_retry))
-    }
+    let missing = listen.iter().filter_map(reason);
+    missing.min_by_key(|(_, reason)| patience(*reason, retry))
 }
 
 /// How long a name is looked up that has no address for this reason. One that leads nowhere is like

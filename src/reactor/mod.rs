@@ -1,135 +1,80 @@
 //! The loop. Moves facts between sockets and decisions, decides nothing itself.
 //!
-//! A turn, in this order, with one clock read after the poll: events (listeners last), expired
-//! timers, accepting, ready pairs, reaping. An event only notes what it says and puts its pair
-//! into the ready queue, so a pair is pumped once a turn however many events it had. A pair that
-//! spent its budget with work left is in the queue of the next turn, which then does not wait.
+//! The parts own their fields, share a [`Context`], and never reach into each other but by what is
+//! handed to them: the front uses relays, relays use the upstream.
 //!
-//! A pair or probe that is over is only marked in a handler; `reap.rs` gives up its slot and
-//! sockets at the end of the turn. Two sockets go earlier: that of a failed dial (`dial.rs`), and
-//! the listeners when the process is asked to end (`drain.rs`).
+//! ```text
+//!   events ──► dispatch ──► front ───► relays ───► upstream: monitor, discovery
+//!   timers ──►                └───────────┴───────────┴──► context: net, wheel, log, counters
+//! ```
+//!
+//! A turn, in this order, with one clock read after the poll:
+//! 1. `on_event`, for each event
+//! 2. `expire_timers`
+//! 3. `accept`
+//! 4. `pump_ready`
+//! 5. `watch_spare_pipes`
+//! 6. `run_discovery`
+//! 7. `dial_waiting`
+//! 8. `reap`
+//! 9. `end_if_drained`
+//! 10. `check_invariants`
+//!
+//! An event only notes what it says and puts its pair into the ready queue, so a pair is pumped
+//! once a turn however many events it had. A pair that spent its budget with work left is in the
+//! queue of the next turn, which then does not wait.
+//!
+//! A pair or probe that is over is only marked in a handler; it gives up its slot and sockets in
+//! `reap`. Two sockets go earlier: that of a failed dial (`dial.rs`), and the listeners when the
+//! process is asked to end (`lifecycle.rs`).
 
-mod accept;
-mod adopt;
+mod admission;
+mod context;
 mod dial;
-mod drain;
+mod discovery;
 mod files;
+mod front;
+mod lifecycle;
 mod listen;
 mod listen_names;
+mod monitor;
+mod own_listeners;
 mod pipes;
-mod probe;
 mod pump;
-mod reap;
+mod relays;
 mod report;
-mod resolve;
 mod start;
 pub mod token;
+mod upstream;
+mod waiting_room;
 pub mod wheel;
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use slab::Slab;
-
-pub use self::listen_names::{ListenNameError, Listeners};
+pub use self::listen_names::{ListenNameError, Listeners, resolve_listeners};
 pub use self::start::{Limits, StartError};
 
-use self::accept::{Acceptor, Admission};
-use self::drain::Life;
-use self::pipes::Pipes;
-use self::probe::Probe;
-use self::pump::Held;
-use self::resolve::Finder;
-use self::token::{Generation, Token};
-use self::wheel::{TimerKey, Wheel};
-use crate::config::ENDPOINTS_MAX;
+use self::context::{Context, Timer};
+use self::front::Front;
+use self::lifecycle::Life;
+use self::relays::Relays;
+use self::token::{Kind, Token};
+use self::upstream::Upstream;
 use crate::net::{Event, Net, NetError, Readiness};
 use crate::observe::events::Event as LogEvent;
-use crate::observe::journal::Journal;
 use crate::observe::metrics::Metrics;
-use crate::relay::buffer::Pool;
-use crate::relay::step::{Ready, Side};
-use crate::relay::{Pair, Phase};
-use crate::upstream::{EndpointId, EndpointSet};
+use crate::proto::dns::Wanted;
+use crate::upstream::EndpointSet;
 
-/// The loop and everything it keeps.
+/// The loop and its parts.
 pub struct Reactor<N: Net> {
-    net: N,
-    limits: Limits,
-    /// The time of this turn.
-    now: Instant,
+    context: Context<N>,
     life: Life,
-    acceptors: Vec<Acceptor<N::Listener>>,
-    /// Where the next round of accepting begins, so that no listener starves behind another.
-    acceptor_next: usize,
-    admission: Admission,
-    /// Pairs whose dial waits for a descriptor or memory of ours.
-    starved: Vec<usize>,
-    /// Pairs that no endpoint was left for, but may be soon; of some the wait is over already.
-    waiting: Vec<(usize, Generation)>,
-    /// Something has changed that they wait for.
-    recheck_waiting: bool,
-    slots: Slab<Slot<N>>,
-    /// The generation that was given out last.
-    generation: Generation,
-    endpoints: EndpointSet,
-    finder: Finder<N>,
-    probes: Slab<Probe<N>>,
-    /// Endpoints whose next probe is planned, each once, and its timer.
-    probes_planned: Vec<(EndpointId, TimerKey)>,
-    wheel: Wheel<Timer>,
-    /// Pairs to pump in this turn, or in the next once this turn's were taken.
-    ready: Vec<usize>,
-    doomed: Vec<usize>,
-    probes_over: Vec<usize>,
+    front: Front<N>,
+    relays: Relays<N>,
+    upstream: Upstream<N>,
     events: Vec<Event>,
-    scratch: Box<[u8]>,
-    buffers: Pool,
-    pipes: Pipes<N::Pipe>,
-    journal: Journal,
-    journal_timer_armed: bool,
-    metrics: Metrics,
-}
-
-/// A pair and what it holds of the outside world.
-struct Slot<N: Net> {
-    pair: Pair,
-    /// Of the client's and of the server's socket; each dial has its own.
-    generations: [Generation; 2],
-    client: N::Stream,
-    server: Option<N::Stream>,
-    /// Bytes that a flow, named by its source, could not write yet.
-    held: [Held<N::Pipe>; 2],
-    timer: Option<TimerKey>,
-    /// Whom the server connection leads to, once it stands.
-    endpoint: Option<EndpointId>,
-    client_address: SocketAddr,
-    accepted_at: Instant,
-    queued: bool,
-    doomed: bool,
-}
-
-/// What a timer is for.
-#[derive(Clone, Copy, Debug)]
-enum Timer {
-    /// The pair's next deadline, or an earlier one that was not cancelled.
-    Pair { slot: usize, generation: Generation },
-    /// An inactive endpoint is due for a probe.
-    Monitor(EndpointId),
-    /// A probe took too long.
-    Probe { slot: usize, generation: Generation },
-    /// Accepting may be tried again.
-    Accept,
-    /// Pipes that no flow has wanted for a while are to be closed.
-    SparePipes,
-    /// A name is to be looked up again, or a name server was silent for too long.
-    Finder,
-    /// Lines that the journal has kept are due.
-    Journal,
-    /// Draining took too long.
-    Drain,
-    /// Names to listen on took too long.
-    Listen,
 }
 
 /// What the reactor holds at present; all zero when nothing is open and nothing waits.
@@ -151,51 +96,38 @@ pub struct Census {
 
 impl<N: Net> Reactor<N> {
     /// Bytes of book-keeping for one pair: its slot, its timer, its places in two queues.
-    pub const PAIR_BYTES: usize =
-        size_of::<Slot<N>>() + Wheel::<Timer>::TIMER_BYTES + 2 * size_of::<usize>();
-
-    /// Serves until the process is asked to end; then [`Reactor::drain`] is to be called.
-    ///
-    /// # Errors
-    /// When readiness itself fails: the process cannot go on.
-    pub fn run(&mut self) -> Result<(), NetError> {
-        while self.life == Life::Running {
-            self.turn()?;
-        }
-        Ok(())
-    }
-
-    /// Goes on until the running pairs have ended or the drain timeout is over.
-    ///
-    /// # Errors
-    /// As for [`Reactor::run`].
-    pub fn drain(&mut self) -> Result<(), NetError> {
-        while self.life != Life::Over {
-            self.turn()?;
-        }
-        Ok(())
-    }
+    pub const PAIR_BYTES: usize = Relays::<N>::PAIR_BYTES;
 
     /// What happened so far.
     pub fn metrics(&self) -> &Metrics {
-        &self.metrics
+        &self.context.metrics
     }
 
     /// What it holds now.
     pub fn census(&self) -> Census {
         Census {
-            pairs: self.slots.len(),
-            probes: self.probes.len(),
-            timers: self.wheel.len(),
-            buffers: self.buffers.lent(),
-            pipes: self.pipes.lent(),
-            exchanges: self.finder.sockets(),
+            pairs: self.relays.len(),
+            probes: self.upstream.monitor.probes(),
+            timers: self.context.wheel.len(),
+            buffers: self.relays.buffers.lent(),
+            pipes: self.relays.pipes.lent(),
+            exchanges: self.upstream.discovery.sockets(),
         }
     }
 
     /// The endpoints and what is known of them.
     pub fn endpoints(&self) -> &EndpointSet {
-        &self.endpoints
+        &self.upstream.monitor.endpoints
+    }
+
+    /// The addresses that clients can connect to.
+    pub fn listening(&self) -> impl Iterator<Item = SocketAddr> {
+        self.front.addresses()
+    }
+
+    /// The names that have not been resolved so far.
+    pub fn names_to_resolve(&self) -> impl Iterator<Item = &Wanted> {
+        self.upstream.discovery.discovery.names().unresolved()
     }
 
     /// One pass: waits for something to happen, and deals with it.
@@ -205,19 +137,19 @@ impl<N: Net> Reactor<N> {
     pub fn turn(&mut self) -> Result<(), NetError> {
         let timeout = self.poll_timeout();
         let mut events = std::mem::take(&mut self.events);
-        let polled = self.net.poll(timeout, &mut events);
-        self.now = self.net.now();
+        let polled = self.context.net.poll(timeout, &mut events);
+        self.context.now = self.context.net.now();
         for event in events.drain(..) {
             self.on_event(event);
         }
         self.events = events;
         polled?;
         self.expire_timers();
-        self.accept();
-        self.pump_ready();
-        self.watch_spare_pipes();
-        self.attend_finder();
-        self.dial_waiting();
+        self.front.accept(&mut self.context, &mut self.relays, &mut self.upstream);
+        self.relays.pump_ready(&mut self.context);
+        self.relays.watch_spare_pipes(&mut self.context);
+        self.run_discovery();
+        self.relays.dial_waiting(&mut self.context, &mut self.upstream);
         self.reap();
         self.end_if_drained();
         self.check_invariants();
@@ -225,119 +157,90 @@ impl<N: Net> Reactor<N> {
     }
 
     fn poll_timeout(&self) -> Option<Duration> {
-        let is_stirred = self.finder.is_stirred() && self.is_running();
-        let is_busy = !self.ready.is_empty() || self.could_accept() || is_stirred;
+        let is_busy = !self.relays.ready.is_empty()
+            || self.front.could_accept(&self.relays)
+            || self.upstream.discovery.is_dirty();
         if is_busy || self.life == Life::Over {
             return Some(Duration::ZERO);
         }
-        let deadline = self.wheel.next_deadline()?;
-        Some(deadline.saturating_duration_since(self.now))
+        let deadline = self.context.wheel.next_deadline()?;
+        Some(deadline.saturating_duration_since(self.context.now))
     }
 
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Terminate => self.on_terminate(),
-            Event::Reload => self.log(LogEvent::RELOAD_IGNORED),
+            Event::Reload => self.context.log(LogEvent::RELOAD_IGNORED),
             Event::Socket(word, readiness) => match Token::unpack(word) {
-                Token::Listener(index) => self.on_listener_event(index),
-                Token::Pair { slot, side, generation } => {
-                    self.on_pair_event(slot, side, generation, readiness);
-                }
-                Token::Probe { slot, generation } => {
-                    self.on_probe_event(slot, generation, readiness);
-                }
-                Token::Exchange { slot, generation } => {
-                    self.on_exchange_event(slot, generation, readiness);
-                }
+                Some(token) => self.on_socket_event(token, readiness),
+                None => self.context.metrics.events_stale += 1,
             },
         }
     }
 
-    fn on_pair_event(&mut self, key: usize, side: Side, of: Generation, readiness: Readiness) {
-        let slot = self.slots.get_mut(key);
-        let Some(slot) = slot.filter(|slot| slot.generations[side.index()] == of) else {
-            self.metrics.events_stale += 1;
-            return;
-        };
-        if side == Side::Server && matches!(slot.pair.phase(), Phase::Dialing(_)) {
-            self.on_dial_event(key, readiness);
-        }
-        let Some(slot) = self.slots.get_mut(key) else { return };
-        // The dial may have gone on to another endpoint, whose socket the event says nothing of.
-        if slot.generations[side.index()] == of {
-            let Readiness { readable, writable, urgent, closed, error } = readiness;
-            let news = Ready { readable, writable, urgent, closed, error };
-            slot.pair.on_ready(side, news, self.now);
-            self.enqueue(key);
+    fn on_socket_event(&mut self, token: Token, readiness: Readiness) {
+        let Reactor { context, front, relays, upstream, .. } = self;
+        match token.kind {
+            Kind::Listener => front.on_event(context, token),
+            Kind::Pair(side) => relays.on_event(context, upstream, side, token, readiness),
+            Kind::Probe => upstream.on_probe_event(context, token, readiness),
+            Kind::Exchange => upstream.discovery.on_event(context, token, readiness),
         }
     }
 
     fn expire_timers(&mut self) {
-        while let Some((_, timer)) = self.wheel.expire(self.now) {
+        let Reactor { context, relays, upstream, .. } = self;
+        while let Some((_, timer)) = context.wheel.expire(context.now) {
             match timer {
-                Timer::Pair { slot, generation } => self.on_pair_timer(slot, generation),
-                Timer::Monitor(endpoint) => self.probe(endpoint),
-                Timer::Probe { slot, generation } => self.on_probe_timeout(slot, generation),
-                Timer::Accept => self.resume_accepting(),
-                Timer::Finder => self.on_finder_timer(),
-                Timer::SparePipes => self.on_spare_pipes_timer(),
-                Timer::Journal => self.on_journal_timer(),
-                Timer::Drain => self.end_all_pairs(),
+                Timer::Pair(key) => relays.on_timer(context, upstream, key),
+                Timer::Monitor(endpoint) => upstream.probe(context, endpoint),
+                Timer::Probe(key) => upstream.on_probe_timeout(context, key),
+                Timer::Accept => relays.admission.resume(context),
+                Timer::Discovery => upstream.discovery.on_timer(),
+                Timer::SparePipes => relays.on_spare_pipes_timer(context),
+                Timer::Journal => context.on_journal_timer(),
+                Timer::Drain => relays.end_all(context),
                 // It has ended the wait, and the clock says the rest.
                 Timer::Listen => {}
             }
         }
     }
 
-    fn on_pair_timer(&mut self, key: usize, generation: Generation) {
-        let slot = self.slots.get_mut(key);
-        let Some(slot) = slot.filter(|slot| slot.generations[0] == generation) else {
-            debug_assert!(false, "a timer outlived its pair");
+    /// Lets discovery do what is due, and makes the endpoints what it has found.
+    fn run_discovery(&mut self) {
+        let Reactor { context, relays, upstream, .. } = self;
+        if !upstream.discovery.is_dirty() {
             return;
-        };
-        slot.timer = None;
-        if matches!(slot.pair.phase(), Phase::Dialing(_)) {
-            self.on_dial_timer(key);
         }
-        // What has arrived in time is pumped first; only then is the clock looked at.
-        self.enqueue(key);
+        upstream.discovery.begin_run(context);
+        loop {
+            upstream.discovery.begin_round(context);
+            let removed = upstream.apply_found(context);
+            if !removed.is_empty() {
+                relays.abandon_dials(context, upstream, &removed);
+                upstream.seek_if_none_active(context.now);
+            }
+            if !upstream.discovery.end_round(context) {
+                break;
+            }
+        }
+        // Once nothing is asked, there is no answer to wait for.
+        upstream.monitor.has_news |= upstream.discovery.end_run(context);
     }
 
-    /// Puts the pair into the queue of pairs to pump.
-    fn enqueue(&mut self, key: usize) {
-        let slot = &mut self.slots[key];
-        if !slot.queued {
-            slot.queued = true;
-            self.ready.push(key);
+    /// Gives up what is over.
+    fn reap(&mut self) {
+        let Reactor { context, relays, upstream, .. } = self;
+        if upstream.monitor.reap(context) {
+            // A descriptor is free, which may be the one that accepting waits for.
+            relays.admission.resume(context);
         }
-    }
-
-    /// Brings timer and reaping in line with what the pair now wants. To be called after every
-    /// change of a pair.
-    fn settle(&mut self, key: usize) {
-        let slot = &mut self.slots[key];
-        if slot.pair.ending().is_some() && !slot.doomed {
-            slot.doomed = true;
-            self.doomed.push(key);
-        }
-        let wanted = slot.pair.next_deadline(&self.limits.pair);
-        let generation = slot.generations[0];
-        self.wheel.fit(&mut slot.timer, wanted, Timer::Pair { slot: key, generation });
-    }
-
-    fn next_generation(&mut self) -> Generation {
-        self.generation = self.generation.next();
-        self.generation
+        relays.reap(context, upstream);
     }
 
     /// What must hold between two turns; cheap enough for every one of them.
     fn check_invariants(&self) {
-        debug_assert!(self.slots.len() <= self.limits.connections_max, "more pairs than allowed");
-        debug_assert!(self.doomed.is_empty() && self.probes_over.is_empty(), "not reaped");
-        let held = self.buffers.lent() + self.pipes.lent();
-        debug_assert!(held <= 2 * self.slots.len(), "buffers or pipes without a pair");
-        debug_assert!(self.pipes.lent() <= self.limits.pipes_max, "more pipes than allowed");
-        debug_assert!(self.probes.len() <= ENDPOINTS_MAX, "two probes of one endpoint");
-        debug_assert!(self.probes_planned.len() <= ENDPOINTS_MAX, "one endpoint planned twice");
+        self.relays.check_invariants();
+        self.upstream.monitor.check_invariants();
     }
 }

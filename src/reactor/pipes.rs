@@ -7,7 +7,8 @@
 
 use std::time::Instant;
 
-use super::{Reactor, Timer};
+use super::context::{Context, Timer};
+use super::relays::Relays;
 use crate::config::{PIPE_PAUSE, SPARE_PIPES_AGE, SPARE_PIPES_MAX};
 use crate::net::{Net, NetError};
 use crate::observe::events::{Event, Value};
@@ -129,19 +130,22 @@ impl<P> Pipes<P> {
     }
 }
 
-impl<N: Net> Reactor<N> {
+impl<N: Net> Relays<N> {
     /// Sees to it that unused pipes do not stay for ever.
-    pub(super) fn watch_spare_pipes(&mut self) {
-        if !self.pipes.spare.is_empty() && !self.pipes.is_watched {
-            self.pipes.is_watched = true;
-            self.wheel.arm(self.pipes.lent_at + SPARE_PIPES_AGE, Timer::SparePipes);
+    pub(super) fn watch_spare_pipes(&mut self, context: &mut Context<N>) {
+        let pipes = &mut self.pipes;
+        if !pipes.spare.is_empty() && !pipes.is_watched {
+            pipes.is_watched = true;
+            context.wheel.arm(pipes.lent_at + SPARE_PIPES_AGE, Timer::SparePipes);
         }
     }
 
-    pub(super) fn on_spare_pipes_timer(&mut self) {
-        self.pipes.is_watched = false;
-        if self.pipes.lent_at + SPARE_PIPES_AGE <= self.now {
-            self.pipes.close_spare(&mut self.net);
+    /// Unused pipes have been there for long enough, unless one was lent meanwhile.
+    pub(super) fn on_spare_pipes_timer(&mut self, context: &mut Context<N>) {
+        let pipes = &mut self.pipes;
+        pipes.is_watched = false;
+        if pipes.lent_at + SPARE_PIPES_AGE <= context.now {
+            pipes.close_spare(&mut context.net);
         }
     }
 }

@@ -8,8 +8,10 @@
 
 use std::time::Instant;
 
-use super::Reactor;
+use super::context::Context;
 use super::pipes::Pipes;
+use super::relays::Relays;
+use crate::arena::Key;
 use crate::config::{FLOW_BUDGET_BYTES, FLOW_SHARE_BYTES_MIN, TURN_BUDGET_BYTES};
 use crate::net::{Close, Net, NetError, Read, Write};
 use crate::relay::Pair;
@@ -17,17 +19,17 @@ use crate::relay::buffer::{Buffer, Pool};
 use crate::relay::ending::Cause;
 use crate::relay::step::{Budget, Fault, Outcome, Side, Step};
 
-impl<N: Net> Reactor<N> {
+impl<N: Net> Relays<N> {
     /// Pumps every pair that has been put into the queue before this turn's end; those that then
     /// still have work are in the queue of the next turn.
-    pub(super) fn pump_ready(&mut self) {
+    pub(super) fn pump_ready(&mut self, context: &mut Context<N>) {
         let mut ready = std::mem::take(&mut self.ready);
         let share = TURN_BUDGET_BYTES / ready.len().max(1);
         let budget_bytes = share.clamp(FLOW_SHARE_BYTES_MIN, FLOW_BUDGET_BYTES);
         for key in ready.drain(..) {
-            // A pair may have been reaped since it was queued, and its slot used again.
+            // A pair may have been reaped since it was queued.
             if self.slots.get(key).is_some_and(|slot| slot.queued) {
-                self.pump(key, budget_bytes);
+                self.pump(context, key, budget_bytes);
             }
         }
         // The queue of the next turn, and of the two the one with memory already.
@@ -35,16 +37,16 @@ impl<N: Net> Reactor<N> {
         self.ready = ready;
     }
 
-    fn pump(&mut self, key: usize, budget_bytes: usize) {
-        let (limits, now) = (&self.limits.pair, self.now);
+    fn pump(&mut self, context: &mut Context<N>, key: Key, budget_bytes: usize) {
+        let (limits, now) = (&self.limits.pair, context.now);
         let slot = &mut self.slots[key];
         slot.queued = false;
         let mut budget = Budget::new(budget_bytes);
         let mut link = Link {
-            net: &mut self.net,
+            net: &mut context.net,
             sockets: Sockets { client: &mut slot.client, server: slot.server.as_mut() },
             held: &mut slot.held,
-            scratch: &mut self.scratch,
+            scratch: &mut context.scratch,
             fresh: None,
             buffers: &mut self.buffers,
             pipes: &mut self.pipes,
@@ -76,7 +78,7 @@ impl<N: Net> Reactor<N> {
         if budget.is_spent() && has_more() {
             self.enqueue(key);
         }
-        self.settle(key);
+        self.sync(context, key);
     }
 }
 

@@ -4,14 +4,14 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::{Reactor, Timer};
+use super::context::{Context, Timer};
 use crate::discovery::{Exclusion, Item, Report, Unusable};
 use crate::net::{Net, NetError, ResolverFile};
 use crate::observe::events::{Event, Value, list};
 use crate::proto::dns::resolv_conf::Problem;
-use crate::upstream::{Change, ChangeKind, Check, EndpointId};
+use crate::upstream::{Change, ChangeKind};
 
-impl<N: Net> Reactor<N> {
+impl<N: Net> Context<N> {
     /// Logs the event now or, if the journal keeps it, later.
     pub(super) fn log(&mut self, event: Event<'_>) {
         self.journal.log(event, self.now);
@@ -19,20 +19,15 @@ impl<N: Net> Reactor<N> {
     }
 
     /// Logs that a client found no server.
-    pub(super) fn log_rejection(&mut self) {
-        let reason = match (self.endpoints.count(), self.endpoints.active_count()) {
-            (0, _) => "no_endpoint_known",
-            (_, 0) => "no_endpoint_active",
-            _ => "no_dial_succeeded",
-        };
-        self.log(Event::ClientRejected { reason: &reason, pairs: self.slots.len() });
+    pub(super) fn log_rejection(&mut self, reason: &str) {
+        self.log(Event::ClientRejected { reason: &reason, pairs: self.metrics.pairs_open });
     }
 
     /// Logs a dial that failed for reasons of our own.
-    pub(super) fn log_local_failure(&mut self, endpoint: EndpointId, error: NetError) {
-        let address = self.endpoints.address(endpoint);
+    pub(super) fn log_local_failure(&mut self, address: Option<SocketAddr>, error: NetError) {
         let endpoint = address.as_ref().map(|address| address as Value<'_>);
-        self.log(Event::DialFailedLocally { endpoint, reason: &error, pairs: self.slots.len() });
+        let (reason, pairs) = (&error, self.metrics.pairs_open);
+        self.log(Event::DialFailedLocally { endpoint, reason, pairs });
     }
 
     /// Logs what has waited for long enough.
@@ -51,11 +46,11 @@ impl<N: Net> Reactor<N> {
     }
 
     /// Logs an endpoint's new state.
-    pub(super) fn log_change(&mut self, change: &Change, source: &str) {
+    pub(super) fn log_change(&mut self, change: &Change, has_to_prove: bool, source: &str) {
         let endpoint: Value<'_> = &change.address;
         let until = |at: Instant| at.saturating_duration_since(self.now);
         self.log(match &change.kind {
-            ChangeKind::BecameActive { down_for: after } if self.has_to_prove(change.id) => {
+            ChangeKind::BecameActive { down_for: after } if has_to_prove => {
                 Event::EndpointVerified { endpoint, after: *after }
             }
             ChangeKind::BecameActive { down_for } => {
@@ -69,10 +64,6 @@ impl<N: Net> Reactor<N> {
                 Event::EndpointNotVerified { endpoint, reason, retry_in: until(*retry_at) }
             }
         });
-    }
-
-    fn has_to_prove(&self, id: EndpointId) -> bool {
-        self.endpoints.get(id).is_some_and(|endpoint| endpoint.check() == Check::Tls)
     }
 
     /// Logs what discovery has to report.

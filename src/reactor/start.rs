@@ -1,35 +1,18 @@
-//! From nothing to a reactor that can run: limits, endpoints, and the check that no endpoint leads
-//! back to us.
+//! What the reactor is held to, and why it could not start.
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use slab::Slab;
-
-use super::Reactor;
-use super::accept::Acceptor;
-use super::accept::Admission;
-use super::drain::Life;
-use super::listen::listen_on;
-use super::pipes::Pipes;
-use super::resolve::Finder;
-use super::token::Generation;
-use super::wheel::Wheel;
 use crate::config::capacity::ConnectionsLimit;
 use crate::config::duration::format_milliseconds;
-use crate::config::{self, BUFFER_BYTES, Config, SPARE_BUFFERS_MAX};
-use crate::discovery::{Discovery, Sources, Unusable};
-use crate::net::{Net, NetError};
-use crate::observe::journal::Journal;
-use crate::observe::metrics::Metrics;
-use crate::proto::dns::Wanted;
+use crate::config::{self, Config};
+use crate::net::NetError;
 use crate::relay;
-use crate::relay::buffer::Pool;
 use crate::relay::flush::FlushInterval;
 use crate::relay::inactivity::QuietLimits;
 use crate::relay::splice::SpliceLimits;
-use crate::upstream::{EndpointSet, EndpointSpec, RetryLimits};
+use crate::upstream::RetryLimits;
 
 /// What the reactor is held to; each value as in `config.rs`.
 #[derive(Clone, Copy, Debug)]
@@ -149,92 +132,3 @@ impl fmt::Display for StartError {
 }
 
 impl std::error::Error for StartError {}
-
-impl<N: Net> Reactor<N> {
-    /// Listens on every address and takes over the endpoints that are known by their addresses;
-    /// names are looked up later. Nobody is let in before `run`.
-    ///
-    /// # Errors
-    /// [`StartError`] when an address cannot be had, an endpoint is one of them, or the process was
-    /// asked to end meanwhile.
-    pub fn start(
-        mut net: N,
-        limits: Limits,
-        listen: &[SocketAddr],
-        sources: Sources,
-    ) -> Result<Reactor<N>, StartError> {
-        let acceptors = listen_on(&mut net, listen, limits.listen_retry)?;
-        let now = net.now();
-        let mut reactor = Reactor::new(net, limits, acceptors, Discovery::new(sources, now), now);
-        let net = &mut reactor.net;
-        // Of what was typed only an address that stands for several is left out without a route.
-        let mut usability = |address: SocketAddr, is_resolved| {
-            let is_lost = is_resolved && !net.has_route(address.ip());
-            if is_lost { Err(Unusable::NoRoute) } else { Ok(()) }
-        };
-        let known = reactor.finder.discovery.take_found(&mut usability, now).unwrap_or_default();
-        let specs: Vec<EndpointSpec> = known.iter().map(|found| found.spec).collect();
-        for spec in &specs {
-            reactor.refuse_own(spec.address)?;
-        }
-        reactor.endpoints.reconcile(&specs, now);
-        Ok(reactor)
-    }
-
-    /// A reactor that knows no endpoint yet.
-    pub(super) fn new(
-        net: N,
-        limits: Limits,
-        acceptors: Vec<Acceptor<N::Listener>>,
-        discovery: Discovery,
-        now: Instant,
-    ) -> Reactor<N> {
-        assert!(limits.connections_max > 0, "a gateway that lets nobody in");
-        Reactor {
-            net,
-            limits,
-            now,
-            life: Life::Running,
-            acceptors,
-            acceptor_next: 0,
-            starved: Vec::new(),
-            waiting: Vec::new(),
-            recheck_waiting: false,
-            admission: Admission::Open,
-            slots: Slab::new(),
-            generation: Generation::default(),
-            endpoints: EndpointSet::new(limits.retry),
-            finder: Finder::new(discovery),
-            probes: Slab::new(),
-            probes_planned: Vec::new(),
-            wheel: Wheel::new(now),
-            ready: Vec::new(),
-            doomed: Vec::new(),
-            probes_over: Vec::new(),
-            events: Vec::new(),
-            scratch: vec![0; BUFFER_BYTES].into_boxed_slice(),
-            buffers: Pool::new(BUFFER_BYTES, SPARE_BUFFERS_MAX),
-            pipes: Pipes::new(limits.pipes_max, now),
-            journal: Journal::new(),
-            journal_timer_armed: false,
-            metrics: Metrics::default(),
-        }
-    }
-
-    /// The addresses that clients can connect to.
-    pub fn listening(&self) -> impl Iterator<Item = SocketAddr> {
-        self.acceptors.iter().map(|acceptor| acceptor.address)
-    }
-
-    /// The names that have not been resolved so far.
-    pub fn names_to_resolve(&self) -> impl Iterator<Item = &Wanted> {
-        self.finder.discovery.names().unresolved()
-    }
-
-    fn refuse_own(&mut self, endpoint: SocketAddr) -> Result<(), StartError> {
-        match self.own_listener(endpoint) {
-            Some(listener) => Err(StartError::OwnEndpoint { endpoint, listener }),
-            None => Ok(()),
-        }
-    }
-}

@@ -1,14 +1,16 @@
-//! What an event's token says: {kind, side, generation, slot} packed into one word and back.
+//! The token under which a socket is registered: {kind, slot, generation} in one word and back.
 //!
 //! ```text
-//!   bit 0-2   kind and side
+//!   bit 0-2   kind
 //!   bit 3-22  slot
-//!   bit 23-   generation: 32 bits, or the 9 that are left where a word has 32
+//!   bit 23-   generation: 32 bits, or the lowest 9 where a word has 32
 //! ```
 //!
 //! A slot is used again and again. An event that was meant for its former user carries the former
-//! generation, so it is recognised and dropped.
+//! generation, so it finds no value. Where only 9 bits of it fit, a late event could find a
+//! stranger 512 insertions later; events are hints, which a stranger survives.
 
+use crate::arena::{Arena, Generation, Key};
 use crate::config::CONNECTIONS_MAX;
 use crate::relay::step::Side;
 
@@ -17,61 +19,85 @@ const SLOT_BITS: u32 = 20;
 const SLOT_SHIFT: u32 = KIND_BITS;
 const GENERATION_SHIFT: u32 = KIND_BITS + SLOT_BITS;
 const GENERATION_BITS: u32 = if usize::BITS == 64 { 32 } else { usize::BITS - GENERATION_SHIFT };
+const GENERATION_MASK: u32 = u32::MAX >> (32 - GENERATION_BITS);
 
 const _: () = assert!(CONNECTIONS_MAX <= 1 << SLOT_BITS, "a slot must fit its bits");
 const _: () = assert!(GENERATION_SHIFT + GENERATION_BITS <= usize::BITS);
 
-/// Whom an event is for.
+/// What kind of socket an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Token {
-    /// A listener, by its index. There is one generation of them.
-    Listener(usize),
-    /// One side of a pair.
-    Pair { slot: usize, side: Side, generation: Generation },
+pub enum Kind {
+    /// A listener.
+    Listener,
+    /// One side of a pair. Each dial has a generation of its own, the client that of the slot.
+    Pair(Side),
     /// A dial of the monitor.
-    Probe { slot: usize, generation: Generation },
+    Probe,
     /// A socket of the resolver.
-    Exchange { slot: usize, generation: Generation },
+    Exchange,
 }
 
-/// Tells apart the successive users of a slot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Generation(u32);
-
-impl Generation {
-    /// The next one. Wraps; by then the former user has long been forgotten.
-    pub fn next(self) -> Generation {
-        let mask = u32::MAX >> (32 - GENERATION_BITS);
-        Generation(self.0.wrapping_add(1) & mask)
-    }
+/// What an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Which arena the slot is in.
+    pub kind: Kind,
+    /// The slot.
+    pub slot: usize,
+    /// The generation, as far as it fits the word.
+    generation: u32,
 }
 
 impl Token {
-    /// As one word.
-    pub fn pack(self) -> usize {
-        let (kind, slot, generation) = match self {
-            Token::Listener(index) => (0, index, Generation(0)),
-            Token::Pair { slot, side: Side::Client, generation } => (1, slot, generation),
-            Token::Pair { slot, side: Side::Server, generation } => (2, slot, generation),
-            Token::Probe { slot, generation } => (3, slot, generation),
-            Token::Exchange { slot, generation } => (4, slot, generation),
-        };
-        assert!(slot < 1 << SLOT_BITS, "slot {slot} does not fit");
-        (generation.0 as usize) << GENERATION_SHIFT | slot << SLOT_SHIFT | kind
+    /// The token of a value in an arena.
+    pub fn new(kind: Kind, key: Key) -> Token {
+        Token::of_generation(kind, key, key.generation())
     }
 
-    /// What [`Token::pack`] packed.
-    pub fn unpack(word: usize) -> Token {
+    /// The token of a socket that belongs to a value but has a generation of its own.
+    pub fn of_generation(kind: Kind, key: Key, generation: Generation) -> Token {
+        Token { kind, slot: key.slot(), generation: generation.get() & GENERATION_MASK }
+    }
+
+    /// Whether it was made with that generation.
+    #[inline]
+    pub fn is_of(self, generation: Generation) -> bool {
+        self.generation == generation.get() & GENERATION_MASK
+    }
+
+    /// The key of the value that it was made for, if that is there still.
+    #[inline]
+    pub fn key_in<T>(self, arena: &Arena<T>) -> Option<Key> {
+        arena.key_at(self.slot).filter(|key| self.is_of(key.generation()))
+    }
+
+    /// The token as one word.
+    pub fn pack(self) -> usize {
+        assert!(self.slot < 1 << SLOT_BITS, "slot {} does not fit", self.slot);
+        let kind = match self.kind {
+            Kind::Listener => 0,
+            Kind::Pair(Side::Client) => 1,
+            Kind::Pair(Side::Server) => 2,
+            Kind::Probe => 3,
+            Kind::Exchange => 4,
+        };
+        (self.generation as usize) << GENERATION_SHIFT | self.slot << SLOT_SHIFT | kind
+    }
+
+    /// What [`Token::pack`] packed; none for a word that it cannot have made.
+    #[inline]
+    pub fn unpack(word: usize) -> Option<Token> {
+        let kind = match word & ((1 << KIND_BITS) - 1) {
+            0 => Kind::Listener,
+            1 => Kind::Pair(Side::Client),
+            2 => Kind::Pair(Side::Server),
+            3 => Kind::Probe,
+            4 => Kind::Exchange,
+            _ => return None,
+        };
         let slot = word >> SLOT_SHIFT & ((1 << SLOT_BITS) - 1);
         // The cast drops nothing: `pack` put at most 32 bits there.
-        let generation = Generation((word >> GENERATION_SHIFT) as u32);
-        match word & ((1 << KIND_BITS) - 1) {
-            0 => Token::Listener(slot),
-            1 => Token::Pair { slot, side: Side::Client, generation },
-            2 => Token::Pair { slot, side: Side::Server, generation },
-            3 => Token::Probe { slot, generation },
-            _ => Token::Exchange { slot, generation },
-        }
+        Some(Token { kind, slot, generation: (word >> GENERATION_SHIFT) as u32 })
     }
 }
 
@@ -79,34 +105,49 @@ impl Token {
 mod tests {
     use super::*;
 
+    const KINDS: [Kind; 5] = [
+        Kind::Listener,
+        Kind::Pair(Side::Client),
+        Kind::Pair(Side::Server),
+        Kind::Probe,
+        Kind::Exchange,
+    ];
+
     #[test]
     fn every_token_comes_back_as_it_was() {
-        let last = Generation(u32::MAX >> (32 - GENERATION_BITS));
-        for generation in [Generation(0), Generation(1), Generation(300), last] {
+        for generation in [0, 1, 300, GENERATION_MASK] {
             for slot in [0, 1, 255, 65_536, CONNECTIONS_MAX - 1] {
-                for token in [
-                    Token::Pair { slot, side: Side::Client, generation },
-                    Token::Pair { slot, side: Side::Server, generation },
-                    Token::Probe { slot, generation },
-                    Token::Exchange { slot, generation },
-                ] {
-                    assert_eq!(Token::unpack(token.pack()), token);
+                for kind in KINDS {
+                    let token = Token { kind, slot, generation };
+                    assert_eq!(Token::unpack(token.pack()), Some(token));
                 }
             }
         }
-        assert_eq!(Token::unpack(Token::Listener(3).pack()), Token::Listener(3));
     }
 
     #[test]
-    fn generations_wrap_within_their_bits() {
-        let last = Generation(u32::MAX >> (32 - GENERATION_BITS));
-        assert_eq!(last.next(), Generation(0));
-        assert_eq!(Generation(0).next(), Generation(1));
+    fn an_unknown_kind_is_no_token() {
+        for word in [5, 6, 7, usize::MAX] {
+            assert_eq!(Token::unpack(word), None);
+        }
+    }
+
+    #[test]
+    fn a_token_finds_its_value_alone() {
+        let mut arena = Arena::default();
+        let key = arena.insert('a');
+        let token = Token::new(Kind::Probe, key);
+        assert_eq!(token.key_in(&arena), Some(key));
+        arena.remove(key);
+        assert_eq!(token.key_in(&arena), None);
+        let next = arena.insert('b');
+        assert_eq!((next.slot(), token.key_in(&arena)), (key.slot(), None));
     }
 
     #[test]
     #[should_panic(expected = "does not fit")]
     fn a_slot_beyond_its_bits_is_a_bug() {
-        Token::Listener(1 << SLOT_BITS).pack();
+        let kind = Kind::Listener;
+        let _ = Token { kind, slot: 1 << SLOT_BITS, generation: 0 }.pack();
     }
 }

@@ -131,7 +131,7 @@ impl<T: Copy> Wheel<T> {
     /// whom it is for has to ask again what is wanted then. Moving it each time would cost more, so
     /// only an earlier deadline, or none, touches the wheel.
     #[inline]
-    pub fn fit(&mut self, timer: &mut Option<TimerKey>, wanted: Option<Instant>, value: T) {
+    pub fn rearm(&mut self, timer: &mut Option<TimerKey>, wanted: Option<Instant>, value: T) {
         let keep = match (wanted, *timer) {
             (Some(wanted), Some(timer)) => self.fires_by(timer, wanted),
             (None, None) => true,

@@ -9,7 +9,7 @@ use etcd_gateway::net::{
     Accept, Close, Dial, Event, FileError, FileVersion, Net, NetError, Read, Readiness, Receive,
     ResolverFile, Shake, Write,
 };
-use etcd_gateway::reactor::token::Token;
+use etcd_gateway::reactor::token::{Kind, Token};
 
 use crate::connection::Id;
 use crate::exchange::STREAMS;
@@ -99,8 +99,8 @@ impl Net for SimNet {
     }
 
     fn dial(&mut self, address: SocketAddr, token: usize) -> Result<Id, NetError> {
-        match Token::unpack(token) {
-            Token::Exchange { .. } => self.world().dial_name_server(address, token),
+        match Token::unpack(token).map(|token| token.kind) {
+            Some(Kind::Exchange) => self.world().dial_name_server(address, token),
             _ => self.world().dial(address, token),
         }
     }

@@ -6,7 +6,8 @@
 use std::net::SocketAddr;
 
 use etcd_gateway::net::{Accept, Close, Dial, NetError, Read, Readiness, Write};
-use etcd_gateway::reactor::token::Token;
+use etcd_gateway::reactor::token::{Kind, Token};
+use etcd_gateway::relay::step::Side;
 use etcd_gateway::upstream::Check;
 
 use crate::actor::Actor;
@@ -168,10 +169,13 @@ impl World {
 
     /// Which client the token's dial is for; none if it is the monitor's.
     fn client_of(&self, token: usize) -> Option<Id> {
-        let Token::Pair { slot, .. } = Token::unpack(token) else { return None };
-        let of = |id: &&Id| match self.connections[**id].token.map(Token::unpack) {
-            Some(Token::Pair { slot: own, .. }) => own == slot,
-            _ => false,
+        let token = Token::unpack(token)?;
+        if token.kind != Kind::Pair(Side::Server) {
+            return None;
+        }
+        let of = |id: &&Id| match self.connections[**id].token.and_then(Token::unpack) {
+            Some(own) => matches!(own.kind, Kind::Pair(_)) && own.slot == token.slot,
+            None => false,
         };
         let client = self.oracle.clients.iter().find(of);
         Some(*client.expect("a dial for a client that is not there"))

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use etcd_gateway::net::{Event, Readiness};
-use etcd_gateway::reactor::token::{Generation, Token};
 
 use crate::connection::{Id, bits};
 use crate::faults::Fault;
@@ -12,10 +11,8 @@ use crate::world::{Happening, World};
 
 const READABLE: Readiness =
     Readiness { readable: true, writable: false, urgent: false, closed: false, error: false };
-/// No run has so many probes at a time.
-const SLOT_UNUSED: usize = 1000;
-/// No run has so many listeners.
-const LISTENER_UNUSED: Token = Token::Listener(1000);
+/// Tokens of the gateway's that no run has: of a probe and of a listener.
+const UNUSED: [usize; 2] = [1000 << 3 | 3, 1000 << 3];
 
 impl World {
     /// Something changed on the connection: whatever the gateway does not know is to be told.
@@ -224,9 +221,8 @@ impl World {
             let closed = connection.token.filter(|_| connection.closed.is_some());
             let listener = &self.listeners[listener];
             let gone = Some(listener.token).filter(|_| !listener.is_open);
-            let made_up = Token::Probe { slot: SLOT_UNUSED, generation: Generation::default() };
-            let tokens = [closed, gone, Some(made_up.pack()), Some(LISTENER_UNUSED.pack())];
-            let tokens: Vec<usize> = tokens.into_iter().flatten().collect();
+            let mut tokens: Vec<usize> = [closed, gone].into_iter().flatten().collect();
+            tokens.extend(UNUSED);
             let token = self.random.one_of(&tokens);
             events.push(Event::Socket(token, lie));
         }

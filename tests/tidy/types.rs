@@ -11,11 +11,10 @@ use crate::source::Source;
 /// The most methods of one type, those of the traits that it implements among them.
 const METHODS_MAX: usize = 40;
 /// Types over the limit: the file that defines it, the name, and how many methods it has today.
-const METHODS_TODAY: &[(&str, &str, usize)] =
-    &[("src/net/mio.rs", "MioNet", 42), ("src/reactor/mod.rs", "Reactor", 106)];
+const METHODS_TODAY: &[(&str, &str, usize)] = &[("src/net/mio.rs", "MioNet", 42)];
 /// The type that has the turn, and the most files that may have an `impl` of it.
 const HUB: &str = "Reactor";
-const HUB_FILES_MAX: usize = 14;
+const HUB_FILES_MAX: usize = 2;
 
 /// For each type, by the file that defines it: the file of each of its methods.
 type Methods<'a> = BTreeMap<(&'a str, &'a str), Vec<&'a str>>;

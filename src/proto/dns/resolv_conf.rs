@@ -101,7 +101,11 @@ pub struct Environment {
 /// keyword begins its line, comments are whole lines, the last `search` or `domain` counts, and
 /// numbers beyond their limits are cut to them. IPv4 addresses have four decimal parts, though, and
 /// a line may end as in Windows, of which glibc makes a part of the last name.
-pub fn parse(text: &[u8], host_name: &str, zone: impl Fn(&str) -> Option<u32>) -> ResolvConf {
+pub fn parse(
+    text: &[u8],
+    host_name: &str,
+    mut zone: impl FnMut(&str) -> Option<u32>,
+) -> ResolvConf {
     let mut found = ResolvConf {
         servers: Vec::new(),
         search: Vec::new(),
@@ -127,7 +131,7 @@ pub fn parse(text: &[u8], host_name: &str, zone: impl Fn(&str) -> Option<u32>) -
         let mut words = words(rest).peekable();
         match keyword {
             b"nameserver" if found.servers.len() < DNS_SERVERS_MAX => {
-                found.servers.extend(words.next().and_then(|word| server(word, &zone)));
+                found.servers.extend(words.next().and_then(|word| server(word, &mut zone)));
             }
             // A line without a name does not undo an earlier one.
             b"domain" if words.peek().is_some() => {
@@ -207,7 +211,7 @@ fn suffix(word: &[u8]) -> Option<Name> {
 }
 
 /// The address of a server: IPv4, or IPv6 with or without a zone.
-fn server(word: &[u8], zone: impl Fn(&str) -> Option<u32>) -> Option<SocketAddr> {
+fn server(word: &[u8], zone: impl FnMut(&str) -> Option<u32>) -> Option<SocketAddr> {
     let mut parts = word.splitn(2, |byte| *byte == b'%');
     let address = str::from_utf8(parts.next()?).ok()?.parse().ok()?;
     match (address, parts.next()) {
@@ -225,7 +229,7 @@ fn server(word: &[u8], zone: impl Fn(&str) -> Option<u32>) -> Option<SocketAddr>
 fn interface_index(
     name: &str,
     address: Ipv6Addr,
-    zone: impl Fn(&str) -> Option<u32>,
+    mut zone: impl FnMut(&str) -> Option<u32>,
 ) -> Option<u32> {
     if name.bytes().all(|byte| byte.is_ascii_digit()) {
         return name.parse().ok();

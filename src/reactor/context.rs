@@ -1,0 +1,125 @@
+//! What every part of the reactor may use: sockets, the time of this turn, timers, counters, the
+//! log, one buffer, and the check that no dial leads back to us. Never the other parts.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::own_listeners::OwnListeners;
+use super::token::Token;
+use super::wheel::{TimerKey, Wheel};
+use crate::arena::Key;
+use crate::config::BUFFER_BYTES;
+use crate::net::{Dial, Net, NetError, Readiness};
+use crate::observe::journal::Journal;
+use crate::observe::metrics::Metrics;
+use crate::upstream::EndpointId;
+use crate::upstream::loopback::{could_meet_ourselves, met_ourselves};
+
+/// What every part may use.
+pub(super) struct Context<N: Net> {
+    pub(super) net: N,
+    /// The time of this turn.
+    pub(super) now: Instant,
+    pub(super) wheel: Wheel<Timer>,
+    pub(super) metrics: Metrics,
+    pub(super) journal: Journal,
+    /// A timer is armed after which the journal writes what it has kept.
+    pub(super) journal_timer_armed: bool,
+    /// Payload and messages on their way through; nothing stays in it from one call to the next.
+    pub(super) scratch: Box<[u8]>,
+    pub(super) own_listeners: OwnListeners,
+}
+
+/// What a timer is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Timer {
+    /// The pair's next deadline, or an earlier one that was not cancelled.
+    Pair(Key),
+    /// An inactive endpoint is due for a probe.
+    Monitor(EndpointId),
+    /// A probe took too long.
+    Probe(Key),
+    /// Accepting may be tried again.
+    Accept,
+    /// Pipes that no flow has wanted for a while are to be closed.
+    SparePipes,
+    /// A name is to be looked up again, or a name server was silent for too long.
+    Discovery,
+    /// Lines that the journal has kept are due.
+    Journal,
+    /// Draining took too long.
+    Drain,
+    /// Names to listen on took too long.
+    Listen,
+}
+
+impl<N: Net> Context<N> {
+    pub(super) fn new(net: N, now: Instant) -> Context<N> {
+        Context {
+            net,
+            now,
+            wheel: Wheel::new(now),
+            metrics: Metrics::default(),
+            journal: Journal::new(),
+            journal_timer_armed: false,
+            scratch: vec![0; BUFFER_BYTES].into_boxed_slice(),
+            own_listeners: OwnListeners::default(),
+        }
+    }
+
+    /// Sees that `timer` fires by `wanted`, or not at all without one; see [`Wheel::rearm`].
+    #[inline]
+    pub(super) fn rearm(
+        &mut self,
+        timer: &mut Option<TimerKey>,
+        wanted: Option<Instant>,
+        purpose: Timer,
+    ) {
+        self.wheel.rearm(timer, wanted, purpose);
+    }
+
+    /// The listener of ours at which a connection to `address` would end. Asked for every dial,
+    /// because addresses come and go; only an equal port under a wildcard asks the system for them.
+    pub(super) fn own_listener(&mut self, address: SocketAddr) -> Option<SocketAddr> {
+        let net = &mut self.net;
+        self.own_listeners.at_the_end_of(address, |ip| net.is_local(ip))
+    }
+
+    /// Begins a connection to an endpoint, unless it would lead back to ourselves.
+    ///
+    /// # Errors
+    /// When it would, or the attempt failed at once.
+    pub(super) fn dial(
+        &mut self,
+        address: SocketAddr,
+        token: Token,
+    ) -> Result<N::Stream, NetError> {
+        if self.own_listener(address).is_some() {
+            return Err(NetError::OwnAddress);
+        }
+        self.net.dial(address, token.pack())
+    }
+
+    /// The state of a dial to `address`; a connection that ends at its own socket or at one of our
+    /// listeners counts as failed.
+    pub(super) fn dial_result(
+        &mut self,
+        address: Option<SocketAddr>,
+        stream: &mut N::Stream,
+        readiness: Readiness,
+    ) -> Dial {
+        let outcome = self.net.dial_result(stream, readiness);
+        let Some(address) = address.filter(|_| outcome == Dial::Connected) else { return outcome };
+        let net = &mut self.net;
+        let listeners = || self.own_listeners.addresses();
+        if !could_meet_ourselves(listeners(), address, |port| net.is_ephemeral(port)) {
+            return outcome;
+        }
+        match self.net.own_end(stream) {
+            Some(local) if met_ourselves(listeners(), local, address) => {
+                Dial::Failed(NetError::OwnAddress)
+            }
+            _ => outcome,
+        }
+    }
+}

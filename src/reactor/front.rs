@@ -1,0 +1,147 @@
+//! The listeners: which of them may have a client in the backlog, and how many are let in a turn.
+//!
+//! Listeners are edge-triggered: the kernel tells once that the backlog is no longer empty. That is
+//! remembered until an accept says `WouldBlock`; pausing for lack of a slot or a descriptor
+//! therefore loses no wake-up. Clients that wait meanwhile stay in the kernel's backlog.
+
+use std::net::SocketAddr;
+
+use super::admission::Admission;
+use super::context::Context;
+use super::relays::{Relays, Slot};
+use super::token::{Kind, Token};
+use super::upstream::Upstream;
+use crate::arena::{Arena, Key};
+use crate::config::{ACCEPTS_AT_DRAIN, ACCEPTS_PER_TURN};
+use crate::net::{Accept, Net, NetError};
+use crate::relay::step::Side;
+
+/// All listeners.
+pub(super) struct Front<N: Net> {
+    listeners: Arena<Listener<N>>,
+    /// Their keys in the order of accepting.
+    order: Vec<Key>,
+    /// The place in `order` where the next round of accepting begins, so that no listener starves
+    /// behind another.
+    next: usize,
+}
+
+/// A listener and whether its backlog may hold a client.
+pub(super) struct Listener<N: Net> {
+    pub(super) socket: N::Listener,
+    pub(super) address: SocketAddr,
+    pub(super) ready: bool,
+}
+
+impl<N: Net> Front<N> {
+    /// These listeners, to be served in this order.
+    pub(super) fn new(listeners: Arena<Listener<N>>, order: Vec<Key>) -> Front<N> {
+        debug_assert_eq!(listeners.len(), order.len(), "each listener has its place");
+        Front { listeners, order, next: 0 }
+    }
+
+    /// No listener.
+    pub(super) fn none() -> Front<N> {
+        Front::new(Arena::default(), Vec::new())
+    }
+
+    /// The addresses that clients can connect to.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.order.iter().map(|key| self.listeners[*key].address)
+    }
+
+    /// Whether there is a client to let in, or one to go on with, and nothing in the way.
+    pub(super) fn could_accept(&self, relays: &Relays<N>) -> bool {
+        let is_ready = self.listeners.iter().any(|(_, listener)| listener.ready);
+        match relays.admission {
+            Admission::Open => relays.waiting_room.is_short() || (is_ready && relays.has_room()),
+            Admission::Paused(_) => false,
+        }
+    }
+
+    /// An event of a listener: its backlog is no longer empty.
+    pub(super) fn on_event(&mut self, context: &mut Context<N>, token: Token) {
+        match token.key_in(&self.listeners) {
+            Some(key) => self.listeners[key].ready = true,
+            None => context.metrics.events_stale += 1,
+        }
+    }
+
+    /// Lets clients in, as far as room and budget go.
+    ///
+    /// Those that were let in and lack a descriptor for their server go first, and pause accepting
+    /// again if they still lack it. Otherwise clients would take each other's last descriptors, and
+    /// none would be served.
+    pub(super) fn accept(
+        &mut self,
+        context: &mut Context<N>,
+        relays: &mut Relays<N>,
+        upstream: &mut Upstream<N>,
+    ) {
+        if !self.could_accept(relays) {
+            return;
+        }
+        if relays.admission == Admission::Open {
+            relays.dial_starved(context, upstream);
+        }
+        let (first, count) = (self.next, self.order.len());
+        for place in (first..count).chain(0..first.min(count)) {
+            for _ in 0..ACCEPTS_PER_TURN {
+                if !relays.has_room() || !self.listeners[self.order[place]].ready {
+                    break;
+                }
+                self.accept_one(context, relays, upstream, place);
+            }
+        }
+    }
+
+    fn accept_one(
+        &mut self,
+        context: &mut Context<N>,
+        relays: &mut Relays<N>,
+        upstream: &mut Upstream<N>,
+        place: usize,
+    ) {
+        let key = relays.slots.reserve();
+        let token = Token::new(Kind::Pair(Side::Client), key);
+        let from = &mut self.listeners[self.order[place]];
+        match context.net.accept(&mut from.socket, token.pack()) {
+            Accept::WouldBlock => from.ready = false,
+            Accept::Connection(client, address) => {
+                context.metrics.clients_accepted += 1;
+                context.metrics.pairs_open += 1;
+                self.next = place + 1;
+                relays.slots.fill(key, Slot::new(client, address, context.now));
+                relays.dial_next(context, upstream, key);
+            }
+            // The client left before its turn came; the next one may still be there.
+            Accept::Failed(NetError::Aborted) => {}
+            Accept::Failed(error) => relays.pause_admission(context, error),
+        }
+    }
+
+    /// Lets those in that are in the backlog already, and stops listening.
+    ///
+    /// Clients there believe that they are connected, and closing the listener would reset them.
+    /// Not without bound, since others may arrive faster than we go. Even if accepting is paused:
+    /// something may be free.
+    pub(super) fn close(
+        &mut self,
+        context: &mut Context<N>,
+        relays: &mut Relays<N>,
+        upstream: &mut Upstream<N>,
+    ) {
+        relays.admission.resume(context);
+        for (_, listener) in self.listeners.iter_mut() {
+            listener.ready = true;
+        }
+        for _ in 0..ACCEPTS_AT_DRAIN / ACCEPTS_PER_TURN {
+            self.accept(context, relays, upstream);
+        }
+        self.order.clear();
+        for listener in self.listeners.drain() {
+            context.net.close_listener(listener.socket);
+        }
+        context.own_listeners.clear();
+    }
+}

@@ -1,0 +1,145 @@
+//! From nothing to a reactor that serves, and the orderly end: listeners close, running pairs go on
+//! for at most the drain timeout.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::Reactor;
+use super::context::{Context, Timer};
+use super::discovery::DiscoveryDriver;
+use super::front::Front;
+use super::listen::listen_on;
+use super::monitor::Monitor;
+use super::relays::Relays;
+use super::start::{Limits, StartError};
+use super::upstream::Upstream;
+use crate::discovery::{Discovery, Sources, Unusable};
+use crate::net::{Net, NetError};
+use crate::observe::events::Event;
+use crate::upstream::EndpointSpec;
+
+/// Where the reactor is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// Clients are let in.
+    Running,
+    /// No client is let in; running pairs go on.
+    Draining,
+    /// No pair is left.
+    Over,
+}
+
+impl<N: Net> Reactor<N> {
+    /// Listens on every address and takes over the endpoints that are known by their addresses;
+    /// names are looked up later. No client is let in before `run`.
+    ///
+    /// # Errors
+    /// [`StartError`] when an address cannot be had, an endpoint is one of them, or the process was
+    /// asked to end meanwhile.
+    pub fn start(
+        mut net: N,
+        limits: Limits,
+        listen: &[SocketAddr],
+        sources: Sources,
+    ) -> Result<Reactor<N>, StartError> {
+        let front = listen_on(&mut net, listen, limits.listen_retry)?;
+        let now = net.now();
+        let discovery = Discovery::new(sources, now);
+        let mut reactor = Reactor::new(net, limits, front, discovery, now);
+        let Reactor { context, upstream, .. } = &mut reactor;
+        // Of what was typed only an address that stands for several is left out without a route.
+        let mut usability = |address: SocketAddr, is_resolved| {
+            let is_lost = is_resolved && !context.net.has_route(address.ip());
+            if is_lost { Err(Unusable::NoRoute) } else { Ok(()) }
+        };
+        let found = upstream.discovery.discovery.take_found(&mut usability, now);
+        let specs: Vec<EndpointSpec> =
+            found.unwrap_or_default().iter().map(|found| found.spec).collect();
+        for EndpointSpec { address: endpoint, .. } in specs.iter().copied() {
+            if let Some(listener) = context.own_listener(endpoint) {
+                return Err(StartError::OwnEndpoint { endpoint, listener });
+            }
+        }
+        upstream.monitor.endpoints.reconcile(&specs, now);
+        Ok(reactor)
+    }
+
+    /// A reactor that knows no endpoint yet.
+    pub(super) fn new(
+        net: N,
+        limits: Limits,
+        front: Front<N>,
+        discovery: Discovery,
+        now: Instant,
+    ) -> Reactor<N> {
+        assert!(limits.connections_max > 0, "a gateway that lets nobody in");
+        let mut context = Context::new(net, now);
+        front.addresses().for_each(|address| context.own_listeners.add(address));
+        Reactor {
+            context,
+            life: Life::Running,
+            front,
+            relays: Relays::new(limits, now),
+            upstream: Upstream {
+                monitor: Monitor::new(limits.retry, limits.connect_timeout),
+                discovery: DiscoveryDriver::new(discovery),
+            },
+            events: Vec::new(),
+        }
+    }
+
+    /// Serves until the process is asked to end; then [`Reactor::drain`] is to be called.
+    ///
+    /// # Errors
+    /// When readiness itself fails: the process cannot go on.
+    pub fn run(&mut self) -> Result<(), NetError> {
+        while self.life == Life::Running {
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// Goes on until the running pairs have ended or the drain timeout is over.
+    ///
+    /// # Errors
+    /// As for [`Reactor::run`].
+    pub fn drain(&mut self) -> Result<(), NetError> {
+        while self.life != Life::Over {
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// The process was asked to end. Asked a second time, it does not wait for running pairs.
+    pub(super) fn on_terminate(&mut self) {
+        match self.life {
+            Life::Running => self.begin_drain(),
+            Life::Draining | Life::Over => self.relays.end_all(&mut self.context),
+        }
+    }
+
+    fn begin_drain(&mut self) {
+        let Reactor { context, front, relays, upstream, .. } = self;
+        front.close(context, relays, upstream);
+        upstream.stop(context);
+        self.life = Life::Draining;
+        let timeout = relays.limits.drain_timeout;
+        let pairs = relays.len();
+        context.log(match pairs > 0 && !timeout.is_zero() {
+            true => Event::DrainingPairs { pairs, timeout },
+            false => Event::Draining { pairs, timeout },
+        });
+        if timeout.is_zero() {
+            relays.end_all(context);
+        } else {
+            context.wheel.arm(context.now + timeout, Timer::Drain);
+        }
+    }
+
+    pub(super) fn end_if_drained(&mut self) {
+        if self.life == Life::Draining && self.relays.len() == 0 {
+            self.life = Life::Over;
+            self.context.journal.log_rest();
+        }
+    }
+}

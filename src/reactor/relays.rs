@@ -1,0 +1,274 @@
+//! The pairs: their slots, the queue of those to pump, their timers, and the one teardown.
+//!
+//! Handlers only mark a pair as over; [`Relays::reap`] gives up its slot, sockets, buffers, pipes
+//! and timer at the end of the turn. One socket goes earlier: that of a failed dial (`dial.rs`).
+//! What a pair wants is decided in `relay`, bytes are moved by `pump.rs`.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::admission::Admission;
+use super::context::{Context, Timer};
+use super::pipes::Pipes;
+use super::pump::Held;
+use super::start::Limits;
+use super::token::Token;
+use super::upstream::Upstream;
+use super::waiting_room::WaitingRoom;
+use super::wheel::{TimerKey, Wheel};
+use crate::arena::{Arena, Generation, Key};
+use crate::config::{BUFFER_BYTES, SPARE_BUFFERS_MAX};
+use crate::net::{Close, Net, Readiness};
+use crate::observe::events::{Event, Value};
+use crate::relay::buffer::Pool;
+use crate::relay::dialing::Hold;
+use crate::relay::ending::Cause;
+use crate::relay::step::{Ready, Side};
+use crate::relay::{Pair, Phase};
+use crate::upstream::EndpointId;
+
+/// All pairs, and what they share.
+pub(super) struct Relays<N: Net> {
+    pub(super) limits: Limits,
+    pub(super) slots: Arena<Slot<N>>,
+    /// Of the dial that began last.
+    pub(super) dial_generation: Generation,
+    /// Pairs to pump in this turn, or in the next once this turn's were taken.
+    pub(super) ready: Vec<Key>,
+    doomed: Vec<Key>,
+    pub(super) waiting_room: WaitingRoom,
+    pub(super) admission: Admission,
+    pub(super) buffers: Pool,
+    pub(super) pipes: Pipes<N::Pipe>,
+}
+
+/// A pair and what it holds of the outside world.
+pub(super) struct Slot<N: Net> {
+    pub(super) pair: Pair,
+    pub(super) client: N::Stream,
+    pub(super) server: Option<N::Stream>,
+    /// Of the dial that began last: each has one of its own, so that an event of the socket before
+    /// finds no pair.
+    pub(super) server_generation: Generation,
+    /// Bytes that a flow, named by its source, could not write yet.
+    pub(super) held: [Held<N::Pipe>; 2],
+    timer: Option<TimerKey>,
+    /// Where the server connection leads, once it is established.
+    pub(super) endpoint: Option<EndpointId>,
+    client_address: SocketAddr,
+    accepted_at: Instant,
+    pub(super) queued: bool,
+    doomed: bool,
+}
+
+impl<N: Net> Slot<N> {
+    /// A client that was just accepted.
+    pub(super) fn new(client: N::Stream, client_address: SocketAddr, now: Instant) -> Slot<N> {
+        Slot {
+            pair: Pair::new(now),
+            client,
+            server: None,
+            server_generation: Generation::default(),
+            held: [Held::Nothing, Held::Nothing],
+            timer: None,
+            endpoint: None,
+            client_address,
+            accepted_at: now,
+            queued: false,
+            doomed: false,
+        }
+    }
+
+    /// Whether it waits for an endpoint that may turn up.
+    pub(super) fn waits_for_endpoint(&self) -> bool {
+        match self.pair.phase() {
+            Phase::Dialing(dialing) => {
+                dialing.attempt().is_none() && dialing.hold() == Hold::Endpoint
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the token is that of the socket which is there now.
+    #[inline]
+    fn is_current(&self, key: Key, side: Side, token: Token) -> bool {
+        token.is_of(match side {
+            Side::Client => key.generation(),
+            Side::Server => self.server_generation,
+        })
+    }
+}
+
+impl<N: Net> Relays<N> {
+    /// Bytes of book-keeping for one pair: its slot, its timer, its places in two queues.
+    pub(super) const PAIR_BYTES: usize =
+        Arena::<Slot<N>>::ENTRY_BYTES + Wheel::<Timer>::TIMER_BYTES + 2 * size_of::<Key>();
+
+    /// No pair yet.
+    pub(super) fn new(limits: Limits, now: Instant) -> Relays<N> {
+        Relays {
+            limits,
+            slots: Arena::default(),
+            dial_generation: Generation::default(),
+            ready: Vec::new(),
+            doomed: Vec::new(),
+            waiting_room: WaitingRoom::default(),
+            admission: Admission::Open,
+            buffers: Pool::new(BUFFER_BYTES, SPARE_BUFFERS_MAX),
+            pipes: Pipes::new(limits.pipes_max, now),
+        }
+    }
+
+    /// Pairs that are there.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// An event of one side's socket.
+    pub(super) fn on_event(
+        &mut self,
+        context: &mut Context<N>,
+        upstream: &mut Upstream<N>,
+        side: Side,
+        token: Token,
+        readiness: Readiness,
+    ) {
+        let key = self.slots.key_at(token.slot);
+        let key = key.filter(|key| self.slots[*key].is_current(*key, side, token));
+        let Some(key) = key else {
+            context.metrics.events_stale += 1;
+            return;
+        };
+        if side == Side::Server && matches!(self.slots[key].pair.phase(), Phase::Dialing(_)) {
+            self.on_dial_event(context, upstream, key, readiness);
+        }
+        let slot = &mut self.slots[key];
+        // The dial may have gone on to another endpoint, whose socket the event says nothing of.
+        if slot.is_current(key, side, token) {
+            let Readiness { readable, writable, urgent, closed, error } = readiness;
+            let news = Ready { readable, writable, urgent, closed, error };
+            slot.pair.on_ready(side, news, context.now);
+            self.enqueue(key);
+        }
+    }
+
+    /// A pair's deadline is over, or an earlier one that was not cancelled.
+    pub(super) fn on_timer(
+        &mut self,
+        context: &mut Context<N>,
+        upstream: &mut Upstream<N>,
+        key: Key,
+    ) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            debug_assert!(false, "a timer outlived its pair");
+            return;
+        };
+        slot.timer = None;
+        if matches!(slot.pair.phase(), Phase::Dialing(_)) {
+            self.on_dial_timer(context, upstream, key);
+        }
+        // What has arrived in time is pumped first; only then is the clock looked at.
+        self.enqueue(key);
+    }
+
+    /// Puts the pair into the queue of pairs to pump.
+    pub(super) fn enqueue(&mut self, key: Key) {
+        let slot = &mut self.slots[key];
+        if !slot.queued {
+            slot.queued = true;
+            self.ready.push(key);
+        }
+    }
+
+    /// Brings timer and reaping in line with what the pair now wants. To be called after every
+    /// change of a pair.
+    pub(super) fn sync(&mut self, context: &mut Context<N>, key: Key) {
+        let slot = &mut self.slots[key];
+        if slot.pair.ending().is_some() && !slot.doomed {
+            slot.doomed = true;
+            self.doomed.push(key);
+        }
+        let wanted = slot.pair.next_deadline(&self.limits.pair);
+        context.rearm(&mut slot.timer, wanted, Timer::Pair(key));
+    }
+
+    /// Ends every pair that still runs, with a reset on both sides.
+    pub(super) fn end_all(&mut self, context: &mut Context<N>) {
+        let keys: Vec<Key> = self.slots.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.slots[key].pair.end(Cause::DrainTimeout);
+            self.sync(context, key);
+        }
+    }
+
+    /// Gives up the pairs that are over.
+    pub(super) fn reap(&mut self, context: &mut Context<N>, upstream: &mut Upstream<N>) {
+        if self.doomed.is_empty() {
+            return;
+        }
+        // Each pair frees a descriptor, which may be the one that accepting waits for.
+        self.admission.resume(context);
+        while let Some(key) = self.doomed.pop() {
+            let slot =
+                self.slots.remove(key).expect("a pair is marked once, and reaped here alone");
+            self.tear_down(context, upstream, slot);
+        }
+        let slots = &self.slots;
+        self.waiting_room.forget_resources(|key| !slots.contains(key));
+    }
+
+    fn tear_down(&mut self, context: &mut Context<N>, upstream: &mut Upstream<N>, slot: Slot<N>) {
+        log_closed(context, &slot, upstream);
+        let Slot { pair, client, server, held, timer, endpoint, .. } = slot;
+        let ending = pair.ending().expect("only a pair with an ending is marked for reaping");
+        if let Some(timer) = timer {
+            context.wheel.cancel(timer);
+        }
+        for held in held {
+            held.release(&mut context.net, &mut self.buffers, &mut self.pipes);
+        }
+        if let Some(endpoint) = endpoint {
+            upstream.monitor.endpoints.pair_closed(endpoint);
+        }
+        let set = if pair.resets_on_close() { Close::Reset } else { Close::Orderly };
+        let due = if ending.is_orderly() { Close::Orderly } else { Close::Reset };
+        for mut socket in [Some(client), server].into_iter().flatten() {
+            if set != due {
+                context.net.set_close(&mut socket, due);
+            }
+            context.net.close(socket);
+        }
+        let metrics = &mut context.metrics;
+        metrics.pairs_open -= 1;
+        metrics.client_bytes += pair.flow(Side::Client).delivered();
+        metrics.server_bytes += pair.flow(Side::Server).delivered();
+        metrics.pairs_completed += u64::from(ending.cause == Cause::Completed);
+        metrics.pairs_cut += u64::from(ending.cause == Cause::DrainTimeout);
+    }
+
+    /// What must hold between two turns; cheap enough for every one of them.
+    pub(super) fn check_invariants(&self) {
+        debug_assert!(self.slots.len() <= self.limits.connections_max, "more pairs than allowed");
+        debug_assert!(self.doomed.is_empty(), "not reaped");
+        let held = self.buffers.lent() + self.pipes.lent();
+        debug_assert!(held <= 2 * self.slots.len(), "buffers or pipes without a pair");
+        debug_assert!(self.pipes.lent() <= self.limits.pipes_max, "more pipes than allowed");
+    }
+}
+
+fn log_closed<N: Net>(context: &mut Context<N>, slot: &Slot<N>, upstream: &Upstream<N>) {
+    let Some(ending) = slot.pair.ending() else { return };
+    let endpoint = slot.endpoint;
+    let endpoint = endpoint.and_then(|endpoint| upstream.monitor.endpoints.address(endpoint));
+    let endpoint = endpoint.as_ref().map_or(&"none" as Value<'_>, |address| address);
+    let age = context.now.saturating_duration_since(slot.accepted_at);
+    context.log(Event::PairClosed {
+        client: &slot.client_address,
+        endpoint,
+        cause: &ending.cause,
+        phase: &ending.phase,
+        duration_ms: age.as_millis(),
+        client_bytes: slot.pair.flow(Side::Client).delivered(),
+        server_bytes: slot.pair.flow(Side::Server).delivered(),
+    });
+}

@@ -1,0 +1,48 @@
+//! Pairs that wait before their server is dialed, by what they wait for, in the order of coming.
+
+use crate::arena::Key;
+use crate::relay::dialing::Hold;
+
+/// Who waits for what. A pair whose wait is over may still be listed under [`Hold::Endpoint`]:
+/// whoever takes the list looks at the pair.
+#[derive(Debug, Default)]
+pub(super) struct WaitingRoom {
+    resources: Vec<Key>,
+    endpoint: Vec<Key>,
+}
+
+impl WaitingRoom {
+    /// The pair waits from now on.
+    pub(super) fn enter(&mut self, reason: Hold, key: Key) {
+        match reason {
+            Hold::Shortage => self.resources.push(key),
+            Hold::Endpoint => self.endpoint.push(key),
+        }
+    }
+
+    /// All that wait for it, who leave.
+    pub(super) fn take(&mut self, reason: Hold) -> Vec<Key> {
+        match reason {
+            Hold::Shortage => std::mem::take(&mut self.resources),
+            Hold::Endpoint => std::mem::take(&mut self.endpoint),
+        }
+    }
+
+    /// Whether a pair waits for resources of ours.
+    pub(super) fn is_short(&self) -> bool {
+        !self.resources.is_empty()
+    }
+
+    /// Those are gone that waited for resources.
+    pub(super) fn forget_resources(&mut self, is_gone: impl Fn(Key) -> bool) {
+        self.resources.retain(|key| !is_gone(*key));
+    }
+
+    /// Forgets those whose wait for an endpoint is over, once they may be most of all: taking each
+    /// out at once would cost a crowd the square of its size.
+    pub(super) fn tidy(&mut self, pairs: usize, is_waiting: impl Fn(Key) -> bool) {
+        if self.endpoint.len() > 2 * pairs {
+            self.endpoint.retain(|key| is_waiting(*key));
+        }
+    }
+}
