@@ -2,7 +2,7 @@
 //!
 //! The oracle is a table of flags and one walk over the arguments; the values' meaning comes from
 //! the oracles of the other files. It must not call the product, whose limits it shares where a
-//! limit is a matter of taste: the unit tests of `config.rs` pin those.
+//! limit is a matter of taste: the unit tests of `config` pin those.
 
 use std::ffi::{OsStr, OsString};
 use std::net::{Ipv4Addr, Ipv6Addr};

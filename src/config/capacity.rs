@@ -1,35 +1,13 @@
 //! How many pairs and pipes the descriptors carry, and what memory that can take.
 
+use super::Config;
 use super::address::{EndpointAddress, Host};
-use super::special_address::dialed;
-use super::{
-    BUFFER_BYTES, CONNECTIONS_MAX, Config, DNS_DESCRIPTORS_MAX, DNS_DESCRIPTORS_PER_LOOK_UP,
-    DNS_FILES_MAX, ENDPOINTS_MAX, ENDPOINTS_PER_DISCOVERY, LISTENERS_MAX, PAIRS_PER_PIPE,
-    PIPES_MAX,
+use super::limits::{
+    BUFFER_BYTES, CONNECTIONS_MAX, DESCRIPTORS_FOR_A_MOMENT, DESCRIPTORS_OF_LOOP,
+    DESCRIPTORS_PER_PAIR, DESCRIPTORS_PER_PROBE, DESCRIPTORS_RESERVED, DNS_DESCRIPTORS_MAX,
+    DNS_DESCRIPTORS_PER_LOOK_UP, DNS_FILES_MAX, ENDPOINTS_PER_DISCOVERY, PAIRS_PER_PIPE, PIPES_MAX,
 };
-
-/// Descriptors a pair holds: its client's and its server's socket.
-pub const DESCRIPTORS_PER_PAIR: usize = 2;
-/// Descriptors a probe of an endpoint holds.
-pub const DESCRIPTORS_PER_PROBE: usize = 1;
-/// Descriptors the loop holds: epoll(7) and signalfd(2).
-pub const DESCRIPTORS_OF_LOOP: usize = 2;
-/// Descriptors that are open at one time for no longer than a call takes: a file that is read, a
-/// route that is asked for, a word to the service manager.
-pub const DESCRIPTORS_FOR_A_MOMENT: usize = 1;
-/// Descriptors kept aside for epoll, signals, files that are read and the like.
-pub const DESCRIPTORS_RESERVED: usize = 13;
-
-const _: () = assert!(DESCRIPTORS_RESERVED >= DESCRIPTORS_OF_LOOP + DESCRIPTORS_FOR_A_MOMENT);
-// What the sockets of all pairs, probes and listeners need can be counted in an i32, as the
-// kernel numbers descriptors.
-const _: () = assert!(
-    (CONNECTIONS_MAX + PIPES_MAX) * DESCRIPTORS_PER_PAIR
-        + ENDPOINTS_MAX
-        + LISTENERS_MAX
-        + DESCRIPTORS_RESERVED
-        < i32::MAX as usize
-);
+use super::special_address::dialed;
 
 /// How many pairs may be open at a time, and whether that is what was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

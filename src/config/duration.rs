@@ -2,7 +2,7 @@
 //!
 //! A hand port of `time.ParseDuration` and `Duration.String` (go/src/time/format.go, time.go), so
 //! that what `etcd gateway` accepts is accepted here and means the same to the nanosecond. It
-//! knows no flag and no limit; what a value may be is decided in `config.rs`.
+//! knows no flag and no limit; what a value may be is decided in `config`.
 
 use std::fmt;
 use std::time::Duration;

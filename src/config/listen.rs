@@ -1,24 +1,11 @@
-//! Where clients connect: defaults and limits, whether the addresses are shared, and that none of
-//! them is in the way of another.
+//! The addresses where clients connect: whether they are shared with other processes, and that none
+//! of them is in the way of another.
 
 use std::net::{IpAddr, Ipv6Addr};
-use std::time::Duration;
 
 use super::address::{Host, ListenAddress};
 use super::boolean;
 use crate::args::{UsageError, flag};
-
-/// Most listening addresses.
-pub const LISTENERS_MAX: usize = 16;
-/// Default of `--listen-addr`, etcd's.
-pub const LISTEN_DEFAULT: &str = "127.0.0.1:23790";
-/// Default of `--listen-retry`: an address that is not there is a mistake, as for etcd.
-pub const LISTEN_RETRY_DEFAULT: Duration = Duration::ZERO;
-/// Pause before a listening address that is not there yet is tried again.
-pub const LISTEN_RETRY_INTERVAL: Duration = Duration::from_millis(100);
-
-const _: () = assert!(LISTEN_RETRY_INTERVAL.as_nanos() > 0);
-const _: () = assert!(LISTENERS_MAX > 0);
 
 /// At port 0 the kernel gives each process a port of its own, so there would be nothing to share.
 pub(super) fn reuse_port(

@@ -14,7 +14,7 @@ use crate::relay::inactivity::QuietLimits;
 use crate::relay::splice::SpliceLimits;
 use crate::upstream::RetryLimits;
 
-/// What the reactor is held to; each value as in `config.rs`.
+/// What the reactor is held to; each value as in `config`.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Most pairs at a time, at least one.

@@ -1,7 +1,7 @@
 //! The command line of the real binary: words and flags, help, and every start that is refused.
 //!
 //! A refusal is its exit status and exactly one line on stderr that names flag and value. What
-//! each value means in detail is tested where it is parsed, in `src/config.rs` and below.
+//! each value means in detail is tested where it is parsed, in `src/config` and below.
 
 use std::ffi::OsString;
 use std::io;
