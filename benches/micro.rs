@@ -19,8 +19,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use etcd_gateway::config::{
-    ABSENCE_MAX, ABSENT_MAX, BUFFER_BYTES, ENDPOINTS_MAX, LAST_RESORT_INTERVAL,
-    RETRY_DELAY_DEFAULT, RETRY_DELAY_MIN, SPARE_BUFFERS_MAX,
+    ABSENCE_MAX, ABSENT_MAX, BUFFER_BYTES, ENDPOINTS_MAX, LAST_RESORT_INTERVAL, RETRY_DELAY_MIN,
+    SPARE_BUFFERS_MAX,
 };
 use etcd_gateway::reactor::wheel::{TimerKey, Wheel};
 use etcd_gateway::relay::buffer::Pool;
@@ -285,7 +285,7 @@ fn pick(bench: &Bench, endpoints: usize) {
     let now = Instant::now();
     let mut set = EndpointSet::new(RetryLimits {
         delay_min: RETRY_DELAY_MIN,
-        delay_max: RETRY_DELAY_DEFAULT,
+        delay_max: Duration::from_secs(60),
         last_resort_interval: LAST_RESORT_INTERVAL,
         absence_max: ABSENCE_MAX,
         absent_max: ABSENT_MAX,

@@ -1,7 +1,7 @@
 //! The map of etcd-gateway: the layers, who may call whom, and what must always hold.
 //!
 //! ```text
-//! main ──► args (what was typed) ──► config (what it means, every limit)
+//! main ──► config  the command line: what was typed, then what it means; every limit
 //!   └────► reactor  the loop: moves facts between sockets and decisions, decides nothing
 //!            ├────► relay       one client and its server, two flows; pure
 //!            ├────► upstream    whom we may dial: priority, weight, health; pure
@@ -26,7 +26,6 @@
 //!   to listen on.
 
 pub mod arena;
-pub mod args;
 pub mod config;
 pub mod discovery;
 pub mod net;

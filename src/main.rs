@@ -9,10 +9,10 @@ use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use env_logger::Target;
-use etcd_gateway::args::{self, Invocation};
 use etcd_gateway::config::address::{EndpointAddress, Host};
 use etcd_gateway::config::capacity::memory_max_bytes;
 use etcd_gateway::config::discovery_srv::{DiscoverySrv, Trust, UnusedFlag};
+use etcd_gateway::config::flags::{self, Invocation};
 use etcd_gateway::config::log_filter;
 use etcd_gateway::config::special_address::SpecialAddress;
 use etcd_gateway::config::{self, Config};
@@ -30,7 +30,7 @@ use log::LevelFilter;
 const LOG_VARIABLE: &str = "RUST_LOG";
 
 fn main() -> ExitCode {
-    let config = match args::parse(env::args_os()) {
+    let config = match flags::parse(env::args_os()) {
         Ok(Invocation::Help(text) | Invocation::Version(text)) => return print(&text),
         Ok(Invocation::Run(typed)) => Config::from_typed(&typed),
         Err(error) => Err(error),
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail(&error, 2),
     };
-    start_log(config.log_level);
+    start_log(config.log.level);
     match run(&config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
 
 fn run(config: &Config) -> Result<(), String> {
     let descriptors = descriptors(config)?;
-    let limits = limits(config, descriptors, config.listen.len());
+    let limits = limits(config, descriptors, config.listen.addresses.len());
     // Before signals are taken, which only the loop attends to: the file may be a pipe that nobody
     // writes to, or be on a network that does not answer.
     let verifier = verifier(config)?;
@@ -63,7 +63,7 @@ fn run(config: &Config) -> Result<(), String> {
         net.verify_with(verifier);
     }
     let environment = environment();
-    let resolved = resolve_listeners(net, limits, &config.listen, environment.clone());
+    let resolved = resolve_listeners(net, limits, &config.listen.addresses, environment.clone());
     let Some(Listeners { net, addresses, retry }) = resolved.map_err(|error| error.to_string())?
     else {
         Event::StoppedBeforeListening.write();
@@ -114,7 +114,7 @@ fn descriptors(config: &Config) -> Result<u64, String> {
 fn announce(config: &Config, reactor: &Reactor<MioNet>) {
     let (endpoints, listen) = (list(reactor.endpoints().addresses()), list(reactor.listening()));
     let (endpoints, listen) = (&endpoints[..], &listen[..]);
-    let reuse_port = Some(true).filter(|_| config.reuse_port);
+    let reuse_port = Some(true).filter(|_| config.listen.reuse_port);
     match endpoints.is_empty() {
         true => Event::ReadyWithoutEndpoints { endpoints, listen, reuse_port }.write(),
         false => Event::Ready { endpoints, listen, reuse_port }.write(),
@@ -131,9 +131,9 @@ fn announce(config: &Config, reactor: &Reactor<MioNet>) {
 
 fn socket_options(config: &Config) -> SocketOptions {
     SocketOptions {
-        keepalive: config.keepalive,
-        user_timeout: config.tcp_user_timeout,
-        reuse_port: config.reuse_port,
+        keepalive: config.time_limits.keepalive,
+        user_timeout: config.time_limits.tcp_user_timeout,
+        reuse_port: config.listen.reuse_port,
     }
 }
 
@@ -143,7 +143,7 @@ fn warn_of_this_host(config: &Config) {
         Host::Address(address) => SpecialAddress::of(address) == Some(SpecialAddress::Unspecified),
         Host::Name(_) => false,
     };
-    let typed = config.endpoints.iter().filter(is_unspecified);
+    let typed = config.endpoints.addresses.iter().filter(is_unspecified);
     let endpoints = list(typed);
     if !endpoints.is_empty() {
         Event::EndpointsMeanThisHost { endpoints: &endpoints }.write();
@@ -166,10 +166,10 @@ fn verifier(config: &Config) -> Result<Option<Verifier>, String> {
 /// Where endpoints are to come from.
 fn sources(config: &Config, environment: Environment) -> Sources {
     Sources {
-        endpoints: config.endpoints.clone(),
+        endpoints: config.endpoints.addresses.clone(),
         srv: config.discovery.clone(),
         names: Vec::new(),
-        patience: config.connect_timeout,
+        patience: config.time_limits.connect_timeout,
         environment,
     }
 }

@@ -4,6 +4,7 @@
 //! the oracles of the other files. It must not call the product, whose limits it shares where a
 //! limit is a matter of taste: the unit tests of `config` pin those.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -11,10 +12,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use etcd_gateway::args::{Invocation, Typed, flag, parse};
 use etcd_gateway::config::address::ListenAddress;
 use etcd_gateway::config::discovery_srv::{CAN_VERIFY, DiscoverySrv, NoEffect, Trust, UnusedFlag};
-use etcd_gateway::config::{CONNECTIONS_MAX, Config, ENDPOINTS_MAX, LISTENERS_MAX};
+use etcd_gateway::config::flags::{Invocation, Typed, parse};
+use etcd_gateway::config::limits::{CONNECTIONS_MAX, ENDPOINTS_MAX, LISTENERS_MAX};
+use etcd_gateway::config::{Config, Endpoints, Listen, Log, SizeLimits, TimeLimits};
 use log::LevelFilter;
 
 use super::address::{expected_endpoint, expected_listen};
@@ -44,7 +46,7 @@ pub fn check_flag(data: &[u8]) {
     let [program, start, gateway] = ["etcd-gateway", "start", "gateway"].map(OsString::from);
 
     let wanted = check_arguments(&[program.clone(), whole.clone()]);
-    let is_valued = VALUED.iter().any(|known| name.as_bytes()[2..] == *known.as_bytes());
+    let is_valued = valued().any(|known| name.as_bytes()[2..] == *known.as_bytes());
     // Which way hangs on the input, so that each costs the fuzzer two command lines, not five.
     let found = match (data.len() % 4, value) {
         (0, _) => check_arguments(&[program, start, whole]),
@@ -65,8 +67,13 @@ fn check_arguments(arguments: &[OsString]) -> Option<Config> {
     let wanted = expected(arguments);
     match parsed {
         Ok(Invocation::Run(typed)) => {
-            assert_eq!(wanted, Wanted::Run(Box::new(typed.clone())), "{arguments:?}");
-            check_config(&typed)
+            let Wanted::Run(values) = wanted else { panic!("{arguments:?}: {wanted:?}") };
+            let mut given = Values::new();
+            for (name, value) in typed.iter() {
+                given.entry(name).or_default().push(value.to_owned());
+            }
+            assert_eq!(given, values, "{arguments:?}");
+            check_config(&typed, &values)
         }
         Ok(Invocation::Help(text) | Invocation::Version(text)) => {
             let is_help = text.contains("Usage: etcd-gateway");
@@ -124,62 +131,69 @@ fn flags_of(argument: &str) -> Vec<String> {
     }
 }
 
-fn check_config(typed: &Typed) -> Option<Config> {
+fn check_config(typed: &Typed, values: &Values) -> Option<Config> {
     match Config::from_typed(typed) {
         Ok(config) => {
-            assert_eq!(Some(&config), expected_config(typed).as_ref(), "{typed:?}");
+            assert_eq!(Some(&config), expected_config(values).as_ref(), "{values:?}");
             check_ranges(&config);
             Some(config)
         }
         Err(error) => {
             let message = error.to_string();
-            assert_eq!(None, expected_config(typed), "{typed:?}: {message}");
+            assert_eq!(None, expected_config(values), "{values:?}: {message}");
             assert_one_line(&message);
-            // A password is not shown, nor where it ends.
-            let is_masked = message.contains("***@") && message.contains(": user name before");
-            let names = |(name, value): (&str, &str)| {
-                if is_masked && value.contains('@') {
-                    return message.contains(&format!(" for --{name}: "));
-                }
-                let items = value.split(',').map(bare).chain([value]);
-                let begin = |item: &str| format!("invalid value {item:?} for --{name}: ");
-                items.into_iter().any(|item| message.starts_with(&begin(item)))
-            };
-            assert!(fields(typed).into_iter().any(names), "{typed:?}: {message}");
+            let is_named = typed.iter().any(|(name, value)| names_value(&message, name, value));
+            assert!(is_named, "{values:?}: {message}");
             None
         }
     }
 }
 
+/// Whether a refusal names this value, or an item of it, and its flag. A password is not shown, nor
+/// where it ends.
+fn names_value(message: &str, name: &str, value: &str) -> bool {
+    let is_masked = message.contains("***@") && message.contains(": user name before");
+    if is_masked && value.contains('@') {
+        return message.contains(&format!(" for --{name}: "));
+    }
+    let mut items = value.split(',').map(bare).chain([value]);
+    items.any(|item| message.starts_with(&format!("invalid value {item:?} for --{name}: ")))
+}
+
 /// Every field is in the range that its documentation states.
 fn check_ranges(config: &Config) {
     let year = Duration::from_nanos(YEAR);
-    assert!((1..=LISTENERS_MAX).contains(&config.listen.len()));
-    assert!(config.endpoints.len() <= ENDPOINTS_MAX);
-    assert!(!config.endpoints.is_empty() || config.discovery.is_some());
-    assert!(!config.retry_delay.is_zero() && config.retry_delay <= year);
-    assert!(!config.connect_timeout.is_zero() && config.connect_timeout <= year);
-    assert!(config.drain_timeout <= year && config.listen_retry <= year);
-    for limit in [config.half_close_timeout, config.idle_timeout].into_iter().flatten() {
+    assert!((1..=LISTENERS_MAX).contains(&config.listen.addresses.len()));
+    assert!(config.endpoints.addresses.len() <= ENDPOINTS_MAX);
+    assert!(!config.endpoints.addresses.is_empty() || config.discovery.is_some());
+    assert!(!config.endpoints.retry_delay.is_zero() && config.endpoints.retry_delay <= year);
+    assert!(
+        !config.time_limits.connect_timeout.is_zero() && config.time_limits.connect_timeout <= year
+    );
+    assert!(config.time_limits.drain_timeout <= year && config.listen.retry <= year);
+    for limit in [config.time_limits.half_close_timeout, config.time_limits.idle_timeout]
+        .into_iter()
+        .flatten()
+    {
         assert!(!limit.is_zero() && limit <= year);
     }
-    if let Some(timeout) = config.tcp_user_timeout {
+    if let Some(timeout) = config.time_limits.tcp_user_timeout {
         assert!((1..=i32::MAX as u128).contains(&timeout.as_millis()));
         assert_eq!(timeout.subsec_nanos() % 1_000_000, 0);
     }
-    if let Some(interval) = config.keepalive {
+    if let Some(interval) = config.time_limits.keepalive {
         assert!((1..=32767).contains(&interval.as_secs()));
         assert_eq!(interval.subsec_nanos(), 0);
     }
     // Few, many, and about as many as those connections take that were asked for.
-    let asked = 2 * config.connections_max.unwrap_or(500) as u64;
+    let asked = 2 * config.limits.connections_max.unwrap_or(500) as u64;
     for descriptors in [0, 64, u64::MAX].into_iter().chain(asked..asked + 40) {
-        let limit = config.connections_limit(descriptors, config.listen.len());
+        let limit = config.connections_limit(descriptors, config.listen.addresses.len());
         assert!((1..=CONNECTIONS_MAX).contains(&limit.max));
-        let is_lowered = config.connections_max.is_some_and(|asked| asked > limit.max);
-        assert_eq!(limit.lowered_from, config.connections_max.filter(|_| is_lowered));
+        let is_lowered = config.limits.connections_max.is_some_and(|asked| asked > limit.max);
+        assert_eq!(limit.lowered_from, config.limits.connections_max.filter(|_| is_lowered));
         // Both sockets of every pair have a descriptor, beside those of the listeners.
-        let taken = 2 * limit.max as u64 + config.listen.len() as u64;
+        let taken = 2 * limit.max as u64 + config.listen.addresses.len() as u64;
         assert!(limit.max == 1 || taken <= descriptors);
     }
 }
@@ -189,28 +203,36 @@ fn check_ranges(config: &Config) {
 enum Wanted {
     Help,
     Version,
-    Run(Box<Typed>),
+    Run(Values),
     Refusal,
 }
 
-/// A list of its own beside that of `args.rs`: it would share a mistake with the one it checks.
-const VALUED: [&str; 15] = [
-    flag::LISTEN_ADDR,
-    flag::LISTEN_RETRY,
-    flag::ENDPOINTS,
-    flag::RETRY_DELAY,
-    flag::DISCOVERY_SRV,
-    flag::DISCOVERY_SRV_NAME,
-    flag::TRUSTED_CA_FILE,
-    flag::CONNECT_TIMEOUT,
-    flag::TCP_USER_TIMEOUT,
-    flag::KEEPALIVE,
-    flag::HALF_CLOSE_TIMEOUT,
-    flag::IDLE_TIMEOUT,
-    flag::MAX_CONNECTIONS,
-    flag::DRAIN_TIMEOUT,
-    flag::LOG_LEVEL,
+/// What was typed for each flag, in its order.
+type Values = BTreeMap<&'static str, Vec<String>>;
+
+// Names of its own beside the table of flags: with that it would share a mistake.
+const LISTS: [&str; 2] = ["listen-addr", "endpoints"];
+const BOOLEANS: [&str; 2] = ["reuse-port", "insecure-discovery"];
+const SINGLE: [&str; 13] = [
+    "listen-retry",
+    "retry-delay",
+    "discovery-srv",
+    "discovery-srv-name",
+    "trusted-ca-file",
+    "connect-timeout",
+    "tcp-user-timeout",
+    "keepalive",
+    "half-close-timeout",
+    "idle-timeout",
+    "max-connections",
+    "drain-timeout",
+    "log-level",
 ];
+
+/// The flags that take the next argument as their value where there is no equals sign.
+fn valued() -> impl Iterator<Item = &'static str> {
+    LISTS.into_iter().chain(SINGLE)
+}
 
 /// The word once, at any place of the command that it is about.
 const HELP_WORDS: [&[&str]; 8] = [
@@ -229,7 +251,7 @@ fn expected(arguments: &[OsString]) -> Wanted {
     let rest: Option<Vec<&str>> = rest.iter().map(|argument| argument.to_str()).collect();
     let Some(rest) = rest else { return Wanted::Refusal };
     let mut rest = rest.into_iter();
-    let (mut typed, mut words) = (Typed::default(), Vec::new());
+    let (mut values, mut words) = (Values::new(), Vec::new());
     let (mut is_help, mut is_version) = (false, false);
     while let Some(argument) = rest.next() {
         if argument == "--" {
@@ -243,17 +265,15 @@ fn expected(arguments: &[OsString]) -> Wanted {
                 // Not so with pflag: a long flag of one letter is the short one.
                 ("help" | "h", None) => is_help = true,
                 ("version", None) => is_version = true,
-                (flag::REUSE_PORT, value) => {
-                    typed.reuse_port = Some(bare(value.unwrap_or("true")).to_owned());
+                _ => {
+                    let is_boolean = BOOLEANS.contains(&name);
+                    let Some(name) = valued().chain(BOOLEANS).find(|known| *known == name) else {
+                        return Wanted::Refusal;
+                    };
+                    let next = || if is_boolean { Some("true") } else { rest.next() };
+                    let Some(value) = value.or_else(next) else { return Wanted::Refusal };
+                    store(&mut values, name, bare(value));
                 }
-                (flag::INSECURE_DISCOVERY, value) => {
-                    typed.insecure_discovery = Some(bare(value.unwrap_or("true")).to_owned());
-                }
-                _ if !VALUED.contains(&name) => return Wanted::Refusal,
-                _ => match value.or_else(|| rest.next()) {
-                    Some(value) => store(&mut typed, name, bare(value)),
-                    None => return Wanted::Refusal,
-                },
             }
         } else if argument.starts_with('-') && argument != "-" {
             if argument[1..].contains(|c| c != 'h') {
@@ -269,8 +289,8 @@ fn expected(arguments: &[OsString]) -> Wanted {
         words if HELP_WORDS.contains(&words) => Wanted::Help,
         _ if is_version => Wanted::Version,
         ["version"] => Wanted::Version,
-        ["gateway", "start"] => Wanted::Run(Box::new(typed)),
-        [] | ["start"] if !is_etcd(program) => Wanted::Run(Box::new(typed)),
+        ["gateway", "start"] => Wanted::Run(values),
+        [] | ["start"] if !is_etcd(program) => Wanted::Run(values),
         _ => Wanted::Refusal,
     }
 }
@@ -303,120 +323,104 @@ fn is_etcd(program: &OsStr) -> bool {
 }
 
 /// Lists grow; of everything else the last counts.
-fn store(typed: &mut Typed, name: &str, value: &str) {
-    let field = match name {
-        flag::LISTEN_ADDR => return typed.listen_addr.push(value.to_owned()),
-        flag::ENDPOINTS => return typed.endpoints.push(value.to_owned()),
-        flag::LISTEN_RETRY => &mut typed.listen_retry,
-        flag::RETRY_DELAY => &mut typed.retry_delay,
-        flag::DISCOVERY_SRV => &mut typed.discovery_srv,
-        flag::DISCOVERY_SRV_NAME => &mut typed.discovery_srv_name,
-        flag::TRUSTED_CA_FILE => &mut typed.trusted_ca_file,
-        flag::CONNECT_TIMEOUT => &mut typed.connect_timeout,
-        flag::TCP_USER_TIMEOUT => &mut typed.tcp_user_timeout,
-        flag::KEEPALIVE => &mut typed.keepalive,
-        flag::HALF_CLOSE_TIMEOUT => &mut typed.half_close_timeout,
-        flag::IDLE_TIMEOUT => &mut typed.idle_timeout,
-        flag::MAX_CONNECTIONS => &mut typed.max_connections,
-        flag::DRAIN_TIMEOUT => &mut typed.drain_timeout,
-        flag::LOG_LEVEL => &mut typed.log_level,
-        _ => unreachable!("{name} is in the table of flags, but has no field"),
-    };
-    *field = Some(value.to_owned());
+fn store(values: &mut Values, name: &'static str, value: &str) {
+    let of_flag = values.entry(name).or_default();
+    if !LISTS.contains(&name) {
+        of_flag.clear();
+    }
+    of_flag.push(value.to_owned());
 }
 
-/// Every flag that was typed, with each of its values.
-fn fields(typed: &Typed) -> Vec<(&'static str, &str)> {
-    let mut fields = Vec::new();
-    fields.extend(typed.listen_addr.iter().map(|value| (flag::LISTEN_ADDR, value.as_str())));
-    fields.extend(typed.endpoints.iter().map(|value| (flag::ENDPOINTS, value.as_str())));
-    for (name, value) in [
-        (flag::REUSE_PORT, &typed.reuse_port),
-        (flag::LISTEN_RETRY, &typed.listen_retry),
-        (flag::RETRY_DELAY, &typed.retry_delay),
-        (flag::DISCOVERY_SRV, &typed.discovery_srv),
-        (flag::DISCOVERY_SRV_NAME, &typed.discovery_srv_name),
-        (flag::INSECURE_DISCOVERY, &typed.insecure_discovery),
-        (flag::TRUSTED_CA_FILE, &typed.trusted_ca_file),
-        (flag::CONNECT_TIMEOUT, &typed.connect_timeout),
-        (flag::TCP_USER_TIMEOUT, &typed.tcp_user_timeout),
-        (flag::KEEPALIVE, &typed.keepalive),
-        (flag::HALF_CLOSE_TIMEOUT, &typed.half_close_timeout),
-        (flag::IDLE_TIMEOUT, &typed.idle_timeout),
-        (flag::MAX_CONNECTIONS, &typed.max_connections),
-        (flag::DRAIN_TIMEOUT, &typed.drain_timeout),
-        (flag::LOG_LEVEL, &typed.log_level),
-    ] {
-        fields.extend(value.iter().map(|value| (name, value.as_str())));
-    }
-    fields
+fn last<'a>(values: &'a Values, name: &str) -> Option<&'a str> {
+    values.get(name)?.last().map(String::as_str)
 }
 
 /// The configuration that the help promises, or nothing where it promises a refusal.
-fn expected_config(typed: &Typed) -> Option<Config> {
-    let discovery = expected_discovery(typed)?;
-    let listen = items(&typed.listen_addr, expected_listen);
-    let endpoints = items(&typed.endpoints, expected_endpoint);
+fn expected_config(values: &Values) -> Option<Config> {
+    let discovery = expected_discovery(values)?;
+    let listen = items(values, "listen-addr", expected_listen);
+    let endpoints = items(values, "endpoints", expected_endpoint);
     let config = Config {
-        listen: listen.unwrap_or_else(|| default("127.0.0.1:23790"))?,
-        reuse_port: match &typed.reuse_port {
-            Some(text) => boolean(text)?,
-            None => false,
+        listen: Listen {
+            addresses: listen.unwrap_or_else(|| default("127.0.0.1:23790"))?,
+            reuse_port: last(values, "reuse-port").map_or(Some(false), boolean)?,
+            retry: nanoseconds(values, "listen-retry", 0, YEAR, 1)?,
         },
-        listen_retry: nanoseconds(&typed.listen_retry, 0, YEAR, 1)?,
-        endpoints: match (endpoints, &discovery) {
-            (None, Some(_)) => Vec::new(),
-            (None, None) => default("127.0.0.1:2379")?,
-            (Some(endpoints), _) => endpoints?,
+        endpoints: Endpoints {
+            addresses: match (endpoints, &discovery) {
+                (None, Some(_)) => Vec::new(),
+                (None, None) => default("127.0.0.1:2379")?,
+                (Some(endpoints), _) => endpoints?,
+            },
+            retry_delay: nanoseconds(values, "retry-delay", 60 * SECOND, YEAR, 1)?,
         },
-        unused: expected_unused(typed, discovery.as_ref()),
+        unused: expected_unused(values, discovery.as_ref()),
         discovery,
-        retry_delay: nanoseconds(&typed.retry_delay, 60 * SECOND, YEAR, 1)?,
-        connect_timeout: nanoseconds(&typed.connect_timeout, SECOND, YEAR, 1)?,
+        time_limits: expected_time_limits(values)?,
+        limits: SizeLimits {
+            connections_max: match last(values, "max-connections") {
+                Some(text) => Some(count(text)?),
+                None => None,
+            },
+        },
+        log: Log {
+            level: match last(values, "log-level") {
+                Some(text) => Some(level(text)?),
+                None => None,
+            },
+        },
+    };
+    let is_good = config.listen.addresses.len() <= LISTENERS_MAX
+        && config.endpoints.addresses.len() <= ENDPOINTS_MAX
+        && !config.endpoints.retry_delay.is_zero()
+        && !config.time_limits.connect_timeout.is_zero()
+        && !(config.listen.reuse_port && config.listen.addresses.iter().any(has_port_zero))
+        && are_apart(&config.listen.addresses, config.listen.reuse_port);
+    is_good.then_some(config)
+}
+
+fn expected_time_limits(values: &Values) -> Option<TimeLimits> {
+    let milliseconds = i32::MAX as u64;
+    Some(TimeLimits {
+        connect_timeout: nanoseconds(values, "connect-timeout", SECOND, YEAR, 1)?,
         tcp_user_timeout: unless_zero(nanoseconds(
-            &typed.tcp_user_timeout,
+            values,
+            "tcp-user-timeout",
             30 * SECOND,
-            i32::MAX as u64 * 1_000_000,
+            milliseconds * 1_000_000,
             1_000_000,
         )?),
-        keepalive: unless_zero(nanoseconds(&typed.keepalive, 15 * SECOND, 32767 * SECOND, SECOND)?),
+        keepalive: unless_zero(nanoseconds(
+            values,
+            "keepalive",
+            15 * SECOND,
+            32767 * SECOND,
+            SECOND,
+        )?),
         half_close_timeout: unless_zero(nanoseconds(
-            &typed.half_close_timeout,
+            values,
+            "half-close-timeout",
             300 * SECOND,
             YEAR,
             1,
         )?),
-        idle_timeout: unless_zero(nanoseconds(&typed.idle_timeout, 0, YEAR, 1)?),
-        connections_max: match &typed.max_connections {
-            Some(text) => Some(count(text)?),
-            None => None,
-        },
-        drain_timeout: nanoseconds(&typed.drain_timeout, 10 * SECOND, YEAR, 1)?,
-        log_level: match &typed.log_level {
-            Some(text) => Some(level(text)?),
-            None => None,
-        },
-    };
-    let is_good = config.listen.len() <= LISTENERS_MAX
-        && config.endpoints.len() <= ENDPOINTS_MAX
-        && !config.retry_delay.is_zero()
-        && !config.connect_timeout.is_zero()
-        && !(config.reuse_port && config.listen.iter().any(has_port_zero))
-        && are_apart(&config.listen, config.reuse_port);
-    is_good.then_some(config)
+        idle_timeout: unless_zero(nanoseconds(values, "idle-timeout", 0, YEAR, 1)?),
+        drain_timeout: nanoseconds(values, "drain-timeout", 10 * SECOND, YEAR, 1)?,
+    })
 }
 
 /// What the flags of discovery mean together; the inner nothing where there is no domain.
-fn expected_discovery(typed: &Typed) -> Option<Option<DiscoverySrv>> {
-    let is_insecure = typed.insecure_discovery.as_deref().map_or(Some(false), boolean)?;
-    let domain = typed.discovery_srv.clone().unwrap_or_default();
+fn expected_discovery(values: &Values) -> Option<Option<DiscoverySrv>> {
+    let is_insecure = last(values, "insecure-discovery").map_or(Some(false), boolean)?;
+    let domain = last(values, "discovery-srv").unwrap_or_default().to_owned();
     if domain.is_empty() {
         return Some(None);
     }
     let is_letter = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
     let is_label = |label: &str| (1..=63).contains(&label.len()) && label.chars().all(is_letter);
     let labels = domain.strip_suffix('.').unwrap_or(&domain);
-    let name = typed.discovery_srv_name.clone().filter(|name| !name.is_empty());
+    let name = last(values, "discovery-srv-name").filter(|name| !name.is_empty());
+    let name = name.map(str::to_owned);
     let service = match &name {
         Some(name) => format!("_etcd-client-ssl-{name}._tcp."),
         None => "_etcd-client-ssl._tcp.".to_owned(),
@@ -427,7 +431,7 @@ fn expected_discovery(typed: &Typed) -> Option<Option<DiscoverySrv>> {
     if !name.iter().all(|name| is_label(name) && name.len() + "_etcd-client-ssl-".len() <= 63) {
         return None;
     }
-    let file = typed.trusted_ca_file.as_ref().filter(|path| !path.is_empty());
+    let file = last(values, "trusted-ca-file").filter(|path| !path.is_empty());
     let trust = match is_insecure {
         true => Trust::Unverified,
         false if !CAN_VERIFY => return None,
@@ -441,28 +445,29 @@ fn has_port_zero(listen: &ListenAddress) -> bool {
 }
 
 /// The flags that are taken and do nothing.
-fn expected_unused(typed: &Typed, discovery: Option<&DiscoverySrv>) -> Vec<UnusedFlag> {
+fn expected_unused(values: &Values, discovery: Option<&DiscoverySrv>) -> Vec<UnusedFlag> {
     let mut unused = Vec::new();
     let mut add = |flag, reason| unused.push(UnusedFlag { flag, reason });
-    let is_empty = |value: &Option<String>| value.as_deref() == Some("");
-    if is_empty(&typed.discovery_srv) {
-        add(flag::DISCOVERY_SRV, NoEffect::Empty);
+    let [domain, name, file] =
+        ["discovery-srv", "discovery-srv-name", "trusted-ca-file"].map(|flag| last(values, flag));
+    if domain == Some("") {
+        add("discovery-srv", NoEffect::Empty);
     }
-    let is_insecure = typed.insecure_discovery.as_deref().and_then(boolean) == Some(true);
+    let is_insecure = last(values, "insecure-discovery").and_then(boolean) == Some(true);
     if is_insecure && discovery.is_none() {
-        add(flag::INSECURE_DISCOVERY, NoEffect::NoDiscoverySrv);
+        add("insecure-discovery", NoEffect::NoDiscoverySrv);
     }
-    if is_empty(&typed.discovery_srv_name) {
-        add(flag::DISCOVERY_SRV_NAME, NoEffect::Empty);
-    } else if typed.discovery_srv_name.is_some() && discovery.is_none() {
-        add(flag::DISCOVERY_SRV_NAME, NoEffect::NoDiscoverySrv);
+    if name == Some("") {
+        add("discovery-srv-name", NoEffect::Empty);
+    } else if name.is_some() && discovery.is_none() {
+        add("discovery-srv-name", NoEffect::NoDiscoverySrv);
     }
-    if is_empty(&typed.trusted_ca_file) {
-        add(flag::TRUSTED_CA_FILE, NoEffect::Empty);
-    } else if typed.trusted_ca_file.is_some() {
-        match discovery.map(|it| &it.trust) {
-            None => add(flag::TRUSTED_CA_FILE, NoEffect::NoDiscoverySrv),
-            Some(Trust::Unverified) => add(flag::TRUSTED_CA_FILE, NoEffect::InsecureDiscovery),
+    if file == Some("") {
+        add("trusted-ca-file", NoEffect::Empty);
+    } else if file.is_some() {
+        match discovery.map(|discovery| &discovery.trust) {
+            None => add("trusted-ca-file", NoEffect::NoDiscoverySrv),
+            Some(Trust::Unverified) => add("trusted-ca-file", NoEffect::InsecureDiscovery),
             Some(Trust::Certified { .. }) => {}
         }
     }
@@ -493,10 +498,14 @@ fn are_apart(listen: &[ListenAddress], is_shared: bool) -> bool {
     !pairs.map(|(i, j)| (&shown[i], &shown[j])).any(meets)
 }
 
-/// The items of a list, or why not; nothing if the flag was absent.
-fn items<T>(typed: &[String], expected: fn(&str) -> Option<T>) -> Option<Option<Vec<T>>> {
-    let all = typed.iter().flat_map(|text| text.split(',')).map(bare);
-    (!typed.is_empty()).then(|| all.map(expected).collect())
+/// The items of a list, or nothing if one of them is refused; nothing at all if the flag is absent.
+fn items<T>(
+    values: &Values,
+    name: &str,
+    expected: fn(&str) -> Option<T>,
+) -> Option<Option<Vec<T>>> {
+    let texts = values.get(name)?;
+    Some(texts.iter().flat_map(|text| text.split(',')).map(bare).map(expected).collect())
 }
 
 fn default<T: FromStr>(text: &str) -> Option<Vec<T>> {
@@ -504,8 +513,14 @@ fn default<T: FromStr>(text: &str) -> Option<Vec<T>> {
 }
 
 /// A duration up to a limit, rounded up to a step.
-fn nanoseconds(typed: &Option<String>, default: u64, most: u64, step: u64) -> Option<Duration> {
-    let Some(text) = typed else { return Some(Duration::from_nanos(default)) };
+fn nanoseconds(
+    values: &Values,
+    name: &str,
+    default: u64,
+    most: u64,
+    step: u64,
+) -> Option<Duration> {
+    let Some(text) = last(values, name) else { return Some(Duration::from_nanos(default)) };
     let value = u64::try_from(duration::expected(text)?).ok().filter(|value| *value <= most)?;
     Some(Duration::from_nanos(value.div_ceil(step) * step))
 }

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! fuzz_targets/NAME.rs ──┐
-//!                        ├──► check(bytes) ──► etcd_gateway::{args, config, discovery, dns}
+//!                        ├──► check(bytes) ──► etcd_gateway::{config, discovery, proto::dns}
 //! corpus/NAME/* ─────────┘                ──► oracle
 //! ```
 

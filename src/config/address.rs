@@ -7,8 +7,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
+use super::limits::{PRIORITY_DEFAULT, WEIGHT_DEFAULT};
 use super::special_address::SpecialAddress;
-use super::{PRIORITY_DEFAULT, WEIGHT_DEFAULT};
 
 pub use super::address_error::AddressError;
 

@@ -37,14 +37,14 @@ impl Config {
         // A pipe takes two descriptors, as a pair does.
         let carried = (limit.saturating_sub(taken) / DESCRIPTORS_PER_PAIR).max(1);
         let beside_pipes = carried - (carried / PAIRS_PER_PIPE).min(PIPES_MAX);
-        let asked = self.connections_max.unwrap_or(beside_pipes.min(CONNECTIONS_MAX));
+        let asked = self.limits.connections_max.unwrap_or(beside_pipes.min(CONNECTIONS_MAX));
         assert!(asked >= 1);
         assert!(asked <= CONNECTIONS_MAX);
         let max = carried.min(asked);
         ConnectionsLimit {
             max,
             pipes_max: (carried - max).min(PIPES_MAX),
-            lowered_from: self.connections_max.filter(|&asked| asked > carried),
+            lowered_from: self.limits.connections_max.filter(|&asked| asked > carried),
         }
     }
 }
@@ -55,7 +55,7 @@ impl Config {
     /// that is open for a moment.
     pub fn descriptors_min(&self) -> u64 {
         let of_look_up = if self.asks() { DNS_DESCRIPTORS_PER_LOOK_UP + DNS_FILES_MAX } else { 0 };
-        let always = DESCRIPTORS_OF_LOOP + self.listen.len() + DESCRIPTORS_PER_PAIR;
+        let always = DESCRIPTORS_OF_LOOP + self.listen.addresses.len() + DESCRIPTORS_PER_PAIR;
         (always + DESCRIPTORS_PER_PROBE + of_look_up + DESCRIPTORS_FOR_A_MOMENT) as u64
     }
 
@@ -66,7 +66,7 @@ impl Config {
 
     fn names(&self) -> usize {
         let is_name = |endpoint: &&EndpointAddress| matches!(endpoint.host, Host::Name(_));
-        self.endpoints.iter().filter(is_name).count()
+        self.endpoints.addresses.iter().filter(is_name).count()
     }
 
     /// Descriptors for probes and questions. How many endpoints names will lead to is not known
@@ -76,7 +76,7 @@ impl Config {
             Host::Address(address) => dialed(address).len(),
             Host::Name(_) => 2,
         };
-        let endpoints: usize = self.endpoints.iter().map(addresses).sum();
+        let endpoints: usize = self.endpoints.addresses.iter().map(addresses).sum();
         let of_discovery = if self.discovery.is_some() { ENDPOINTS_PER_DISCOVERY } else { 0 };
         let of_resolver = if self.asks() { DNS_DESCRIPTORS_MAX + DNS_FILES_MAX } else { 0 };
         endpoints * DESCRIPTORS_PER_PROBE + of_discovery + of_resolver
@@ -96,7 +96,9 @@ pub fn memory_max_bytes(connections_max: usize, pair_bytes: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::Typed;
+    use crate::config::SizeLimits;
+    use crate::config::flags::{DISCOVERY_SRV, ENDPOINTS, INSECURE_DISCOVERY, LISTEN_ADDR, Typed};
+    use crate::config::limits::{CONNECTIONS_MAX, PIPES_MAX};
 
     /// One listener is passed with it, so the descriptors put aside are 17.
     fn three_endpoints() -> Config {
@@ -104,18 +106,14 @@ mod tests {
     }
 
     fn configuration(endpoints: &str, discovery_srv: Option<&str>) -> Config {
-        let typed = Typed {
-            endpoints: vec![endpoints.to_owned()],
-            discovery_srv: discovery_srv.map(str::to_owned),
-            insecure_discovery: Some("true".to_owned()),
-            ..Typed::default()
-        };
+        let typed = [(&ENDPOINTS, endpoints), (&INSECURE_DISCOVERY, "true")].into_iter();
+        let typed = typed.chain(discovery_srv.map(|domain| (&DISCOVERY_SRV, domain))).collect();
         Config::from_typed(&typed).expect("a configuration")
     }
 
     #[track_caller]
     fn check_limit(asked: Option<usize>, descriptors: u64, max: usize, pipes_max: usize) {
-        let config = Config { connections_max: asked, ..three_endpoints() };
+        let config = Config { limits: SizeLimits { connections_max: asked }, ..three_endpoints() };
         let limit = config.connections_limit(descriptors, 1);
         let lowered_from = asked.filter(|&asked| asked > max);
         let want = ConnectionsLimit { max, pipes_max, lowered_from };
@@ -177,8 +175,8 @@ mod tests {
         assert_eq!(configuration("10.0.0.1:1,10.0.0.2:1", None).descriptors_min(), 7);
         assert_eq!(configuration("10.0.0.1:1,a.test:1", None).descriptors_min(), 14);
         assert_eq!(configuration("10.0.0.1:1", Some("a.test")).descriptors_min(), 14);
-        let listen = vec!["127.0.0.1:1,127.0.0.1:2".to_owned(), ":3".to_owned()];
-        let typed = Typed { listen_addr: listen, ..Typed::default() };
+        let listen = ["127.0.0.1:1,127.0.0.1:2", ":3"].map(|list| (&LISTEN_ADDR, list));
+        let typed = Typed::from_iter(listen);
         assert_eq!(Config::from_typed(&typed).expect("valid").descriptors_min(), 9);
     }
 

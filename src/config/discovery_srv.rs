@@ -3,9 +3,12 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::address;
 use super::address::NAME_CHARACTERS_MAX;
-use super::{address, boolean};
-use crate::args::{Typed, UsageError, flag};
+use super::flags::{
+    DISCOVERY_SRV, DISCOVERY_SRV_NAME, Flag, INSECURE_DISCOVERY, TRUSTED_CA_FILE, Typed, UsageError,
+};
+use super::values::Value;
 
 /// Where to look for SRV records, and whom to believe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,17 +71,17 @@ const SERVICE_LONGEST: &str = "_etcd-client-ssl";
 
 /// The flags together; `None` without a domain. As in etcd an empty value is one that is absent.
 pub(super) fn parse(typed: &Typed) -> Result<Option<DiscoverySrv>, UsageError> {
-    let is_insecure = insecure(typed)?;
-    let Some(domain) = given(&typed.discovery_srv) else { return Ok(None) };
-    let refuse = |reason: &str| UsageError::invalid(flag::DISCOVERY_SRV, domain, reason);
+    let is_insecure = bool::read(&INSECURE_DISCOVERY, typed)?;
+    let Some(domain) = given(typed, &DISCOVERY_SRV) else { return Ok(None) };
+    let refuse = |reason: &str| UsageError::invalid(&DISCOVERY_SRV, domain, reason);
     if let Some(problem) = address::name_problem(domain) {
         return Err(refuse(&format!("not a domain name: {problem}")));
     }
-    let name = given(&typed.discovery_srv_name);
+    let name = given(typed, &DISCOVERY_SRV_NAME);
     let service = name.map_or(SERVICE_LONGEST.to_owned(), |it| format!("{SERVICE_LONGEST}-{it}"));
     if let Some(name) = name.filter(|_| !address::is_label(&service)) {
         let reason = "not a part of a service's name, or too long for one";
-        return Err(UsageError::invalid(flag::DISCOVERY_SRV_NAME, name, reason));
+        return Err(UsageError::invalid(&DISCOVERY_SRV_NAME, name, reason));
     }
     let prefix = format!("{service}._tcp.");
     if !address::is_name(&format!("{prefix}{domain}")) {
@@ -92,7 +95,7 @@ pub(super) fn parse(typed: &Typed) -> Result<Option<DiscoverySrv>, UsageError> {
                           --insecure-discovery, or a build with the feature tls";
             return Err(refuse(reason));
         }
-        false => Trust::Certified { authority: given(&typed.trusted_ca_file).map(PathBuf::from) },
+        false => Trust::Certified { authority: given(typed, &TRUSTED_CA_FILE).map(PathBuf::from) },
     };
     let (domain, name) = (domain.to_owned(), name.map(str::to_owned));
     Ok(Some(DiscoverySrv { domain, name, trust }))
@@ -100,32 +103,26 @@ pub(super) fn parse(typed: &Typed) -> Result<Option<DiscoverySrv>, UsageError> {
 
 /// Flags that mean nothing as they are. etcd takes them, so they are no mistake to end for.
 pub(super) fn unused(typed: &Typed, discovery: Option<&DiscoverySrv>) -> Vec<UnusedFlag> {
-    let is_insecure = insecure(typed).unwrap_or(false).then_some("true");
+    let is_insecure = bool::read(&INSECURE_DISCOVERY, typed).unwrap_or(false).then_some("true");
     let alone = discovery.is_none().then_some(NoEffect::NoDiscoverySrv);
     let beside = discovery.filter(|discovery| discovery.trust == Trust::Unverified);
     let unproved = alone.or(beside.map(|_| NoEffect::InsecureDiscovery));
     let flags = [
-        (flag::DISCOVERY_SRV, typed.discovery_srv.as_deref(), None),
-        (flag::INSECURE_DISCOVERY, is_insecure, alone),
-        (flag::DISCOVERY_SRV_NAME, typed.discovery_srv_name.as_deref(), alone),
-        (flag::TRUSTED_CA_FILE, typed.trusted_ca_file.as_deref(), unproved),
+        (DISCOVERY_SRV, typed.last(&DISCOVERY_SRV), None),
+        (INSECURE_DISCOVERY, is_insecure, alone),
+        (DISCOVERY_SRV_NAME, typed.last(&DISCOVERY_SRV_NAME), alone),
+        (TRUSTED_CA_FILE, typed.last(&TRUSTED_CA_FILE), unproved),
     ];
     let unused = flags.into_iter().filter_map(|(flag, value, reason)| {
         let reason = if value?.is_empty() { Some(NoEffect::Empty) } else { reason };
-        Some(UnusedFlag { flag, reason: reason? })
+        Some(UnusedFlag { flag: flag.name, reason: reason? })
     });
     unused.collect()
 }
 
-fn insecure(typed: &Typed) -> Result<bool, UsageError> {
-    let Some(text) = &typed.insecure_discovery else { return Ok(false) };
-    let reason = "must be true or false";
-    let invalid = || UsageError::invalid(flag::INSECURE_DISCOVERY, text, reason);
-    boolean::parse(text).ok_or_else(invalid)
-}
-
-fn given(value: &Option<String>) -> Option<&str> {
-    value.as_deref().filter(|text| !text.is_empty())
+/// The value of a flag; as in etcd, an empty one counts as absent.
+fn given<'a>(typed: &'a Typed, flag: &Flag) -> Option<&'a str> {
+    typed.last(flag).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -133,14 +130,13 @@ mod tests {
     use super::*;
 
     fn typed(domain: &str, name: &str, insecure: &str, authority: &str) -> Typed {
-        let given = |text: &str| (text != "-").then(|| text.to_owned());
-        Typed {
-            discovery_srv: given(domain),
-            discovery_srv_name: given(name),
-            insecure_discovery: given(insecure),
-            trusted_ca_file: given(authority),
-            ..Typed::default()
-        }
+        let values = [
+            (&DISCOVERY_SRV, domain),
+            (&DISCOVERY_SRV_NAME, name),
+            (&INSECURE_DISCOVERY, insecure),
+            (&TRUSTED_CA_FILE, authority),
+        ];
+        values.into_iter().filter(|(_, text)| *text != "-").collect()
     }
 
     fn found(domain: &str, name: Option<&str>, trust: Trust) -> DiscoverySrv {

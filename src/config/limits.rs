@@ -92,10 +92,6 @@ pub const FLUSH_CHECK_MAX: Duration = Duration::from_millis(100);
 pub const KEEPALIVE_PROBES: u32 = 9;
 /// Most listening addresses.
 pub const LISTENERS_MAX: usize = 16;
-/// Default of `--listen-addr`, etcd's.
-pub const LISTEN_DEFAULT: &str = "127.0.0.1:23790";
-/// Default of `--listen-retry`: an address that is not there is a mistake, as for etcd.
-pub const LISTEN_RETRY_DEFAULT: Duration = Duration::ZERO;
 /// Pause before a listening address that is not there yet is tried again.
 pub const LISTEN_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -118,26 +114,10 @@ pub const TCP_USER_TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64
 /// Longest `--keepalive`: the kernel takes 1 to 32767 seconds (`MAX_TCP_KEEPIDLE`, net/tcp.h).
 pub const KEEPALIVE_MAX: Duration = Duration::from_secs(32767);
 
-/// Default of `--endpoints`, etcd's.
-pub const ENDPOINTS_DEFAULT: &str = "127.0.0.1:2379";
 /// Priority of an endpoint that states none: the most preferred class.
 pub const PRIORITY_DEFAULT: u16 = 0;
 /// Weight of an endpoint that states none.
 pub const WEIGHT_DEFAULT: u16 = 1;
-/// Default of `--retry-delay`, etcd's.
-pub const RETRY_DELAY_DEFAULT: Duration = Duration::from_secs(60);
-/// Default of `--connect-timeout`; etcdctl itself gives up after two seconds.
-pub const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);
-/// Default of `--tcp-user-timeout`.
-pub const TCP_USER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
-/// Default of `--keepalive`, that of Go's net package.
-pub const KEEPALIVE_DEFAULT: Duration = Duration::from_secs(15);
-/// Default of `--half-close-timeout`.
-pub const HALF_CLOSE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5 * 60);
-/// Default of `--idle-timeout`: never, since watches are quiet for hours.
-pub const IDLE_TIMEOUT_DEFAULT: Duration = Duration::ZERO;
-/// Default of `--drain-timeout`.
-pub const DRAIN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// What is logged when neither `--log-level` nor RUST_LOG says otherwise.
 pub const LOG_LEVEL_DEFAULT: LevelFilter = LevelFilter::Info;
 
@@ -163,23 +143,13 @@ const _: () = assert!(EVENTS_PER_TURN > LISTENERS_MAX);
 const _: () = assert!(ENDPOINTS_MAX > 0);
 // Clients may cause dials more often than the monitor does, or the last resort would be none.
 const _: () = assert!(LAST_RESORT_INTERVAL.as_nanos() < RETRY_DELAY_MIN.as_nanos());
-const _: () = assert!(RETRY_DELAY_MIN.as_nanos() <= RETRY_DELAY_DEFAULT.as_nanos());
 const _: () = assert!(ACCEPT_PAUSE.as_nanos() > 0);
 // A pause of accepting that repeats is at most one log line per summary.
 const _: () = assert!(ACCEPT_PAUSE.as_nanos() < SUMMARY_INTERVAL.as_nanos());
 const _: () = assert!(FLUSH_CHECK_MIN.as_nanos() > 0);
 const _: () = assert!(FLUSH_CHECK_MIN.as_nanos() < FLUSH_CHECK_MAX.as_nanos());
-const _: () = assert!(RETRY_DELAY_DEFAULT.as_nanos() <= DURATION_MAX.as_nanos());
-// Failover must answer before etcdctl's own two seconds end.
-const _: () = assert!(CONNECT_TIMEOUT_DEFAULT.as_secs() < 2);
-const _: () = assert!(CONNECT_TIMEOUT_DEFAULT.as_nanos() > 0);
-const _: () = assert!(TCP_USER_TIMEOUT_DEFAULT.as_nanos() <= TCP_USER_TIMEOUT_MAX.as_nanos());
 const _: () = assert!(TCP_USER_TIMEOUT_MAX.as_nanos() <= DURATION_MAX.as_nanos());
-const _: () = assert!(KEEPALIVE_DEFAULT.as_nanos() <= KEEPALIVE_MAX.as_nanos());
 const _: () = assert!(KEEPALIVE_MAX.as_nanos() <= DURATION_MAX.as_nanos());
-const _: () = assert!(HALF_CLOSE_TIMEOUT_DEFAULT.as_nanos() <= DURATION_MAX.as_nanos());
-const _: () = assert!(IDLE_TIMEOUT_DEFAULT.as_nanos() <= DURATION_MAX.as_nanos());
-const _: () = assert!(DRAIN_TIMEOUT_DEFAULT.as_nanos() <= DURATION_MAX.as_nanos());
 const _: () = assert!(LISTEN_RETRY_INTERVAL.as_nanos() > 0);
 const _: () = assert!(LISTENERS_MAX > 0);
 const _: () = assert!(DESCRIPTORS_RESERVED >= DESCRIPTORS_OF_LOOP + DESCRIPTORS_FOR_A_MOMENT);

@@ -3,30 +3,29 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use super::Listen;
 use super::address::{Host, ListenAddress};
-use super::boolean;
-use crate::args::{UsageError, flag};
+use super::flags::{LISTEN_ADDR, REUSE_PORT, Typed, UsageError};
 
-/// At port 0 the kernel gives each process a port of its own, so there would be nothing to share.
-pub(super) fn reuse_port(
-    typed: &Option<String>,
-    listen: &[ListenAddress],
-) -> Result<bool, UsageError> {
-    let Some(text) = typed else { return Ok(false) };
-    let invalid = |reason: &str| UsageError::invalid(flag::REUSE_PORT, text, reason);
-    let is_shared = boolean::parse(text).ok_or_else(|| invalid("must be true or false"))?;
-    match listen.iter().find(|address| address.port() == 0) {
-        Some(address) if is_shared => {
-            Err(invalid(&format!("--listen-addr {address} is another port in each process")))
+impl Listen {
+    /// Refuses addresses that cannot be shared although they are to be, and those that are in the
+    /// way of one another.
+    pub(super) fn check(&self, typed: &Typed) -> Result<(), UsageError> {
+        let port_zero = self.addresses.iter().find(|address| address.port() == 0);
+        if let Some(address) = port_zero.filter(|_| self.reuse_port) {
+            // At port 0 the kernel gives each process a port of its own: nothing to share.
+            let reason = format!("--listen-addr {address} is another port in each process");
+            let value = typed.last(&REUSE_PORT).unwrap_or_default();
+            return Err(UsageError::invalid(&REUSE_PORT, value, reason));
         }
-        _ => Ok(is_shared),
+        refuse_overlap(&self.addresses, self.reuse_port)
     }
 }
 
 /// Refuses an address that is given twice and, unless addresses are shared, one that is a part of
 /// another one: the kernel lets a process listen once on each. Names are compared as text; where
 /// they lead is found out later.
-pub(super) fn refuse_overlap(listen: &[ListenAddress], is_shared: bool) -> Result<(), UsageError> {
+fn refuse_overlap(listen: &[ListenAddress], is_shared: bool) -> Result<(), UsageError> {
     for (index, address) in listen.iter().enumerate() {
         // At port 0 the kernel gives each one a port of its own.
         let others = listen[..index].iter().filter(|other| other.port() == address.port());
@@ -37,7 +36,7 @@ pub(super) fn refuse_overlap(listen: &[ListenAddress], is_shared: bool) -> Resul
                 Relation::IsCovered if !is_shared => format!("it covers {other}"),
                 Relation::Covers | Relation::IsCovered | Relation::Apart => continue,
             };
-            return Err(UsageError::invalid(flag::LISTEN_ADDR, &address.to_string(), reason));
+            return Err(UsageError::invalid(&LISTEN_ADDR, &address.to_string(), reason));
         }
     }
     Ok(())

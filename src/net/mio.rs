@@ -31,7 +31,7 @@ use super::{
     Accept, Close, Dial, Event, FileError, FileVersion, Net, NetError, Read, Readiness, Receive,
     ResolverFile, Shake, Write,
 };
-use crate::config::{EVENTS_PER_TURN, KEEPALIVE_PROBES};
+use crate::config::limits::{EVENTS_PER_TURN, KEEPALIVE_PROBES};
 
 /// The token of the signal descriptor; the reactor's own tokens never have all bits set.
 const SIGNALS: Token = Token(usize::MAX);

@@ -12,7 +12,7 @@ use nix::unistd::pipe2;
 
 use super::NetError;
 use super::errno::{is_refusal, net_error, retry};
-use crate::config::{PIPE_BYTES, PIPE_BYTES_MIN};
+use crate::config::limits::{PIPE_BYTES, PIPE_BYTES_MIN};
 
 /// A pipe and its two ends.
 #[derive(Debug)]

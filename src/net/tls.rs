@@ -38,7 +38,7 @@ use self::proof::Proof;
 use self::trust::Trust;
 use super::errno::{net_error, retry};
 use super::{HandshakeError, NetError, Shake};
-use crate::config::HANDSHAKE_BYTES_MAX;
+use crate::config::limits::HANDSHAKE_BYTES_MAX;
 
 /// What servers are verified against: the authorities and the name.
 #[derive(Debug)]

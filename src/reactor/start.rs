@@ -39,13 +39,13 @@ impl Limits {
         Limits {
             connections_max: connections.max,
             pipes_max: connections.pipes_max,
-            listen_retry: config.listen_retry,
-            connect_timeout: config.connect_timeout,
-            drain_timeout: config.drain_timeout,
+            listen_retry: config.listen.retry,
+            connect_timeout: config.time_limits.connect_timeout,
+            drain_timeout: config.time_limits.drain_timeout,
             pair: relay::Limits {
                 quiet: QuietLimits {
-                    half_closed: config.half_close_timeout,
-                    open: config.idle_timeout,
+                    half_closed: config.time_limits.half_close_timeout,
+                    open: config.time_limits.idle_timeout,
                 },
                 flush: FlushInterval { min: config::FLUSH_CHECK_MIN, max: config::FLUSH_CHECK_MAX },
                 splice: SpliceLimits {
@@ -57,7 +57,7 @@ impl Limits {
             },
             retry: RetryLimits {
                 delay_min: config::RETRY_DELAY_MIN,
-                delay_max: config.retry_delay,
+                delay_max: config.endpoints.retry_delay,
                 last_resort_interval: config::LAST_RESORT_INTERVAL,
                 absence_max: config::ABSENCE_MAX,
                 absent_max: config::ABSENT_MAX,

@@ -8,8 +8,8 @@ use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use etcd_gateway::args::{Invocation, parse};
 use etcd_gateway::config::Config;
+use etcd_gateway::config::flags::{Invocation, parse};
 
 #[path = "../../fuzz/src/lib.rs"]
 mod properties;

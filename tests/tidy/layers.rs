@@ -29,7 +29,7 @@ pub const SYSTEM_CRATES: &[&str] =
 pub const LAYERS: &[(&str, &[&str], &str)] = &[
     (
         "main",
-        &["args", "config", "reactor", "net", "upstream", "discovery", "observe"],
+        &["config", "reactor", "net", "upstream", "discovery", "observe"],
         "let config, reactor or net hand it over instead",
     ),
     (
@@ -37,9 +37,8 @@ pub const LAYERS: &[(&str, &[&str], &str)] = &[
         &["relay", "upstream", "discovery", "proto", "observe", "net", "config"],
         "use the trait and the outcomes in crate::net instead",
     ),
-    ("net", &["config"], "return an outcome of crate::net and let the reactor act instead"),
-    ("args", &["config"], "keep to what was typed and give it its meaning in config instead"),
-    ("config", &["args"], "use plain std types and let main convert them instead"),
+    ("net", &["config::limits"], "return an outcome of crate::net and let the reactor act instead"),
+    ("config", &[], "use plain std types and let main convert them instead"),
     (
         "discovery",
         &["upstream", "proto", "config"],
@@ -141,12 +140,13 @@ mod tests {
         let cases = [
             ("src/main.rs", "use etcd_gateway::relay::Pair;"),
             ("src/main.rs", "etcd_gateway::proto::dns::a();"),
-            ("src/args.rs", "use crate::net::Net;"),
+            ("src/config/flags/parse.rs", "use crate::net::Net;"),
             ("src/config/address.rs", "use super::super::upstream::Spec;"),
-            ("src/reactor/mod.rs", "use crate::{\n config::Config, args::Args};"),
+            ("src/reactor/mod.rs", "use crate::{\n config::Config, other::A};"),
             ("src/reactor/mod.rs", "use crate::net::mio::Real;"),
             ("src/reactor/mod.rs", "use crate::net;\nfn a() { net::signal::b(); }"),
             ("src/net/mio.rs", "use crate::relay::Pair;"),
+            ("src/net/mio.rs", "use crate::config::Config;"),
             ("src/net/mod.rs", "use crate::config::Config;"),
             ("src/discovery/mod.rs", "use crate::net::Net;"),
             ("src/relay/flow.rs", "use crate::upstream::{EndpointId, EndpointSet};"),
@@ -165,17 +165,20 @@ mod tests {
     #[test]
     fn rule_layers_keeps_still() {
         let cases = [
-            ("src/main.rs", "use etcd_gateway::{args, config::Config, net::mio::Real, reactor};"),
+            ("src/main.rs", "use etcd_gateway::{config::Config, net::mio::Real, reactor};"),
             ("src/main.rs", "use etcd_gateway::{upstream, discovery, observe::events::Event};"),
-            ("src/args.rs", "use crate::config::Default;"),
-            ("src/config/mod.rs", "use crate::args::Args;\nmod address;\nuse address::parse;"),
+            ("src/config/flags/help.rs", "use crate::config::limits::DURATION_MAX;"),
+            ("src/config/mod.rs", "mod flags;\nuse flags::parse;"),
             ("src/reactor/pump.rs", "use super::Reactor;\nuse crate::net::{self, Net, Read};"),
             (
                 "src/reactor/pump.rs",
                 "use crate::{relay::Pair, upstream, discovery, observe, config};",
             ),
             ("src/reactor/pump.rs", "use std::net::SocketAddr;\nfn a() { net::Read::Eof; }"),
-            ("src/net/mio.rs", "use super::{Net, signal::Signals};\nuse crate::config::KEEPALIVE;"),
+            (
+                "src/net/mio.rs",
+                "use super::{Net, signal::Signals};\nuse crate::config::limits::KEEPALIVE;",
+            ),
             ("src/net/mio.rs", "use ::mio::Poll;\nuse mio::net::TcpStream;"),
             ("src/relay/mod.rs", "use self::flow::Flow;\nuse crate::upstream::EndpointId;"),
             ("src/upstream/mod.rs", "// crate::net\nuse super::upstream::pick;\nuse std::fmt;"),

@@ -1,0 +1,169 @@
+//! Values of the types that the configuration has, read from what was typed for one flag. Pure.
+//!
+//! The flag's row has the default and the range; the type of the value chooses the reader. A flag
+//! whose row is of another kind is a mistake in `sections.rs`, which every start would show.
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
+
+use log::LevelFilter;
+
+use super::address::AddressError;
+use super::duration::{self, format_duration};
+use super::flags::{DurationRange, Flag, Kind, Typed, UsageError, has_password, unquoted};
+
+/// A type that a flag's value can have.
+pub(super) trait Value: Sized {
+    /// Reads what was typed for the flag, or its default.
+    ///
+    /// # Errors
+    /// [`UsageError`] for a text that is not of this type, and a value out of the flag's range.
+    fn read(flag: &Flag, typed: &Typed) -> Result<Self, UsageError>;
+}
+
+/// Why there is no reader for a flag: a mistake of ours.
+const WRONG_KIND: &str = "the kind of the flag's row and the type of the field differ";
+
+/// A list of addresses.
+impl<T: FromStr<Err = AddressError>> Value for Vec<T> {
+    fn read(flag: &Flag, typed: &Typed) -> Result<Vec<T>, UsageError> {
+        let Kind::List { default, max, .. } = flag.kind else { unreachable!("{WRONG_KIND}") };
+        let default = [default.to_owned()];
+        let texts = typed.all(flag);
+        let mut items = Vec::new();
+        for text in if texts.is_empty() { &default } else { texts } {
+            if text.is_empty() {
+                return Err(UsageError::invalid(flag, text, "empty list"));
+            }
+            for (index, item) in text.split(',').map(unquoted).enumerate() {
+                // The item alone would be invisible in the message.
+                if item.is_empty() {
+                    return Err(UsageError::invalid(flag, text, "empty item in the list"));
+                }
+                if items.len() == max {
+                    let reason = format!("more than {max} addresses");
+                    return Err(UsageError::invalid(flag, item, reason));
+                }
+                let parsed = item.parse();
+                items.push(parsed.map_err(|error| refused_item(flag, text, index, error))?);
+            }
+        }
+        assert!(!items.is_empty());
+        Ok(items)
+    }
+}
+
+/// The error for the item at `index` of a list. A password with a comma in it is in two of them,
+/// and no reason may repeat a part of it.
+fn refused_item(flag: &Flag, text: &str, index: usize, reason: impl Display) -> UsageError {
+    let rest: Vec<&str> = text.split(',').skip(index).map(unquoted).collect();
+    let (item, rest) = (rest[0], rest.join(","));
+    if let Some(shown) = [item, &rest].into_iter().find(|shown| has_password(shown)) {
+        return UsageError::invalid(flag, shown, AddressError::UserInfo);
+    }
+    match item.rsplit_once('@') {
+        // The password may have begun in the item before, which looks like host and port.
+        Some((_user, host)) if index > 0 => {
+            UsageError::invalid(flag, &format!("***@{host}"), AddressError::UserInfo)
+        }
+        _ => UsageError::invalid(flag, item, reason),
+    }
+}
+
+/// A duration in the flag's range, rounded up to its unit.
+impl Value for Duration {
+    fn read(flag: &Flag, typed: &Typed) -> Result<Duration, UsageError> {
+        let Kind::Duration(range) = &flag.kind else { unreachable!("{WRONG_KIND}") };
+        match typed.last(flag) {
+            None => Ok(range.default),
+            Some(text) => {
+                in_range(text, range).map_err(|reason| UsageError::invalid(flag, text, reason))
+            }
+        }
+    }
+}
+
+fn in_range(text: &str, range: &DurationRange) -> Result<Duration, String> {
+    let nanoseconds = duration::parse(text).map_err(|error| error.to_string())?;
+    let nanoseconds = u64::try_from(nanoseconds).map_err(|_| "must not be negative".to_owned())?;
+    let value = Duration::from_nanos(nanoseconds);
+    if value > range.max {
+        return Err(format!("must be at most {}", format_duration(range.max)));
+    }
+    if value.is_zero() && range.is_above_zero {
+        return Err("must be above 0".to_owned());
+    }
+    let unit = range.unit.as_nanos() as u64;
+    Ok(Duration::from_nanos(nanoseconds.div_ceil(unit) * unit))
+}
+
+/// A duration whose 0 switches off what it limits.
+impl Value for Option<Duration> {
+    fn read(flag: &Flag, typed: &Typed) -> Result<Option<Duration>, UsageError> {
+        let value = Duration::read(flag, typed)?;
+        Ok(Some(value).filter(|value| !value.is_zero()))
+    }
+}
+
+impl Value for bool {
+    fn read(flag: &Flag, typed: &Typed) -> Result<bool, UsageError> {
+        assert!(matches!(flag.kind, Kind::Boolean), "{WRONG_KIND}");
+        let Some(text) = typed.last(flag) else { return Ok(false) };
+        parse_boolean(text).ok_or_else(|| UsageError::invalid(flag, text, "must be true or false"))
+    }
+}
+
+/// A number of things; `None` where the flag is absent.
+impl Value for Option<usize> {
+    fn read(flag: &Flag, typed: &Typed) -> Result<Option<usize>, UsageError> {
+        let Kind::Count { max } = flag.kind else { unreachable!("{WRONG_KIND}") };
+        let Some(text) = typed.last(flag) else { return Ok(None) };
+        // The standard library would take a plus sign as well.
+        let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse() {
+            Ok(number) if is_digits && (1..=max).contains(&number) => Ok(Some(number)),
+            _ => {
+                let reason = format!("must be a number from 1 to {max}");
+                Err(UsageError::invalid(flag, text, reason))
+            }
+        }
+    }
+}
+
+/// A log level; `None` where the flag is absent.
+impl Value for Option<LevelFilter> {
+    fn read(flag: &Flag, typed: &Typed) -> Result<Option<LevelFilter>, UsageError> {
+        assert!(matches!(flag.kind, Kind::Level { .. }), "{WRONG_KIND}");
+        let Some(text) = typed.last(flag) else { return Ok(None) };
+        let reason = "must be off, error, warn, info, debug or trace";
+        text.parse().map(Some).map_err(|_| UsageError::invalid(flag, text, reason))
+    }
+}
+
+/// Reads what Go's `strconv.ParseBool` reads, and so every boolean of etcd.
+fn parse_boolean(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_boolean;
+
+    #[test]
+    fn what_go_reads_and_nothing_else() {
+        for text in ["1", "t", "T", "TRUE", "true", "True"] {
+            assert_eq!(parse_boolean(text), Some(true), "{text}");
+        }
+        for text in ["0", "f", "F", "FALSE", "false", "False"] {
+            assert_eq!(parse_boolean(text), Some(false), "{text}");
+        }
+        for text in ["", "yes", "on", "2", "01", "tRUE", "true ", " f", "-1"] {
+            assert_eq!(parse_boolean(text), None, "{text}");
+        }
+    }
+}
