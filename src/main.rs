@@ -19,6 +19,7 @@ use etcd_gateway::config::{self, Config};
 use etcd_gateway::discovery::{Environment, Sources};
 use etcd_gateway::net::mio::{MioNet, SocketOptions};
 use etcd_gateway::net::notify::{NotifyError, ServiceManager};
+use etcd_gateway::net::remark::{Remark, RemarkKind};
 use etcd_gateway::net::rlimit::Descriptors;
 use etcd_gateway::net::stderr::LineWriter;
 use etcd_gateway::net::tls::Verifier;
@@ -57,9 +58,7 @@ fn run(config: &Config) -> Result<(), String> {
     // Before names are looked up and addresses waited for: a signal ends both.
     net.take_signals().map_err(|error| format!("cannot take signals: {error}"))?;
     if let Some(verifier) = verifier {
-        for remark in verifier.remarks() {
-            Event::Certificate { remark }.write();
-        }
+        verifier.remarks().iter().for_each(log_remark);
         net.verify_with(verifier);
     }
     let environment = environment();
@@ -209,7 +208,7 @@ fn start_log(level: Option<LevelFilter>) {
     let variable = env::var_os(LOG_VARIABLE).filter(|_| level.is_none()).unwrap_or_default();
     let filter = log_filter::parse(&variable.to_string_lossy());
     builder.parse_filters(&filter.directives);
-    builder.target(Target::Pipe(Box::new(LineWriter::default())));
+    builder.target(Target::Pipe(Box::new(LineWriter::new(dropped_lines))));
     builder.format(|buffer, record| writeln!(buffer, "{} {}", record.level(), record.args()));
     builder.init();
     for part in &filter.ignored {
@@ -218,6 +217,12 @@ fn start_log(level: Option<LevelFilter>) {
         let levels = Some(&levels[..]).filter(|_| reason == log_filter::UNKNOWN_LEVEL);
         Event::LogFilterIgnored { value, reason: &reason, levels }.write();
     }
+}
+
+/// The line that says how many are missing before it.
+fn dropped_lines(count: u64) -> String {
+    let event = Event::LinesDropped { count };
+    format!("{} {event}\n", event.level())
 }
 
 fn service_manager() -> Option<ServiceManager> {
@@ -230,6 +235,24 @@ fn service_manager() -> Option<ServiceManager> {
 fn tell(manager: &Option<ServiceManager>, state: &str) {
     if let Some(Err(error)) = manager.as_ref().map(|manager| manager.notify(state)) {
         log_not_notified(Some(&state), &error);
+    }
+}
+
+fn log_remark(remark: &Remark) {
+    let Remark { kind, number, subject, reason, file } = remark;
+    let (number, subject, reason) = (*number, Quoted(subject), reason as Value<'_>);
+    let file = file.as_deref().map(Quoted);
+    match kind {
+        RemarkKind::Skipped => Event::CertificateSkipped { number, subject, reason, file }.write(),
+        RemarkKind::TrustedForItself => {
+            Event::CertificateForItself { number, subject, reason, file }.write();
+        }
+        RemarkKind::NotInForce => {
+            Event::CertificateNotInForce { number, subject, reason, file }.write();
+        }
+        RemarkKind::Unusable => {
+            Event::CertificateUnusable { number, subject, reason, file }.write();
+        }
     }
 }
 

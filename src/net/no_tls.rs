@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use super::Shake;
+use super::remark::Remark;
 
 /// What servers would be verified against. There is none in this build.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ impl Verifier {
     }
 
     /// Never called, as there is no verifier.
-    pub fn remarks(&self) -> &[String] {
+    pub fn remarks(&self) -> &[Remark] {
         match self.none {}
     }
 

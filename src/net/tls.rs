@@ -37,6 +37,7 @@ use self::failure::{of_beginning, of_handshake};
 use self::proof::Proof;
 use self::trust::Trust;
 use super::errno::{net_error, retry};
+use super::remark::Remark;
 use super::{HandshakeError, NetError, Shake};
 use crate::config::limits::HANDSHAKE_BYTES_MAX;
 
@@ -46,7 +47,7 @@ pub struct Verifier {
     config: ClientConfig,
     trust: Arc<Trust>,
     name: ServerName<'static>,
-    remarks: Vec<String>,
+    remarks: Vec<Remark>,
 }
 
 impl Verifier {
@@ -69,9 +70,9 @@ impl Verifier {
             None => (file::of_system(load_native_certs(), &name, now)?, Vec::new()),
         };
         let mut verifier = Verifier::trusting(trust, name)?;
-        let file = authority.map(|path| format!(" file={:?}", path.display().to_string()));
-        let file = file.unwrap_or_default();
-        verifier.remarks = remarks.iter().map(|remark| format!("{remark}{file}")).collect();
+        let file = authority.map(|path| path.display().to_string());
+        let in_file = |remark| Remark { file: file.clone(), ..remark };
+        verifier.remarks = remarks.into_iter().map(in_file).collect();
         Ok(verifier)
     }
 
@@ -92,9 +93,8 @@ impl Verifier {
         Ok(Verifier { config, trust, name, remarks: Vec::new() })
     }
 
-    /// What is to be said of the certificates in the file, each the rest of a line of the log:
-    /// which are of no use, or not now.
-    pub fn remarks(&self) -> &[String] {
+    /// Which certificates of the file are of no use, or not now.
+    pub fn remarks(&self) -> &[Remark] {
         &self.remarks
     }
 

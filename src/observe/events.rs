@@ -125,8 +125,34 @@ events! {
         reason: Value<'a>,
         levels: Option<List<'a>>,
     };
-    /// A certificate that was given to trust is of no use, or not now.
-    Certificate: Warn "certificate" { remark: &'a str };
+    /// A certificate that was given to trust is of no use.
+    CertificateSkipped: Warn "certificate skipped" {
+        number: usize,
+        subject: Quoted<'a>,
+        reason: Value<'a>,
+        file: Option<Quoted<'a>>,
+    };
+    /// A certificate that is no authority; a server may show the very same one.
+    CertificateForItself: Warn "certificate trusted for itself alone" {
+        number: usize,
+        subject: Quoted<'a>,
+        reason: Value<'a>,
+        file: Option<Quoted<'a>>,
+    };
+    /// The time of a certificate has not come, or is over.
+    CertificateNotInForce: Warn "certificate not in force" {
+        number: usize,
+        subject: Quoted<'a>,
+        reason: Value<'a>,
+        file: Option<Quoted<'a>>,
+    };
+    /// A certificate has a key of a kind that cannot be verified here.
+    CertificateUnusable: Warn "certificate cannot be used" {
+        number: usize,
+        subject: Quoted<'a>,
+        reason: Value<'a>,
+        file: Option<Quoted<'a>>,
+    };
     /// The service manager cannot be spoken to. `state` is absent where that is known at the start.
     ServiceManagerNotNotified: Warn "service manager not notified" {
         state: Option<Value<'a>>,
@@ -144,6 +170,8 @@ events! {
         pairs: usize,
         timeout: Duration,
     };
+    /// Lines that were dropped before this one, since nothing has read them in time.
+    LinesDropped: Warn "log lines dropped" { count: u64 };
     /// The orderly end, with what happened since the start.
     Stopped: Info "stopped" {
         clients: u64,
@@ -294,12 +322,6 @@ trait Field {
 impl Field for Value<'_> {
     fn write(&self, key: &str, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, " {key}={self}")
-    }
-}
-
-impl Field for &str {
-    fn write(&self, _: &str, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, " {self}")
     }
 }
 

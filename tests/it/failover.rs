@@ -243,7 +243,7 @@ fn turned_away(gateway: &Gateway) -> usize {
 
 #[test]
 fn flood_of_clients_without_an_endpoint_is_turned_away_at_once() {
-    // So many that their log lines fit into the pipe: what does not fit is left out.
+    // So many that their log lines fit into the pipe: what does not fit is dropped.
     const CLIENTS: usize = 300;
     let gateway = Gateway::start(&[refused_address()], &[]);
     let started = Instant::now();

@@ -187,7 +187,7 @@ fn members_whose_authority_cannot_vouch_hear_which_one_it_is() {
         let gateway = verifying(machine, &trust).start();
         let file = format!("file={:?}", trust.display().to_string());
         for remark in [
-            r#"left out number=2 subject="CN=unfit" reason=not_authority"#,
+            r#"skipped number=2 subject="CN=unfit" reason=not_authority"#,
             r#"not in force number=3 subject="CN=past" reason=expired"#,
             r#"not in force number=4 subject="CN=future" reason=not_yet_valid"#,
         ] {

@@ -7,7 +7,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls_native_certs::CertificateResult;
 
-use super::trust::{Remark, Trust};
+use super::super::remark::Remark;
+use super::trust::Trust;
 
 /// The certificates of a file, in the form of RFC 7468.
 pub(super) fn of_file(

@@ -4,12 +4,12 @@
 //! may show the very same one. They are those of Go, and so of etcd and its clients. Knows nothing
 //! of what servers show; that is `chain.rs`.
 
-use std::fmt;
 use std::sync::OnceLock;
 
 use rustls::pki_types::{CertificateDer, Der, ServerName, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, anchor_from_trusted_cert};
 
+use super::super::remark::{Remark, RemarkKind};
 use super::x509::{self, Certificate, Moment};
 
 /// What was found, for as long as the process lives.
@@ -76,26 +76,6 @@ pub(super) enum Objection {
     Unfit,
 }
 
-/// What is to be said of a certificate at the start. Its text is the rest of a line of the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remark {
-    /// Its place among the certificates, counted from 1.
-    number: usize,
-    subject: String,
-    kind: RemarkKind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum RemarkKind {
-    /// It is of no use.
-    LeftOut(Flaw),
-    /// It vouches for nobody but the server that shows it.
-    ForItself(Flaw),
-    OutOfForce(OutOfForce),
-    /// It is an authority by a key of a kind that cannot be verified here.
-    UnsupportedKey,
-}
-
 impl Trust {
     /// Takes what a certificate says of itself; servers will have to be `name`. Returns what is to
     /// be said of it as of `now`; its `number` is its place among all. `None` if it is none.
@@ -121,9 +101,11 @@ impl Trust {
             subject: x509::name(read.subject),
             words: Default::default(),
         };
-        let kinds = authority.remarks(is_own, now);
-        let remark = |kind| Remark { number, subject: authority.subject.clone(), kind };
-        let remarks = kinds.into_iter().flatten().map(remark).collect();
+        let facts = authority.remarks(is_own, now).into_iter().flatten();
+        let subject = || authority.subject.clone();
+        let remark =
+            |(kind, reason)| Remark { kind, number, subject: subject(), reason, file: None };
+        let remarks = facts.map(remark).collect();
         if is_own {
             let certificate = certificate.clone().into_owned();
             self.own.push(Own { certificate, validity });
@@ -224,13 +206,15 @@ impl Authority {
         }
     }
 
-    fn remarks(&self, is_own: bool, now: UnixTime) -> [Option<RemarkKind>; 2] {
+    fn remarks(&self, is_own: bool, now: UnixTime) -> [Option<(RemarkKind, &'static str)>; 2] {
         let standing = match self.flaw {
-            Some(flaw) if is_own => Some(RemarkKind::ForItself(flaw)),
-            Some(flaw) => return [Some(RemarkKind::LeftOut(flaw)), None],
-            None => (!self.has_supported_key).then_some(RemarkKind::UnsupportedKey),
+            Some(flaw) if is_own => Some((RemarkKind::TrustedForItself, flaw.word())),
+            Some(flaw) => return [Some((RemarkKind::Skipped, flaw.word())), None],
+            None if self.has_supported_key => None,
+            None => Some((RemarkKind::Unusable, "unsupported_key")),
         };
-        [standing, self.validity.objection(now).map(RemarkKind::OutOfForce)]
+        let validity = self.validity.objection(now).map(OutOfForce::word);
+        [standing, validity.map(|word| (RemarkKind::NotInForce, word))]
     }
 
     /// How many authorities may be between it and a server.
@@ -252,6 +236,15 @@ impl Authority {
     }
 }
 
+impl OutOfForce {
+    fn word(self) -> &'static str {
+        match self {
+            OutOfForce::Expired => "expired",
+            OutOfForce::NotYet => "not_yet_valid",
+        }
+    }
+}
+
 impl Flaw {
     fn word(self) -> &'static str {
         match self {
@@ -260,19 +253,5 @@ impl Flaw {
             Flaw::WrongPurpose => "wrong_purpose",
             Flaw::UnknownCriticalExtension => "unknown_critical_extension",
         }
-    }
-}
-
-impl fmt::Display for Remark {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Remark { number, subject, kind } = self;
-        let (event, reason) = match kind {
-            RemarkKind::LeftOut(flaw) => ("left out", flaw.word()),
-            RemarkKind::ForItself(flaw) => ("trusted for itself alone", flaw.word()),
-            RemarkKind::OutOfForce(OutOfForce::Expired) => ("not in force", "expired"),
-            RemarkKind::OutOfForce(OutOfForce::NotYet) => ("not in force", "not_yet_valid"),
-            RemarkKind::UnsupportedKey => ("cannot be used", "unsupported_key"),
-        };
-        write!(f, "{event} number={number} subject={subject:?} reason={reason}")
     }
 }
