@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use etcd_gateway::net::{Dial, NetError, Read, Readiness, Receive, Write};
 
+use crate::agenda::Happening;
 use crate::connection::Id;
 use crate::faults::Fault;
 use crate::habits::Streams;
 use crate::message::{Question, framed, read_question};
 use crate::names::server_of;
-use crate::world::{Happening, World};
+use crate::world::World;
 use crate::zone::{Subject, Value};
 
 /// Streams to name servers have ids from here on: the upper half, so that it fits 32 bits, too.
@@ -130,21 +131,22 @@ impl World {
             stream: is_stream.then_some(stream),
             news_due: None,
         });
-        self.open += 1;
+        self.context.sockets_open += 1;
         self.exchanges.len() - 1
     }
 
     /// The gateway lacks something that every question takes.
     fn question_shortage(&mut self) -> Option<NetError> {
-        let is_short = !self.has_descriptor() || self.strike(Fault::QuestionShortage);
-        is_short.then(|| self.random.one_of(&[NetError::Descriptors, NetError::Memory]))
+        let is_short =
+            !self.context.has_descriptor() || self.context.strike(Fault::QuestionShortage);
+        is_short.then(|| self.context.random.one_of(&[NetError::Descriptors, NetError::Memory]))
     }
 
     pub fn open_datagram(&mut self, address: SocketAddr, token: usize) -> Result<usize, NetError> {
         self.oracle.operation_begins();
         self.check_exchange(address, false);
         let server = server_of(address).expect("checked just now");
-        self.advance("ask", server, 0);
+        self.context.advance("ask", server, 0);
         if let Some(error) = self.question_shortage() {
             self.question_fell_short();
             return Err(error);
@@ -157,13 +159,13 @@ impl World {
         self.oracle.operation_begins();
         assert!(self.exchanges[exchange].is_open, "{exchange}: a question through a closed socket");
         let question = read_question(bytes);
-        self.advance("question", exchange, u64::from(question.kind));
+        self.context.advance("question", exchange, u64::from(question.kind));
         self.check_question(exchange, &question);
         let before = self.exchanges[exchange].question.replace(question.clone());
         let is_same = before.is_none_or(|before| before == question);
         assert!(is_same, "{exchange}: two questions through one socket");
-        if self.strike(Fault::QuestionUnsent) {
-            let error = self.random.one_of(&[
+        if self.context.strike(Fault::QuestionUnsent) {
+            let error = self.context.random.one_of(&[
                 NetError::Refused,
                 NetError::NetworkUnreachable,
                 NetError::HostUnreachable,
@@ -172,9 +174,9 @@ impl World {
             ]);
             return Err(error);
         }
-        if !self.strike(Fault::QueryLost) {
-            let latency = self.name_latency();
-            self.plan_in(latency, Happening::Ask(exchange));
+        if !self.context.strike(Fault::QueryLost) {
+            let latency = self.context.name_latency();
+            self.context.plan_in(latency, Happening::Ask(exchange));
         }
         Ok(())
     }
@@ -185,19 +187,19 @@ impl World {
         assert!(it.is_open, "{exchange}: a look at a closed socket");
         let Some(letter) = it.inbox.pop_front() else {
             it.is_told = false;
-            self.note("no answer", exchange, 0);
+            self.context.note("no answer", exchange, 0);
             return Receive::WouldBlock;
         };
         match letter.bytes {
             Ok(bytes) => {
-                self.advance("answer", exchange, bytes.len() as u64);
+                self.context.advance("answer", exchange, bytes.len() as u64);
                 assert!(bytes.len() <= buffer.len(), "room for any datagram");
                 buffer[..bytes.len()].copy_from_slice(&bytes);
                 self.has_received(exchange, &letter.meaning);
                 Receive::Datagram(bytes.len())
             }
             Err(error) => {
-                self.advance("answer fails", exchange, 0);
+                self.context.advance("answer fails", exchange, 0);
                 Receive::Failed(error)
             }
         }
@@ -205,12 +207,12 @@ impl World {
 
     pub fn close_exchange(&mut self, exchange: usize) {
         self.oracle.operation_begins();
-        self.advance("close exchange", exchange, 0);
+        self.context.advance("close exchange", exchange, 0);
         let it = &mut self.exchanges[exchange];
         assert!(it.is_open, "{exchange}: a socket is closed twice");
         it.is_open = false;
         it.inbox.clear();
-        self.open -= 1;
+        self.context.sockets_open -= 1;
     }
 
     /// There may be something to tell.
@@ -220,7 +222,7 @@ impl World {
         if !it.is_open || it.news_due.is_some() || !is_news {
             return;
         }
-        let due = self.now + self.lateness();
+        let due = self.context.now + self.context.lateness();
         self.exchanges[exchange].news_due = Some(due);
         self.exchange_news.push(exchange);
     }
@@ -244,17 +246,17 @@ impl World {
     pub fn dial_name_server(&mut self, address: SocketAddr, token: usize) -> Result<Id, NetError> {
         self.check_exchange(address, true);
         let server = server_of(address).expect("checked just now");
-        self.advance("ask by stream", server, 0);
+        self.context.advance("ask by stream", server, 0);
         if let Some(error) = self.question_shortage() {
             self.question_fell_short();
             return Err(error);
         }
-        if self.strike(Fault::StreamRefused) && self.random.chance(500) {
+        if self.context.strike(Fault::StreamRefused) && self.context.random.chance(500) {
             return Err(NetError::Refused);
         }
         let exchange = self.open_exchange(address, token, true);
-        let latency = self.name_latency();
-        self.plan_in(2 * latency, Happening::Stream(exchange));
+        let latency = self.context.name_latency();
+        self.context.plan_in(2 * latency, Happening::Stream(exchange));
         Ok(STREAMS + exchange)
     }
 
@@ -277,14 +279,14 @@ impl World {
         if outcome == Dial::Pending {
             (stream.told_readable, stream.told_writable) = (false, false);
         }
-        self.oracle.progress += 1;
+        self.context.progress += 1;
         outcome
     }
 
     pub fn write_question(&mut self, id: Id, bytes: &[u8]) -> Write {
         self.oracle.operation_begins();
-        let trickles = self.strike(Fault::StreamTrickles);
-        let blocks = trickles && self.random.chance(300);
+        let trickles = self.context.strike(Fault::StreamTrickles);
+        let blocks = trickles && self.context.random.chance(300);
         let exchange = id - STREAMS;
         let stream = self.stream(id);
         assert!(stream.is_known, "{id}: a write before the stream stands");
@@ -302,15 +304,15 @@ impl World {
             stream.told_writable = false;
         }
         let question = framed(&stream.written).map(read_question);
-        self.advance("write to a server", exchange, count as u64);
+        self.context.advance("write to a server", exchange, count as u64);
         self.touch_exchange(exchange);
         if let Some(question) = question {
             assert!(self.exchanges[exchange].question.is_none(), "{id}: bytes behind the question");
             self.check_question(exchange, &question);
             self.exchanges[exchange].question = Some(question);
-            if !self.strike(Fault::QueryLost) {
-                let latency = self.name_latency();
-                self.plan_in(latency, Happening::Ask(exchange));
+            if !self.context.strike(Fault::QueryLost) {
+                let latency = self.context.name_latency();
+                self.context.plan_in(latency, Happening::Ask(exchange));
             }
         }
         Write::Data(count)
@@ -318,7 +320,7 @@ impl World {
 
     pub fn read_answer(&mut self, id: Id, buffer: &mut [u8]) -> Read {
         self.oracle.operation_begins();
-        let trickles = self.strike(Fault::StreamTrickles);
+        let trickles = self.context.strike(Fault::StreamTrickles);
         let exchange = id - STREAMS;
         let stream = self.stream(id);
         assert!(stream.is_known, "{id}: a read before the stream stands");
@@ -343,7 +345,7 @@ impl World {
         let is_whole = framed(&stream.incoming[..stream.taken]).is_some();
         let was_whole = framed(&stream.incoming[..from]).is_some();
         let meaning = stream.meaning.clone();
-        self.advance("read from a server", exchange, count as u64);
+        self.context.advance("read from a server", exchange, count as u64);
         self.touch_exchange(exchange);
         if is_whole && !was_whole {
             self.has_received(exchange, &meaning);
@@ -353,12 +355,6 @@ impl World {
 
     pub fn close_stream(&mut self, id: Id) {
         self.close_exchange(id - STREAMS);
-    }
-
-    /// How long a message is under way to a name server, or back.
-    pub fn name_latency(&mut self) -> Duration {
-        let most = self.plan.latency_max;
-        self.random.up_to(most)
     }
 
     /// Something reaches the gateway's end of a stream: the dial is decided, or bytes arrive.
@@ -372,7 +368,7 @@ impl World {
             self.decide_stream(exchange, server);
             return self.touch_exchange(exchange);
         }
-        let trickles = self.strike(Fault::StreamTrickles);
+        let trickles = self.context.strike(Fault::StreamTrickles);
         let stream = self.exchanges[exchange].stream.as_mut().expect("it stands");
         let (left, before) = (stream.incoming.len() - stream.arrived, stream.arrived);
         stream.arrived += if trickles { left.min(1) } else { left };
@@ -381,14 +377,14 @@ impl World {
             let at = at.max(before);
             stream.arrived = at;
             stream.incoming.truncate(at);
-            let ends = self.random.chance(500);
+            let ends = self.context.random.chance(500);
             let stream = self.exchanges[exchange].stream.as_mut().expect("it stands");
             match ends {
                 true => stream.has_ended = true,
                 false => stream.death = Some(NetError::Reset),
             }
         } else if !is_all {
-            self.plan_in(Duration::from_micros(1), Happening::Stream(exchange));
+            self.context.plan_in(Duration::from_micros(1), Happening::Stream(exchange));
         }
         self.touch_exchange(exchange);
     }
@@ -396,7 +392,7 @@ impl World {
     fn decide_stream(&mut self, exchange: usize, server: usize) {
         use crate::name_server::ServerPlace;
         let streams = self.names().habits.servers[server].streams;
-        let is_refused = self.strike(Fault::StreamRefused);
+        let is_refused = self.context.strike(Fault::StreamRefused);
         let place = self.servers[server];
         let stream = self.exchanges[exchange].stream.as_mut().expect("a stream is decided");
         match place {

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use etcd_gateway::net::{HandshakeError, NetError, Readiness, Shake};
 
+use crate::agenda::{Direction, Happening};
 use crate::connection::Id;
 use crate::faults::Fault;
-use crate::world::{Direction, Happening, World};
+use crate::world::World;
 
 const UNTRUSTED: [HandshakeError; 12] = [
     HandshakeError::Expired,
@@ -37,10 +38,10 @@ pub struct Handshake {
 impl World {
     pub fn begin_handshake(&mut self) -> usize {
         self.oracle.operation_begins();
-        let flights = self.random.one_to(3);
-        let stalls = self.strike(Fault::HandshakeStalls);
-        let fails = self.strike(Fault::HandshakeFails);
-        let verdict = fails.then(|| self.random.one_of(&UNTRUSTED));
+        let flights = self.context.random.one_to(3);
+        let stalls = self.context.strike(Fault::HandshakeStalls);
+        let fails = self.context.strike(Fault::HandshakeFails);
+        let verdict = fails.then(|| self.context.random.one_of(&UNTRUSTED));
         self.handshakes.push(Handshake { on: None, flights, stalls, verdict });
         self.handshakes.len() - 1
     }
@@ -48,13 +49,13 @@ impl World {
     pub fn shake(&mut self, id: Id, index: usize) -> Shake {
         self.operate("shake", id);
         self.check_shake(id);
-        let now = self.turn_at;
+        let now = self.context.turn_at;
         if self.handshakes[index].on.is_none() {
             self.handshakes[index].on = Some(id);
             // It has a time of its own.
             self.connections[id].dialed_at = now;
-            self.advance("handshake", id, 0);
-            if self.strike(Fault::HandshakeBreaks) {
+            self.context.advance("handshake", id, 0);
+            if self.context.strike(Fault::HandshakeBreaks) {
                 self.peer_resets(id);
             }
             self.plan_flight(id, index);
@@ -66,7 +67,7 @@ impl World {
         connection.inbound.take(bytes);
         connection.told.readable = false;
         if bytes > 0 {
-            self.advance("flight", id, bytes);
+            self.context.advance("flight", id, bytes);
             let left = handshake.flights.saturating_sub(bytes);
             self.handshakes[index].flights = left;
             if left == 0 && !handshake.stalls {
@@ -78,7 +79,7 @@ impl World {
         if let Some(death) = &mut connection.death {
             let error = death.error.take().unwrap_or(NetError::Reset);
             connection.tell_lost(now);
-            self.advance("handshake lost", id, 0);
+            self.context.advance("handshake lost", id, 0);
             self.handshake_ended(id, Some(error));
             return Shake::Failed(HandshakeError::Lost(error));
         }
@@ -92,7 +93,7 @@ impl World {
     }
 
     fn decide_handshake(&mut self, id: Id, verdict: Option<HandshakeError>) -> Shake {
-        self.advance("handshake ends", id, u64::from(verdict.is_some()));
+        self.context.advance("handshake ends", id, u64::from(verdict.is_some()));
         // Whatever is wrong with the server, it is evidence.
         self.handshake_ended(id, verdict.map(|_| NetError::Refused));
         verdict.map_or(Shake::Done, Shake::Failed)
@@ -100,11 +101,11 @@ impl World {
 
     fn plan_flight(&mut self, id: Id, index: usize) {
         let handshake = self.handshakes[index];
-        if handshake.stalls && handshake.flights <= 1 && !self.has_healed {
+        if handshake.stalls && handshake.flights <= 1 && !self.context.has_healed {
             return;
         }
         let latency = self.connections[id].latency;
-        self.plan_in(latency + Duration::from_micros(1), Happening::Flight(id));
+        self.context.plan_in(latency + Duration::from_micros(1), Happening::Flight(id));
     }
 
     /// The server's next flight is on its way.

@@ -10,7 +10,9 @@
 //! ```
 
 mod actor;
+mod agenda;
 mod connection;
+mod context;
 mod exchange;
 mod faults;
 mod habits;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use etcd_gateway::config::HOSTS_READS_MAX;
 use etcd_gateway::net::{FileVersion, NetError, ResolverFile};
 
+use crate::agenda::Happening;
 use crate::exchange::{Letter, Meaning};
 use crate::faults::Fault;
 use crate::habits::{Edns, Room, Server};
@@ -14,7 +15,7 @@ use crate::message::{Damage, Data, Line, OptRecord, Question, Reply};
 use crate::names::Names;
 use crate::oracle::Seen;
 use crate::trouble::is_dead;
-use crate::world::{Happening, World};
+use crate::world::World;
 use crate::zone::{A, AAAA, Found, Value, Zone};
 
 /// Addresses that nobody has: whoever dials one has believed a lie.
@@ -48,7 +49,7 @@ pub enum ServerPlace {
 
 impl World {
     pub fn names(&self) -> &Names {
-        self.plan.names.as_ref().expect("a run with names")
+        self.context.plan.names.as_ref().expect("a run with names")
     }
 
     /// A question arrives at its server.
@@ -71,16 +72,16 @@ impl World {
         if self.names().habits.is_silent_about(&question.name, question.kind) {
             return;
         }
-        if self.strike(Fault::AnswerForged) {
-            let count = self.random.one_of(&[1, 1, 2, FLOOD]);
+        if self.context.strike(Fault::AnswerForged) {
+            let count = self.context.random.one_of(&[1, 1, 2, FLOOD]);
             (0..count).for_each(|_| self.forge(exchange, &question));
         }
         let Some(letter) = self.answer(exchange, server, &question) else { return };
-        if self.strike(Fault::AnswerLost) {
+        if self.context.strike(Fault::AnswerLost) {
             return;
         }
-        let is_late = self.strike(Fault::AnswerLate);
-        if self.strike(Fault::AnswerTwice) {
+        let is_late = self.context.strike(Fault::AnswerLate);
+        if self.context.strike(Fault::AnswerTwice) {
             self.post(letter.clone(), is_late);
         }
         self.post(letter, is_late);
@@ -92,8 +93,8 @@ impl World {
         let other = self.exchanges.iter().rev().filter_map(|it| it.question.clone());
         let other = other.take(10).find(|it| (&it.name, it.kind) != (&name, kind));
         let mut reply = self.poisoned(question);
-        match self.random.below(4) {
-            0 => reply.id ^= self.random.one_to(0xffff) as u16,
+        match self.context.random.below(4) {
+            0 => reply.id ^= self.context.random.one_to(0xffff) as u16,
             1 => reply.question = Some((format!("x{name}"), kind)),
             2 => reply.question = Some((name, if kind == A { AAAA } else { A })),
             // The right answer's id for another question.
@@ -139,8 +140,8 @@ impl World {
     /// What the server answers, if it answers.
     fn answer(&mut self, exchange: usize, server: usize, question: &Question) -> Option<Letter> {
         let letter = |reply: Reply, meaning| Letter { exchange, bytes: Ok(reply.write()), meaning };
-        if self.strike(Fault::ServerFails) {
-            let code = self.random.one_of(&[1, 2, 2, 4, 5, 9]);
+        if self.context.strike(Fault::ServerFails) {
+            let code = self.context.random.one_of(&[1, 2, 2, 4, 5, 9]);
             return Some(letter(Reply { code, ..self.bare(question) }, Meaning::Failed));
         }
         let Server { edns, adds, .. } = self.names().habits.servers[server];
@@ -174,9 +175,10 @@ impl World {
     ) -> Letter {
         let letter = |reply: Reply, meaning| Letter { exchange, bytes: Ok(reply.write()), meaning };
         let is_stream = self.exchanges[exchange].stream.is_some();
-        if self.strike(Fault::AnswerCut) && (!is_stream || self.random.chance(300)) {
+        if self.context.strike(Fault::AnswerCut) && (!is_stream || self.context.random.chance(300))
+        {
             let mut reply = self.poisoned(question);
-            let kept = self.random.below(3) as usize;
+            let kept = self.context.random.below(3) as usize;
             reply.lines.truncate(kept);
             let meaning = if is_stream { Meaning::Failed } else { Meaning::Cut };
             return letter(Reply { is_cut: true, ..reply }, meaning);
@@ -198,10 +200,10 @@ impl World {
             let lines = self.poisoned(question).lines;
             return letter(Reply { is_cut: true, lines, ..reply }, Meaning::Cut);
         }
-        let is_damaged = self.strike(Fault::AnswerDamaged);
-        let is_short = is_damaged && self.random.chance(300);
+        let is_damaged = self.context.strike(Fault::AnswerDamaged);
+        let is_short = is_damaged && self.context.random.chance(300);
         if is_small && room == Room::CutInSilence || is_short {
-            let bytes = Ok(reply.shortened(&mut self.random));
+            let bytes = Ok(reply.shortened(&mut self.context.random));
             return Letter { exchange, bytes, meaning: part };
         }
         if is_damaged {
@@ -210,7 +212,7 @@ impl World {
             if !spoiled.lines.is_empty() {
                 spoiled.lines = self.poisoned(question).lines;
             }
-            let (bytes, damage) = spoiled.spoiled(&mut self.random);
+            let (bytes, damage) = spoiled.spoiled(&mut self.context.random);
             let meaning = match damage {
                 Damage::Foreign => Meaning::Foreign,
                 Damage::Malformed => Meaning::Failed,
@@ -229,8 +231,8 @@ impl World {
     fn genuine(&mut self, question: &Question) -> (Reply, Meaning) {
         let life = self.draw_life();
         let families: Vec<bool> =
-            self.plan.endpoints.iter().map(|spec| spec.address.is_ipv6()).collect();
-        let names = self.plan.names.as_ref().expect("a run with names");
+            self.context.plan.endpoints.iter().map(|spec| spec.address.is_ipv6()).collect();
+        let names = self.context.plan.names.as_ref().expect("a run with names");
         let subject = Zone::subject_of(names, &question.name);
         let found = self.zone.find(names, &question.name, question.kind, &families, life);
         let Found { way, is_part, exists, value, life } = found;
@@ -251,7 +253,7 @@ impl World {
                 data.extend(blocked);
             }
             // Servers shuffle.
-            if data.len() > 1 && self.random.chance(500) {
+            if data.len() > 1 && self.context.random.chance(500) {
                 data.reverse();
             }
             let line = |data| Line { owner: owner.clone(), life, data };
@@ -273,14 +275,15 @@ impl World {
 
     fn draw_life(&mut self) -> u32 {
         let lives = self.names().lives;
-        self.random.one_of(lives)
+        self.context.random.one_of(lives)
     }
 
     fn data_of(&self, value: &Value) -> Vec<Data> {
         let names = self.names();
         match value {
             Value::Endpoints(endpoints) => {
-                let address = |it: &usize| Data::Address(self.plan.endpoints[*it].address.ip());
+                let address =
+                    |it: &usize| Data::Address(self.context.plan.endpoints[*it].address.ip());
                 endpoints.iter().map(address).collect()
             }
             Value::Records(records) => {
@@ -297,13 +300,13 @@ impl World {
 
     /// The letter will arrive after a while.
     fn post(&mut self, letter: Letter, is_late: bool) {
-        let mut latency = self.name_latency() + self.names().habits.lateness;
+        let mut latency = self.context.name_latency() + self.names().habits.lateness;
         if is_late {
-            let most = self.random.one_of(&[100, 1500, 9000]);
-            latency += self.random.up_to(Duration::from_millis(most));
+            let most = self.context.random.one_of(&[100, 1500, 9000]);
+            latency += self.context.random.up_to(Duration::from_millis(most));
         }
         self.letters.push(letter);
-        self.plan_in(latency, Happening::Post(self.letters.len() - 1));
+        self.context.plan_in(latency, Happening::Post(self.letters.len() - 1));
     }
 
     /// A letter arrives.
@@ -311,20 +314,20 @@ impl World {
         let letter = self.letters[index].clone();
         let exchange = letter.exchange;
         if index < self.letters_lost {
-            return self.note("answer is lost", exchange, 0);
+            return self.context.note("answer is lost", exchange, 0);
         }
-        let breaks = self.strike(Fault::StreamBreaks);
+        let breaks = self.context.strike(Fault::StreamBreaks);
         let it = &mut self.exchanges[exchange];
         if !it.is_open {
-            return self.note("answer for nobody", exchange, 0);
+            return self.context.note("answer for nobody", exchange, 0);
         }
         let Some(stream) = &mut it.stream else {
             it.inbox.push_back(letter);
-            self.note("answer arrives", exchange, 0);
+            self.context.note("answer arrives", exchange, 0);
             return self.touch_exchange(exchange);
         };
         if stream.breaks_at.is_some() || stream.death.is_some() || stream.has_ended {
-            return self.note("answer for nobody", exchange, 1);
+            return self.context.note("answer for nobody", exchange, 1);
         }
         let Ok(bytes) = letter.bytes else {
             stream.death = Some(NetError::Reset);
@@ -338,7 +341,7 @@ impl World {
         stream.incoming.extend(bytes);
         if breaks {
             let length = stream.incoming.len() as u64;
-            stream.breaks_at = Some(self.random.below(length) as usize);
+            stream.breaks_at = Some(self.context.random.below(length) as usize);
         }
         self.stream_moves(exchange);
     }
@@ -346,48 +349,50 @@ impl World {
     /// What the name servers say changes.
     pub fn change_zone(&mut self) {
         self.plan_zone_change();
-        if self.strike(Fault::ZoneChanges) {
-            self.note("zone", 0, 0);
-            let names = self.plan.names.as_ref().expect("a run with names");
-            self.zone.change(names, &mut self.random);
+        if self.context.strike(Fault::ZoneChanges) {
+            self.context.note("zone", 0, 0);
+            let names = self.context.plan.names.as_ref().expect("a run with names");
+            self.zone.change(names, &mut self.context.random);
         }
     }
 
     pub fn plan_zone_change(&mut self) {
-        let at = self.random.up_to(Duration::from_secs(1));
-        if self.now + at < self.plan.span {
-            self.plan_in(at, Happening::ZoneChange);
+        let at = self.context.random.up_to(Duration::from_secs(1));
+        if self.context.now + at < self.context.plan.span {
+            self.context.plan_in(at, Happening::ZoneChange);
         }
     }
 
     pub fn plan_server_flap(&mut self, server: usize) {
-        let at = self.random.up_to(Duration::from_secs(3));
-        if self.now + at < self.plan.span {
-            self.plan_in(at, Happening::ServerFlap(server));
+        let at = self.context.random.up_to(Duration::from_secs(3));
+        if self.context.now + at < self.context.plan.span {
+            self.context.plan_in(at, Happening::ServerFlap(server));
         }
     }
 
     /// A name server changes its state, or resolv.conf does.
     pub fn flap_server(&mut self, server: usize) {
         self.plan_server_flap(server);
-        if self.strike(Fault::ConfigurationChanges) {
+        if self.context.strike(Fault::ConfigurationChanges) {
             let count = self.names().configurations.len() as u64;
-            self.configuration = self.random.below(count) as usize;
-            self.note("configuration", self.configuration, 0);
+            self.configuration = self.context.random.below(count) as usize;
+            self.context.note("configuration", self.configuration, 0);
         }
-        if !self.strike(Fault::ServerFlaps) {
+        if !self.context.strike(Fault::ServerFlaps) {
             return;
         }
         self.servers[server] = match self.servers[server] {
-            ServerPlace::Up => self.random.one_of(&[ServerPlace::Silent, ServerPlace::Refuses]),
+            ServerPlace::Up => {
+                self.context.random.one_of(&[ServerPlace::Silent, ServerPlace::Refuses])
+            }
             _ => ServerPlace::Up,
         };
-        self.note("server", server, self.servers[server] as u64);
+        self.context.note("server", server, self.servers[server] as u64);
     }
 
     /// From now on the name servers answer, and what they say stays.
     pub fn heal_names(&mut self) {
-        let Some(names) = &self.plan.names else { return };
+        let Some(names) = &self.context.plan.names else { return };
         self.servers.fill(ServerPlace::Up);
         self.letters_lost = self.letters.len();
         self.zone.settle(names);
@@ -409,11 +414,15 @@ impl World {
         buffer[..bytes].copy_from_slice(&rest[..bytes]);
         file.at += bytes;
         if file.file == ResolverFile::Hosts {
+            self.context.progress += 1;
             self.oracle.hosts_are_read(bytes);
             if file.version != self.hosts_version && bytes == 0 {
                 self.oracle.saw(Seen::HostsReadAnew);
             }
-            if bytes > 0 && self.hosts_version < HOSTS_VERSIONS && self.strike(Fault::HostsChange) {
+            if bytes > 0
+                && self.hosts_version < HOSTS_VERSIONS
+                && self.context.strike(Fault::HostsChange)
+            {
                 self.change_hosts();
             }
         }
@@ -423,7 +432,7 @@ impl World {
     pub fn open_file(&mut self, file: ResolverFile) -> SimFile {
         self.oracle.operation_begins();
         let mut text = Vec::new();
-        if let (ResolverFile::Configuration, Some(names)) = (file, &self.plan.names) {
+        if let (ResolverFile::Configuration, Some(names)) = (file, &self.context.plan.names) {
             text = names.configurations[self.configuration].text().into_bytes();
             self.oracle.configuration_is_read(self.configuration);
         }
@@ -439,8 +448,8 @@ impl World {
     /// Somebody writes /etc/hosts anew, in place.
     pub fn change_hosts(&mut self) {
         self.hosts_version += 1;
-        self.note("hosts", 0, self.hosts_version);
-        let text = self.names().hosts_file(&self.plan.endpoints, self.hosts_version);
+        self.context.note("hosts", 0, self.hosts_version);
+        let text = self.names().hosts_file(&self.context.plan.endpoints, self.hosts_version);
         self.hosts_text = text.into_bytes();
     }
 }

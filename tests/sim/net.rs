@@ -66,7 +66,7 @@ impl Net for SimNet {
     }
 
     fn is_ephemeral(&mut self, _port: u16) -> bool {
-        self.world().plan.dials_far_up
+        self.world().context.plan.dials_far_up
     }
 
     fn listen(
@@ -75,9 +75,9 @@ impl Net for SimNet {
         token: usize,
     ) -> Result<(usize, SocketAddr), NetError> {
         let mut world = self.world();
-        if let Some((port, error, comes_at)) = world.plan.late_port
+        if let Some((port, error, comes_at)) = world.context.plan.late_port
             && port == address.port()
-            && world.now < comes_at
+            && world.context.now < comes_at
         {
             return Err(error);
         }

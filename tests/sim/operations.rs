@@ -11,11 +11,12 @@ use etcd_gateway::relay::step::Side;
 use etcd_gateway::upstream::Check;
 
 use crate::actor::Actor;
+use crate::agenda::{Direction, Happening};
 use crate::connection::{Connection, Id, Role};
 use crate::exchange::STREAMS;
 use crate::faults::Fault;
 use crate::oracle::Seen;
-use crate::world::{Direction, Happening, Place, World};
+use crate::world::{Place, World};
 
 /// Looks at a dial without a word about it: after the last one, when a timer of an attempt before
 /// it fires early, and when its own time is up. One is to spare.
@@ -31,27 +32,21 @@ impl World {
         assert!(self.connections[id].is_open(), "{what} on a socket that was given up: {id}");
     }
 
-    /// The gateway brought something about.
-    pub fn advance(&mut self, what: &'static str, whom: usize, value: u64) {
-        self.oracle.progress += 1;
-        self.note(what, whom, value);
-    }
-
     pub fn draw_jitter(&mut self) -> u64 {
         self.oracle.randoms += 1;
         // A test without chance gets the longest delays.
-        let is_drawn = self.has_actors || self.plan.names.is_some();
-        if is_drawn { self.random.bits() } else { u64::MAX }
+        let is_drawn = self.context.has_actors || self.context.plan.names.is_some();
+        if is_drawn { self.context.random.bits() } else { u64::MAX }
     }
 
     pub fn accept(&mut self, listener: usize, token: usize) -> Accept<Id> {
         self.oracle.operation_begins();
         self.check_accept(listener);
-        if !self.has_descriptor() {
+        if !self.context.has_descriptor() {
             return self.no_accept(listener, NetError::Descriptors);
         }
-        if self.strike(Fault::AcceptShortage) {
-            let error = self.random.one_of(&[
+        if self.context.strike(Fault::AcceptShortage) {
+            let error = self.context.random.one_of(&[
                 NetError::Descriptors,
                 NetError::Memory,
                 NetError::Denied,
@@ -59,9 +54,9 @@ impl World {
             ]);
             return self.no_accept(listener, error);
         }
-        let blocks = self.strike(Fault::AcceptBlocks);
-        let aborts = self.strike(Fault::AcceptAborted);
-        let now = self.turn_at;
+        let blocks = self.context.strike(Fault::AcceptBlocks);
+        let aborts = self.context.strike(Fault::AcceptAborted);
+        let now = self.context.turn_at;
         let waits = &mut self.listeners[listener];
         if waits.backlog.is_empty() || blocks {
             waits.blocked_at = Some(now);
@@ -70,15 +65,15 @@ impl World {
             return Accept::WouldBlock;
         }
         let id = waits.backlog.pop_front().expect("it is not empty");
-        self.oracle.progress += 1;
+        self.context.progress += 1;
         if aborts {
             self.reset_arrives(id);
             return Accept::Failed(NetError::Aborted);
         }
         self.listeners[listener].accepted += 1;
         self.pass_over_others(listener);
-        self.open += 1;
-        self.note("accept", id, 0);
+        self.context.sockets_open += 1;
+        self.context.note("accept", id, 0);
         let connection = &mut self.connections[id];
         connection.token = Some(token);
         // A socket that was just accepted takes bytes; no event needs to say so.
@@ -92,8 +87,8 @@ impl World {
 
     fn no_accept(&mut self, listener: usize, error: NetError) -> Accept<Id> {
         self.check_unused_pipes_go();
-        self.advance("no accept", listener, 0);
-        self.oracle.fell_short(self.turn_at, true);
+        self.context.advance("no accept", listener, 0);
+        self.oracle.fell_short(self.context.turn_at, true);
         Accept::Failed(error)
     }
 
@@ -108,16 +103,16 @@ impl World {
         self.oracle.operation_begins();
         let endpoint = self.endpoint_of(address);
         let client = self.client_of(token);
-        let is_short = !self.has_descriptor() || self.strike(Fault::DialShortage);
-        self.advance("dial", endpoint, client.map_or(u64::MAX, |client| client as u64));
+        let is_short = !self.context.has_descriptor() || self.context.strike(Fault::DialShortage);
+        self.context.advance("dial", endpoint, client.map_or(u64::MAX, |client| client as u64));
         self.check_dial(endpoint, client, is_short);
         if is_short {
-            let error = self.random.one_of(&[NetError::Descriptors, NetError::Memory]);
+            let error = self.context.random.one_of(&[NetError::Descriptors, NetError::Memory]);
             self.dial_fell_short(endpoint, client);
             return Err(error);
         }
         if let Some(error) = self.dial_error(endpoint) {
-            self.dial_failed(endpoint, client, self.turn_at, error);
+            self.dial_failed(endpoint, client, self.context.turn_at, error);
             return Err(error);
         }
         let role = match client {
@@ -125,9 +120,9 @@ impl World {
             None => Role::Probe { endpoint },
         };
         let id = self.add(role, Actor::puppet());
-        self.open += 1;
+        self.context.sockets_open += 1;
         let latency = self.connections[id].latency;
-        let now = self.turn_at;
+        let now = self.context.turn_at;
         let connection = &mut self.connections[id];
         connection.token = Some(token);
         connection.dialed_at = now;
@@ -135,10 +130,12 @@ impl World {
             Some(client) => self.connections[client].client.server = Some(id),
             None => self.oracle.probe_begins(endpoint, id),
         }
-        if self.strike(Fault::DialStandsAtOnce) && self.places[endpoint] == Place::Up {
+        if self.context.strike(Fault::DialStandsAtOnce) && self.places[endpoint] == Place::Up {
             self.dial_stands(id);
-        } else if !self.strike(Fault::DialSilent) && (self.has_actors || self.servers_answer()) {
-            self.plan_in(2 * latency, Happening::Decide(id));
+        } else if !self.context.strike(Fault::DialSilent)
+            && (self.context.has_actors || self.servers_answer())
+        {
+            self.context.plan_in(2 * latency, Happening::Decide(id));
         }
         Ok(id)
     }
@@ -151,9 +148,9 @@ impl World {
         if self.places[endpoint] == Place::NoRoute {
             return Some(NetError::NetworkUnreachable);
         }
-        let strikes = self.strike(Fault::DialFailsAtOnce);
+        let strikes = self.context.strike(Fault::DialFailsAtOnce);
         strikes.then(|| {
-            self.random.one_of(&[
+            self.context.random.one_of(&[
                 NetError::Refused,
                 NetError::Reset,
                 NetError::TimedOut,
@@ -185,9 +182,11 @@ impl World {
         self.operate("dial_result", id);
         let is_true = self.connections[id].said.has(self.oracle.turns, told);
         assert!(is_true || told == Readiness::default(), "{id}: no event said so: {told:?}");
-        let meets_itself = self.plan.dials_far_up && self.strike(Fault::DialMeetsItself);
-        let believes = told.writable && !told.error && !told.closed && self.random.chance(500);
-        let now = self.turn_at;
+        let meets_itself =
+            self.context.plan.dials_far_up && self.context.strike(Fault::DialMeetsItself);
+        let believes =
+            told.writable && !told.error && !told.closed && self.context.random.chance(500);
+        let now = self.context.turn_at;
         let connection = &mut self.connections[id];
         assert!(!connection.is_known, "asked again how a dial went that stands");
         let has_bytes = connection.inbound.waiting() > 0;
@@ -230,7 +229,7 @@ impl World {
     fn must_shake_hands(&self, id: Id) -> bool {
         let role = self.connections[id].role;
         let Role::Probe { endpoint } = role else { return false };
-        self.plan.endpoints[endpoint].check == Check::Tls
+        self.context.plan.endpoints[endpoint].check == Check::Tls
     }
 
     /// The gateway's end of a connection; that of a dial which met its own socket is the address
@@ -242,7 +241,7 @@ impl World {
             return None;
         }
         let endpoint = connection.role.endpoint().filter(|_| connection.meets_itself);
-        let dialed = endpoint.map(|endpoint| self.plan.endpoints[endpoint].address);
+        let dialed = endpoint.map(|endpoint| self.context.plan.endpoints[endpoint].address);
         Some(dialed.unwrap_or_else(|| SocketAddr::from(([192, 0, 2, 1], 1))))
     }
 
@@ -250,7 +249,7 @@ impl World {
         self.operate("set_lasting_options", id);
         self.check_lasting_options(id);
         self.connections[id].has_lasting_options = true;
-        self.advance("lasting", id, 0);
+        self.context.advance("lasting", id, 0);
     }
 
     pub fn set_close(&mut self, id: Id, how: Close) {
@@ -260,16 +259,17 @@ impl World {
         self.operate("set_close", id);
         self.check_set_close(id, how);
         self.connections[id].ends_by = how;
-        self.advance("set close", id, u64::from(how == Close::Reset));
+        self.context.advance("set close", id, u64::from(how == Close::Reset));
     }
 
     pub fn read(&mut self, id: Id, buffer: &mut [u8]) -> Read {
         self.operate("read", id);
         self.check_read(id);
         self.check_copies(id);
-        let (blocks, is_part) = (self.strike(Fault::ReadBlocks), self.strike(Fault::ReadPart));
-        let share = self.random.bits();
-        let now = self.turn_at;
+        let (blocks, is_part) =
+            (self.context.strike(Fault::ReadBlocks), self.context.strike(Fault::ReadPart));
+        let share = self.context.random.bits();
+        let now = self.context.turn_at;
         let connection = &mut self.connections[id];
         connection.reads += 1;
         let is_dead = connection.is_dead();
@@ -292,7 +292,7 @@ impl World {
         inbound.fill(inbound.taken, &mut buffer[..bytes as usize]);
         inbound.take(bytes);
         connection.progress_at = now;
-        self.advance("read", id, bytes);
+        self.context.advance("read", id, bytes);
         self.has_read(id, bytes);
         self.has_copied(id, bytes, buffer.len() as u64);
         if bytes < buffer.len() as u64 {
@@ -319,19 +319,19 @@ impl World {
 
     /// There is nothing to read, or not now: an error, an end, or a later moment.
     fn read_nothing(&mut self, id: Id, blocks: bool, is_part: bool) -> Read {
-        let now = self.turn_at;
+        let now = self.context.turn_at;
         let connection = &mut self.connections[id];
         let Connection { inbound, told, death, .. } = connection;
         if inbound.waiting() > 0 || !(death.is_some() || inbound.end_arrived) {
             (told.readable, told.urgent) = (false, false);
-            self.note("read blocks", id, 0);
+            self.context.note("read blocks", id, 0);
             self.has_copied_nothing(id);
             self.touch(id);
             return Read::WouldBlock;
         }
         if let Some(error) = death.as_mut().and_then(|death| death.error.take()) {
             connection.tell_lost(now);
-            self.advance("read fails", id, 0);
+            self.context.advance("read fails", id, 0);
             return Read::Failed(error);
         }
         // From a lost connection that has given its error, blocking means the end, too.
@@ -345,7 +345,7 @@ impl World {
         connection.progress_at = now;
         told.half_closed_at.get_or_insert(now);
         inbound.end_taken = inbound.end_arrived;
-        self.advance("read end", id, 0);
+        self.context.advance("read end", id, 0);
         Read::Eof
     }
 
@@ -371,20 +371,20 @@ impl World {
         [blocks, is_part]: [Fault; 2],
         [sends, would_block, fails]: [&'static str; 3],
     ) -> Write {
-        let (blocks, is_part) = (self.strike(blocks), self.strike(is_part));
-        let share = self.random.bits();
-        let now = self.turn_at;
+        let (blocks, is_part) = (self.context.strike(blocks), self.context.strike(is_part));
+        let share = self.context.random.bits();
+        let now = self.context.turn_at;
         let connection = &mut self.connections[id];
         if let Some(death) = &mut connection.death {
             let error = death.error.take().unwrap_or(NetError::Reset);
             connection.tell_lost(now);
-            self.advance(fails, id, 0);
+            self.context.advance(fails, id, 0);
             return Write::Failed(error);
         }
         let room = connection.outbound.room().min(bytes_max as u64);
         if room == 0 || blocks {
             connection.told.writable = false;
-            self.note(would_block, id, 0);
+            self.context.note(would_block, id, 0);
             self.touch(id);
             return Write::WouldBlock;
         }
@@ -392,7 +392,7 @@ impl World {
         connection.outbound.send(bytes);
         connection.written += bytes;
         connection.progress_at = now;
-        self.advance(sends, id, bytes);
+        self.context.advance(sends, id, bytes);
         Write::Data(bytes as usize)
     }
 
@@ -405,8 +405,8 @@ impl World {
     pub fn shutdown_write(&mut self, id: Id) -> Result<(), NetError> {
         self.operate("shutdown", id);
         self.check_shutdown(id);
-        self.advance("shutdown", id, 0);
-        let now = self.turn_at;
+        self.context.advance("shutdown", id, 0);
+        let now = self.context.turn_at;
         let connection = &mut self.connections[id];
         if connection.is_dead() {
             connection.tell_lost(now);
@@ -419,11 +419,11 @@ impl World {
 
     pub fn take_error(&mut self, id: Id) -> Option<NetError> {
         self.operate("take_error", id);
-        let now = self.turn_at;
+        let now = self.context.turn_at;
         let connection = &mut self.connections[id];
         let error = connection.death.as_mut()?.error.take()?;
         connection.tell_lost(now);
-        self.advance("take error", id, 0);
+        self.context.advance("take error", id, 0);
         Some(error)
     }
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use etcd_gateway::net::{Close, NetError};
 
 use crate::actor::{Actor, Reads};
+use crate::agenda::{Direction, Happening, Loss};
 use crate::connection::{Death, Id, PeerView, Role};
 use crate::faults::Fault;
 use crate::wire::Wire;
-use crate::world::{Direction, Happening, Loss, Place, World};
+use crate::world::{Place, World};
 
 /// The shortest pause of a program, so that none can act for ever at one moment.
 const MICROSECOND: Duration = Duration::from_micros(1);
@@ -32,8 +33,8 @@ impl World {
         if !self.listeners[listener].is_open {
             return;
         }
-        let actor = if self.has_actors {
-            Actor::client(&mut self.random, &mut self.faults, &self.plan)
+        let actor = if self.context.has_actors {
+            Actor::client(&mut self.context.random, &mut self.context.faults, &self.context.plan)
         } else {
             Actor::puppet()
         };
@@ -44,7 +45,7 @@ impl World {
     pub fn arrive_as(&mut self, listener: usize, actor: Actor) {
         let id = self.add(Role::Client, actor);
         self.begin(id);
-        self.note("arrives", id, listener as u64);
+        self.context.note("arrives", id, listener as u64);
         self.listeners[listener].backlog.push_back(id);
         self.touch_listener(listener);
     }
@@ -55,24 +56,24 @@ impl World {
         self.wake(id);
         // One that stalls fills the queues towards it, and then it matters how it goes.
         let is_stalled = self.connections[id].actor.reads == Reads::Never;
-        let goes = is_stalled && self.random.chance(500);
-        if goes || self.strike(Fault::PeerVanishes) {
-            let at = self.random.up_to(self.plan.span);
+        let goes = is_stalled && self.context.random.chance(500);
+        if goes || self.context.strike(Fault::PeerVanishes) {
+            let at = self.context.random.up_to(self.context.plan.span);
             self.connections[id].actor.breaks_after = None;
-            self.plan_in(at, Happening::Break(id));
+            self.context.plan_in(at, Happening::Break(id));
         }
     }
 
     /// The peer's program will act soon.
     pub fn wake(&mut self, id: Id) {
         let actor = &mut self.connections[id].actor;
-        if actor.is_scheduled || !self.has_actors {
+        if actor.is_scheduled || !self.context.has_actors {
             return;
         }
         actor.is_scheduled = true;
         let pause = actor.pause;
-        let pause = self.random.up_to(pause) + MICROSECOND;
-        self.plan_in(pause, Happening::Act(id));
+        let pause = self.context.random.up_to(pause) + MICROSECOND;
+        self.context.plan_in(pause, Happening::Act(id));
     }
 
     /// The peer's program takes what it wants, sends what it wants, and maybe ends.
@@ -105,8 +106,8 @@ impl World {
         let total = connection.inbound.sent + received;
         let breaks = actor.breaks_after.is_some_and(|bytes| bytes <= total);
         let is_last = sent > 0 && (connection.inbound.end_sent || breaks);
-        let is_urgent = sent > 0 && self.strike(Fault::UrgentByte);
-        let ends_urgently = is_last && self.strike(Fault::UrgentEnd);
+        let is_urgent = sent > 0 && self.context.strike(Fault::UrgentByte);
+        let ends_urgently = is_last && self.context.strike(Fault::UrgentEnd);
         let connection = &mut self.connections[id];
         connection.tells_bytes_first |= ends_urgently;
         if is_urgent || ends_urgently {
@@ -127,13 +128,13 @@ impl World {
         let wire = self.wire(id, direction);
         if wire.can_deliver() && !wire.is_moving {
             wire.is_moving = true;
-            self.plan_in(latency, Happening::Deliver(id, direction));
+            self.context.plan_in(latency, Happening::Deliver(id, direction));
         }
     }
 
     pub fn deliver(&mut self, id: Id, direction: Direction) {
-        let is_small = self.strike(Fault::SegmentSmall);
-        let share = self.random.bits();
+        let is_small = self.context.strike(Fault::SegmentSmall);
+        let share = self.context.random.bits();
         let wire = self.wire(id, direction);
         wire.is_moving = false;
         if !wire.can_deliver() {
@@ -142,11 +143,11 @@ impl World {
         let most = wire.deliverable();
         let bytes = if is_small && most > 0 { 1 + share % most } else { most };
         wire.deliver(bytes);
-        self.note("arrived", id, bytes);
+        self.context.note("arrived", id, bytes);
         match direction {
             Direction::Inbound => self.inbound_arrived(id),
             Direction::Outbound => {
-                self.connections[id].acknowledged_at = self.now;
+                self.connections[id].acknowledged_at = self.context.now;
                 self.touch(id);
                 self.wake(id);
             }
@@ -171,9 +172,13 @@ impl World {
         if connection.closed.is_some() || connection.stands || connection.is_dead() {
             return;
         }
-        if self.strike(Fault::DialFailsLater) {
-            let loss =
-                self.random.one_of(&[Loss::Reset, Loss::TimedOut, Loss::Unreachable, Loss::Other]);
+        if self.context.strike(Fault::DialFailsLater) {
+            let loss = self.context.random.one_of(&[
+                Loss::Reset,
+                Loss::TimedOut,
+                Loss::Unreachable,
+                Loss::Other,
+            ]);
             return self.die(id, loss.error());
         }
         match self.places[endpoint] {
@@ -182,24 +187,29 @@ impl World {
             Place::Unreachable => self.die(id, NetError::HostUnreachable),
             Place::NoRoute => self.die(id, NetError::NetworkUnreachable),
             // As SYNs are repeated, whoever comes back may still answer.
-            Place::Silent => self.plan_in(Duration::from_millis(100), Happening::Decide(id)),
+            Place::Silent => {
+                self.context.plan_in(Duration::from_millis(100), Happening::Decide(id))
+            }
         }
     }
 
     pub fn dial_stands(&mut self, id: Id) {
-        self.note("stands", id, 0);
+        self.context.note("stands", id, 0);
         let is_probe = matches!(self.connections[id].role, Role::Probe { .. });
-        if is_probe && self.plan.names.is_some() {
+        if is_probe && self.context.plan.names.is_some() {
             // What it has to say is a part of the handshake.
-        } else if self.has_healed {
+        } else if self.context.has_healed {
             self.connections[id].actor = Actor::echo();
-        } else if self.has_actors {
-            self.connections[id].actor =
-                Actor::server(&mut self.random, &mut self.faults, &self.plan);
+        } else if self.context.has_actors {
+            self.connections[id].actor = Actor::server(
+                &mut self.context.random,
+                &mut self.context.faults,
+                &self.context.plan,
+            );
         }
         self.begin(id);
-        if self.strike(Fault::DialBreaks) {
-            let words = self.random.one_of(&[0, 0, 1, 3000]);
+        if self.context.strike(Fault::DialBreaks) {
+            let words = self.context.random.one_of(&[0, 0, 1, 3000]);
             let connection = &mut self.connections[id];
             connection.actor.sends = words;
             let words = words.min(connection.inbound.room());
@@ -218,8 +228,8 @@ impl World {
         connection.peer_view = PeerView::Broke;
         connection.outbound.is_held = true;
         let latency = connection.latency;
-        self.note("resets", id, 0);
-        self.plan_in(latency, Happening::Die(id, Loss::Reset));
+        self.context.note("resets", id, 0);
+        self.context.plan_in(latency, Happening::Die(id, Loss::Reset));
     }
 
     /// The peer breaks the connection at a moment of its own.
@@ -228,23 +238,27 @@ impl World {
         if connection.is_dead() || connection.peer_view == PeerView::Broke {
             return;
         }
-        if self.random.chance(300) {
+        if self.context.random.chance(300) {
             return self.peer_resets(id);
         }
         connection.peer_view = PeerView::Broke;
         connection.inbound.is_held = true;
         connection.outbound.is_held = true;
-        self.note("vanishes", id, 0);
+        self.context.note("vanishes", id, 0);
         // Until keepalive or the user timeout finds out, or nothing does.
-        let after = self.random.one_of(&[10, 300, 3000, 40_000]);
-        let loss =
-            self.random.one_of(&[Loss::TimedOut, Loss::TimedOut, Loss::Unreachable, Loss::Other]);
-        self.plan_in(Duration::from_millis(after), Happening::Die(id, loss));
+        let after = self.context.random.one_of(&[10, 300, 3000, 40_000]);
+        let loss = self.context.random.one_of(&[
+            Loss::TimedOut,
+            Loss::TimedOut,
+            Loss::Unreachable,
+            Loss::Other,
+        ]);
+        self.context.plan_in(Duration::from_millis(after), Happening::Die(id, loss));
     }
 
     /// The connection is lost at the gateway's end.
     pub fn die(&mut self, id: Id, error: NetError) {
-        let share = self.random.bits();
+        let share = self.context.random.bits();
         let connection = &mut self.connections[id];
         if connection.is_dead() || connection.closed.is_some() {
             return;
@@ -257,12 +271,12 @@ impl World {
         let unsent = if share & 1 == 0 { connection.outbound.unacknowledged() } else { 0 };
         // From a send queue that is gone one cannot tell that nothing was taken from it.
         if unsent < connection.outbound.unacknowledged() {
-            connection.acknowledged_at = self.now;
+            connection.acknowledged_at = self.context.now;
         }
         connection.inbound.cut();
         connection.outbound.cut();
         connection.death = Some(Death { error: Some(error), unsent });
-        self.note("dies", id, unsent);
+        self.context.note("dies", id, unsent);
         self.touch(id);
     }
 
@@ -273,15 +287,15 @@ impl World {
         connection.outbound.is_held = true;
         if matches!(connection.peer_view, PeerView::Open | PeerView::Ended) {
             connection.peer_view = PeerView::Reset;
-            self.note("is reset", id, 0);
+            self.context.note("is reset", id, 0);
         }
     }
 
     /// The gateway gives its socket up.
     pub fn close(&mut self, id: Id) {
         let how = self.connections[id].ends_by;
-        self.advance("close", id, u64::from(how == Close::Reset));
-        self.open -= 1;
+        self.context.advance("close", id, u64::from(how == Close::Reset));
+        self.context.sockets_open -= 1;
         let connection = &mut self.connections[id];
         connection.closed = Some(how);
         if connection.is_dead() || !connection.stands {
@@ -292,7 +306,7 @@ impl World {
             let latency = connection.latency;
             connection.outbound.cut();
             connection.inbound.is_held = true;
-            self.plan_in(latency, Happening::Reset(id));
+            self.context.plan_in(latency, Happening::Reset(id));
         } else {
             connection.outbound.end_sent = true;
             self.move_on(id, Direction::Outbound);
@@ -301,19 +315,19 @@ impl World {
 
     /// Somebody else changes an endpoint, now and then.
     pub fn plan_flap(&mut self, endpoint: usize) {
-        let at = self.random.up_to(Duration::from_secs(1));
-        if self.now + at < self.plan.span {
-            self.plan_in(at, Happening::Flap(endpoint));
+        let at = self.context.random.up_to(Duration::from_secs(1));
+        if self.context.now + at < self.context.plan.span {
+            self.context.plan_in(at, Happening::Flap(endpoint));
         }
     }
 
     pub fn flap(&mut self, endpoint: usize) {
         self.plan_flap(endpoint);
-        if !self.strike(Fault::EndpointFlaps) {
+        if !self.context.strike(Fault::EndpointFlaps) {
             return;
         }
         let next = match self.places[endpoint] {
-            Place::Up => self.random.one_of(&[
+            Place::Up => self.context.random.one_of(&[
                 Place::Refuses,
                 Place::Silent,
                 Place::Unreachable,
@@ -322,11 +336,11 @@ impl World {
             _ => Place::Up,
         };
         self.places[endpoint] = next;
-        self.note("flap", endpoint, next as u64);
+        self.context.note("flap", endpoint, next as u64);
         if next == Place::Up {
             return;
         }
-        let how = self.random.below(3);
+        let how = self.context.random.below(3);
         for id in 0..self.connections.len() {
             let is_there = matches!(self.connections[id].role,
                 Role::Server { endpoint: at, .. } if at == endpoint);
@@ -342,14 +356,14 @@ impl World {
 
     /// From now on nothing goes wrong any more, and everybody comes to an end.
     pub fn heal(&mut self) {
-        self.note("heal", 0, 0);
-        self.has_healed = true;
-        self.faults.stop();
+        self.context.note("heal", 0, 0);
+        self.context.has_healed = true;
+        self.context.faults.stop();
         self.places.fill(Place::Up);
         self.heal_names();
-        self.plan.descriptors_max = usize::MAX;
-        self.plan.latency_max = self.plan.latency_max.min(LATENCY_HEALED);
-        self.plan.queue_max = self.plan.queue_max.max(QUEUE_HEALED);
+        self.context.plan.descriptors_max = usize::MAX;
+        self.context.plan.latency_max = self.context.plan.latency_max.min(LATENCY_HEALED);
+        self.context.plan.queue_max = self.context.plan.queue_max.max(QUEUE_HEALED);
         for id in 0..self.connections.len() {
             let connection = &mut self.connections[id];
             connection.actor.hurry(connection.inbound.sent);

@@ -10,18 +10,18 @@
 
 use etcd_gateway::net::{NetError, Read, Write};
 
+use crate::agenda::Direction;
 use crate::connection::Id;
+use crate::context::DESCRIPTORS_PER_PIPE;
 use crate::faults::Fault;
 use crate::oracle::Seen;
-use crate::world::{Direction, World};
+use crate::world::World;
 
 /// Names a pipe for the whole run.
 pub type PipeId = usize;
 
 /// What a slot nominally holds.
 pub const PAGE: u64 = 4096;
-/// Each end of a pipe is one.
-pub const DESCRIPTORS_PER_PIPE: usize = 2;
 
 /// As those of a write.
 const SPLICE_NOTES: [&str; 3] = ["splice out", "splice out blocks", "splice out fails"];
@@ -42,17 +42,20 @@ impl World {
     pub fn open_pipe(&mut self) -> Result<PipeId, NetError> {
         self.oracle.operation_begins();
         self.check_open_pipe();
-        if self.descriptors() + DESCRIPTORS_PER_PIPE > self.plan.descriptors_max {
+        if self.context.descriptors() + DESCRIPTORS_PER_PIPE > self.context.plan.descriptors_max {
             return Err(self.no_pipe(NetError::Descriptors));
         }
         // A sandbox may refuse the pipe already.
-        if self.plan.refuses_splice && self.has_actors && self.random.chance(300) {
-            self.advance("pipe refused", self.pipes.len(), 0);
+        if self.context.plan.refuses_splice
+            && self.context.has_actors
+            && self.context.random.chance(300)
+        {
+            self.context.advance("pipe refused", self.pipes.len(), 0);
             self.oracle.splice_refused();
             return Err(NetError::NotSupported);
         }
-        if self.strike(Fault::PipeShortage) {
-            let error = self.random.one_of(&[
+        if self.context.strike(Fault::PipeShortage) {
+            let error = self.context.random.one_of(&[
                 NetError::Descriptors,
                 NetError::Memory,
                 NetError::Denied,
@@ -62,13 +65,14 @@ impl World {
         }
         self.pipes.push(Pipe { is_open: true, source: None, from: 0, bytes: 0, filled_in: 0 });
         let pipe = self.pipes.len() - 1;
-        self.advance("open pipe", pipe, 0);
+        self.context.pipes_open += 1;
+        self.context.advance("open pipe", pipe, 0);
         Ok(pipe)
     }
 
     fn no_pipe(&mut self, error: NetError) -> NetError {
-        self.advance("no pipe", self.pipes.len(), 0);
-        self.oracle.pipe_failed(self.turn_at);
+        self.context.advance("no pipe", self.pipes.len(), 0);
+        self.oracle.pipe_failed(self.context.turn_at);
         error
     }
 
@@ -77,39 +81,41 @@ impl World {
         self.check_close_pipe(pipe);
         let it = &mut self.pipes[pipe];
         it.is_open = false;
+        self.context.pipes_open -= 1;
         let bytes = std::mem::take(&mut it.bytes);
         if let Some(source) = it.source {
             self.connections[source].pipe = None;
         }
-        self.advance("close pipe", pipe, bytes);
+        self.context.advance("close pipe", pipe, bytes);
     }
 
     pub fn splice_in(&mut self, id: Id, pipe: PipeId, bytes_max: usize) -> Read {
         self.operate("splice_in", id);
         self.check_splice_in(id, pipe, bytes_max);
-        if self.plan.refuses_splice {
-            self.advance("splice refused", id, 0);
+        if self.context.plan.refuses_splice {
+            self.context.advance("splice refused", id, 0);
             self.oracle.splice_refused();
             self.copies_on(id);
             return Read::Failed(NetError::NotSupported);
         }
-        let (blocks, is_part) = (self.strike(Fault::SpliceBlocks), self.strike(Fault::SplicePart));
-        let share = self.random.bits();
+        let (blocks, is_part) =
+            (self.context.strike(Fault::SpliceBlocks), self.context.strike(Fault::SplicePart));
+        let share = self.context.random.bits();
         let connection = &mut self.connections[id];
         let ready = connection.inbound.spliceable();
         if ready == 0 || (blocks && !connection.is_dead()) {
             return self.splice_nothing(id, ready, blocks, is_part);
         }
-        let room = self.plan.pipe_slots * connection.segment;
+        let room = self.context.plan.pipe_slots * connection.segment;
         let bytes = ready.min(room).min(bytes_max as u64);
         let bytes = if is_part { 1 + share % bytes } else { bytes };
         let from = connection.inbound.taken;
         connection.inbound.take(bytes);
         connection.pipe = Some(pipe);
-        connection.progress_at = self.turn_at;
+        connection.progress_at = self.context.turn_at;
         let filled_in = self.oracle.turns;
         self.pipes[pipe] = Pipe { is_open: true, source: Some(id), from, bytes, filled_in };
-        self.advance("splice in", id, bytes);
+        self.context.advance("splice in", id, bytes);
         self.has_read(id, bytes);
         self.has_spliced(id, bytes, bytes_max as u64, ready - bytes);
         self.touch(id);
@@ -120,7 +126,7 @@ impl World {
     /// There is nothing to splice, or not now: an error, an end, or an end as it looks from before
     /// an urgent mark.
     fn splice_nothing(&mut self, id: Id, ready: u64, blocks: bool, is_part: bool) -> Read {
-        let now = self.turn_at;
+        let now = self.context.turn_at;
         let connection = &mut self.connections[id];
         let is_dead = connection.is_dead();
         let is_empty = connection.inbound.waiting() == 0;
@@ -128,13 +134,13 @@ impl World {
             // Told although bytes may wait behind the mark, which a read still gives.
             if let Some(error) = connection.death.as_mut().and_then(|death| death.error.take()) {
                 connection.tell_lost(now);
-                self.advance("splice fails", id, 0);
+                self.context.advance("splice fails", id, 0);
                 return Read::Failed(error);
             }
             if is_empty && connection.told.lost && (blocks || is_part) {
                 return if blocks { Read::WouldBlock } else { Read::Failed(NetError::Reset) };
             }
-            self.advance("splice end", id, 0);
+            self.context.advance("splice end", id, 0);
             self.copies_on(id);
             if !is_empty {
                 self.oracle.saw(Seen::EndBeforeMark);
@@ -145,7 +151,7 @@ impl World {
         if ready > 0 || is_empty || !connection.told.urgent {
             connection.told.readable = false;
         }
-        self.note("splice in blocks", id, 0);
+        self.context.note("splice in blocks", id, 0);
         self.touch(id);
         Read::WouldBlock
     }
@@ -169,17 +175,7 @@ impl World {
         if it.bytes == 0 {
             let source = it.source.take().expect("checked: it holds bytes of somebody");
             self.connections[source].pipe = None;
-            self.oracle.pipe_emptied(self.turn_at);
+            self.oracle.pipe_emptied(self.context.turn_at);
         }
-    }
-
-    /// Pipes that the gateway holds.
-    pub fn pipes_open(&self) -> usize {
-        self.pipes.iter().filter(|pipe| pipe.is_open).count()
-    }
-
-    /// Descriptors that the gateway holds, those of listeners not counted.
-    pub fn descriptors(&self) -> usize {
-        self.open + DESCRIPTORS_PER_PIPE * self.pipes_open()
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::agenda::Direction;
 use crate::connection::Id;
-use crate::world::{Direction, World};
+use crate::world::World;
 
 impl World {
     /// So many clients connect to the listener on `port`.
@@ -64,7 +65,7 @@ impl World {
     /// The peer acknowledges one byte.
     pub fn acknowledge_one(&mut self, id: Id) {
         self.connections[id].outbound.deliver(1);
-        self.connections[id].acknowledged_at = self.now;
+        self.connections[id].acknowledged_at = self.context.now;
     }
 
     /// The process is asked to read its configuration again.
@@ -74,8 +75,8 @@ impl World {
 
     /// Time passes while the process is stopped.
     pub fn pass(&mut self, time: Duration) {
-        self.now += time;
-        self.oracle.clock_jumped(self.now);
+        self.context.now += time;
+        self.oracle.clock_jumped(self.context.now);
     }
 
     /// Clients accepted on the listener on `port` so far.

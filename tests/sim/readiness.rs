@@ -1,13 +1,11 @@
 //! What the gateway is told of its sockets, and when: once for each change, or as often as Linux
 //! does; late, twice, in parts, few at a time, mixed with hints that mean nothing.
 
-use std::time::Duration;
-
 use etcd_gateway::net::{Event, Readiness};
 
 use crate::connection::{Id, bits};
 use crate::faults::Fault;
-use crate::world::{Happening, World};
+use crate::world::World;
 
 const READABLE: Readiness =
     Readiness { readable: true, writable: false, urgent: false, closed: false, error: false };
@@ -18,41 +16,32 @@ impl World {
     /// Something changed on the connection: whatever the gateway does not know is to be told.
     pub fn touch(&mut self, id: Id) {
         let connection = &self.connections[id];
-        let is_news = self.plan.is_linux || connection.untold() != Readiness::default();
+        let is_news = self.context.plan.is_linux || connection.untold() != Readiness::default();
         if !connection.is_open() || connection.news_due.is_some() || !is_news {
             return;
         }
-        let due = self.now + self.lateness();
+        let due = self.context.now + self.context.lateness();
         self.connections[id].news_due = Some(due);
         self.news.push(id);
     }
 
-    pub fn lateness(&mut self) -> Duration {
-        if !self.strike(Fault::EventLate) {
-            return Duration::ZERO;
-        }
-        let most = self.random.one_of(&[1, 1, 30]);
-        let lateness = self.random.up_to(Duration::from_millis(most));
-        self.plan_in(lateness, Happening::Tell);
-        lateness
-    }
-
     pub fn touch_listener(&mut self, index: usize) {
         let listener = &self.listeners[index];
-        let is_news = !listener.backlog.is_empty() && (self.plan.is_linux || !listener.is_told);
+        let is_news =
+            !listener.backlog.is_empty() && (self.context.plan.is_linux || !listener.is_told);
         let is_planned = self.listener_news.iter().any(|(planned, _)| *planned == index);
         if listener.is_open && is_news && !is_planned {
-            let due = self.now + self.lateness();
+            let due = self.context.now + self.context.lateness();
             self.listener_news.push((index, due));
         }
     }
 
     /// Hands out what there is to tell.
     pub fn tell(&mut self, events: &mut Vec<Event>) {
-        let most = if self.strike(Fault::PollFew) { 1 } else { usize::MAX };
+        let most = if self.context.strike(Fault::PollFew) { 1 } else { usize::MAX };
         self.tell_listeners(events, most);
         let mut due: Vec<Id> = Vec::new();
-        let now = self.now;
+        let now = self.context.now;
         let connections = &self.connections;
         self.news.retain(|id| {
             let is_due = connections[*id].news_due.is_none_or(|due| due <= now);
@@ -62,7 +51,7 @@ impl World {
             !is_due
         });
         while !due.is_empty() {
-            let index = self.random.below(due.len() as u64) as usize;
+            let index = self.context.random.below(due.len() as u64) as usize;
             let id = due.swap_remove(index);
             if events.len() >= most {
                 self.news.push(id);
@@ -75,7 +64,7 @@ impl World {
         events.extend((0..reloads).map(|_| Event::Reload));
         for _ in 0..std::mem::take(&mut self.terminations_untold) {
             self.oracle.terminations += 1;
-            let index = self.random.below(events.len() as u64 + 1) as usize;
+            let index = self.context.random.below(events.len() as u64 + 1) as usize;
             events.insert(index, Event::Terminate);
         }
         if !events.is_empty() {
@@ -84,12 +73,12 @@ impl World {
     }
 
     fn tell_listeners(&mut self, events: &mut Vec<Event>, most: usize) {
-        let now = self.now;
+        let now = self.context.now;
         while events.len() < most
             && let Some(position) = self.listener_news.iter().position(|(_, due)| *due <= now)
         {
             let (index, _) = self.listener_news.swap_remove(position);
-            let copies = 1 + usize::from(self.strike(Fault::EventTwice));
+            let copies = 1 + usize::from(self.context.strike(Fault::EventTwice));
             for _ in 0..copies {
                 self.tell_listener(index, events);
             }
@@ -97,7 +86,7 @@ impl World {
     }
 
     fn tell_exchanges(&mut self, events: &mut Vec<Event>, most: usize) {
-        let now = self.now;
+        let now = self.context.now;
         let exchanges = &self.exchanges;
         let is_due = |index: &usize| exchanges[*index].news_due.is_none_or(|due| due <= now);
         let (due, later) = std::mem::take(&mut self.exchange_news).into_iter().partition(is_due);
@@ -109,9 +98,9 @@ impl World {
                 continue;
             }
             let Some((token, readiness)) = self.tell_exchange(exchange) else { continue };
-            self.note("event of an answer", exchange, u64::from(bits(readiness)));
+            self.context.note("event of an answer", exchange, u64::from(bits(readiness)));
             events.push(Event::Socket(token, readiness));
-            if self.strike(Fault::EventTwice) {
+            if self.context.strike(Fault::EventTwice) {
                 events.push(Event::Socket(token, readiness));
             }
         }
@@ -132,19 +121,20 @@ impl World {
             return;
         }
         let untold = connection.untold();
-        let mut readiness = if self.plan.is_linux { connection.readiness() } else { untold };
+        let mut readiness =
+            if self.context.plan.is_linux { connection.readiness() } else { untold };
         if readiness == Readiness::default() {
             return;
         }
         let tells_bytes_first = connection.tells_bytes_first && untold.urgent;
-        if self.strike(Fault::EventApart) {
+        if self.context.strike(Fault::EventApart) {
             readiness = self.part_of(readiness, untold);
         } else if tells_bytes_first {
             self.connections[id].tells_bytes_first = false;
             readiness = READABLE;
         }
         self.tell_readiness(id, readiness, events);
-        if self.strike(Fault::EventTwice) {
+        if self.context.strike(Fault::EventTwice) {
             self.tell_readiness(id, readiness, events);
         }
         if self.connections[id].untold() != Readiness::default() {
@@ -164,11 +154,11 @@ impl World {
             Readiness { error: all.error, ..none },
         ];
         let parts: Vec<_> = parts.into_iter().filter(|part| *part != none).collect();
-        self.random.one_of(&parts)
+        self.context.random.one_of(&parts)
     }
 
     fn tell_readiness(&mut self, id: Id, readiness: Readiness, events: &mut Vec<Event>) {
-        let now = self.now;
+        let now = self.context.now;
         let connection = &mut self.connections[id];
         connection.looks_in_vain = 0;
         let Readiness { readable, writable, urgent, closed, error } = readiness;
@@ -185,7 +175,7 @@ impl World {
         events.push(Event::Socket(token, readiness));
         // The poll that tells it begins the turn.
         connection.said.add(self.oracle.turns + 1, readiness);
-        self.note("event", id, u64::from(bits(readiness)));
+        self.context.note("event", id, u64::from(bits(readiness)));
     }
 
     /// Hints without a cause, and events for sockets that are gone or never were.
@@ -193,29 +183,29 @@ impl World {
         if self.connections.is_empty() {
             return;
         }
-        let id = self.random.below(self.connections.len() as u64) as usize;
+        let id = self.context.random.below(self.connections.len() as u64) as usize;
         let writable = Readiness { writable: true, ..Readiness::default() };
         let both = Readiness { writable: true, ..READABLE };
-        let hint = self.random.one_of(&[READABLE, writable, both]);
-        if self.connections[id].is_open() && self.strike(Fault::EventHint) {
+        let hint = self.context.random.one_of(&[READABLE, writable, both]);
+        if self.connections[id].is_open() && self.context.strike(Fault::EventHint) {
             self.tell_readiness(id, hint, events);
         }
-        let listener = self.random.below(self.listeners.len() as u64) as usize;
-        if self.strike(Fault::EventHint) {
+        let listener = self.context.random.below(self.listeners.len() as u64) as usize;
+        if self.context.strike(Fault::EventHint) {
             self.tell_listener(listener, events);
         }
-        if !self.exchanges.is_empty() && self.strike(Fault::EventHint) {
+        if !self.exchanges.is_empty() && self.context.strike(Fault::EventHint) {
             // To one that is closed it is a stale one.
             let from = self.exchanges.len().saturating_sub(5) as u64;
-            let index = from + self.random.below(self.exchanges.len() as u64 - from);
+            let index = from + self.context.random.below(self.exchanges.len() as u64 - from);
             let token = self.exchanges[index as usize].token;
             events.push(Event::Socket(token, both));
         }
         // Asked for what it does not have, it goes on.
-        if self.strike(Fault::EventHint) {
+        if self.context.strike(Fault::EventHint) {
             events.push(Event::Reload);
         }
-        if self.strike(Fault::EventStale) {
+        if self.context.strike(Fault::EventStale) {
             let lie = Readiness { closed: true, error: true, ..hint };
             let connection = &self.connections[id];
             let closed = connection.token.filter(|_| connection.closed.is_some());
@@ -223,7 +213,7 @@ impl World {
             let gone = Some(listener.token).filter(|_| !listener.is_open);
             let mut tokens: Vec<usize> = [closed, gone].into_iter().flatten().collect();
             tokens.extend(UNUSED);
-            let token = self.random.one_of(&tokens);
+            let token = self.context.random.one_of(&tokens);
             events.push(Event::Socket(token, lie));
         }
     }

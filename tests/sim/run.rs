@@ -51,8 +51,8 @@ impl Drop for Witness {
         }
         // Not there while the world is being made, or is still held by what failed.
         if let Some(world) = self.net.as_ref().and_then(SimNet::try_world) {
-            let plan = &world.plan;
-            eprintln!("{}", world.trace.tail());
+            let plan = &world.context.plan;
+            eprintln!("{}", world.context.trace.tail());
             eprintln!("in thousandths: {}", plan.faults);
             eprintln!("limits: {:?}", plan.limits);
             eprintln!("endpoints: {:?}", plan.endpoints);
@@ -69,7 +69,7 @@ pub fn start(net: &SimNet) -> Reactor<SimNet> {
 
 /// The same where something may be in the way.
 pub fn try_start(net: &SimNet) -> Result<Reactor<SimNet>, StartError> {
-    let plan = net.world().plan.clone();
+    let plan = net.world().context.plan.clone();
     let listen: Vec<_> = (0..plan.listeners)
         .map(|index| ([127, 0, 0, 1], LISTENER_PORT + index as u16).into())
         .collect();
@@ -78,7 +78,7 @@ pub fn try_start(net: &SimNet) -> Result<Reactor<SimNet>, StartError> {
 
 impl Run {
     fn live(&mut self) {
-        let span = self.net.world().plan.span;
+        let span = self.net.world().context.plan.span;
         self.turn_until(2 * span, |run| run.net.world().oracle.turns > TURNS_OF_TROUBLE);
         if !self.is_asked_to_end() {
             self.recover();
@@ -90,12 +90,12 @@ impl Run {
 
     /// Turns until the condition holds, the process was asked to end, or so much time has passed.
     fn turn_until(&mut self, span: Duration, condition: impl Fn(&Run) -> bool) -> bool {
-        let until = self.net.world().now + span;
+        let until = self.net.world().context.now + span;
         loop {
             if condition(self) {
                 return true;
             }
-            if self.net.world().now >= until || self.is_asked_to_end() {
+            if self.net.world().context.now >= until || self.is_asked_to_end() {
                 return false;
             }
             self.turn();
@@ -114,8 +114,8 @@ impl Run {
         let (retry_max, connect_timeout) = {
             let mut world = self.net.world();
             world.heal();
-            let retry = world.plan.limits.retry;
-            (retry.delay_max.max(retry.delay_min), world.plan.limits.connect_timeout)
+            let retry = world.context.plan.limits.retry;
+            (retry.delay_max.max(retry.delay_min), world.context.plan.limits.connect_timeout)
         };
         let patience = Duration::from_secs(60);
         self.find_everyone();
@@ -134,7 +134,7 @@ impl Run {
 
     /// The set of endpoints becomes what the name servers say.
     fn find_everyone(&mut self) {
-        let Some(names) = self.net.world().plan.names.clone() else { return };
+        let Some(names) = self.net.world().context.plan.names.clone() else { return };
         let is_same = |run: &Run| {
             let world = run.net.world();
             let want: BTreeSet<usize> = world.zone.endpoints(&names).into_iter().collect();
@@ -161,7 +161,7 @@ impl Run {
 
     /// What is held when nobody is there: with names, the time of the next look, or a question.
     fn holds_nothing(&self) -> bool {
-        let is_named = self.net.world().plan.names.is_some();
+        let is_named = self.net.world().context.plan.names.is_some();
         let Census { timers, exchanges, .. } = self.reactor.census();
         let spared = if is_named { (timers.min(1), exchanges) } else { (0, 0) };
         let least = Census { timers: spared.0, exchanges: spared.1, ..Census::default() };
@@ -174,7 +174,7 @@ impl Run {
         let count = 2 * self.reactor.endpoints().count() as u64;
         for index in 0..count {
             let mut world = self.net.world();
-            let listener = index as usize % world.plan.listeners;
+            let listener = index as usize % world.context.plan.listeners;
             world.arrive_as(listener, Actor::plain_client(100));
         }
         let is_over = self.turn_until(Duration::from_secs(60), |run| run.is_idle());
@@ -214,11 +214,11 @@ impl Run {
         let metrics = self.reactor.metrics();
         Report {
             runs: 1,
-            trace: world.trace.hash(),
+            trace: world.context.trace.hash(),
             turns: world.oracle.turns,
             clients: metrics.clients_accepted,
             bytes: metrics.client_bytes + metrics.server_bytes,
-            struck: world.faults.struck.to_vec(),
+            struck: world.context.faults.struck.to_vec(),
             seen: world.oracle.seen.to_vec(),
         }
     }

@@ -65,11 +65,11 @@ fn a_flow_moves_no_more_than_its_budget_in_a_turn() {
     assert_eq!(net.world().written_to(small_sink), 100, "served in its own turn");
     assert!(net.world().written_to(bulk_sink) <= 2 * BUDGET);
     // What is left goes on without any further event.
-    let start = net.world().now;
+    let start = net.world().context.now;
     while net.world().written_to(bulk_sink) < BULK {
         turn(&mut reactor);
     }
-    assert_eq!(net.world().now, start);
+    assert_eq!(net.world().context.now, start);
 }
 
 #[test]
@@ -115,49 +115,49 @@ fn no_listener_starves_behind_another() {
 fn accepting_resumes_as_soon_as_a_pair_is_gone() {
     let (net, mut reactor) = calm(10);
     let (client, server) = pair(&net, &mut reactor);
-    net.world().plan.descriptors_max = 2;
+    net.world().context.plan.descriptors_max = 2;
     net.world().connect(PORT, 1);
     turn(&mut reactor);
     assert_eq!(reactor.metrics().accept_pauses, 1);
-    let paused_at = net.world().now;
+    let paused_at = net.world().context.now;
     net.world().end(client);
     net.world().end(server);
     turn(&mut reactor);
     turn(&mut reactor);
     assert_eq!(net.world().accepted(PORT), 2);
-    assert_eq!(net.world().now, paused_at, "without waiting for the timer");
+    assert_eq!(net.world().context.now, paused_at, "without waiting for the timer");
 }
 
 #[test]
 fn accepting_resumes_by_itself_when_nothing_is_ever_closed() {
     let (net, mut reactor) = calm(10);
-    net.world().plan.descriptors_max = 0;
+    net.world().context.plan.descriptors_max = 0;
     net.world().connect(PORT, 1);
-    let start = net.world().now;
+    let start = net.world().context.now;
     turn(&mut reactor);
-    net.world().plan.descriptors_max = 2;
+    net.world().context.plan.descriptors_max = 2;
     while net.world().accepted(PORT) == 0 {
         turn(&mut reactor);
     }
-    assert!(net.world().now - start <= SECOND / 10);
+    assert!(net.world().context.now - start <= SECOND / 10);
 }
 
 #[test]
 fn a_pause_does_not_spin() {
     let (net, mut reactor) = calm(10);
-    net.world().plan.descriptors_max = 0;
+    net.world().context.plan.descriptors_max = 0;
     net.world().connect(PORT, 1);
-    let start = net.world().now;
+    let start = net.world().context.now;
     for _ in 0..100 {
         turn(&mut reactor);
     }
-    assert!(net.world().now - start >= SECOND, "at most a hundred turns a second");
+    assert!(net.world().context.now - start >= SECOND, "at most a hundred turns a second");
 }
 
 #[test]
 fn a_client_whose_server_lacks_a_descriptor_waits_and_nobody_overtakes_it() {
     let (net, mut reactor) = calm(10);
-    net.world().plan.descriptors_max = 3;
+    net.world().context.plan.descriptors_max = 3;
     let (first, first_server) = pair(&net, &mut reactor);
     net.world().connect(PORT, 5);
     for _ in 0..10 {
@@ -179,7 +179,7 @@ fn a_client_whose_server_lacks_a_descriptor_waits_and_nobody_overtakes_it() {
 fn a_client_that_had_to_wait_keeps_its_turn_in_the_rotation() {
     let net = SimNet::new(World::calm(10, 2));
     let mut reactor = start(&net);
-    net.world().plan.descriptors_max = 3;
+    net.world().context.plan.descriptors_max = 3;
     net.world().connect(PORT, 1);
     turn(&mut reactor);
     turn(&mut reactor);
@@ -203,13 +203,13 @@ fn a_client_that_had_to_wait_keeps_its_turn_in_the_rotation() {
 #[test]
 fn a_client_does_not_wait_for_a_descriptor_for_ever() {
     let (net, mut reactor) = calm(10);
-    net.world().plan.descriptors_max = 1;
+    net.world().context.plan.descriptors_max = 1;
     net.world().connect(PORT, 1);
-    let start = net.world().now;
+    let start = net.world().context.now;
     while net.world().connections[0].closed.is_none() {
         turn(&mut reactor);
     }
-    let waited = net.world().now - start;
+    let waited = net.world().context.now - start;
     assert!(waited >= SECOND && waited < 2 * SECOND, "{waited:?}");
     assert_eq!(net.world().connections[0].closed, Some(Close::Reset));
 }
@@ -222,7 +222,7 @@ fn clients_in_the_backlog_are_let_in_before_the_listener_closes() {
     reactor.run().expect("asked to end");
     assert_eq!(net.world().accepted(PORT), 5 * ACCEPTS_PER_TURN);
     reactor.drain().expect("an end");
-    assert_eq!(net.world().open, 0);
+    assert_eq!(net.world().context.sockets_open, 0);
     assert_eq!(reactor.census().pairs, 0);
 }
 
@@ -244,12 +244,12 @@ fn a_silent_endpoint_is_probed_with_growing_pauses_and_jitter() {
 
 /// Lets the virtual time pass until the pair is over, and says how long that took.
 fn time_to_end(net: &SimNet, reactor: &mut Reactor<SimNet>) -> Duration {
-    let start = net.world().now;
+    let start = net.world().context.now;
     while reactor.census().pairs > 0 {
         turn(reactor);
-        assert!(net.world().now - start < 100 * HALF_CLOSED, "it never ends");
+        assert!(net.world().context.now - start < 100 * HALF_CLOSED, "it never ends");
     }
-    net.world().now - start
+    net.world().context.now - start
 }
 
 #[test]
@@ -271,13 +271,13 @@ fn a_peer_that_takes_bytes_from_the_send_queue_keeps_a_half_closed_pair() {
     net.world().send(server, 50);
     net.world().end(server);
     turn(&mut reactor);
-    let start = net.world().now;
+    let start = net.world().context.now;
     for _ in 0..50 {
         turn(&mut reactor);
         net.world().acknowledge_one(client);
         assert_eq!(reactor.census().pairs, 1, "cut off while its reader made progress");
     }
-    assert!(net.world().now - start > 10 * HALF_CLOSED);
+    assert!(net.world().context.now - start > 10 * HALF_CLOSED);
     let lasted = time_to_end(&net, &mut reactor);
     assert!(lasted < 3 * HALF_CLOSED, "{lasted:?}");
 }
@@ -331,7 +331,7 @@ fn nothing_is_held_when_everybody_has_gone() {
     }
     assert_eq!(reactor.metrics().pairs_completed, 5);
     assert_eq!(reactor.census(), Census::default());
-    assert_eq!(net.world().open, 0);
+    assert_eq!(net.world().context.sockets_open, 0);
 }
 
 #[test]

@@ -61,12 +61,12 @@ impl World {
             Value::Endpoints(all) => all.len() > 1,
             Value::Records(all) => all.len() > 1,
         };
-        if !is_many || !self.strike(Fault::AnswerInPart) {
+        if !is_many || !self.context.strike(Fault::AnswerInPart) {
             return value;
         }
         match value {
-            Value::Endpoints(all) => Value::Endpoints(some_of(&all, &mut self.random)),
-            Value::Records(all) => Value::Records(some_of(&all, &mut self.random)),
+            Value::Endpoints(all) => Value::Endpoints(some_of(&all, &mut self.context.random)),
+            Value::Records(all) => Value::Records(some_of(&all, &mut self.context.random)),
         }
     }
 
@@ -78,10 +78,10 @@ impl World {
             AAAA => &["::", "::", "ff02::1", "::ffff:0.0.0.0", "::ffff:240.0.0.1"],
             _ => return None,
         };
-        if !self.strike(Fault::AnswerBlocked) {
+        if !self.context.strike(Fault::AnswerBlocked) {
             return None;
         }
-        let address: IpAddr = self.random.one_of(choices).parse().expect("an address");
-        Some((vec![Data::Address(address)], self.random.chance(500)))
+        let address: IpAddr = self.context.random.one_of(choices).parse().expect("an address");
+        Some((vec![Data::Address(address)], self.context.random.chance(500)))
     }
 }

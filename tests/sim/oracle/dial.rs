@@ -89,9 +89,9 @@ impl World {
             let best = active().filter(|(_, watch)| watch.priority == class);
             return best.map(|(index, _)| index).collect();
         }
-        let interval = self.plan.limits.retry.last_resort_interval;
+        let interval = self.context.plan.limits.retry.last_resort_interval;
         let last = untried().filter(|(_, watch)| watch.is_last_resort());
-        let rested = last.filter(|(_, watch)| watch.is_rested(interval, self.turn_at));
+        let rested = last.filter(|(_, watch)| watch.is_rested(interval, self.context.turn_at));
         rested.map(|(index, _)| index).collect()
     }
 
@@ -110,7 +110,7 @@ impl World {
     /// goes at the end of the turn, by when things may have changed.
     pub fn note_choices(&mut self, client: Id) {
         if self.choices(client).is_empty() || self.is_in_flux() {
-            let (now, turn) = (self.turn_at, self.oracle.turns);
+            let (now, turn) = (self.context.turn_at, self.oracle.turns);
             let client = &mut self.connections[client].client;
             client.no_choice_in = Some(turn);
             client.held_first.get_or_insert(now);
@@ -140,15 +140,15 @@ impl World {
     }
 
     fn check_probe(&mut self, endpoint: usize) {
-        let now = self.turn_at;
+        let now = self.context.turn_at;
         let may_begin = self.oracle.terminations == 0
-            || (self.plan.names.is_some() && self.oracle.is_last_round());
+            || (self.context.plan.names.is_some() && self.oracle.is_last_round());
         assert!(may_begin, "a probe after the end was asked for");
         assert!(self.presence(endpoint).0, "a probe of {endpoint}, which nobody has named");
         let is_hastened = self.is_hastened(endpoint);
         // One that took too long is over; its socket goes at the end of the turn.
         let last = self.oracle.watches[endpoint].probe.and_then(|probe| probe.id);
-        let patience = self.plan.limits.connect_timeout;
+        let patience = self.context.plan.limits.connect_timeout;
         if let Some(last) = last.filter(|last| self.connections[*last].dialed_at + patience <= now)
         {
             self.dial_ended(last, Some(NetError::TimedOut));
@@ -166,8 +166,8 @@ impl World {
     /// Whether somebody waits for the endpoint to prove itself, and nobody has asked it just now.
     fn is_hastened(&self, endpoint: usize) -> bool {
         let watch = &self.oracle.watches[endpoint];
-        let interval = self.plan.limits.retry.last_resort_interval;
-        let is_rested = watch.failed_at + interval <= self.turn_at;
+        let interval = self.context.plan.limits.retry.last_resort_interval;
+        let is_rested = watch.failed_at + interval <= self.context.turn_at;
         let waits = |id: &Id| self.pair_of(*id).is_none() && !self.has_active_choice(*id);
         let is_waited_for = self.oracle.clients.iter().any(waits);
         watch.check == Check::Tls && is_rested && is_waited_for
@@ -178,7 +178,7 @@ impl World {
         let starved_at = self.connections[client].client.starved_at;
         // Who has come to wait for an endpoint does not wait for a descriptor any more.
         let held_anew = self.connections[client].client.held_anew;
-        let was_held = self.plan.names.is_some() && held_anew.is_some();
+        let was_held = self.context.plan.names.is_some() && held_anew.is_some();
         if starved_at.is_some() && !was_held {
             self.check_dial_again(client);
         }
@@ -202,7 +202,7 @@ impl World {
         self.check_last_resort(endpoint, &choices);
         let watch = &mut self.oracle.watches[endpoint];
         if !is_short {
-            watch.dialed_at = Some(self.turn_at);
+            watch.dialed_at = Some(self.context.turn_at);
             let state = &mut self.connections[client].client;
             if state.held_anew.take().is_some() && watch.is_active() {
                 self.oracle.saw(Seen::WaitedAndDialed);
@@ -212,7 +212,7 @@ impl World {
         let watch = &self.oracle.watches[endpoint];
         if !watch.is_active() {
             self.oracle.saw(Seen::LastResortDial);
-            if self.plan.names.is_some() && !is_short {
+            if self.context.plan.names.is_some() && !is_short {
                 // Who comes next in this turn finds it not rested, and may wait for another one.
                 self.note_choices_of_the_starved();
             }
@@ -229,7 +229,7 @@ impl World {
     /// ones the better class: so an outage ends with the first of them that is back.
     fn check_last_resort(&self, endpoint: usize, choices: &[usize]) {
         let watches = &self.oracle.watches;
-        let (now, patience) = (self.turn_at, self.plan.limits.connect_timeout);
+        let (now, patience) = (self.context.turn_at, self.context.plan.limits.connect_timeout);
         // The turn that is asked to end gives probes up at some point.
         let is_in_doubt = self.oracle.is_last_round()
             || watches.iter().any(|watch| watch.is_in_doubt(patience, now));
@@ -246,13 +246,13 @@ impl World {
     fn check_dial_again(&self, client: Id) {
         let oracle = &self.oracle;
         let is_same_round = oracle.paused.is_some_and(|(_, turn)| turn == oracle.turns);
-        let may = is_same_round || !oracle.is_paused(self.turn_at);
+        let may = is_same_round || !oracle.is_paused(self.context.turn_at);
         assert!(may, "{client} is dialed for so soon after a shortage");
     }
 
     /// The gateway lacked a descriptor or memory for the dial.
     pub fn dial_fell_short(&mut self, endpoint: usize, client: Option<Id>) {
-        let now = self.turn_at;
+        let now = self.context.turn_at;
         match client {
             Some(client) => {
                 let state = &mut self.connections[client].client;
@@ -279,7 +279,7 @@ impl World {
         begun_at: Duration,
         error: NetError,
     ) {
-        let (now, limits) = (self.turn_at, self.plan.limits.retry);
+        let (now, limits) = (self.context.turn_at, self.context.plan.limits.retry);
         let evidence = is_evidence(error);
         let watch = &mut self.oracle.watches[endpoint];
         let Some(client) = client else {
@@ -318,7 +318,7 @@ impl World {
     }
 
     fn dial_succeeded(&mut self, id: Id, endpoint: usize, client: Option<Id>) {
-        let now = self.turn_at;
+        let now = self.context.turn_at;
         let watch = &self.oracle.watches[endpoint];
         // What clients do there proves nothing of one that has to prove itself.
         let is_proof = client.is_none() || watch.check == Check::Connect || watch.is_active();
@@ -349,7 +349,8 @@ impl World {
     pub(super) fn check_dial_given_up(&mut self, id: Id) {
         let connection = &self.connections[id];
         let (role, dialed_at) = (connection.role, connection.dialed_at);
-        let is_overdue = dialed_at + self.plan.limits.connect_timeout <= self.turn_at;
+        let is_overdue =
+            dialed_at + self.context.plan.limits.connect_timeout <= self.context.turn_at;
         let endpoint = role.endpoint().expect("a client is not dialed");
         let may_be_gone = !self.presence(endpoint).1;
         let is_client_gone = match role {
@@ -399,7 +400,7 @@ impl World {
     /// must be nothing to wait for.
     fn check_no_hope(&self, client: Id) {
         // Asked to end, the gateway looks for nobody any more.
-        if self.plan.names.is_none() || self.oracle.terminations > 0 {
+        if self.context.plan.names.is_none() || self.oracle.terminations > 0 {
             return;
         }
         let watches = || self.oracle.watches.iter().enumerate();
@@ -410,7 +411,7 @@ impl World {
             watch.is_in && watch.check == Check::Tls && !watch.is_active()
         };
         let awaits = |(index, watch): (usize, &super::endpoint::Watch)| {
-            is_unproven(watch) && self.presence(index).1 && watch.failed_at < self.turn_at
+            is_unproven(watch) && self.presence(index).1 && watch.failed_at < self.context.turn_at
         };
         assert!(!watches().any(awaits), "{client}: turned away while one may prove itself");
     }
@@ -420,10 +421,10 @@ impl World {
         self.oracle.unserved += 1;
         let connection = &self.connections[client];
         let starved = connection.client.starved;
-        let patience = self.plan.limits.connect_timeout;
-        let is_starved = starved.is_some_and(|(first, _)| first + patience <= self.turn_at);
-        let held_first = connection.client.held_first.filter(|_| self.plan.names.is_some());
-        let has_waited = held_first.is_some_and(|first| first + patience <= self.turn_at);
+        let patience = self.context.plan.limits.connect_timeout;
+        let is_starved = starved.is_some_and(|(first, _)| first + patience <= self.context.turn_at);
+        let held_first = connection.client.held_first.filter(|_| self.context.plan.names.is_some());
+        let has_waited = held_first.is_some_and(|first| first + patience <= self.context.turn_at);
         let seen = if connection.loss_is_told() {
             Seen::ClientLostWhileDialed
         } else if self.is_drain_over() {

@@ -14,7 +14,7 @@ impl World {
         let Census { pairs, probes, buffers, pipes, exchanges, .. } = reactor.census();
         let held = (pairs, probes, buffers, pipes, exchanges);
         assert_eq!(held, (0, 0, 0, 0, 0), "left over");
-        assert_eq!(self.open, 0, "sockets were never given up");
+        assert_eq!(self.context.sockets_open, 0, "sockets were never given up");
         self.check_pipes(pipes);
         let open = self.exchanges.iter().filter(|it| it.is_open).count();
         assert_eq!(open, 0, "questions were never given up");

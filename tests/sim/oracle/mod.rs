@@ -103,8 +103,6 @@ listed! {
 pub struct Oracle {
     /// Operations of the gateway in this turn.
     operations: u64,
-    /// Operations so far that brought something about, so that not all of them were in vain.
-    pub progress: u64,
     /// Dials for clients, and probes.
     pub dials: u64,
     pub probes: u64,
@@ -153,7 +151,6 @@ impl Oracle {
     pub fn new(plan: &Plan) -> Oracle {
         Oracle {
             operations: 0,
-            progress: 0,
             dials: 0,
             probes: 0,
             unserved: 0,
@@ -299,7 +296,7 @@ impl World {
             timers <= timers_max,
             "{timers} timers, at most {timers_max} are of use: {census:?}"
         );
-        match self.plan.names {
+        match self.context.plan.names {
             Some(_) => self.check_set(reactor),
             None => assert_eq!(exchanges, 0, "questions although no name was typed"),
         }

@@ -242,7 +242,6 @@ impl Oracle {
 impl Oracle {
     /// The gateway has read so much of /etc/hosts.
     pub fn hosts_are_read(&mut self, bytes: usize) {
-        self.progress += 1;
         let turn = self.turns;
         let read = self.names().hosts_bytes.add(turn, bytes as u64) as usize;
         assert!(read <= HOSTS_BYTES_PER_TURN, "{read} bytes of /etc/hosts in one turn");
@@ -266,7 +265,7 @@ impl World {
         assert!(is_stream || !configuration.is_stream_only, "a datagram in spite of use-vc");
         let open = self.exchanges.iter().filter(|it| it.is_open).count();
         assert!(open < DNS_DESCRIPTORS_MAX, "{open} sockets for questions, and one more");
-        let now = self.turn_at;
+        let now = self.context.turn_at;
         if is_stream {
             let names = self.oracle.names();
             names.stream_at = Some(now);
@@ -276,7 +275,7 @@ impl World {
 
     /// A question could not even be put.
     pub fn question_fell_short(&mut self) {
-        let now = self.turn_at;
+        let now = self.context.turn_at;
         self.oracle.names().short_at = Some(now);
     }
 
@@ -320,7 +319,7 @@ impl World {
         let Some((book, page)) = self.book_of(question) else {
             panic!("{question:?}: nobody wants to know that");
         };
-        let now = self.turn_at;
+        let now = self.context.turn_at;
         let is_stream = self.exchanges[exchange].stream.is_some();
         let is_same = |it: &crate::exchange::Exchange| {
             let asked = it.question.as_ref();
@@ -383,7 +382,7 @@ impl World {
 
     /// The gateway has got a message.
     pub fn has_received(&mut self, exchange: usize, meaning: &Meaning) {
-        let (now, turn) = (self.turn_at, self.oracle.turns);
+        let (now, turn) = (self.context.turn_at, self.oracle.turns);
         let it = &self.exchanges[exchange];
         let is_stream = it.stream.is_some();
         let (book, page) = it.book.expect("an answer to a question");
@@ -458,8 +457,9 @@ impl World {
         let books = self.oracle.names.as_ref().expect("a run with names");
         let Book { gone_at, was_listed, .. } = books.books[host];
         let stopped_until = self.oracle.jumps.last().copied().unwrap_or_default();
-        let retires =
-            |at: Duration| self.turn_at <= (at + SRV_HANDOVER).max(stopped_until) + TICK * 2;
+        let retires = |at: Duration| {
+            self.context.turn_at <= (at + SRV_HANDOVER).max(stopped_until) + TICK * 2
+        };
         (may || was_listed || gone_at.is_some_and(retires), is_sure)
     }
 
@@ -499,7 +499,7 @@ impl World {
     /// what it knew at the end of the last turn, and what it received since, count alike. The last
     /// of all stays although nothing names it any more.
     pub(super) fn presence(&self, endpoint: usize) -> (bool, bool) {
-        if self.plan.names.is_none() {
+        if self.context.plan.names.is_none() {
             return (true, true);
         }
         let was_in = self.oracle.watches[endpoint].is_in;
@@ -513,7 +513,7 @@ impl World {
         let books = self.oracle.names.as_ref().expect("a run with names");
         let stopped_until = self.oracle.jumps.last().copied().unwrap_or_default();
         let is_by_records = self.names().source != Source::Typed;
-        let is_in_time = self.turn_at <= books.kept_until.max(stopped_until) + TICK * 2;
+        let is_in_time = self.context.turn_at <= books.kept_until.max(stopped_until) + TICK * 2;
         is_by_records && (books.is_kept || is_in_time)
     }
 
@@ -521,7 +521,7 @@ impl World {
     fn belief(&self, endpoint: usize) -> (bool, bool) {
         let was_in = self.oracle.watches[endpoint].is_in;
         let (may, is_sure) = self.naming(endpoint);
-        let all = || (0..self.plan.endpoints.len()).map(|it| self.naming(it));
+        let all = || (0..self.context.plan.endpoints.len()).map(|it| self.naming(it));
         if all().any(|(_, is_sure)| is_sure) {
             return (may || was_in && self.is_handed_over(), is_sure);
         }
@@ -589,7 +589,7 @@ impl World {
 
     /// Who came begins anew; who went is remembered for a while if it was ill.
     fn take_set(&mut self, present: &[Option<Endpoint>]) {
-        let (now, names_any) = (self.turn_at, self.any_named());
+        let (now, names_any) = (self.context.turn_at, self.any_named());
         let is_kept = (0..present.len()).all(|endpoint| !self.naming(endpoint).1);
         let names = self.oracle.names();
         if std::mem::replace(&mut names.is_kept, is_kept) && !is_kept {
@@ -611,7 +611,7 @@ impl World {
             if is_in == was_in {
                 continue;
             }
-            self.note(if is_in { "comes" } else { "goes" }, endpoint, 0);
+            self.context.note(if is_in { "comes" } else { "goes" }, endpoint, 0);
             self.oracle.rotation_changed();
             if is_in {
                 if self.oracle.watches[endpoint].come(now) {
@@ -637,7 +637,7 @@ impl World {
 
     /// What is known of a host that nobody lists any more is not kept.
     fn forget_hosts(&mut self) {
-        let (now, turn) = (self.turn_at, self.oracle.turns);
+        let (now, turn) = (self.context.turn_at, self.oracle.turns);
         for host in 0..self.names().hosts.len() {
             let (may, is_sure) = self.listing(host);
             let is_listed = self.listing_now(host).0;
@@ -728,7 +728,7 @@ impl World {
     pub(super) fn check_names_are_asked(&self) {
         let Some(books) = &self.oracle.names else { return };
         let names = self.names();
-        let now = self.turn_at;
+        let now = self.context.turn_at;
         let timeouts = names.configurations.iter().map(|it| it.timeout);
         let longest = timeouts.max().unwrap_or_default();
         let part_life = names.lives.iter().max().copied().unwrap_or_default().max(1);

@@ -28,8 +28,8 @@ impl World {
         let is_server = matches!(server.role, Role::Server { .. });
         assert!(is_server && server.is_known, "{id}: options for another than a server's socket");
         assert!(!server.has_lasting_options, "{id}: options that are set already");
-        let after = self.plan.limits.pair.lasting_after;
-        let age = self.turn_at - server.known_at;
+        let after = self.context.plan.limits.pair.lasting_after;
+        let age = self.context.turn_at - server.known_at;
         assert!(age >= after, "{id}: options for one that may not last, after {age:?}");
         self.oracle.saw(Seen::LastingOptionsSet);
     }
@@ -139,7 +139,7 @@ impl World {
         let Some(limit) = limit else {
             panic!("{id}: reset for no reason\n{client:#?}\n{server:#?}");
         };
-        let quiet = self.turn_at.saturating_sub(last_progress(client, server));
+        let quiet = self.context.turn_at.saturating_sub(last_progress(client, server));
         assert!(
             quiet >= limit,
             "{id}: reset after {quiet:?} without progress, the limit is {limit:?}\n\
@@ -151,7 +151,7 @@ impl World {
     /// Whether there is a reason beside the end of the drain.
     fn could_be_reset(&self, client: &Connection, server: &Connection) -> bool {
         let (limit, _) = self.quiet_limit(client, server);
-        let quiet = self.turn_at.saturating_sub(last_progress(client, server));
+        let quiet = self.context.turn_at.saturating_sub(last_progress(client, server));
         let is_lost = client.loss_is_told() || server.loss_is_told();
         is_lost || limit.is_some_and(|limit| quiet >= limit)
     }
@@ -162,7 +162,7 @@ impl World {
         client: &Connection,
         server: &Connection,
     ) -> (Option<Duration>, Seen) {
-        let limits = self.plan.limits.pair.quiet;
+        let limits = self.context.plan.limits.pair.quiet;
         match half_closed_at(client, server) {
             Some(_) => (limits.half_closed, Seen::EndedHalfClosed),
             None => (limits.open, Seen::EndedOpen),
@@ -171,9 +171,9 @@ impl World {
 
     /// Whether running pairs need not be waited for any more.
     pub(super) fn is_drain_over(&self) -> bool {
-        let limit = self.plan.limits.drain_timeout;
+        let limit = self.context.plan.limits.drain_timeout;
         self.oracle.terminations > 1
-            || self.oracle.drain.is_some_and(|(since, _)| since + limit <= self.turn_at)
+            || self.oracle.drain.is_some_and(|(since, _)| since + limit <= self.context.turn_at)
     }
 }
 

@@ -73,13 +73,13 @@ impl World {
     }
 
     pub fn check_open_pipe(&self) {
-        let now = self.turn_at;
+        let now = self.context.turn_at;
         assert!(!self.oracle.pipes.is_refused, "a pipe where splicing is refused");
         assert!(self.oracle.may_open_pipe(now), "a pipe is asked for so soon after a failure");
         assert!(!self.oracle.is_paused(now), "a pipe gets the descriptors that clients wait for");
         assert_eq!(self.unused_pipes().count(), 0, "one more pipe although some are unused");
-        let open = self.pipes_open();
-        assert!(open < self.plan.limits.pipes_max, "{open} pipes, and one more");
+        let open = self.context.pipes_open;
+        assert!(open < self.context.plan.limits.pipes_max, "{open} pipes, and one more");
     }
 
     /// The gateway is about to give a pipe up.
@@ -99,7 +99,7 @@ impl World {
     /// The gateway is about to splice from a socket.
     pub fn check_splice_in(&mut self, id: Id, pipe: PipeId, bytes_max: usize) {
         self.check_read(id);
-        self.oracle.pipes.wanted_at = self.turn_at;
+        self.oracle.pipes.wanted_at = self.context.turn_at;
         let it = &self.pipes[pipe];
         assert!(it.is_open, "{id}: a splice into a closed pipe");
         assert_eq!(it.bytes, 0, "{id}: a splice into a pipe that holds bytes: {it:?}");
@@ -138,8 +138,8 @@ impl World {
 
     /// So many bytes were spliced from it, so many were asked for, and so many more there are.
     pub fn has_spliced(&mut self, id: Id, bytes: u64, asked: u64, left: u64) {
-        let limits = self.plan.limits.pair.splice;
-        let nominal = self.plan.pipe_slots * PAGE;
+        let limits = self.context.plan.limits.pair.splice;
+        let nominal = self.context.plan.pipe_slots * PAGE;
         self.oracle.saw(Seen::Spliced);
         if bytes > nominal {
             self.oracle.saw(Seen::PipeOverfull);
@@ -173,9 +173,9 @@ impl World {
         let has_unused = self.unused_pipes().next().is_some();
         // That of a client, too, is a reason to wait that long, though not one to insist on.
         let made_way_at = self.oracle.pipes.made_way_at;
-        let is_rested = made_way_at.is_none_or(|at| at + PIPE_PAUSE <= self.turn_at);
-        let may_open = is_rested && self.oracle.may_open_pipe(self.turn_at);
-        let has_room = self.pipes_open() < self.plan.limits.pipes_max;
+        let is_rested = made_way_at.is_none_or(|at| at + PIPE_PAUSE <= self.context.turn_at);
+        let may_open = is_rested && self.oracle.may_open_pipe(self.context.turn_at);
+        let has_room = self.context.pipes_open < self.context.plan.limits.pipes_max;
         let could_splice = !is_refused && (has_unused || (may_open && has_room));
         assert!(!could_splice, "{id}: a bulk flow is copied: {source:?}");
         self.oracle.saw(Seen::CopiedForWantOfPipes);
@@ -184,7 +184,7 @@ impl World {
 
     /// So many bytes were read, and so many were asked for.
     pub fn has_copied(&mut self, id: Id, bytes: u64, room: u64) {
-        let after = self.plan.limits.pair.splice.after_reads;
+        let after = self.context.plan.limits.pair.splice.after_reads;
         let way = &mut self.connections[id].way;
         *way = match *way {
             Way::Copied { full_reads } if bytes == room => match full_reads + 1 {
@@ -206,7 +206,7 @@ impl World {
     pub fn check_unused_pipes_go(&mut self) {
         let unused: Vec<PipeId> = self.unused_pipes().collect();
         self.oracle.pipes.unused.extend(unused);
-        self.oracle.pipes.made_way_at = Some(self.turn_at);
+        self.oracle.pipes.made_way_at = Some(self.context.turn_at);
     }
 
     /// The gateway is about to wait. Where nothing is bulk any more, no pipe is kept.
@@ -214,12 +214,12 @@ impl World {
         let Supply { wanted_at, emptied_at, .. } = self.oracle.pipes;
         let until = (wanted_at + SPARE_PIPES_AGE).max(emptied_at) + TICK;
         let unused = self.unused_pipes().count();
-        assert!(unused == 0 || self.turn_at < until, "{unused} pipes are kept for nobody");
+        assert!(unused == 0 || self.context.turn_at < until, "{unused} pipes are kept for nobody");
     }
 
     /// Between two turns; so many pipes are lent to flows.
     pub(super) fn check_pipes(&mut self, lent: usize) {
-        let open = self.pipes_open();
+        let open = self.context.pipes_open;
         let unused = self.unused_pipes().count();
         assert_eq!(lent, open - unused, "pipes lent, and pipes that hold bytes");
         assert!(unused <= SPARE_PIPES_MAX, "{unused} pipes are kept unused");

@@ -46,7 +46,7 @@ impl World {
 
     /// A question for a name that nobody answers for.
     pub(super) fn check_dead_question(&mut self, question: &Question) {
-        let now = self.turn_at;
+        let now = self.context.turn_at;
         let page = usize::from(question.kind != crate::zone::A);
         let dead = &mut self.oracle.names().dead;
         let index = dead_index(&question.name);
@@ -65,7 +65,10 @@ impl World {
         let longest = self.dead_turn();
         for (index, asked_at) in names.dead.asked_at.iter().enumerate() {
             let until = since.max(*asked_at) + longest;
-            assert!(self.turn_at < until, "dead name {index} was last asked for at {asked_at:?}");
+            assert!(
+                self.context.turn_at < until,
+                "dead name {index} was last asked for at {asked_at:?}"
+            );
         }
     }
 

@@ -25,19 +25,20 @@ impl World {
     }
 
     fn check_spin(&mut self, timeout: Option<Duration>) {
+        let progress = self.context.progress;
         let oracle = &mut self.oracle;
         let is_idle = timeout == Some(Duration::ZERO)
-            && oracle.progress == oracle.progress_before
+            && progress == oracle.progress_before
             && !oracle.had_events;
-        oracle.progress_before = oracle.progress;
+        oracle.progress_before = progress;
         oracle.idle_polls = if is_idle { oracle.idle_polls + 1 } else { 0 };
         assert!(oracle.idle_polls <= IDLE_POLLS_MAX, "it spins");
     }
 
     /// Whatever was due at the time of this turn is done.
     fn check_deadlines(&self) {
-        let now = self.turn_at;
-        let connect_timeout = self.plan.limits.connect_timeout + TICK;
+        let now = self.context.turn_at;
+        let connect_timeout = self.context.plan.limits.connect_timeout + TICK;
         for id in &self.oracle.clients {
             match self.pair_of(*id) {
                 Some((client, server)) => {
@@ -52,7 +53,7 @@ impl World {
             assert!(now < probe.dialed_at + connect_timeout, "a probe beyond its time: {probe:?}");
         }
         if let Some((since, _)) = self.oracle.drain {
-            let until = since + self.plan.limits.drain_timeout + TICK;
+            let until = since + self.context.plan.limits.drain_timeout + TICK;
             let is_over = now >= until || self.oracle.terminations > 1;
             let left = &self.oracle.clients;
             assert!(!is_over || left.is_empty(), "kept after the drain timeout: {left:?}");
@@ -66,18 +67,20 @@ impl World {
 
     /// A client that is not served yet: it is being dialed for, or waits for a descriptor.
     fn check_unserved(&self, id: Id) {
-        let now = self.turn_at;
-        let connect_timeout = self.plan.limits.connect_timeout + TICK;
+        let now = self.context.turn_at;
+        let connect_timeout = self.context.plan.limits.connect_timeout + TICK;
         let client = &self.connections[id];
         let server = client.client.server.map(|server| &self.connections[server]);
         let dialed = server.filter(|server| server.is_open());
         let until = match (dialed, client.client.starved) {
             (Some(dialed), _) => dialed.dialed_at + connect_timeout,
             (None, Some((first, last))) => (first + connect_timeout).max(last + TICK),
-            (None, None) => match client.client.held_anew.filter(|_| self.plan.names.is_some()) {
-                Some(since) => since + connect_timeout,
-                None => panic!("{id}: forgotten"),
-            },
+            (None, None) => {
+                match client.client.held_anew.filter(|_| self.context.plan.names.is_some()) {
+                    Some(since) => since + connect_timeout,
+                    None => panic!("{id}: forgotten"),
+                }
+            }
         };
         assert!(now < until, "{id}: neither served nor closed by {until:?}");
     }
@@ -95,7 +98,7 @@ impl World {
         let once_more = if acknowledged_at < since { Duration::ZERO } else { limit };
         let until = since + limit + once_more + first_look + TICK * 2;
         assert!(
-            self.turn_at < until || jumped,
+            self.context.turn_at < until || jumped,
             "{id}: without progress since {since:?}, {limit:?}"
         );
     }
@@ -104,12 +107,12 @@ impl World {
     /// sent is still on its way to the other: were the process to die now, both would be reset. One
     /// that may not last has paid for none.
     fn check_lasting(&self, id: Id, client: &Connection, server: &Connection) {
-        let due_at = server.known_at + self.plan.limits.pair.lasting_after;
+        let due_at = server.known_at + self.context.plan.limits.pair.lasting_after;
         let resets = [client, server].map(|it| it.ends_by == Close::Reset);
         let options = [server.has_lasting_options, resets[0], resets[1]];
-        let is_late = due_at + TICK <= self.turn_at && options.contains(&false);
+        let is_late = due_at + TICK <= self.context.turn_at && options.contains(&false);
         assert!(!is_late, "{id}: it lasts, and its options are not set: {client:?} {server:?}");
-        let is_early = self.turn_at < due_at && options.contains(&true);
+        let is_early = self.context.turn_at < due_at && options.contains(&true);
         assert!(!is_early, "{id}: options for one that may not last: {client:?} {server:?}");
     }
 
@@ -120,7 +123,7 @@ impl World {
                 None => self.check_dial_is_done(*id),
             }
         }
-        let is_full = self.oracle.clients.len() >= self.plan.limits.connections_max;
+        let is_full = self.oracle.clients.len() >= self.context.plan.limits.connections_max;
         for listener in &self.listeners {
             let waits = listener.is_open && listener.is_told && !listener.backlog.is_empty();
             assert!(!waits || is_full || self.may_pause(), "a client waits: {listener:?}");
@@ -129,11 +132,14 @@ impl World {
 
     /// The gateway is about to accept.
     pub fn check_accept(&mut self, index: usize) {
-        let now = self.turn_at;
+        let now = self.context.turn_at;
         assert!(self.listeners[index].is_open, "accepted on a closed listener");
         assert!(!self.oracle.is_paused(now), "accepted so soon after a shortage");
         let pairs = self.oracle.clients.len();
-        assert!(pairs < self.plan.limits.connections_max, "let in although {pairs} are there");
+        assert!(
+            pairs < self.context.plan.limits.connections_max,
+            "let in although {pairs} are there"
+        );
         let count = self.listeners[index].accepts_in_turn.add(self.oracle.turns, 1);
         // Whoever is there when the end is asked for is let in, within a bound of its own.
         let most = if self.oracle.is_last_round() { ACCEPTS_AT_DRAIN } else { ACCEPTS_PER_TURN };
@@ -147,13 +153,13 @@ impl World {
 
     /// Whether the client could be dialed for, lacked a descriptor and was not asked for again.
     fn waits_to_dial(&self, id: Id) -> bool {
-        let (now, patience) = (self.turn_at, self.plan.limits.connect_timeout);
+        let (now, patience) = (self.context.turn_at, self.context.plan.limits.connect_timeout);
         let client = &self.connections[id].client;
         let (first, last) = client.starved.unwrap_or((now, now));
         // One that has waited for an endpoint before has no more time than that wait left it.
         let since = client.held_first.map_or(first, |held| held.min(first));
         let is_due = client.starved_at.is_some() && last != now && now < since + patience;
-        let was_held = self.plan.names.is_some() && client.held_anew.is_some();
+        let was_held = self.context.plan.names.is_some() && client.held_anew.is_some();
         let had_none = client.no_choice_in == Some(self.oracle.turns) || was_held;
         is_due && !had_none && !self.choices(id).is_empty()
     }
@@ -175,17 +181,19 @@ impl World {
 
     /// The gateway is about to stop listening. Whoever waits believes to be connected.
     pub fn check_close_listener(&self, listener: usize) {
-        let is_waiting = self.plan.late_port.is_some_and(|(.., comes_at)| self.now < comes_at);
+        let is_waiting =
+            self.context.plan.late_port.is_some_and(|(.., comes_at)| self.context.now < comes_at);
         assert!(self.oracle.terminations > 0 || is_waiting, "a listener was given up");
         let listener = &self.listeners[listener];
-        let is_full = self.oracle.clients.len() >= self.plan.limits.connections_max;
-        let looks_empty = listener.backlog.is_empty() || listener.blocked_at == Some(self.turn_at);
+        let is_full = self.oracle.clients.len() >= self.context.plan.limits.connections_max;
+        let looks_empty =
+            listener.backlog.is_empty() || listener.blocked_at == Some(self.context.turn_at);
         assert!(looks_empty || is_full || self.may_pause(), "clients are left: {listener:?}");
     }
 
     /// Whether a shortage is so recent that a pause is in order.
     fn may_pause(&self) -> bool {
-        self.oracle.short_at.is_some_and(|at| self.turn_at < at + ACCEPT_PAUSE + TICK)
+        self.oracle.short_at.is_some_and(|at| self.context.turn_at < at + ACCEPT_PAUSE + TICK)
     }
 
     fn check_dial_is_done(&self, id: Id) {
@@ -193,7 +201,7 @@ impl World {
         assert!(!client.told.error, "{id}: lost while being dialed for, and kept");
         let server = client.client.server.map(|server| &self.connections[server]);
         let dialed = server.filter(|server| server.is_open());
-        let has_none = self.plan.names.is_some() && !self.has_active_choice(id);
+        let has_none = self.context.plan.names.is_some() && !self.has_active_choice(id);
         let may_wait = dialed.is_some() || self.may_pause() || has_none;
         assert!(may_wait, "{id}: nobody tries again to get a descriptor");
         if let Some(server) = dialed {
@@ -231,9 +239,9 @@ impl World {
                 let since = lost.progress_at.max(left.progress_at).max(left.acknowledged_at);
                 let until = since + FLUSH_CHECK_MAX + TICK;
                 assert!(
-                    self.turn_at < until,
+                    self.context.turn_at < until,
                     "{id}: flushed since {since:?}, and not reset at {:?}\n{lost:#?}\n{left:#?}",
-                    self.turn_at
+                    self.context.turn_at
                 );
             }
         }

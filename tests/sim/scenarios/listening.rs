@@ -14,8 +14,8 @@ use crate::world::World;
 /// A world in which a port cannot be listened on until so late, and for how long it is tried.
 fn late(port: u16, error: NetError, comes_at: Duration, retry: Duration) -> SimNet {
     let net = SimNet::new(World::calm(10, 1));
-    net.world().plan.late_port = Some((port, error, comes_at));
-    net.world().plan.limits.listen_retry = retry;
+    net.world().context.plan.late_port = Some((port, error, comes_at));
+    net.world().context.plan.limits.listen_retry = retry;
     net
 }
 
@@ -33,7 +33,7 @@ fn an_address_that_comes_in_time_is_waited_for_and_all_are_served() {
         for error in [NetError::AddressNotAvailable, NetError::AddressInUse] {
             let net = late(port, error, SECOND / 2, SECOND);
             let mut reactor = try_start(&net).expect("it came in time");
-            let now = net.world().now;
+            let now = net.world().context.now;
             assert!(now >= SECOND / 2 && now <= SECOND / 2 + LISTEN_RETRY_INTERVAL, "{now:?}");
             let ports: Vec<u16> = reactor.listening().map(|address| address.port()).collect();
             assert_eq!(ports, [PORT, SECOND_PORT], "in the order in which they were typed");
@@ -59,7 +59,7 @@ fn an_address_that_never_comes_is_refused_when_the_time_is_over() {
         let error = NetError::AddressNotAvailable;
         let want = StartError::Listen { address, error, waited: retry };
         assert_eq!(refusal(try_start(&net)), want);
-        assert_eq!(net.world().now, retry);
+        assert_eq!(net.world().context.now, retry);
         assert!(net.world().listeners.iter().all(|listener| !listener.is_open));
     }
 }
@@ -71,7 +71,7 @@ fn what_no_time_mends_is_not_waited_for() {
         let address = ([127, 0, 0, 1], PORT).into();
         let want = StartError::Listen { address, error, waited: Duration::ZERO };
         assert_eq!(refusal(try_start(&net)), want);
-        assert_eq!(net.world().now, Duration::ZERO);
+        assert_eq!(net.world().context.now, Duration::ZERO);
     }
 }
 
@@ -81,5 +81,5 @@ fn a_request_to_end_ends_the_wait_for_an_address_at_once() {
     net.world().reload();
     net.world().terminate();
     assert_eq!(refusal(try_start(&net)), StartError::Terminated);
-    assert_eq!(net.world().now, Duration::ZERO);
+    assert_eq!(net.world().context.now, Duration::ZERO);
 }

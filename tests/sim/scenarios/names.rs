@@ -35,16 +35,20 @@ fn until(
     longest: Duration,
     condition: impl Fn(&SimNet, &Reactor<SimNet>) -> bool,
 ) -> Duration {
-    let start = net.world().now;
+    let start = net.world().context.now;
     while !condition(net, reactor) {
         turn(reactor);
         net.world().check_after_turn(reactor);
-        let lasted = net.world().now - start;
+        let lasted = net.world().context.now - start;
         let turns = net.world().oracle.turns;
-        assert!(turns < 100_000, "it does not come to an end: {}", net.world().trace.tail());
+        assert!(
+            turns < 100_000,
+            "it does not come to an end: {}",
+            net.world().context.trace.tail()
+        );
         assert!(lasted <= longest, "not after {lasted:?}: {:?}", known(net, reactor));
     }
-    net.world().now - start
+    net.world().context.now - start
 }
 
 fn knows(want: &[usize]) -> impl Fn(&SimNet, &Reactor<SimNet>) -> bool {
@@ -53,8 +57,8 @@ fn knows(want: &[usize]) -> impl Fn(&SimNet, &Reactor<SimNet>) -> bool {
 }
 
 fn pass(net: &SimNet, reactor: &mut Reactor<SimNet>, time: Duration) {
-    let end = net.world().now + time;
-    until(net, reactor, 2 * time + SECOND, |net, _| net.world().now >= end);
+    let end = net.world().context.now + time;
+    until(net, reactor, 2 * time + SECOND, |net, _| net.world().context.now >= end);
 }
 
 /// A client that is served by that endpoint.
@@ -108,7 +112,7 @@ fn without_name_servers_clients_are_held_for_a_while_and_then_served() {
 #[test]
 fn a_client_that_waits_is_served_as_soon_as_an_endpoint_is_known() {
     let mut world = World::named(10, Names::calm(INSECURE, 1));
-    world.plan.limits.connect_timeout = 60 * SECOND;
+    world.context.plan.limits.connect_timeout = 60 * SECOND;
     world.servers.fill(ServerPlace::Refuses);
     let net = SimNet::new(world);
     let mut reactor = start(&net);
@@ -136,7 +140,7 @@ fn the_first_client_after_a_change_of_address_is_served() {
 #[test]
 fn a_change_of_records_keeps_the_health_of_those_who_stay() {
     let mut world = World::named(10, Names::calm(INSECURE, 3));
-    world.plan.limits.retry.delay_min = 60 * SECOND;
+    world.context.plan.limits.retry.delay_min = 60 * SECOND;
     let net = SimNet::new(world);
     let mut reactor = start(&net);
     net.world().zone.services[0].pop();
@@ -152,7 +156,7 @@ fn a_change_of_records_keeps_the_health_of_those_who_stay() {
 #[test]
 fn forged_answers_are_passed_over() {
     let (net, mut reactor) = named(Names::calm(INSECURE, 2));
-    net.world().faults.always(Fault::AnswerForged);
+    net.world().context.faults.always(Fault::AnswerForged);
     // An address that only lies name would be nobody's.
     until(&net, &mut reactor, 4 * RETURN_MAX, knows(&[0, 1]));
     pass(&net, &mut reactor, 10 * SECOND);
@@ -162,7 +166,7 @@ fn forged_answers_are_passed_over() {
 #[test]
 fn what_does_not_fit_a_datagram_comes_by_stream() {
     let (net, mut reactor) = named(one_host(3));
-    net.world().faults.always(Fault::AnswerCut);
+    net.world().context.faults.always(Fault::AnswerCut);
     until(&net, &mut reactor, 4 * RETURN_MAX, knows(&[0, 1, 2]));
     let seen = |what: Seen| net.world().oracle.seen[what as usize];
     assert!(seen(Seen::AnsweredByStream) > 0);
@@ -189,15 +193,15 @@ fn a_name_server_that_is_back_is_asked_within_five_seconds() {
 #[test]
 fn a_dial_to_an_endpoint_that_goes_moves_on() {
     let mut world = World::named(10, Names::calm(Source::Typed, 2));
-    world.plan.limits.connect_timeout = 60 * SECOND;
+    world.context.plan.limits.connect_timeout = 60 * SECOND;
     let net = SimNet::new(world);
     let mut reactor = start(&net);
     until(&net, &mut reactor, SECOND, knows(&[0, 1]));
-    net.world().faults.always(Fault::DialSilent);
+    net.world().context.faults.always(Fault::DialSilent);
     net.world().connect(PORT, 1);
     let dialed = |net: &SimNet, _: &Reactor<SimNet>| !net.world().dials_to(0).is_empty();
     until(&net, &mut reactor, SECOND, dialed);
-    net.world().faults.stop();
+    net.world().context.faults.stop();
     net.world().zone.listed[0] = false;
     until(&net, &mut reactor, NEWS_MAX, knows(&[1]));
     until(&net, &mut reactor, SECOND, |_, it| it.metrics().pairs_connected == 1);
@@ -208,7 +212,7 @@ fn a_dial_to_an_endpoint_that_goes_moves_on() {
 #[test]
 fn an_endpoint_is_used_after_a_handshake_and_after_another_when_it_is_back() {
     let (net, mut reactor) = named(Names::calm(SECURE, 1));
-    net.world().faults.always(Fault::HandshakeStalls);
+    net.world().context.faults.always(Fault::HandshakeStalls);
     until(&net, &mut reactor, SECOND, knows(&[0]));
     net.world().connect(PORT, 1);
     let closed = |net: &SimNet, _: &Reactor<SimNet>| {
@@ -219,7 +223,7 @@ fn an_endpoint_is_used_after_a_handshake_and_after_another_when_it_is_back() {
     let held = until(&net, &mut reactor, 2 * SECOND, closed);
     assert!(held >= SECOND, "{held:?}");
     assert_eq!(reactor.metrics().dials, 0, "no client was led there");
-    net.world().faults.stop();
+    net.world().context.faults.stop();
     let is_active = |_: &SimNet, reactor: &Reactor<SimNet>| reactor.endpoints().active_count() == 1;
     until(&net, &mut reactor, 100 * SECOND, is_active);
     let proofs = |net: &SimNet| net.world().oracle.seen[Seen::HandshakeSucceeded as usize];
@@ -234,7 +238,7 @@ fn an_endpoint_is_used_after_a_handshake_and_after_another_when_it_is_back() {
 #[test]
 fn who_shows_a_wrong_certificate_is_never_used() {
     let (net, mut reactor) = named(Names::calm(SECURE, 2));
-    net.world().faults.always(Fault::HandshakeFails);
+    net.world().context.faults.always(Fault::HandshakeFails);
     until(&net, &mut reactor, SECOND, knows(&[0, 1]));
     for _ in 0..20 {
         net.world().connect(PORT, 1);
@@ -253,5 +257,5 @@ fn nothing_is_asked_once_the_end_was_asked_for() {
     net.world().terminate();
     reactor.run().expect("asked to end");
     reactor.drain().expect("an end");
-    assert_eq!((reactor.census().exchanges, net.world().open), (0, 0));
+    assert_eq!((reactor.census().exchanges, net.world().context.sockets_open), (0, 0));
 }

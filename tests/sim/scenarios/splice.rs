@@ -23,7 +23,7 @@ fn seen(net: &SimNet, what: Seen) -> u64 {
 }
 
 fn pipes(net: &SimNet, reactor: &Reactor<SimNet>) -> (usize, usize) {
-    (reactor.census().pipes, net.world().pipes_open())
+    (reactor.census().pipes, net.world().context.pipes_open)
 }
 
 /// A pair with a pipe that holds what the server did not take of a burst of the client's.
@@ -52,10 +52,10 @@ fn bulk_is_spliced_and_leaves_nothing_behind() {
     assert_eq!(net.world().written_to(server), BURST);
     assert_eq!(seen(&net, Seen::Spliced), 1, "all that was left after the reads, at once");
     assert_eq!((reactor.census().buffers, pipes(&net, &reactor)), (0, (0, 1)));
-    let start = net.world().now;
+    let start = net.world().context.now;
     while pipes(&net, &reactor) != (0, 0) || reactor.census().timers > 0 {
         turn(&mut reactor);
-        assert!(net.world().now - start < 2 * SPARE_PIPES_AGE, "{:?}", reactor.census());
+        assert!(net.world().context.now - start < 2 * SPARE_PIPES_AGE, "{:?}", reactor.census());
     }
     assert_eq!(reactor.census(), Census { pairs: 1, ..Census::default() });
 }
@@ -63,23 +63,23 @@ fn bulk_is_spliced_and_leaves_nothing_behind() {
 #[test]
 fn a_pipe_full_of_small_segments_stops_short_and_nothing_hangs() {
     let (net, mut reactor) = calm(10);
-    net.world().plan.pipe_slots = 64;
-    net.world().plan.segments = &[1448];
+    net.world().context.plan.pipe_slots = 64;
+    net.world().context.plan.segments = &[1448];
     let (client, server) = pair(&net, &mut reactor);
     net.world().send(client, 500_000);
-    let start = net.world().now;
+    let start = net.world().context.now;
     while net.world().written_to(server) < 500_000 {
         turn(&mut reactor);
     }
-    assert_eq!(net.world().now, start, "without any further event");
+    assert_eq!(net.world().context.now, start, "without any further event");
     assert_eq!(seen(&net, Seen::PipeFullOfSmallSegments), 4);
 }
 
 #[test]
 fn a_pipe_may_hold_more_than_its_nominal_size() {
     let (net, mut reactor) = calm(10);
-    net.world().plan.pipe_slots = 16;
-    net.world().plan.segments = &[65_536];
+    net.world().context.plan.pipe_slots = 16;
+    net.world().context.plan.segments = &[65_536];
     let (client, server) = pair(&net, &mut reactor);
     net.world().send(client, 500_000);
     turn(&mut reactor);
@@ -154,14 +154,18 @@ fn pipes_with_bytes_go_with_their_pairs() {
 fn without_a_pipe_a_flow_copies_and_asks_again_after_a_pause() {
     let (net, mut reactor) = calm(10);
     let (client, server) = pair(&net, &mut reactor);
-    net.world().faults.always(Fault::PipeShortage);
+    net.world().context.faults.always(Fault::PipeShortage);
     for _ in 0..5 {
         net.world().send(client, BURST);
         turn(&mut reactor);
     }
     assert_eq!(net.world().written_to(server), 5 * BURST);
-    assert_eq!(net.world().faults.struck[Fault::PipeShortage as usize], 1, "asked for once");
-    net.world().faults.stop();
+    assert_eq!(
+        net.world().context.faults.struck[Fault::PipeShortage as usize],
+        1,
+        "asked for once"
+    );
+    net.world().context.faults.stop();
     net.world().pass(PIPE_PAUSE);
     net.world().send(client, BURST);
     turn(&mut reactor);
@@ -172,7 +176,7 @@ fn without_a_pipe_a_flow_copies_and_asks_again_after_a_pause() {
 #[test]
 fn more_bulk_flows_than_pipes_are_copied() {
     let net = SimNet::new(World::calm(10, 1));
-    net.world().plan.limits.pipes_max = 1;
+    net.world().context.plan.limits.pipes_max = 1;
     let mut reactor = start(&net);
     stuck(&net, &mut reactor);
     let (client, server) = pair(&net, &mut reactor);
@@ -185,7 +189,7 @@ fn more_bulk_flows_than_pipes_are_copied() {
 #[test]
 fn where_splicing_is_refused_all_is_copied_for_good_and_that_is_said_once() {
     let (net, mut reactor) = calm(10);
-    net.world().plan.refuses_splice = true;
+    net.world().context.plan.refuses_splice = true;
     count_warnings();
     for _ in 0..3 {
         let (client, server) = pair(&net, &mut reactor);
@@ -238,7 +242,7 @@ fn spliced_flows_share_a_turn() {
         let is_fair = moved.iter().all(|bytes| (READS..=turns * most).contains(bytes));
         assert!(is_fair, "{moved:?}");
     }
-    assert_eq!(net.world().pipes_open(), 1, "each has it for a moment");
+    assert_eq!(net.world().context.pipes_open, 1, "each has it for a moment");
 }
 
 #[test]
@@ -330,17 +334,20 @@ fn a_reset_that_a_splice_tells_of_may_come_before_urgent_bytes() {
 fn a_bulk_flow_leaves_free_descriptors_to_the_clients_that_wait_for_them() {
     let (net, mut reactor) = calm(10);
     let (client, server) = pair(&net, &mut reactor);
-    net.world().plan.descriptors_max = 5;
+    net.world().context.plan.descriptors_max = 5;
     net.world().send(client, BURST);
     turn(&mut reactor);
     assert_eq!(pipes(&net, &reactor), (0, 1));
     net.world().connect(PORT, 1);
-    let start = net.world().now;
+    let start = net.world().context.now;
     while reactor.metrics().pairs_connected < 2 {
         net.world().send(client, BURST);
         net.world().pass(MILLISECOND);
         turn(&mut reactor);
-        assert!(net.world().now - start < 2 * ACCEPT_PAUSE, "the pipe is opened again and again");
+        assert!(
+            net.world().context.now - start < 2 * ACCEPT_PAUSE,
+            "the pipe is opened again and again"
+        );
     }
     assert!(net.world().written_to(server) > 10 * BURST, "it goes on by copying");
 }
@@ -355,7 +362,7 @@ fn only_a_pair_that_lasts_gets_the_options_of_one() {
         turn(&mut reactor);
     }
     let since = net.world().connections[server].known_at;
-    let age = net.world().now - since;
+    let age = net.world().context.now - since;
     assert!(age >= SECOND && age < SECOND + 2 * MILLISECOND, "{age:?}");
     assert!(!net.world().connections[client].has_lasting_options, "a client's has them");
     assert_eq!(reactor.census(), Census { pairs: 1, ..Census::default() }, "and no timer is left");
