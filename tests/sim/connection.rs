@@ -6,8 +6,6 @@ use std::time::Duration;
 use etcd_gateway::net::{Close, NetError, Readiness};
 
 use crate::actor::Actor;
-use crate::oracle::PerTurn;
-use crate::oracle::pipe::Way;
 use crate::pipes::PipeId;
 use crate::wire::Wire;
 
@@ -49,7 +47,7 @@ pub enum PeerView {
 
 /// What the gateway was told and has not used up.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Told {
+pub struct Reported {
     pub readable: bool,
     pub writable: bool,
     pub urgent: bool,
@@ -96,28 +94,11 @@ pub struct Death {
     pub unsent: u64,
 }
 
-/// What only a client's connection has.
-#[derive(Clone, Debug, Default)]
-pub struct ClientState {
-    /// The connection to a server, the last one if there were several.
-    pub server: Option<Id>,
-    /// Endpoints that failed it.
-    pub tried: Vec<usize>,
-    /// When it first lacked a descriptor or memory for its server, and when it last did.
-    pub starved: Option<(Duration, Duration)>,
-    /// The endpoint whose turn it was when its last dial could not begin for that reason.
-    pub starved_at: Option<usize>,
-    /// The last turn in which there was nobody it could be led to.
-    pub no_choice_in: Option<u64>,
-    /// When that, or a shortage, was first so.
-    pub held_first: Option<Duration>,
-    /// When that was first so since it was last dialed for.
-    pub held_anew: Option<Duration>,
-}
-
 #[derive(Debug)]
 pub struct Connection {
     pub role: Role,
+    /// Of a client's: the connection dialed for it, the last one if there were several.
+    pub server: Option<Id>,
     /// The token it is registered under; none while it waits in a backlog.
     pub token: Option<usize>,
     /// From the peer to the gateway.
@@ -126,44 +107,33 @@ pub struct Connection {
     pub outbound: Wire,
     pub latency: Duration,
     /// Whether it stands, as far as the kernel knows.
-    pub stands: bool,
-    /// Whether the gateway knows that it stands.
-    pub is_known: bool,
-    /// Whether the gateway knows how the dial went.
-    pub is_decided: bool,
+    pub is_established: bool,
     pub dialed_at: Duration,
     /// The dial ended at the gateway itself.
     pub meets_itself: bool,
     /// How often the gateway has looked for the outcome since it was last told of anything.
     pub looks_in_vain: u32,
     pub death: Option<Death>,
-    pub told: Told,
+    pub reported: Reported,
     /// The next event that could tell of urgent bytes tells of bytes alone.
-    pub tells_bytes_first: bool,
+    pub reports_bytes_first: bool,
     /// There is something to tell, from then on.
-    pub news_due: Option<Duration>,
+    pub report_due: Option<Duration>,
     pub closed: Option<Close>,
     pub actor: Actor,
     pub peer_view: PeerView,
-    pub client: ClientState,
     /// When the gateway last moved a byte or learned of an end here.
     pub progress_at: Duration,
     /// When the peer's kernel last acknowledged something.
     pub acknowledged_at: Duration,
     /// How often the gateway read here, splices not counted.
     pub reads: u64,
-    /// Bytes that the gateway read here.
-    pub read_in_turn: PerTurn,
     /// Bytes that the gateway wrote here.
     pub written: u64,
     /// Bytes of one segment as the kernel queued it, which takes a slot of a pipe.
     pub segment: u64,
     /// The pipe that holds bytes from here.
     pub pipe: Option<PipeId>,
-    /// By which way the next bytes from here go.
-    pub way: Way,
-    /// When the gateway learned that it stands.
-    pub known_at: Duration,
     /// The gateway has set the options of one that lasts.
     pub has_lasting_options: bool,
     /// How it ends when its socket is closed, as the gateway has set it.
@@ -176,33 +146,28 @@ impl Connection {
     pub fn new(role: Role, actor: Actor, inbound: Wire, outbound: Wire) -> Connection {
         Connection {
             role,
+            server: None,
             token: None,
             inbound,
             outbound,
             latency: Duration::ZERO,
-            stands: false,
-            is_known: false,
-            is_decided: false,
+            is_established: false,
             dialed_at: Duration::ZERO,
             meets_itself: false,
             looks_in_vain: 0,
             death: None,
-            told: Told::default(),
-            tells_bytes_first: false,
-            news_due: None,
+            reported: Reported::default(),
+            reports_bytes_first: false,
+            report_due: None,
             closed: None,
             actor,
             peer_view: PeerView::Open,
-            client: ClientState::default(),
             progress_at: Duration::ZERO,
             acknowledged_at: Duration::ZERO,
             reads: 0,
-            read_in_turn: PerTurn::default(),
             written: 0,
             segment: u64::MAX,
             pipe: None,
-            way: Way::Copied { full_reads: 0 },
-            known_at: Duration::ZERO,
             has_lasting_options: false,
             ends_by: Close::Orderly,
             said: Said::default(),
@@ -223,10 +188,10 @@ impl Connection {
     }
 
     /// An operation shows the gateway that the connection is lost. That is news but once.
-    pub fn tell_lost(&mut self, now: Duration) {
-        if !self.told.lost {
-            self.told.lost = true;
-            self.told.half_closed_at.get_or_insert(now);
+    pub fn show_lost(&mut self, now: Duration) {
+        if !self.reported.lost {
+            self.reported.lost = true;
+            self.reported.half_closed_at.get_or_insert(now);
             self.progress_at = now;
         }
     }
@@ -237,16 +202,16 @@ impl Connection {
     }
 
     /// Whether its loss could be known to the gateway.
-    pub fn loss_is_told(&self) -> bool {
-        self.is_dead() && (self.told.lost || self.told.error)
+    pub fn loss_is_reported(&self) -> bool {
+        self.is_dead() && (self.reported.lost || self.reported.error)
     }
 
     /// Whether a read that leaves room in its buffer tells of the end behind the bytes: the socket
     /// is told to be closed, and nothing is told to be in the way.
-    pub fn short_read_tells_end(&self) -> bool {
-        let told = &self.told;
-        let has_error_to_tell = told.error && !told.lost;
-        told.closed && !told.urgent && !has_error_to_tell
+    pub fn short_read_reveals_end(&self) -> bool {
+        let reported = &self.reported;
+        let has_error_to_tell = reported.error && !reported.lost;
+        reported.closed && !reported.urgent && !has_error_to_tell
     }
 
     /// What the gateway's kernel would say of its send queue.
@@ -263,23 +228,23 @@ impl Connection {
             readable: is_dead
                 || inbound.waiting() > 0
                 || (inbound.end_arrived && !inbound.end_taken),
-            writable: is_dead || (self.stands && self.outbound.room() > 0),
+            writable: is_dead || (self.is_established && self.outbound.room() > 0),
             urgent,
             closed: is_dead || inbound.end_arrived,
-            error: is_dead && !self.told.lost,
+            error: is_dead && !self.reported.lost,
         }
     }
 
-    /// What of that the gateway was not told: a change is told once, and again only once it was
+    /// What of that the gateway was not reported: a change is told once, and again only once it was
     /// used up. That is the least that edge-triggered readiness promises; Linux tells more.
-    pub fn untold(&self) -> Readiness {
+    pub fn unreported(&self) -> Readiness {
         let now = self.readiness();
         Readiness {
-            readable: now.readable && !self.told.readable,
-            writable: now.writable && !self.told.writable,
-            urgent: now.urgent && !self.told.urgent,
-            closed: now.closed && !self.told.closed,
-            error: now.error && !self.told.error,
+            readable: now.readable && !self.reported.readable,
+            writable: now.writable && !self.reported.writable,
+            urgent: now.urgent && !self.reported.urgent,
+            closed: now.closed && !self.reported.closed,
+            error: now.error && !self.reported.error,
         }
     }
 }

@@ -21,6 +21,10 @@ pub struct Context {
     pub now: Duration,
     /// The present as the gateway knows it: the clock as it last read it.
     pub turn_at: Duration,
+    /// Polls so far.
+    pub turns: u64,
+    /// Every jump of the clock: when it was over.
+    pub jumps: Vec<Duration>,
     /// The zero of the virtual clock.
     epoch: Instant,
     pub random: Random,
@@ -46,6 +50,8 @@ impl Context {
         Context {
             now: Duration::ZERO,
             turn_at: Duration::ZERO,
+            turns: 0,
+            jumps: Vec::new(),
             epoch: Instant::now(),
             random,
             faults: plan.faults.clone(),
@@ -67,6 +73,11 @@ impl Context {
 
     pub fn note(&mut self, what: &'static str, whom: usize, value: u64) {
         self.trace.push(Entry { at: self.now, what, whom, value });
+    }
+
+    /// The clock goes on by more than the gateway could expect.
+    pub fn note_jump(&mut self) {
+        self.jumps.push(self.now);
     }
 
     /// Notes an operation of the gateway that brought something about.

@@ -2,37 +2,50 @@
 //! real time, and so the same outcome in every run. Everything is drawn from one seed.
 //!
 //! ```text
-//!   search ──► plan, faults ──► world ──── readiness ───► Reactor
-//!                                 ▲                          │
-//!            peers, actors, wires ┴── operations ◄── net ◄───┘
-//!                                         │
-//!                                       oracle
+//!             operations                asked, and informed of the outcome
+//!   Reactor ───► net ───► simulation ─────────────────────────────────────► oracle
+//!      ▲                      │ carried out                                    │ looks at
+//!      │                      ▼                                                ▼
+//!      └── readiness ─── world: agenda, context (clock, chance, faults, plan, trace), parts
+//!                        │ network: connections, wires     │ exchanges: to name servers
+//!                        │ listeners, pipes, signals       │ name servers: zone, messages
+//!                        │ hosts: states of endpoints      │ files: resolv.conf, /etc/hosts
 //! ```
+//!
+//! Each part owns its fields and takes the context as an argument; no part knows another one. What
+//! concerns two of them is done by the world (`crossings.rs`). The oracle changes nothing but its
+//! books. A run is planned in `plan.rs`, lived in `run.rs`, and repeated over many seeds in
+//! `search.rs`; in `scenarios/` a test plays the peers (`puppets.rs`).
 
 mod actor;
 mod agenda;
 mod connection;
 mod context;
+mod crossings;
 mod exchange;
 mod faults;
 mod habits;
 mod handshake;
+mod hosts;
+mod listeners;
 mod message;
 mod name_server;
 mod names;
 mod net;
+mod network;
 mod operations;
 mod oracle;
-mod peers;
 mod pipes;
 mod plan;
 mod puppets;
 mod random;
-mod readiness;
 mod report;
+mod resolver_files;
 mod run;
 mod scenarios;
 mod search;
+mod signals;
+mod simulation;
 mod trace;
 mod trouble;
 mod wire;

@@ -125,6 +125,11 @@ impl Plan {
         }
     }
 
+    /// What a run with names is like.
+    pub fn names(&self) -> &Names {
+        self.names.as_ref().expect("a run with names")
+    }
+
     /// The endpoints as they would be typed.
     fn typed(&self) -> Vec<EndpointAddress> {
         let typed = |spec: &EndpointSpec| EndpointAddress {

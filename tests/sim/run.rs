@@ -79,7 +79,7 @@ pub fn try_start(net: &SimNet) -> Result<Reactor<SimNet>, StartError> {
 impl Run {
     fn live(&mut self) {
         let span = self.net.world().context.plan.span;
-        self.turn_until(2 * span, |run| run.net.world().oracle.turns > TURNS_OF_TROUBLE);
+        self.turn_until(2 * span, |run| run.net.world().context.turns > TURNS_OF_TROUBLE);
         if !self.is_asked_to_end() {
             self.recover();
             self.net.world().terminate();
@@ -104,9 +104,9 @@ impl Run {
 
     fn turn(&mut self) {
         self.reactor.turn().expect("the world does not break");
-        let mut world = self.net.world();
-        world.check_after_turn(&self.reactor);
-        assert!(world.oracle.turns < TURNS_MAX, "it does not come to an end");
+        let mut simulation = self.net.simulation();
+        simulation.check_after_turn(&self.reactor);
+        assert!(simulation.world.context.turns < TURNS_MAX, "it does not come to an end");
     }
 
     /// No more faults: everything has to become live again.
@@ -137,7 +137,8 @@ impl Run {
         let Some(names) = self.net.world().context.plan.names.clone() else { return };
         let is_same = |run: &Run| {
             let world = run.net.world();
-            let want: BTreeSet<usize> = world.zone.endpoints(&names).into_iter().collect();
+            let want: BTreeSet<usize> =
+                world.name_servers.zone.endpoints(&names).into_iter().collect();
             let found = run.reactor.endpoints().addresses();
             found.map(|address| world.endpoint_of(address)).collect::<BTreeSet<_>>() == want
         };
@@ -156,7 +157,11 @@ impl Run {
         self.turn_until(span, |_| false);
         let is_found = is_same(self);
         let found: Vec<_> = self.reactor.endpoints().addresses().collect();
-        assert!(is_found || self.is_asked_to_end(), "found {found:?}: {:?}", self.net.world().zone);
+        assert!(
+            is_found || self.is_asked_to_end(),
+            "found {found:?}: {:?}",
+            self.net.world().name_servers.zone
+        );
     }
 
     /// What is held when nobody is there: with names, the time of the next look, or a question.
@@ -187,12 +192,12 @@ impl Run {
     }
 
     fn is_asked_to_end(&self) -> bool {
-        self.net.world().oracle.terminations > 0
+        self.net.world().signals.terminations > 0
     }
 
     fn is_idle(&self) -> bool {
         let world = self.net.world();
-        let is_waited_for = world.listeners.iter().any(|listener| !listener.backlog.is_empty());
+        let is_waited_for = world.listeners.all.iter().any(|listener| !listener.backlog.is_empty());
         !is_waited_for && self.reactor.census().pairs == 0
     }
 
@@ -201,25 +206,27 @@ impl Run {
         while self.reactor.census().pairs > 0 {
             self.turn();
         }
-        let turns = self.net.world().oracle.turns;
+        let turns = self.net.world().context.turns;
         self.reactor.drain().expect("the world does not break");
-        let mut world = self.net.world();
-        assert!(world.oracle.turns <= turns + 1, "it waits although nobody is left");
-        world.settle();
-        world.check_end(&self.reactor);
+        let mut simulation = self.net.simulation();
+        let is_prompt = simulation.world.context.turns <= turns + 1;
+        assert!(is_prompt, "it waits although no client is left");
+        simulation.world.settle();
+        simulation.check_end(&self.reactor);
     }
 
     fn report(&self) -> Report {
+        let seen = self.net.oracle().record.seen.to_vec();
         let world = self.net.world();
         let metrics = self.reactor.metrics();
         Report {
             runs: 1,
             trace: world.context.trace.hash(),
-            turns: world.oracle.turns,
+            turns: world.context.turns,
             clients: metrics.clients_accepted,
             bytes: metrics.client_bytes + metrics.server_bytes,
             struck: world.context.faults.struck.to_vec(),
-            seen: world.oracle.seen.to_vec(),
+            seen,
         }
     }
 }

@@ -12,10 +12,11 @@ use etcd_gateway::net::{Close, NetError};
 use etcd_gateway::reactor::{Census, Reactor};
 
 use crate::connection::{Id, Role};
+use crate::hosts::Place;
 use crate::net::SimNet;
 use crate::plan::LISTENER_PORT;
 use crate::run::start;
-use crate::world::{Place, World};
+use crate::world::World;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// The limit of a half-closed pair in a calm world.
@@ -41,11 +42,11 @@ fn turn(reactor: &mut Reactor<SimNet>) {
 
 /// A pair that stands: the client's and the server's socket.
 fn pair(net: &SimNet, reactor: &mut Reactor<SimNet>) -> (Id, Id) {
-    let client = net.world().connections.len();
+    let client = net.world().network.connections.len();
     net.world().connect(PORT, 1);
     turn(reactor);
     turn(reactor);
-    let role = net.world().connections[client + 1].role;
+    let role = net.world().network.connections[client + 1].role;
     assert_eq!(role, Role::Server { endpoint: 0, client });
     (client, client + 1)
 }
@@ -100,9 +101,9 @@ fn no_listener_starves_behind_another() {
     net.world().connect(SECOND_PORT, 100);
     for _ in 0..20 {
         turn(&mut reactor);
-        let open = net.world().connections.iter().position(|it| it.is_open());
+        let open = net.world().network.connections.iter().position(|it| it.is_open());
         let client = open.expect("somebody was let in");
-        let server = net.world().connections[client].client.server.expect("a server");
+        let server = net.world().network.connections[client].server.expect("a server");
         net.world().end(client);
         net.world().end(server);
         turn(&mut reactor);
@@ -172,7 +173,7 @@ fn a_client_whose_server_lacks_a_descriptor_waits_and_nobody_overtakes_it() {
     }
     assert_eq!(reactor.metrics().pairs_connected, 2, "it went first");
     assert_eq!(reactor.metrics().clients_turned_away, 0);
-    assert!(net.world().connections.iter().all(|it| it.closed != Some(Close::Reset)));
+    assert!(net.world().network.connections.iter().all(|it| it.closed != Some(Close::Reset)));
 }
 
 #[test]
@@ -187,9 +188,9 @@ fn a_client_that_had_to_wait_keeps_its_turn_in_the_rotation() {
         net.world().connect(PORT, 1);
         turn(&mut reactor);
         assert_eq!(reactor.census().pairs, 2, "one is served, one waits");
-        let open = net.world().connections.iter().position(|it| it.is_open());
+        let open = net.world().network.connections.iter().position(|it| it.is_open());
         let served = open.expect("the pair that is served");
-        let server = net.world().connections[served].client.server;
+        let server = net.world().network.connections[served].server;
         net.world().end(served);
         net.world().end(server.expect("its server"));
         for _ in 0..3 {
@@ -206,12 +207,12 @@ fn a_client_does_not_wait_for_a_descriptor_for_ever() {
     net.world().context.plan.descriptors_max = 1;
     net.world().connect(PORT, 1);
     let start = net.world().context.now;
-    while net.world().connections[0].closed.is_none() {
+    while net.world().network.connections[0].closed.is_none() {
         turn(&mut reactor);
     }
     let waited = net.world().context.now - start;
     assert!(waited >= SECOND && waited < 2 * SECOND, "{waited:?}");
-    assert_eq!(net.world().connections[0].closed, Some(Close::Reset));
+    assert_eq!(net.world().network.connections[0].closed, Some(Close::Reset));
 }
 
 #[test]
@@ -229,7 +230,7 @@ fn clients_in_the_backlog_are_let_in_before_the_listener_closes() {
 #[test]
 fn a_silent_endpoint_is_probed_with_growing_pauses_and_jitter() {
     let (net, mut reactor) = calm(10);
-    net.world().places.fill(Place::Silent);
+    net.world().hosts.places.fill(Place::Silent);
     net.world().connect(PORT, 1);
     while net.world().dials_to(0).len() < 6 {
         turn(&mut reactor);
@@ -238,7 +239,7 @@ fn a_silent_endpoint_is_probed_with_growing_pauses_and_jitter() {
     // Each dial lasts a second, and the most jitter, which this world draws, is the whole step.
     let pauses: Vec<_> = times.windows(2).map(|two| (two[1] - two[0]).as_secs()).collect();
     assert_eq!(pauses, [2, 3, 5, 9, 17]);
-    assert_eq!(net.world().oracle.randoms, 5, "one for each failure so far");
+    assert_eq!(net.oracle().record.randoms, 5, "one for each failure so far");
     assert_eq!(reactor.census(), Census { probes: 1, timers: 1, ..Census::default() });
 }
 
@@ -260,7 +261,7 @@ fn the_half_close_starts_the_clock_however_long_it_was_quiet_before() {
     net.world().end(client);
     let lasted = time_to_end(&net, &mut reactor);
     assert!(lasted >= HALF_CLOSED && lasted <= HALF_CLOSED + 2 * SECOND, "{lasted:?}");
-    assert_eq!(net.world().connections[server].closed, Some(Close::Reset));
+    assert_eq!(net.world().network.connections[server].closed, Some(Close::Reset));
 }
 
 #[test]
@@ -309,10 +310,10 @@ fn bytes_that_came_in_time_count_although_the_clock_was_looked_at_late() {
 #[test]
 fn a_dial_that_is_decided_counts_although_its_deadline_has_passed() {
     let (net, mut reactor) = calm(10);
-    net.world().places.fill(Place::Silent);
+    net.world().hosts.places.fill(Place::Silent);
     net.world().connect(PORT, 1);
     turn(&mut reactor);
-    net.world().connections[1].stands = true;
+    net.world().network.connections[1].is_established = true;
     net.world().pass(2 * SECOND);
     turn(&mut reactor);
     assert_eq!(reactor.metrics().pairs_connected, 1);
@@ -338,7 +339,7 @@ fn nothing_is_held_when_everybody_has_gone() {
 fn an_endpoint_that_comes_and_goes_leaves_no_timers_behind() {
     let (net, mut reactor) = calm(10);
     for _ in 0..20 {
-        let client = net.world().connections.len();
+        let client = net.world().network.connections.len();
         net.world().connect(PORT, 1);
         turn(&mut reactor);
         net.world().die(client + 1, NetError::Refused);
@@ -378,9 +379,9 @@ fn a_request_to_reload_changes_nothing() {
     net.world().send(client, 100);
     turn(&mut reactor);
     turn(&mut reactor);
-    assert_eq!(net.world().connections[server].written, 100);
+    assert_eq!(net.world().network.connections[server].written, 100);
     assert_eq!(reactor.census().pairs, 1);
-    assert!(net.world().listeners.iter().all(|listener| listener.is_open));
+    assert!(net.world().listeners.all.iter().all(|listener| listener.is_open));
 }
 
 #[test]

@@ -6,11 +6,11 @@ use std::net::IpAddr;
 
 use etcd_gateway::config::address::{EndpointAddress, Host as TypedHost};
 
+use crate::context::Context;
 use crate::faults::Fault;
 use crate::message::Data;
 use crate::names::Names;
 use crate::random::Random;
-use crate::world::World;
 use crate::zone::{A, AAAA, Value};
 
 /// A suffix of the search list where every name exists, and leads to somebody else.
@@ -54,34 +54,32 @@ pub fn some_of<T: Clone>(all: &[T], random: &mut Random) -> Vec<T> {
     some
 }
 
-impl World {
-    /// A part of what there is, where the servers give no more at a time.
-    pub fn in_part(&mut self, value: Value) -> Value {
-        let is_many = match &value {
-            Value::Endpoints(all) => all.len() > 1,
-            Value::Records(all) => all.len() > 1,
-        };
-        if !is_many || !self.context.strike(Fault::AnswerInPart) {
-            return value;
-        }
-        match value {
-            Value::Endpoints(all) => Value::Endpoints(some_of(&all, &mut self.context.random)),
-            Value::Records(all) => Value::Records(some_of(&all, &mut self.context.random)),
-        }
+/// A part of what there is, where the servers give no more at a time.
+pub fn in_part(context: &mut Context, value: Value) -> Value {
+    let is_many = match &value {
+        Value::Endpoints(all) => all.len() > 1,
+        Value::Records(all) => all.len() > 1,
+    };
+    if !is_many || !context.strike(Fault::AnswerInPart) {
+        return value;
     }
+    match value {
+        Value::Endpoints(all) => Value::Endpoints(some_of(&all, &mut context.random)),
+        Value::Records(all) => Value::Records(some_of(&all, &mut context.random)),
+    }
+}
 
-    /// Addresses where no server can be, and whether they take the place of the others: as a filter
-    /// answers for a name that it blocks, or a fool among those who may write into the zone.
-    pub fn blocked(&mut self, kind: u16) -> Option<(Vec<Data>, bool)> {
-        let choices: &[&str] = match kind {
-            A => &["0.0.0.0", "0.0.0.0", "224.0.0.9", "255.255.255.255", "240.0.0.1"],
-            AAAA => &["::", "::", "ff02::1", "::ffff:0.0.0.0", "::ffff:240.0.0.1"],
-            _ => return None,
-        };
-        if !self.context.strike(Fault::AnswerBlocked) {
-            return None;
-        }
-        let address: IpAddr = self.context.random.one_of(choices).parse().expect("an address");
-        Some((vec![Data::Address(address)], self.context.random.chance(500)))
+/// Addresses where no server can be, and whether they take the place of the others: as a filter
+/// answers for a name that it blocks, or a fool among those who may write into the zone.
+pub fn blocked(context: &mut Context, kind: u16) -> Option<(Vec<Data>, bool)> {
+    let choices: &[&str] = match kind {
+        A => &["0.0.0.0", "0.0.0.0", "224.0.0.9", "255.255.255.255", "240.0.0.1"],
+        AAAA => &["::", "::", "ff02::1", "::ffff:0.0.0.0", "::ffff:240.0.0.1"],
+        _ => return None,
+    };
+    if !context.strike(Fault::AnswerBlocked) {
+        return None;
     }
+    let address: IpAddr = context.random.one_of(choices).parse().expect("an address");
+    Some((vec![Data::Address(address)], context.random.chance(500)))
 }

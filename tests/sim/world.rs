@@ -1,88 +1,49 @@
-//! Everything outside of the reactor: virtual time, an agenda of what will happen, connections,
-//! endpoints, and the readiness that is still to be told.
+//! Everything outside of the reactor, in parts that know nothing of each other: connections,
+//! listeners, pipes, hosts, sockets to name servers, those servers, files and signals.
 //!
-//! Time stands still while the reactor works: it passes in [`World::poll`], and before the clock is
-//! read after it. What peers do and how bytes travel is in `peers.rs`, what the reactor is told in
-//! `readiness.rs`, what it may do in `operations.rs`, and what must hold in `oracle/`.
+//! Owns the agenda loop and its dispatch, and what concerns two parts at once (`crossings.rs`).
+//! Time does not pass while the reactor works: it passes in [`World::poll`], and before the clock
+//! is read after it. What must hold is no matter of the world's, but of `oracle/`.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use etcd_gateway::net::Event;
+use etcd_gateway::net::{Event, Readiness};
 
-use crate::actor::Actor;
 use crate::agenda::Happening;
-use crate::connection::{Connection, Id, Role};
 use crate::context::Context;
-use crate::exchange::{Exchange, Letter};
+use crate::exchange::Exchanges;
 use crate::faults::Fault;
-use crate::handshake::Handshake;
-use crate::name_server::ServerPlace;
+use crate::hosts::Hosts;
+use crate::listeners::Listeners;
+use crate::name_server::NameServers;
 use crate::names::Names;
-use crate::oracle::{Oracle, PerTurn};
-use crate::pipes::Pipe;
+use crate::network::Network;
+use crate::pipes::Pipes;
 use crate::plan::{LISTENER_PORT, Plan};
 use crate::random::Random;
-use crate::wire::Wire;
+use crate::resolver_files::ResolverFiles;
+use crate::signals::Signals;
 use crate::zone::Zone;
 
-/// How dials to an endpoint end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    Up,
-    Refuses,
-    Silent,
-    Unreachable,
-    /// The gateway's own link is down.
-    NoRoute,
-}
+/// An event that reports bytes, or a client.
+pub const READABLE: Readiness =
+    Readiness { readable: true, writable: false, urgent: false, closed: false, error: false };
 
-#[derive(Debug, Default)]
-pub struct Listener {
-    pub token: usize,
-    pub is_open: bool,
-    /// How often it was opened.
-    pub openings: u32,
-    pub backlog: VecDeque<Id>,
-    pub accepted: usize,
-    /// The gateway was told that somebody waits, and has not seen an empty backlog since.
-    pub is_told: bool,
-    /// How often the gateway accepted here.
-    pub accepts_in_turn: PerTurn,
-    /// When accepting last blocked.
-    pub blocked_at: Option<Duration>,
-    /// Turns in which others were served while clients waited here, and the last such turn.
-    pub passed_over: (u32, u64),
-}
+/// Tokens that no socket ever had: every bit set, and the same of the kind that is numbered 0.
+const TOKENS_UNUSED: [usize; 2] = [usize::MAX, usize::MAX << 3];
 
 #[derive(Debug)]
 pub struct World {
     pub context: Context,
-    pub connections: Vec<Connection>,
-    pub pipes: Vec<Pipe>,
-    pub listeners: Vec<Listener>,
-    pub places: Vec<Place>,
-    pub oracle: Oracle,
-    /// Connections with readiness to tell.
-    pub news: Vec<Id>,
-    pub listener_news: Vec<(usize, Duration)>,
-    pub terminations_untold: usize,
-    pub reloads_untold: usize,
-    /// Sockets to name servers, and those of them with something to tell.
-    pub exchanges: Vec<Exchange>,
-    pub exchange_news: Vec<usize>,
-    pub letters: Vec<Letter>,
-    /// So many of them are lost if they are still under way.
-    pub letters_lost: usize,
-    pub servers: Vec<ServerPlace>,
-    pub zone: Zone,
-    /// Which resolv.conf there is now.
-    pub configuration: usize,
-    /// Which /etc/hosts there is now, and its text.
-    pub hosts_version: u64,
-    pub hosts_text: Vec<u8>,
-    pub handshakes: Vec<Handshake>,
+    pub network: Network,
+    pub listeners: Listeners,
+    pub pipes: Pipes,
+    pub hosts: Hosts,
+    pub exchanges: Exchanges,
+    pub name_servers: NameServers,
+    pub files: ResolverFiles,
+    pub signals: Signals,
 }
 
 impl World {
@@ -90,10 +51,11 @@ impl World {
         let mut random = Random::new(seed);
         let plan = Plan::draw(&mut random);
         let mut world = World::with_plan(random, plan);
-        world.context.has_actors = true;
-        if let Some(names) = &world.context.plan.names {
-            world.zone =
-                Zone::draw(names, world.context.plan.endpoints.len(), &mut world.context.random);
+        let World { context, name_servers, .. } = &mut world;
+        context.has_actors = true;
+        if let Some(names) = &context.plan.names {
+            let endpoints = context.plan.endpoints.len();
+            name_servers.zone = Zone::draw(names, endpoints, &mut context.random);
         }
         world.fill_agenda();
         world
@@ -113,86 +75,55 @@ impl World {
     }
 
     fn with_plan(random: Random, plan: Plan) -> World {
-        let zone = match &plan.names {
-            Some(names) => Zone::full(names, plan.endpoints.len()),
-            None => Zone::none(),
-        };
-        let hosts = plan.names.as_ref().map(|names| names.hosts_file(&plan.endpoints, 0));
         World {
-            connections: Vec::new(),
-            pipes: Vec::new(),
-            listeners: Vec::new(),
-            places: vec![Place::Up; plan.endpoints.len()],
-            oracle: Oracle::new(&plan),
-            news: Vec::new(),
-            listener_news: Vec::new(),
-            terminations_untold: 0,
-            reloads_untold: 0,
-            exchanges: Vec::new(),
-            exchange_news: Vec::new(),
-            letters: Vec::new(),
-            letters_lost: 0,
-            servers: vec![ServerPlace::Up; 3],
-            zone,
-            configuration: 0,
-            hosts_version: 0,
-            hosts_text: hosts.unwrap_or_default().into_bytes(),
-            handshakes: Vec::new(),
+            network: Network::default(),
+            listeners: Listeners::default(),
+            pipes: Pipes::default(),
+            hosts: Hosts::new(plan.endpoints.len()),
+            exchanges: Exchanges::default(),
+            name_servers: NameServers::new(&plan),
+            files: ResolverFiles::new(&plan),
+            signals: Signals::default(),
             context: Context::new(random, plan),
         }
     }
 
     fn fill_agenda(&mut self) {
-        let span = self.context.plan.span;
-        for _ in 0..self.context.plan.clients {
-            let listener = self.context.random.below(self.context.plan.listeners as u64) as usize;
-            let at = self.context.random.up_to(span);
-            self.context.plan_for(at, Happening::Arrive(listener));
+        let World { context, hosts, name_servers, .. } = self;
+        let span = context.plan.span;
+        for _ in 0..context.plan.clients {
+            let listener = context.random.below(context.plan.listeners as u64) as usize;
+            let at = context.random.up_to(span);
+            context.plan_for(at, Happening::Arrive(listener));
         }
-        for endpoint in 0..self.places.len() {
-            self.plan_flap(endpoint);
+        (0..hosts.places.len()).for_each(|endpoint| hosts.plan_flap(context, endpoint));
+        if context.strike(Fault::ClientBurst) {
+            let at = context.random.up_to(span);
+            context.plan_for(at, Happening::Burst);
         }
-        if self.context.faults.strike(Fault::ClientBurst, &mut self.context.random) {
-            let at = self.context.random.up_to(span);
-            self.context.plan_for(at, Happening::Burst);
+        for at in context.plan.terminations.clone() {
+            context.plan_for(at, Happening::Terminate);
         }
-        for at in self.context.plan.terminations.clone() {
-            self.context.plan_for(at, Happening::Terminate);
+        if context.plan.names.is_some() {
+            name_servers.plan_zone_change(context);
+            let servers = 0..name_servers.places.len();
+            servers.for_each(|server| name_servers.plan_flap(context, server));
         }
-        if self.context.plan.names.is_some() {
-            self.plan_zone_change();
-            (0..self.servers.len()).for_each(|server| self.plan_server_flap(server));
-        }
-    }
-
-    /// A flow of a kind of its own for each connection and direction.
-    pub fn add(&mut self, role: Role, actor: Actor) -> Id {
-        let id = self.connections.len();
-        let stream = 2 * id as u64;
-        let most = self.context.plan.queue_max;
-        let mut queue = || (most / 16).max(self.context.random.one_to(most));
-        let inbound = Wire::new(stream, queue(), queue());
-        let outbound = Wire::new(stream + 1, queue(), queue());
-        let mut connection = Connection::new(role, actor, inbound, outbound);
-        connection.latency = self.context.random.up_to(self.context.plan.latency_max);
-        connection.segment = self.context.random.one_of(self.context.plan.segments);
-        self.connections.push(connection);
-        id
     }
 
     pub fn listener_of(&self, port: u16) -> usize {
         usize::from(port - LISTENER_PORT)
     }
 
-    /// Whose address it is; nobody but an endpoint is ever dialed.
+    /// The endpoint with that address; no other host is ever dialed, name servers apart.
     pub fn endpoint_of(&self, address: SocketAddr) -> usize {
-        let endpoint = self.context.plan.endpoints.iter().position(|it| it.address == address);
-        endpoint.unwrap_or_else(|| panic!("{address} is nobody's address"))
+        let mut endpoints = self.context.plan.endpoints.iter();
+        let endpoint = endpoints.position(|endpoint| endpoint.address == address);
+        endpoint.unwrap_or_else(|| panic!("no host has the address {address}"))
     }
 
-    /// Waits as epoll_wait(2) does, and adds what there is to tell.
+    /// Waits as epoll_wait(2) does, and adds what there is to report.
     pub fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) {
-        self.check_before_wait(timeout);
         let deadline = timeout.map(|timeout| self.context.now + timeout);
         if self.context.has_actors {
             self.context.now += self.context.random.up_to(Duration::from_micros(20));
@@ -203,15 +134,16 @@ impl World {
         }
         loop {
             self.let_happen();
-            self.tell(events);
+            self.report(events);
             let next = self.context.agenda.next_at();
-            let is_over = deadline.is_some_and(|deadline| deadline <= self.context.now);
+            let now = self.context.now;
+            let is_over = deadline.is_some_and(|deadline| deadline <= now);
             if !events.is_empty() || is_over || is_early {
                 break;
             }
             match (next, deadline) {
                 (Some(at), deadline) => {
-                    self.context.now = deadline.map_or(at, |deadline| deadline.min(at))
+                    self.context.now = deadline.map_or(at, |deadline| deadline.min(at));
                 }
                 (None, Some(deadline)) => self.context.now = deadline,
                 // Nothing will ever happen. The wait ends early, as one may, so that the test goes
@@ -222,19 +154,16 @@ impl World {
                 }
             }
         }
-        self.oracle.turn_begins(!events.is_empty());
+        self.context.turns += 1;
     }
 
     /// The gateway reads the clock.
-    pub fn read_clock(&mut self) -> Instant {
+    pub fn read_clock(&mut self) {
         if self.context.strike(Fault::ClockLate) {
             self.context.now += self.context.random.up_to(Duration::from_millis(50));
-            self.oracle.clock_jumped(self.context.now);
+            self.context.note_jump();
         }
         self.context.turn_at = self.context.now;
-        self.oracle.clock_is_read(self.context.now);
-        self.note_choices_of_the_starved();
-        self.context.instant()
     }
 
     /// The process is stopped for a while: everybody else goes on.
@@ -247,7 +176,7 @@ impl World {
             self.let_happen();
         }
         self.context.now = self.context.now.max(until);
-        self.oracle.clock_jumped(self.context.now);
+        self.context.note_jump();
     }
 
     fn let_happen(&mut self) {
@@ -266,40 +195,88 @@ impl World {
     }
 
     fn happen(&mut self, happening: Happening) {
+        let has_healed = self.context.has_healed;
+        let World { context, network, hosts, name_servers, signals, .. } = self;
         match happening {
             // Trouble that was planned for later does not come any more.
-            Happening::Arrive(_) | Happening::Break(_) | Happening::Flap(_)
-                if self.context.has_healed => {}
-            Happening::Burst | Happening::Terminate if self.context.has_healed => {}
-            Happening::ZoneChange | Happening::ServerFlap(_) if self.context.has_healed => {}
+            Happening::Arrive(_) | Happening::Break(_) | Happening::Flap(_) if has_healed => {}
+            Happening::Burst | Happening::Terminate if has_healed => {}
+            Happening::ZoneChange | Happening::ServerFlap(_) if has_healed => {}
             Happening::Arrive(listener) => self.arrive(listener),
-            Happening::Deliver(id, direction) => self.deliver(id, direction),
-            Happening::Decide(id) => self.decide(id),
-            Happening::Act(id) => self.act(id),
-            Happening::Break(id) => self.break_off(id),
-            Happening::Die(id, loss) => self.die(id, loss.error()),
-            Happening::Reset(id) => self.reset_arrives(id),
-            Happening::Report => {}
-            Happening::Flap(endpoint) => self.flap(endpoint),
-            Happening::Burst => {
-                let count = self.context.random.one_of(&[20, 70, 150]);
-                let listener =
-                    self.context.random.below(self.context.plan.listeners as u64) as usize;
-                (0..count).for_each(|_| self.arrive(listener));
+            Happening::Deliver(id, direction) => network.deliver(context, id, direction),
+            Happening::Decide(id) => {
+                let endpoint = network.connections[id].role.endpoint();
+                let place = hosts.places[endpoint.expect("a client is not dialed")];
+                network.decide(context, id, place);
             }
-            Happening::Terminate => self.terminate(),
-            Happening::Ask(exchange) => self.ask(exchange),
-            Happening::Post(letter) => self.deliver_letter(letter),
+            Happening::Act(id) => network.act(context, id),
+            Happening::Break(id) => network.break_off(context, id),
+            Happening::Die(id, loss) => network.die(context, id, loss.error()),
+            Happening::Reset(id) => network.reset_arrives(context, id),
+            Happening::Report => {}
+            Happening::Flap(endpoint) => {
+                let outage = hosts.flap(context, endpoint);
+                network.lose_endpoint(context, endpoint, outage);
+            }
+            Happening::Burst => self.burst(),
+            Happening::Terminate => signals.terminate(context),
+            Happening::Ask(exchange) => {
+                name_servers.ask(context, &self.exchanges.all, exchange);
+            }
+            Happening::Post(letter) => {
+                if let Some(letter) = name_servers.take_letter(context, letter) {
+                    self.exchanges.deliver(context, letter);
+                }
+            }
             Happening::Stream(exchange) => self.stream_moves(exchange),
-            Happening::Flight(id) => self.send_flight(id),
-            Happening::ZoneChange => self.change_zone(),
-            Happening::ServerFlap(server) => self.flap_server(server),
+            Happening::Flight(id) => network.send_flight(context, id),
+            Happening::ZoneChange => name_servers.change_zone(context),
+            Happening::ServerFlap(server) => {
+                name_servers.plan_flap(context, server);
+                self.files.flap_configuration(context);
+                name_servers.flap(context, server);
+            }
         }
     }
 
-    /// The process is asked to end.
-    pub fn terminate(&mut self) {
-        self.context.note("terminate", 0, 0);
-        self.terminations_untold += 1;
+    /// Hands out what there is to report.
+    fn report(&mut self, events: &mut Vec<Event>) {
+        let World { context, network, listeners, exchanges, signals, .. } = self;
+        let most = if context.strike(Fault::PollFew) { 1 } else { usize::MAX };
+        listeners.report(context, events, most);
+        network.report(context, events, most);
+        exchanges.report(context, events, most);
+        signals.report(context, events);
+        if !events.is_empty() && !network.connections.is_empty() {
+            self.report_nonsense(events);
+        }
+    }
+
+    /// Hints without a cause, and events for sockets that are gone or never were.
+    fn report_nonsense(&mut self, events: &mut Vec<Event>) {
+        let World { context, network, listeners, exchanges, .. } = self;
+        let id = context.random.below(network.connections.len() as u64) as usize;
+        let writable = Readiness { writable: true, ..Readiness::default() };
+        let both = Readiness { writable: true, ..READABLE };
+        let hint = context.random.one_of(&[READABLE, writable, both]);
+        network.hint(context, id, hint, events);
+        let listener = context.random.below(listeners.all.len() as u64) as usize;
+        listeners.hint(context, listener, events);
+        exchanges.hint(context, both, events);
+        // Asked for what it does not have, it goes on.
+        if context.strike(Fault::EventHint) {
+            events.push(Event::Reload);
+        }
+        if context.strike(Fault::EventStale) {
+            let lie = Readiness { closed: true, error: true, ..hint };
+            let connection = &network.connections[id];
+            let closed = connection.token.filter(|_| connection.closed.is_some());
+            let listener = &listeners.all[listener];
+            let gone = Some(listener.token).filter(|_| !listener.is_open);
+            let [one, other] = TOKENS_UNUSED.map(Some);
+            let tokens: Vec<usize> = [closed, gone, one, other].into_iter().flatten().collect();
+            let token = context.random.one_of(&tokens);
+            events.push(Event::Socket(token, lie));
+        }
     }
 }

@@ -158,6 +158,11 @@ impl Watch {
         matches!(self.state, State::Active { .. })
     }
 
+    /// Whether it shares the clients of that class with the others of it.
+    pub(super) fn is_mate(&self, class: u16) -> bool {
+        self.is_in && self.priority == class && self.is_active()
+    }
+
     /// The moment by which the monitor must have dialed it.
     pub(super) fn probe_due(&self) -> Option<Duration> {
         match self.state {
@@ -182,8 +187,10 @@ impl Watch {
     /// Whether the last probe may count differently from how it looks: it is of an earlier outage
     /// and may have come to serve for this one, or its time is over and its socket still to go.
     pub(super) fn is_in_doubt(&self, patience: Duration, now: Duration) -> bool {
-        let is_odd = |it: Probe| it.outage != self.outages || it.begun_at + patience <= now;
-        self.is_vague || self.probe.is_some_and(is_odd)
+        let is_odd = self
+            .probe
+            .is_some_and(|probe| probe.outage != self.outages || probe.begun_at + patience <= now);
+        self.is_vague || is_odd
     }
 
     pub(super) fn fail(&mut self, limits: &RetryLimits, now: Duration) {

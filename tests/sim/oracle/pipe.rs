@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use etcd_gateway::config::{PIPE_PAUSE, SPARE_PIPES_AGE, SPARE_PIPES_MAX};
+use etcd_gateway::net::{NetError, Read};
 
 use super::{Oracle, Seen, TICK};
 use crate::connection::Id;
@@ -43,149 +44,169 @@ pub(super) struct Supply {
     cut_off: Vec<Id>,
 }
 
-impl Oracle {
-    /// No pipe could be opened.
-    pub fn pipe_failed(&mut self, now: Duration) {
-        self.pipes.failed_at = Some(now);
-    }
-
-    /// A pipe is empty again.
-    pub fn pipe_emptied(&mut self, now: Duration) {
-        self.pipes.emptied_at = now;
-    }
-
-    /// The kernel does not splice here.
-    pub fn splice_refused(&mut self) {
-        self.pipes.is_refused = true;
-        self.saw(Seen::SpliceRefused);
-    }
-
-    fn may_open_pipe(&self, now: Duration) -> bool {
-        let is_rested = |at: Option<Duration>| at.is_none_or(|at| at + PIPE_PAUSE <= now);
-        is_rested(self.pipes.failed_at) && !self.pipes.is_refused
+impl Supply {
+    fn may_open(&self, now: Duration) -> bool {
+        let is_rested = self.failed_at.is_none_or(|at| at + PIPE_PAUSE <= now);
+        is_rested && !self.is_refused
     }
 }
 
-impl World {
-    fn unused_pipes(&self) -> impl Iterator<Item = PipeId> {
-        let pipes = self.pipes.iter().enumerate();
-        pipes.filter(|(_, pipe)| pipe.is_open && pipe.bytes == 0).map(|(index, _)| index)
+impl Oracle {
+    /// The gateway is about to open a pipe.
+    pub fn check_open_pipe(&self, world: &World) {
+        let now = world.context.turn_at;
+        assert!(!self.supply.is_refused, "a pipe where splicing is refused");
+        assert!(self.supply.may_open(now), "a pipe is asked for so soon after a failure");
+        assert!(!self.is_paused(world), "a pipe gets the descriptors that clients wait for");
+        assert_eq!(world.pipes.unused().count(), 0, "one more pipe although some are unused");
+        let open = world.context.pipes_open;
+        assert!(open < world.context.plan.limits.pipes_max, "{open} pipes, and one more");
     }
 
-    pub fn check_open_pipe(&self) {
-        let now = self.context.turn_at;
-        assert!(!self.oracle.pipes.is_refused, "a pipe where splicing is refused");
-        assert!(self.oracle.may_open_pipe(now), "a pipe is asked for so soon after a failure");
-        assert!(!self.oracle.is_paused(now), "a pipe gets the descriptors that clients wait for");
-        assert_eq!(self.unused_pipes().count(), 0, "one more pipe although some are unused");
-        let open = self.context.pipes_open;
-        assert!(open < self.context.plan.limits.pipes_max, "{open} pipes, and one more");
+    /// The gateway could not open a pipe.
+    pub fn pipe_failed(&mut self, world: &World, error: NetError) {
+        match error {
+            NetError::NotSupported => self.splice_refused(),
+            _ => self.supply.failed_at = Some(world.context.turn_at),
+        }
+    }
+
+    /// The kernel does not splice here.
+    fn splice_refused(&mut self) {
+        self.supply.is_refused = true;
+        self.saw(Seen::SpliceRefused);
     }
 
     /// The gateway is about to give a pipe up.
-    pub fn check_close_pipe(&mut self, pipe: PipeId) {
-        let it = &self.pipes[pipe];
+    pub fn check_close_pipe(&mut self, world: &World, pipe: PipeId) {
+        let it = &world.pipes.all[pipe];
         assert!(it.is_open, "{pipe}: a pipe is closed twice");
         let Some(source) = it.source.filter(|_| it.bytes > 0) else { return };
-        self.oracle.saw(Seen::PipeClosedWithBytes);
-        let sink = self.mate_of(source).expect("bytes of a pair");
-        if sink.told.lost {
-            self.oracle.saw(Seen::SinkLostWithPipe);
+        self.record.saw(Seen::PipeClosedWithBytes);
+        let sink = self.accounts.mate_of(world, source).expect("bytes of a pair");
+        if sink.reported.lost {
+            self.record.saw(Seen::SinkLostWithPipe);
         } else {
-            self.oracle.pipes.cut_off.push(source);
+            self.supply.cut_off.push(source);
         }
     }
 
     /// The gateway is about to splice from a socket.
-    pub fn check_splice_in(&mut self, id: Id, pipe: PipeId, bytes_max: usize) {
-        self.check_read(id);
-        self.oracle.pipes.wanted_at = self.context.turn_at;
-        let it = &self.pipes[pipe];
+    pub fn check_splice_in(&mut self, world: &World, id: Id, pipe: PipeId, bytes_max: usize) {
+        self.check_read(world, id);
+        self.supply.wanted_at = world.context.turn_at;
+        let it = &world.pipes.all[pipe];
         assert!(it.is_open, "{id}: a splice into a closed pipe");
         assert_eq!(it.bytes, 0, "{id}: a splice into a pipe that holds bytes: {it:?}");
         assert!(bytes_max > 0, "{id}: a splice of nothing");
-        assert!(!self.oracle.pipes.is_refused, "{id}: a splice where they are refused");
-        let source = &self.connections[id];
-        let sink = self.mate_of(id).expect("checked as a read");
-        assert!(sink.told.writable, "{id}: a pipe is filled for a sink that takes nothing");
-        assert!(!source.told.lost, "{id}: a splice from a lost socket");
-        assert!(!source.told.urgent, "{id}: a splice that urgent data stops");
-        assert!(source.way.is_spliced(), "{id}: a splice of a flow that is no bulk");
+        assert!(!self.supply.is_refused, "{id}: a splice where they are refused");
+        let source = &world.network.connections[id];
+        let sink = self.accounts.mate_of(world, id).expect("checked as a read");
+        assert!(sink.reported.writable, "{id}: a pipe is filled for a sink that takes nothing");
+        assert!(!source.reported.lost, "{id}: a splice from a lost socket");
+        assert!(!source.reported.urgent, "{id}: a splice that urgent data stops");
+        assert!(self.account(id).way.is_spliced(), "{id}: a splice of a flow that is no bulk");
     }
 
     /// The gateway is about to splice into a socket.
-    pub fn check_splice_out(&mut self, pipe: PipeId, id: Id, bytes: usize) {
-        let sink = &self.connections[id];
-        let it = &self.pipes[pipe];
+    pub fn check_splice_out(&mut self, world: &World, pipe: PipeId, id: Id, bytes: usize) {
+        let sink = &world.network.connections[id];
+        let it = &world.pipes.all[pipe];
         assert!(it.is_open, "{id}: a splice out of a closed pipe");
         assert!(it.bytes > 0, "{id}: a splice out of an empty pipe");
         assert_eq!(bytes as u64, it.bytes, "{id}: the pipe holds another number of bytes");
-        let mate = self.mate_of(id).expect("a splice before both connections stand");
+        let mate =
+            self.accounts.mate_of(world, id).expect("a splice before both connections stand");
         assert_eq!(mate.pipe, Some(pipe), "{id}: another flow's pipe");
         assert_eq!(it.from, sink.written, "{id}: not the next bytes: {it:?}");
         assert!(!sink.outbound.end_sent, "{id}: bytes behind the end");
         let mut seen = vec![Seen::BytesDelivered];
-        if it.filled_in != self.oracle.turns {
+        if it.filled_in != world.context.turns {
             seen.push(Seen::SplicedOutLater);
-            if mate.told.lost {
+            if mate.reported.lost {
                 seen.push(Seen::SourceLostWithPipe);
             } else if mate.inbound.end_arrived {
                 seen.push(Seen::SourceEndedWithPipe);
             }
         }
-        seen.into_iter().for_each(|it| self.oracle.saw(it));
+        seen.into_iter().for_each(|seen| self.record.saw(seen));
     }
 
-    /// So many bytes were spliced from it, so many were asked for, and so many more there are.
-    pub fn has_spliced(&mut self, id: Id, bytes: u64, asked: u64, left: u64) {
-        let limits = self.context.plan.limits.pair.splice;
-        let nominal = self.context.plan.pipe_slots * PAGE;
-        self.oracle.saw(Seen::Spliced);
-        if bytes > nominal {
-            self.oracle.saw(Seen::PipeOverfull);
-        } else if left > 0 && bytes < nominal {
-            self.oracle.saw(Seen::PipeFullOfSmallSegments);
+    /// The gateway has spliced from a socket, with so many bytes asked for.
+    pub fn has_spliced(&mut self, world: &World, id: Id, outcome: Read, asked: usize) {
+        let inbound = &world.network.connections[id].inbound;
+        match outcome {
+            Read::Data(bytes) => {
+                self.count_read(world, id, bytes as u64);
+                self.note_splice(world, id, bytes as u64, asked as u64, inbound.spliceable());
+            }
+            Read::Eof => {
+                self.accounts.of_mut(id).copies_on();
+                if inbound.waiting() > 0 {
+                    self.saw(Seen::EndBeforeMark);
+                }
+            }
+            Read::Failed(NetError::NotSupported) => {
+                self.splice_refused();
+                self.accounts.of_mut(id).copies_on();
+            }
+            Read::WouldBlock | Read::Failed(_) => {}
         }
-        let Way::Spliced { small_splices } = self.connections[id].way else { return };
+    }
+
+    /// Bytes were spliced, of so many that were asked for, and so many are left.
+    fn note_splice(&mut self, world: &World, id: Id, bytes: u64, asked: u64, left: u64) {
+        let limits = world.context.plan.limits.pair.splice;
+        let nominal = world.context.plan.pipe_slots * PAGE;
+        self.record.saw(Seen::Spliced);
+        if bytes > nominal {
+            self.record.saw(Seen::PipeOverfull);
+        } else if left > 0 && bytes < nominal {
+            self.record.saw(Seen::PipeFullOfSmallSegments);
+        }
+        let account = self.accounts.of_mut(id);
+        let Way::Spliced { small_splices } = account.way else { return };
         let is_small = bytes < asked && bytes < limits.bytes_min as u64;
         let small_splices = if is_small { small_splices + 1 } else { 0 };
-        self.connections[id].way = Way::Spliced { small_splices };
+        account.way = Way::Spliced { small_splices };
         if small_splices == limits.small_max {
-            self.copies_on(id);
-            self.oracle.saw(Seen::BackToCopying);
+            account.copies_on();
+            self.record.saw(Seen::BackToCopying);
         }
     }
 
-    /// What comes next from it has to be read.
-    pub fn copies_on(&mut self, id: Id) {
-        self.connections[id].way = Way::Copied { full_reads: 0 };
+    /// The gateway has spliced from a pipe.
+    pub fn has_spliced_out(&mut self, world: &World, pipe: PipeId) {
+        if world.pipes.all[pipe].bytes == 0 {
+            self.supply.emptied_at = world.context.turn_at;
+        }
     }
 
     /// The gateway is about to read: it may have to splice instead.
-    pub fn check_copies(&mut self, id: Id) {
-        let source = &self.connections[id];
-        let sink = self.mate_of(id).expect("checked as a read");
-        let is_stopped = source.told.urgent || source.told.lost || !sink.told.writable;
-        if !source.way.is_spliced() || is_stopped {
+    pub fn check_copies(&mut self, world: &World, id: Id) {
+        let source = &world.network.connections[id];
+        let sink = self.accounts.mate_of(world, id).expect("checked as a read");
+        let is_stopped = source.reported.urgent || source.reported.lost || !sink.reported.writable;
+        if !self.account(id).way.is_spliced() || is_stopped {
             return;
         }
-        let is_refused = self.oracle.pipes.is_refused;
-        let has_unused = self.unused_pipes().next().is_some();
+        let is_refused = self.supply.is_refused;
+        let has_unused = world.pipes.unused().next().is_some();
         // That of a client, too, is a reason to wait that long, though not one to insist on.
-        let made_way_at = self.oracle.pipes.made_way_at;
-        let is_rested = made_way_at.is_none_or(|at| at + PIPE_PAUSE <= self.context.turn_at);
-        let may_open = is_rested && self.oracle.may_open_pipe(self.context.turn_at);
-        let has_room = self.context.pipes_open < self.context.plan.limits.pipes_max;
+        let made_way_at = self.supply.made_way_at;
+        let is_rested = made_way_at.is_none_or(|at| at + PIPE_PAUSE <= world.context.turn_at);
+        let may_open = is_rested && self.supply.may_open(world.context.turn_at);
+        let has_room = world.context.pipes_open < world.context.plan.limits.pipes_max;
         let could_splice = !is_refused && (has_unused || (may_open && has_room));
         assert!(!could_splice, "{id}: a bulk flow is copied: {source:?}");
-        self.oracle.saw(Seen::CopiedForWantOfPipes);
-        self.copies_on(id);
+        self.record.saw(Seen::CopiedForWantOfPipes);
+        self.accounts.of_mut(id).copies_on();
     }
 
     /// So many bytes were read, and so many were asked for.
-    pub fn has_copied(&mut self, id: Id, bytes: u64, room: u64) {
-        let after = self.context.plan.limits.pair.splice.after_reads;
-        let way = &mut self.connections[id].way;
+    pub(super) fn has_copied(&mut self, world: &World, id: Id, bytes: u64, room: u64) {
+        let after = world.context.plan.limits.pair.splice.after_reads;
+        let way = &mut self.accounts.of_mut(id).way;
         *way = match *way {
             Way::Copied { full_reads } if bytes == room => match full_reads + 1 {
                 full_reads if full_reads >= after => Way::Spliced { small_splices: 0 },
@@ -196,42 +217,42 @@ impl World {
     }
 
     /// A read found nothing.
-    pub fn has_copied_nothing(&mut self, id: Id) {
-        if !self.connections[id].way.is_spliced() {
-            self.copies_on(id);
+    pub(super) fn has_copied_nothing(&mut self, id: Id) {
+        if !self.account(id).way.is_spliced() {
+            self.accounts.of_mut(id).copies_on();
         }
     }
 
     /// A client lacked a descriptor, of which every unused pipe has two.
-    pub fn check_unused_pipes_go(&mut self) {
-        let unused: Vec<PipeId> = self.unused_pipes().collect();
-        self.oracle.pipes.unused.extend(unused);
-        self.oracle.pipes.made_way_at = Some(self.context.turn_at);
+    pub(super) fn check_unused_pipes_go(&mut self, world: &World) {
+        let unused: Vec<PipeId> = world.pipes.unused().collect();
+        self.supply.unused.extend(unused);
+        self.supply.made_way_at = Some(world.context.turn_at);
     }
 
     /// The gateway is about to wait. Where nothing is bulk any more, no pipe is kept.
-    pub(super) fn check_unused_pipes(&self) {
-        let Supply { wanted_at, emptied_at, .. } = self.oracle.pipes;
+    pub(super) fn check_unused_pipes(&self, world: &World) {
+        let Supply { wanted_at, emptied_at, .. } = self.supply;
         let until = (wanted_at + SPARE_PIPES_AGE).max(emptied_at) + TICK;
-        let unused = self.unused_pipes().count();
-        assert!(unused == 0 || self.context.turn_at < until, "{unused} pipes are kept for nobody");
+        let unused = world.pipes.unused().count();
+        assert!(unused == 0 || world.context.turn_at < until, "{unused} pipes are kept for nobody");
     }
 
     /// Between two turns; so many pipes are lent to flows.
-    pub(super) fn check_pipes(&mut self, lent: usize) {
-        let open = self.context.pipes_open;
-        let unused = self.unused_pipes().count();
+    pub(super) fn check_pipes(&mut self, world: &World, lent: usize) {
+        let open = world.context.pipes_open;
+        let unused = world.pipes.unused().count();
         assert_eq!(lent, open - unused, "pipes lent, and pipes that hold bytes");
         assert!(unused <= SPARE_PIPES_MAX, "{unused} pipes are kept unused");
-        assert!(!self.oracle.pipes.is_refused || open == 0, "{open} pipes, and no use for them");
-        for source in std::mem::take(&mut self.oracle.pipes.cut_off) {
-            let it = &self.connections[source];
+        assert!(!self.supply.is_refused || open == 0, "{open} pipes, and no use for them");
+        for source in std::mem::take(&mut self.supply.cut_off) {
+            let it = &world.network.connections[source];
             assert!(!it.is_open(), "{source}: its bytes were given up, and it was not: {it:?}");
         }
-        for pipe in std::mem::take(&mut self.oracle.pipes.unused) {
-            let is_open = self.pipes[pipe].is_open;
+        for pipe in std::mem::take(&mut self.supply.unused) {
+            let is_open = world.pipes.all[pipe].is_open;
             assert!(!is_open, "{pipe}: a pipe keeps the descriptors that clients wait for");
-            self.oracle.saw(Seen::PipeMadeWay);
+            self.record.saw(Seen::PipeMadeWay);
         }
     }
 }

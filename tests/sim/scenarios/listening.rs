@@ -38,7 +38,8 @@ fn an_address_that_comes_in_time_is_waited_for_and_all_are_served() {
             let ports: Vec<u16> = reactor.listening().map(|address| address.port()).collect();
             assert_eq!(ports, [PORT, SECOND_PORT], "in the order in which they were typed");
             // While one was missing the other was open in the first attempt at most.
-            let openings = net.world().listeners.iter().map(|it| it.openings).collect::<Vec<_>>();
+            let openings =
+                net.world().listeners.all.iter().map(|it| it.openings).collect::<Vec<_>>();
             assert_eq!(openings, if port == PORT { [1, 1] } else { [2, 1] });
             for port in [PORT, SECOND_PORT] {
                 net.world().connect(port, 1);
@@ -60,7 +61,7 @@ fn an_address_that_never_comes_is_refused_when_the_time_is_over() {
         let want = StartError::Listen { address, error, waited: retry };
         assert_eq!(refusal(try_start(&net)), want);
         assert_eq!(net.world().context.now, retry);
-        assert!(net.world().listeners.iter().all(|listener| !listener.is_open));
+        assert!(net.world().listeners.all.iter().all(|listener| !listener.is_open));
     }
 }
 

@@ -38,9 +38,9 @@ fn until(
     let start = net.world().context.now;
     while !condition(net, reactor) {
         turn(reactor);
-        net.world().check_after_turn(reactor);
+        net.simulation().check_after_turn(reactor);
         let lasted = net.world().context.now - start;
-        let turns = net.world().oracle.turns;
+        let turns = net.world().context.turns;
         assert!(
             turns < 100_000,
             "it does not come to an end: {}",
@@ -67,7 +67,7 @@ fn served_by(net: &SimNet, reactor: &mut Reactor<SimNet>) -> usize {
     net.world().connect(PORT, 1);
     until(net, reactor, SECOND, |_, reactor| reactor.metrics().pairs_connected > before);
     let world = net.world();
-    let mut last = world.connections.iter().filter_map(|it| match it.role {
+    let mut last = world.network.connections.iter().filter_map(|it| match it.role {
         Role::Server { endpoint, .. } => Some(endpoint),
         _ => None,
     });
@@ -76,13 +76,13 @@ fn served_by(net: &SimNet, reactor: &mut Reactor<SimNet>) -> usize {
 
 /// Clients come until one is led to that endpoint, which refuses it.
 fn refuse_one(net: &SimNet, reactor: &mut Reactor<SimNet>, endpoint: usize) {
-    net.world().places[endpoint] = Place::Refuses;
+    net.world().hosts.places[endpoint] = Place::Refuses;
     let before = net.world().dials_to(endpoint).len();
     while net.world().dials_to(endpoint).len() == before {
         net.world().connect(PORT, 1);
         turn(reactor);
     }
-    let dial = net.world().connections.len() - 1;
+    let dial = net.world().network.connections.len() - 1;
     net.world().die(dial, NetError::Refused);
     turn(reactor);
 }
@@ -97,13 +97,14 @@ fn one_host(addresses: usize) -> Names {
 #[test]
 fn without_name_servers_clients_are_held_for_a_while_and_then_served() {
     let (net, mut reactor) = named(Names::calm(Source::Typed, 1));
-    net.world().servers.fill(ServerPlace::Silent);
+    net.world().name_servers.places.fill(ServerPlace::Silent);
     net.world().connect(PORT, 1);
-    let closed = |net: &SimNet, _: &Reactor<SimNet>| net.world().connections[0].closed.is_some();
+    let closed =
+        |net: &SimNet, _: &Reactor<SimNet>| net.world().network.connections[0].closed.is_some();
     let held = until(&net, &mut reactor, 2 * SECOND, closed);
     assert!(held >= SECOND, "{held:?}");
     pass(&net, &mut reactor, 60 * SECOND);
-    net.world().servers.fill(ServerPlace::Up);
+    net.world().name_servers.places.fill(ServerPlace::Up);
     let found = until(&net, &mut reactor, RETURN_MAX, knows(&[0]));
     assert!(found <= RETURN_MAX, "{found:?}");
     assert_eq!(served_by(&net, &mut reactor), 0);
@@ -113,24 +114,24 @@ fn without_name_servers_clients_are_held_for_a_while_and_then_served() {
 fn a_client_that_waits_is_served_as_soon_as_an_endpoint_is_known() {
     let mut world = World::named(10, Names::calm(INSECURE, 1));
     world.context.plan.limits.connect_timeout = 60 * SECOND;
-    world.servers.fill(ServerPlace::Refuses);
+    world.name_servers.places.fill(ServerPlace::Refuses);
     let net = SimNet::new(world);
     let mut reactor = start(&net);
     net.world().connect(PORT, 1);
     pass(&net, &mut reactor, 10 * SECOND);
     assert_eq!(reactor.census().pairs, 1, "it is held");
-    net.world().servers.fill(ServerPlace::Up);
+    net.world().name_servers.places.fill(ServerPlace::Up);
     until(&net, &mut reactor, RETURN_MAX, |_, it| it.metrics().pairs_connected == 1);
-    assert_eq!(net.world().oracle.seen[Seen::WaitedAndDialed as usize], 1);
+    assert_eq!(net.oracle().record.count(Seen::WaitedAndDialed), 1);
 }
 
 #[test]
 fn the_first_client_after_a_change_of_address_is_served() {
     let (net, mut reactor) = named(one_host(2));
-    net.world().zone.listed = vec![true, false];
+    net.world().name_servers.zone.listed = vec![true, false];
     until(&net, &mut reactor, SECOND, knows(&[0]));
     let old = served_by(&net, &mut reactor);
-    net.world().zone.listed = vec![false, true];
+    net.world().name_servers.zone.listed = vec![false, true];
     until(&net, &mut reactor, NEWS_MAX, knows(&[1]));
     assert_eq!((old, served_by(&net, &mut reactor)), (0, 1));
     assert_eq!(reactor.census().pairs, 2, "who is served by the old one stays");
@@ -143,12 +144,12 @@ fn a_change_of_records_keeps_the_health_of_those_who_stay() {
     world.context.plan.limits.retry.delay_min = 60 * SECOND;
     let net = SimNet::new(world);
     let mut reactor = start(&net);
-    net.world().zone.services[0].pop();
+    net.world().name_servers.zone.services[0].pop();
     until(&net, &mut reactor, SECOND, knows(&[0, 1]));
     refuse_one(&net, &mut reactor, 0);
-    net.world().places.fill(Place::Up);
+    net.world().hosts.places.fill(Place::Up);
     assert_eq!(reactor.endpoints().active_count(), 1);
-    net.world().zone.services[0].push(Record { host: 2, priority: 0, weight: 1 });
+    net.world().name_servers.zone.services[0].push(Record { host: 2, priority: 0, weight: 1 });
     until(&net, &mut reactor, NEWS_MAX, knows(&[0, 1, 2]));
     assert_eq!(reactor.endpoints().active_count(), 2, "the refusal is not forgotten");
 }
@@ -168,7 +169,7 @@ fn what_does_not_fit_a_datagram_comes_by_stream() {
     let (net, mut reactor) = named(one_host(3));
     net.world().context.faults.always(Fault::AnswerCut);
     until(&net, &mut reactor, 4 * RETURN_MAX, knows(&[0, 1, 2]));
-    let seen = |what: Seen| net.world().oracle.seen[what as usize];
+    let seen = |what: Seen| net.oracle().record.count(what);
     assert!(seen(Seen::AnsweredByStream) > 0);
     assert_eq!(seen(Seen::Answered), 0);
 }
@@ -177,15 +178,15 @@ fn what_does_not_fit_a_datagram_comes_by_stream() {
 fn a_name_server_that_is_back_is_asked_within_five_seconds() {
     for place in [ServerPlace::Silent, ServerPlace::Refuses] {
         let (net, mut reactor) = named(one_host(2));
-        net.world().zone.listed[1] = false;
+        net.world().name_servers.zone.listed[1] = false;
         until(&net, &mut reactor, SECOND, knows(&[0]));
-        net.world().servers.fill(place);
+        net.world().name_servers.places.fill(place);
         pass(&net, &mut reactor, 300 * SECOND);
         assert_eq!(known(&net, &reactor), BTreeSet::from([0]), "the last good answer stays");
-        let questions = net.world().exchanges.len();
+        let questions = net.world().exchanges.all.len();
         assert!(questions < 1200, "{questions} in five minutes");
-        net.world().zone.listed[1] = true;
-        net.world().servers.fill(ServerPlace::Up);
+        net.world().name_servers.zone.listed[1] = true;
+        net.world().name_servers.places.fill(ServerPlace::Up);
         until(&net, &mut reactor, RETURN_MAX, knows(&[0, 1]));
     }
 }
@@ -202,7 +203,7 @@ fn a_dial_to_an_endpoint_that_goes_moves_on() {
     let dialed = |net: &SimNet, _: &Reactor<SimNet>| !net.world().dials_to(0).is_empty();
     until(&net, &mut reactor, SECOND, dialed);
     net.world().context.faults.stop();
-    net.world().zone.listed[0] = false;
+    net.world().name_servers.zone.listed[0] = false;
     until(&net, &mut reactor, NEWS_MAX, knows(&[1]));
     until(&net, &mut reactor, SECOND, |_, it| it.metrics().pairs_connected == 1);
     assert_eq!(net.world().dials_to(1).len(), 1);
@@ -217,7 +218,7 @@ fn an_endpoint_is_used_after_a_handshake_and_after_another_when_it_is_back() {
     net.world().connect(PORT, 1);
     let closed = |net: &SimNet, _: &Reactor<SimNet>| {
         let world = net.world();
-        let mut clients = world.connections.iter().filter(|it| it.is_client());
+        let mut clients = world.network.connections.iter().filter(|it| it.is_client());
         clients.all(|it| it.closed.is_some())
     };
     let held = until(&net, &mut reactor, 2 * SECOND, closed);
@@ -226,11 +227,11 @@ fn an_endpoint_is_used_after_a_handshake_and_after_another_when_it_is_back() {
     net.world().context.faults.stop();
     let is_active = |_: &SimNet, reactor: &Reactor<SimNet>| reactor.endpoints().active_count() == 1;
     until(&net, &mut reactor, 100 * SECOND, is_active);
-    let proofs = |net: &SimNet| net.world().oracle.seen[Seen::HandshakeSucceeded as usize];
+    let proofs = |net: &SimNet| net.oracle().record.count(Seen::HandshakeSucceeded);
     assert_eq!((proofs(&net), served_by(&net, &mut reactor)), (1, 0));
     refuse_one(&net, &mut reactor, 0);
     assert_eq!(reactor.endpoints().active_count(), 0);
-    net.world().places.fill(Place::Up);
+    net.world().hosts.places.fill(Place::Up);
     until(&net, &mut reactor, 100 * SECOND, is_active);
     assert_eq!(proofs(&net), 2);
 }
@@ -251,7 +252,7 @@ fn who_shows_a_wrong_certificate_is_never_used() {
 #[test]
 fn nothing_is_asked_once_the_end_was_asked_for() {
     let (net, mut reactor) = named(Names::calm(INSECURE, 1));
-    net.world().servers.fill(ServerPlace::Silent);
+    net.world().name_servers.places.fill(ServerPlace::Silent);
     pass(&net, &mut reactor, SECOND);
     assert!(reactor.census().exchanges > 0);
     net.world().terminate();

@@ -19,7 +19,7 @@ const BURST: u64 = READS + 100_000;
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 fn seen(net: &SimNet, what: Seen) -> u64 {
-    net.world().oracle.seen[what as usize]
+    net.oracle().record.count(what)
 }
 
 fn pipes(net: &SimNet, reactor: &Reactor<SimNet>) -> (usize, usize) {
@@ -40,7 +40,7 @@ fn stuck(net: &SimNet, reactor: &mut Reactor<SimNet>) -> (Id, Id) {
 }
 
 fn closed(net: &SimNet, id: Id) -> Option<Close> {
-    net.world().connections[id].closed
+    net.world().network.connections[id].closed
 }
 
 #[test]
@@ -93,11 +93,11 @@ fn an_end_waits_for_the_bytes_in_the_pipe() {
     let (client, server) = stuck(&net, &mut reactor);
     net.world().end(client);
     turn(&mut reactor);
-    assert!(!net.world().connections[server].outbound.end_sent);
+    assert!(!net.world().network.connections[server].outbound.end_sent);
     net.world().release(server);
     turn(&mut reactor);
     assert_eq!(net.world().written_to(server), BURST);
-    assert!(net.world().connections[server].outbound.end_sent);
+    assert!(net.world().network.connections[server].outbound.end_sent);
     assert_eq!(pipes(&net, &reactor), (0, 1));
     net.world().send(server, 10);
     turn(&mut reactor);
@@ -116,7 +116,7 @@ fn a_reset_waits_for_the_bytes_in_the_pipe() {
         turn(&mut reactor);
     }
     assert_eq!(net.world().written_to(server), BURST);
-    assert_eq!(net.world().connections[server].unsent(), 0, "and they have arrived");
+    assert_eq!(net.world().network.connections[server].unsent(), 0, "and they have arrived");
     assert_eq!(closed(&net, server), Some(Close::Reset));
 }
 
@@ -126,7 +126,7 @@ fn a_pipe_with_bytes_for_a_lost_sink_is_closed_and_never_used_again() {
     let (client, server) = stuck(&net, &mut reactor);
     net.world().die(server, NetError::Reset);
     turn(&mut reactor);
-    assert!(!net.world().pipes[0].is_open);
+    assert!(!net.world().pipes.all[0].is_open);
     assert_eq!(pipes(&net, &reactor), (0, 0));
     assert_eq!(closed(&net, client), Some(Close::Reset));
     let (client, server) = pair(&net, &mut reactor);
@@ -134,7 +134,7 @@ fn a_pipe_with_bytes_for_a_lost_sink_is_closed_and_never_used_again() {
     turn(&mut reactor);
     assert_eq!(net.world().written_to(server), BURST);
     assert_eq!(seen(&net, Seen::Spliced), 2);
-    assert_eq!(net.world().pipes.len(), 2);
+    assert_eq!(net.world().pipes.all.len(), 2);
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn where_splicing_is_refused_all_is_copied_for_good_and_that_is_said_once() {
         net.world().pass(2 * PIPE_PAUSE);
     }
     assert_eq!(seen(&net, Seen::SpliceRefused), 1);
-    assert_eq!(net.world().pipes.len(), 1);
+    assert_eq!(net.world().pipes.all.len(), 1);
     assert_eq!(REFUSALS_TOLD.get(), 1);
 }
 
@@ -257,9 +257,12 @@ fn messages_of_up_to_64_kib_are_read_once_each_and_never_spliced() {
     }
     let world = net.world();
     for side in [client, server] {
-        assert_eq!((world.written_to(side), world.connections[side].reads), (50 * 81_920, 100));
+        assert_eq!(
+            (world.written_to(side), world.network.connections[side].reads),
+            (50 * 81_920, 100)
+        );
     }
-    assert!(world.pipes.is_empty());
+    assert!(world.pipes.all.is_empty());
 }
 
 #[test]
@@ -281,7 +284,7 @@ fn a_pipe_that_is_wanted_now_and_then_is_kept() {
         assert_eq!(net.world().written_to(server), count * BURST);
         net.world().pass(SPARE_PIPES_AGE * 9 / 10);
     }
-    assert_eq!(net.world().pipes.len(), 1, "opened once");
+    assert_eq!(net.world().pipes.all.len(), 1, "opened once");
 }
 
 #[test]
@@ -290,14 +293,14 @@ fn small_messages_after_bulk_are_copied_again() {
     let (client, server) = pair(&net, &mut reactor);
     net.world().send(client, BURST);
     turn(&mut reactor);
-    assert!(net.world().connections[client].way.is_spliced());
+    assert!(net.oracle().way_of(client).is_spliced());
     for _ in 0..30 {
         net.world().send(client, 1000);
         net.world().pass(SPARE_PIPES_AGE / 10);
         turn(&mut reactor);
     }
     assert_eq!(net.world().written_to(server), BURST + 30_000);
-    assert_eq!(net.world().connections[client].way, Way::Copied { full_reads: 0 });
+    assert_eq!(net.oracle().way_of(client), Way::Copied { full_reads: 0 });
     let small = u64::from(SPLICES_SMALL_MAX);
     assert_eq!(seen(&net, Seen::Spliced), 1 + small, "the messages that showed it");
     assert_eq!(pipes(&net, &reactor), (0, 0), "kept for nobody");
@@ -309,7 +312,7 @@ fn an_end_that_a_splice_tells_of_may_be_an_urgent_mark() {
     let (client, server) = pair(&net, &mut reactor);
     net.world().send_urgently(client, BURST);
     net.world().end(client);
-    while !net.world().connections[server].outbound.end_sent {
+    while !net.world().network.connections[server].outbound.end_sent {
         turn(&mut reactor);
     }
     assert_eq!(seen(&net, Seen::EndBeforeMark), 1);
@@ -356,15 +359,15 @@ fn a_bulk_flow_leaves_free_descriptors_to_the_clients_that_wait_for_them() {
 fn only_a_pair_that_lasts_gets_the_options_of_one() {
     let (net, mut reactor) = calm(10);
     let (client, server) = pair(&net, &mut reactor);
-    let ends_by = || [client, server].map(|id| net.world().connections[id].ends_by);
-    while !net.world().connections[server].has_lasting_options {
+    let ends_by = || [client, server].map(|id| net.world().network.connections[id].ends_by);
+    while !net.world().network.connections[server].has_lasting_options {
         assert_eq!(ends_by(), [Close::Orderly; 2]);
         turn(&mut reactor);
     }
-    let since = net.world().connections[server].known_at;
+    let since = net.oracle().known_at(server);
     let age = net.world().context.now - since;
     assert!(age >= SECOND && age < SECOND + 2 * MILLISECOND, "{age:?}");
-    assert!(!net.world().connections[client].has_lasting_options, "a client's has them");
+    assert!(!net.world().network.connections[client].has_lasting_options, "a client's has them");
     assert_eq!(reactor.census(), Census { pairs: 1, ..Census::default() }, "and no timer is left");
     assert_eq!(ends_by(), [Close::Reset; 2], "as long as it goes on");
     net.world().end(client);

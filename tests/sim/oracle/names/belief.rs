@@ -1,0 +1,134 @@
+//! Which endpoints there may be, and which there must be, by what was received. The first of two
+//! answers is "may", the second one "must", here and everywhere.
+
+use std::time::Duration;
+
+use etcd_gateway::config::SRV_HANDOVER;
+
+use super::{Book, NameBooks, Page, TICK};
+use crate::names::Source;
+use crate::oracle::Oracle;
+use crate::world::World;
+use crate::zone::Record;
+
+impl NameBooks {
+    /// Whether a host may count, and whether it surely does. Where records have changed, those that
+    /// are gone count for a while, until the hosts of the new ones are known.
+    pub(in crate::oracle) fn listing(&self, world: &World, host: usize) -> (bool, bool) {
+        let (may, is_sure) = self.listing_now(world, host);
+        let Book { gone_at, was_listed, .. } = self.books[host];
+        let stopped_until = world.context.jumps.last().copied().unwrap_or_default();
+        let retires = |at: Duration| {
+            world.context.turn_at <= (at + SRV_HANDOVER).max(stopped_until) + TICK * 2
+        };
+        (may || was_listed || gone_at.is_some_and(retires), is_sure)
+    }
+
+    /// By the last answers alone.
+    pub(in crate::oracle) fn listing_now(&self, world: &World, host: usize) -> (bool, bool) {
+        let Source::Records { is_insecure } = world.context.plan.names().source else {
+            return (true, true);
+        };
+        let sets = &self.services[..if is_insecure { 2 } else { 1 }];
+        let has = |records: &Vec<Record>| records.iter().any(|record| record.host == host);
+        let may = sets.iter().any(|values| values.iter().any(has));
+        let is_sure = sets.iter().any(|values| values.iter().all(has));
+        (may, is_sure)
+    }
+
+    /// Whether what was received may name the endpoint, and whether it surely does.
+    pub(in crate::oracle) fn naming(&self, world: &World, endpoint: usize) -> (bool, bool) {
+        let names = world.context.plan.names();
+        let host = names.host_of(endpoint);
+        let it = &names.hosts[host];
+        if it.is_literal {
+            return (true, true);
+        }
+        let (may, mut is_sure) = self.listing(world, host);
+        let book = &self.books[host];
+        // The file is read in the first turn in which the name is wanted, and in those after it.
+        let turns = names.hosts_turns();
+        let is_seen = book.wanted_since.is_some_and(|(_, turn)| turn + turns < world.context.turns);
+        is_sure &= !it.is_in_file || is_seen;
+        let is_in = |set: &dyn Fn(&Page) -> bool| book.pages.iter().any(set);
+        let named = is_in(&|page| page.may.contains(&endpoint));
+        let surely = is_in(&|page| page.sure.contains(&endpoint));
+        (may && named, is_sure && surely)
+    }
+
+    /// Whether endpoints may be there that were kept though no record led to them: until the hosts
+    /// of new records are known.
+    pub(in crate::oracle) fn is_handed_over(&self, world: &World) -> bool {
+        let stopped_until = world.context.jumps.last().copied().unwrap_or_default();
+        let is_by_records = world.context.plan.names().source != Source::Typed;
+        let is_in_time = world.context.turn_at <= self.kept_until.max(stopped_until) + TICK * 2;
+        is_by_records && (self.is_kept || is_in_time)
+    }
+
+    pub(in crate::oracle) fn any_named(&self, world: &World) -> bool {
+        (0..world.hosts.places.len()).any(|endpoint| self.naming(world, endpoint).0)
+    }
+
+    /// Whether there is no doubt about anything.
+    pub(in crate::oracle) fn is_exact(&self, world: &World) -> bool {
+        let is_certain = |endpoint: usize| {
+            let (may, is_sure) = self.naming(world, endpoint);
+            may == is_sure
+        };
+        let all = self.services.iter().all(|values| values.len() == 1);
+        all && !self.is_handed_over(world) && (0..world.hosts.places.len()).all(is_certain)
+    }
+
+    /// The record that counts for a host.
+    pub(in crate::oracle) fn record_of(&self, world: &World, host: usize) -> Option<Record> {
+        let names = world.context.plan.names();
+        match names.source {
+            Source::Typed => {
+                let it = &names.hosts[host];
+                Some(Record { host, priority: it.priority, weight: it.weight })
+            }
+            Source::Records { is_insecure } => {
+                let sets = &self.services[..if is_insecure { 2 } else { 1 }];
+                let mut listed = sets.iter().flatten().flatten();
+                listed.find(|record| record.host == host).copied()
+            }
+        }
+    }
+}
+
+impl Oracle {
+    /// Whether the gateway may believe now that there is such an endpoint, and whether it must:
+    /// what it knew at the end of the last turn, and what it received since, count alike. The last
+    /// of all stays although nothing names it any more.
+    pub(in crate::oracle) fn presence(&self, world: &World, endpoint: usize) -> (bool, bool) {
+        if world.context.plan.names.is_none() {
+            return (true, true);
+        }
+        let was_in = self.watches[endpoint].is_in;
+        let (may, is_sure) = self.belief(world, endpoint);
+        (may || was_in, is_sure && was_in)
+    }
+
+    /// The same once the turn is over.
+    pub(super) fn belief(&self, world: &World, endpoint: usize) -> (bool, bool) {
+        let was_in = self.watches[endpoint].is_in;
+        let (may, is_sure) = self.names().naming(world, endpoint);
+        let all =
+            || (0..world.context.plan.endpoints.len()).map(|it| self.names().naming(world, it));
+        if all().any(|(_, is_sure)| is_sure) {
+            return (may || was_in && self.names().is_handed_over(world), is_sure);
+        }
+        let is_certain = all().all(|(may, _)| !may);
+        (may || was_in, was_in && is_certain)
+    }
+
+    /// Whether an endpoint may have come or gone in this turn.
+    pub(in crate::oracle) fn is_in_flux(&self, world: &World) -> bool {
+        let Some(books) = &self.names else { return false };
+        let is_doubtful = |endpoint: usize| {
+            let (may, is_sure) = self.presence(world, endpoint);
+            may != is_sure
+        };
+        books.flux_in == world.context.turns || (0..world.hosts.places.len()).any(is_doubtful)
+    }
+}

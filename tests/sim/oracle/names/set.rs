@@ -1,0 +1,186 @@
+//! The gateway's set of endpoints between two turns, against what the answers say.
+
+use etcd_gateway::config::SRV_HANDOVER;
+use etcd_gateway::reactor::Reactor;
+use etcd_gateway::upstream::Endpoint;
+
+use super::{NameBooks, Page};
+use crate::net::SimNet;
+use crate::oracle::{Oracle, Seen};
+use crate::world::World;
+
+impl Oracle {
+    /// A dial was given up before its time, because its endpoint is gone.
+    pub(in crate::oracle) fn dial_was_abandoned(&mut self, endpoint: usize) {
+        self.names_mut().abandoned.push(endpoint);
+        self.record.saw(Seen::DialMovedOn);
+    }
+
+    /// Between two turns: the set of endpoints is what the answers say. Gives those that have come
+    /// and gone, and says which.
+    pub(in crate::oracle) fn check_set(
+        &mut self,
+        world: &World,
+        reactor: &Reactor<SimNet>,
+    ) -> Vec<(&'static str, usize)> {
+        let is_over = world.signals.terminations > 0;
+        let names = self.names_mut();
+        let (over, cut) = (std::mem::take(&mut names.over), std::mem::take(&mut names.cut));
+        assert!(cut == 0 || is_over, "{cut} answers did not fit, and are not asked for by stream");
+        for exchange in over {
+            assert!(!world.exchanges.all[exchange].is_open, "{exchange}: answered, and kept open");
+        }
+        let census = reactor.census();
+        let open = world.exchanges.open_ones().count();
+        assert_eq!(census.exchanges, open, "exchanges and their sockets");
+        let mut present: Vec<Option<Endpoint>> = vec![None; world.hosts.places.len()];
+        for (_, endpoint) in reactor.endpoints().iter() {
+            if !endpoint.health().is_removed() {
+                present[world.endpoint_of(endpoint.address())] = Some(*endpoint);
+            }
+        }
+        let beliefs: Vec<_> =
+            (0..present.len()).map(|endpoint| self.belief(world, endpoint)).collect();
+        for (endpoint, (may, is_sure)) in beliefs.iter().enumerate() {
+            let is_in = present[endpoint].is_some();
+            let was_in = self.watches[endpoint].is_in;
+            // Asked to end, it does not care any more.
+            let is_right = if is_in { *may } else { !is_sure };
+            assert!(
+                is_right || is_over && is_in == was_in,
+                "{endpoint}: it is {is_in}, it may be {may} and must be {is_sure}: {:?}",
+                self.names
+            );
+        }
+        // Who lists nobody at all is more likely to be wrong than to mean it.
+        let was_any = self.watches.iter().any(|watch| watch.is_in);
+        let is_any = present.iter().any(Option::is_some);
+        assert!(is_any || !was_any, "the last known endpoints are not kept");
+        let left = std::mem::take(&mut self.names_mut().abandoned);
+        for endpoint in left {
+            let is_gone = present[endpoint].is_none();
+            assert!(is_gone || is_over, "{endpoint}: a dial was given up before its time");
+        }
+        let changes = self.take_set(world, &present);
+        self.names_mut().forget_hosts(world);
+        self.note_shares(world, &present);
+        changes
+    }
+
+    /// An endpoint that came begins anew; one that went is remembered for a while if it was ill.
+    fn take_set(
+        &mut self,
+        world: &World,
+        present: &[Option<Endpoint>],
+    ) -> Vec<(&'static str, usize)> {
+        let mut changes = Vec::new();
+        let (now, names_any) = (world.context.turn_at, self.names().any_named(world));
+        let is_kept = (0..present.len()).all(|endpoint| !self.names().naming(world, endpoint).1);
+        let names = self.names_mut();
+        if std::mem::replace(&mut names.is_kept, is_kept) && !is_kept {
+            names.kept_until = now + SRV_HANDOVER;
+        }
+        for (endpoint, found) in present.iter().enumerate() {
+            let (is_in, was_in) = (found.is_some(), self.watches[endpoint].is_in);
+            if is_in && was_in && !names_any {
+                self.record.saw(Seen::LastKnownKept);
+            }
+            let watch = &mut self.watches[endpoint];
+            if let Some(found) = found
+                && std::mem::take(&mut watch.may_be_well)
+                && !was_in
+                && found.health().is_active()
+            {
+                watch.begin_anew();
+            }
+            if is_in == was_in {
+                continue;
+            }
+            changes.push((if is_in { "comes" } else { "goes" }, endpoint));
+            self.rotation_changed();
+            if is_in {
+                if self.watches[endpoint].come(now) {
+                    self.record.saw(Seen::CameBackIll);
+                }
+                self.record.saw(Seen::EndpointCame);
+                continue;
+            }
+            self.watches[endpoint].go(now);
+            self.record.saw(Seen::EndpointWent);
+            for id in self.accounts.clients.clone() {
+                let client = self.accounts.of_mut(id);
+                if client.starved_at == Some(endpoint) {
+                    client.starved_at = None;
+                }
+            }
+        }
+        changes
+    }
+
+    /// Takes over class and share of each endpoint, and sees that they are what the records say.
+    fn note_shares(&mut self, world: &World, present: &[Option<Endpoint>]) {
+        if !self.names().any_named(world) || world.signals.terminations > 0 {
+            return;
+        }
+        let is_exact = self.names().is_exact(world);
+        let mut is_changed = false;
+        for (endpoint, found) in present.iter().enumerate() {
+            let Some(found) = found else { continue };
+            let host = world.context.plan.names().host_of(endpoint);
+            let mut share = f64::from(found.weight());
+            if let Some(record) = self.names().record_of(world, host).filter(|_| is_exact) {
+                assert_eq!(found.priority(), record.priority, "{endpoint}: in another class");
+                let mates = &world.context.plan.names().hosts[host].endpoints;
+                let mates = mates.iter().filter(|mate| present[**mate].is_some()).count();
+                share = f64::from(record.weight) / mates as f64;
+            }
+            let watch = &mut self.watches[endpoint];
+            assert_eq!(
+                found.check(),
+                watch.check,
+                "{endpoint}: has to prove itself in another way"
+            );
+            is_changed |= (watch.priority, watch.weight) != (found.priority(), share);
+            (watch.priority, watch.weight) = (found.priority(), share);
+        }
+        if is_changed {
+            self.rotation_changed();
+        }
+    }
+}
+
+impl NameBooks {
+    /// What is known of a host that nobody lists any more is not kept.
+    fn forget_hosts(&mut self, world: &World) {
+        let (now, turn) = (world.context.turn_at, world.context.turns);
+        for host in 0..world.context.plan.names().hosts.len() {
+            let (may, is_sure) = self.listing(world, host);
+            let is_listed = self.listing_now(world, host).0;
+            let named = &world.context.plan.names().hosts[host];
+            let is_fixed = named.is_in_file || named.is_literal;
+            let book = &mut self.books[host];
+            match (book.was_listed, is_listed) {
+                (_, true) => book.gone_at = None,
+                (true, false) => book.gone_at = Some(now),
+                (false, false) => {}
+            }
+            book.was_listed = is_listed;
+            // What has gone just now may count for a while.
+            let may = may || book.gone_at == Some(now);
+            if is_sure {
+                book.wanted_since.get_or_insert((now, turn));
+                continue;
+            }
+            book.wanted_since = None;
+            if is_fixed {
+                continue;
+            }
+            for page in &mut book.pages {
+                page.sure.clear();
+                if !may {
+                    *page = Page::default();
+                }
+            }
+        }
+    }
+}

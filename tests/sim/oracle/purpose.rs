@@ -1,0 +1,31 @@
+//! The one question that no address answers: for whom the gateway dials an endpoint.
+//!
+//! The network tells sockets apart as any network does, by the address that is dialed: name servers
+//! from endpoints, and one endpoint from another. A client's dial and a probe of the monitor go to
+//! the same address, from a port that the kernel chooses, and look alike until one of them carries
+//! bytes. Nor does the order of operations tell: the dials of clients that wait for a descriptor or
+//! an endpoint, and probes that are due, may follow each other in any order within a turn. An
+//! oracle that guessed would excuse the faults it is to find: a client that is led to an endpoint
+//! again which has failed it would count as another client, and a probe of an active endpoint as a
+//! client's dial.
+//!
+//! So the label under which the gateway registers the dial is read here, and nowhere else in the
+//! simulator: a client and the connection dialed for it share their slot.
+
+use etcd_gateway::reactor::token::{Kind, Token};
+
+use crate::connection::Id;
+use crate::world::World;
+
+/// The client that a dial is for, by its token; none if it is a probe.
+pub fn client_of(token: usize, clients: &[Id], world: &World) -> Option<Id> {
+    let slot = slot_of(token)?;
+    let token_of = |id: Id| world.network.connections[id].token;
+    let client = clients.iter().find(|id| token_of(**id).and_then(slot_of) == Some(slot));
+    Some(*client.expect("a dial for a client that is not there"))
+}
+
+/// The slot of a pair, if the token is that of one.
+fn slot_of(token: usize) -> Option<usize> {
+    Token::unpack(token).filter(|token| matches!(token.kind, Kind::Pair(_))).map(|token| token.slot)
+}

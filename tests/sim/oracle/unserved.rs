@@ -1,0 +1,69 @@
+//! When a client that was never served may be given up: it is lost, its time is over, or there is
+//! no endpoint for it and none to wait for.
+
+use etcd_gateway::upstream::Check;
+
+use super::endpoint::Watch;
+use super::{Oracle, Seen};
+use crate::connection::Id;
+use crate::world::World;
+
+impl Oracle {
+    /// A client is closed for want of an endpoint, and has not waited as long as it may: then there
+    /// must be nothing to wait for.
+    fn check_no_hope(&self, world: &World, client: Id) {
+        // Asked to end, the gateway looks for nobody any more.
+        if world.context.plan.names.is_none() || world.signals.terminations > 0 {
+            return;
+        }
+        let watches = || self.watches.iter().enumerate();
+        let is_known = watches().any(|(index, _)| self.presence(world, index).0);
+        assert!(is_known, "{client}: turned away while no endpoint is known");
+        assert!(!self.is_asking(world), "{client}: turned away while names are looked up");
+        let is_unproven =
+            |watch: &Watch| watch.is_in && watch.check == Check::Tls && !watch.is_active();
+        let awaits = |(index, watch): (usize, &Watch)| {
+            is_unproven(watch)
+                && self.presence(world, index).1
+                && watch.failed_at < world.context.turn_at
+        };
+        assert!(!watches().any(awaits), "{client}: turned away while one may prove itself");
+    }
+
+    /// Why a client that was never served may be closed.
+    pub(super) fn check_unserved_close(&mut self, world: &World, client: Id) {
+        self.record.unserved += 1;
+        let connection = &world.network.connections[client];
+        let account = self.account(client);
+        let starved = account.starved;
+        let patience = world.context.plan.limits.connect_timeout;
+        let is_starved =
+            starved.is_some_and(|(first, _)| first + patience <= world.context.turn_at);
+        let held_first = account.held_first.filter(|_| world.context.plan.names.is_some());
+        let has_waited = held_first.is_some_and(|first| first + patience <= world.context.turn_at);
+        let seen = if connection.loss_is_reported() {
+            Seen::ClientLostWhileDialed
+        } else if self.is_drain_over(world) {
+            Seen::EndedByDrain
+        } else if is_starved {
+            Seen::StarvedForTooLong
+        } else if has_waited {
+            Seen::WaitedForTooLong
+        } else {
+            self.check_no_hope(world, client);
+            let account = self.account(client);
+            let had_none = account.no_choice_in == Some(world.context.turns);
+            let choices = self.choices(world, client);
+            let watches = &self.watches;
+            let is_refused = had_none || choices.is_empty();
+            assert!(is_refused, "{client} could be led to {choices:?}: {watches:?}");
+            let has_tried = !account.tried.is_empty();
+            self.record.turned_away += 1;
+            match has_tried {
+                false => Seen::NoEndpointToDial,
+                true => Seen::EveryEndpointTried,
+            }
+        };
+        self.record.saw(seen);
+    }
+}
