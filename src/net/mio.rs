@@ -3,10 +3,9 @@
 //! Decides nothing. Options that the kernel lets accepted sockets inherit (TCP_NODELAY, keepalive,
 //! TCP_USER_TIMEOUT) are set on the listener, so that accepting costs no call for them.
 
-use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
@@ -14,23 +13,16 @@ use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use nix::libc;
-use nix::net::if_::if_nametoindex;
-use nix::unistd::gethostname;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use super::datagram::Datagram;
 use super::ephemeral::EphemeralPorts;
 use super::errno::{net_error, retry};
-use super::local_address::{has_route, is_local};
-use super::resolver_file;
 use super::signal::Signals;
 use super::splice::Pipe;
 use super::stream::Stream;
 use super::tls::{Handshake, Verifier};
-use super::{
-    Accept, Close, Dial, Event, FileError, FileVersion, Net, NetError, Read, Readiness, Receive,
-    ResolverFile, Shake, Write,
-};
+use super::{Accept, Close, Dial, Event, Net, NetError, Read, Readiness, Receive, Shake, Write};
 use crate::config::limits::{EVENTS_PER_TURN, KEEPALIVE_PROBES};
 
 /// The token of the signal descriptor; the reactor's own tokens never have all bits set.
@@ -55,10 +47,10 @@ pub struct MioNet {
     events: Events,
     signals: Option<Signals>,
     options: SocketOptions,
-    ephemeral_ports: EphemeralPorts,
+    pub(super) ephemeral_ports: EphemeralPorts,
     verifier: Option<Verifier>,
     /// When the clock was read last.
-    now: Instant,
+    pub(super) now: Instant,
 }
 
 impl MioNet {
@@ -79,7 +71,7 @@ impl MioNet {
         self.verifier = Some(verifier);
     }
 
-    /// From now on every signal has its effect: [`Event::Terminate`], [`Event::Reload`], or none.
+    /// From now on every signal has its effect: an [`Event::Signal`], or none.
     ///
     /// # Errors
     /// When the kernel has no descriptor or memory for it.
@@ -155,7 +147,6 @@ impl Net for MioNet {
     type Pipe = Pipe;
     type Datagram = Datagram;
     type Handshake = Handshake;
-    type File = File;
 
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), NetError> {
         let mut polled = self.poll.poll(&mut self.events, timeout);
@@ -193,18 +184,6 @@ impl Net for MioNet {
         // The standard library seeds each state from the system; hashing nothing yields 64 bits
         // that nobody can guess cheaply. Enough for jitter, and no generator to keep.
         RandomState::new().build_hasher().finish()
-    }
-
-    fn is_local(&mut self, address: IpAddr) -> bool {
-        is_local(address)
-    }
-
-    fn has_route(&mut self, address: IpAddr) -> bool {
-        has_route(address)
-    }
-
-    fn is_ephemeral(&mut self, port: u16) -> bool {
-        self.ephemeral_ports.contains(port, self.now)
     }
 
     fn listen(
@@ -357,26 +336,6 @@ impl Net for MioNet {
     fn shake(&mut self, stream: &mut Stream, handshake: &mut Handshake) -> Shake {
         handshake.advance(&mut stream.socket)
     }
-
-    fn file_version(&mut self, file: ResolverFile) -> Result<FileVersion, FileError> {
-        resolver_file::version(file)
-    }
-
-    fn open_file(&mut self, file: ResolverFile) -> Result<File, FileError> {
-        resolver_file::open(file)
-    }
-
-    fn read_file(&mut self, file: &mut File, buffer: &mut [u8]) -> Result<usize, FileError> {
-        resolver_file::read(file, buffer)
-    }
-
-    fn host_name(&mut self) -> String {
-        gethostname().map_or_else(|_| String::new(), |name| name.to_string_lossy().into_owned())
-    }
-
-    fn interface_index(&mut self, name: &str) -> Option<u32> {
-        if_nametoindex(name).ok()
-    }
 }
 
 fn is_wildcard_v6(address: SocketAddr) -> bool {
@@ -392,6 +351,7 @@ nix::ioctl_read_bad!(siocoutq, libc::TIOCOUTQ, libc::c_int);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::Host;
 
     fn net() -> MioNet {
         MioNet::new(SocketOptions {

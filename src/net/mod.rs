@@ -1,4 +1,4 @@
-//! The seam under the reactor: the trait [`Net`] and its outcomes.
+//! The seam under the reactor: the traits [`Net`] and [`Host`], and their outcomes.
 //!
 //! Everything the reactor wants of the outside world goes through here: sockets, readiness,
 //! signals, the clock and entropy. `net/mio.rs` is the real one; the simulator is another. No
@@ -8,6 +8,7 @@ pub mod datagram;
 mod ephemeral;
 mod errno;
 mod handshake;
+pub mod host;
 mod local_address;
 pub mod mio;
 #[cfg(not(feature = "tls"))]
@@ -24,10 +25,11 @@ pub mod stream;
 pub mod tls;
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 pub use handshake::{HandshakeError, Shake};
+pub use host::Host;
 #[cfg(not(feature = "tls"))]
 pub use no_tls as tls;
 pub use resolver_file::{FileError, FileVersion, ResolverFile};
@@ -37,10 +39,36 @@ pub use resolver_file::{FileError, FileVersion, ResolverFile};
 pub enum Event {
     /// A socket registered under this token may be ready. A hint: the operation may still block.
     Socket(usize, Readiness),
-    /// The process was asked to end (SIGTERM or SIGINT), once per signal received.
+    /// The process was sent a signal; once per signal received.
+    Signal(Signal),
+}
+
+/// A signal that asks for something; all others have no effect or the kernel's own (signal(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM: the process is to end.
     Terminate,
-    /// The process was asked to read its configuration again (SIGHUP), once per signal received.
-    Reload,
+    /// SIGINT: likewise, from a terminal.
+    Interrupt,
+    /// SIGHUP: it is to read its configuration again.
+    HangUp,
+}
+
+impl Signal {
+    /// Whether it asks the process to end.
+    pub fn asks_to_end(self) -> bool {
+        matches!(self, Signal::Terminate | Signal::Interrupt)
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Signal::Terminate => "SIGTERM",
+            Signal::Interrupt => "SIGINT",
+            Signal::HangUp => "SIGHUP",
+        })
+    }
 }
 
 /// What an event says about a socket. `readable` and `writable` are hints, the others are facts.
@@ -185,7 +213,8 @@ impl fmt::Display for NetError {
     }
 }
 
-/// Sockets, readiness, clock and entropy, as the reactor needs them.
+/// Sockets, readiness, clock and entropy, as the reactor needs them. What it asks of the host
+/// itself is in [`Host`].
 ///
 /// Sockets are registered when they come into being, for both directions and edge-triggered: an
 /// event says that something changed; after that only `WouldBlock`, or a read or write shorter than
@@ -208,8 +237,6 @@ pub trait Net {
     type Datagram;
     /// A TLS handshake that is under way on a stream.
     type Handshake;
-    /// A file that is being read.
-    type File;
 
     /// Waits until something happens, at most for `timeout` (`None`: without limit), and appends
     /// what did. May return early, with nothing; but what had happened by then is told first.
@@ -223,15 +250,6 @@ pub trait Net {
 
     /// Sixty-four random bits that nobody can guess who has not seen them.
     fn random(&mut self) -> u64;
-
-    /// Whether this host answers for that address itself.
-    fn is_local(&mut self, address: IpAddr) -> bool;
-
-    /// Whether anything leads to that address, as far as this host knows.
-    fn has_route(&mut self, address: IpAddr) -> bool;
-
-    /// Whether the kernel may choose that port for our end of a dial.
-    fn is_ephemeral(&mut self, port: u16) -> bool;
 
     /// Listens on `address`, registered under `token`; also tells the address that it became
     /// when the port was left to the kernel.
@@ -346,28 +364,4 @@ pub trait Net {
 
     /// Goes on with the handshake, as far as the connection lets it.
     fn shake(&mut self, stream: &mut Self::Stream, handshake: &mut Self::Handshake) -> Shake;
-
-    /// Which version of the file there is now, without opening it.
-    ///
-    /// # Errors
-    /// When there is none, or it is no regular file.
-    fn file_version(&mut self, file: ResolverFile) -> Result<FileVersion, FileError>;
-
-    /// Opens the file to read it from its beginning; never waits for anybody, whatever it is.
-    ///
-    /// # Errors
-    /// When there is none, it is no regular file, or we may not.
-    fn open_file(&mut self, file: ResolverFile) -> Result<Self::File, FileError>;
-
-    /// Reads the next bytes into `buffer`, which is not empty; 0 at the end of the file.
-    ///
-    /// # Errors
-    /// When the device fails.
-    fn read_file(&mut self, file: &mut Self::File, buffer: &mut [u8]) -> Result<usize, FileError>;
-
-    /// The name of this host (gethostname(2)).
-    fn host_name(&mut self) -> String;
-
-    /// The number of a network interface, by its name.
-    fn interface_index(&mut self, name: &str) -> Option<u32>;
 }

@@ -22,11 +22,11 @@ use mio::event::Source;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use nix::libc::{self, c_int};
-use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::signal::{self as system, SigHandler};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 
-use super::Event;
 use super::errno::retry;
+use super::{Event, Signal};
 
 /// Signals that have no effect: they are for programs that have asked for them, and would end one
 /// that has not.
@@ -80,16 +80,17 @@ impl Signals {
                 let number = report.first_chunk()?;
                 c_int::try_from(u32::from_ne_bytes(*number)).ok()
             });
-            events.extend(numbers.filter_map(asked_for));
+            events.extend(numbers.filter_map(asked_for).map(Event::Signal));
         }
     }
 }
 
 /// What a signal asks for.
-fn asked_for(signal: c_int) -> Option<Event> {
+fn asked_for(signal: c_int) -> Option<Signal> {
     match signal {
-        libc::SIGTERM | libc::SIGINT => Some(Event::Terminate),
-        libc::SIGHUP => Some(Event::Reload),
+        libc::SIGTERM => Some(Signal::Terminate),
+        libc::SIGINT => Some(Signal::Interrupt),
+        libc::SIGHUP => Some(Signal::HangUp),
         _ => None,
     }
 }
@@ -154,7 +155,7 @@ fn is_ignored(signal: c_int) -> bool {
 /// (waitpid(2)), at no cost to the loop; those that ended before are waited for here.
 fn leave_children_to_the_kernel() -> io::Result<()> {
     // SAFETY: no handler is installed, and none was there to be replaced.
-    unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) }?;
+    unsafe { system::signal(system::Signal::SIGCHLD, SigHandler::SigIgn) }?;
     let any = WaitPidFlag::WNOHANG;
     while waitpid(None, Some(any)).is_ok_and(|status| status != WaitStatus::StillAlive) {}
     Ok(())
@@ -220,9 +221,9 @@ mod tests {
     fn only_three_signals_ask_for_something() {
         let asked = (1..=SIGNAL_MAX).filter_map(|signal| Some((signal, asked_for(signal)?)));
         let want = [
-            (libc::SIGHUP, Event::Reload),
-            (libc::SIGINT, Event::Terminate),
-            (libc::SIGTERM, Event::Terminate),
+            (libc::SIGHUP, Signal::HangUp),
+            (libc::SIGINT, Signal::Interrupt),
+            (libc::SIGTERM, Signal::Terminate),
         ];
         assert_eq!(asked.collect::<Vec<_>>(), want);
     }

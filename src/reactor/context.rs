@@ -9,7 +9,7 @@ use super::token::Token;
 use super::wheel::{TimerKey, Wheel};
 use crate::arena::Key;
 use crate::config::BUFFER_BYTES;
-use crate::net::{Dial, Net, NetError, Readiness};
+use crate::net::{Dial, Host, Net, NetError, Readiness};
 use crate::observe::journal::Journal;
 use crate::observe::metrics::Metrics;
 use crate::upstream::EndpointId;
@@ -77,7 +77,9 @@ impl<N: Net> Context<N> {
     ) {
         self.wheel.rearm(timer, wanted, purpose);
     }
+}
 
+impl<N: Net + Host> Context<N> {
     /// The listener of ours at which a connection to `address` would end. Asked for every dial,
     /// because addresses come and go; only an equal port under a wildcard asks the system for them.
     pub(super) fn own_listener(&mut self, address: SocketAddr) -> Option<SocketAddr> {

@@ -13,7 +13,7 @@ use super::relays::Relays;
 use super::token::{Kind, Token};
 use super::upstream::Upstream;
 use crate::arena::Key;
-use crate::net::{Dial, Net, NetError, Readiness};
+use crate::net::{Dial, Host, Net, NetError, Readiness};
 use crate::observe::events::Event;
 use crate::relay::Phase;
 use crate::relay::dialing::{Attempt, Hold};
@@ -21,7 +21,7 @@ use crate::relay::ending::Cause;
 use crate::relay::step::{Side, Step};
 use crate::upstream::{EndpointId, Removed};
 
-impl<N: Net> Relays<N> {
+impl<N: Net + Host> Relays<N> {
     /// Dials the endpoint that is next for this client; closes the client if there is none.
     pub(super) fn dial_next(
         &mut self,
@@ -285,11 +285,5 @@ impl<N: Net> Relays<N> {
         context.log(Event::AcceptPaused { reason, pairs });
         self.pipes.make_way(&mut context.net, context.now);
         self.admission.pause(context);
-    }
-
-    /// Whether one more client may be let in.
-    pub(super) fn has_room(&self) -> bool {
-        self.admission == super::admission::Admission::Open
-            && self.slots.len() < self.limits.connections_max
     }
 }

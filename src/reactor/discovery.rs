@@ -12,13 +12,13 @@ use super::wheel::TimerKey;
 use crate::arena::Arena;
 use crate::config::DNS_DESCRIPTORS_MAX;
 use crate::discovery::{Discovery, Found, Unusable};
-use crate::net::{Dial, Net, NetError, Read, Readiness, Receive, Write};
+use crate::net::{Dial, Host, Net, NetError, Read, Readiness, Receive, Write};
 use crate::proto::dns::stream::Framing;
 use crate::proto::dns::{Command, Exchange, Failure, Transport};
 use crate::upstream::DialFailure;
 
 /// Discovery, and what it holds of the outside world.
-pub(super) struct DiscoveryDriver<N: Net> {
+pub(super) struct DiscoveryDriver<N: Net + Host> {
     pub(super) discovery: Discovery,
     sockets: Arena<Socket<N>>,
     timer: Option<TimerKey>,
@@ -34,12 +34,12 @@ pub(super) struct DiscoveryDriver<N: Net> {
 }
 
 /// What one question goes through.
-struct Socket<N: Net> {
+struct Socket<N: Net + Host> {
     exchange: Exchange,
     kind: SocketKind<N>,
 }
 
-enum SocketKind<N: Net> {
+enum SocketKind<N: Net + Host> {
     Datagram(N::Datagram),
     Stream { stream: N::Stream, framing: Framing, is_established: bool },
 }
@@ -54,7 +54,7 @@ enum Input {
     Nothing,
 }
 
-impl<N: Net> DiscoveryDriver<N> {
+impl<N: Net + Host> DiscoveryDriver<N> {
     /// Nothing is asked yet.
     pub(super) fn new(discovery: Discovery) -> DiscoveryDriver<N> {
         let is_dirty = !discovery.names().is_empty();
@@ -305,7 +305,7 @@ impl<N: Net> DiscoveryDriver<N> {
     }
 }
 
-fn close<N: Net>(net: &mut N, socket: Socket<N>) {
+fn close<N: Net + Host>(net: &mut N, socket: Socket<N>) {
     match socket.kind {
         SocketKind::Datagram(datagram) => net.close_datagram(datagram),
         SocketKind::Stream { stream, .. } => net.close(stream),
@@ -313,7 +313,7 @@ fn close<N: Net>(net: &mut N, socket: Socket<N>) {
 }
 
 /// Goes on with the socket as far as it goes.
-fn look<N: Net>(
+fn look<N: Net + Host>(
     net: &mut N,
     socket: &mut Socket<N>,
     scratch: &mut [u8],
@@ -339,7 +339,7 @@ fn look<N: Net>(
 }
 
 /// Writes what is left of the question, and reads what there is of the answer.
-fn converse<N: Net>(
+fn converse<N: Net + Host>(
     net: &mut N,
     stream: &mut N::Stream,
     framing: &mut Framing,

@@ -4,13 +4,13 @@
 use super::context::Context;
 use super::discovery::DiscoveryDriver;
 use crate::config::{HOSTS_BYTES_PER_TURN, RESOLV_CONF_BYTES_MAX};
-use crate::net::{FileError, FileVersion, Net, ResolverFile};
+use crate::net::{FileError, FileVersion, Host, Net, ResolverFile};
 use crate::observe::events::Event;
 use crate::proto::dns::hosts_file::HostsFile;
 use crate::proto::dns::resolv_conf::Problem;
 
 /// `/etc/hosts` as far as it was read.
-pub(super) struct HostsReading<N: Net> {
+pub(super) struct HostsReading<N: Net + Host> {
     file: HostsFile<FileVersion>,
     /// What is being read.
     open: Option<N::File>,
@@ -20,13 +20,13 @@ pub(super) struct HostsReading<N: Net> {
     problem: Option<FileError>,
 }
 
-impl<N: Net> Default for HostsReading<N> {
+impl<N: Net + Host> Default for HostsReading<N> {
     fn default() -> HostsReading<N> {
         HostsReading { file: HostsFile::default(), open: None, budget: 0, problem: None }
     }
 }
 
-impl<N: Net> HostsReading<N> {
+impl<N: Net + Host> HostsReading<N> {
     /// Whether the next turn has to go on with it.
     pub(super) fn is_under_way(&self) -> bool {
         self.file.is_reading()
@@ -43,7 +43,7 @@ impl<N: Net> HostsReading<N> {
     }
 }
 
-impl<N: Net> DiscoveryDriver<N> {
+impl<N: Net + Host> DiscoveryDriver<N> {
     /// Begins the look-ups that are due. Those of hosts wait for `/etc/hosts`, if it takes longer
     /// than this turn to read.
     pub(super) fn refresh_names(&mut self, context: &mut Context<N>) {
@@ -86,7 +86,7 @@ impl<N: Net> DiscoveryDriver<N> {
 }
 
 /// What resolv.conf(5) says, and a byte more than counts if it says more.
-fn read_configuration<N: Net>(context: &mut Context<N>) -> Result<Vec<u8>, FileError> {
+fn read_configuration<N: Net + Host>(context: &mut Context<N>) -> Result<Vec<u8>, FileError> {
     let Context { net, scratch, .. } = context;
     let mut file = net.open_file(ResolverFile::Configuration)?;
     let mut text = Vec::new();
@@ -100,7 +100,7 @@ fn read_configuration<N: Net>(context: &mut Context<N>) -> Result<Vec<u8>, FileE
     Ok(text)
 }
 
-impl<N: Net> HostsReading<N> {
+impl<N: Net + Host> HostsReading<N> {
     /// The version of the file; none if there is none, or nothing in it.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use super::token::{Kind, Token};
 use super::upstream::Upstream;
 use crate::arena::{Arena, Key};
 use crate::config::{ACCEPTS_AT_DRAIN, ACCEPTS_PER_TURN};
-use crate::net::{Accept, Net, NetError};
+use crate::net::{Accept, Host, Net, NetError};
 use crate::relay::step::Side;
 
 /// All listeners.
@@ -66,7 +66,9 @@ impl<N: Net> Front<N> {
             None => context.metrics.events_stale += 1,
         }
     }
+}
 
+impl<N: Net + Host> Front<N> {
     /// Lets clients in, as far as room and budget go.
     ///
     /// Those that were let in and lack a descriptor for their server go first, and pause accepting

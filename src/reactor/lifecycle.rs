@@ -14,7 +14,7 @@ use super::relays::Relays;
 use super::start::{Limits, StartError};
 use super::upstream::Upstream;
 use crate::discovery::{Discovery, Sources, Unusable};
-use crate::net::{Net, NetError};
+use crate::net::{Host, Net, NetError};
 use crate::observe::events::Event;
 use crate::upstream::EndpointSpec;
 
@@ -29,7 +29,7 @@ pub(super) enum Life {
     Over,
 }
 
-impl<N: Net> Reactor<N> {
+impl<N: Net + Host> Reactor<N> {
     /// Listens on every address and takes over the endpoints that are known by their addresses;
     /// names are looked up later. No client is let in before `run`.
     ///

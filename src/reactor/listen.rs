@@ -12,7 +12,7 @@ use super::token::{Kind, Token};
 use crate::arena::{Arena, Key};
 use crate::config::LISTEN_RETRY_INTERVAL;
 use crate::config::listen::covers_address;
-use crate::net::{Event, Net, NetError};
+use crate::net::{Event, Net, NetError, Signal};
 use crate::observe::events::Event as LogEvent;
 use crate::observe::journal::Journal;
 
@@ -135,10 +135,12 @@ fn pause<N: Net>(
     let mut events = Vec::new();
     while now < until {
         net.poll(Some(until - now), &mut events).map_err(StartError::Wait)?;
-        if events.contains(&Event::Terminate) {
+        let is_end = |event: &Event| matches!(event, Event::Signal(it) if it.asks_to_end());
+        if events.iter().any(is_end) {
             return Err(StartError::Terminated);
         }
-        for _ in events.drain(..).filter(|event| *event == Event::Reload) {
+        let hang_up = Event::Signal(Signal::HangUp);
+        for _ in events.drain(..).filter(|event| *event == hang_up) {
             journal.log(LogEvent::RELOAD_IGNORED, now);
         }
         now = net.now();

@@ -17,7 +17,7 @@ use crate::config::duration::format_duration;
 use crate::config::special_address::SpecialAddress;
 use crate::config::{DNS_RETRY_MIN, LISTEN_LOOKUP_MAX};
 use crate::discovery::{Discovery, Environment, ResolveError, Sources};
-use crate::net::{Net, NetError};
+use crate::net::{self, Net, NetError};
 use crate::proto::dns::Failure;
 
 /// Why there is no address to listen on.
@@ -92,7 +92,7 @@ pub struct Listeners<N> {
 /// # Errors
 /// [`ListenNameError`] when no name server has said in time what a name leads to, and when it is
 /// known to have no address: at once or, with `--listen-retry`, when that is over.
-pub fn resolve_listeners<N: Net>(
+pub fn resolve_listeners<N: Net + net::Host>(
     mut net: N,
     limits: Limits,
     listen: &[ListenAddress],
@@ -132,7 +132,7 @@ pub fn resolve_listeners<N: Net>(
 }
 
 /// Goes on until all names have addresses: whether it came to that, or was asked to end.
-fn look_up<N: Net>(
+fn look_up<N: Net + net::Host>(
     reactor: &mut Reactor<N>,
     listen: &[ListenAddress],
     retry: Duration,

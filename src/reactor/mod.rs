@@ -61,14 +61,14 @@ use self::lifecycle::Life;
 use self::relays::Relays;
 use self::token::{Kind, Token};
 use self::upstream::Upstream;
-use crate::net::{Event, Net, NetError, Readiness};
+use crate::net::{Event, Host, Net, NetError, Readiness};
 use crate::observe::events::Event as LogEvent;
 use crate::observe::metrics::Metrics;
 use crate::proto::dns::Wanted;
 use crate::upstream::EndpointSet;
 
 /// The loop and its parts.
-pub struct Reactor<N: Net> {
+pub struct Reactor<N: Net + Host> {
     context: Context<N>,
     life: Life,
     front: Front<N>,
@@ -94,7 +94,7 @@ pub struct Census {
     pub exchanges: usize,
 }
 
-impl<N: Net> Reactor<N> {
+impl<N: Net + Host> Reactor<N> {
     /// Bytes of book-keeping for one pair: its slot, its timer, its places in two queues.
     pub const PAIR_BYTES: usize = Relays::<N>::PAIR_BYTES;
 
@@ -169,8 +169,8 @@ impl<N: Net> Reactor<N> {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Terminate => self.on_terminate(),
-            Event::Reload => self.context.log(LogEvent::RELOAD_IGNORED),
+            Event::Signal(signal) if signal.asks_to_end() => self.on_terminate(),
+            Event::Signal(_) => self.context.log(LogEvent::RELOAD_IGNORED),
             Event::Socket(word, readiness) => match Token::unpack(word) {
                 Some(token) => self.on_socket_event(token, readiness),
                 None => self.context.metrics.events_stale += 1,

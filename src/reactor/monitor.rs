@@ -17,7 +17,7 @@ use super::wheel::TimerKey;
 use crate::arena::{Arena, Key};
 use crate::config::ENDPOINTS_MAX;
 use crate::discovery::Found;
-use crate::net::{Dial, Net, NetError, Readiness, Shake};
+use crate::net::{Dial, Host, Net, NetError, Readiness, Shake};
 use crate::observe::events::Event;
 use crate::relay::dialing::Attempt;
 use crate::upstream::{
@@ -26,7 +26,7 @@ use crate::upstream::{
 };
 
 /// The endpoints and the probes.
-pub(super) struct Monitor<N: Net> {
+pub(super) struct Monitor<N: Net + Host> {
     pub(super) endpoints: EndpointSet,
     connect_timeout: Duration,
     probes: Arena<Probe<N>>,
@@ -40,7 +40,7 @@ pub(super) struct Monitor<N: Net> {
 }
 
 /// A dial of the monitor that is under way.
-struct Probe<N: Net> {
+struct Probe<N: Net + Host> {
     endpoint: EndpointId,
     stream: N::Stream,
     /// Once the connection is established, where there has to be one.
@@ -63,7 +63,7 @@ pub(super) struct FailedProbe {
     pub(super) failure: DialFailure,
 }
 
-impl<N: Net> Monitor<N> {
+impl<N: Net + Host> Monitor<N> {
     /// Without an endpoint.
     pub(super) fn new(limits: RetryLimits, connect_timeout: Duration) -> Monitor<N> {
         Monitor {

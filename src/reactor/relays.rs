@@ -18,7 +18,7 @@ use super::waiting_room::WaitingRoom;
 use super::wheel::{TimerKey, Wheel};
 use crate::arena::{Arena, Generation, Key};
 use crate::config::{BUFFER_BYTES, SPARE_BUFFERS_MAX};
-use crate::net::{Close, Net, Readiness};
+use crate::net::{Close, Host, Net, Readiness};
 use crate::observe::events::{Event, Value};
 use crate::relay::buffer::Pool;
 use crate::relay::dialing::Hold;
@@ -124,6 +124,52 @@ impl<N: Net> Relays<N> {
         self.slots.len()
     }
 
+    /// Puts the pair into the queue of pairs to pump.
+    pub(super) fn enqueue(&mut self, key: Key) {
+        let slot = &mut self.slots[key];
+        if !slot.queued {
+            slot.queued = true;
+            self.ready.push(key);
+        }
+    }
+
+    /// Brings timer and reaping in line with what the pair now wants. To be called after every
+    /// change of a pair.
+    pub(super) fn sync(&mut self, context: &mut Context<N>, key: Key) {
+        let slot = &mut self.slots[key];
+        if slot.pair.ending().is_some() && !slot.doomed {
+            slot.doomed = true;
+            self.doomed.push(key);
+        }
+        let wanted = slot.pair.next_deadline(&self.limits.pair);
+        context.rearm(&mut slot.timer, wanted, Timer::Pair(key));
+    }
+
+    /// Ends every pair that still runs, with a reset on both sides.
+    pub(super) fn end_all(&mut self, context: &mut Context<N>) {
+        let keys: Vec<Key> = self.slots.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.slots[key].pair.end(Cause::DrainTimeout);
+            self.sync(context, key);
+        }
+    }
+
+    /// Whether one more client may be let in.
+    pub(super) fn has_room(&self) -> bool {
+        self.admission == Admission::Open && self.slots.len() < self.limits.connections_max
+    }
+
+    /// What must hold between two turns; cheap enough for every one of them.
+    pub(super) fn check_invariants(&self) {
+        debug_assert!(self.slots.len() <= self.limits.connections_max, "more pairs than allowed");
+        debug_assert!(self.doomed.is_empty(), "not reaped");
+        let held = self.buffers.lent() + self.pipes.lent();
+        debug_assert!(held <= 2 * self.slots.len(), "buffers or pipes without a pair");
+        debug_assert!(self.pipes.lent() <= self.limits.pipes_max, "more pipes than allowed");
+    }
+}
+
+impl<N: Net + Host> Relays<N> {
     /// An event of one side's socket.
     pub(super) fn on_event(
         &mut self,
@@ -171,36 +217,6 @@ impl<N: Net> Relays<N> {
         self.enqueue(key);
     }
 
-    /// Puts the pair into the queue of pairs to pump.
-    pub(super) fn enqueue(&mut self, key: Key) {
-        let slot = &mut self.slots[key];
-        if !slot.queued {
-            slot.queued = true;
-            self.ready.push(key);
-        }
-    }
-
-    /// Brings timer and reaping in line with what the pair now wants. To be called after every
-    /// change of a pair.
-    pub(super) fn sync(&mut self, context: &mut Context<N>, key: Key) {
-        let slot = &mut self.slots[key];
-        if slot.pair.ending().is_some() && !slot.doomed {
-            slot.doomed = true;
-            self.doomed.push(key);
-        }
-        let wanted = slot.pair.next_deadline(&self.limits.pair);
-        context.rearm(&mut slot.timer, wanted, Timer::Pair(key));
-    }
-
-    /// Ends every pair that still runs, with a reset on both sides.
-    pub(super) fn end_all(&mut self, context: &mut Context<N>) {
-        let keys: Vec<Key> = self.slots.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            self.slots[key].pair.end(Cause::DrainTimeout);
-            self.sync(context, key);
-        }
-    }
-
     /// Gives up the pairs that are over.
     pub(super) fn reap(&mut self, context: &mut Context<N>, upstream: &mut Upstream<N>) {
         if self.doomed.is_empty() {
@@ -245,18 +261,9 @@ impl<N: Net> Relays<N> {
         metrics.pairs_completed += u64::from(ending.cause == Cause::Completed);
         metrics.pairs_cut += u64::from(ending.cause == Cause::DrainTimeout);
     }
-
-    /// What must hold between two turns; cheap enough for every one of them.
-    pub(super) fn check_invariants(&self) {
-        debug_assert!(self.slots.len() <= self.limits.connections_max, "more pairs than allowed");
-        debug_assert!(self.doomed.is_empty(), "not reaped");
-        let held = self.buffers.lent() + self.pipes.lent();
-        debug_assert!(held <= 2 * self.slots.len(), "buffers or pipes without a pair");
-        debug_assert!(self.pipes.lent() <= self.limits.pipes_max, "more pipes than allowed");
-    }
 }
 
-fn log_closed<N: Net>(context: &mut Context<N>, slot: &Slot<N>, upstream: &Upstream<N>) {
+fn log_closed<N: Net + Host>(context: &mut Context<N>, slot: &Slot<N>, upstream: &Upstream<N>) {
     let Some(ending) = slot.pair.ending() else { return };
     let endpoint = slot.endpoint;
     let endpoint = endpoint.and_then(|endpoint| upstream.monitor.endpoints.address(endpoint));

@@ -9,17 +9,17 @@ use super::discovery::DiscoveryDriver;
 use super::monitor::{FailedProbe, Monitor};
 use super::token::Token;
 use crate::arena::Key;
-use crate::net::{Net, NetError, Readiness};
+use crate::net::{Host, Net, NetError, Readiness};
 use crate::relay::dialing::Attempt;
 use crate::upstream::{DialFailure, EndpointId, Removed};
 
 /// The endpoints, and those who find and watch them.
-pub(super) struct Upstream<N: Net> {
+pub(super) struct Upstream<N: Net + Host> {
     pub(super) monitor: Monitor<N>,
     pub(super) discovery: DiscoveryDriver<N>,
 }
 
-impl<N: Net> Upstream<N> {
+impl<N: Net + Host> Upstream<N> {
     /// The endpoint for a client, which had to postpone a dial if there is one of its own, and has
     /// tried these addresses in vain.
     pub(super) fn pick(

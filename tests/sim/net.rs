@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use etcd_gateway::net::{
-    Accept, Close, Dial, Event, FileError, FileVersion, Net, NetError, Read, Readiness, Receive,
-    ResolverFile, Shake, Write,
+    Accept, Close, Dial, Event, FileError, FileVersion, Host, Net, NetError, Read, Readiness,
+    Receive, ResolverFile, Shake, Write,
 };
 
 use crate::connection::Id;
@@ -51,7 +51,6 @@ impl Net for SimNet {
     type Pipe = PipeId;
     type Datagram = usize;
     type Handshake = usize;
-    type File = SimFile;
 
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), NetError> {
         self.simulation().poll(timeout, events);
@@ -64,18 +63,6 @@ impl Net for SimNet {
 
     fn random(&mut self) -> u64 {
         self.simulation().draw()
-    }
-
-    fn is_local(&mut self, address: IpAddr) -> bool {
-        address.is_loopback()
-    }
-
-    fn has_route(&mut self, _address: IpAddr) -> bool {
-        true
-    }
-
-    fn is_ephemeral(&mut self, _port: u16) -> bool {
-        self.world().context.plan.dials_far_up
     }
 
     fn listen(
@@ -180,6 +167,22 @@ impl Net for SimNet {
 
     fn shake(&mut self, stream: &mut Id, handshake: &mut usize) -> Shake {
         self.simulation().shake(*stream, *handshake)
+    }
+}
+
+impl Host for SimNet {
+    type File = SimFile;
+
+    fn is_local(&mut self, address: IpAddr) -> bool {
+        address.is_loopback()
+    }
+
+    fn has_route(&mut self, _address: IpAddr) -> bool {
+        true
+    }
+
+    fn is_ephemeral(&mut self, _port: u16) -> bool {
+        self.world().context.plan.dials_far_up
     }
 
     fn file_version(&mut self, _file: ResolverFile) -> Result<FileVersion, FileError> {

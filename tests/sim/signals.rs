@@ -1,6 +1,6 @@
 //! The signals that the process gets: requests to end, and to read its configuration again.
 
-use etcd_gateway::net::Event;
+use etcd_gateway::net::{Event, Signal};
 
 use crate::context::Context;
 
@@ -27,11 +27,11 @@ impl Signals {
     /// Reports all of them, requests to end at any place among the events.
     pub fn report(&mut self, context: &mut Context, events: &mut Vec<Event>) {
         let reloads = std::mem::take(&mut self.reloads_pending);
-        events.extend((0..reloads).map(|_| Event::Reload));
+        events.extend((0..reloads).map(|_| Event::Signal(Signal::HangUp)));
         for _ in 0..std::mem::take(&mut self.terminations_pending) {
             self.terminations += 1;
             let index = context.random.below(events.len() as u64 + 1) as usize;
-            events.insert(index, Event::Terminate);
+            events.insert(index, Event::Signal(Signal::Terminate));
         }
     }
 }

@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use etcd_gateway::net::{Event, Readiness};
+use etcd_gateway::net::{Event, Readiness, Signal};
 
 use crate::agenda::Happening;
 use crate::context::Context;
@@ -265,7 +265,7 @@ impl World {
         exchanges.hint(context, both, events);
         // Asked for what it does not have, it goes on.
         if context.strike(Fault::EventHint) {
-            events.push(Event::Reload);
+            events.push(Event::Signal(Signal::HangUp));
         }
         if context.strike(Fault::EventStale) {
             let lie = Readiness { closed: true, error: true, ..hint };

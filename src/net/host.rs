@@ -1,0 +1,88 @@
+//! What the host says of itself: its addresses, routes, name, and the files that say how it
+//! resolves names. The trait [`Host`], and the real one.
+
+use std::fs::File;
+use std::net::IpAddr;
+
+use nix::net::if_::if_nametoindex;
+use nix::unistd::gethostname;
+
+use super::local_address::{has_route, is_local};
+use super::mio::MioNet;
+use super::resolver_file;
+use super::{FileError, FileVersion, ResolverFile};
+
+/// What the reactor asks of the host.
+pub trait Host {
+    /// A file that is being read.
+    type File;
+
+    /// Whether this host answers for that address itself.
+    fn is_local(&mut self, address: IpAddr) -> bool;
+
+    /// Whether anything leads to that address, as far as this host knows.
+    fn has_route(&mut self, address: IpAddr) -> bool;
+
+    /// Whether the kernel may choose that port for our end of a dial.
+    fn is_ephemeral(&mut self, port: u16) -> bool;
+
+    /// Which version of the file there is now, without opening it.
+    ///
+    /// # Errors
+    /// When there is none, or it is no regular file.
+    fn file_version(&mut self, file: ResolverFile) -> Result<FileVersion, FileError>;
+
+    /// Opens the file to read it from its beginning; never waits for anybody, whatever it is.
+    ///
+    /// # Errors
+    /// When there is none, it is no regular file, or we may not.
+    fn open_file(&mut self, file: ResolverFile) -> Result<Self::File, FileError>;
+
+    /// Reads the next bytes into `buffer`, which is not empty; 0 at the end of the file.
+    ///
+    /// # Errors
+    /// When the device fails.
+    fn read_file(&mut self, file: &mut Self::File, buffer: &mut [u8]) -> Result<usize, FileError>;
+
+    /// The name of this host (gethostname(2)).
+    fn host_name(&mut self) -> String;
+
+    /// The number of a network interface, by its name.
+    fn interface_index(&mut self, name: &str) -> Option<u32>;
+}
+
+impl Host for MioNet {
+    type File = File;
+
+    fn is_local(&mut self, address: IpAddr) -> bool {
+        is_local(address)
+    }
+
+    fn has_route(&mut self, address: IpAddr) -> bool {
+        has_route(address)
+    }
+
+    fn is_ephemeral(&mut self, port: u16) -> bool {
+        self.ephemeral_ports.contains(port, self.now)
+    }
+
+    fn file_version(&mut self, file: ResolverFile) -> Result<FileVersion, FileError> {
+        resolver_file::version(file)
+    }
+
+    fn open_file(&mut self, file: ResolverFile) -> Result<File, FileError> {
+        resolver_file::open(file)
+    }
+
+    fn read_file(&mut self, file: &mut File, buffer: &mut [u8]) -> Result<usize, FileError> {
+        resolver_file::read(file, buffer)
+    }
+
+    fn host_name(&mut self) -> String {
+        gethostname().map_or_else(|_| String::new(), |name| name.to_string_lossy().into_owned())
+    }
+
+    fn interface_index(&mut self, name: &str) -> Option<u32> {
+        if_nametoindex(name).ok()
+    }
+}
