@@ -40,7 +40,7 @@ else
 endif
 
 # First whether the machine has what they need. The release build is what the tests in tests/it/cost
-# measure; they would build it themselves, beside other tests. Of the targets, none waits for
+# measure; they would build it themselves, during other tests. Of the targets, none waits for
 # another one to succeed.
 NEEDS := util::needs::this_machine_has_what_the_tests_need
 test: ## all tests, against a real etcd
@@ -76,8 +76,8 @@ sim-mutants: ## plants known bugs, one by one, and sees the simulator find them
 	@sh tests/install-needs.sh cargo cc git
 	@sh tests/sim/mutants.sh
 
-# A peer that cannot be had is left out, and the report says so.
-bench: ## measure it beside its peers, about 25 minutes; ARGS=--quick for less
+# A peer that cannot be had is skipped, and the report says so.
+bench: ## measure it and its peers, about 25 minutes; ARGS=--quick for less
 	@sh tests/install-needs.sh cargo cc
 	@$(MAKE) --no-print-directory build
 	@for peer in etcd haproxy nginx rinetd; do \
@@ -103,7 +103,7 @@ build: ## the binary as it is shipped: target/etcd-gateway
 	    '$(or $(TARGET),$(CARGO_BUILD_TARGET),$(MUSL)?)'
 
 # Builds it only where it has not been built since the code was changed, so that root needs no
-# cargo to install what somebody else has built. What is asked for by CARGO_FLAGS or TARGET may be
+# cargo to install what another user has built. What is asked for by CARGO_FLAGS or TARGET may be
 # another one than that which is there, so then cargo decides.
 $(OUT)/etcd-gateway: $(if $(filter-out --locked,$(CARGO_FLAGS))$(TARGET),always) \
     Cargo.toml Cargo.lock $(shell find src -name '*.rs')

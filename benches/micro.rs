@@ -1,4 +1,4 @@
-//! What the pure parts cost, each beside the plainest way to do the same, in one run.
+//! What the pure parts cost, each compared with the plainest way to do the same, in one run.
 //!
 //! Measures the timer wheel, the choice of an endpoint and the buffer pool; touches no socket.
 //! Prints one Markdown table of nanoseconds per operation.
@@ -54,7 +54,7 @@ struct Bench {
     words: Vec<String>,
 }
 
-/// Time spent on so many operations.
+/// Time spent on a number of operations.
 struct Spent {
     time: Duration,
     operations: usize,

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fuzzes: each target for so many seconds, from the committed corpus, which stays as it is.
+# Fuzzes: each target for a number of seconds, from the committed corpus, which stays as it is.
 #
 #   sh fuzz/run.sh OUT SECONDS [TARGET...]
 #   FUZZ_KEEP=yes sh fuzz/run.sh OUT SECONDS [TARGET...]

@@ -29,7 +29,7 @@ fail() {
 # ends first. Where this script is killed, they are, too.
 start_apart() { exec setsid setpriv --pdeathsig "$@"; }
 
-# Jobs that still run are ours: a pid that the kernel gave to somebody else is not among them.
+# Jobs that still run are ours: a pid that the kernel has given away is not among them.
 is_running() { [[ $'\n'$(jobs -pr)$'\n' == *$'\n'"$1"$'\n'* ]]; }
 
 signal() {

@@ -25,7 +25,7 @@ package_of() {
     esac
 }
 
-# Names of the arguments that are no command here. Debian keeps servers where the shell of an
+# Names of the arguments that are not a command here. Debian keeps servers where the shell of an
 # ordinary user does not look.
 missing_of() {
     for name in "$@"; do

@@ -65,7 +65,7 @@ END
     echo "$crates"
     cat <<'END'
 
-Beside them, Rust's standard library and, in static builds, musl:
+Apart from them, Rust's standard library and, in static builds, musl:
 
 Rust standard library (MIT OR Apache-2.0), and parts of LLVM (Apache-2.0 WITH LLVM-exception)
 

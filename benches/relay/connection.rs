@@ -35,7 +35,7 @@ pub struct Tally {
 pub enum Job {
     /// A client that waits for its turn.
     Idle,
-    /// A client that asks and waits for the answer, so many times.
+    /// A client that asks and waits for the answer, `answers` times.
     Ask {
         /// Bytes of each question, and of its answer.
         bytes: usize,
@@ -48,7 +48,7 @@ pub enum Job {
         /// When the question began.
         since: Instant,
     },
-    /// A backend that sends everything back; so many bytes are still to be sent.
+    /// A backend that sends everything back; `owed` bytes are still to be sent.
     Echo { owed: usize },
     /// Either side, in bulk: as much as is taken, as much as comes.
     Bulk { sends: bool, receives: bool },
@@ -76,12 +76,12 @@ pub struct Connection {
     pub writable: bool,
     /// The other side sends no more, so reading goes on until it says so.
     pub closed: bool,
-    /// It stands in the queue of those with something to do.
+    /// It is in the queue of those with something to do.
     pub queued: bool,
 }
 
 impl Job {
-    /// So many questions, the first of them begun at `since`.
+    /// A number of questions, the first of them begun at `since`.
     pub fn ask(bytes: usize, answers: u32, since: Instant) -> Job {
         Job::Ask { bytes, unsent: bytes, missing: bytes, answers, since }
     }
@@ -181,7 +181,7 @@ impl Connection {
         self.received(outcome, chunk.len())
     }
 
-    /// Reads without looking: the kernel need not copy what nobody reads (tcp(7), MSG_TRUNC), and
+    /// Reads without looking: the kernel need not copy what is not read (tcp(7), MSG_TRUNC), and
     /// a load that costs little leaves it to the relay to set the pace.
     fn discard(&mut self, bytes: usize) -> io::Result<Option<usize>> {
         // The kernel asks how much there is room for and touches none of it.

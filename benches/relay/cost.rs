@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 /// The kernel counts CPU time in these for user space, whatever its own clock (`USER_HZ`).
 const TICKS_PER_SECOND: u64 = 100;
-/// Where utime stands in /proc/PID/stat, with stime after it, counted from the state that follows
+/// Where utime is in /proc/PID/stat, with stime after it, counted from the state that follows
 /// the name.
 const UTIME: usize = 11;
 /// Time in which a core did not work for us, in /proc/stat: idle, iowait, and steal, which a
@@ -62,7 +62,7 @@ fn of_process(process: u32) -> Duration {
     let path = format!("/proc/{process}/stat");
     let stat = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     // The name in parentheses may contain anything, spaces and parentheses included.
-    let (_, fields) = stat.rsplit_once(") ").expect("the name stands in parentheses");
+    let (_, fields) = stat.rsplit_once(") ").expect("the name is in parentheses");
     fields.split(' ').skip(UTIME).take(2).map(ticks).sum()
 }
 

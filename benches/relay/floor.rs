@@ -1,5 +1,5 @@
 //! The floor: a relay without features, as one would write it to find out what relaying costs at
-//! least. It stands here to be measured and for nothing else.
+//! least. It is here to be measured and for nothing else.
 //!
 //! One thread, one epoll, sockets registered once and edge-triggered, no call that could be saved:
 //! a socket is non-blocking from the first, and is told not to delay before its second write. It
@@ -32,9 +32,9 @@ const READS_PER_TURN: usize = 16;
 /// How bytes are moved, and with how much room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Floor {
-    /// Through one buffer of so many bytes.
+    /// Through one buffer of that size, in bytes.
     Copy(usize),
-    /// Through pipes of so many bytes.
+    /// Through pipes of that size, in bytes.
     Splice(usize),
 }
 
@@ -48,7 +48,7 @@ impl Floor {
         [floor, listen.to_string(), backend.to_string()]
     }
 
-    /// Reads what `arguments` wrote; `None` if this is no floor.
+    /// Reads what `arguments` wrote; `None` if this is not a floor.
     pub fn from_arguments(arguments: &[String]) -> Option<(Floor, SocketAddr, SocketAddr)> {
         let [floor, listen, backend] = arguments else { return None };
         let (way, bytes) = floor.strip_prefix("--floor=")?.split_once(':')?;
@@ -182,7 +182,7 @@ impl Relay {
     fn accept(&mut self) -> io::Result<()> {
         loop {
             match self.listener.accept() {
-                // One that does not come to stand is gone, and so is its client.
+                // One that cannot be established is gone, and so is its client.
                 Ok((stream, _)) => drop(self.open(stream)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
@@ -278,7 +278,7 @@ impl Flow {
         Ok(Flow { is_over: false, transit })
     }
 
-    /// Writes what waits; whether nothing waits any more.
+    /// Writes what waits; returns whether nothing waits then.
     fn flush(&mut self, sink: &mut End) -> io::Result<bool> {
         match &mut self.transit {
             Transit::Copied { rest, .. } if rest.is_empty() => Ok(true),

@@ -47,10 +47,10 @@ const SIGNALS: Token = Token(usize::MAX);
 /// What the clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pattern {
-    /// Send so many bytes, wait until they are back, again. `busy` clients at a time do, and each
-    /// lets another have its turn after so many `answers`.
+    /// Send `bytes`, wait until they are back, again. `busy` clients at a time do, and each
+    /// lets another have its turn after that number of `answers`.
     Echo { bytes: usize, busy: usize, answers: u32 },
-    /// Connect, one echo of so many bytes, close, again.
+    /// Connect, one echo of `bytes`, close, again.
     Visit { bytes: usize },
     /// Clients send, or receive, or both, as much as goes.
     Bulk { up: bool, down: bool },
@@ -222,7 +222,7 @@ impl Load {
         }
     }
 
-    /// Has each client ask once, so many of them at a time.
+    /// Has each client ask once, `busy` of them at a time.
     pub fn ask_once(&mut self, bytes: usize, busy: usize) -> Result<(), String> {
         let clients = self.idle.len() as u64;
         self.clear_tally();

@@ -47,7 +47,7 @@ pub fn raise_descriptor_limit() -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
-/// Addresses of the loopback that nobody listens at.
+/// Addresses of the loopback device where nothing listens.
 pub struct Addresses {
     ports: std::ops::Range<u16>,
 }
@@ -74,7 +74,7 @@ impl Addresses {
     }
 }
 
-/// Where cargo builds, absolute: reports belong beside what they are about.
+/// Where cargo builds, absolute: reports belong next to what they are about.
 pub fn target_directory() -> PathBuf {
     let own = std::env::current_exe().expect("Linux knows it");
     let is_target = |folder: &&Path| folder.join("CACHEDIR.TAG").exists();

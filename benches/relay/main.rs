@@ -1,4 +1,4 @@
-//! What the gateway costs beside what people would use instead, in one run on loopback.
+//! What the gateway costs compared with what people would use instead, in one run on loopback.
 //!
 //! Starts the real binary, a relay without features as the floor, and every peer that is
 //! installed; sends the same load through each in turn, round by round, so that a noisy moment

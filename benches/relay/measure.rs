@@ -1,7 +1,7 @@
 //! The rounds: each load through each relay in turn, so that a noisy moment meets all of them.
 //!
 //! What is measured without a load (memory, start-up) comes first, each time with a relay that was
-//! started for it; then all relays stand side by side until the end.
+//! started for it; then all relays run side by side until the end.
 
 use std::fs;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ const USED_BYTES: usize = 64 * 1024;
 const USED_AT_ONCE: usize = 64;
 /// Until a relay that has nothing to do has done it.
 const SETTLE: Duration = Duration::from_millis(300);
-/// Descriptors for everything that is no connection.
+/// Descriptors for everything that is not a connection.
 const DESCRIPTORS_SPARE: usize = 200;
 
 /// What a run works with.
@@ -35,7 +35,7 @@ pub struct Bench {
     /// Where relays read and write their files.
     pub folder: PathBuf,
     pub peers: Vec<Peer>,
-    /// What was left out, and why.
+    /// What was skipped, and why.
     pub notes: Vec<String>,
     load: Load,
 }
@@ -58,7 +58,7 @@ impl Bench {
         for kind in plan.kinds() {
             let (listen, backend) = (addresses.take(), addresses.take());
             match Peer::find(kind, listen, backend, &folder) {
-                None => notes.push(format!("{} is left out: not installed.", kind.name())),
+                None => notes.push(format!("{} is skipped: not installed.", kind.name())),
                 Some(peer) => {
                     load.listen(backend);
                     peers.push(peer);
@@ -100,7 +100,7 @@ impl Bench {
             Err(error) => {
                 let name = peer.kind.name();
                 assert!(peer.kind.is_rival(), "{name} does not start: {error}");
-                notes.push(format!("{name} is left out: {error}."));
+                notes.push(format!("{name} is skipped: {error}."));
                 false
             }
         });
@@ -244,7 +244,7 @@ impl Bench {
         let is_enough = needed <= self.descriptors;
         if !is_enough {
             self.note(format!(
-                "{}: {what} left out, as it takes {needed} descriptors, and the hard limit is {} \
+                "{}: {what} skipped, as it takes {needed} descriptors, and the hard limit is {} \
                  (`ulimit -Hn`).",
                 kind.name(),
                 self.descriptors,

@@ -51,7 +51,7 @@ pub struct Peer {
     pub kind: Kind,
     /// What it says about itself.
     pub version: String,
-    /// The program as it stands on disk; none if there is no relay.
+    /// The program as it is on disk; none if there is no relay.
     pub program: Option<PathBuf>,
     pub arguments: Vec<String>,
     /// Name and text of the file that it reads, if it reads one.
@@ -164,7 +164,7 @@ impl Kind {
 }
 
 impl Peer {
-    /// One that stands in front of `backend`, its files in `folder`; `None` if it is not
+    /// One in front of `backend`, its files in `folder`; `None` if it is not
     /// installed.
     pub fn find(
         kind: Kind,
@@ -260,7 +260,7 @@ impl Drop for Running {
         // One with workers is asked, so that it can end them; etcd's would not hear it. Each may
         // have ended by itself.
         if self.processes.len() > 1 {
-            let id = i32::try_from(child.id()).expect("the kernel's numbers are no larger");
+            let id = i32::try_from(child.id()).expect("a pid of the kernel fits");
             let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
             let end = Instant::now() + END_TIMEOUT;
             while child.try_wait().is_ok_and(|status| status.is_none()) && Instant::now() < end {

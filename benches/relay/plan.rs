@@ -6,7 +6,7 @@ use super::floor::Floor;
 use super::peer::Kind;
 use super::workload::{Group, Workload};
 
-/// The sections that are no load.
+/// The sections other than the loads.
 pub const MEMORY: &str = "memory";
 pub const START: &str = "start";
 
@@ -31,7 +31,7 @@ pub struct Plan {
     pub floor_pipe: usize,
     /// Loads and sections to run; all if there is none.
     sections: Vec<String>,
-    /// Relays to measure beside ours; all if there is none.
+    /// Relays to measure in addition to ours; all if there is none.
     relays: Vec<String>,
 }
 
@@ -169,7 +169,7 @@ impl Plan {
         !self.sections.is_empty() || !self.relays.is_empty()
     }
 
-    /// Whether a section that is no load is to be run.
+    /// Whether a section other than the loads is to be run.
     pub fn includes(&self, section: &str) -> bool {
         self.sections.is_empty() || self.sections.iter().any(|word| section.contains(word))
     }

@@ -1,5 +1,5 @@
 //! The report in Markdown: what was compared, how, and what came out. Ratios count, for they hold
-//! on other machines as well; absolute figures stand beside them.
+//! on other machines as well; absolute figures are given with them.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use super::results::{Figures, Measured, Memory, Results, Spread};
 use super::targets::{self, Target};
 use super::workload::Group;
 
-/// The whole text; the chart beside it is shown in it.
+/// The whole text; the chart next to it is shown in it.
 pub fn markdown(bench: &Bench, results: &Results) -> String {
     let mut text = String::new();
     head(&mut text, bench, results);

@@ -1,4 +1,4 @@
-//! What was found out, and what counts of it: medians, with the spread beside them.
+//! What was found out, and what counts of it: medians, each with its spread.
 
 use super::peer::Kind;
 use super::workload::Workload;
@@ -28,7 +28,7 @@ pub struct Memory {
     pub used: f64,
 }
 
-/// A load, and its figures for each relay, round by round; none where it was left out.
+/// A load, and its figures for each relay, round by round; none where it was skipped.
 pub struct Measured {
     pub workload: Workload,
     pub relays: Vec<Vec<Figures>>,
@@ -86,7 +86,7 @@ impl Measured {
 }
 
 impl Results {
-    /// The relays that are no relay are not compared.
+    /// The column of the first kind that is wanted.
     pub fn position(&self, is_wanted: impl Fn(Kind) -> bool) -> Option<usize> {
         self.kinds.iter().position(|&kind| is_wanted(kind))
     }

@@ -1,4 +1,4 @@
-//! What the gateway is meant to reach, each beside what this run has found.
+//! What the gateway is meant to reach, each with what this run has found.
 
 use super::floor::Floor;
 use super::peer::Kind;

@@ -27,13 +27,13 @@ pub struct Workload {
 
 /// Bytes of the echoes that the main table and the growth are about.
 pub const ECHO_BYTES: usize = 128;
-/// Connections of the growth beside those that the main table has.
+/// Connections of the growth in addition to those of the main table.
 const GROWTH_CLIENTS: [usize; 3] = [256, 2500, 5000];
 /// Connections, and how many of them are busy at a time.
 const IDLE: (usize, usize) = (5000, 50);
-/// After so many answers a busy client lets another be busy.
+/// Answers after which a busy client lets another be busy.
 const IDLE_ANSWERS: u32 = 100;
-/// Messages of so many bytes in the sweep over sizes, after the one of the main table.
+/// Sizes of messages, in KiB, in the sweep over sizes, after the one of the main table.
 const SWEEP_KIBIBYTES: [usize; 9] = [1, 4, 8, 16, 24, 32, 64, 128, 256];
 /// Connections in that sweep.
 const SWEEP_CLIENTS: usize = 16;

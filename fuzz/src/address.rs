@@ -138,7 +138,7 @@ fn is_several(text: &str) -> bool {
 }
 
 /// Whether a host could have the address: the first octet of an IPv4 one is below that of the
-/// multicast groups, the first of an IPv6 one is no multicast's.
+/// multicast groups, the first of an IPv6 one is not a multicast one.
 fn is_hosts(address: Ipv6Addr) -> bool {
     match address.to_ipv4_mapped() {
         Some(v4) => v4.octets()[0] < 0xe0,

@@ -81,15 +81,15 @@ fn addresses(host: &Host, hosts_text: &[u8]) -> Vec<IpAddr> {
     listed.into_iter().filter(|address| may_be_a_server(*address)).collect()
 }
 
-/// What comes of a name may be an address where no server can be.
+/// The result of a name may be an address where no server can be.
 fn may_be_a_server(address: IpAddr) -> bool {
     let address = address.to_canonical();
     let is_above_all = matches!(address, IpAddr::V4(v4) if v4.octets()[0] >= 240);
     !(address.is_unspecified() || address.is_multicast() || is_above_all)
 }
 
-/// Within a class what the addresses of one host have together stands to what those of another
-/// have as their weights do, and nobody who has a weight gets none.
+/// Within a class what the addresses of one host have together is to what those of another
+/// have as their weights do, and none that has a weight gets nothing.
 fn check_shares(expected: &[Expected], found: &[Found]) {
     let sum = |it: &Expected| -> u64 {
         let own = found.iter().filter(|found| it.own.contains(&found.spec.address));

@@ -39,7 +39,7 @@ pub fn check(data: &[u8]) {
     check_question(id, &name, &labels, kind, edns);
 }
 
-/// A name that can be typed: neither a dot nor bytes that are no text in its labels.
+/// A name that can be typed: neither a dot nor bytes that are not text in its labels.
 fn expressible(labels: Labels) -> Option<(Labels, Name)> {
     let text = labels.join(&b'.');
     let has_dot = labels.iter().any(|label| label.contains(&b'.'));

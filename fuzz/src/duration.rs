@@ -30,7 +30,7 @@ fn check_text(text: &str) {
         Ok(nanoseconds) => {
             assert_eq!(expected(text), Some(*nanoseconds), "{text:?}");
             check_signs(text, *nanoseconds);
-            // Another term adds to what stands there, unless that is the bare 0.
+            // Another term adds to what is there, unless that is the bare 0.
             assert_eq!(parse(&format!("{text}0s")), parsed, "{text:?}");
             check_format(nanoseconds.unsigned_abs());
         }

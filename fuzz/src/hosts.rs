@@ -1,4 +1,4 @@
-//! The table of hosts: a name has the addresses of its lines, whatever else stands there.
+//! The table of hosts: a name has the addresses of its lines, whatever else is there.
 //!
 //! The oracle makes the whole table of names and addresses first, where the product looks for one
 //! name, and gets the text in pieces. It must not call the product.
@@ -35,12 +35,12 @@ pub fn check(data: &[u8]) {
 
 /// What the text gives to one name.
 pub fn addresses(text: &[u8], name: &str) -> Vec<IpAddr> {
-    let mut table = hosts::addresses(text, ["beside", name].into_iter());
+    let mut table = hosts::addresses(text, ["other", name].into_iter());
     table.remove(&hosts::key(name)).unwrap_or_default()
 }
 
 fn expected(text: &[u8], name: &str) -> Vec<IpAddr> {
-    // Each byte is a character: that keeps what is no UTF-8.
+    // Each byte is a character: that keeps what is not UTF-8.
     let latin = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect::<String>();
     let mut table: Vec<(IpAddr, String)> = Vec::new();
     for line in latin(text).split('\n') {

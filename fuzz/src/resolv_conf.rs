@@ -16,7 +16,7 @@ use super::dns_reply::{Labels, lower, show};
 /// Reads the first line as the name of the host and a name to look up, the rest as resolv.conf(5);
 /// lines of that which set a variable as a shell does are the environment, too.
 pub fn check(data: &[u8]) {
-    // Each byte is a character: that keeps what is no UTF-8.
+    // Each byte is a character: that keeps what is not UTF-8.
     let text: String = data.iter().map(|byte| char::from(*byte)).collect();
     let (first, text) = text.split_once('\n').unwrap_or((&text, ""));
     let (host_name, name) = first.split_once(' ').unwrap_or((first, ""));

@@ -1,5 +1,5 @@
-//! Names among others that nobody answers for, and answers that are another part of a set each
-//! time, name what is no address, or are a wildcard's. Members and letters are those of `names.rs`.
+//! Names among others that no server answers for, and answers that are another part of a set each
+//! time, name what is not an address, or are a wildcard's.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -53,7 +53,7 @@ fn name_of_a_dead_zone_that_lives_again_is_noticed() {
     });
 }
 
-/// How many of so many clients have to wait, for all are served in the end.
+/// How many of the new clients have to wait, for all are served in the end.
 fn slow_clients(gateway: &Gateway, clients: usize) -> usize {
     let is_slow = |_: &usize| {
         let started = Instant::now();
@@ -64,7 +64,7 @@ fn slow_clients(gateway: &Gateway, clients: usize) -> usize {
 }
 
 #[test]
-fn address_that_leaves_and_comes_back_is_as_ill_as_before() {
+fn address_that_leaves_and_comes_back_keeps_its_health() {
     const TTL: u32 = 1;
     Machine::run(|machine| {
         let _silent = Blackhole::at(member_address(13));
@@ -80,12 +80,12 @@ fn address_that_leaves_and_comes_back_is_as_ill_as_before() {
             until("it is back", || gateway.log_count(&added) == round);
             slow += slow_clients(&gateway, 4);
         }
-        assert_eq!(slow, 1, "one has to find out, and nobody after that");
+        assert_eq!(slow, 1, "one has to find out, and none after that");
     });
 }
 
 #[test]
-fn client_is_turned_away_once_all_were_tried_though_they_come_and_go() {
+fn client_is_rejected_once_all_were_tried_though_they_come_and_go() {
     Machine::run(|machine| {
         let octets = [11, 12, 13, 14, 15];
         let _silent = octets.map(|octet| Blackhole::at(member_address(octet)));
@@ -128,7 +128,7 @@ fn changes_without_an_end_are_one_line_a_second() {
 }
 
 #[test]
-fn host_that_is_listed_now_and_then_is_told_of_once() {
+fn host_that_is_listed_now_and_then_is_logged_once() {
     const LOOK_UPS: usize = 15;
     Machine::run(|machine| {
         let dns = NameServer::start(DNS);
@@ -190,7 +190,7 @@ fn addresses_where_no_server_can_be_are_never_dialed() {
 }
 
 #[test]
-fn record_that_names_no_address_is_left_out() {
+fn record_that_names_no_address_is_skipped() {
     Machine::run(|machine| {
         let _member = member(11);
         let dns = NameServer::start(DNS);

@@ -16,7 +16,7 @@ use crate::util::*;
 
 const HELP_COLUMNS_MAX: usize = 100;
 
-/// Bad usage. The value is what stands after the first equals sign.
+/// Bad usage. The value is what follows the first equals sign.
 #[track_caller]
 fn refuse_flag(argument: &str, reason: &str) {
     let (flag, value) = argument.split_once('=').expect("a flag with its value");
@@ -86,7 +86,7 @@ fn help_that_cannot_be_written_is_a_failure() {
 
 /// As in `etcd-gateway --help | head -1`: who has seen enough has not failed.
 #[test]
-fn help_that_nobody_wants_to_the_end_is_no_failure() {
+fn help_that_is_not_read_to_the_end_is_not_a_failure() {
     for flag in ["--help", "--version"] {
         let (reader, writer) = io::pipe().expect("a pipe");
         drop(reader);
@@ -299,12 +299,13 @@ fn discovery_that_makes_no_sense_is_refused() {
     refuse_line(Path::new(BINARY), &words, &parts);
 }
 
-/// They are no mistake, as they are none to etcd: scripts give all flags, some of them empty.
+/// They are not a mistake, as they are none to etcd: scripts give all flags, some of them empty.
 #[test]
 fn flags_of_discovery_without_a_domain_have_no_effect() {
     let empty =
         [LISTEN, ENDPOINT, "--discovery-srv=", "--discovery-srv-name=", "--trusted-ca-file="];
-    let gateway = empty[1..].iter().fold(Gateway::builder(), |it, flag| it.arg(flag)).start();
+    let gateway =
+        empty[1..].iter().fold(Gateway::builder(), |builder, flag| builder.arg(flag)).start();
     for flag in ["--discovery-srv", "--discovery-srv-name", "--trusted-ca-file"] {
         let line = format!("WARN flag has no effect flag={flag} reason=empty_value");
         gateway.wait_for_log(&line);
@@ -342,24 +343,24 @@ fn an_error_repeats_no_password() {
     }
 }
 
-/// A word that is no level would count as the name of a module, in silence.
+/// A word that is not a level would count as the name of a module, in silence.
 #[test]
-fn what_rust_log_says_in_vain_is_told() {
+fn what_rust_log_says_without_effect_is_logged() {
     let start = |value: &str| {
         let mut command = gateway(Path::new(BINARY), &[LISTEN, ENDPOINT]);
         let process = Process::spawn("a gateway", command.env("RUST_LOG", value));
         process.wait_for_log("ready to proxy client requests");
         process.log()
     };
-    let is_told = |line: &String| line.starts_with("WARN part of RUST_LOG ignored value=");
+    let is_warning = |line: &String| line.starts_with("WARN part of RUST_LOG ignored value=");
     for (value, part) in [("verbose", "verbose"), ("etcd_gateway=loud,info", "etcd_gateway=loud")] {
         let log = start(value);
-        assert_eq!(log.iter().filter(|line| is_told(line)).count(), 1, "{log:?}");
+        assert_eq!(log.iter().filter(|line| is_warning(line)).count(), 1, "{log:?}");
         assert!(log[0].contains(&format!("value={part:?} reason=unknown_level")), "{log:?}");
     }
     let log = start("debug/a/b");
     assert!(log[0].contains(r#"value="debug/a/b" reason=more_than_one_slash"#), "{log:?}");
     let log = start("debug,hyper=warn");
-    assert!(!log.iter().any(is_told), "{log:?}");
+    assert!(!log.iter().any(is_warning), "{log:?}");
     assert!(log.iter().any(|line| line.starts_with("DEBUG ")), "{log:?}");
 }

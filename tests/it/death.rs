@@ -1,5 +1,5 @@
 //! A gateway that dies at once, as by SIGKILL or for want of memory: no peer of a pair that has
-//! lasted may take what it got for the whole, and nobody else pays for that.
+//! lasted may take what it got for the whole, and no other pair pays for that.
 //!
 //! What the gateway's kernel does with its sockets then is set beforehand, and taken back before
 //! an orderly end: so these tests also let pairs that have lasted end in every other way.
@@ -26,15 +26,15 @@ enum From {
 const DIRECTIONS: [From; 2] = [From::Client, From::Server];
 
 /// A gateway with one pair that counts as lasting: where its bytes come from, and where they go.
-struct Lasting {
+struct LastingPair {
     relay: Relay,
     source: TcpStream,
     sink: TcpStream,
 }
 
-impl Lasting {
+impl LastingPair {
     /// `None` where a sandbox does not let us see that the pair has come of age.
-    fn new(from: From) -> Option<Lasting> {
+    fn new(from: From) -> Option<LastingPair> {
         let relay = Relay::with_buffers(Some(SMALL_BYTES), &[SOON, LONG_DRAIN]);
         let (client, server) = relay.fence();
         // Given back at once: a socket of which we hold a copy does not end with the gateway.
@@ -48,7 +48,7 @@ impl Lasting {
             From::Client => (client, server),
             From::Server => (server, client),
         };
-        Some(Lasting { relay, source, sink })
+        Some(LastingPair { relay, source, sink })
     }
 
     /// Bytes that the gateway has taken, and an end behind them, for a sink that does not read.
@@ -79,7 +79,7 @@ fn expect_cut(source: &TcpStream, sink: &TcpStream, bytes: &[u8]) {
 #[test]
 fn a_death_in_the_midst_of_a_transfer_is_a_reset_at_both_ends() {
     for from in DIRECTIONS {
-        let Some(mut pair) = Lasting::new(from) else { return };
+        let Some(mut pair) = LastingPair::new(from) else { return };
         let bytes = payload(51, 16 << 20);
         let sent = fill(&pair.source, &bytes, &pair.relay.fence());
         pair.kill();
@@ -90,7 +90,7 @@ fn a_death_in_the_midst_of_a_transfer_is_a_reset_at_both_ends() {
 #[test]
 fn a_death_cuts_the_answer_to_a_peer_that_has_half_closed_with_a_reset() {
     for from in DIRECTIONS {
-        let Some(mut pair) = Lasting::new(from) else { return };
+        let Some(mut pair) = LastingPair::new(from) else { return };
         pair.sink.shutdown(Shutdown::Write).expect("the connection is open");
         expect_all(&pair.source, b"");
         let bytes = payload(53, 16 << 20);
@@ -104,7 +104,7 @@ fn a_death_cuts_the_answer_to_a_peer_that_has_half_closed_with_a_reset() {
 #[test]
 fn a_death_behind_an_end_that_was_not_delivered_is_a_reset() {
     for from in DIRECTIONS {
-        let Some(mut pair) = Lasting::new(from) else { return };
+        let Some(mut pair) = LastingPair::new(from) else { return };
         let bytes = payload(57, QUEUED_BYTES);
         pair.send_and_end(&bytes);
         pair.kill();
@@ -115,7 +115,7 @@ fn a_death_behind_an_end_that_was_not_delivered_is_a_reset() {
 #[test]
 fn a_death_behind_an_end_that_was_delivered_changes_nothing() {
     for from in DIRECTIONS {
-        let Some(mut pair) = Lasting::new(from) else { return };
+        let Some(mut pair) = LastingPair::new(from) else { return };
         let bytes = payload(59, 1000);
         pair.send_and_end(&bytes);
         pair.kill();
@@ -125,8 +125,8 @@ fn a_death_behind_an_end_that_was_delivered_changes_nothing() {
 }
 
 /// A pair that has lasted and is complete, while its sink has read nothing.
-fn completed(from: From, bytes: &[u8]) -> Option<Lasting> {
-    let mut pair = Lasting::new(from)?;
+fn completed(from: From, bytes: &[u8]) -> Option<LastingPair> {
+    let mut pair = LastingPair::new(from)?;
     pair.sink.shutdown(Shutdown::Write).expect("the connection is open");
     expect_all(&pair.source, b"");
     pair.send_and_end(bytes);
@@ -158,7 +158,7 @@ fn the_orderly_end_of_a_pair_that_has_lasted_loses_nothing() {
 fn a_drain_lets_pairs_that_have_lasted_end_in_order() {
     let bytes = payload(67, QUEUED_BYTES);
     for from in DIRECTIONS {
-        let Some(mut pair) = Lasting::new(from) else { return };
+        let Some(mut pair) = LastingPair::new(from) else { return };
         pair.relay.gateway.signal("TERM");
         pair.relay.gateway.wait_for_log("draining");
         pair.sink.shutdown(Shutdown::Write).expect("the connection is open");
@@ -172,7 +172,7 @@ fn a_drain_lets_pairs_that_have_lasted_end_in_order() {
 
 #[test]
 fn a_second_signal_resets_pairs_that_have_lasted() {
-    let Some(mut pair) = Lasting::new(From::Server) else { return };
+    let Some(mut pair) = LastingPair::new(From::Server) else { return };
     pair.relay.gateway.signal("TERM");
     pair.relay.gateway.wait_for_log("draining");
     pair.relay.gateway.signal("TERM");
@@ -184,7 +184,7 @@ fn a_second_signal_resets_pairs_that_have_lasted() {
 #[test]
 fn a_reset_comes_after_the_bytes_before_it_in_a_pair_that_has_lasted() {
     for from in DIRECTIONS {
-        let Some(Lasting { relay, source, sink }) = Lasting::new(from) else { return };
+        let Some(LastingPair { relay, source, sink }) = LastingPair::new(from) else { return };
         bytes_before_a_reset_arrive(source, &sink, &relay);
     }
 }

@@ -39,7 +39,7 @@ fn client_that_half_closes_during_the_dial_is_served_by_a_later_endpoint() {
     let gateway = gateway_with_a_long_first_dial(&blackhole, server.address());
     let mut client = gateway.connect();
     client.write_all(b"a question and nothing more").expect("the kernel takes it");
-    client.shutdown(Shutdown::Write).expect("the connection stands");
+    client.shutdown(Shutdown::Write).expect("the connection is established");
     assert_eq!(gateway.log_count("endpoint inactive"), 0, "the first dial is still going on");
     expect_all(&client, b"a question and nothing more");
     // The blackhole was dialed first, or the client half-closed too late to prove anything.
@@ -61,7 +61,7 @@ fn bytes_sent_before_the_dial_succeeds_arrive_once_after_failovers() {
     let client = gateway.connect();
     let bytes = payload(41, 300_000);
     write_in_pieces(&client, &bytes, 1);
-    client.shutdown(Shutdown::Write).expect("the connection stands");
+    client.shutdown(Shutdown::Write).expect("the connection is established");
     let (received, end) = bytes_received.recv_timeout(DEADLINE).expect("the server is reached");
     expect_bytes(&received, &bytes);
     assert_eq!(end, Ok(()));
@@ -72,9 +72,9 @@ fn bytes_sent_before_the_dial_succeeds_arrive_once_after_failovers() {
 }
 
 /// The kernel ends a read just before an urgent byte, with less than was asked for and more
-/// behind it. Who takes that for an empty socket waits for ever under edge triggering.
+/// behind it. A relay that takes that for an empty socket waits without end under edge triggering.
 #[test]
-fn urgent_byte_does_not_hold_up_what_follows_it() {
+fn urgent_byte_does_not_delay_what_follows_it() {
     let (blackhole, server) = (Blackhole::start(), backend(echo));
     let gateway = gateway_with_a_long_first_dial(&blackhole, server.address());
     let mut client = gateway.connect();
@@ -93,7 +93,7 @@ fn urgent_byte_does_not_hold_up_what_follows_it() {
         assert!(count > 0, "no end of file");
         answer.extend_from_slice(&buffer[..count]);
     }
-    // An urgent byte is no part of the stream unless the receiver asks for that.
+    // An urgent byte is not part of the stream unless the receiver asks for that.
     answer.retain(|byte| *byte != b'!');
     assert_eq!(answer, b"beforeafter");
 }

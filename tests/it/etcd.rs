@@ -337,7 +337,7 @@ fn peers_reach_a_member_through_the_gateway() {
     }
     assert_eq!(cluster.wait_leader(), BEHIND, "it has led all the time");
     assert_eq!(streams_lost(&cluster), lost);
-    // Beside the streams, peers ask each other for their version now and then.
+    // Apart from the streams, peers ask each other for their version now and then.
     let closed = gateway.log_count("pair closed") - closed;
     assert!(closed <= QUESTIONS, "{closed} pairs have closed");
     assert!(gateway.descriptors() >= streams_open);

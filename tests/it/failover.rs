@@ -69,7 +69,7 @@ impl SynCounter {
         self.listener.listen(64).expect("a listener's backlog can be changed");
         self.listener.set_read_timeout(Some(DEADLINE)).expect("a timeout that is not zero");
         for _ in &self.fillers {
-            self.listener.accept().expect("the fillers stand in the backlog");
+            self.listener.accept().expect("the fillers are in the backlog");
         }
         TcpListener::from(self.listener)
     }
@@ -102,7 +102,7 @@ fn weights_are_kept_exactly_and_smoothly() {
 }
 
 #[test]
-fn weight_zero_beside_others_gets_about_one_in_a_hundred() {
+fn weight_zero_among_others_gets_about_one_in_a_hundred() {
     let servers = ['a', 'b'].map(|letter| backend(named(letter)));
     let gateway = Gateway::builder()
         .endpoint(&format!("{}?weight=1", servers[0].address()))
@@ -154,7 +154,7 @@ fn lower_class_serves_only_while_the_upper_is_down() {
 }
 
 #[test]
-fn refused_endpoints_beside_a_good_one_cost_no_client_anything() {
+fn refused_endpoints_next_to_a_good_one_cost_no_client_anything() {
     let refused = [refused_address(), refused_address()];
     let good = backend(named('g'));
     let gateway = Gateway::start(&[refused[0], refused[1], good.address()], &[]);
@@ -179,7 +179,7 @@ fn endpoint_that_drops_syns_costs_one_client_the_timeout_and_no_other() {
         .collect();
     let slowest = waits.iter().max().expect("ten clients");
     assert!(*slowest < Duration::from_millis(1500), "{waits:?}");
-    assert!(*slowest >= Duration::from_secs(1), "somebody had to find out: {waits:?}");
+    assert!(*slowest >= Duration::from_secs(1), "a client had to find out: {waits:?}");
     // The fastest of five: another process may take the processor from any single one.
     let later = waits[4..].iter().min().expect("five clients and more");
     assert!(*later < Duration::from_millis(50), "{waits:?}");
@@ -230,11 +230,11 @@ fn outage_of_the_only_endpoint_ends_when_it_returns() {
     assert!(returned.elapsed() < Duration::from_millis(700), "after {:?}", returned.elapsed());
     let line = gateway.wait_for_log("endpoint active");
     assert!(line.contains("reason=client"), "{line}");
-    assert_eq!(tally(&gateway, 20), [('b', 20)].into(), "from then on nobody is refused");
+    assert_eq!(tally(&gateway, 20), [('b', 20)].into(), "from then on no client is refused");
 }
 
 /// The sum of `count=` over the summary lines, which tell of all clients without a server.
-fn turned_away(gateway: &Gateway) -> usize {
+fn rejected(gateway: &Gateway) -> usize {
     let lines = gateway.log();
     let lines =
         lines.iter().filter(|line| line.contains("clients rejected reason=no_endpoint_active"));
@@ -242,8 +242,8 @@ fn turned_away(gateway: &Gateway) -> usize {
 }
 
 #[test]
-fn flood_of_clients_without_an_endpoint_is_turned_away_at_once() {
-    // So many that their log lines fit into the pipe: what does not fit is dropped.
+fn flood_of_clients_without_an_endpoint_is_rejected_at_once() {
+    // As many as have log lines that fit into the pipe: what does not fit is dropped.
     const CLIENTS: usize = 300;
     let gateway = Gateway::start(&[refused_address()], &[]);
     let started = Instant::now();
@@ -259,7 +259,7 @@ fn flood_of_clients_without_an_endpoint_is_turned_away_at_once() {
     // Had each waited for its turn, it would have taken 30 s.
     assert!(elapsed < Duration::from_secs(10), "{elapsed:?} for {CLIENTS} clients");
 
-    until("the last summary", || turned_away(&gateway) == CLIENTS);
+    until("the last summary", || rejected(&gateway) == CLIENTS);
     let lines = gateway.log_count("clients rejected reason=no_endpoint_active");
     let seconds = usize::try_from(started.elapsed().as_secs()).expect("a few seconds");
     assert!(lines <= seconds + 1, "{lines} lines in {seconds} seconds");
@@ -268,7 +268,7 @@ fn flood_of_clients_without_an_endpoint_is_turned_away_at_once() {
 }
 
 #[test]
-fn end_tells_of_the_clients_that_no_line_has_told_of_yet() {
+fn end_counts_the_clients_that_no_line_has_counted_yet() {
     const CLIENTS: usize = 3;
     let mut gateway = Gateway::start(&[refused_address()], &[]);
     for _ in 0..CLIENTS {
@@ -277,7 +277,7 @@ fn end_tells_of_the_clients_that_no_line_has_told_of_yet() {
     gateway.signal("TERM");
     gateway.wait_exit();
     gateway.wait_for_log("INFO stopped");
-    assert_eq!(turned_away(&gateway), CLIENTS);
+    assert_eq!(rejected(&gateway), CLIENTS);
 }
 
 /// How many dials of last resort one endpoint may see in that time, both ends included.
@@ -379,7 +379,7 @@ fn set_loopback_address(alias: Option<char>, address: Ipv4Addr) {
     assert_eq!(result, 0, "SIOCSIFFLAGS: {}", std::io::Error::last_os_error());
 }
 
-/// With one ephemeral port left, a dial of just that port, where nobody listens, meets itself.
+/// With one ephemeral port left, a dial of just that port, where nothing listens, meets itself.
 #[test]
 fn dial_that_meets_itself_has_failed() {
     in_own_network(|| {

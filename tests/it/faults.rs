@@ -14,7 +14,7 @@ use crate::util::*;
 
 /// By how much the kernel's timers may seem early: they count in ticks of up to 10 ms.
 const TICKS: Duration = Duration::from_millis(50);
-/// How late something may be noticed on a machine that is busy, beside half as long again.
+/// How late something may be noticed on a machine that is busy, in addition to half as long again.
 const LATENESS_MAX: Duration = Duration::from_secs(2);
 
 /// Fails unless the time since `started` is what was configured, within generous bounds.
@@ -36,7 +36,7 @@ fn serve(host: &Host, letter: u8) -> Backend {
     let behaviour = move |mut stream: TcpStream| {
         let Ok(peer) = stream.peer_addr() else { return };
         let [high, low] = peer.port().to_be_bytes();
-        // Fails if the peer is gone already, and then there is nobody to echo to.
+        // Fails if the peer is gone already, and then there is nothing to echo to.
         if stream.write_all(&[letter, high, low]).is_ok() {
             echo(stream);
         }
@@ -44,7 +44,7 @@ fn serve(host: &Host, letter: u8) -> Backend {
     host.enter(|| Backend::at(host.address(), behaviour))
 }
 
-/// A client on the gateway's host, and what the server it got told.
+/// A client on the gateway's host, and the letter of its server.
 struct Client {
     stream: TcpStream,
     letter: u8,
@@ -62,7 +62,7 @@ impl Client {
     }
 }
 
-/// The servers that so many new clients got, and how long each of them had to wait.
+/// The servers that a number of new clients got, and how long each of them had to wait.
 fn new_clients(home: &Host, gateway: &Gateway, count: usize) -> (Vec<u8>, Vec<Duration>) {
     let connect = |_| {
         let started = Instant::now();
@@ -161,7 +161,7 @@ fn idle_member_that_vanishes_is_found_by_nine_probes_without_a_user_timeout() {
     );
 }
 
-/// Reads on until nothing comes any more.
+/// Reads on until nothing more comes.
 fn read_until_it_stalls(mut stream: &TcpStream, received: &mut Vec<u8>) {
     stream.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout that is not zero");
     let error = stream.read_to_end(received).expect_err("the transfer is not over");
@@ -245,7 +245,7 @@ fn member_whose_syns_are_dropped_keeps_its_pairs_and_gets_no_more() {
     let (letters, waits) = new_clients(&home, &gateway, 4);
     assert_eq!(letters, *b"gggg");
     let slowest = waits.iter().max().expect("four clients");
-    assert!(*slowest + TICKS >= Duration::from_millis(500), "somebody had to find out: {waits:?}");
+    assert!(*slowest + TICKS >= Duration::from_millis(500), "a client had to find out: {waits:?}");
     assert!(waits.iter().all(|wait| *wait < Duration::from_secs(2)), "{waits:?}");
     assert!(gateway.wait_for_log("endpoint inactive").contains("reason=timed_out"));
     round_trip(&client.stream, b"not a new connection");
@@ -260,7 +260,7 @@ fn member_whose_syns_are_dropped_keeps_its_pairs_and_gets_no_more() {
     round_trip(&client.stream, b"open all the time");
 }
 
-/// One client behind a router, which reports that it has no route any more, and one on the
+/// One client behind a router, which reports that it no longer has a route, and one on the
 /// gateway's own machine, where the kernel itself has none. Of three pairs of each, one has data
 /// under way to the client, one has, too, but its server is gone by now, and one is idle.
 #[test]
@@ -281,7 +281,7 @@ fn clients_whose_namespaces_disappear_are_released_within_the_user_timeout() {
         .map(|host| [(); 3].map(|()| open_pair(host.connect(address), &listener)));
     let started = Instant::now();
     hosts.iter().for_each(Host::cut_off);
-    // With their links gone the sockets can be closed, and nobody hears of it.
+    // With their links gone the sockets can be closed, and no peer hears of it.
     let servers = pairs.map(|pairs| pairs.map(|(_client, server)| server));
     drop(hosts);
     gateway.wait_descriptors(descriptors + 2 * servers.as_flattened().len());
@@ -306,7 +306,7 @@ fn clients_whose_namespaces_disappear_are_released_within_the_user_timeout() {
 }
 
 /// Routers that answer for a member which cannot be reached, and a kernel that has no way to it:
-/// nobody waits for a timeout then. Whether that is the member's failure is another question.
+/// no client waits for a timeout then. Whether that is the member's failure is another question.
 #[test]
 fn members_without_a_route_cost_a_client_no_time() {
     let Some(network) = Network::new() else { return };
@@ -344,7 +344,7 @@ fn member_that_was_replaced_resets_its_pairs_at_the_first_segment() {
     let arguments = ["--keepalive=1s", "--tcp-user-timeout=20s"];
     let gateway = gateway_on(&home, &[old.address()], &arguments);
     let [idle, busy] = [(); 2].map(|()| open_pair(home.connect(gateway.address()), &listener));
-    // Not before its link is gone: nobody is to hear that its sockets are closed.
+    // Not before its link is gone: no peer is to hear that its sockets are closed.
     old.cut_off();
     drop(listener);
     let [idle, busy] = [idle, busy].map(|(client, _)| client);

@@ -19,7 +19,7 @@ use properties::{TARGETS, Target};
 
 /// Mutations of the corpus of one target: all together take about a second.
 const MUTATIONS: usize = 4_000;
-/// The corpus is a part of the repository that nobody reads: it stays small.
+/// The corpus is a part of the repository that is not read by people: it stays small.
 const CORPUS_FILES_MAX: usize = 300;
 const CORPUS_BYTES_MAX: usize = 100 * 1024;
 
@@ -94,7 +94,7 @@ fn every_property_holds_of_mutations_of_the_corpus() {
     }
 }
 
-/// Whoever adds a property or a target and forgets the other half is told.
+/// A property without a target, or a target without a property, is a failure.
 #[test]
 fn properties_targets_and_corpus_belong_together() {
     let want: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();

@@ -17,7 +17,7 @@ use crate::util::*;
 const OWN_HOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const MANY_BYTES: usize = 10_000_000;
 
-/// So many bytes of hosts that nobody wants.
+/// `bytes` of hosts that no test asks for.
 fn unwanted(bytes: usize) -> String {
     let mut text = String::with_capacity(bytes + 100);
     for number in 0.. {
@@ -29,7 +29,7 @@ fn unwanted(bytes: usize) -> String {
     text
 }
 
-/// A gateway of that machine under strace, and where the calls are told.
+/// A gateway of that machine under strace, and the file of its calls.
 fn traced(
     machine: &Machine,
     directory: &TemporaryDirectory,
@@ -51,7 +51,7 @@ fn the_last_line_of_ten_megabytes_counts() {
         let gateway = builder.endpoint(ENDPOINT).start();
         wait_added(&gateway, &[11]);
         assert_eq!(letters(&gateway, 10), "a");
-        assert_eq!(dns.count(NAME, Kind::A), 0, "nobody had to be asked");
+        assert_eq!(dns.count(NAME, Kind::A), 0, "no server had to be asked");
 
         // In pieces: after each the gateway looks for what else there is to do.
         let calls = fs::read_to_string(log).expect("the log of strace");
@@ -102,7 +102,7 @@ fn a_file_that_stays_is_read_twice_and_no_more() {
     });
 }
 
-/// Whoever writes a file may empty it first, but does not leave it so.
+/// Programs that write a file may empty it first, but do not leave it so.
 #[test]
 fn an_emptied_hosts_file_counts_after_a_while() {
     Machine::run(|machine| {
@@ -116,7 +116,7 @@ fn an_emptied_hosts_file_counts_after_a_while() {
 }
 
 #[test]
-fn what_is_no_hosts_file_holds_nobody_up() {
+fn what_is_not_a_hosts_file_delays_no_client() {
     Machine::run(|machine| {
         let dns = name_server_of_members(1, &[11]);
         fs::remove_file(machine.etc("hosts")).expect("a file of our own");
@@ -125,12 +125,12 @@ fn what_is_no_hosts_file_holds_nobody_up() {
         until("it is looked up again", || dns.count(NAME, Kind::A) >= 3);
         let line = gateway.wait_for_log("WARN hosts file not read");
         assert!(line.contains(" file=/etc/hosts reason=not_a_file"), "{line}");
-        assert_eq!(gateway.log_count("hosts file not read"), 1, "told once");
+        assert_eq!(gateway.log_count("hosts file not read"), 1, "logged once");
     });
 }
 
 #[test]
-fn a_resolv_conf_without_a_server_is_told_once() {
+fn a_resolv_conf_without_a_server_is_logged_once() {
     Machine::run(|machine| {
         let own = NameServer::start(OWN_HOST);
         own.set_addresses(NAME, 1, &[11]);
@@ -161,14 +161,14 @@ fn a_resolv_conf_without_a_server_is_told_once() {
             let line = gateway.wait_for_log("INFO name servers known again");
             assert!(line.contains(&format!("servers=[{DNS}:53]")), "{line}");
             wait_added(&gateway, &[12]);
-            assert_eq!(gateway.log_count("no name server given"), 1, "told once: {reason}");
+            assert_eq!(gateway.log_count("no name server given"), 1, "logged once: {reason}");
         }
     });
 }
 
-/// What was known is the better guess, but somebody may wonder who is asked.
+/// What was known is the better guess, but the log has to say which server is asked.
 #[test]
-fn a_resolv_conf_that_goes_is_told_and_its_servers_stay() {
+fn a_resolv_conf_that_goes_is_logged_and_its_servers_stay() {
     Machine::run(|machine| {
         let dns = name_server_of_members(1, &[11]);
         let gateway = gateway_of_members(machine, &[11]);
@@ -180,7 +180,7 @@ fn a_resolv_conf_that_goes_is_told_and_its_servers_stay() {
     });
 }
 
-/// Names that are in /etc/hosts, and addresses, ask nobody.
+/// Names that are in /etc/hosts, and addresses, ask no server.
 #[test]
 fn without_a_question_no_name_server_is_missed() {
     Machine::run(|machine| {
@@ -211,7 +211,7 @@ fn lines_may_end_as_in_windows() {
 }
 
 #[test]
-fn a_search_list_that_is_too_long_is_told() {
+fn a_search_list_that_is_too_long_is_logged() {
     Machine::run(|machine| {
         let dns = NameServer::start(DNS);
         dns.set_addresses("etcd.n40.test", 60, &[11]);
@@ -315,7 +315,8 @@ fn question(name: &str, kind: Kind) -> String {
 /// The questions since then, each once.
 fn asked(dns: &NameServer, before: usize) -> Vec<String> {
     let queries = dns.queries().split_off(before);
-    let mut asked: Vec<String> = queries.iter().map(|it| question(&it.name, it.kind)).collect();
+    let mut asked: Vec<String> =
+        queries.iter().map(|query| question(&query.name, query.kind)).collect();
     asked.sort();
     asked.dedup();
     asked

@@ -13,7 +13,7 @@ const TRICKLE: Duration = Duration::from_millis(50);
 /// The timeout under test of pairs without progress, as it is passed and as it is measured.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// Does something again and again until it is told to stop, and then returns.
+/// Repeats an action until a message comes.
 fn repeat(stop: &mpsc::Receiver<()>, mut action: impl FnMut()) {
     while stop.recv_timeout(TRICKLE) == Err(RecvTimeoutError::Timeout) {
         action();
@@ -32,7 +32,7 @@ fn half_closed_pair_without_progress_is_reset_and_others_are_not() {
     let relay = Relay::start(&["--half-close-timeout=500ms"]);
     let open = relay.fence();
     let (trickling_client, trickling_server) = relay.pair();
-    trickling_client.shutdown(Shutdown::Write).expect("the connection stands");
+    trickling_client.shutdown(Shutdown::Write).expect("the connection is established");
     thread::scope(|scope| {
         let (stop, stopped) = mpsc::channel();
         let trickling = scope.spawn(move || {
@@ -48,7 +48,7 @@ fn half_closed_pair_without_progress_is_reset_and_others_are_not() {
             let since = Instant::now();
             let pair = relay.fence();
             let ended = if side == 0 { &pair.0 } else { &pair.1 };
-            ended.shutdown(Shutdown::Write).expect("the connection stands");
+            ended.shutdown(Shutdown::Write).expect("the connection is established");
             expect_all(if side == 0 { &pair.1 } else { &pair.0 }, b"");
             expect_reset(ended);
             assert!(since.elapsed() >= QUIET, "closed after {:?} already", since.elapsed());

@@ -91,7 +91,7 @@ fn clients_beyond_the_maximum_wait_until_one_leaves() {
     drop(second);
     expect_byte(&third, b'3');
     round_trip(&first, b"still here");
-    assert_eq!(gateway.log_count("WARN"), 0, "waiting is no failure");
+    assert_eq!(gateway.log_count("WARN"), 0, "waiting is not a failure");
 }
 
 /// Clients that have sent a byte each and may or may not have been served yet.

@@ -1,5 +1,5 @@
 //! Names in `--listen-addr`: looked up by the gateway's own resolver before it listens, with a
-//! deadline, and by nobody where the name is this host's by definition.
+//! deadline, and without a server where the name is this host's by definition.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Output;
@@ -13,7 +13,7 @@ fn listening_on(machine: &Machine, listen: &str) -> GatewayBuilder {
     machine.gateway().endpoint("127.0.0.1:1").arg(&format!("--listen-addr={listen}"))
 }
 
-/// What became of a start that is expected to fail.
+/// The output of a start that is expected to fail.
 fn failed(machine: &Machine, listen: &str) -> Output {
     // The log would be on stderr, too.
     finish(&mut listening_on(machine, listen).log_level("off").command(), "")

@@ -137,7 +137,7 @@ fn an_endpoint_that_leads_back_is_refused() {
 
 /// Another day the name may lead elsewhere.
 #[test]
-fn a_name_that_leads_back_is_left_out() {
+fn a_name_that_leads_back_is_skipped() {
     let place = Reservation::new();
     let listen = format!("--listen-addr={}", place.address());
     let endpoint = format!("localhost:{}", place.address().port());

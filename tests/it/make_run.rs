@@ -28,7 +28,7 @@ fn cluster_at(address: SocketAddr, data: &TemporaryDirectory) -> (Process, Vec<u
     (cluster, pids)
 }
 
-/// Empty once it has ended, even if nobody has waited for it.
+/// Empty once it has ended, even before it is waited for.
 fn name_of(pid: u32) -> String {
     let link = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
     let name = link.file_name().unwrap_or_default();
@@ -115,7 +115,7 @@ fn whatever_ends_the_cluster_leaves_nothing_behind() {
 
 /// make reports an error of what a Ctrl-C has ended, but only if it hears of it.
 #[test]
-fn a_terminals_interrupt_is_no_error_of_make() {
+fn a_terminals_interrupt_is_not_an_error_of_make() {
     let (directory, place) = (TemporaryDirectory::new(), Reservation::new());
     let makefile = directory.path().join("Makefile");
     let address = place.address();

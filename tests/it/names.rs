@@ -55,7 +55,7 @@ fn addresses_of_both_families_are_used() {
 }
 
 #[test]
-fn address_without_a_route_is_left_out_until_there_is_one() {
+fn address_without_a_route_is_skipped_until_there_is_one() {
     Machine::run(|machine| {
         let _member = member(11);
         let dns = NameServer::start(DNS);
@@ -124,13 +124,13 @@ fn address_of_a_name_that_is_gone_gets_no_new_client_and_keeps_its_pairs() {
         assert!(number_in(&line, "pairs") >= 1, "{line}");
         assert_eq!(letters(&gateway, 10), "a");
         round_trip(&client, b"a pair runs on to its end");
-        client.shutdown(Shutdown::Write).expect("the connection stands");
+        client.shutdown(Shutdown::Write).expect("the connection is established");
         assert_eq!(client.read(&mut [0]).expect("a clean end"), 0);
         assert_eq!(gateway.log_count("endpoint removed"), 1);
     });
 }
 
-/// An empty set would serve nobody, and the zone of somebody who has lost it is as likely.
+/// An empty set would serve no client, and a zone that was lost is as likely.
 #[test]
 fn last_addresses_stay_when_no_name_is_left() {
     Machine::run(|machine| {
@@ -192,7 +192,7 @@ fn clients_wait_for_the_first_address() {
 }
 
 #[test]
-fn name_server_that_dies_or_talks_nonsense_disturbs_nobody() {
+fn name_server_that_dies_or_talks_nonsense_disturbs_no_client() {
     Machine::run(|machine| {
         let _members = [member(11), member(12), member(13)];
         let mut dns = name_server_of_members(1, &[11]);
@@ -222,7 +222,7 @@ fn name_server_that_dies_or_talks_nonsense_disturbs_nobody() {
 }
 
 #[test]
-fn address_that_comes_to_lead_back_is_left_out() {
+fn address_that_comes_to_lead_back_is_skipped() {
     Machine::run(|machine| {
         let dns = name_server_of_members(1, &[11]);
         let _member = member(11);

@@ -1,6 +1,6 @@
 //! `--trusted-ca-file`: keys, certificates and servers of all kinds, made by openssl, and etcd.
 //!
-//! What is taken and what is not is in docs/discovery.md, beside what Go and OpenSSL do.
+//! What is taken and what is not is in docs/discovery.md, with what Go and OpenSSL do.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ fn members_with_keys_of_every_curve_prove_themselves() {
         let trust = write(&directory, "all.pem", &trusted);
         let _dns = serve_names(&octets);
         let gateway = verifying(machine, &trust).start();
-        // So many at once that some are told of in one line together.
+        // Enough at once for some to be logged in one line together.
         let is_verified = |octet: &u8| {
             let address = member_address(*octet).to_string();
             let tells = |line: &String| line.contains(" verified") && line.contains(&address);
@@ -143,7 +143,7 @@ fn refuse_trust(path: &Path, parts: &[&str]) {
 }
 
 #[test]
-fn what_is_no_authority_is_refused_at_the_start_by_its_name() {
+fn what_is_not_an_authority_is_refused_at_the_start_by_its_name() {
     let directory = TemporaryDirectory::new();
     for (name, extensions, reason) in [
         ("no", "basicConstraints=critical,CA:FALSE", "not_authority"),
@@ -173,12 +173,13 @@ fn members_whose_authority_cannot_vouch_hear_which_one_it_is() {
         let kind = [P256, "sha256"];
         let unfit = "basicConstraints=critical,CA:FALSE";
         let unfit = Authority::of_kind(directory.path(), "unfit", kind, unfit);
-        let past = good.beside("past", Validity::Expired);
-        let future = good.beside("future", Validity::NotYet);
+        let past = good.renewed_as("past", Validity::Expired);
+        let future = good.renewed_as("future", Validity::NotYet);
         let authorities = [&good, &unfit, &past, &future];
-        let pems = authorities.map(|it| fs::read_to_string(it.certificate()).expect("a file"));
+        let pems = authorities
+            .map(|authority| fs::read_to_string(authority.certificate()).expect("a file"));
         let trust = write(&directory, "all.pem", &pems.concat());
-        let members = authorities.map(|it| it.issue("member", NAME, Validity::Valid));
+        let members = authorities.map(|authority| authority.issue("member", NAME, Validity::Valid));
         let _servers: Vec<TlsServer> = (11..)
             .zip(&members)
             .map(|(octet, own)| TlsServer::start(member_address(octet), own, &[]))
@@ -205,7 +206,7 @@ fn members_whose_authority_cannot_vouch_hear_which_one_it_is() {
     });
 }
 
-/// As etcd's clients take it, and as `openssl req -x509` makes it if it is told no more.
+/// As etcd's clients take it, and as `openssl req -x509` makes it by default.
 #[test]
 fn member_whose_own_certificate_is_the_file_is_verified() {
     Machine::run(|machine| {

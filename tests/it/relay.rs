@@ -33,7 +33,7 @@ fn slow_reader_gets_every_byte(source: &TcpStream, target: &TcpStream, relay: &R
     thread::scope(|scope| {
         scope.spawn(|| {
             write_in_pieces(source, &bytes[written..], 3);
-            source.shutdown(Shutdown::Write).expect("the connection stands");
+            source.shutdown(Shutdown::Write).expect("the connection is established");
         });
         let (received, end) = read_in_pieces(target, 5, SMALL_BYTES);
         expect_bytes(&received, &bytes);
@@ -61,12 +61,12 @@ fn slow_server_with_small_buffers_gets_every_byte() {
 fn answer_after_half_close(mut asking: &TcpStream, mut answering: &TcpStream) {
     let answer = payload(23, 2 << 20);
     asking.write_all(b"question").expect("the pair takes a message");
-    asking.shutdown(Shutdown::Write).expect("the connection stands");
+    asking.shutdown(Shutdown::Write).expect("the connection is established");
     expect_all(answering, b"question");
     thread::scope(|scope| {
         scope.spawn(|| {
             answering.write_all(&answer).expect("the other direction is open");
-            answering.shutdown(Shutdown::Write).expect("the connection stands");
+            answering.shutdown(Shutdown::Write).expect("the connection is established");
         });
         expect_all(asking, &answer);
     });
@@ -97,13 +97,13 @@ fn half_close_in_the_middle_of_an_answer_leaves_it_whole() {
             server.write_all(first).expect("the client is there");
             expect_all(&server, b"");
             server.write_all(second).expect("the client only ended its own side");
-            server.shutdown(Shutdown::Write).expect("the connection stands");
+            server.shutdown(Shutdown::Write).expect("the connection is established");
         });
         let mut begin = vec![0; 64 * 1024];
         client.read_exact(&mut begin).expect("the answer begins");
         // The server has most of the first half still to send, and waits for this end of file
         // before it sends the second.
-        client.shutdown(Shutdown::Write).expect("the connection stands");
+        client.shutdown(Shutdown::Write).expect("the connection is established");
         expect_bytes(&begin, &answer[..begin.len()]);
         expect_all(&client, &answer[begin.len()..]);
     });
@@ -122,11 +122,11 @@ fn pair_completes_when_both_sides_have_ended_and_gives_everything_back() {
     let idle = relay.gateway.descriptors();
     let (mut client, mut server) = relay.pair();
     client.write_all(&payload(1, 1000)).expect("the pair takes it");
-    client.shutdown(Shutdown::Write).expect("the connection stands");
+    client.shutdown(Shutdown::Write).expect("the connection is established");
     expect_all(&server, &payload(1, 1000));
     assert!(relay.gateway.descriptors() >= idle + 2, "the pair is still open");
     server.write_all(&payload(2, 70_000)).expect("the pair takes it");
-    server.shutdown(Shutdown::Write).expect("the connection stands");
+    server.shutdown(Shutdown::Write).expect("the connection is established");
     expect_all(&client, &payload(2, 70_000));
 
     // Both of our sockets are still open: what ends the pair is its own knowledge.
@@ -175,16 +175,16 @@ fn reset_of_the_server_reaches_the_client() {
 fn reset_after_a_half_close_reaches_the_side_that_still_listens() {
     let relay = Relay::start(&[]);
     let (client, server) = relay.pair();
-    client.shutdown(Shutdown::Write).expect("the connection stands");
+    client.shutdown(Shutdown::Write).expect("the connection is established");
     expect_all(&server, b"");
     pass(&server, &client, b"the answer begins");
     reset(server);
     expect_reset(&client);
 }
 
-/// Nothing is read any more from a side that has ended, so only its error can tell.
+/// Nothing is read from a side that has ended, so only its error can tell.
 fn reset_after_its_own_half_close(ended: TcpStream, other: &TcpStream, relay: &Relay) {
-    ended.shutdown(Shutdown::Write).expect("the connection stands");
+    ended.shutdown(Shutdown::Write).expect("the connection is established");
     expect_all(other, b"");
     pass(other, &ended, b"the answer begins");
     reset(ended);
@@ -218,7 +218,7 @@ fn slow_server_gets_all_bytes_that_came_before_a_reset_of_the_client() {
     bytes_before_a_reset_arrive(client, &server, &relay);
 }
 
-/// Ends a loop in another thread even when the test panics; else the scope would wait for ever.
+/// Ends a loop in another thread even when the test panics; else the scope would wait without end.
 struct SetOnDrop<'a>(&'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {
@@ -240,7 +240,7 @@ fn bulk_flows_leave_room_for_a_ping_pong() {
             while !done.load(Ordering::Relaxed) {
                 (&bulk).write_all(&bytes).expect("the bulk flow goes on");
             }
-            bulk.shutdown(Shutdown::Write).expect("the connection stands");
+            bulk.shutdown(Shutdown::Write).expect("the connection is established");
         });
         scope.spawn(|| {
             let mut buffer = vec![0; 1 << 20];
@@ -259,6 +259,6 @@ fn bulk_flows_leave_room_for_a_ping_pong() {
             round_trip(&client, b"ping");
         }
         let meanwhile = received.load(Ordering::Relaxed) - before;
-        assert!(meanwhile > 0, "the bulk flow went on beside the ping-pong");
+        assert!(meanwhile > 0, "the bulk flow went on during the ping-pong");
     });
 }

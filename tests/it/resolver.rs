@@ -15,7 +15,7 @@ fn hosts_file_comes_first_and_is_read_again() {
         machine.set_hosts("127.0.0.1 localhost\n127.0.0.11 other.test ETCD.test # and more\n");
         let gateway = gateway_of_members(machine, &[11]);
         assert_eq!(answer(&gateway), Some('a'));
-        assert_eq!(dns.count(NAME, Kind::A), 0, "nobody had to be asked");
+        assert_eq!(dns.count(NAME, Kind::A), 0, "no server had to be asked");
 
         first.stop();
         let second = member(13);
@@ -143,7 +143,7 @@ fn forged_late_and_doubled_answers_are_ignored() {
     });
 }
 
-/// Whoever wants to forge an answer has to guess both.
+/// A forger of answers has to guess both.
 #[test]
 fn each_query_has_an_id_and_a_port_of_its_own() {
     const NAMES: usize = 20;
@@ -208,7 +208,7 @@ fn addresses_of_one_family_do_not_wait_for_the_other() {
 #[test]
 fn dead_resolver_costs_addresses_nothing_and_little_work() {
     const NAMES: usize = 255;
-    /// So many that the first ones were asked again.
+    /// Enough for the first ones to have been asked again.
     const QUERIES: usize = 48;
     /// Half a second of a processor, in a build that is not made to be fast.
     const TICKS_MAX: u64 = 50;
@@ -297,7 +297,7 @@ fn name_servers_need_not_bear_edns_nor_tcp() {
         for options in options {
             dns.treat_options(options);
             wait_added(&machine.gateway().endpoint(ENDPOINT).start(), &[11]);
-            assert!(dns.queries().iter().all(|it| it.name != NAME || !it.has_options));
+            assert!(dns.queries().iter().all(|query| query.name != NAME || !query.has_options));
             wait_added(&machine.gateway().endpoint("large.test:2379").start(), &many);
         }
         dns.refuse_tcp();
@@ -318,7 +318,7 @@ fn answer_to_any_try_is_heard() {
 }
 
 #[test]
-fn broken_record_spoils_none_beside_it() {
+fn broken_record_spoils_no_other() {
     Machine::run(|machine| {
         let dns = NameServer::start(DNS);
         let address = |octet| Data::A(Ipv4Addr::new(127, 0, 0, octet));

@@ -20,7 +20,7 @@ fn gateway_at(addresses: &[SocketAddr], server: &Backend) -> Gateway {
 }
 
 fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect_timeout(&address, DEADLINE).expect("somebody listens");
+    let stream = TcpStream::connect_timeout(&address, DEADLINE).expect("a gateway listens");
     stream.set_read_timeout(Some(DEADLINE)).expect("a timeout that is not zero");
     stream.set_write_timeout(Some(DEADLINE)).expect("a timeout that is not zero");
     stream
@@ -52,9 +52,9 @@ fn gateways_share_all_their_addresses_and_each_serves_a_part() {
     assert_eq!(server.accepted(), 200);
 }
 
-/// What is promised without `net.ipv4.tcp_migrate_req`: who was let in stays, who waits is let in,
-/// and who comes afterwards is served by the other. Whoever comes between the last accept(2) and
-/// close(2) may be reset, so nobody does.
+/// What is promised without `net.ipv4.tcp_migrate_req`: a client that was accepted stays, one that
+/// waits is accepted, and one that comes afterwards is served by the other. One that comes between
+/// the last accept(2) and close(2) may be reset, so none does.
 #[test]
 fn one_that_drains_keeps_its_clients_and_the_other_serves_the_new_ones() {
     let (place, server) = (Reservation::new(), backend(echo));
@@ -64,7 +64,7 @@ fn one_that_drains_keeps_its_clients_and_the_other_serves_the_new_ones() {
     for client in &served {
         round_trip(client, b"before the signal");
     }
-    // While it is stopped, whoever the kernel gives to it waits in its backlog.
+    // While it is stopped, a client that the kernel gives to it waits in its backlog.
     leaver.signal("STOP");
     let waiting: Vec<TcpStream> = (0..40).map(|_| connect(address)).collect();
     leaver.signal("TERM");
@@ -81,7 +81,7 @@ fn one_that_drains_keeps_its_clients_and_the_other_serves_the_new_ones() {
     // Its place may be taken at once, as when a new version is rolled out.
     let successor = gateway_at(&[address], &server);
     drop((served, waiting));
-    assert_eq!(clients_at_the_end(leaver), kept, "nobody new after the signal");
+    assert_eq!(clients_at_the_end(leaver), kept, "no new client after the signal");
     stayer.signal("TERM");
     assert_eq!(clients_at_the_end(stayer), 80 - kept + 40);
     for _ in 0..40 {
@@ -113,7 +113,7 @@ fn clients_of_one_that_dies_move_on_where_the_kernel_lets_them() {
     drop(leaver);
     for mut client in &clients {
         let mut answer = [0; 19];
-        client.read_exact(&mut answer).expect("whoever waited is served");
+        client.read_exact(&mut answer).expect("a client that waited is served");
         assert_eq!(&answer, b"sent before it died");
     }
     drop(clients);

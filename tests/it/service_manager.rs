@@ -40,13 +40,13 @@ fn states_are_notified(supervisor: &UnixDatagram, notify_socket: &str) {
 
     gateway.signal("TERM");
     assert!(receive(supervisor).lines().any(|line| line == "STOPPING=1"));
-    round_trip(&client, b"told before the end, not after it");
+    round_trip(&client, b"notified before the end, not after it");
     drop(client);
     expect_orderly_end(gateway);
 }
 
 #[test]
-fn supervisor_at_a_path_is_told_of_the_states() {
+fn supervisor_at_a_path_is_notified_of_the_states() {
     let directory = TemporaryDirectory::new();
     let path = directory.path().join("notify");
     let supervisor = UnixDatagram::bind(&path).expect("a socket in a new directory");
@@ -55,7 +55,7 @@ fn supervisor_at_a_path_is_told_of_the_states() {
 }
 
 #[test]
-fn supervisor_at_an_abstract_name_is_told_of_the_states() {
+fn supervisor_at_an_abstract_name_is_notified_of_the_states() {
     let name = format!("etcd-gateway-test-{}", process::id());
     let address = UnixAddress::from_abstract_name(&name).expect("a short name");
     let supervisor = UnixDatagram::bind_addr(&address).expect("a new abstract name");
@@ -65,7 +65,7 @@ fn supervisor_at_an_abstract_name_is_told_of_the_states() {
 #[test]
 fn supervisor_that_is_gone_does_not_matter() {
     let directory = TemporaryDirectory::new();
-    let path = directory.path().join("nobody");
+    let path = directory.path().join("unread");
     let server = backend(echo);
     let gateway = Gateway::builder()
         .endpoint(&server.address().to_string())
@@ -76,9 +76,9 @@ fn supervisor_that_is_gone_does_not_matter() {
     expect_orderly_end(gateway);
 }
 
-/// What cannot be spoken to is told in words, once, and stops nothing.
+/// What cannot be spoken to is logged by its reason, once, and stops nothing.
 #[test]
-fn supervisor_that_cannot_be_told_is_reported_in_words() {
+fn supervisor_that_cannot_be_notified_is_logged_with_the_reason() {
     let directory = TemporaryDirectory::new();
     let path = |name: &str| directory.path().join(name).to_str().expect("plain letters").to_owned();
     fs::write(path("file"), "").expect("a file of our own");
@@ -89,7 +89,7 @@ fn supervisor_that_cannot_be_told_is_reported_in_words() {
         ("vsock-stream:2:1234", 1, "vsock_not_supported"),
         ("run/notify", 1, "not_an_address"),
         (&long, 1, "too_long"),
-        (&path("nobody"), 2, "not_found"),
+        (&path("missing"), 2, "not_found"),
         (&path("file"), 2, "refused"),
         (&path("stream"), 2, "not_a_datagram_socket"),
     ] {
@@ -100,10 +100,11 @@ fn supervisor_that_cannot_be_told_is_reported_in_words() {
         gateway.signal("TERM");
         assert!(gateway.wait_exit().success());
         let about = "WARN service manager not notified ";
-        let told: Vec<_> = gateway.log().into_iter().filter(|it| it.starts_with(about)).collect();
-        assert_eq!(told.len(), lines, "{told:?}");
+        let logged: Vec<_> =
+            gateway.log().into_iter().filter(|line| line.starts_with(about)).collect();
+        assert_eq!(logged.len(), lines, "{logged:?}");
         let end = format!("socket={socket} reason={reason}");
-        assert!(told.iter().all(|line| line.ends_with(&end)), "no {end} in {told:?}");
+        assert!(logged.iter().all(|line| line.ends_with(&end)), "no {end} in {logged:?}");
         assert_eq!(gateway.log_count("WARN"), lines);
     }
 }

@@ -45,7 +45,7 @@ fn signal_with_nothing_open_ends_at_once() {
         round_trip(&gateway.connect(), b"one that leaves");
         gateway.wait_for_log("cause=completed");
         gateway.signal(signal);
-        // Nobody is waited for, so there is nothing to say about a second signal.
+        // No pair is waited for, so there is nothing to say about a second signal.
         assert_eq!(gateway.wait_for_log("draining"), "INFO draining pairs=0 timeout=5m0s");
         assert!(gateway.wait_for_log("INFO stopped").contains(" completed=1 rejected=0 cut=0 "));
         expect_orderly_end(gateway);
@@ -74,7 +74,7 @@ fn running_pairs_go_on_after_a_signal_and_new_clients_are_refused() {
         drop(second);
         gateway.wait_for_log("cause=completed");
         first.write_all(b"the last words").expect("the pair takes a message");
-        first.shutdown(Shutdown::Write).expect("the connection stands");
+        first.shutdown(Shutdown::Write).expect("the connection is established");
         let mut answer = Vec::new();
         first.read_to_end(&mut answer).expect("an end of file in order");
         assert_eq!(answer, b"the last words");
@@ -212,7 +212,7 @@ fn sighup_is_ignored_with_a_line() {
     gateway.signal("HUP");
     let line = gateway.wait_for_log("signal ignored signal=SIGHUP");
     assert!(line.contains("WARN") && line.contains("reason=no_reload count=1"), "{line}");
-    // A second one within the second is told when that is over.
+    // A second one within the second is logged when that is over.
     gateway.signal("HUP");
     gateway.wait_for_log("signal ignored signal=SIGHUP");
     round_trip(&client, b"not cut off");
@@ -272,7 +272,7 @@ fn signals_that_the_parent_ignores_stay_ignored_but_for_sigterm() {
     let mut gateway = after("trap '' HUP INT QUIT TSTP TERM CHLD USR1;", &server);
     for signal in ["INT", "HUP", "QUIT", "TSTP", "USR1"] {
         gateway.signal(signal);
-        round_trip(&gateway.connect(), b"whoever drains lets nobody in");
+        round_trip(&gateway.connect(), b"a drain takes no new client");
     }
     gateway.signal("TERM");
     assert_eq!(gateway.wait_exit().code(), Some(0));
@@ -307,7 +307,7 @@ fn the_table_of_signals_is_true() {
     let table = include_str!("../../docs/operations.md");
     let row = |name: &str| {
         let mut rows = table.lines().filter(|line| line.starts_with("| `"));
-        let row = rows.find(|line| line.split('|').nth(1).is_some_and(|it| it.contains(name)));
+        let row = rows.find(|line| line.split('|').nth(1).is_some_and(|cell| cell.contains(name)));
         row.unwrap_or_else(|| panic!("no row for {name}")).to_owned()
     };
     for signal in Signal::iterator() {

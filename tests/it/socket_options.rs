@@ -29,7 +29,7 @@ fn listener_has_the_longest_backlog_and_may_reuse_its_address() {
     let text = fs::read_to_string("/proc/sys/net/core/somaxconn").expect("Linux has it");
     assert_eq!(backlog(&sockets[0]), text.trim().parse().expect("a number"));
     assert!(sockets[0].reuse_address().expect("SO_REUSEADDR"));
-    assert!(!sockets[0].reuse_port().expect("SO_REUSEPORT"), "nobody else unless asked for");
+    assert!(!sockets[0].reuse_port().expect("SO_REUSEPORT"), "not shared unless asked for");
 }
 
 /// The socket options that matter, of both sides of a pair: no delay, idle time and interval
@@ -41,7 +41,7 @@ fn wait_for_options(arguments: &[&str], want: [Options; 2]) {
     let server = backend(echo);
     let gateway = Gateway::start(&[server.address()], arguments);
     let client = gateway.connect();
-    round_trip(&client, b"the pair stands");
+    round_trip(&client, b"the pair is established");
     round_trip(&client, b"and goes on");
     let Some(sockets) = borrow_sockets(&gateway) else { return };
     let client_address = client.local_addr().expect("a connected socket");
@@ -50,8 +50,9 @@ fn wait_for_options(arguments: &[&str], want: [Options; 2]) {
 }
 
 fn options_of(sockets: &[Socket], peer: SocketAddr) -> Options {
-    let is_to_peer =
-        |socket: &&Socket| socket.peer_addr().is_ok_and(|it| it.as_socket() == Some(peer));
+    let is_to_peer = |socket: &&Socket| {
+        socket.peer_addr().is_ok_and(|address| address.as_socket() == Some(peer))
+    };
     let socket = sockets.iter().find(is_to_peer).expect("a socket of the pair");
     let keepalive = socket.keepalive().expect("SO_KEEPALIVE").then(|| {
         let idle = socket.tcp_keepalive_time().expect("TCP_KEEPIDLE");

@@ -31,7 +31,7 @@ struct Stalled {
     target: TcpStream,
     bytes: Vec<u8>,
     written: usize,
-    /// Of them so many were received before.
+    /// The number of them that were received before.
     read: usize,
 }
 
@@ -66,7 +66,7 @@ impl Stalled {
 #[test]
 fn an_end_behind_bytes_in_a_pipe_comes_after_them() {
     let stalled = Stalled::new();
-    stalled.source.shutdown(Shutdown::Write).expect("the connection stands");
+    stalled.source.shutdown(Shutdown::Write).expect("the connection is established");
     expect_all(&stalled.target, &stalled.bytes[stalled.read..stalled.written]);
     // The direction that was silent all the time is still open.
     (&stalled.target).write_all(b"thanks").expect("the pair takes it");
@@ -94,7 +94,7 @@ fn bytes_in_a_pipe_go_with_the_side_they_were_for() {
     let stalled = Stalled::new();
     let gateway = &stalled.relay.gateway;
     reset(stalled.target);
-    until("the sender is told", || (&stalled.source).write(b"x").is_err());
+    until("the sender is reset", || (&stalled.source).write(b"x").is_err());
     let line = gateway.wait_for_log("cause=client_reset");
     assert!(line.contains("phase="), "{line}");
     until("the pipe is closed", || pipe_ends(gateway) == stalled.pipe_ends_idle);
@@ -122,7 +122,7 @@ fn small_segments_fill_no_pipe_for_good() {
             for segment in bytes.chunks(SEGMENT) {
                 (&client).write_all(segment).expect("the socket's buffer takes it");
             }
-            client.shutdown(Shutdown::Write).expect("the connection stands");
+            client.shutdown(Shutdown::Write).expect("the connection is established");
             relay.gateway.signal("CONT");
         });
         expect_all(&server, &bytes);
@@ -152,7 +152,7 @@ fn exchange_without(injections: &[&str]) -> (Relay, String) {
         let line = relay.gateway.wait_for_log("pair closed");
         assert!(line.contains("cause=completed"), "{line}");
     }
-    assert_eq!(pipe_ends(&relay.gateway), pipe_ends_idle, "a pipe is kept that nobody can use");
+    assert_eq!(pipe_ends(&relay.gateway), pipe_ends_idle, "a pipe is kept that no flow can use");
     let calls = fs::read_to_string(&log).expect("the log of strace");
     (relay, calls)
 }
@@ -185,7 +185,7 @@ fn without_a_pipe_bulk_is_copied() {
         let (relay, calls) = exchange_without(&[injection]);
         assert!(calls.contains("pipe2("), "none was asked for: {calls}");
         assert_eq!(calls.matches("splice(").count(), 0, "{calls}");
-        assert_eq!(relay.gateway.log_count("WARN"), 0, "bulk that is copied is no alarm");
+        assert_eq!(relay.gateway.log_count("WARN"), 0, "bulk that is copied is not an alarm");
         assert_eq!(relay.gateway.log_count("INFO no pipe, copying instead"), 1);
     }
 }

@@ -68,7 +68,7 @@ fn weights_are_shares() {
     });
 }
 
-/// A host is not entitled to more, or to less, for an address that nobody can reach.
+/// A host is not entitled to more, or to less, for an address that cannot be reached.
 #[test]
 fn weights_are_of_hosts_whatever_addresses_they_have() {
     Machine::run(|machine| {
@@ -157,7 +157,7 @@ fn either_set_may_be_missing() {
 }
 
 #[test]
-fn member_that_stands_in_both_sets_counts_once() {
+fn member_that_is_in_both_sets_counts_once() {
     Machine::run(|machine| {
         let dns = NameServer::start(DNS);
         set_members(&dns, SECURE, LONG, &[(11, 0, 1), (12, 0, 1)]);
@@ -209,7 +209,7 @@ fn endpoints_that_are_given_serve_until_there_are_records() {
     });
 }
 
-/// The answer is good for another hour, yet nobody is where it leads.
+/// The answer is good for another hour, yet no server is where it leads.
 #[test]
 fn records_are_looked_up_at_once_when_no_member_is_active() {
     Machine::run(|machine| {

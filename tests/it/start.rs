@@ -24,7 +24,7 @@ fn command_at(listen: &str, server: &Backend, arguments: &[&str]) -> Command {
     arguments.iter().fold(builder, |builder, argument| builder.arg(argument)).command()
 }
 
-/// A client of whoever listens there.
+/// A client of what listens there.
 fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect_timeout(&address, DEADLINE).expect("it listens");
     stream.set_read_timeout(Some(DEADLINE)).expect("a timeout that is not zero");
@@ -42,8 +42,8 @@ fn serves_when_it_comes(address: &str, arrive: impl FnOnce()) {
     arrive();
     gateway.wait_for_log("ready to proxy client requests");
     round_trip(&connect(address.parse().expect("an address")), b"served");
-    let told = gateway.log().iter().filter(|line| line.contains("waiting")).count();
-    assert_eq!(told, 1, "once, however often it was tried");
+    let logged = gateway.log().iter().filter(|line| line.contains("waiting")).count();
+    assert_eq!(logged, 1, "once, however often it was tried");
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn an_ipv6_address_that_is_tentative_is_waited_for() {
 }
 
 #[test]
-fn an_address_that_is_taken_is_waited_for_and_so_are_those_beside_it() {
+fn an_address_that_is_taken_is_waited_for_and_so_are_those_next_to_it() {
     let (free, server) = (Reservation::new(), backend(echo));
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("a bound socket");
@@ -86,7 +86,7 @@ fn an_address_that_is_taken_is_waited_for_and_so_are_those_beside_it() {
     let gateway = Process::spawn("the gateway", &mut command);
     let line = gateway.wait_for_log("waiting for the listen address");
     assert!(line.contains(&format!("address={address} reason=address_in_use")), "{line}");
-    // Nobody must be let in where nobody is served.
+    // No client must be let in where none is served.
     TcpStream::connect(free.address()).expect_err("the other one is not open meanwhile");
     drop(taken);
     gateway.wait_for_log("ready to proxy client requests");
@@ -157,7 +157,7 @@ fn serves_with_what_it_says_it_needs(
     let first = gateway.connect();
     round_trip(&first, b"served");
     gateway.wait_for_log("endpoint inactive");
-    // It is back, which a probe finds out while somebody is served.
+    // It is back, which a probe finds out while clients are served.
     let _back = Backend::at(dead.address(), echo);
     gateway.wait_for_log("endpoint active");
     let second = gateway.connect();
@@ -206,16 +206,16 @@ fn a_descriptor_limit_that_suffices_for_names_is_known() {
     });
 }
 
-/// The children of a process, those included that have ended and that nobody has waited for.
+/// The children of a process, those included that have ended and that were not waited for.
 pub fn children(pid: u32) -> Vec<u32> {
     let path = format!("/proc/{pid}/task/{pid}/children");
     let text = fs::read_to_string(path).expect("a running process has the list");
     text.split_whitespace().map(|pid| pid.parse().expect("pids are numbers")).collect()
 }
 
-/// Whoever is process 1 of a container inherits what others leave, and so does who was a shell.
+/// Process 1 of a container inherits what others leave, and so does a program that was a shell.
 #[test]
-fn children_that_others_leave_are_buried() {
+fn children_that_others_leave_are_reaped() {
     let directory = TemporaryDirectory::new();
     let fifo = directory.path().join("fifo");
     mkfifo(&fifo, Mode::S_IRUSR | Mode::S_IWUSR).expect("a FIFO in a directory of our own");
@@ -239,7 +239,7 @@ fn children_that_others_leave_are_buried() {
     // waits for the next.
     let mut writer = File::options();
     writer.write(true).custom_flags(nix::libc::O_NONBLOCK);
-    until("nobody is left", || {
+    until("no child is left", || {
         drop(writer.open(fifo));
         children(pid).is_empty()
     });
@@ -280,7 +280,7 @@ fn the_unit_of_the_manual_restarts_after_every_failure_but_bad_usage() {
     let (_, rest) = manual.split_once("```ini\n[Unit]\n").expect("a unit");
     let (unit, rest) = rest.split_once("[Service]\n").expect("a section");
     let (service, _) = rest.split_once("[Install]\n").expect("a section");
-    let has = |section: &str, line: &str| section.lines().any(|it| it == line);
+    let has = |section: &str, line: &str| section.lines().any(|found| found == line);
     assert!(has(unit, "StartLimitIntervalSec=0"), "{unit}");
     for line in ["Restart=on-failure", "RestartSec=1", "RestartPreventExitStatus=2"] {
         assert!(has(service, line), "no {line} in {service}");

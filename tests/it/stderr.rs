@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 
 use crate::util::*;
 
-/// A gateway whose stderr nobody reads; killed by its own pid on drop.
+/// A gateway whose stderr is not read; killed by its own pid on drop.
 struct Unheard {
     child: Child,
     address: SocketAddr,
@@ -68,7 +68,7 @@ fn command_at(address: SocketAddr, server: &Backend) -> Command {
 }
 
 #[test]
-fn log_that_nobody_reads_stops_nothing() {
+fn log_that_is_not_read_stops_nothing() {
     let server = backend(echo);
     let place = Reservation::new();
     let (mut reader, writer) = io::pipe().expect("a pipe");
@@ -79,7 +79,7 @@ fn log_that_nobody_reads_stops_nothing() {
     gateway.connect();
     // A pipe takes 64 KiB, and each of these leaves a line of more than a hundred bytes.
     for _ in 0..1000 {
-        round_trip(&gateway.connect(), b"a line that nobody reads");
+        round_trip(&gateway.connect(), b"a line that is not read");
     }
     gateway.expect_service();
     let mut log = String::new();
@@ -89,7 +89,7 @@ fn log_that_nobody_reads_stops_nothing() {
 }
 
 #[test]
-fn stderr_that_takes_nothing_harms_nobody() {
+fn stderr_that_takes_nothing_harms_no_client() {
     let server = backend(echo);
     let place = Reservation::new();
 
@@ -102,7 +102,7 @@ fn stderr_that_takes_nothing_harms_nobody() {
     let mut command = command_at(place.address(), &server);
     Unheard::start(&mut command, writer.into(), place.address()).expect_service();
 
-    // A reader that has stalled: the pipe is full, and a write that waits would wait for ever.
+    // A reader that has stalled: the pipe is full, and a write that waits would wait without end.
     let (reader, mut writer) = io::pipe().expect("a pipe");
     // SAFETY: takes no pointers; the result is checked.
     let capacity = unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_GETPIPE_SZ) };

@@ -56,7 +56,7 @@ pub fn is_served(gateway: &Gateway) -> bool {
     answered.is_ok() && kind == [0x15]
 }
 
-/// What Go's server says to somebody who speaks TLS where it does not.
+/// What Go's server says to a client that speaks TLS where it does not.
 fn speak_http(mut stream: TcpStream) {
     // What fails here, fails the handshake as well.
     let _ = stream.read(&mut [0; 1024]);

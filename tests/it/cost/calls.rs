@@ -79,7 +79,7 @@ impl Relay {
         pairs
     }
 
-    /// So many connections at the same time, from the first packet to the last: client connects
+    /// Connections at the same time, from the first packet to the last: client connects
     /// and asks, server answers, client ends, server ends.
     fn serve_short_connections(&self, at_once: usize) {
         let descriptors = self.gateway.descriptors();
@@ -127,7 +127,7 @@ fn expect_end(mut stream: &TcpStream) {
     assert_eq!(stream.read(&mut [0]).expect("the pair passes the end on"), 0);
 }
 
-/// The figure, for whoever asks (`make cost`); libtest shows it only then.
+/// Shows the figure where that is asked for (`make cost`); libtest shows it only then.
 fn print(what: &str, calls: &Calls, things: usize) {
     println!("calls per {what}: {}", calls.each(things));
 }
@@ -228,7 +228,7 @@ fn an_idle_gateway_makes_no_call() {
     }
     assert!(relay.gateway.is_still_at(mark), "{}", relay.gateway.calls_since(mark));
 
-    // And it would have waited for ever: no timer is there that could end this wait.
+    // And it would have waited without end: no timer is there that could end this wait.
     send(&pairs[0].client, &MESSAGE);
     receive(&pairs[0].server, &MESSAGE);
     let wait = relay.gateway.wait_at(mark);

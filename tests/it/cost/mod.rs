@@ -35,7 +35,7 @@ const CALLS_PER_MIB: usize = 3;
 const CALLS_PER_WAKE_UP: usize = 2;
 /// and what a call finds less than it could take costs a call in and one out.
 const CALLS_PER_SHORT_TRANSFER: usize = 2;
-/// Calls for a transfer beside these: the pipe, options of the sockets, the first bytes.
+/// Calls for a transfer in addition to these: the pipe, options of the sockets, the first bytes.
 const CALLS_PER_TRANSFER: usize = 14;
 
 /// Calls of main() up to the listener, and up to the first wait for clients; without the lines of

@@ -5,7 +5,7 @@ use crate::util::*;
 
 /// What main() calls until the gateway waits for clients, the lines of its log aside.
 fn calls_of_main(descriptors: u64, arguments: &[&str]) -> Calls {
-    // In front of an address where nothing listens, and which nobody dials.
+    // In front of an address where nothing listens, and which is never dialed.
     let builder = Gateway::builder().endpoint(&refused_address().to_string()).log_level("info");
     let builder = arguments.iter().fold(builder, |builder, argument| builder.arg(argument));
     let gateway = Traced::start(builder.nofile(descriptors, descriptors));

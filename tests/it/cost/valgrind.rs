@@ -52,8 +52,8 @@ impl Watched {
         for _ in 0..count {
             let mut client = self.gateway.connect();
             round_trip(&client, &[b'r'; 64]);
-            client.shutdown(Shutdown::Write).expect("a connection that stands");
-            // The server ends when it is told of our end: this is the end of both ways.
+            client.shutdown(Shutdown::Write).expect("the connection is established");
+            // The server ends when our end arrives: this is the end of both ways.
             assert_eq!(client.read(&mut [0]).expect("the pair passes the end on"), 0);
         }
     }
@@ -76,7 +76,7 @@ fn instructions_each(few: u64, work: impl Fn(&Watched, u64)) -> u64 {
     (more - less) / (2 * few)
 }
 
-/// Allocations for so many more of what `work` does.
+/// Allocations for that number more of what `work` does.
 fn allocations(few: u64, more: u64, work: impl Fn(&Watched, u64)) -> u64 {
     let [less, all] = [few, few + more].map(|count| {
         let watched = Watched::start(DHAT);

@@ -12,8 +12,8 @@ pub const P256: &str = "ec -pkeyopt ec_paramgen_curve:prime256v1";
 pub const P384: &str = "ec -pkeyopt ec_paramgen_curve:secp384r1";
 /// The strongest curve that TLS has a name for.
 pub const P521: &str = "ec -pkeyopt ec_paramgen_curve:secp521r1";
-/// What `openssl ca` wants to be told. It can date a certificate as one likes, `openssl x509` can
-/// not before version 3.4.
+/// The configuration that `openssl ca` wants. It can date a certificate at will, `openssl x509` not
+/// before version 3.4.
 const SETTINGS: &str = "\
 [ca]
 default_ca = own
@@ -124,8 +124,8 @@ impl Authority {
         Certificate { certificate: file("pem"), key: file("key") }
     }
 
-    /// Another authority beside this one, whose certificate, by itself, is in force then.
-    pub fn beside(&self, name: &str, validity: Validity) -> Authority {
+    /// Another authority next to this one, whose certificate, by itself, is in force then.
+    pub fn renewed_as(&self, name: &str, validity: Validity) -> Authority {
         let directory = self.directory.with_file_name(name);
         fs::create_dir(&directory).expect("a new directory in our own");
         let authority = Authority { directory, hash: self.hash };
@@ -168,7 +168,7 @@ impl TlsServer {
     /// Listens, with further arguments of s_server(1).
     pub fn start(address: SocketAddr, own: &Certificate, arguments: &[&str]) -> TlsServer {
         let mut command = Command::new("openssl");
-        // A page for whoever asks: otherwise it would talk on its terminal, and it has none.
+        // A page for every client: otherwise it would talk on its terminal, and it has none.
         command.args(["s_server", "-www", &format!("-accept={address}")]);
         command.arg("-cert").arg(&own.certificate).arg("-key").arg(&own.key).args(arguments);
         let process = Process::spawn("openssl s_server", &mut command);

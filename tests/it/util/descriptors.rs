@@ -58,7 +58,7 @@ pub fn borrow_sockets(gateway: &Gateway) -> Option<Vec<Socket>> {
 
 pub fn owned(result: libc::c_long) -> io::Result<OwnedFd> {
     match libc::c_int::try_from(result) {
-        // SAFETY: a descriptor that the kernel has just made for us, and nobody else has.
+        // SAFETY: a descriptor that the kernel has just made for us, and nothing else owns.
         Ok(descriptor @ 0..) => Ok(unsafe { OwnedFd::from_raw_fd(descriptor) }),
         _ => Err(io::Error::last_os_error()),
     }

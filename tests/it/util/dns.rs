@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   header: id, flags, four counts      12 octets
-//!   question: name, type, class         copied from the query as it stands
+//!   question: name, type, class         copied from the query as it is
 //!   answers, authority, additional      name, type, class, ttl, length, data
 //! ```
 
@@ -108,7 +108,7 @@ pub struct Question {
     /// In small letters, without the dot at the end.
     pub name: String,
     pub kind: Kind,
-    /// As it stands in the query, to be sent back.
+    /// As in the query, to be sent back.
     octets: Vec<u8>,
     /// The largest datagram that the other side takes.
     pub datagram_bytes: usize,
@@ -116,7 +116,7 @@ pub struct Question {
 }
 
 impl Question {
-    /// Reads a query of one question; `None` if it is no such thing.
+    /// Reads a query of one question; `None` if it is not one.
     pub fn read(query: &[u8]) -> Option<Question> {
         let number = |at: usize| Some(u16::from_be_bytes([*query.get(at)?, *query.get(at + 1)?]));
         let is_query = number(2)? & 0xf800 == 0;
@@ -293,7 +293,7 @@ fn answers_are_what_the_rfc_says() {
         &[0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0],
     ];
     assert_eq!(answer.write(&question), want.concat());
-    assert!(Question::read(&answer.write(&question)).is_none(), "an answer is no query");
+    assert!(Question::read(&answer.write(&question)).is_none(), "an answer is not a query");
     for cut in 0..query.len() {
         assert!(Question::read(&query[..cut]).is_none_or(|short| short.id == 0x1234));
     }

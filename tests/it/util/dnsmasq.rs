@@ -12,7 +12,7 @@ pub struct Dnsmasq {
 
 impl Dnsmasq {
     /// Serves what the options say, such as `host-record=m1.example.test,127.0.0.11,60`, and
-    /// knows nobody else to ask. Under `test` there is nothing besides: those names do not exist.
+    /// knows no other server. Under `test` there is nothing besides: those names do not exist.
     pub fn start(address: Ipv4Addr, options: &[String]) -> Dnsmasq {
         let mut command = Command::new("dnsmasq");
         command.args([
@@ -29,7 +29,7 @@ impl Dnsmasq {
         ]);
         command.args(options.iter().map(|option| format!("--{option}")));
         let process = Process::spawn("dnsmasq", &mut command);
-        // It says so when its sockets stand.
+        // It says so when its sockets listen.
         process.wait_for_log("started, version");
         Dnsmasq { process }
     }

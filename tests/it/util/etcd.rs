@@ -266,7 +266,7 @@ pub fn finish(command: &mut Command, input: &str) -> Output {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || sender.send(child.wait_with_output()));
     let Ok(output) = receiver.recv_timeout(DEADLINE) else {
-        // Nobody has waited for it yet, so the pid is still its own.
+        // It has not been waited for yet, so the pid is still its own.
         send_signal(pid, "KILL");
         panic!("not within {DEADLINE:?}: {command:?}");
     };

@@ -266,7 +266,7 @@ pub fn as_from_a_terminal(command: &mut Command) {
 
 fn take_signals_as_from_a_terminal() -> io::Result<()> {
     for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
-        // SAFETY: the default is no handler, so no code of ours can be run by it.
+        // SAFETY: the default is not a handler, so no code of ours can be run by it.
         if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
             return Err(io::Error::last_os_error());
         }

@@ -107,7 +107,7 @@ fn a_command_sees_the_etc_of_its_machine() {
     });
 }
 
-/// The tools by themselves, before the resolver of the C library, which nobody here has written.
+/// The tools by themselves, before the resolver of the C library, which is not written here.
 #[test]
 fn an_ordinary_resolver_is_served_by_the_tools() {
     Machine::run(|machine| {
@@ -129,7 +129,7 @@ fn an_ordinary_resolver_is_served_by_the_tools() {
             found.sort_unstable();
             assert_eq!(found, known, "{behaviour:?}");
         }
-        assert!(server.queries().iter().any(|query| query.is_tcp), "it was told to ask over TCP");
+        assert!(server.queries().iter().any(|query| query.is_tcp), "it was asked over TCP");
         assert_eq!(server.count("alias.test", Kind::A), 4);
         for behaviour in [Behaviour::ServerFailure, Behaviour::Refused, Behaviour::NoSuchName] {
             server.behave(behaviour);

@@ -12,7 +12,7 @@ use super::*;
 
 /// Where the name servers of the tests are.
 pub const DNS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 53);
-/// What a change may need beside its time to live.
+/// What a change may need in addition to its time to live.
 pub const LATENESS_MAX: Duration = Duration::from_secs(2);
 /// Within this time after its return the name server is asked again.
 pub const RECOVERY: Duration = Duration::from_secs(5);
@@ -33,7 +33,7 @@ pub fn member(last_octet: u8) -> Backend {
 pub fn named(letter: char) -> impl Fn(TcpStream) + Send + Sync + 'static {
     move |mut stream| {
         let letter = u8::try_from(letter).expect("an ASCII letter");
-        // Fails if the client is gone already, and then there is nobody to echo to.
+        // Fails if the client is gone already, and then there is nothing to echo to.
         if stream.write_all(&[letter]).is_ok() {
             echo(stream);
         }
@@ -57,7 +57,7 @@ pub fn answer(gateway: &Gateway) -> Option<char> {
     }
 }
 
-/// How many of so many clients each server got; all of them must be served.
+/// How many of that number of clients each server got; all of them must be served.
 pub fn tally(gateway: &Gateway, clients: usize) -> BTreeMap<char, usize> {
     let mut tally = BTreeMap::new();
     for _ in 0..clients {
@@ -67,7 +67,7 @@ pub fn tally(gateway: &Gateway, clients: usize) -> BTreeMap<char, usize> {
     tally
 }
 
-/// The letters of so many new clients.
+/// The letters that a number of new clients got.
 pub fn letters(gateway: &Gateway, clients: usize) -> String {
     tally(gateway, clients).into_keys().collect()
 }

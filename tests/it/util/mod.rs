@@ -78,15 +78,15 @@ pub fn number_in(line: &str, key: &str) -> usize {
     let mut words = line.split_whitespace();
     let value = words.find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
     let value = value.unwrap_or_else(|| panic!("no {key} in {line}"));
-    value.parse().unwrap_or_else(|_| panic!("{key} is no number in {line}"))
+    value.parse().unwrap_or_else(|_| panic!("{key} is not a number in {line}"))
 }
 
 /// Says aloud that this machine cannot show something; libtest would hide what `eprintln!` says.
 pub fn not_tested(what: &str) {
-    writeln!(io::stderr(), "not tested: {what}").expect("somebody listens to a test");
+    writeln!(io::stderr(), "not tested: {what}").expect("a test has a stderr");
 }
 
-/// Something takes a privilege that is not there. A developer without it is told; root and CI are
+/// Something takes a privilege that is not there. A developer without it reads so; root and CI are
 /// expected to have it, and the test fails.
 pub fn needs_privilege(what: &str) {
     not_tested(what);

@@ -32,8 +32,8 @@ const NONE: Option<&str> = None;
 /// A directory, and the one in whose place it is to be seen.
 pub type Bind = (PathBuf, PathBuf);
 
-/// Lets a command see directories in the place of others, in that order. Nobody else does, and the
-/// mounts end with it. Takes CAP_SYS_ADMIN and CAP_SYS_CHROOT, which root has.
+/// Lets a command see directories in the place of others, in that order. No other process does, and
+/// the mounts end with it. Takes CAP_SYS_ADMIN and CAP_SYS_CHROOT, which root has.
 pub fn bind_for(command: &mut Command, binds: &[Bind]) {
     let path = |path: &Path| CString::new(path.as_os_str().as_bytes()).expect("no path has a NUL");
     let binds: Vec<_> = binds.iter().map(|(from, to)| (path(from), path(to))).collect();

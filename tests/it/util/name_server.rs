@@ -18,13 +18,13 @@ const CHAIN_MAX: usize = 16;
 /// For how many seconds it may be believed that there is nothing.
 const NEGATIVE_TTL: u32 = 1;
 
-/// What becomes of a query.
+/// How a query is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behaviour {
     Answer,
     /// No answer at all.
     Drop,
-    /// Another part of the records each time, so many of them.
+    /// Another part of the records each time, of that number.
     Part(usize),
     /// The answer comes when the next query is there, which then has to wait likewise.
     Late,
@@ -46,7 +46,7 @@ pub enum Behaviour {
     NoSuchName,
 }
 
-/// What becomes of queries that have an OPT record, if it is not what becomes of the others.
+/// How queries that have an OPT record are answered, if not as the others are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Options {
     Known,
@@ -113,25 +113,25 @@ impl NameServer {
         self.shared.lock().records.remove(name);
     }
 
-    /// What becomes of queries from now on.
+    /// How queries are answered from now on.
     pub fn behave(&self, behaviour: Behaviour) {
         self.shared.lock().usual = behaviour;
     }
 
-    /// What becomes of queries of one kind, whatever becomes of the others.
+    /// How queries of one kind are answered, however the others are.
     pub fn behave_for(&self, kind: Kind, behaviour: Behaviour) {
         self.shared.lock().special.insert(kind, behaviour);
     }
 
-    /// What becomes of queries for the zone's own name and those below it, whatever becomes of
-    /// others. Of zones that contain each other the one counts that was given last.
+    /// How queries for the zone's own name and those below it are answered, however others are. Of
+    /// zones that contain each other the one counts that was given last.
     pub fn behave_in(&self, zone: &str, behaviour: Behaviour) {
         let mut state = self.shared.lock();
         state.zones.retain(|(other, _)| other != zone);
         state.zones.push((zone.to_owned(), behaviour));
     }
 
-    /// What becomes of queries that have an OPT record.
+    /// How queries that have an OPT record are answered.
     pub fn treat_options(&self, options: Options) {
         self.shared.lock().options = options;
     }
@@ -203,7 +203,7 @@ struct State {
     zones: Vec<(String, Behaviour)>,
     options: Options,
     queries: Vec<Query>,
-    /// An answer that is yet to come, and for whom.
+    /// An answer that is yet to come, and its client.
     late: Option<(Vec<u8>, SocketAddr)>,
     is_stopping: bool,
 }
@@ -230,7 +230,7 @@ impl Shared {
         }
     }
 
-    /// Serves one TCP connection to its end: each message stands behind its length.
+    /// Serves one TCP connection to its end: each message follows its length.
     fn serve(&self, mut stream: &TcpStream) {
         let port = stream.peer_addr().map_or(0, |peer| peer.port());
         stream.set_read_timeout(Some(DEADLINE)).expect("a timeout that is not zero");
@@ -256,7 +256,7 @@ impl Shared {
 }
 
 impl State {
-    /// Remembers a query, and says what becomes of it.
+    /// Remembers a query, and says how it is answered.
     fn note(&mut self, question: &Question, port: u16, is_tcp: bool) -> Behaviour {
         let Question { name, kind, id, .. } = question;
         let has_options = question.has_options;
@@ -302,7 +302,7 @@ impl State {
             Behaviour::AnswerFirst => {
                 let Question { name, kind, .. } = question;
                 let mut same =
-                    self.queries.iter().filter(|it| (&it.name, &it.kind) == (name, kind));
+                    self.queries.iter().filter(|query| (&query.name, &query.kind) == (name, kind));
                 let count = same.clone().count();
                 let first = same.next().expect("it was noted");
                 let mut message = message;
@@ -423,7 +423,7 @@ fn forge(socket: &UdpSocket, question: &Question, client: SocketAddr, address: I
         other[at] ^= wrong;
         messages.push(other);
     }
-    // A query is no answer.
+    // A query is not an answer.
     let mut query = message(question);
     query[2] &= 0x7f;
     messages.push(query);
@@ -432,7 +432,7 @@ fn forge(socket: &UdpSocket, question: &Question, client: SocketAddr, address: I
     }
     let own = socket.local_addr().expect("a bound socket").ip();
     for other in [SocketAddr::new(own, 0), SocketAddr::from((address, PORT))] {
-        let stranger = UdpSocket::bind(other).expect("a port that nobody has");
+        let stranger = UdpSocket::bind(other).expect("a port that is free");
         drop(stranger.send_to(&message(question), client));
     }
 }

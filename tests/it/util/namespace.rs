@@ -9,7 +9,7 @@
 //! No namespace has a name, so none needs to be removed, not even by a test that panics: each lasts
 //! as long as descriptors, sockets and children of this process hold it, and its links go with it.
 //! All faults are made of links, routes and rules, so that iproute2 is enough: no firewall tool, no
-//! kernel module beside veth.
+//! kernel module apart from veth.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -28,7 +28,7 @@ use super::{DEADLINE, needs_privilege, output_of, until};
 
 /// Where every server of a [`Host`] listens: the addresses are ours alone, and so are the ports.
 const PORT: u16 = 2379;
-/// Hosts of a [`Network`] at most: so many /30 networks has a /24.
+/// Hosts of a [`Network`] at most: the /30 networks of a /24.
 const HOSTS_MAX: u8 = 64;
 
 /// A network namespace.
@@ -203,14 +203,14 @@ impl Host {
         })
     }
 
-    /// The router drops every packet to and from this host, and tells nobody.
+    /// The router drops every packet to and from this host, without a word.
     pub fn vanish(&self) {
         let address = self.ip_address();
         self.parent.ip(&format!("rule add pref 20 to {address} blackhole"));
         self.parent.ip(&format!("rule add pref 20 from {address} blackhole"));
     }
 
-    /// The router drops every packet of a new connection to this host, and tells nobody; an open
+    /// The router drops every packet of a new connection to this host, without a word; an open
     /// one that comes from the port `spared` goes on.
     ///
     /// To the kernel's rules a SYN is a packet like others, but the port it comes from is new.
@@ -250,7 +250,7 @@ impl Host {
         self.namespace.ip(&format!("route add default via {}", self.gateway()));
     }
 
-    /// Deletes its link. Nothing that its sockets say comes out any more.
+    /// Deletes its link. Nothing that its sockets say comes out from then on.
     pub fn cut_off(&self) {
         self.namespace.ip("link delete eth0");
     }

@@ -1,4 +1,4 @@
-//! What the tests need of the machine, beside the tools, which tests/install-needs.sh installs.
+//! What the tests need of the machine, apart from the tools, which tests/install-needs.sh installs.
 //!
 //! `make test` runs this before everything else, so that a machine which lacks something is found
 //! out at once, and not by every test that needs it.

@@ -181,7 +181,7 @@ pub fn exchange(stream: &TcpStream, sent: u64, wanted: u64, length: usize) {
     thread::scope(|scope| {
         scope.spawn(|| {
             write_in_pieces(stream, &payload(sent, length), sent);
-            stream.shutdown(Shutdown::Write).expect("the connection stands");
+            stream.shutdown(Shutdown::Write).expect("the connection is established");
         });
         let (received, end) = read_in_pieces(stream, wanted, LARGEST);
         expect_bytes(&received, &payload(wanted, length));
@@ -189,7 +189,7 @@ pub fn exchange(stream: &TcpStream, sent: u64, wanted: u64, length: usize) {
     });
 }
 
-/// Writes as much as the pair takes while nobody reads at its other end.
+/// Writes as much as the pair takes while its other end does not read.
 pub fn fill(mut source: &TcpStream, bytes: &[u8], other: &(TcpStream, TcpStream)) -> usize {
     source.set_nonblocking(true).expect("a socket can be non-blocking");
     let mut written = 0;

@@ -60,7 +60,7 @@ impl Process {
 
     /// Sends a signal by its short name, as in `TERM`.
     pub fn signal(&self, signal: &str) {
-        // A pid that was waited for may belong to somebody else by now.
+        // A pid that was waited for may belong to another process by now.
         assert!(self.status.is_none(), "{} has ended already", self.name);
         send_signal(self.pid(), signal);
     }
@@ -126,7 +126,7 @@ pub fn spawn(command: &mut Command) -> Child {
     })
 }
 
-/// Sends a signal by its short name to a child that nobody has waited for yet.
+/// Sends a signal by its short name to a child that has not been waited for yet.
 pub fn send_signal(pid: u32, signal: &str) {
     let signal = Signal::from_str(&format!("SIG{signal}")).expect("the name of a signal");
     let pid = i32::try_from(pid).expect("a pid is a positive i32");
@@ -145,7 +145,7 @@ struct LogState {
     lines: Vec<String>,
     /// Where to look on, for each needle that was found before.
     cursors: HashMap<String, usize>,
-    /// Streams that have reached their end; with both ended no line can come any more.
+    /// Streams that have reached their end; with both ended no further line can come.
     ended: usize,
 }
 

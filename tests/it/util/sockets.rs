@@ -18,11 +18,11 @@ use super::not_tested;
 const SILENCE: Duration = Duration::from_millis(300);
 
 /// A port, of 127.0.0.1 unless told otherwise, kept for us, where nothing listens as long as
-/// nobody is told to.
+/// no server is started there.
 ///
 /// A socket that is bound but does not listen refuses connections; the kernel gives its port to
-/// nobody who asks for any port, yet lets somebody with `SO_REUSEADDR` listen on it by number. So
-/// a port can be known before its server starts, and stays ours while the server is down.
+/// no socket that asks for any port, yet lets one with `SO_REUSEADDR` listen on it by number. So a
+/// port can be known before its server starts, and stays ours while the server is down.
 pub struct Reservation {
     socket: Socket,
     address: SocketAddr,

@@ -2,7 +2,7 @@
 //!
 //! strace writes a call's name and flushes it before the call begins, and the rest of the line
 //! when it is over. So a log that ends with `epoll_wait(3, ` belongs to a gateway that waits, and
-//! whatever the test has seen of the gateway's doings stands before that.
+//! whatever the test has seen of the gateway's doings is before that.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -45,7 +45,7 @@ impl Traced {
         let directory = TemporaryDirectory::new();
         let log = directory.path().join("calls");
         // -D: the tracer is a grandchild, so the pid is that of the gateway. -f: a thread that
-        // somebody adds is counted as well.
+        // is added is counted as well.
         let words = ["strace", "-D", "-f", "-qq", "-s", "16", "-o"].map(Into::into);
         let words = words.into_iter().chain([log.clone().into_os_string()]);
         let gateway = builder.under(words).start();
@@ -256,7 +256,7 @@ impl Calls {
         histogram
     }
 
-    /// The histogram divided among so many of what was done, the most frequent first.
+    /// The histogram divided by the number of things done, the most frequent first.
     pub fn each(&self, things: usize) -> String {
         let each = |count: usize| count as f64 / things as f64;
         let mut names: Vec<_> = self.histogram().into_iter().collect();

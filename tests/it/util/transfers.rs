@@ -24,7 +24,7 @@ pub struct Transfers {
 }
 
 impl Transfers {
-    /// Opens so many pairs, and sends through all of them from now on. Where a server says
+    /// Opens `count` pairs, and sends through all of them from now on. Where a server says
     /// something first, it is `greeting_bytes` long.
     pub fn start(gateway: &Gateway, count: usize, greeting_bytes: usize) -> Transfers {
         let mut streams: Vec<TcpStream> = (0..count).map(|_| gateway.connect()).collect();
@@ -69,6 +69,6 @@ fn round(streams: &mut [TcpStream], number: u64) {
 }
 
 fn end(mut stream: TcpStream) {
-    stream.shutdown(Shutdown::Write).expect("the connection stands");
+    stream.shutdown(Shutdown::Write).expect("the connection is established");
     assert_eq!(stream.read(&mut [0]).expect("a clean end"), 0, "nothing comes besides");
 }
