@@ -79,6 +79,7 @@ const TEXT_RULES: &[Rule] = &[
 ];
 
 const RUST_RULES: &[Rule] = &[
+    turn::turn,
     names::names,
     form::header,
     form::tabs,
