@@ -187,7 +187,7 @@ impl Host for SimNet {
 
     fn file_version(&mut self, _file: ResolverFile) -> Result<FileVersion, FileError> {
         let mut simulation = self.simulation();
-        simulation.oracle.record.operation_begins();
+        simulation.oracle.books.record.operation_begins();
         Ok(simulation.world.files.version())
     }
 

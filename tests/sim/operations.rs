@@ -20,14 +20,14 @@ use crate::simulation::Simulation;
 impl Simulation {
     /// An operation on a connection, which must be one that the gateway still holds.
     fn operate(&mut self, what: &'static str, id: Id) {
-        self.oracle.record.operation_begins();
+        self.oracle.books.record.operation_begins();
         let is_open = self.world.network.connections[id].is_open();
         assert!(is_open, "{what} on a socket that was given up: {id}");
     }
 
     pub fn accept(&mut self, listener: usize, token: usize) -> Accept<Id> {
         let Simulation { world, oracle } = self;
-        oracle.record.operation_begins();
+        oracle.books.record.operation_begins();
         oracle.check_accept(world, listener);
         let outcome = world.accept(listener, token);
         match outcome {
@@ -53,7 +53,7 @@ impl Simulation {
 
     fn dial_endpoint(&mut self, address: SocketAddr, token: usize) -> Result<Id, NetError> {
         let Simulation { world, oracle } = self;
-        oracle.record.operation_begins();
+        oracle.books.record.operation_begins();
         let endpoint = world.endpoint_of(address);
         let client = purpose::client_of(token, oracle.clients(), world);
         let role = match client {
@@ -88,7 +88,7 @@ impl Simulation {
 
     pub fn dial_result(&mut self, id: Id, reported: Readiness) -> Dial {
         if id >= STREAMS {
-            self.oracle.record.operation_begins();
+            self.oracle.books.record.operation_begins();
             return self.world.exchanges.dial_result(&mut self.world.context, id);
         }
         self.operate("dial_result", id);
@@ -105,7 +105,7 @@ impl Simulation {
 
     pub fn set_lasting_options(&mut self, id: Id) {
         self.operate("set_lasting_options", id);
-        self.oracle.check_lasting_options(&self.world, id);
+        self.oracle.books.check_lasting_options(&self.world, id);
         self.world.network.set_lasting_options(&mut self.world.context, id);
     }
 
@@ -114,7 +114,7 @@ impl Simulation {
         // connection.
         assert!(id < STREAMS, "{id}: another end for the stream of a question");
         self.operate("set_close", id);
-        self.oracle.check_set_close(&self.world, id, how);
+        self.oracle.books.check_set_close(&self.world, id, how);
         self.world.network.set_close(&mut self.world.context, id, how);
     }
 
@@ -124,17 +124,17 @@ impl Simulation {
         }
         self.operate("read", id);
         let Simulation { world, oracle } = self;
-        oracle.check_read(world, id);
-        oracle.check_copies(world, id);
+        oracle.books.check_read(world, id);
+        oracle.pipes.check_copies(&mut oracle.books, world, id);
         let reveals_end = world.network.connections[id].short_read_reveals_end();
         let outcome = world.network.read(&mut world.context, id, buffer);
-        oracle.has_read(world, id, outcome, buffer.len(), reveals_end);
+        oracle.books.has_read(world, id, outcome, buffer.len(), reveals_end);
         outcome
     }
 
     fn read_answer(&mut self, id: Id, buffer: &mut [u8]) -> Read {
         let Simulation { world, oracle } = self;
-        oracle.record.operation_begins();
+        oracle.books.record.operation_begins();
         let (outcome, meaning) = world.exchanges.read(&mut world.context, id, buffer);
         if let Some(meaning) = meaning {
             oracle.has_received(world, id - STREAMS, &meaning);
@@ -147,13 +147,13 @@ impl Simulation {
             return self.write_question(id, buffer);
         }
         self.operate("write", id);
-        self.oracle.check_write(&self.world, id, buffer);
+        self.oracle.books.check_write(&self.world, id, buffer);
         self.world.network.write(&mut self.world.context, id, buffer)
     }
 
     fn write_question(&mut self, id: Id, bytes: &[u8]) -> Write {
         let Simulation { world, oracle } = self;
-        oracle.record.operation_begins();
+        oracle.books.record.operation_begins();
         let (outcome, question) = world.exchanges.write(&mut world.context, id, bytes);
         if let Some(question) = question {
             oracle.check_question(world, id - STREAMS, &question);
@@ -164,11 +164,11 @@ impl Simulation {
 
     pub fn open_pipe(&mut self) -> Result<PipeId, NetError> {
         let Simulation { world, oracle } = self;
-        oracle.record.operation_begins();
-        oracle.check_open_pipe(world);
+        oracle.books.record.operation_begins();
+        oracle.pipes.check_open(&oracle.books, world);
         let outcome = world.pipes.open(&mut world.context);
         if let Err(error) = outcome {
-            oracle.pipe_failed(world, error);
+            oracle.pipes.open_failed(&mut oracle.books, world, error);
         }
         outcome
     }
@@ -176,30 +176,31 @@ impl Simulation {
     pub fn splice_in(&mut self, id: Id, pipe: PipeId, bytes_max: usize) -> Read {
         self.operate("splice_in", id);
         let Simulation { world, oracle } = self;
-        oracle.check_splice_in(world, id, pipe, bytes_max);
+        oracle.pipes.check_splice_in(&mut oracle.books, world, id, pipe, bytes_max);
         let outcome = world.splice_in(id, pipe, bytes_max);
-        oracle.has_spliced(world, id, outcome, bytes_max);
+        oracle.pipes.has_spliced(&mut oracle.books, world, id, outcome, bytes_max);
         outcome
     }
 
     pub fn splice_out(&mut self, pipe: PipeId, id: Id, bytes_max: usize) -> Write {
         self.operate("splice_out", id);
         let Simulation { world, oracle } = self;
-        oracle.check_splice_out(world, pipe, id, bytes_max);
+        oracle.pipes.check_splice_out(&mut oracle.books, world, pipe, id, bytes_max);
         let outcome = world.splice_out(pipe, id, bytes_max);
-        oracle.has_spliced_out(world, pipe);
+        oracle.pipes.has_spliced_out(world, pipe);
         outcome
     }
 
     pub fn close_pipe(&mut self, pipe: PipeId) {
-        self.oracle.record.operation_begins();
-        self.oracle.check_close_pipe(&self.world, pipe);
-        self.world.close_pipe(pipe);
+        self.oracle.books.record.operation_begins();
+        let Simulation { world, oracle } = self;
+        oracle.pipes.check_close(&mut oracle.books, world, pipe);
+        world.close_pipe(pipe);
     }
 
     pub fn shutdown_write(&mut self, id: Id) -> Result<(), NetError> {
         self.operate("shutdown", id);
-        self.oracle.check_shutdown(&self.world, id);
+        self.oracle.books.check_shutdown(&self.world, id);
         self.world.network.shutdown_write(&mut self.world.context, id)
     }
 
@@ -225,7 +226,7 @@ impl Simulation {
 
     pub fn open_datagram(&mut self, peer: SocketAddr, token: usize) -> Result<usize, NetError> {
         let Simulation { world, oracle } = self;
-        oracle.record.operation_begins();
+        oracle.books.record.operation_begins();
         let server = server_of(peer).unwrap_or_else(|| panic!("{peer} is no name server"));
         oracle.check_exchange(world, server, false);
         let outcome = world.exchanges.open_datagram(&mut world.context, server, token);
@@ -237,7 +238,7 @@ impl Simulation {
 
     pub fn send_question(&mut self, exchange: usize, bytes: &[u8]) -> Result<(), NetError> {
         let Simulation { world, oracle } = self;
-        oracle.record.operation_begins();
+        oracle.books.record.operation_begins();
         let question = read_question(bytes);
         oracle.check_question(world, exchange, &question);
         world.exchanges.send_question(&mut world.context, exchange, question)
@@ -245,7 +246,7 @@ impl Simulation {
 
     pub fn receive(&mut self, exchange: usize, buffer: &mut [u8]) -> Receive {
         let Simulation { world, oracle } = self;
-        oracle.record.operation_begins();
+        oracle.books.record.operation_begins();
         let (outcome, meaning) = world.exchanges.receive(&mut world.context, exchange, buffer);
         if let Some(meaning) = meaning {
             oracle.has_received(world, exchange, &meaning);
@@ -254,12 +255,12 @@ impl Simulation {
     }
 
     pub fn close_exchange(&mut self, exchange: usize) {
-        self.oracle.record.operation_begins();
+        self.oracle.books.record.operation_begins();
         self.world.exchanges.close(&mut self.world.context, exchange);
     }
 
     pub fn begin_handshake(&mut self) -> usize {
-        self.oracle.record.operation_begins();
+        self.oracle.books.record.operation_begins();
         self.world.network.begin_handshake(&mut self.world.context)
     }
 
@@ -280,7 +281,7 @@ impl Simulation {
 
     pub fn open_file(&mut self, file: ResolverFile) -> SimFile {
         let Simulation { world, oracle } = self;
-        oracle.record.operation_begins();
+        oracle.books.record.operation_begins();
         if file == ResolverFile::Configuration && world.context.plan.names.is_some() {
             oracle.configuration_is_read(world.files.configuration);
         }
@@ -290,7 +291,7 @@ impl Simulation {
     /// The next bytes of a file of the host.
     pub fn read_file(&mut self, file: &mut SimFile, buffer: &mut [u8]) -> usize {
         let Simulation { world, oracle } = self;
-        oracle.record.operation_begins();
+        oracle.books.record.operation_begins();
         let is_anew = file.version != world.files.hosts_version;
         let bytes = world.files.read(&mut world.context, file, buffer);
         if file.file == ResolverFile::Hosts {

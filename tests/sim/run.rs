@@ -216,7 +216,7 @@ impl Run {
     }
 
     fn report(&self) -> Report {
-        let seen = self.net.oracle().record.seen.to_vec();
+        let seen = self.net.oracle().books.record.seen.to_vec();
         let world = self.net.world();
         let metrics = self.reactor.metrics();
         Report {

@@ -239,7 +239,7 @@ fn a_silent_endpoint_is_probed_with_growing_pauses_and_jitter() {
     // Each dial lasts a second, and the most jitter, which this world draws, is the whole step.
     let pauses: Vec<_> = times.windows(2).map(|two| (two[1] - two[0]).as_secs()).collect();
     assert_eq!(pauses, [2, 3, 5, 9, 17]);
-    assert_eq!(net.oracle().record.randoms, 5, "one for each failure so far");
+    assert_eq!(net.oracle().books.record.randoms, 5, "one for each failure so far");
     assert_eq!(reactor.census(), Census { probes: 1, timers: 1, ..Census::default() });
 }
 

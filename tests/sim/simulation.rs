@@ -27,7 +27,7 @@ impl Simulation {
     pub fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) {
         self.oracle.check_before_wait(&self.world, timeout);
         self.world.poll(timeout, events);
-        self.oracle.record.turn_begins(!events.is_empty());
+        self.oracle.books.record.turn_begins(!events.is_empty());
     }
 
     /// The gateway reads the clock.
@@ -39,7 +39,7 @@ impl Simulation {
 
     /// The gateway asks for a random number.
     pub fn draw(&mut self) -> u64 {
-        self.oracle.record.randoms += 1;
+        self.oracle.books.record.randoms += 1;
         let context = &mut self.world.context;
         // A test without chance gets the longest delays.
         let is_drawn = context.has_actors || context.plan.names.is_some();

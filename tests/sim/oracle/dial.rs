@@ -8,74 +8,18 @@ use std::time::Duration;
 use etcd_gateway::net::{Dial, NetError, Readiness};
 use etcd_gateway::upstream::Check;
 
-use super::endpoint::{State, Watch, is_evidence};
+use super::endpoint::{State, is_evidence};
+use super::rotation::{UNFAIRNESS_IN_FLUX_MAX, UNFAIRNESS_MAX};
 use super::{Oracle, Seen};
 use crate::connection::{Id, Role};
 use crate::world::World;
-
-/// How far the rotation may be from even, in connections, over any stretch of time in which nobody
-/// failed. At both ends of it an endpoint may be owed, or have had in advance, about one.
-const UNFAIRNESS_MAX: f64 = 2.0;
-
-/// The same where endpoints come and go all the time: what those who leave were owed is shared out
-/// among those who stay, so at either end of a stretch it may be about half a connection more.
-const UNFAIRNESS_IN_FLUX_MAX: f64 = 3.0;
-
-/// The most that all endpoints of weight 0 may get together beside others, as a part of all:
-/// RFC 2782 asks for "a very small chance", and this is twice the project's one percent.
-const ZERO_SHARE_MAX: f64 = 0.02;
-
-impl Oracle {
-    fn succeed(&mut self, endpoint: usize, now: Duration) {
-        if !self.watches[endpoint].is_active() {
-            self.rotation_changed();
-        }
-        self.watches[endpoint].state = State::Active { proven_at: now };
-    }
-
-    /// From here on shares are counted anew.
-    pub(super) fn rotation_changed(&mut self) {
-        self.watches.iter_mut().for_each(|watch| watch.picks = 0);
-    }
-
-    /// Someone of that class got a client by rotation.
-    fn check_fairness(&mut self, endpoint: usize) {
-        let class = self.watches[endpoint].priority;
-        self.watches[endpoint].picks += 1;
-        let watches = &self.watches;
-        let mates = || watches.iter().filter(|watch| watch.is_mate(class));
-        let zeros = mates().filter(|watch| watch.weight == 0.0).count();
-        if zeros > 0 && zeros < mates().count() {
-            let picks: u64 = mates().map(|watch| watch.picks).sum();
-            let few: u64 = mates().filter(|mate| mate.weight == 0.0).map(|mate| mate.picks).sum();
-            // Each may be owed one when this stretch of time begins.
-            let most = picks as f64 * ZERO_SHARE_MAX + zeros as f64;
-            assert!(
-                few as f64 <= most,
-                "{few} of {picks} to those of weight 0: {:?}",
-                self.watches
-            );
-            return;
-        }
-        let weight = |watch: &Watch| if zeros > 0 { 1.0 } else { watch.weight };
-        let weights: f64 = mates().map(weight).sum();
-        let picks: u64 = mates().map(|watch| watch.picks).sum();
-        let most = if self.names.is_some() { UNFAIRNESS_IN_FLUX_MAX } else { UNFAIRNESS_MAX };
-        for watch in mates() {
-            let want = picks as f64 * weight(watch) / weights;
-            let off = (watch.picks as f64 - want).abs();
-            assert!(off < most, "{off} off after {picks}: {:?}", self.watches);
-        }
-        self.saw(Seen::FairnessChecked);
-    }
-}
 
 impl Oracle {
     /// Whom a client may be led to: active ones if there are any, else inactive ones that were not
     /// dialed for a client just now. Of those that are known for sure, and `also`.
     fn choices_with(&self, world: &World, client: Id, also: Option<usize>) -> Vec<usize> {
-        let tried = &self.accounts.of(client).tried;
-        let watches = || self.watches.iter().enumerate();
+        let tried = &self.books.accounts.of(client).tried;
+        let watches = || self.watches.all.iter().enumerate();
         let is_there = |index: usize| also == Some(index) || self.presence(world, index).1;
         let untried = || watches().filter(|(index, _)| !tried.contains(index) && is_there(*index));
         let active = || untried().filter(|(_, watch)| watch.is_active());
@@ -97,7 +41,7 @@ impl Oracle {
     /// Whether somebody is there for the client without any delay.
     pub(super) fn has_active_choice(&self, world: &World, client: Id) -> bool {
         let choices = self.choices(world, client);
-        choices.iter().any(|index| self.watches[*index].is_active())
+        choices.iter().any(|index| self.watches.all[*index].is_active())
     }
 
     /// The gateway decides now what becomes of the client. If it has no choice, the client's socket
@@ -105,7 +49,7 @@ impl Oracle {
     pub fn note_choices(&mut self, world: &World, client: Id) {
         if self.choices(world, client).is_empty() || self.is_in_flux(world) {
             let (now, turn) = (world.context.turn_at, world.context.turns);
-            let client = self.accounts.of_mut(client);
+            let client = self.books.accounts.of_mut(client);
             client.no_choice_in = Some(turn);
             client.held_first.get_or_insert(now);
             client.held_anew.get_or_insert(now);
@@ -114,8 +58,9 @@ impl Oracle {
 
     /// The same for clients that wait for a descriptor.
     pub fn note_choices_of_the_starved(&mut self, world: &World) {
-        let clients = self.accounts.clients.iter().copied();
-        let starved: Vec<Id> = clients.filter(|id| self.account(*id).starved.is_some()).collect();
+        let clients = self.books.accounts.clients.iter().copied();
+        let starved: Vec<Id> =
+            clients.filter(|id| self.books.account(*id).starved.is_some()).collect();
         starved.into_iter().for_each(|client| self.note_choices(world, client));
     }
 
@@ -123,11 +68,11 @@ impl Oracle {
     pub fn check_dial(&mut self, world: &World, role: Role, is_short: bool) {
         match role {
             Role::Server { endpoint, client } => {
-                self.record.dials += 1;
+                self.books.record.dials += 1;
                 self.check_client_dial(world, endpoint, client, is_short);
             }
             Role::Probe { endpoint } => {
-                self.record.probes += 1;
+                self.books.record.probes += 1;
                 self.check_probe(world, endpoint);
             }
             Role::Client => panic!("a client is not dialed"),
@@ -137,28 +82,28 @@ impl Oracle {
     /// A dial has begun.
     pub fn dial_begins(&mut self, role: Role, id: Id) {
         if let Role::Probe { endpoint } = role {
-            let probe = self.watches[endpoint].probe.as_mut();
+            let probe = self.watches.all[endpoint].probe.as_mut();
             probe.expect("checked when the dial began").id = Some(id);
-            self.accounts.probes.push(id);
+            self.books.accounts.probes.push(id);
         }
     }
 
     fn check_probe(&mut self, world: &World, endpoint: usize) {
         let now = world.context.turn_at;
         let may_begin = world.signals.terminations == 0
-            || (world.context.plan.names.is_some() && self.is_last_round(world));
+            || (world.context.plan.names.is_some() && self.books.is_last_round(world));
         assert!(may_begin, "a probe after the end was asked for");
         assert!(self.presence(world, endpoint).0, "a probe of {endpoint}, which nobody has named");
         let is_hastened = self.is_hastened(world, endpoint);
         // One that took too long is over; its socket goes at the end of the turn.
-        let last = self.watches[endpoint].probe.and_then(|probe| probe.id);
+        let last = self.watches.all[endpoint].probe.and_then(|probe| probe.id);
         let patience = world.context.plan.limits.connect_timeout;
         if let Some(last) =
             last.filter(|last| world.network.connections[*last].dialed_at + patience <= now)
         {
             self.dial_ended(world, last, Some(NetError::TimedOut));
         }
-        let watch = &mut self.watches[endpoint];
+        let watch = &mut self.watches.all[endpoint];
         let State::Inactive { probe_at, .. } = watch.state else {
             panic!("a probe of an active endpoint: {watch:?}");
         };
@@ -170,13 +115,13 @@ impl Oracle {
 
     /// Whether somebody waits for the endpoint to prove itself, and nobody has asked it just now.
     fn is_hastened(&self, world: &World, endpoint: usize) -> bool {
-        let watch = &self.watches[endpoint];
+        let watch = &self.watches.all[endpoint];
         let interval = world.context.plan.limits.retry.last_resort_interval;
         let is_rested = watch.failed_at + interval <= world.context.turn_at;
         let waits = |id: &Id| {
-            self.accounts.pair_of(world, *id).is_none() && !self.has_active_choice(world, *id)
+            self.books.accounts.pair_of(world, *id).is_none() && !self.has_active_choice(world, *id)
         };
-        let is_waited_for = self.accounts.clients.iter().any(waits);
+        let is_waited_for = self.books.accounts.clients.iter().any(waits);
         watch.check == Check::Tls && is_rested && is_waited_for
     }
 
@@ -185,21 +130,21 @@ impl Oracle {
             self.presence(world, endpoint).0,
             "{client} is led to {endpoint}, which nobody has named"
         );
-        let starved_at = self.accounts.of(client).starved_at;
+        let starved_at = self.books.accounts.of(client).starved_at;
         // Who has come to wait for an endpoint does not wait for a descriptor any more.
-        let held_anew = self.accounts.of(client).held_anew;
+        let held_anew = self.books.accounts.of(client).held_anew;
         let was_held = world.context.plan.names.is_some() && held_anew.is_some();
         if starved_at.is_some() && !was_held {
             self.check_dial_again(world, client);
         }
-        let state = self.accounts.of(client);
+        let state = self.books.accounts.of(client);
         let is_first = state.tried.is_empty() && state.starved.is_none();
         let connections = &world.network.connections;
         let last = connections[client].server.map(|server| &connections[server]);
         assert!(last.is_none_or(|last| !last.is_open()), "two dials at once for {client}");
         let choices = self.choices_with(world, client, Some(endpoint));
         let is_in_flux = self.is_in_flux(world);
-        let watches = &self.watches;
+        let watches = &self.watches.all;
         let is_other_class = is_in_flux && watches[endpoint].is_active();
         let may = choices.contains(&endpoint) || is_other_class;
         assert!(may, "{client} may be led to {choices:?}, not to {endpoint}: {watches:?}");
@@ -208,21 +153,21 @@ impl Oracle {
         let keeps = keeps.filter(|at| watches[*at].is_active() && choices.contains(at));
         assert!(keeps.is_none_or(|at| at == endpoint), "{client} lost its turn at {keeps:?}");
         if !state.tried.is_empty() {
-            self.record.saw(Seen::SecondChoice);
+            self.books.record.saw(Seen::SecondChoice);
         }
         self.check_last_resort(world, endpoint, &choices);
-        let watch = &mut self.watches[endpoint];
+        let watch = &mut self.watches.all[endpoint];
         if !is_short {
             watch.dialed_at = Some(world.context.turn_at);
-            let state = self.accounts.of_mut(client);
+            let state = self.books.accounts.of_mut(client);
             if state.held_anew.take().is_some() && watch.is_active() {
-                self.record.saw(Seen::WaitedAndDialed);
+                self.books.record.saw(Seen::WaitedAndDialed);
             }
             state.starved_at = None;
         }
-        let watch = &self.watches[endpoint];
+        let watch = &self.watches.all[endpoint];
         if !watch.is_active() {
-            self.record.saw(Seen::LastResortDial);
+            self.books.record.saw(Seen::LastResortDial);
             if world.context.plan.names.is_some() && !is_short {
                 // Who comes next in this turn finds it not rested, and may wait for another one.
                 self.note_choices_of_the_starved(world);
@@ -230,19 +175,23 @@ impl Oracle {
         } else if keeps.is_some() {
             // Counted when it was led there.
         } else if is_first && !is_in_flux {
-            self.check_fairness(endpoint);
+            let is_fixed = self.names.is_none();
+            let most = if is_fixed { UNFAIRNESS_MAX } else { UNFAIRNESS_IN_FLUX_MAX };
+            if self.watches.check_fairness(endpoint, most) {
+                self.books.saw(Seen::FairnessChecked);
+            }
         } else {
-            self.rotation_changed();
+            self.watches.rotation_changed();
         }
     }
 
     /// Of several inactive endpoints it is the one that nobody has tried for longest, and of equal
     /// ones the better class: so an outage ends with the first of them that is back.
     fn check_last_resort(&self, world: &World, endpoint: usize, choices: &[usize]) {
-        let watches = &self.watches;
+        let watches = &self.watches.all;
         let (now, patience) = (world.context.turn_at, world.context.plan.limits.connect_timeout);
         // The turn that is asked to end gives probes up at some point.
-        let is_in_doubt = self.is_last_round(world)
+        let is_in_doubt = self.books.is_last_round(world)
             || watches.iter().any(|watch| watch.is_in_doubt(patience, now));
         if watches[endpoint].is_active() || is_in_doubt {
             return;
@@ -255,8 +204,8 @@ impl Oracle {
     /// The gateway tries again for a client that lacked a descriptor: once the pause is over, or
     /// in the round that finds out that it has to begin anew.
     fn check_dial_again(&self, world: &World, client: Id) {
-        let is_same_round = self.pauses.began_in(world.context.turns);
-        let may = is_same_round || !self.is_paused(world);
+        let is_same_round = self.books.pauses.began_in(world.context.turns);
+        let may = is_same_round || !self.books.is_paused(world);
         assert!(may, "{client} is dialed for so soon after a shortage");
     }
 
@@ -265,7 +214,7 @@ impl Oracle {
         let now = world.context.turn_at;
         match client {
             Some(client) => {
-                let state = self.accounts.of_mut(client);
+                let state = self.books.accounts.of_mut(client);
                 // The first dial follows the accept, unless the client had to wait for an endpoint;
                 // a repeated one follows the pause.
                 let was_held = state.held_anew.is_some();
@@ -274,8 +223,8 @@ impl Oracle {
                 let first = state.starved.map_or(now, |(first, _)| first);
                 state.starved = Some((first, now));
                 state.held_first.get_or_insert(now);
-                self.fell_short(world, is_first || is_again);
-                self.check_unused_pipes_go(world);
+                self.books.fell_short(world, is_first || is_again);
+                self.pipes.check_unused_go(world);
             }
             None => self.dial_failed(world, endpoint, None, now, NetError::Memory),
         }
@@ -292,19 +241,19 @@ impl Oracle {
     ) {
         let (now, limits) = (world.context.turn_at, world.context.plan.limits.retry);
         let evidence = is_evidence(error);
-        let watch = &mut self.watches[endpoint];
+        let watch = &mut self.watches.all[endpoint];
         let Some(client) = client else {
             watch.probe_failed(evidence, &limits, now);
-            return self.record.saw(Seen::ProbeFailed);
+            return self.books.record.saw(Seen::ProbeFailed);
         };
-        self.accounts.of_mut(client).tried.push(endpoint);
+        self.books.accounts.of_mut(client).tried.push(endpoint);
         match watch.state {
             State::Active { proven_at } if evidence && begun_at < proven_at => {
-                self.record.saw(Seen::OldFailureIgnored);
+                self.books.record.saw(Seen::OldFailureIgnored);
             }
             State::Active { .. } if evidence => {
                 watch.fail(&limits, now);
-                self.rotation_changed();
+                self.watches.rotation_changed();
             }
             State::Inactive { .. } if evidence => watch.failed_at = now,
             State::Active { .. } | State::Inactive { .. } => {}
@@ -316,7 +265,7 @@ impl Oracle {
     pub fn dial_ended(&mut self, world: &World, id: Id, error: Option<NetError>) {
         let connection = &world.network.connections[id];
         let begun_at = connection.dialed_at;
-        self.accounts.of_mut(id).is_decided = true;
+        self.books.accounts.of_mut(id).is_decided = true;
         let (endpoint, client) = match connection.role {
             Role::Server { endpoint, client } => (endpoint, Some(client)),
             Role::Probe { endpoint } => (endpoint, None),
@@ -330,23 +279,23 @@ impl Oracle {
 
     fn dial_succeeded(&mut self, world: &World, id: Id, endpoint: usize, client: Option<Id>) {
         let now = world.context.turn_at;
-        let watch = &self.watches[endpoint];
+        let watch = &self.watches.all[endpoint];
         // What clients do there proves nothing of one that has to prove itself.
         let is_proof = client.is_none() || watch.check == Check::Connect || watch.is_active();
         if is_proof {
-            self.succeed(endpoint, now);
+            self.watches.succeed(endpoint, now);
         }
         let Some(client) = client else {
-            self.watches[endpoint].probe = None;
-            return self.saw(Seen::ProbeSucceeded);
+            self.watches.all[endpoint].probe = None;
+            return self.books.saw(Seen::ProbeSucceeded);
         };
-        let account = self.accounts.of_mut(id);
+        let account = self.books.accounts.of_mut(id);
         (account.is_known, account.known_at) = (true, now);
         if world.network.connections[id].is_dead() {
-            self.saw(Seen::LostBeforeTheLook);
+            self.books.saw(Seen::LostBeforeTheLook);
         }
-        if self.account(client).starved.is_some() {
-            self.saw(Seen::StarvedAndServed);
+        if self.books.account(client).starved.is_some() {
+            self.books.saw(Seen::StarvedAndServed);
         }
     }
 
@@ -355,7 +304,7 @@ impl Oracle {
         let is_true = world.network.connections[id].said.has(world.context.turns, reported);
         let is_none = reported == Readiness::default();
         assert!(is_true || is_none, "{id}: no event said so: {reported:?}");
-        let is_known = self.account(id).is_known;
+        let is_known = self.books.account(id).is_known;
         assert!(!is_known, "{id}: a look at a dial that is known to be established");
     }
 
@@ -401,16 +350,16 @@ impl Oracle {
         assert!(!has_stood || !matches!(role, Role::Server { .. }), "{id} stood and was given up");
         if is_client_gone {
             if let Role::Probe { endpoint } = role {
-                self.watches[endpoint].probe = None;
+                self.watches.all[endpoint].probe = None;
             }
             return;
         }
-        self.record.saw(Seen::DialTimedOut);
-        let before = self.watches[endpoint].clone();
+        self.books.record.saw(Seen::DialTimedOut);
+        let before = self.watches.all[endpoint].clone();
         self.dial_ended(world, id, Some(NetError::TimedOut));
         if may_be_gone {
             // Its time is over and its endpoint gone at once: either may have been the reason.
-            let watch = &mut self.watches[endpoint];
+            let watch = &mut self.watches.all[endpoint];
             match role {
                 Role::Probe { .. } => watch.may_have_been_left(before),
                 _ => watch.may_be_well |= before.is_active(),
@@ -423,10 +372,10 @@ impl Oracle {
         self.dial_was_abandoned(endpoint);
         match role {
             Role::Server { client, .. } => {
-                self.accounts.of_mut(client).tried.push(endpoint);
+                self.books.accounts.of_mut(client).tried.push(endpoint);
                 self.note_choices(world, client);
             }
-            _ => self.watches[endpoint].leave_probe(),
+            _ => self.watches.all[endpoint].leave_probe(),
         }
     }
 
@@ -436,16 +385,16 @@ impl Oracle {
         let Role::Probe { endpoint } = connection.role else {
             panic!("{id}: a handshake with somebody who is not probed");
         };
-        let is_meant = self.watches[endpoint].check == Check::Tls;
+        let is_meant = self.watches.all[endpoint].check == Check::Tls;
         assert!(is_meant, "{id}: a handshake with one that need not prove itself");
         assert!(connection.is_established, "{id}: a handshake before the connection stands");
-        assert!(!self.account(id).is_decided, "{id}: a handshake that is over");
+        assert!(!self.books.account(id).is_decided, "{id}: a handshake that is over");
     }
 
     /// The gateway has got the outcome of a handshake.
     pub fn handshake_ended(&mut self, world: &World, id: usize, error: Option<NetError>) {
         let seen = if error.is_some() { Seen::HandshakeFailed } else { Seen::HandshakeSucceeded };
-        self.record.saw(seen);
+        self.books.record.saw(seen);
         self.dial_ended(world, id, error);
     }
 }

@@ -15,7 +15,7 @@ impl Oracle {
         let held = (pairs, probes, buffers, pipes, exchanges);
         assert_eq!(held, (0, 0, 0, 0, 0), "left over");
         assert_eq!(world.context.sockets_open, 0, "sockets were never given up");
-        self.check_pipes(world, pipes);
+        self.pipes.check_all(&mut self.books, world, pipes);
         let open = world.exchanges.open_ones().count();
         assert_eq!(open, 0, "questions were never given up");
         for listener in &world.listeners.all {
@@ -23,7 +23,7 @@ impl Oracle {
         }
         self.check_metrics(world, reactor);
         for id in 0..world.network.connections.len() {
-            if let Some((client, server)) = self.accounts.pair_of(world, id) {
+            if let Some((client, server)) = self.books.accounts.pair_of(world, id) {
                 check_views(client, server);
                 check_views(server, client);
             }
@@ -34,10 +34,10 @@ impl Oracle {
         let metrics = reactor.metrics();
         let connections = || world.network.connections.iter().enumerate();
         let accepted = connections().filter(|(_, end)| end.is_client() && end.token.is_some());
-        let known = connections().filter(|(id, _)| self.account(*id).is_known);
+        let known = connections().filter(|(id, _)| self.books.account(*id).is_known);
         assert_eq!(metrics.clients_accepted, accepted.count() as u64, "clients accepted");
         assert_eq!(metrics.pairs_connected, known.count() as u64, "pairs connected");
-        let record = &self.record;
+        let record = &self.books.record;
         assert_eq!(metrics.dials, record.dials, "dials");
         assert_eq!(metrics.probes, record.probes, "probes");
         // Who is lost or cut off in the turn that turns it away may count as that instead.

@@ -21,30 +21,31 @@ impl Oracle {
     /// The gateway has let a client in.
     pub fn accepted(&mut self, world: &World, listener: usize, id: Id) {
         self.pass_over_others(world, listener);
-        self.accounts.clients.push(id);
+        self.books.accounts.clients.push(id);
         self.note_choices(world, id);
     }
 
     /// The gateway lacked something to let a client in.
     pub fn accept_fell_short(&mut self, world: &World) {
-        self.check_unused_pipes_go(world);
-        self.fell_short(world, true);
+        self.pipes.check_unused_go(world);
+        self.books.fell_short(world, true);
     }
 
     /// The gateway is about to accept.
     pub fn check_accept(&mut self, world: &World, index: usize) {
         assert!(world.listeners.all[index].is_open, "accepted on a closed listener");
-        assert!(!self.is_paused(world), "accepted so soon after a shortage");
-        let pairs = self.accounts.clients.len();
+        assert!(!self.books.is_paused(world), "accepted so soon after a shortage");
+        let pairs = self.books.accounts.clients.len();
         assert!(
             pairs < world.context.plan.limits.connections_max,
             "let in although {pairs} are there"
         );
         let count = self.listeners[index].accepts_in_turn.add(world.context.turns, 1);
         // Whoever is there when the end is asked for is let in, within a bound of its own.
-        let most = if self.is_last_round(world) { ACCEPTS_AT_DRAIN } else { ACCEPTS_PER_TURN };
+        let most =
+            if self.books.is_last_round(world) { ACCEPTS_AT_DRAIN } else { ACCEPTS_PER_TURN };
         assert!(count <= most as u64, "{count} accepts in a turn, the others wait");
-        for id in &self.accounts.clients {
+        for id in &self.books.accounts.clients {
             let is_passed_over = self.waits_to_dial(world, *id);
             assert!(!is_passed_over, "{id} waits for the descriptor that another client gets");
         }
@@ -54,7 +55,7 @@ impl Oracle {
     /// Whether the client could be dialed for, lacked a descriptor and was not asked for again.
     fn waits_to_dial(&self, world: &World, id: Id) -> bool {
         let (now, patience) = (world.context.turn_at, world.context.plan.limits.connect_timeout);
-        let client = self.accounts.of(id);
+        let client = self.books.accounts.of(id);
         let (first, last) = client.starved.unwrap_or((now, now));
         // One that has waited for an endpoint before has no more time than that wait left it.
         let since = client.held_first.map_or(first, |held| held.min(first));
@@ -84,11 +85,12 @@ impl Oracle {
             world.context.plan.late_port.is_some_and(|(.., comes_at)| world.context.now < comes_at);
         assert!(world.signals.terminations > 0 || is_waiting, "a listener was given up");
         let listener = &world.listeners.all[listener];
-        let is_full = self.accounts.clients.len() >= world.context.plan.limits.connections_max;
+        let is_full =
+            self.books.accounts.clients.len() >= world.context.plan.limits.connections_max;
         let looks_empty =
             listener.backlog.is_empty() || listener.blocked_at == Some(world.context.turn_at);
         assert!(
-            looks_empty || is_full || self.pauses.may_be_on(world.context.turn_at),
+            looks_empty || is_full || self.books.pauses.may_be_on(world.context.turn_at),
             "clients are left: {listener:?}"
         );
     }

@@ -6,7 +6,7 @@
 //! - `pair.rs`: bytes, ends, resets, and when a pair may be given up
 //! - `dial.rs`: which endpoint may be dialed when, and by whom, in rotation
 //! - `unserved.rs`: when a client that was never served may be given up
-//! - `endpoint.rs`: what is known of each endpoint
+//! - `endpoint.rs`: what is known of each endpoint; `rotation.rs`: how even their shares are
 //! - `names/`: which name servers may be asked what, and which endpoints there are by the answers
 //! - `pipe.rs`: which flows are spliced, and through which pipes
 //! - `listener.rs`: when clients are let in
@@ -14,9 +14,11 @@
 //! - `end.rs`: what must be left when all is over
 //! - `purpose.rs`: for whom an endpoint is dialed
 //!
-//! Its books: `record.rs` (counts), `accounts.rs` (by connection), `pauses.rs` (shortages).
+//! Books that all rules may use are in `books.rs`: `record.rs` (counts), `accounts.rs` (by
+//! connection), `pauses.rs` (shortages).
 
 mod accounts;
+mod books;
 mod dial;
 mod end;
 mod endpoint;
@@ -27,6 +29,7 @@ mod pauses;
 pub mod pipe;
 pub mod purpose;
 mod record;
+mod rotation;
 mod unserved;
 mod wait;
 
@@ -34,13 +37,12 @@ use std::time::Duration;
 
 use etcd_gateway::reactor::{Census, Reactor};
 
-use self::accounts::{Account, Accounts};
-use self::endpoint::Watch;
+pub use self::books::Books;
 use self::listener::ListenerBook;
 use self::names::NameBooks;
-use self::pauses::Pauses;
-use self::pipe::{Supply, Way};
-pub use self::record::{Record, Seen};
+use self::pipe::{PipeBooks, Way};
+pub use self::record::Seen;
+use self::rotation::Watches;
 use crate::connection::Id;
 use crate::net::SimNet;
 use crate::plan::Plan;
@@ -49,16 +51,13 @@ use crate::world::World;
 /// Timers are rounded up to a tick of the wheel.
 const TICK: Duration = Duration::from_millis(1);
 
-/// The books.
+/// The books, each of which the rules of one subject keep. Those that all rules may use are passed
+/// to the others as an argument.
 #[derive(Debug)]
 pub struct Oracle {
-    pub record: Record,
-    accounts: Accounts,
-    watches: Vec<Watch>,
-    pauses: Pauses,
-    /// The clock in the turn that was first asked to end, and which turn that was.
-    drain: Option<(Duration, u64)>,
-    supply: Supply,
+    pub books: Books,
+    pub pipes: PipeBooks,
+    watches: Watches,
     listeners: Vec<ListenerBook>,
     /// What is known of names, where endpoints have some.
     names: Option<NameBooks>,
@@ -67,12 +66,9 @@ pub struct Oracle {
 impl Oracle {
     pub fn new(plan: &Plan) -> Oracle {
         Oracle {
-            record: Record::new(),
-            accounts: Accounts::new(),
-            watches: watches(plan),
-            pauses: Pauses::default(),
-            drain: None,
-            supply: Supply::default(),
+            books: Books::new(),
+            pipes: PipeBooks::default(),
+            watches: Watches::new(plan),
             listeners: vec![ListenerBook::default(); plan.listeners],
             names: plan.names.as_ref().map(NameBooks::new),
         }
@@ -80,59 +76,29 @@ impl Oracle {
 
     /// Clients that the gateway holds, in the order of their coming.
     pub fn clients(&self) -> &[Id] {
-        &self.accounts.clients
+        &self.books.accounts.clients
     }
 
     /// The way by which the next bytes from the connection go.
     pub fn way_of(&self, id: Id) -> Way {
-        self.account(id).way
+        self.books.account(id).way
     }
 
     /// When the gateway learned that the dialed connection is established.
     pub fn known_at(&self, id: Id) -> Duration {
-        self.account(id).known_at
-    }
-
-    fn account(&self, id: Id) -> &Account {
-        self.accounts.of(id)
-    }
-
-    fn saw(&mut self, what: Seen) {
-        self.record.saw(what);
-    }
-
-    /// The gateway met a shortage; `is_unpaused`: in something that it does only while no pause is
-    /// on.
-    fn fell_short(&mut self, world: &World, is_unpaused: bool) {
-        let now = world.context.turn_at;
-        self.pauses.note_shortage(now);
-        if !self.is_paused(world) {
-            self.pauses.begin(now, world.context.turns, is_unpaused);
-        }
+        self.books.account(id).known_at
     }
 
     /// The gateway has read the clock.
     pub fn clock_is_read(&mut self, world: &World) {
         let (now, turn) = (world.context.turn_at, world.context.turns);
         if world.signals.terminations > 0 {
-            self.drain.get_or_insert((now, turn));
+            self.books.drain.get_or_insert((now, turn));
         }
-        self.watches.iter_mut().for_each(|watch| watch.forget(now));
-        let is_waived = self.is_last_round(world);
-        self.pauses.clock_is_read(now, turn, is_waived);
+        self.watches.all.iter_mut().for_each(|watch| watch.forget(now));
+        let is_waived = self.books.is_last_round(world);
+        self.books.pauses.clock_is_read(now, turn, is_waived);
         self.note_choices_of_the_starved(world);
-    }
-
-    /// Whether it is too soon after a shortage to try again.
-    fn is_paused(&self, world: &World) -> bool {
-        // Asked to end, it lets in all clients that wait, even if a shortage was met in that very
-        // turn.
-        !self.is_last_round(world) && self.pauses.is_on(world.context.turn_at)
-    }
-
-    /// Whether this turn was the first that was asked to end.
-    fn is_last_round(&self, world: &World) -> bool {
-        self.drain.is_some_and(|(_, turn)| turn == world.context.turns)
     }
 
     /// The gateway's books against ours, between two turns. Gives the endpoints that have come and
@@ -144,12 +110,17 @@ impl Oracle {
     ) -> Vec<(&'static str, usize)> {
         let census = reactor.census();
         let Census { pairs, probes, timers, buffers, pipes, exchanges } = census;
-        assert_eq!(pairs, self.accounts.clients.len(), "pairs and clients");
-        assert_eq!(probes, self.accounts.probes.len(), "probes and their sockets");
-        let flows_parked: usize =
-            self.accounts.clients.iter().map(|id| self.accounts.flows_parked(world, *id)).sum();
+        assert_eq!(pairs, self.books.accounts.clients.len(), "pairs and clients");
+        assert_eq!(probes, self.books.accounts.probes.len(), "probes and their sockets");
+        let flows_parked: usize = self
+            .books
+            .accounts
+            .clients
+            .iter()
+            .map(|id| self.books.accounts.flows_parked(world, *id))
+            .sum();
         assert_eq!(buffers, flows_parked, "buffers and flows that hold bytes back");
-        self.check_pipes(world, pipes);
+        self.pipes.check_all(&mut self.books, world, pipes);
         // Beside those of pairs and probes: one of the monitor for each endpoint, and one each for
         // accepting, unused pipes, a summary and the drain.
         let timers_max = pairs + probes + world.hosts.places.len() + 5;
@@ -167,7 +138,7 @@ impl Oracle {
         for (_, endpoint) in reactor.endpoints().iter().filter(|(_, it)| !it.health().is_removed())
         {
             let is_active = endpoint.health().is_active();
-            let watch = &self.watches[world.endpoint_of(endpoint.address())];
+            let watch = &self.watches.all[world.endpoint_of(endpoint.address())];
             assert_eq!(is_active, watch.is_active(), "{:?} and {watch:?}", endpoint.health());
         }
         self.check_pairs_of_endpoints(world, reactor);
@@ -177,9 +148,12 @@ impl Oracle {
     /// How many pairs count on each endpoint.
     fn check_pairs_of_endpoints(&self, world: &World, reactor: &Reactor<SimNet>) {
         let mut pairs = vec![0; world.hosts.places.len()];
-        for id in &self.accounts.clients {
-            let server =
-                self.accounts.pair_of(world, *id).and_then(|(_, server)| server.role.endpoint());
+        for id in &self.books.accounts.clients {
+            let server = self
+                .books
+                .accounts
+                .pair_of(world, *id)
+                .and_then(|(_, server)| server.role.endpoint());
             server.into_iter().for_each(|endpoint| pairs[endpoint] += 1);
         }
         let mut counted = vec![0; world.hosts.places.len()];
@@ -188,14 +162,4 @@ impl Oracle {
         }
         assert_eq!(counted, pairs, "pairs of each endpoint");
     }
-}
-
-/// One for each endpoint: those whose address was typed are there from the start.
-fn watches(plan: &Plan) -> Vec<Watch> {
-    let specs = plan.endpoints.iter().enumerate();
-    let is_typed = |index| {
-        let names = plan.names.as_ref();
-        names.is_none_or(|names| names.hosts[names.host_of(index)].is_literal)
-    };
-    specs.map(|(index, spec)| Watch::new(spec, is_typed(index), &plan.limits.retry)).collect()
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use etcd_gateway::config::{FLOW_BUDGET_BYTES, FLOW_SHARE_BYTES_MIN};
 use etcd_gateway::net::{Close, Read};
 
-use super::{Oracle, Seen};
+use super::{Books, Oracle, Seen};
 use crate::connection::{Connection, Id, Role};
 use crate::world::World;
 
-impl Oracle {
+impl Books {
     /// The gateway is about to read.
     pub fn check_read(&self, world: &World, id: Id) {
         let source = &world.network.connections[id];
@@ -104,56 +104,6 @@ impl Oracle {
         assert_eq!(missing, 0, "{id}: an end before the last byte");
     }
 
-    /// The gateway is about to give a socket up.
-    pub fn check_close(&mut self, world: &World, id: Id) {
-        let connection = &world.network.connections[id];
-        let how = connection.ends_by;
-        match connection.role {
-            Role::Client => {
-                self.check_client_close(world, id, how);
-                self.accounts.clients.retain(|client| *client != id);
-            }
-            _ if !self.account(id).is_decided => self.check_dial_given_up(world, id),
-            Role::Server { client, .. } if self.account(id).is_known => {
-                let other = world.network.connections[client].closed;
-                assert_eq!(other, Some(how), "{id}: the two ends of a pair are closed alike");
-            }
-            Role::Probe { .. } | Role::Server { .. } => {}
-        }
-        if !matches!(world.network.connections[id].role, Role::Server { .. }) {
-            self.accounts.probes.retain(|probe| *probe != id);
-            self.pauses.lift();
-        }
-    }
-
-    fn check_client_close(&mut self, world: &World, id: Id, how: Close) {
-        let is_late = how == Close::Reset && self.is_drain_over(world);
-        self.record.cut_at_most += u64::from(is_late);
-        let Some((client, server)) = self.accounts.pair_of(world, id) else {
-            assert_eq!(how, Close::Reset, "{id}: an orderly end for a client never served");
-            return self.check_unserved_close(world, id);
-        };
-        let seen = match how {
-            Close::Orderly => {
-                for (source, sink) in [(client, server), (server, client)] {
-                    assert!(!source.loss_is_reported(), "{id}: a loss is shown as an end");
-                    assert!(source.end_is_read(), "{id}: an end that the source did not send");
-                    let missing = source.inbound.sent - sink.written;
-                    assert_eq!(missing, 0, "{id}: an end before the last byte");
-                }
-                Seen::Completed
-            }
-            Close::Reset => {
-                let seen = self.reason_for_reset(world, id, client, server);
-                let is_cut =
-                    seen == Seen::EndedByDrain && !self.could_be_reset(world, client, server);
-                self.record.cut += u64::from(is_cut);
-                seen
-            }
-        };
-        self.record.saw(seen);
-    }
-
     fn reason_for_reset(
         &self,
         world: &World,
@@ -210,6 +160,58 @@ impl Oracle {
         let limit = world.context.plan.limits.drain_timeout;
         world.signals.terminations > 1
             || self.drain.is_some_and(|(since, _)| since + limit <= world.context.turn_at)
+    }
+}
+
+impl Oracle {
+    /// The gateway is about to give a socket up.
+    pub fn check_close(&mut self, world: &World, id: Id) {
+        let connection = &world.network.connections[id];
+        let how = connection.ends_by;
+        match connection.role {
+            Role::Client => {
+                self.check_client_close(world, id, how);
+                self.books.accounts.clients.retain(|client| *client != id);
+            }
+            _ if !self.books.account(id).is_decided => self.check_dial_given_up(world, id),
+            Role::Server { client, .. } if self.books.account(id).is_known => {
+                let other = world.network.connections[client].closed;
+                assert_eq!(other, Some(how), "{id}: the two ends of a pair are closed alike");
+            }
+            Role::Probe { .. } | Role::Server { .. } => {}
+        }
+        if !matches!(world.network.connections[id].role, Role::Server { .. }) {
+            self.books.accounts.probes.retain(|probe| *probe != id);
+            self.books.pauses.lift();
+        }
+    }
+
+    fn check_client_close(&mut self, world: &World, id: Id, how: Close) {
+        let is_late = how == Close::Reset && self.books.is_drain_over(world);
+        self.books.record.cut_at_most += u64::from(is_late);
+        let Some((client, server)) = self.books.accounts.pair_of(world, id) else {
+            assert_eq!(how, Close::Reset, "{id}: an orderly end for a client never served");
+            return self.check_unserved_close(world, id);
+        };
+        let seen = match how {
+            Close::Orderly => {
+                for (source, sink) in [(client, server), (server, client)] {
+                    assert!(!source.loss_is_reported(), "{id}: a loss is shown as an end");
+                    assert!(source.end_is_read(), "{id}: an end that the source did not send");
+                    let missing = source.inbound.sent - sink.written;
+                    assert_eq!(missing, 0, "{id}: an end before the last byte");
+                }
+                Seen::Completed
+            }
+            Close::Reset => {
+                let seen = self.books.reason_for_reset(world, id, client, server);
+                let is_cut =
+                    seen == Seen::EndedByDrain && !self.books.could_be_reset(world, client, server);
+                self.books.record.cut += u64::from(is_cut);
+                seen
+            }
+        };
+        self.books.record.saw(seen);
     }
 }
 

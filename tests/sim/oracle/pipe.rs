@@ -6,7 +6,7 @@ use std::time::Duration;
 use etcd_gateway::config::{PIPE_PAUSE, SPARE_PIPES_AGE, SPARE_PIPES_MAX};
 use etcd_gateway::net::{NetError, Read};
 
-use super::{Oracle, Seen, TICK};
+use super::{Books, Seen, TICK};
 use crate::connection::Id;
 use crate::pipes::{PAGE, PipeId};
 use crate::world::World;
@@ -28,7 +28,7 @@ impl Way {
 
 /// What the gateway knows of pipes.
 #[derive(Debug, Default)]
-pub(super) struct Supply {
+pub struct PipeBooks {
     /// When it last failed to open one.
     failed_at: Option<Duration>,
     is_refused: bool,
@@ -44,79 +44,93 @@ pub(super) struct Supply {
     cut_off: Vec<Id>,
 }
 
-impl Supply {
+impl PipeBooks {
     fn may_open(&self, now: Duration) -> bool {
         let is_rested = self.failed_at.is_none_or(|at| at + PIPE_PAUSE <= now);
         is_rested && !self.is_refused
     }
 }
 
-impl Oracle {
+impl PipeBooks {
     /// The gateway is about to open a pipe.
-    pub fn check_open_pipe(&self, world: &World) {
+    pub fn check_open(&self, books: &Books, world: &World) {
         let now = world.context.turn_at;
-        assert!(!self.supply.is_refused, "a pipe where splicing is refused");
-        assert!(self.supply.may_open(now), "a pipe is asked for so soon after a failure");
-        assert!(!self.is_paused(world), "a pipe gets the descriptors that clients wait for");
+        assert!(!self.is_refused, "a pipe where splicing is refused");
+        assert!(self.may_open(now), "a pipe is asked for so soon after a failure");
+        assert!(!books.is_paused(world), "a pipe gets the descriptors that clients wait for");
         assert_eq!(world.pipes.unused().count(), 0, "one more pipe although some are unused");
         let open = world.context.pipes_open;
         assert!(open < world.context.plan.limits.pipes_max, "{open} pipes, and one more");
     }
 
     /// The gateway could not open a pipe.
-    pub fn pipe_failed(&mut self, world: &World, error: NetError) {
+    pub fn open_failed(&mut self, books: &mut Books, world: &World, error: NetError) {
         match error {
-            NetError::NotSupported => self.splice_refused(),
-            _ => self.supply.failed_at = Some(world.context.turn_at),
+            NetError::NotSupported => self.splice_refused(books),
+            _ => self.failed_at = Some(world.context.turn_at),
         }
     }
 
     /// The kernel does not splice here.
-    fn splice_refused(&mut self) {
-        self.supply.is_refused = true;
-        self.saw(Seen::SpliceRefused);
+    fn splice_refused(&mut self, books: &mut Books) {
+        self.is_refused = true;
+        books.saw(Seen::SpliceRefused);
     }
 
     /// The gateway is about to give a pipe up.
-    pub fn check_close_pipe(&mut self, world: &World, pipe: PipeId) {
+    pub fn check_close(&mut self, books: &mut Books, world: &World, pipe: PipeId) {
         let it = &world.pipes.all[pipe];
         assert!(it.is_open, "{pipe}: a pipe is closed twice");
         let Some(source) = it.source.filter(|_| it.bytes > 0) else { return };
-        self.record.saw(Seen::PipeClosedWithBytes);
-        let sink = self.accounts.mate_of(world, source).expect("bytes of a pair");
+        books.record.saw(Seen::PipeClosedWithBytes);
+        let sink = books.accounts.mate_of(world, source).expect("bytes of a pair");
         if sink.reported.lost {
-            self.record.saw(Seen::SinkLostWithPipe);
+            books.record.saw(Seen::SinkLostWithPipe);
         } else {
-            self.supply.cut_off.push(source);
+            self.cut_off.push(source);
         }
     }
 
     /// The gateway is about to splice from a socket.
-    pub fn check_splice_in(&mut self, world: &World, id: Id, pipe: PipeId, bytes_max: usize) {
-        self.check_read(world, id);
-        self.supply.wanted_at = world.context.turn_at;
+    pub fn check_splice_in(
+        &mut self,
+        books: &mut Books,
+        world: &World,
+        id: Id,
+        pipe: PipeId,
+        bytes_max: usize,
+    ) {
+        books.check_read(world, id);
+        self.wanted_at = world.context.turn_at;
         let it = &world.pipes.all[pipe];
         assert!(it.is_open, "{id}: a splice into a closed pipe");
         assert_eq!(it.bytes, 0, "{id}: a splice into a pipe that holds bytes: {it:?}");
         assert!(bytes_max > 0, "{id}: a splice of nothing");
-        assert!(!self.supply.is_refused, "{id}: a splice where they are refused");
+        assert!(!self.is_refused, "{id}: a splice where they are refused");
         let source = &world.network.connections[id];
-        let sink = self.accounts.mate_of(world, id).expect("checked as a read");
+        let sink = books.accounts.mate_of(world, id).expect("checked as a read");
         assert!(sink.reported.writable, "{id}: a pipe is filled for a sink that takes nothing");
         assert!(!source.reported.lost, "{id}: a splice from a lost socket");
         assert!(!source.reported.urgent, "{id}: a splice that urgent data stops");
-        assert!(self.account(id).way.is_spliced(), "{id}: a splice of a flow that is no bulk");
+        assert!(books.account(id).way.is_spliced(), "{id}: a splice of a flow that is no bulk");
     }
 
     /// The gateway is about to splice into a socket.
-    pub fn check_splice_out(&mut self, world: &World, pipe: PipeId, id: Id, bytes: usize) {
+    pub fn check_splice_out(
+        &mut self,
+        books: &mut Books,
+        world: &World,
+        pipe: PipeId,
+        id: Id,
+        bytes: usize,
+    ) {
         let sink = &world.network.connections[id];
         let it = &world.pipes.all[pipe];
         assert!(it.is_open, "{id}: a splice out of a closed pipe");
         assert!(it.bytes > 0, "{id}: a splice out of an empty pipe");
         assert_eq!(bytes as u64, it.bytes, "{id}: the pipe holds another number of bytes");
         let mate =
-            self.accounts.mate_of(world, id).expect("a splice before both connections stand");
+            books.accounts.mate_of(world, id).expect("a splice before both connections stand");
         assert_eq!(mate.pipe, Some(pipe), "{id}: another flow's pipe");
         assert_eq!(it.from, sink.written, "{id}: not the next bytes: {it:?}");
         assert!(!sink.outbound.end_sent, "{id}: bytes behind the end");
@@ -129,33 +143,102 @@ impl Oracle {
                 seen.push(Seen::SourceEndedWithPipe);
             }
         }
-        seen.into_iter().for_each(|seen| self.record.saw(seen));
+        seen.into_iter().for_each(|seen| books.record.saw(seen));
     }
 
     /// The gateway has spliced from a socket, with so many bytes asked for.
-    pub fn has_spliced(&mut self, world: &World, id: Id, outcome: Read, asked: usize) {
+    pub fn has_spliced(
+        &mut self,
+        books: &mut Books,
+        world: &World,
+        id: Id,
+        outcome: Read,
+        asked: usize,
+    ) {
         let inbound = &world.network.connections[id].inbound;
         match outcome {
             Read::Data(bytes) => {
-                self.count_read(world, id, bytes as u64);
-                self.note_splice(world, id, bytes as u64, asked as u64, inbound.spliceable());
+                books.count_read(world, id, bytes as u64);
+                books.note_splice(world, id, bytes as u64, asked as u64, inbound.spliceable());
             }
             Read::Eof => {
-                self.accounts.of_mut(id).copies_on();
+                books.accounts.of_mut(id).copies_on();
                 if inbound.waiting() > 0 {
-                    self.saw(Seen::EndBeforeMark);
+                    books.saw(Seen::EndBeforeMark);
                 }
             }
             Read::Failed(NetError::NotSupported) => {
-                self.splice_refused();
-                self.accounts.of_mut(id).copies_on();
+                self.splice_refused(books);
+                books.accounts.of_mut(id).copies_on();
             }
             Read::WouldBlock | Read::Failed(_) => {}
         }
     }
 
+    /// The gateway has spliced from a pipe.
+    pub fn has_spliced_out(&mut self, world: &World, pipe: PipeId) {
+        if world.pipes.all[pipe].bytes == 0 {
+            self.emptied_at = world.context.turn_at;
+        }
+    }
+
+    /// The gateway is about to read: it may have to splice instead.
+    pub fn check_copies(&mut self, books: &mut Books, world: &World, id: Id) {
+        let source = &world.network.connections[id];
+        let sink = books.accounts.mate_of(world, id).expect("checked as a read");
+        let is_stopped = source.reported.urgent || source.reported.lost || !sink.reported.writable;
+        if !books.account(id).way.is_spliced() || is_stopped {
+            return;
+        }
+        let is_refused = self.is_refused;
+        let has_unused = world.pipes.unused().next().is_some();
+        // That of a client, too, is a reason to wait that long, though not one to insist on.
+        let made_way_at = self.made_way_at;
+        let is_rested = made_way_at.is_none_or(|at| at + PIPE_PAUSE <= world.context.turn_at);
+        let may_open = is_rested && self.may_open(world.context.turn_at);
+        let has_room = world.context.pipes_open < world.context.plan.limits.pipes_max;
+        let could_splice = !is_refused && (has_unused || (may_open && has_room));
+        assert!(!could_splice, "{id}: a bulk flow is copied: {source:?}");
+        books.record.saw(Seen::CopiedForWantOfPipes);
+        books.accounts.of_mut(id).copies_on();
+    }
+
+    /// A client lacked a descriptor, of which every unused pipe has two.
+    pub(super) fn check_unused_go(&mut self, world: &World) {
+        let unused: Vec<PipeId> = world.pipes.unused().collect();
+        self.unused.extend(unused);
+        self.made_way_at = Some(world.context.turn_at);
+    }
+
+    /// The gateway is about to wait. Where nothing is bulk any more, no pipe is kept.
+    pub(super) fn check_unused(&self, world: &World) {
+        let until = (self.wanted_at + SPARE_PIPES_AGE).max(self.emptied_at) + TICK;
+        let unused = world.pipes.unused().count();
+        assert!(unused == 0 || world.context.turn_at < until, "{unused} pipes are kept for nobody");
+    }
+
+    /// Between two turns; so many pipes are lent to flows.
+    pub(super) fn check_all(&mut self, books: &mut Books, world: &World, lent: usize) {
+        let open = world.context.pipes_open;
+        let unused = world.pipes.unused().count();
+        assert_eq!(lent, open - unused, "pipes lent, and pipes that hold bytes");
+        assert!(unused <= SPARE_PIPES_MAX, "{unused} pipes are kept unused");
+        assert!(!self.is_refused || open == 0, "{open} pipes, and no use for them");
+        for source in std::mem::take(&mut self.cut_off) {
+            let it = &world.network.connections[source];
+            assert!(!it.is_open(), "{source}: its bytes were given up, and it was not: {it:?}");
+        }
+        for pipe in std::mem::take(&mut self.unused) {
+            let is_open = world.pipes.all[pipe].is_open;
+            assert!(!is_open, "{pipe}: a pipe keeps the descriptors that clients wait for");
+            books.record.saw(Seen::PipeMadeWay);
+        }
+    }
+}
+
+impl Books {
     /// Bytes were spliced, of so many that were asked for, and so many are left.
-    fn note_splice(&mut self, world: &World, id: Id, bytes: u64, asked: u64, left: u64) {
+    pub(super) fn note_splice(&mut self, world: &World, id: Id, bytes: u64, asked: u64, left: u64) {
         let limits = world.context.plan.limits.pair.splice;
         let nominal = world.context.plan.pipe_slots * PAGE;
         self.record.saw(Seen::Spliced);
@@ -175,34 +258,6 @@ impl Oracle {
         }
     }
 
-    /// The gateway has spliced from a pipe.
-    pub fn has_spliced_out(&mut self, world: &World, pipe: PipeId) {
-        if world.pipes.all[pipe].bytes == 0 {
-            self.supply.emptied_at = world.context.turn_at;
-        }
-    }
-
-    /// The gateway is about to read: it may have to splice instead.
-    pub fn check_copies(&mut self, world: &World, id: Id) {
-        let source = &world.network.connections[id];
-        let sink = self.accounts.mate_of(world, id).expect("checked as a read");
-        let is_stopped = source.reported.urgent || source.reported.lost || !sink.reported.writable;
-        if !self.account(id).way.is_spliced() || is_stopped {
-            return;
-        }
-        let is_refused = self.supply.is_refused;
-        let has_unused = world.pipes.unused().next().is_some();
-        // That of a client, too, is a reason to wait that long, though not one to insist on.
-        let made_way_at = self.supply.made_way_at;
-        let is_rested = made_way_at.is_none_or(|at| at + PIPE_PAUSE <= world.context.turn_at);
-        let may_open = is_rested && self.supply.may_open(world.context.turn_at);
-        let has_room = world.context.pipes_open < world.context.plan.limits.pipes_max;
-        let could_splice = !is_refused && (has_unused || (may_open && has_room));
-        assert!(!could_splice, "{id}: a bulk flow is copied: {source:?}");
-        self.record.saw(Seen::CopiedForWantOfPipes);
-        self.accounts.of_mut(id).copies_on();
-    }
-
     /// So many bytes were read, and so many were asked for.
     pub(super) fn has_copied(&mut self, world: &World, id: Id, bytes: u64, room: u64) {
         let after = world.context.plan.limits.pair.splice.after_reads;
@@ -220,39 +275,6 @@ impl Oracle {
     pub(super) fn has_copied_nothing(&mut self, id: Id) {
         if !self.account(id).way.is_spliced() {
             self.accounts.of_mut(id).copies_on();
-        }
-    }
-
-    /// A client lacked a descriptor, of which every unused pipe has two.
-    pub(super) fn check_unused_pipes_go(&mut self, world: &World) {
-        let unused: Vec<PipeId> = world.pipes.unused().collect();
-        self.supply.unused.extend(unused);
-        self.supply.made_way_at = Some(world.context.turn_at);
-    }
-
-    /// The gateway is about to wait. Where nothing is bulk any more, no pipe is kept.
-    pub(super) fn check_unused_pipes(&self, world: &World) {
-        let Supply { wanted_at, emptied_at, .. } = self.supply;
-        let until = (wanted_at + SPARE_PIPES_AGE).max(emptied_at) + TICK;
-        let unused = world.pipes.unused().count();
-        assert!(unused == 0 || world.context.turn_at < until, "{unused} pipes are kept for nobody");
-    }
-
-    /// Between two turns; so many pipes are lent to flows.
-    pub(super) fn check_pipes(&mut self, world: &World, lent: usize) {
-        let open = world.context.pipes_open;
-        let unused = world.pipes.unused().count();
-        assert_eq!(lent, open - unused, "pipes lent, and pipes that hold bytes");
-        assert!(unused <= SPARE_PIPES_MAX, "{unused} pipes are kept unused");
-        assert!(!self.supply.is_refused || open == 0, "{open} pipes, and no use for them");
-        for source in std::mem::take(&mut self.supply.cut_off) {
-            let it = &world.network.connections[source];
-            assert!(!it.is_open(), "{source}: its bytes were given up, and it was not: {it:?}");
-        }
-        for pipe in std::mem::take(&mut self.supply.unused) {
-            let is_open = world.pipes.all[pipe].is_open;
-            assert!(!is_open, "{pipe}: a pipe keeps the descriptors that clients wait for");
-            self.record.saw(Seen::PipeMadeWay);
         }
     }
 }

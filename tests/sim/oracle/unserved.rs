@@ -16,7 +16,7 @@ impl Oracle {
         if world.context.plan.names.is_none() || world.signals.terminations > 0 {
             return;
         }
-        let watches = || self.watches.iter().enumerate();
+        let watches = || self.watches.all.iter().enumerate();
         let is_known = watches().any(|(index, _)| self.presence(world, index).0);
         assert!(is_known, "{client}: turned away while no endpoint is known");
         assert!(!self.is_asking(world), "{client}: turned away while names are looked up");
@@ -32,9 +32,9 @@ impl Oracle {
 
     /// Why a client that was never served may be closed.
     pub(super) fn check_unserved_close(&mut self, world: &World, client: Id) {
-        self.record.unserved += 1;
+        self.books.record.unserved += 1;
         let connection = &world.network.connections[client];
-        let account = self.account(client);
+        let account = self.books.account(client);
         let starved = account.starved;
         let patience = world.context.plan.limits.connect_timeout;
         let is_starved =
@@ -43,7 +43,7 @@ impl Oracle {
         let has_waited = held_first.is_some_and(|first| first + patience <= world.context.turn_at);
         let seen = if connection.loss_is_reported() {
             Seen::ClientLostWhileDialed
-        } else if self.is_drain_over(world) {
+        } else if self.books.is_drain_over(world) {
             Seen::EndedByDrain
         } else if is_starved {
             Seen::StarvedForTooLong
@@ -51,19 +51,19 @@ impl Oracle {
             Seen::WaitedForTooLong
         } else {
             self.check_no_hope(world, client);
-            let account = self.account(client);
+            let account = self.books.account(client);
             let had_none = account.no_choice_in == Some(world.context.turns);
             let choices = self.choices(world, client);
-            let watches = &self.watches;
+            let watches = &self.watches.all;
             let is_refused = had_none || choices.is_empty();
             assert!(is_refused, "{client} could be led to {choices:?}: {watches:?}");
             let has_tried = !account.tried.is_empty();
-            self.record.turned_away += 1;
+            self.books.record.turned_away += 1;
             match has_tried {
                 false => Seen::NoEndpointToDial,
                 true => Seen::EveryEndpointTried,
             }
         };
-        self.record.saw(seen);
+        self.books.record.saw(seen);
     }
 }

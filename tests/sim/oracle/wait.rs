@@ -15,13 +15,13 @@ impl Oracle {
     /// The gateway is about to wait for so long.
     pub fn check_before_wait(&mut self, world: &World, timeout: Option<Duration>) {
         let is_impatient = timeout == Some(Duration::ZERO);
-        self.record.check_spin(is_impatient, world.context.progress);
+        self.books.record.check_spin(is_impatient, world.context.progress);
         let wait = BeforeWait { oracle: self, world };
         wait.check_deadlines();
         if let Some(names) = &self.names {
             names.check_names_are_asked(world);
         }
-        self.check_unused_pipes(world);
+        self.pipes.check_unused(world);
         if !is_impatient {
             wait.check_nothing_is_left();
             self.check_exchanges_are_done(world);
@@ -38,15 +38,15 @@ struct BeforeWait<'a> {
 impl BeforeWait<'_> {
     /// Whether a shortage is so recent that a pause is in order.
     fn may_pause(&self) -> bool {
-        self.oracle.pauses.may_be_on(self.world.context.turn_at)
+        self.oracle.books.pauses.may_be_on(self.world.context.turn_at)
     }
 
     /// Whatever was due at the time of this turn is done.
     fn check_deadlines(&self) {
         let now = self.world.context.turn_at;
         let connect_timeout = self.world.context.plan.limits.connect_timeout + TICK;
-        for id in &self.oracle.accounts.clients {
-            match self.oracle.accounts.pair_of(self.world, *id) {
+        for id in &self.oracle.books.accounts.clients {
+            match self.oracle.books.accounts.pair_of(self.world, *id) {
                 Some((client, server)) => {
                     self.check_quiet(*id, client, server);
                     self.check_lasting(*id, client, server);
@@ -54,18 +54,18 @@ impl BeforeWait<'_> {
                 None => self.check_unserved(*id),
             }
         }
-        for id in &self.oracle.accounts.probes {
+        for id in &self.oracle.books.accounts.probes {
             let probe = &self.world.network.connections[*id];
             assert!(now < probe.dialed_at + connect_timeout, "a probe beyond its time: {probe:?}");
         }
-        if let Some((since, _)) = self.oracle.drain {
+        if let Some((since, _)) = self.oracle.books.drain {
             let until = since + self.world.context.plan.limits.drain_timeout + TICK;
             let is_over = now >= until || self.world.signals.terminations > 1;
-            let left = &self.oracle.accounts.clients;
+            let left = &self.oracle.books.accounts.clients;
             assert!(!is_over || left.is_empty(), "kept after the drain timeout: {left:?}");
             return;
         }
-        for watch in &self.oracle.watches {
+        for watch in &self.oracle.watches.all {
             let is_late = watch.probe_due().is_some_and(|due| due + TICK <= now);
             assert!(!is_late, "the monitor forgot an endpoint: {watch:?}");
         }
@@ -78,7 +78,7 @@ impl BeforeWait<'_> {
         let client = &self.world.network.connections[id];
         let server = client.server.map(|server| &self.world.network.connections[server]);
         let dialed = server.filter(|server| server.is_open());
-        let account = self.oracle.account(id);
+        let account = self.oracle.books.account(id);
         let until = match (dialed, account.starved) {
             (Some(dialed), _) => dialed.dialed_at + connect_timeout,
             (None, Some((first, last))) => (first + connect_timeout).max(last + TICK),
@@ -95,7 +95,7 @@ impl BeforeWait<'_> {
     /// A pair without progress: kept as long as it may be, and not much longer. The gateway looks
     /// at the send queues twice, so what was acknowledged right after the first look counts late.
     fn check_quiet(&self, id: Id, client: &Connection, server: &Connection) {
-        let (limit, _) = self.oracle.quiet_limit(self.world, client, server);
+        let (limit, _) = self.oracle.books.quiet_limit(self.world, client, server);
         let Some(limit) = limit else { return };
         let since = last_progress(client, server);
         let jumped = self.world.context.jumps.iter().any(|at| *at >= since);
@@ -114,7 +114,7 @@ impl BeforeWait<'_> {
     /// sent is still on its way to the other: were the process to die now, both would be reset. One
     /// that may not last has paid for none.
     fn check_lasting(&self, id: Id, client: &Connection, server: &Connection) {
-        let known_at = client.server.map(|server| self.oracle.account(server).known_at);
+        let known_at = client.server.map(|server| self.oracle.books.account(server).known_at);
         let due_at =
             known_at.expect("it is a pair") + self.world.context.plan.limits.pair.lasting_after;
         let resets = [client, server].map(|end| end.ends_by == Close::Reset);
@@ -126,14 +126,14 @@ impl BeforeWait<'_> {
     }
 
     fn check_nothing_is_left(&self) {
-        for id in &self.oracle.accounts.clients {
-            match self.oracle.accounts.pair_of(self.world, *id) {
+        for id in &self.oracle.books.accounts.clients {
+            match self.oracle.books.accounts.pair_of(self.world, *id) {
                 Some((client, server)) => self.check_pair_is_done(*id, client, server),
                 None => self.check_dial_is_done(*id),
             }
         }
-        let is_full =
-            self.oracle.accounts.clients.len() >= self.world.context.plan.limits.connections_max;
+        let is_full = self.oracle.books.accounts.clients.len()
+            >= self.world.context.plan.limits.connections_max;
         for listener in &self.world.listeners.all {
             let waits = listener.is_open && listener.is_reported && !listener.backlog.is_empty();
             assert!(!waits || is_full || self.may_pause(), "a client waits: {listener:?}");

@@ -122,7 +122,7 @@ fn a_client_that_waits_is_served_as_soon_as_an_endpoint_is_known() {
     assert_eq!(reactor.census().pairs, 1, "it is held");
     net.world().name_servers.places.fill(ServerPlace::Up);
     until(&net, &mut reactor, RETURN_MAX, |_, it| it.metrics().pairs_connected == 1);
-    assert_eq!(net.oracle().record.count(Seen::WaitedAndDialed), 1);
+    assert_eq!(net.oracle().books.record.count(Seen::WaitedAndDialed), 1);
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn what_does_not_fit_a_datagram_comes_by_stream() {
     let (net, mut reactor) = named(one_host(3));
     net.world().context.faults.always(Fault::AnswerCut);
     until(&net, &mut reactor, 4 * RETURN_MAX, knows(&[0, 1, 2]));
-    let seen = |what: Seen| net.oracle().record.count(what);
+    let seen = |what: Seen| net.oracle().books.record.count(what);
     assert!(seen(Seen::AnsweredByStream) > 0);
     assert_eq!(seen(Seen::Answered), 0);
 }
@@ -227,7 +227,7 @@ fn an_endpoint_is_used_after_a_handshake_and_after_another_when_it_is_back() {
     net.world().context.faults.stop();
     let is_active = |_: &SimNet, reactor: &Reactor<SimNet>| reactor.endpoints().active_count() == 1;
     until(&net, &mut reactor, 100 * SECOND, is_active);
-    let proofs = |net: &SimNet| net.oracle().record.count(Seen::HandshakeSucceeded);
+    let proofs = |net: &SimNet| net.oracle().books.record.count(Seen::HandshakeSucceeded);
     assert_eq!((proofs(&net), served_by(&net, &mut reactor)), (1, 0));
     refuse_one(&net, &mut reactor, 0);
     assert_eq!(reactor.endpoints().active_count(), 0);

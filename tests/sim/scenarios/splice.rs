@@ -19,7 +19,7 @@ const BURST: u64 = READS + 100_000;
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 fn seen(net: &SimNet, what: Seen) -> u64 {
-    net.oracle().record.count(what)
+    net.oracle().books.record.count(what)
 }
 
 fn pipes(net: &SimNet, reactor: &Reactor<SimNet>) -> (usize, usize) {

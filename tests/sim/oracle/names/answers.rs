@@ -16,10 +16,10 @@ impl Oracle {
     /// The gateway has got a message.
     pub fn has_received(&mut self, world: &World, exchange: usize, meaning: &Meaning) {
         let seen = self.names_mut().has_received(world, exchange, meaning);
-        seen.into_iter().for_each(|seen| self.saw(seen));
+        seen.into_iter().for_each(|seen| self.books.saw(seen));
         if matches!(meaning, Meaning::Answer { .. }) {
             let is_stream = world.exchanges.all[exchange].stream.is_some();
-            self.saw(if is_stream { Seen::AnsweredByStream } else { Seen::Answered });
+            self.books.saw(if is_stream { Seen::AnsweredByStream } else { Seen::Answered });
         }
     }
 }

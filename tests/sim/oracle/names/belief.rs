@@ -104,14 +104,14 @@ impl Oracle {
         if world.context.plan.names.is_none() {
             return (true, true);
         }
-        let was_in = self.watches[endpoint].is_in;
+        let was_in = self.watches.all[endpoint].is_in;
         let (may, is_sure) = self.belief(world, endpoint);
         (may || was_in, is_sure && was_in)
     }
 
     /// The same once the turn is over.
     pub(super) fn belief(&self, world: &World, endpoint: usize) -> (bool, bool) {
-        let was_in = self.watches[endpoint].is_in;
+        let was_in = self.watches.all[endpoint].is_in;
         let (may, is_sure) = self.names().naming(world, endpoint);
         let all =
             || (0..world.context.plan.endpoints.len()).map(|it| self.names().naming(world, it));

@@ -204,10 +204,10 @@ impl Oracle {
         let read = self.names_mut().hosts_bytes.add(turn, bytes as u64) as usize;
         assert!(read <= HOSTS_BYTES_PER_TURN, "{read} bytes of /etc/hosts in one turn");
         if read == HOSTS_BYTES_PER_TURN {
-            self.saw(Seen::HostsReadInTurns);
+            self.books.saw(Seen::HostsReadInTurns);
         }
         if is_anew && bytes == 0 {
-            self.saw(Seen::HostsReadAnew);
+            self.books.saw(Seen::HostsReadAnew);
         }
     }
 }

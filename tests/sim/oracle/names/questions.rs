@@ -16,7 +16,7 @@ use crate::zone::{A, AAAA, SRV, Subject, Zone};
 impl Oracle {
     /// The gateway opens a socket to a name server.
     pub fn check_exchange(&mut self, world: &World, server: usize, is_stream: bool) {
-        let may_ask = world.signals.terminations == 0 || self.is_last_round(world);
+        let may_ask = world.signals.terminations == 0 || self.books.is_last_round(world);
         assert!(may_ask, "a question after the end was asked for");
         let names = self.names.as_mut().expect("a question although no name was typed");
         let configuration = names.configuration.expect("a question before resolv.conf was read");
@@ -41,10 +41,10 @@ impl Oracle {
     /// A question goes out.
     pub fn check_question(&mut self, world: &World, exchange: usize, question: &Question) {
         check_questions_at_a_time(world);
-        let randoms = self.record.randoms;
+        let randoms = self.books.record.randoms;
         if is_dead(&question.name) {
             self.names_mut().dead.check_question(world.context.turn_at, question);
-            return self.saw(Seen::DeadAskedFor);
+            return self.books.saw(Seen::DeadAskedFor);
         }
         self.names_mut().check_question(world, exchange, question, randoms);
     }

@@ -13,7 +13,7 @@ impl Oracle {
     /// A dial was given up before its time, because its endpoint is gone.
     pub(in crate::oracle) fn dial_was_abandoned(&mut self, endpoint: usize) {
         self.names_mut().abandoned.push(endpoint);
-        self.record.saw(Seen::DialMovedOn);
+        self.books.record.saw(Seen::DialMovedOn);
     }
 
     /// Between two turns: the set of endpoints is what the answers say. Gives those that have come
@@ -43,7 +43,7 @@ impl Oracle {
             (0..present.len()).map(|endpoint| self.belief(world, endpoint)).collect();
         for (endpoint, (may, is_sure)) in beliefs.iter().enumerate() {
             let is_in = present[endpoint].is_some();
-            let was_in = self.watches[endpoint].is_in;
+            let was_in = self.watches.all[endpoint].is_in;
             // Asked to end, it does not care any more.
             let is_right = if is_in { *may } else { !is_sure };
             assert!(
@@ -53,7 +53,7 @@ impl Oracle {
             );
         }
         // Who lists nobody at all is more likely to be wrong than to mean it.
-        let was_any = self.watches.iter().any(|watch| watch.is_in);
+        let was_any = self.watches.all.iter().any(|watch| watch.is_in);
         let is_any = present.iter().any(Option::is_some);
         assert!(is_any || !was_any, "the last known endpoints are not kept");
         let left = std::mem::take(&mut self.names_mut().abandoned);
@@ -81,11 +81,11 @@ impl Oracle {
             names.kept_until = now + SRV_HANDOVER;
         }
         for (endpoint, found) in present.iter().enumerate() {
-            let (is_in, was_in) = (found.is_some(), self.watches[endpoint].is_in);
+            let (is_in, was_in) = (found.is_some(), self.watches.all[endpoint].is_in);
             if is_in && was_in && !names_any {
-                self.record.saw(Seen::LastKnownKept);
+                self.books.record.saw(Seen::LastKnownKept);
             }
-            let watch = &mut self.watches[endpoint];
+            let watch = &mut self.watches.all[endpoint];
             if let Some(found) = found
                 && std::mem::take(&mut watch.may_be_well)
                 && !was_in
@@ -97,18 +97,18 @@ impl Oracle {
                 continue;
             }
             changes.push((if is_in { "comes" } else { "goes" }, endpoint));
-            self.rotation_changed();
+            self.watches.rotation_changed();
             if is_in {
-                if self.watches[endpoint].come(now) {
-                    self.record.saw(Seen::CameBackIll);
+                if self.watches.all[endpoint].come(now) {
+                    self.books.record.saw(Seen::CameBackIll);
                 }
-                self.record.saw(Seen::EndpointCame);
+                self.books.record.saw(Seen::EndpointCame);
                 continue;
             }
-            self.watches[endpoint].go(now);
-            self.record.saw(Seen::EndpointWent);
-            for id in self.accounts.clients.clone() {
-                let client = self.accounts.of_mut(id);
+            self.watches.all[endpoint].go(now);
+            self.books.record.saw(Seen::EndpointWent);
+            for id in self.books.accounts.clients.clone() {
+                let client = self.books.accounts.of_mut(id);
                 if client.starved_at == Some(endpoint) {
                     client.starved_at = None;
                 }
@@ -134,7 +134,7 @@ impl Oracle {
                 let mates = mates.iter().filter(|mate| present[**mate].is_some()).count();
                 share = f64::from(record.weight) / mates as f64;
             }
-            let watch = &mut self.watches[endpoint];
+            let watch = &mut self.watches.all[endpoint];
             assert_eq!(
                 found.check(),
                 watch.check,
@@ -144,7 +144,7 @@ impl Oracle {
             (watch.priority, watch.weight) = (found.priority(), share);
         }
         if is_changed {
-            self.rotation_changed();
+            self.watches.rotation_changed();
         }
     }
 }

@@ -1,0 +1,76 @@
+//! The endpoints that the oracle watches, and how even their shares of the clients are.
+
+use std::time::Duration;
+
+use super::endpoint::{State, Watch};
+use crate::plan::Plan;
+
+/// How far the rotation may be from even, in connections, over any stretch of time in which no
+/// endpoint failed. At both ends of it an endpoint may be owed, or have had in advance, about one.
+pub(super) const UNFAIRNESS_MAX: f64 = 2.0;
+
+/// The same where endpoints come and go all the time: what those that leave were owed is shared out
+/// among those that stay, so at either end of a stretch it may be about half a connection more.
+pub(super) const UNFAIRNESS_IN_FLUX_MAX: f64 = 3.0;
+
+/// The most that all endpoints of weight 0 may get together with others present, as a part of all:
+/// RFC 2782 asks for "a very small chance", and this is twice the project's one percent.
+const ZERO_SHARE_MAX: f64 = 0.02;
+
+#[derive(Debug)]
+pub(super) struct Watches {
+    pub(super) all: Vec<Watch>,
+}
+
+impl Watches {
+    /// One for each endpoint: those whose address was typed are there from the start.
+    pub(super) fn new(plan: &Plan) -> Watches {
+        let specs = plan.endpoints.iter().enumerate();
+        let is_typed = |index| {
+            let names = plan.names.as_ref();
+            names.is_none_or(|names| names.hosts[names.host_of(index)].is_literal)
+        };
+        let watch = |(index, spec)| Watch::new(spec, is_typed(index), &plan.limits.retry);
+        Watches { all: specs.map(watch).collect() }
+    }
+
+    /// It is evident that the endpoint serves.
+    pub(super) fn succeed(&mut self, endpoint: usize, now: Duration) {
+        if !self.all[endpoint].is_active() {
+            self.rotation_changed();
+        }
+        self.all[endpoint].state = State::Active { proven_at: now };
+    }
+
+    /// From here on shares are counted anew.
+    pub(super) fn rotation_changed(&mut self) {
+        self.all.iter_mut().for_each(|watch| watch.picks = 0);
+    }
+
+    /// An endpoint of a class got a client by rotation; shares may be off by so many connections.
+    /// Whether they could be checked.
+    pub(super) fn check_fairness(&mut self, endpoint: usize, most: f64) -> bool {
+        let class = self.all[endpoint].priority;
+        self.all[endpoint].picks += 1;
+        let watches = &self.all;
+        let mates = || watches.iter().filter(|watch| watch.is_mate(class));
+        let zeros = mates().filter(|watch| watch.weight == 0.0).count();
+        if zeros > 0 && zeros < mates().count() {
+            let picks: u64 = mates().map(|watch| watch.picks).sum();
+            let few: u64 = mates().filter(|mate| mate.weight == 0.0).map(|mate| mate.picks).sum();
+            // Each may be owed one when this stretch of time begins.
+            let most = picks as f64 * ZERO_SHARE_MAX + zeros as f64;
+            assert!(few as f64 <= most, "{few} of {picks} to those of weight 0: {:?}", self.all);
+            return false;
+        }
+        let weight = |watch: &Watch| if zeros > 0 { 1.0 } else { watch.weight };
+        let weights: f64 = mates().map(weight).sum();
+        let picks: u64 = mates().map(|watch| watch.picks).sum();
+        for watch in mates() {
+            let want = picks as f64 * weight(watch) / weights;
+            let off = (watch.picks as f64 - want).abs();
+            assert!(off < most, "{off} off after {picks}: {:?}", self.all);
+        }
+        true
+    }
+}
