@@ -160,7 +160,7 @@ impl Actor {
     }
 
     /// From now on it comes to an end as fast as it can.
-    pub fn hurry(&mut self, sent: u64) {
+    pub fn expedite(&mut self, sent: u64) {
         self.reads = Reads::Eagerly;
         self.speaks = Speaks::AtOnce;
         self.ends = Ends::WhenSent;

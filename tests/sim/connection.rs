@@ -24,7 +24,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// Whom it leads to, if it was dialed.
+    /// The endpoint that it leads to, if it was dialed.
     pub fn endpoint(self) -> Option<usize> {
         match self {
             Role::Client => None,
@@ -106,7 +106,7 @@ pub struct Connection {
     /// From the gateway to the peer.
     pub outbound: Wire,
     pub latency: Duration,
-    /// Whether it stands, as far as the kernel knows.
+    /// Whether it is established, as far as the kernel knows.
     pub is_established: bool,
     pub dialed_at: Duration,
     /// The dial ended at the gateway itself.

@@ -36,7 +36,7 @@ pub struct Context {
     pub sockets_open: usize,
     /// Pipes that the gateway holds.
     pub pipes_open: usize,
-    /// Operations so far that brought something about, so that not all of them were in vain.
+    /// Operations so far that had an effect.
     pub progress: u64,
     /// Programs act by themselves; otherwise a test plays them.
     pub has_actors: bool,

@@ -94,7 +94,7 @@ impl World {
         let id = network.dial(context, role, token);
         let latency = network.connections[id].latency;
         let is_up = hosts.places[endpoint] == Place::Up;
-        if context.strike(Fault::DialStandsAtOnce) && is_up {
+        if context.strike(Fault::DialSucceedsAtOnce) && is_up {
             network.dial_succeeds(context, id);
         } else if !context.strike(Fault::DialSilent) && (context.has_actors || hosts.are_all_up()) {
             context.plan_in(2 * latency, Happening::Decide(id));
@@ -143,7 +143,7 @@ impl World {
         let World { context, exchanges, name_servers, .. } = self;
         let exchange = &exchanges.all[index];
         let server = exchange.server;
-        let is_established = exchange.stream.as_ref().is_some_and(|it| it.is_established);
+        let is_established = exchange.stream.as_ref().is_some_and(|stream| stream.is_established);
         if is_established {
             exchanges.bytes_arrive(context, index);
         } else if exchange.is_open {
@@ -152,7 +152,7 @@ impl World {
         }
     }
 
-    /// From now on nothing goes wrong any more, and everybody comes to an end.
+    /// From now on no fault strikes, and every connection comes to an end.
     pub fn heal(&mut self) {
         let World { context, network, hosts, name_servers, .. } = self;
         context.note("heal", 0, 0);

@@ -34,7 +34,7 @@ pub enum Meaning {
     /// It ends too early, and does not say so: what can be read of it is a part of this, if
     /// anything.
     Part { kind: u16, value: Value },
-    /// The server cannot or will not, or nobody can read what it says.
+    /// The server cannot or will not answer, or its answer cannot be read.
     Failed,
     /// Nothing that was asked for.
     Foreign,
@@ -44,7 +44,7 @@ pub enum Meaning {
 #[derive(Clone, Debug)]
 pub struct Letter {
     pub exchange: usize,
-    /// Or the news that nobody takes the question.
+    /// Or the report that no server listens there.
     pub bytes: Result<Vec<u8>, NetError>,
     pub meaning: Meaning,
 }
@@ -57,7 +57,7 @@ pub struct Exchange {
     pub is_open: bool,
     pub opened_in: u64,
     pub question: Option<Question>,
-    /// What came of it so far: for a datagram.
+    /// Of a datagram: the messages that have arrived.
     pub inbox: VecDeque<Letter>,
     pub is_reported: bool,
     pub stream: Option<Stream>,

@@ -65,8 +65,8 @@ listed! {
         DialFailsLater,
         /// A dial is never decided.
         DialSilent,
-        /// A dial stands at once, as over loopback.
-        DialStandsAtOnce,
+        /// A dial succeeds at once, as over loopback.
+        DialSucceedsAtOnce,
         /// A server resets at once, after a few words or none.
         DialBreaks,
         /// A dial meets its own socket.
@@ -103,7 +103,7 @@ listed! {
         QueryLost,
         /// An answer is lost.
         AnswerLost,
-        /// An answer comes late, perhaps when nobody waits for it any more.
+        /// An answer comes late, perhaps when it is no longer waited for.
         AnswerLate,
         /// An answer comes twice.
         AnswerTwice,
@@ -115,7 +115,7 @@ listed! {
         AnswerDamaged,
         /// An answer has a random part of what there is.
         AnswerInPart,
-        /// An answer names addresses where no server can be, beside the others or in their place.
+        /// An answer names addresses where no server can be, with the others or in their place.
         AnswerBlocked,
         /// A name server answers that it cannot, or will not.
         ServerFails,

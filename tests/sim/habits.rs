@@ -48,7 +48,7 @@ pub enum Room {
     CutInSilence,
 }
 
-/// What becomes of a stream.
+/// The treatment of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Streams {
     Taken,
@@ -62,7 +62,7 @@ pub struct Server {
     pub edns: Edns,
     pub room: Room,
     pub streams: Streams,
-    /// What it adds to an answer that nobody asked for.
+    /// What it adds to an answer without being asked.
     pub adds: OptRecord,
 }
 
@@ -72,7 +72,7 @@ pub struct Habits {
     pub servers: Vec<Server>,
     /// Suffixes of the search list whose names get no answer.
     pub silent_zones: Vec<&'static str>,
-    /// The family of addresses of which nobody knows anything.
+    /// The family of addresses for which no server answers.
     pub silent_family: Option<u16>,
     /// How late every answer is.
     pub lateness: Duration,
@@ -98,7 +98,7 @@ impl Habits {
     /// With these, everything can still be found out under each configuration.
     pub fn draw(configurations: &[Configuration], random: &mut Random) -> Habits {
         let mut habits = Habits::calm();
-        let is_stream_only = configurations.iter().any(|it| it.is_stream_only);
+        let is_stream_only = configurations.iter().any(|file| file.is_stream_only);
         for server in &mut habits.servers {
             server.edns = random.one_of(&EDNS);
             server.room =
@@ -138,12 +138,12 @@ impl Habits {
         let lateness = Duration::from_millis(random.one_of(&[0, 0, 0, 700, 2500, 4500]));
         let times = configurations.iter().map(Configuration::time_in_all);
         let least = times.min().expect("there are three");
-        let is_plain = self.servers.iter().all(|it| it.room == Room::Enough);
+        let is_plain = self.servers.iter().all(|server| server.room == Room::Enough);
         let is_heard = lateness * 2 <= least.max(lateness) && lateness < least;
         if is_heard && is_plain && self.silent_zones.is_empty() { lateness } else { Duration::ZERO }
     }
 
-    /// Whether nobody answers for a name, or of such records.
+    /// Whether no server answers for a name, or for such records.
     pub fn is_silent_about(&self, name: &str, kind: u16) -> bool {
         let is_in = |zone: &&str| name.ends_with(&format!(".{zone}"));
         self.silent_family == Some(kind) || self.silent_zones.iter().any(is_in)
@@ -151,7 +151,8 @@ impl Habits {
 
     /// How much longer it may take to find out what is so.
     pub fn slowness(&self, configurations: &[Configuration]) -> Duration {
-        let names = configurations.iter().map(|it| 1 + it.search.len() as u32).max().unwrap_or(1);
+        let names =
+            configurations.iter().map(|file| 1 + file.search.len() as u32).max().unwrap_or(1);
         let each = match self.silent_zones.is_empty() {
             true => Duration::from_secs(3) + self.lateness,
             false => Duration::from_secs(10),

@@ -19,7 +19,7 @@ pub enum Place {
     NoRoute,
 }
 
-/// What becomes of the connections to an endpoint that goes down.
+/// The fate of the connections to an endpoint that goes down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outage {
     Resets,

@@ -52,7 +52,7 @@ mod wire;
 mod world;
 mod zone;
 
-/// A patch that does not fit any more would be missed only by those who replay all of them.
+/// A patch that no longer fits would be missed only where all of them are replayed.
 #[test]
 fn planted_bugs_still_apply() {
     let patches = std::fs::read_dir("tests/sim/mutants").expect("cargo runs tests at the root");
@@ -65,7 +65,7 @@ fn planted_bugs_still_apply() {
         let misfits = misfits(&patch, read);
         assert!(
             misfits.is_empty(),
-            "{} does not apply any more: {remedy}\n{}",
+            "{} no longer applies: {remedy}\n{}",
             path.display(),
             misfits.join("\n")
         );

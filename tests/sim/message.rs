@@ -69,7 +69,7 @@ pub enum OptRecord {
 /// How an answer is spoiled, so that it is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Damage {
-    /// Nobody can tell what it answers: it counts as if it had not come.
+    /// Its question is unknown: it counts as if it had not come.
     Foreign,
     /// It answers the question, but cannot be read.
     Malformed,
@@ -220,7 +220,9 @@ impl Reply {
             writer.word(0);
             writer.name("ns.test");
             writer.name("root.test");
-            [1, 2, 3, 4, life].iter().for_each(|it: &u32| writer.bytes.extend(it.to_be_bytes()));
+            [1, 2, 3, 4, life]
+                .iter()
+                .for_each(|word: &u32| writer.bytes.extend(word.to_be_bytes()));
             writer.set_length(length_at);
         }
         (0..last).for_each(|_| writer.options(self.options));
@@ -269,7 +271,7 @@ impl Reply {
             // Another name, kind or class.
             4 => bytes[HEADER + 1] ^= 1,
             5 => bytes[question_end - 1 - random.below(4) as usize] ^= 1 << random.below(8),
-            // A name that is where it says that it is: nobody knows where the next record begins.
+            // A name that points to itself: the start of the next record is unknown.
             6 => {
                 let first = stops[0];
                 let [high, low] = (0xc000 | first as u16).to_be_bytes();

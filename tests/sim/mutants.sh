@@ -1,6 +1,6 @@
 #!/bin/sh
 # Plants each bug of tests/sim/mutants into a copy of the code, one at a time, and lets the
-# simulator look for it. Fails if one is not found, or does not apply to the code any more.
+# simulator look for it. Fails if one is not found, or no longer applies to the code.
 #
 #   sh tests/sim/mutants.sh                      all of them
 #   sh tests/sim/mutants.sh reset-shown-as-an-end

@@ -1,5 +1,5 @@
-//! The name servers of a run, as far as they can be trusted: who answers, when, with what, and
-//! what somebody else, or a bad network, makes of it.
+//! The name servers of a run, as far as they can be trusted: which of them answers, when, with
+//! what, and what an impostor or a bad network makes of it.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -16,19 +16,19 @@ use crate::plan::Plan;
 use crate::trouble::{blocked, in_part, is_dead};
 use crate::zone::{A, AAAA, Found, Value, Zone};
 
-/// Addresses that nobody has: whoever dials one has believed a lie.
+/// Addresses that no host has: a gateway that dials one has believed a lie.
 const POISON: [[u8; 4]; 2] = [[203, 0, 113, 9], [203, 0, 113, 10]];
 /// A host that only lies name.
 const POISON_HOST: &str = "poison.test";
 /// More messages than a question is open to.
 const FLOOD: u64 = 40;
 
-/// How a name server is.
+/// The state of a name server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerPlace {
     Up,
     Silent,
-    /// Its host answers that nobody is there.
+    /// Its host answers that no server listens there.
     Refuses,
 }
 
@@ -87,7 +87,7 @@ impl NameServers {
         self.post(context, letter, is_late);
     }
 
-    /// Somebody guesses, and has the right address and port.
+    /// An impostor guesses, and has the right address and port.
     fn forge(
         &mut self,
         context: &mut Context,
@@ -320,7 +320,7 @@ impl NameServers {
         self.letters_lost = self.letters.len();
         self.zone.settle(names);
         if !names.habits.silent_zones.is_empty() {
-            // Of who is gone nobody can say that it is not elsewhere.
+            // Of a name that is gone no server says that it is not elsewhere.
             self.zone.list_all(names);
         }
     }

@@ -36,7 +36,7 @@ pub enum Source {
 /// A host, and the endpoints that its addresses may be.
 #[derive(Clone, Debug)]
 pub struct Host {
-    /// As it is typed, or as it stands in a record.
+    /// As it is typed, or as a record spells it.
     pub text: String,
     /// The full name.
     pub full: String,
@@ -73,9 +73,9 @@ pub struct Names {
     pub habits: Habits,
     /// Seconds that records live.
     pub lives: &'static [u32],
-    /// Bytes that stand before all else in each version of /etc/hosts, round and round.
+    /// Bytes before all else in each version of /etc/hosts, round and round.
     pub hosts_bytes: &'static [usize],
-    /// Names of a zone that nobody answers for, typed before the others.
+    /// The number of names of a zone that no server answers for, typed before the others.
     pub dead: usize,
 }
 
@@ -161,7 +161,7 @@ impl Names {
         let hosts = hosts[..random.one_to(3) as usize].to_vec();
         let mut configurations: Vec<_> = (0..3).map(|_| Configuration::draw(random)).collect();
         if has_wildcard {
-            configurations.iter_mut().for_each(|it| it.search = vec![DOMAIN, WILD_DOMAIN]);
+            configurations.iter_mut().for_each(|file| file.search = vec![DOMAIN, WILD_DOMAIN]);
         }
         let dead = if is_typed && random.chance(250) { random.one_of(&[25, 40, 60]) } else { 0 };
         let habits = match random.chance(400) {

@@ -89,8 +89,8 @@ impl Net for SimNet {
         self.simulation().dial(address, token)
     }
 
-    fn dial_result(&mut self, stream: &mut Id, told: Readiness) -> Dial {
-        self.simulation().dial_result(*stream, told)
+    fn dial_result(&mut self, stream: &mut Id, readiness: Readiness) -> Dial {
+        self.simulation().dial_result(*stream, readiness)
     }
 
     fn own_end(&mut self, stream: &mut Id) -> Option<SocketAddr> {

@@ -43,7 +43,7 @@ impl Simulation {
         self.world.close_listener(listener);
     }
 
-    /// The host is told apart by its address; whom an endpoint is dialed for is not.
+    /// A host is identified by its address; the purpose of a dial to an endpoint is not.
     pub fn dial(&mut self, address: SocketAddr, token: usize) -> Result<Id, NetError> {
         match server_of(address) {
             Some(server) => self.dial_name_server(server, token),
@@ -227,7 +227,7 @@ impl Simulation {
     pub fn open_datagram(&mut self, peer: SocketAddr, token: usize) -> Result<usize, NetError> {
         let Simulation { world, oracle } = self;
         oracle.books.record.operation_begins();
-        let server = server_of(peer).unwrap_or_else(|| panic!("{peer} is no name server"));
+        let server = server_of(peer).unwrap_or_else(|| panic!("{peer} is not a name server"));
         oracle.check_exchange(world, server, false);
         let outcome = world.exchanges.open_datagram(&mut world.context, server, token);
         if outcome.is_err() {

@@ -197,7 +197,7 @@ impl Plan {
             names.dead = 0;
         }
         if names.dead > 0 {
-            // Whoever was stopped for long takes all for dead.
+            // A process that was stopped for long takes all for dead.
             self.faults.never(Fault::ClockJumps);
         }
         self.endpoints = names.specs(random, 300);

@@ -2,7 +2,7 @@
 //!
 //! It lets things go wrong for a while. Then either the process is asked to end, or all faults stop
 //! and everything has to become live again: who is there comes to an end, every endpoint is active,
-//! new clients are served at the first attempt, and at last nothing is held any more.
+//! new clients are served at the first attempt, and at last nothing is held.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -145,7 +145,7 @@ impl Run {
         // The longest life of an answer or pause, once for the service and once for its hosts, and
         // for how long a question may wait.
         let life = names.lives.iter().max().copied().unwrap_or(0).max(5);
-        let timeouts = names.configurations.iter().map(|it| it.timeout);
+        let timeouts = names.configurations.iter().map(|file| file.timeout);
         let mut patience = Duration::from_secs(2 * u64::from(life) + 5) + SRV_HANDOVER;
         // One set of records is enough: the other one, if it has failed, is asked for later.
         if names.source == (Source::Records { is_insecure: true }) {
@@ -164,7 +164,7 @@ impl Run {
         );
     }
 
-    /// What is held when nobody is there: with names, the time of the next look, or a question.
+    /// What is held when no client is there: with names, the time of the next look, or a question.
     fn holds_nothing(&self) -> bool {
         let is_named = self.net.world().context.plan.names.is_some();
         let Census { timers, exchanges, .. } = self.reactor.census();

@@ -11,7 +11,7 @@ use etcd_gateway::config::{ACCEPTS_PER_TURN, FLOW_BUDGET_BYTES, FLOW_SHARE_BYTES
 use etcd_gateway::net::{Close, NetError};
 use etcd_gateway::reactor::{Census, Reactor};
 
-use crate::connection::{Id, Role};
+use crate::connection::{Connection, Id, Role};
 use crate::hosts::Place;
 use crate::net::SimNet;
 use crate::plan::LISTENER_PORT;
@@ -40,7 +40,7 @@ fn turn(reactor: &mut Reactor<SimNet>) {
     reactor.turn().expect("the world does not break");
 }
 
-/// A pair that stands: the client's and the server's socket.
+/// An established pair: the client's and the server's socket.
 fn pair(net: &SimNet, reactor: &mut Reactor<SimNet>) -> (Id, Id) {
     let client = net.world().network.connections.len();
     net.world().connect(PORT, 1);
@@ -101,8 +101,8 @@ fn no_listener_starves_behind_another() {
     net.world().connect(SECOND_PORT, 100);
     for _ in 0..20 {
         turn(&mut reactor);
-        let open = net.world().network.connections.iter().position(|it| it.is_open());
-        let client = open.expect("somebody was let in");
+        let open = net.world().network.connections.iter().position(Connection::is_open);
+        let client = open.expect("a client was let in");
         let server = net.world().network.connections[client].server.expect("a server");
         net.world().end(client);
         net.world().end(server);
@@ -173,7 +173,7 @@ fn a_client_whose_server_lacks_a_descriptor_waits_and_nobody_overtakes_it() {
     }
     assert_eq!(reactor.metrics().pairs_connected, 2, "it went first");
     assert_eq!(reactor.metrics().clients_turned_away, 0);
-    assert!(net.world().network.connections.iter().all(|it| it.closed != Some(Close::Reset)));
+    assert!(net.world().network.connections.iter().all(|end| end.closed != Some(Close::Reset)));
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn a_client_that_had_to_wait_keeps_its_turn_in_the_rotation() {
         net.world().connect(PORT, 1);
         turn(&mut reactor);
         assert_eq!(reactor.census().pairs, 2, "one is served, one waits");
-        let open = net.world().network.connections.iter().position(|it| it.is_open());
+        let open = net.world().network.connections.iter().position(Connection::is_open);
         let served = open.expect("the pair that is served");
         let server = net.world().network.connections[served].server;
         net.world().end(served);

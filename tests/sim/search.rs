@@ -66,7 +66,7 @@ fn search(first: u64, count: u64) -> Report {
 /// A number from the environment.
 pub fn asked_for(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
 }
 
 #[test]
@@ -97,6 +97,7 @@ fn a_seed_is_always_the_same_run() {
     for (seed, report) in reports.iter().enumerate() {
         assert_eq!(run(seed as u64), *report, "seed {seed}");
     }
-    let traces: std::collections::BTreeSet<u64> = reports.iter().map(|it| it.trace).collect();
+    let traces: std::collections::BTreeSet<u64> =
+        reports.iter().map(|report| report.trace).collect();
     assert_eq!(traces.len(), reports.len(), "different seeds are different runs");
 }

@@ -1,4 +1,4 @@
-//! What zones do to those who ask, beside what one server does with one question: random parts of
+//! What zones do to resolvers, apart from what one server does with one question: random parts of
 //! a set, addresses where no server can be, a wildcard in the search list, and a dead zone with
 //! many names.
 
@@ -13,12 +13,12 @@ use crate::names::Names;
 use crate::random::Random;
 use crate::zone::{A, AAAA, Value};
 
-/// A suffix of the search list where every name exists, and leads to somebody else.
+/// A suffix of the search list where every name exists, and leads to a stranger.
 pub const WILD_DOMAIN: &str = "wild.test";
-/// Where nobody answers for any name.
+/// A zone where no server answers for any name.
 const DEAD_DOMAIN: &str = "dead.test";
 
-/// Whether nobody answers for the name.
+/// Whether no server answers for the name.
 pub fn is_dead(name: &str) -> bool {
     name.ends_with(DEAD_DOMAIN)
 }
@@ -39,7 +39,7 @@ pub fn dead_endpoints(count: usize) -> impl Iterator<Item = EndpointAddress> {
     })
 }
 
-/// The host that somebody else is taken for under that name, by the wildcard.
+/// The host that a stranger is taken for under that name, by the wildcard.
 pub fn host_of_wildcard(names: &Names, name: &str) -> Option<usize> {
     let stem = name.strip_suffix(WILD_DOMAIN)?.strip_suffix('.')?;
     names.hosts.iter().position(|host| host.stranger.is_some() && host.text == stem)

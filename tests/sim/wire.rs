@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Always holds: `taken <= arrived <= sent`, and the end follows the last byte at each station.
-//! Bytes are positions: what stands at one is a function of the wire and the position, so that
-//! whoever gets bytes can tell whether they are the next ones, and nothing needs to be stored.
+//! Bytes are positions: the byte at one is a function of the wire and the position, so that a
+//! receiver can tell whether bytes are the next ones, and nothing needs to be stored.
 
 use std::sync::OnceLock;
 
@@ -32,7 +32,7 @@ pub struct Wire {
     pub urgent_mark: Option<u64>,
     /// Whether the world has something moving on this wire already.
     pub is_moving: bool,
-    /// Nothing arrives any more.
+    /// No byte arrives from now on.
     pub is_held: bool,
 }
 

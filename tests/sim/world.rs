@@ -3,7 +3,7 @@
 //!
 //! Owns the agenda loop and its dispatch, and what concerns two parts at once (`crossings.rs`).
 //! Time does not pass while the reactor works: it passes in [`World::poll`], and before the clock
-//! is read after it. What must hold is no matter of the world's, but of `oracle/`.
+//! is read after it. What must hold is not a matter of the world's, but of `oracle/`.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -198,7 +198,7 @@ impl World {
         let has_healed = self.context.has_healed;
         let World { context, network, hosts, name_servers, signals, .. } = self;
         match happening {
-            // Trouble that was planned for later does not come any more.
+            // Trouble that was planned for later no longer comes.
             Happening::Arrive(_) | Happening::Break(_) | Happening::Flap(_) if has_healed => {}
             Happening::Burst | Happening::Terminate if has_healed => {}
             Happening::ZoneChange | Happening::ServerFlap(_) if has_healed => {}

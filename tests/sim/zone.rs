@@ -61,10 +61,10 @@ pub struct Zone {
 impl Zone {
     /// Everybody is there.
     pub fn full(names: &Names, endpoints: usize) -> Zone {
-        let record = |(host, it): (usize, &crate::names::Host)| Record {
+        let record = |(host, listed): (usize, &crate::names::Host)| Record {
             host,
-            priority: it.priority,
-            weight: it.weight,
+            priority: listed.priority,
+            weight: listed.weight,
         };
         let records: Vec<Record> = names.hosts.iter().enumerate().map(record).collect();
         Zone {
@@ -75,7 +75,7 @@ impl Zone {
         }
     }
 
-    /// Nobody asks.
+    /// No name is asked for.
     pub fn none() -> Zone {
         Zone {
             listed: Vec::new(),
@@ -124,7 +124,7 @@ impl Zone {
         }
     }
 
-    /// Somebody is there in any case.
+    /// One host is there in any case.
     pub fn settle(&mut self, names: &Names) {
         let host = &names.hosts[0];
         if self.listed.iter().all(|listed| !listed) || !self.listed[host.endpoints[0]] {
@@ -145,7 +145,7 @@ impl Zone {
         }
     }
 
-    /// Whom a name is of, if it is one that is asked for in this run.
+    /// The subject of a name, if it is one that is asked for in this run.
     pub fn subject_of(names: &Names, name: &str) -> Option<Subject> {
         if let Some(set) = SERVICES.iter().position(|service| *service == name) {
             return Some(Subject::Service(set));
@@ -173,7 +173,8 @@ impl Zone {
             None => match host_of_wildcard(names, name) {
                 Some(host) => {
                     let strangers = names.hosts[host].stranger.into_iter();
-                    let is_kind = |it: &usize| kind == if family[*it] { AAAA } else { A };
+                    let is_kind =
+                        |stranger: &usize| kind == if family[*stranger] { AAAA } else { A };
                     let value = Value::Endpoints(strangers.filter(is_kind).collect());
                     Found { value, ..nothing(true) }
                 }

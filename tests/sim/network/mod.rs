@@ -14,8 +14,11 @@ mod splice;
 
 use std::time::Duration;
 
+use etcd_gateway::net::NetError;
+
 use crate::actor::Actor;
-use crate::connection::{Connection, Id, Role};
+use crate::agenda::Direction;
+use crate::connection::{Connection, Id, PeerView, Role};
 use crate::context::Context;
 use crate::handshake::Handshake;
 use crate::wire::Wire;
@@ -84,12 +87,9 @@ impl Network {
 
     /// From now on no fault strikes, and every connection comes to an end.
     pub fn heal(&mut self, context: &mut Context) {
-        use crate::agenda::Direction;
-        use crate::connection::PeerView;
-        use etcd_gateway::net::NetError;
         for id in 0..self.connections.len() {
             let connection = &mut self.connections[id];
-            connection.actor.hurry(connection.inbound.sent);
+            connection.actor.expedite(connection.inbound.sent);
             connection.latency = connection.latency.min(LATENCY_HEALED);
             connection.inbound.widen(QUEUE_HEALED);
             connection.outbound.widen(QUEUE_HEALED);

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use etcd_gateway::net::{Close, Dial, NetError, Read, Readiness, Write};
 
 use super::Network;
-use crate::agenda::Direction;
+use crate::agenda::{Direction, Happening};
 use crate::connection::{Connection, Id, Role};
 use crate::context::Context;
 use crate::faults::Fault;
@@ -257,7 +257,7 @@ impl Network {
             let latency = connection.latency;
             connection.outbound.cut();
             connection.inbound.is_held = true;
-            context.plan_in(latency, crate::agenda::Happening::Reset(id));
+            context.plan_in(latency, Happening::Reset(id));
         } else {
             connection.outbound.end_sent = true;
             self.move_on(context, id, Direction::Outbound);

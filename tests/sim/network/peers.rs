@@ -14,7 +14,7 @@ use crate::faults::Fault;
 use crate::hosts::{Outage, Place};
 use crate::wire::Wire;
 
-/// The shortest pause of a program, so that none can act for ever at one moment.
+/// The shortest pause of a program, so that none can act without end at one moment.
 const MICROSECOND: Duration = Duration::from_micros(1);
 impl Network {
     fn wire(&mut self, id: Id, direction: Direction) -> &mut Wire {
@@ -25,7 +25,7 @@ impl Network {
         }
     }
 
-    /// The connection stands at the peer's end.
+    /// The connection is established at the peer's end.
     pub fn begin(&mut self, context: &mut Context, id: Id) {
         self.connections[id].is_established = true;
         self.wake(context, id);

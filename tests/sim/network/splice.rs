@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::faults::Fault;
 use crate::pipes::PipeId;
 
-/// How the trace says what became of bytes out of a pipe, as of those of a write.
+/// How the trace says that bytes of a pipe were sent, were not, and never will be.
 const SPLICE_NOTES: [&str; 3] = ["splice out", "splice out blocks", "splice out fails"];
 
 impl Network {

@@ -23,15 +23,15 @@ pub(super) struct Account {
     /// Of a client's: the endpoints that failed it.
     pub(super) tried: Vec<usize>,
     /// When it first lacked a descriptor or memory for its server, and when it last did.
-    pub(super) starved: Option<(Duration, Duration)>,
+    pub(super) short: Option<(Duration, Duration)>,
     /// The endpoint whose turn it was when its last dial could not begin for that reason.
-    pub(super) starved_at: Option<usize>,
+    pub(super) turn_lost_at: Option<usize>,
     /// The last turn in which there was no endpoint for it.
     pub(super) no_choice_in: Option<u64>,
     /// When that, or a shortage, was first so.
-    pub(super) held_first: Option<Duration>,
+    pub(super) waits_since: Option<Duration>,
     /// When that was first so since it was last dialed for.
-    pub(super) held_anew: Option<Duration>,
+    pub(super) waits_anew_since: Option<Duration>,
 }
 
 impl Account {
@@ -43,11 +43,11 @@ impl Account {
             way: Way::Copied { full_reads: 0 },
             read_in_turn: PerTurn::default(),
             tried: Vec::new(),
-            starved: None,
-            starved_at: None,
+            short: None,
+            turn_lost_at: None,
             no_choice_in: None,
-            held_first: None,
-            held_anew: None,
+            waits_since: None,
+            waits_anew_since: None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Which endpoint may be dialed when and by whom.
+//! Which endpoint may be dialed when, for a client and for the monitor.
 //!
 //! A client gets an active endpoint of the best class, in rotation; with none left, a real dial of
 //! an inactive one, but few. The monitor alone dials an inactive one otherwise, at growing pauses.
@@ -15,8 +15,8 @@ use crate::connection::{Id, Role};
 use crate::world::World;
 
 impl Oracle {
-    /// Whom a client may be led to: active ones if there are any, else inactive ones that were not
-    /// dialed for a client just now. Of those that are known for sure, and `also`.
+    /// The endpoints that a client may be led to: active ones if there are any, else inactive ones
+    /// that were not dialed for a client just now. Of those that are known for sure, and `also`.
     fn choices_with(&self, world: &World, client: Id, also: Option<usize>) -> Vec<usize> {
         let tried = &self.books.accounts.of(client).tried;
         let watches = || self.watches.all.iter().enumerate();
@@ -33,35 +33,34 @@ impl Oracle {
         rested.map(|(index, _)| index).collect()
     }
 
-    /// Whom a client may be led to, among those that are known for sure.
+    /// The endpoints that a client may be led to, among those that are known for sure.
     pub(super) fn choices(&self, world: &World, client: Id) -> Vec<usize> {
         self.choices_with(world, client, None)
     }
 
-    /// Whether somebody is there for the client without any delay.
+    /// Whether there is an endpoint for the client without any delay.
     pub(super) fn has_active_choice(&self, world: &World, client: Id) -> bool {
         let choices = self.choices(world, client);
         choices.iter().any(|index| self.watches.all[*index].is_active())
     }
 
-    /// The gateway decides now what becomes of the client. If it has no choice, the client's socket
-    /// goes at the end of the turn, by when things may have changed.
+    /// The gateway decides about the client now. If it has no choice, the client's socket goes at
+    /// the end of the turn, by when things may have changed.
     pub fn note_choices(&mut self, world: &World, client: Id) {
         if self.choices(world, client).is_empty() || self.is_in_flux(world) {
             let (now, turn) = (world.context.turn_at, world.context.turns);
             let client = self.books.accounts.of_mut(client);
             client.no_choice_in = Some(turn);
-            client.held_first.get_or_insert(now);
-            client.held_anew.get_or_insert(now);
+            client.waits_since.get_or_insert(now);
+            client.waits_anew_since.get_or_insert(now);
         }
     }
 
     /// The same for clients that wait for a descriptor.
-    pub fn note_choices_of_the_starved(&mut self, world: &World) {
+    pub fn note_choices_of_the_short(&mut self, world: &World) {
         let clients = self.books.accounts.clients.iter().copied();
-        let starved: Vec<Id> =
-            clients.filter(|id| self.books.account(*id).starved.is_some()).collect();
-        starved.into_iter().for_each(|client| self.note_choices(world, client));
+        let short: Vec<Id> = clients.filter(|id| self.books.account(*id).short.is_some()).collect();
+        short.into_iter().for_each(|client| self.note_choices(world, client));
     }
 
     /// The gateway begins a dial.
@@ -93,7 +92,7 @@ impl Oracle {
         let may_begin = world.signals.terminations == 0
             || (world.context.plan.names.is_some() && self.books.is_last_round(world));
         assert!(may_begin, "a probe after the end was asked for");
-        assert!(self.presence(world, endpoint).0, "a probe of {endpoint}, which nobody has named");
+        assert!(self.presence(world, endpoint).0, "a probe of {endpoint}, which no answer names");
         let is_hastened = self.is_hastened(world, endpoint);
         // One that took too long is over; its socket goes at the end of the turn.
         let last = self.watches.all[endpoint].probe.and_then(|probe| probe.id);
@@ -113,7 +112,7 @@ impl Oracle {
         watch.begin_probe(now);
     }
 
-    /// Whether somebody waits for the endpoint to prove itself, and nobody has asked it just now.
+    /// Whether a client waits for the endpoint to prove itself, and it was not probed just now.
     fn is_hastened(&self, world: &World, endpoint: usize) -> bool {
         let watch = &self.watches.all[endpoint];
         let interval = world.context.plan.limits.retry.last_resort_interval;
@@ -128,17 +127,17 @@ impl Oracle {
     fn check_client_dial(&mut self, world: &World, endpoint: usize, client: Id, is_short: bool) {
         assert!(
             self.presence(world, endpoint).0,
-            "{client} is led to {endpoint}, which nobody has named"
+            "{client} is led to {endpoint}, which no answer names"
         );
-        let starved_at = self.books.accounts.of(client).starved_at;
-        // Who has come to wait for an endpoint does not wait for a descriptor any more.
-        let held_anew = self.books.accounts.of(client).held_anew;
-        let was_held = world.context.plan.names.is_some() && held_anew.is_some();
-        if starved_at.is_some() && !was_held {
+        let turn_lost_at = self.books.accounts.of(client).turn_lost_at;
+        // A client that has come to wait for an endpoint no longer waits for a descriptor.
+        let waits_anew_since = self.books.accounts.of(client).waits_anew_since;
+        let has_waited_anew = world.context.plan.names.is_some() && waits_anew_since.is_some();
+        if turn_lost_at.is_some() && !has_waited_anew {
             self.check_dial_again(world, client);
         }
         let state = self.books.accounts.of(client);
-        let is_first = state.tried.is_empty() && state.starved.is_none();
+        let is_first = state.tried.is_empty() && state.short.is_none();
         let connections = &world.network.connections;
         let last = connections[client].server.map(|server| &connections[server]);
         assert!(last.is_none_or(|last| !last.is_open()), "two dials at once for {client}");
@@ -148,8 +147,8 @@ impl Oracle {
         let is_other_class = is_in_flux && watches[endpoint].is_active();
         let may = choices.contains(&endpoint) || is_other_class;
         assert!(may, "{client} may be led to {choices:?}, not to {endpoint}: {watches:?}");
-        // It had its turn, and in the rotation nobody else gets that.
-        let keeps = starved_at.filter(|_| !is_in_flux && !was_held);
+        // It had its turn, and in the rotation no other client gets that.
+        let keeps = turn_lost_at.filter(|_| !is_in_flux && !has_waited_anew);
         let keeps = keeps.filter(|at| watches[*at].is_active() && choices.contains(at));
         assert!(keeps.is_none_or(|at| at == endpoint), "{client} lost its turn at {keeps:?}");
         if !state.tried.is_empty() {
@@ -160,17 +159,17 @@ impl Oracle {
         if !is_short {
             watch.dialed_at = Some(world.context.turn_at);
             let state = self.books.accounts.of_mut(client);
-            if state.held_anew.take().is_some() && watch.is_active() {
+            if state.waits_anew_since.take().is_some() && watch.is_active() {
                 self.books.record.saw(Seen::WaitedAndDialed);
             }
-            state.starved_at = None;
+            state.turn_lost_at = None;
         }
         let watch = &self.watches.all[endpoint];
         if !watch.is_active() {
             self.books.record.saw(Seen::LastResortDial);
             if world.context.plan.names.is_some() && !is_short {
-                // Who comes next in this turn finds it not rested, and may wait for another one.
-                self.note_choices_of_the_starved(world);
+                // The next client of this turn finds it not rested, and may wait for another one.
+                self.note_choices_of_the_short(world);
             }
         } else if keeps.is_some() {
             // Counted when it was led there.
@@ -185,7 +184,7 @@ impl Oracle {
         }
     }
 
-    /// Of several inactive endpoints it is the one that nobody has tried for longest, and of equal
+    /// Of several inactive endpoints it is the one that was not tried for longest, and of equal
     /// ones the better class: so an outage ends with the first of them that is back.
     fn check_last_resort(&self, world: &World, endpoint: usize, choices: &[usize]) {
         let watches = &self.watches.all;
@@ -217,12 +216,12 @@ impl Oracle {
                 let state = self.books.accounts.of_mut(client);
                 // The first dial follows the accept, unless the client had to wait for an endpoint;
                 // a repeated one follows the pause.
-                let was_held = state.held_anew.is_some();
-                let is_first = state.tried.is_empty() && state.starved.is_none() && !was_held;
-                let is_again = state.starved_at.replace(endpoint).is_some();
-                let first = state.starved.map_or(now, |(first, _)| first);
-                state.starved = Some((first, now));
-                state.held_first.get_or_insert(now);
+                let has_waited_anew = state.waits_anew_since.is_some();
+                let is_first = state.tried.is_empty() && state.short.is_none() && !has_waited_anew;
+                let is_again = state.turn_lost_at.replace(endpoint).is_some();
+                let first = state.short.map_or(now, |(first, _)| first);
+                state.short = Some((first, now));
+                state.waits_since.get_or_insert(now);
                 self.books.fell_short(world, is_first || is_again);
                 self.pipes.check_unused_go(world);
             }
@@ -294,8 +293,8 @@ impl Oracle {
         if world.network.connections[id].is_dead() {
             self.books.saw(Seen::LostBeforeTheLook);
         }
-        if self.books.account(client).starved.is_some() {
-            self.books.saw(Seen::StarvedAndServed);
+        if self.books.account(client).short.is_some() {
+            self.books.saw(Seen::ShortAndServed);
         }
     }
 
@@ -383,11 +382,14 @@ impl Oracle {
     pub fn check_shake(&self, world: &World, id: usize) {
         let connection = &world.network.connections[id];
         let Role::Probe { endpoint } = connection.role else {
-            panic!("{id}: a handshake with somebody who is not probed");
+            panic!("{id}: a handshake on a connection that is not a probe");
         };
         let is_meant = self.watches.all[endpoint].check == Check::Tls;
         assert!(is_meant, "{id}: a handshake with one that need not prove itself");
-        assert!(connection.is_established, "{id}: a handshake before the connection stands");
+        assert!(
+            connection.is_established,
+            "{id}: a handshake before the connection is established"
+        );
         assert!(!self.books.account(id).is_decided, "{id}: a handshake that is over");
     }
 

@@ -40,11 +40,12 @@ impl Oracle {
         let record = &self.books.record;
         assert_eq!(metrics.dials, record.dials, "dials");
         assert_eq!(metrics.probes, record.probes, "probes");
-        // Who is lost or cut off in the turn that turns it away may count as that instead.
-        let turned_away = record.turned_away..=record.unserved;
-        let is_right = turned_away.contains(&metrics.clients_turned_away);
-        assert!(is_right, "clients turned away: {turned_away:?}");
-        // Who is lost or quiet for too long in the turn that cuts it off may count as that instead.
+        // One that is lost or cut off in the turn that rejects it may count as that instead.
+        let rejected = record.rejected..=record.unserved;
+        let is_right = rejected.contains(&metrics.clients_turned_away);
+        assert!(is_right, "clients rejected: {rejected:?}");
+        // One that is lost or inactive for too long in the turn that cuts it off may count as that
+        // instead.
         let cut = record.cut..=record.cut_at_most;
         assert!(cut.contains(&metrics.pairs_cut), "pairs cut: {cut:?}");
         let completed = record.count(Seen::Completed);
@@ -62,7 +63,7 @@ impl Oracle {
 fn check_views(here: &Connection, there: &Connection) {
     match here.peer_view {
         PeerView::Ended => {
-            assert!(there.inbound.end_sent, "an end that nobody sent\n{here:#?}\n{there:#?}");
+            assert!(there.inbound.end_sent, "an end that was never sent\n{here:#?}\n{there:#?}");
             let missing = there.inbound.sent - here.outbound.taken;
             assert_eq!(missing, 0, "an end before the last byte\n{here:#?}\n{there:#?}");
         }

@@ -1,5 +1,5 @@
-//! What is known of each endpoint, told from the outcomes of dials alone: it is active until there
-//! is evidence against it, and again after any dial that stands.
+//! What is known of each endpoint, from the outcomes of dials alone: it is active until there is
+//! evidence against it, and again after any dial that succeeds.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub(super) struct Watch {
     pub(super) is_in: bool,
     pub(super) check: Check,
     pub(super) priority: u16,
-    /// Its share, beside those of its class.
+    /// Its share, compared with those of its class.
     pub(super) weight: f64,
     pub(super) state: State,
     /// When a client was last dialed for.
@@ -32,7 +32,7 @@ pub(super) struct Watch {
     left_at: Option<Duration>,
     /// Its last probe that met the other side may have failed, or been given up.
     is_vague: bool,
-    /// Whether it may have left as well as it was: a client's dial ran out of time in the turn in
+    /// Whether it may have left in good health: a client's dial ran out of time in the turn in
     /// which it went.
     pub(super) may_be_well: bool,
     limits: RetryLimits,
@@ -78,8 +78,8 @@ impl Watch {
         }
     }
 
-    /// It has come into the set in this turn. What became of it in the same turn counts. Whether
-    /// it came in bad health.
+    /// It has come into the set in this turn. A dial of the same turn counts. Whether it came in
+    /// bad health.
     pub(super) fn come(&mut self, now: Duration) -> bool {
         self.is_in = true;
         let was_ill = self.left_at.take().is_some();
@@ -89,7 +89,7 @@ impl Watch {
         match &mut self.state {
             State::Active { proven_at } => *proven_at = now,
             State::Inactive { .. } if self.probed_at == Some(now) => {}
-            // Nobody has asked it so far, and whatever its pause was, it is asked soon.
+            // It was not probed so far, and whatever its pause was, it is probed soon.
             State::Inactive { probe_at, .. } => {
                 let soon = now + floor(&self.limits);
                 *probe_at = (probe_at.0.clamp(now, soon), probe_at.1.clamp(now, soon));
@@ -177,7 +177,7 @@ impl Watch {
         self.dialed_at.is_none_or(|at| at + interval <= now)
     }
 
-    /// When it was last tried, in vain so far.
+    /// When it was last tried, without success so far.
     pub(super) fn tried_at(&self) -> Duration {
         let dialed_at = self.dialed_at.unwrap_or(self.failed_at);
         let begun_at = self.probe.map_or(self.failed_at, |probe| probe.begun_at);

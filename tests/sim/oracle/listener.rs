@@ -41,7 +41,7 @@ impl Oracle {
             "let in although {pairs} are there"
         );
         let count = self.listeners[index].accepts_in_turn.add(world.context.turns, 1);
-        // Whoever is there when the end is asked for is let in, within a bound of its own.
+        // Clients that are there when the end is asked for are let in, within a bound of their own.
         let most =
             if self.books.is_last_round(world) { ACCEPTS_AT_DRAIN } else { ACCEPTS_PER_TURN };
         assert!(count <= most as u64, "{count} accepts in a turn, the others wait");
@@ -56,12 +56,13 @@ impl Oracle {
     fn waits_to_dial(&self, world: &World, id: Id) -> bool {
         let (now, patience) = (world.context.turn_at, world.context.plan.limits.connect_timeout);
         let client = self.books.accounts.of(id);
-        let (first, last) = client.starved.unwrap_or((now, now));
+        let (first, last) = client.short.unwrap_or((now, now));
         // One that has waited for an endpoint before has no more time than that wait left it.
-        let since = client.held_first.map_or(first, |held| held.min(first));
-        let is_due = client.starved_at.is_some() && last != now && now < since + patience;
-        let was_held = world.context.plan.names.is_some() && client.held_anew.is_some();
-        let had_none = client.no_choice_in == Some(world.context.turns) || was_held;
+        let since = client.waits_since.map_or(first, |held| held.min(first));
+        let is_due = client.turn_lost_at.is_some() && last != now && now < since + patience;
+        let has_waited_anew =
+            world.context.plan.names.is_some() && client.waits_anew_since.is_some();
+        let had_none = client.no_choice_in == Some(world.context.turns) || has_waited_anew;
         is_due && !had_none && !self.choices(world, id).is_empty()
     }
 
@@ -79,7 +80,7 @@ impl Oracle {
         }
     }
 
-    /// The gateway is about to stop listening. Whoever waits believes to be connected.
+    /// The gateway is about to stop listening. A client that waits believes to be connected.
     pub fn check_close_listener(&self, world: &World, listener: usize) {
         let is_waiting =
             world.context.plan.late_port.is_some_and(|(.., comes_at)| world.context.now < comes_at);

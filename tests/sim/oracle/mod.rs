@@ -4,7 +4,7 @@
 //! changes nothing of it.
 //!
 //! - `pair.rs`: bytes, ends, resets, and when a pair may be given up
-//! - `dial.rs`: which endpoint may be dialed when, and by whom, in rotation
+//! - `dial.rs`: which endpoint may be dialed when, for a client and for the monitor, in rotation
 //! - `unserved.rs`: when a client that was never served may be given up
 //! - `endpoint.rs`: what is known of each endpoint; `rotation.rs`: how even their shares are
 //! - `names/`: which name servers may be asked what, and which endpoints there are by the answers
@@ -12,7 +12,7 @@
 //! - `listener.rs`: when clients are let in
 //! - `wait.rs`: what must be done before the gateway may wait
 //! - `end.rs`: what must be left when all is over
-//! - `purpose.rs`: for whom an endpoint is dialed
+//! - `purpose.rs`: whether an endpoint is dialed for a client, and for which
 //!
 //! Books that all rules may use are in `books.rs`: `record.rs` (counts), `accounts.rs` (by
 //! connection), `pauses.rs` (shortages).
@@ -98,7 +98,7 @@ impl Oracle {
         self.watches.all.iter_mut().for_each(|watch| watch.forget(now));
         let is_waived = self.books.is_last_round(world);
         self.books.pauses.clock_is_read(now, turn, is_waived);
-        self.note_choices_of_the_starved(world);
+        self.note_choices_of_the_short(world);
     }
 
     /// The gateway's books against ours, between two turns. Gives the endpoints that have come and
@@ -121,8 +121,8 @@ impl Oracle {
             .sum();
         assert_eq!(buffers, flows_parked, "buffers and flows that hold bytes back");
         self.pipes.check_all(&mut self.books, world, pipes);
-        // Beside those of pairs and probes: one of the monitor for each endpoint, and one each for
-        // accepting, unused pipes, a summary and the drain.
+        // Apart from those of pairs and probes: one of the monitor for each endpoint, and one each
+        // for accepting, unused pipes, a summary and the drain.
         let timers_max = pairs + probes + world.hosts.places.len() + 5;
         assert!(
             timers <= timers_max,
@@ -135,8 +135,10 @@ impl Oracle {
                 Vec::new()
             }
         };
-        for (_, endpoint) in reactor.endpoints().iter().filter(|(_, it)| !it.health().is_removed())
-        {
+        for (_, endpoint) in reactor.endpoints().iter() {
+            if endpoint.health().is_removed() {
+                continue;
+            }
             let is_active = endpoint.health().is_active();
             let watch = &self.watches.all[world.endpoint_of(endpoint.address())];
             assert_eq!(is_active, watch.is_active(), "{:?} and {watch:?}", endpoint.health());
@@ -157,8 +159,8 @@ impl Oracle {
             server.into_iter().for_each(|endpoint| pairs[endpoint] += 1);
         }
         let mut counted = vec![0; world.hosts.places.len()];
-        for (_, it) in reactor.endpoints().iter() {
-            counted[world.endpoint_of(it.address())] += it.pairs();
+        for (_, endpoint) in reactor.endpoints().iter() {
+            counted[world.endpoint_of(endpoint.address())] += endpoint.pairs();
         }
         assert_eq!(counted, pairs, "pairs of each endpoint");
     }

@@ -15,9 +15,12 @@ impl Books {
     /// The gateway is about to read.
     pub fn check_read(&self, world: &World, id: Id) {
         let source = &world.network.connections[id];
-        let sink = self.accounts.mate_of(world, id).expect("a read before both connections stand");
+        let sink = self
+            .accounts
+            .mate_of(world, id)
+            .expect("a read before both connections are established");
         assert!(!source.end_is_read(), "{id}: a read behind the end");
-        assert!(!sink.reported.lost, "{id}: a read for nobody");
+        assert!(!sink.reported.lost, "{id}: a read for a sink that is lost");
         let pending = source.inbound.taken - sink.written;
         assert_eq!(pending, 0, "{id}: a read while bytes are held back");
     }
@@ -80,8 +83,10 @@ impl Books {
     /// The gateway is about to write these bytes.
     pub fn check_write(&mut self, world: &World, id: Id, buffer: &[u8]) {
         let sink = &world.network.connections[id];
-        let source =
-            self.accounts.mate_of(world, id).expect("a write before both connections stand");
+        let source = self
+            .accounts
+            .mate_of(world, id)
+            .expect("a write before both connections are established");
         let from = sink.written;
         let read = source.inbound.taken - from;
         assert!(!sink.outbound.end_sent, "{id}: bytes behind the end");
@@ -96,8 +101,10 @@ impl Books {
     /// The gateway is about to pass an end on.
     pub fn check_shutdown(&self, world: &World, id: Id) {
         let sink = &world.network.connections[id];
-        let source =
-            self.accounts.mate_of(world, id).expect("an end before both connections stand");
+        let source = self
+            .accounts
+            .mate_of(world, id)
+            .expect("an end before both connections are established");
         assert!(source.end_is_read(), "{id}: an end that the source did not send");
         assert!(!sink.outbound.end_sent, "{id}: an end that was passed on before");
         let missing = source.inbound.sent - sink.written;
@@ -133,7 +140,7 @@ impl Books {
         seen
     }
 
-    /// Whether there is a reason beside the end of the drain.
+    /// Whether there is a reason apart from the end of the drain.
     fn could_be_reset(&self, world: &World, client: &Connection, server: &Connection) -> bool {
         let (limit, _) = self.quiet_limit(world, client, server);
         let quiet = world.context.turn_at.saturating_sub(last_progress(client, server));
@@ -155,7 +162,7 @@ impl Books {
         }
     }
 
-    /// Whether running pairs need not be waited for any more.
+    /// Whether running pairs are no longer waited for.
     pub(super) fn is_drain_over(&self, world: &World) -> bool {
         let limit = world.context.plan.limits.drain_timeout;
         world.signals.terminations > 1

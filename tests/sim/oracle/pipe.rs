@@ -37,7 +37,7 @@ pub struct PipeBooks {
     /// When one was last empty again.
     emptied_at: Duration,
     /// When a client last lacked a descriptor.
-    made_way_at: Option<Duration>,
+    released_at: Option<Duration>,
     /// Those that were unused when a client lacked a descriptor in this turn.
     unused: Vec<PipeId>,
     /// Sources whose bytes were given up with a pipe in this turn, so that the pair must be, too.
@@ -79,9 +79,9 @@ impl PipeBooks {
 
     /// The gateway is about to give a pipe up.
     pub fn check_close(&mut self, books: &mut Books, world: &World, pipe: PipeId) {
-        let it = &world.pipes.all[pipe];
-        assert!(it.is_open, "{pipe}: a pipe is closed twice");
-        let Some(source) = it.source.filter(|_| it.bytes > 0) else { return };
+        let held = &world.pipes.all[pipe];
+        assert!(held.is_open, "{pipe}: a pipe is closed twice");
+        let Some(source) = held.source.filter(|_| held.bytes > 0) else { return };
         books.record.saw(Seen::PipeClosedWithBytes);
         let sink = books.accounts.mate_of(world, source).expect("bytes of a pair");
         if sink.reported.lost {
@@ -102,9 +102,9 @@ impl PipeBooks {
     ) {
         books.check_read(world, id);
         self.wanted_at = world.context.turn_at;
-        let it = &world.pipes.all[pipe];
-        assert!(it.is_open, "{id}: a splice into a closed pipe");
-        assert_eq!(it.bytes, 0, "{id}: a splice into a pipe that holds bytes: {it:?}");
+        let held = &world.pipes.all[pipe];
+        assert!(held.is_open, "{id}: a splice into a closed pipe");
+        assert_eq!(held.bytes, 0, "{id}: a splice into a pipe that holds bytes: {held:?}");
         assert!(bytes_max > 0, "{id}: a splice of nothing");
         assert!(!self.is_refused, "{id}: a splice where they are refused");
         let source = &world.network.connections[id];
@@ -112,7 +112,7 @@ impl PipeBooks {
         assert!(sink.reported.writable, "{id}: a pipe is filled for a sink that takes nothing");
         assert!(!source.reported.lost, "{id}: a splice from a lost socket");
         assert!(!source.reported.urgent, "{id}: a splice that urgent data stops");
-        assert!(books.account(id).way.is_spliced(), "{id}: a splice of a flow that is no bulk");
+        assert!(books.account(id).way.is_spliced(), "{id}: a splice of a flow that is not bulk");
     }
 
     /// The gateway is about to splice into a socket.
@@ -125,17 +125,19 @@ impl PipeBooks {
         bytes: usize,
     ) {
         let sink = &world.network.connections[id];
-        let it = &world.pipes.all[pipe];
-        assert!(it.is_open, "{id}: a splice out of a closed pipe");
-        assert!(it.bytes > 0, "{id}: a splice out of an empty pipe");
-        assert_eq!(bytes as u64, it.bytes, "{id}: the pipe holds another number of bytes");
-        let mate =
-            books.accounts.mate_of(world, id).expect("a splice before both connections stand");
+        let held = &world.pipes.all[pipe];
+        assert!(held.is_open, "{id}: a splice out of a closed pipe");
+        assert!(held.bytes > 0, "{id}: a splice out of an empty pipe");
+        assert_eq!(bytes as u64, held.bytes, "{id}: the pipe holds another number of bytes");
+        let mate = books
+            .accounts
+            .mate_of(world, id)
+            .expect("a splice before both connections are established");
         assert_eq!(mate.pipe, Some(pipe), "{id}: another flow's pipe");
-        assert_eq!(it.from, sink.written, "{id}: not the next bytes: {it:?}");
+        assert_eq!(held.from, sink.written, "{id}: not the next bytes: {held:?}");
         assert!(!sink.outbound.end_sent, "{id}: bytes behind the end");
         let mut seen = vec![Seen::BytesDelivered];
-        if it.filled_in != world.context.turns {
+        if held.filled_in != world.context.turns {
             seen.push(Seen::SplicedOutLater);
             if mate.reported.lost {
                 seen.push(Seen::SourceLostWithPipe);
@@ -193,8 +195,8 @@ impl PipeBooks {
         let is_refused = self.is_refused;
         let has_unused = world.pipes.unused().next().is_some();
         // That of a client, too, is a reason to wait that long, though not one to insist on.
-        let made_way_at = self.made_way_at;
-        let is_rested = made_way_at.is_none_or(|at| at + PIPE_PAUSE <= world.context.turn_at);
+        let released_at = self.released_at;
+        let is_rested = released_at.is_none_or(|at| at + PIPE_PAUSE <= world.context.turn_at);
         let may_open = is_rested && self.may_open(world.context.turn_at);
         let has_room = world.context.pipes_open < world.context.plan.limits.pipes_max;
         let could_splice = !is_refused && (has_unused || (may_open && has_room));
@@ -207,14 +209,17 @@ impl PipeBooks {
     pub(super) fn check_unused_go(&mut self, world: &World) {
         let unused: Vec<PipeId> = world.pipes.unused().collect();
         self.unused.extend(unused);
-        self.made_way_at = Some(world.context.turn_at);
+        self.released_at = Some(world.context.turn_at);
     }
 
-    /// The gateway is about to wait. Where nothing is bulk any more, no pipe is kept.
+    /// The gateway is about to wait. Where no flow is bulk, no pipe is kept.
     pub(super) fn check_unused(&self, world: &World) {
         let until = (self.wanted_at + SPARE_PIPES_AGE).max(self.emptied_at) + TICK;
         let unused = world.pipes.unused().count();
-        assert!(unused == 0 || world.context.turn_at < until, "{unused} pipes are kept for nobody");
+        assert!(
+            unused == 0 || world.context.turn_at < until,
+            "{unused} pipes are kept for no flow"
+        );
     }
 
     /// Between two turns; so many pipes are lent to flows.
@@ -225,13 +230,13 @@ impl PipeBooks {
         assert!(unused <= SPARE_PIPES_MAX, "{unused} pipes are kept unused");
         assert!(!self.is_refused || open == 0, "{open} pipes, and no use for them");
         for source in std::mem::take(&mut self.cut_off) {
-            let it = &world.network.connections[source];
-            assert!(!it.is_open(), "{source}: its bytes were given up, and it was not: {it:?}");
+            let end = &world.network.connections[source];
+            assert!(!end.is_open(), "{source}: its bytes were given up, and it was not: {end:?}");
         }
         for pipe in std::mem::take(&mut self.unused) {
             let is_open = world.pipes.all[pipe].is_open;
             assert!(!is_open, "{pipe}: a pipe keeps the descriptors that clients wait for");
-            books.record.saw(Seen::PipeMadeWay);
+            books.record.saw(Seen::PipeReleased);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The one question that no address answers: for whom the gateway dials an endpoint.
+//! The one question that no address answers: whether the gateway dials an endpoint for a client,
+//! and for which.
 //!
 //! The network tells sockets apart as any network does, by the address that is dialed: name servers
 //! from endpoints, and one endpoint from another. A client's dial and a probe of the monitor go to

@@ -12,14 +12,14 @@ impl Oracle {
     /// A client is closed for want of an endpoint, and has not waited as long as it may: then there
     /// must be nothing to wait for.
     fn check_no_hope(&self, world: &World, client: Id) {
-        // Asked to end, the gateway looks for nobody any more.
+        // Asked to end, the gateway no longer looks for endpoints.
         if world.context.plan.names.is_none() || world.signals.terminations > 0 {
             return;
         }
         let watches = || self.watches.all.iter().enumerate();
         let is_known = watches().any(|(index, _)| self.presence(world, index).0);
-        assert!(is_known, "{client}: turned away while no endpoint is known");
-        assert!(!self.is_asking(world), "{client}: turned away while names are looked up");
+        assert!(is_known, "{client}: rejected while no endpoint is known");
+        assert!(!self.is_asking(world), "{client}: rejected while names are looked up");
         let is_unproven =
             |watch: &Watch| watch.is_in && watch.check == Check::Tls && !watch.is_active();
         let awaits = |(index, watch): (usize, &Watch)| {
@@ -27,7 +27,7 @@ impl Oracle {
                 && self.presence(world, index).1
                 && watch.failed_at < world.context.turn_at
         };
-        assert!(!watches().any(awaits), "{client}: turned away while one may prove itself");
+        assert!(!watches().any(awaits), "{client}: rejected while one may prove itself");
     }
 
     /// Why a client that was never served may be closed.
@@ -35,18 +35,18 @@ impl Oracle {
         self.books.record.unserved += 1;
         let connection = &world.network.connections[client];
         let account = self.books.account(client);
-        let starved = account.starved;
+        let short = account.short;
         let patience = world.context.plan.limits.connect_timeout;
-        let is_starved =
-            starved.is_some_and(|(first, _)| first + patience <= world.context.turn_at);
-        let held_first = account.held_first.filter(|_| world.context.plan.names.is_some());
-        let has_waited = held_first.is_some_and(|first| first + patience <= world.context.turn_at);
+        let is_short_for_long =
+            short.is_some_and(|(first, _)| first + patience <= world.context.turn_at);
+        let waits_since = account.waits_since.filter(|_| world.context.plan.names.is_some());
+        let has_waited = waits_since.is_some_and(|first| first + patience <= world.context.turn_at);
         let seen = if connection.loss_is_reported() {
             Seen::ClientLostWhileDialed
         } else if self.books.is_drain_over(world) {
             Seen::EndedByDrain
-        } else if is_starved {
-            Seen::StarvedForTooLong
+        } else if is_short_for_long {
+            Seen::ShortForTooLong
         } else if has_waited {
             Seen::WaitedForTooLong
         } else {
@@ -58,7 +58,7 @@ impl Oracle {
             let is_refused = had_none || choices.is_empty();
             assert!(is_refused, "{client} could be led to {choices:?}: {watches:?}");
             let has_tried = !account.tried.is_empty();
-            self.books.record.turned_away += 1;
+            self.books.record.rejected += 1;
             match has_tried {
                 false => Seen::NoEndpointToDial,
                 true => Seen::EveryEndpointTried,

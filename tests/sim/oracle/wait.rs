@@ -79,11 +79,11 @@ impl BeforeWait<'_> {
         let server = client.server.map(|server| &self.world.network.connections[server]);
         let dialed = server.filter(|server| server.is_open());
         let account = self.oracle.books.account(id);
-        let until = match (dialed, account.starved) {
+        let until = match (dialed, account.short) {
             (Some(dialed), _) => dialed.dialed_at + connect_timeout,
             (None, Some((first, last))) => (first + connect_timeout).max(last + TICK),
             (None, None) => {
-                match account.held_anew.filter(|_| self.world.context.plan.names.is_some()) {
+                match account.waits_anew_since.filter(|_| self.world.context.plan.names.is_some()) {
                     Some(since) => since + connect_timeout,
                     None => panic!("{id}: forgotten"),
                 }
@@ -148,7 +148,7 @@ impl BeforeWait<'_> {
         let has_none = self.world.context.plan.names.is_some()
             && !self.oracle.has_active_choice(self.world, id);
         let may_wait = dialed.is_some() || self.may_pause() || has_none;
-        assert!(may_wait, "{id}: nobody tries again to get a descriptor");
+        assert!(may_wait, "{id}: no new attempt to get a descriptor is due");
         if let Some(server) = dialed {
             let is_told = server.reported.writable || server.reported.readable;
             let is_decided = server.is_established || server.is_dead();
@@ -163,7 +163,7 @@ impl BeforeWait<'_> {
             }
         }
         for (one, other) in [(client, server), (server, client)] {
-            // A read finds an error behind the bytes before it. Nobody reads here any more.
+            // A read finds an error behind the bytes before it. Here nothing is read.
             let is_unheard = one.reported.error && one.is_dead() && !one.reported.lost;
             let is_read = !one.end_is_read() && !other.reported.lost;
             assert!(!is_unheard || is_read, "{id}: told of a loss, and not asked for it: {one:?}");

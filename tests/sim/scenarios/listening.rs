@@ -38,8 +38,13 @@ fn an_address_that_comes_in_time_is_waited_for_and_all_are_served() {
             let ports: Vec<u16> = reactor.listening().map(|address| address.port()).collect();
             assert_eq!(ports, [PORT, SECOND_PORT], "in the order in which they were typed");
             // While one was missing the other was open in the first attempt at most.
-            let openings =
-                net.world().listeners.all.iter().map(|it| it.openings).collect::<Vec<_>>();
+            let openings = net
+                .world()
+                .listeners
+                .all
+                .iter()
+                .map(|listener| listener.openings)
+                .collect::<Vec<_>>();
             assert_eq!(openings, if port == PORT { [1, 1] } else { [2, 1] });
             for port in [PORT, SECOND_PORT] {
                 net.world().connect(port, 1);

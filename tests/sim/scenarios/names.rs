@@ -67,11 +67,11 @@ fn served_by(net: &SimNet, reactor: &mut Reactor<SimNet>) -> usize {
     net.world().connect(PORT, 1);
     until(net, reactor, SECOND, |_, reactor| reactor.metrics().pairs_connected > before);
     let world = net.world();
-    let mut last = world.network.connections.iter().filter_map(|it| match it.role {
+    let mut last = world.network.connections.iter().filter_map(|end| match end.role {
         Role::Server { endpoint, .. } => Some(endpoint),
         _ => None,
     });
-    last.next_back().expect("somebody was dialed")
+    last.next_back().expect("an endpoint was dialed")
 }
 
 /// Clients come until one is led to that endpoint, which refuses it.
@@ -121,7 +121,7 @@ fn a_client_that_waits_is_served_as_soon_as_an_endpoint_is_known() {
     pass(&net, &mut reactor, 10 * SECOND);
     assert_eq!(reactor.census().pairs, 1, "it is held");
     net.world().name_servers.places.fill(ServerPlace::Up);
-    until(&net, &mut reactor, RETURN_MAX, |_, it| it.metrics().pairs_connected == 1);
+    until(&net, &mut reactor, RETURN_MAX, |_, reactor| reactor.metrics().pairs_connected == 1);
     assert_eq!(net.oracle().books.record.count(Seen::WaitedAndDialed), 1);
 }
 
@@ -205,7 +205,7 @@ fn a_dial_to_an_endpoint_that_goes_moves_on() {
     net.world().context.faults.stop();
     net.world().name_servers.zone.listed[0] = false;
     until(&net, &mut reactor, NEWS_MAX, knows(&[1]));
-    until(&net, &mut reactor, SECOND, |_, it| it.metrics().pairs_connected == 1);
+    until(&net, &mut reactor, SECOND, |_, reactor| reactor.metrics().pairs_connected == 1);
     assert_eq!(net.world().dials_to(1).len(), 1);
     assert_eq!(reactor.metrics().dials_failed, 0, "that is nobody's failure");
 }
@@ -218,8 +218,8 @@ fn an_endpoint_is_used_after_a_handshake_and_after_another_when_it_is_back() {
     net.world().connect(PORT, 1);
     let closed = |net: &SimNet, _: &Reactor<SimNet>| {
         let world = net.world();
-        let mut clients = world.network.connections.iter().filter(|it| it.is_client());
-        clients.all(|it| it.closed.is_some())
+        let mut clients = world.network.connections.iter().filter(|end| end.is_client());
+        clients.all(|client| client.closed.is_some())
     };
     let held = until(&net, &mut reactor, 2 * SECOND, closed);
     assert!(held >= SECOND, "{held:?}");

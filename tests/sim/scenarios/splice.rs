@@ -303,7 +303,7 @@ fn small_messages_after_bulk_are_copied_again() {
     assert_eq!(net.oracle().way_of(client), Way::Copied { full_reads: 0 });
     let small = u64::from(SPLICES_SMALL_MAX);
     assert_eq!(seen(&net, Seen::Spliced), 1 + small, "the messages that showed it");
-    assert_eq!(pipes(&net, &reactor), (0, 0), "kept for nobody");
+    assert_eq!(pipes(&net, &reactor), (0, 0), "kept for no flow");
 }
 
 #[test]

@@ -121,7 +121,7 @@ impl Book {
         Some(if is_believed { Seen::WildcardBelieved } else { Seen::WildcardPassedOver })
     }
 
-    /// Somebody else was named, by a wildcard behind the name itself. Whether that may be believed:
+    /// A stranger was named, by a wildcard behind the name itself. Whether that may be believed:
     /// not while the name itself was last heard to have something. Whether that it has nothing was
     /// heard to the end is not always known: then it may be, and need not be.
     fn wildcard_answered(

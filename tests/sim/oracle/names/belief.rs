@@ -40,8 +40,8 @@ impl NameBooks {
     pub(in crate::oracle) fn naming(&self, world: &World, endpoint: usize) -> (bool, bool) {
         let names = world.context.plan.names();
         let host = names.host_of(endpoint);
-        let it = &names.hosts[host];
-        if it.is_literal {
+        let named = &names.hosts[host];
+        if named.is_literal {
             return (true, true);
         }
         let (may, mut is_sure) = self.listing(world, host);
@@ -49,7 +49,7 @@ impl NameBooks {
         // The file is read in the first turn in which the name is wanted, and in those after it.
         let turns = names.hosts_turns();
         let is_seen = book.wanted_since.is_some_and(|(_, turn)| turn + turns < world.context.turns);
-        is_sure &= !it.is_in_file || is_seen;
+        is_sure &= !named.is_in_file || is_seen;
         let is_in = |set: &dyn Fn(&Page) -> bool| book.pages.iter().any(set);
         let named = is_in(&|page| page.may.contains(&endpoint));
         let surely = is_in(&|page| page.sure.contains(&endpoint));
@@ -84,8 +84,8 @@ impl NameBooks {
         let names = world.context.plan.names();
         match names.source {
             Source::Typed => {
-                let it = &names.hosts[host];
-                Some(Record { host, priority: it.priority, weight: it.weight })
+                let typed = &names.hosts[host];
+                Some(Record { host, priority: typed.priority, weight: typed.weight })
             }
             Source::Records { is_insecure } => {
                 let sets = &self.services[..if is_insecure { 2 } else { 1 }];
@@ -99,7 +99,7 @@ impl NameBooks {
 impl Oracle {
     /// Whether the gateway may believe now that there is such an endpoint, and whether it must:
     /// what it knew at the end of the last turn, and what it received since, count alike. The last
-    /// of all stays although nothing names it any more.
+    /// of all stays although nothing names it.
     pub(in crate::oracle) fn presence(&self, world: &World, endpoint: usize) -> (bool, bool) {
         if world.context.plan.names.is_none() {
             return (true, true);
@@ -113,8 +113,10 @@ impl Oracle {
     pub(super) fn belief(&self, world: &World, endpoint: usize) -> (bool, bool) {
         let was_in = self.watches.all[endpoint].is_in;
         let (may, is_sure) = self.names().naming(world, endpoint);
-        let all =
-            || (0..world.context.plan.endpoints.len()).map(|it| self.names().naming(world, it));
+        let all = || {
+            (0..world.context.plan.endpoints.len())
+                .map(|endpoint| self.names().naming(world, endpoint))
+        };
         if all().any(|(_, is_sure)| is_sure) {
             return (may || was_in && self.names().is_handed_over(world), is_sure);
         }

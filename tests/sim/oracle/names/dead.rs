@@ -14,11 +14,11 @@ use crate::message::Question;
 use crate::trouble::dead_index;
 use crate::world::World;
 
-/// Questions a second about one kind of record of a name that nobody answers for: six turns, with
+/// Questions a second about one kind of record of a name without an answer: six turns, with
 /// a question to each server where none can be sent.
 const DEAD_QUESTIONS_MAX: usize = 20;
 
-/// What is known of names that nobody answers for: when each was asked for last, and how often in
+/// What is known of names without an answer: when each was asked for last, and how often in
 /// the last second for each kind of record.
 #[derive(Debug, Default)]
 pub(super) struct Dead {
@@ -31,7 +31,7 @@ impl Dead {
         Dead { asked_at: vec![Duration::ZERO; count], lately: vec![Default::default(); count] }
     }
 
-    /// A question for a name that nobody answers for.
+    /// A question for a name that no server answers for.
     pub(super) fn check_question(&mut self, now: Duration, question: &Question) {
         let page = usize::from(question.kind != crate::zone::A);
         let index = dead_index(&question.name);
@@ -45,7 +45,7 @@ impl Dead {
 }
 
 impl NameBooks {
-    /// The gateway is about to wait: of those that nobody answers for each has its turn.
+    /// The gateway is about to wait: of the names without an answer each has its turn.
     pub(super) fn check_the_dead_have_turns(&self, world: &World, since: Duration) {
         let longest = self.dead_turn(world);
         for (index, asked_at) in self.dead.asked_at.iter().enumerate() {
@@ -57,7 +57,7 @@ impl NameBooks {
         }
     }
 
-    /// How long a name that nobody answers for may have to wait; zero where there is none.
+    /// How long a name without an answer may have to wait; zero where there is none.
     pub(super) fn dead_turn(&self, world: &World) -> Duration {
         let count = world.context.plan.names().dead;
         if count == 0 {
@@ -76,7 +76,7 @@ impl NameBooks {
         SECOND / 10 + DNS_TURN_MIN * (questions / DNS_QUESTIONS_MAX) as u32
     }
 
-    /// By when names that nobody answers for have had all their turns, and one whose answers were
+    /// By when names without an answer have had all their turns, and one whose answers were
     /// lost meanwhile has had another, too. Zero if there are none.
     pub(super) fn turns_are_over_at(&self, world: &World, since: Duration) -> Duration {
         let names = world.context.plan.names();

@@ -11,7 +11,7 @@ use crate::world::World;
 impl Book {
     /// When it has to be asked for again at the latest: what was found lives so long, and what was
     /// not is asked for soon, or with the rest. `silent_at`: when the last question is given up;
-    /// `unknown`: when something was asked in vain last, whatever it was.
+    /// `unknown`: when something was last asked without success, whatever it was.
     fn due_by(&self, kinds: usize, silent_at: Duration, unknown: Option<Duration>) -> Duration {
         // Of an answer that need not be believed both may be true.
         let due_by = |believes: &dyn Fn(&Answer) -> bool| {
@@ -38,7 +38,7 @@ impl Book {
         match fresh_until {
             Some(fresh_until) if is_whole => fresh_until.max(self.heard_at()),
             Some(fresh_until) => fresh_until.max(silent_at),
-            // That there is nothing may be a guess, if somebody failed to say so of another name.
+            // That there is nothing may be a guess, if a server failed to say so of another name.
             None if is_whole => {
                 let until = answers().map(ends).max().unwrap_or_default();
                 until.max(self.heard_at() + DNS_RETRY_MAX)
@@ -53,7 +53,7 @@ impl NameBooks {
     pub(in crate::oracle) fn check_names_are_asked(&self, world: &World) {
         let names = world.context.plan.names();
         let now = world.context.turn_at;
-        let timeouts = names.configurations.iter().map(|it| it.timeout);
+        let timeouts = names.configurations.iter().map(|file| file.timeout);
         let longest = timeouts.max().unwrap_or_default();
         let part_life = names.lives.iter().max().copied().unwrap_or_default().max(1);
         let part_life = Duration::from_secs(u64::from(part_life));
@@ -73,7 +73,7 @@ impl NameBooks {
         self.check_the_dead_have_turns(world, stopped_until.max(unknown_until));
         for (index, book) in self.books.iter().enumerate() {
             let host = names.hosts.get(index);
-            let is_fixed = host.is_some_and(|it| it.is_literal || it.is_in_file);
+            let is_fixed = host.is_some_and(|host| host.is_literal || host.is_in_file);
             let Some((since, turn)) = book.wanted_since.filter(|_| !is_fixed) else { continue };
             // The file may know it, and is being read.
             if host.is_some() && turn + names.hosts_turns() > world.context.turns {
@@ -96,7 +96,7 @@ impl NameBooks {
             }
             let is_known = |answer: Answer| unknown.is_none_or(|at| at < answer.at);
             if !book.pages[..kinds].iter().all(|page| page.answered.is_some_and(is_known)) {
-                // It may count as one that nobody answers for, or that nobody could be asked about.
+                // It may count as one without an answer, or that could not be asked for.
                 until = until.max(silent_at.max(seen_at) + self.dead_turn(world));
             }
             let first_by = since.max(seen_at) + self.first_turns(world) + TICK * 2;

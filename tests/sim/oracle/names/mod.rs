@@ -131,8 +131,8 @@ pub(super) struct NameBooks {
     /// Questions so far, and the last few ids.
     questions: u64,
     ids: VecDeque<u16>,
-    /// When a question last lacked a descriptor, and when a stream was last dialed: nobody knows
-    /// what for.
+    /// When a question last lacked a descriptor, and when a stream was last dialed, for whichever
+    /// name.
     short_at: Option<Duration>,
     stream_at: Option<Duration>,
     /// When an answer came last that was not whole, and may be used in the end.

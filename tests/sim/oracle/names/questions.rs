@@ -60,7 +60,10 @@ impl Oracle {
             let Some(stream) = &exchange.stream else { continue };
             let is_told = stream.reported_readable || stream.reported_writable;
             let is_decided = stream.is_established || stream.death.is_some();
-            assert!(!is_told || !is_decided || stream.is_known, "{index}: told that it stands");
+            assert!(
+                !is_told || !is_decided || stream.is_known,
+                "{index}: no look at a dial that is reported"
+            );
             let has_more = stream.arrived > stream.taken || stream.has_ended;
             let is_unread = stream.is_known && stream.reported_readable && has_more;
             assert!(

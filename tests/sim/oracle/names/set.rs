@@ -44,7 +44,7 @@ impl Oracle {
         for (endpoint, (may, is_sure)) in beliefs.iter().enumerate() {
             let is_in = present[endpoint].is_some();
             let was_in = self.watches.all[endpoint].is_in;
-            // Asked to end, it does not care any more.
+            // Asked to end, the gateway no longer follows changes.
             let is_right = if is_in { *may } else { !is_sure };
             assert!(
                 is_right || is_over && is_in == was_in,
@@ -52,7 +52,7 @@ impl Oracle {
                 self.names
             );
         }
-        // Who lists nobody at all is more likely to be wrong than to mean it.
+        // An empty list is more likely to be a mistake than to be meant.
         let was_any = self.watches.all.iter().any(|watch| watch.is_in);
         let is_any = present.iter().any(Option::is_some);
         assert!(is_any || !was_any, "the last known endpoints are not kept");
@@ -109,8 +109,8 @@ impl Oracle {
             self.books.record.saw(Seen::EndpointWent);
             for id in self.books.accounts.clients.clone() {
                 let client = self.books.accounts.of_mut(id);
-                if client.starved_at == Some(endpoint) {
-                    client.starved_at = None;
+                if client.turn_lost_at == Some(endpoint) {
+                    client.turn_lost_at = None;
                 }
             }
         }
@@ -150,7 +150,7 @@ impl Oracle {
 }
 
 impl NameBooks {
-    /// What is known of a host that nobody lists any more is not kept.
+    /// What is known of a host that is no longer listed is not kept.
     fn forget_hosts(&mut self, world: &World) {
         let (now, turn) = (world.context.turn_at, world.context.turns);
         for host in 0..world.context.plan.names().hosts.len() {
