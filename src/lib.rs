@@ -32,5 +32,6 @@ pub mod net;
 pub mod observe;
 pub mod proto;
 pub mod reactor;
+pub mod recent;
 pub mod relay;
 pub mod upstream;

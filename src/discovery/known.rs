@@ -1,6 +1,6 @@
-//! What is known of one name: the last good answers, and which full name gave them.
+//! What is known of one name: the last good answers, and the full name that gave each.
 //!
-//! Owns the rule which answer takes the place of which. Pure.
+//! Owns the rule by which an answer replaces another. Pure.
 
 use std::net::IpAddr;
 
@@ -11,6 +11,9 @@ use crate::proto::dns::name::Name;
 use crate::proto::dns::{Answer, Answered, Failure};
 
 /// The last good answers.
+///
+/// Invariant: of each kind at most [`DNS_RECORDS_MAX`] records, each once, IPv4 and IPv6 apart; a
+/// full name only with records of it.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     v4: Part<IpAddr>,
@@ -18,7 +21,7 @@ pub(super) struct Known {
     services: Part<Service>,
 }
 
-/// Those of one kind.
+/// The records of one kind.
 #[derive(Debug)]
 struct Part<T> {
     items: Vec<T>,
@@ -42,49 +45,52 @@ impl Known {
         &self.services.items
     }
 
-    /// These are the addresses, by a file of this host.
+    /// Whether there is no record at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.addresses().next().is_none() && self.services().is_empty()
+    }
+
+    /// Replaces the addresses by those of a file of this host.
     pub(super) fn store_local(&mut self, addresses: &[IpAddr]) {
         let (v4, v6) = addresses.iter().partition(|address| address.is_ipv4());
         self.v4.replace(v4, None);
         self.v6.replace(v6, None);
     }
 
-    /// Whether it is about another full name than one that gave something of what is known.
+    /// Whether the answer is about another full name than one that gave a part of what is known.
     pub(super) fn is_of_another(&self, answered: &Answered) -> bool {
-        let name = answered.name.as_ref();
-        [Kind::A, Kind::Aaaa, Kind::Srv].iter().any(|kind| {
-            let own = self.name_of(*kind);
-            own.is_some() && name.is_some() && own != name
-        })
+        let Some(name) = &answered.name else { return false };
+        let known =
+            [Kind::A, Kind::Aaaa, Kind::Srv].into_iter().filter_map(|kind| self.name_of(kind));
+        known.into_iter().any(|known| known != name)
     }
 
-    /// A full name of which nobody could say whether it still has what it gave, if there is one,
-    /// and why: then what a later name of the search list gives is not what is meant.
+    /// A full name for which no server could say whether it still has what it gave, if there is
+    /// one, and why: then what a later name of the search list gives is not what is meant.
     pub(super) fn doubt<'a>(
         &self,
         mut answers: impl Iterator<Item = &'a Answered>,
     ) -> Option<(Name, Failure)> {
-        answers.find_map(|it| {
-            let own = self.name_of(it.kind)?;
-            let failed = it.undecided.iter().find(|(name, _)| name == own);
-            let failure = match (failed, &it.answer) {
+        answers.find_map(|answered| {
+            let known = self.name_of(answered.kind)?;
+            let failed = answered.unanswered.iter().find(|(name, _)| name == known);
+            let failure = match (failed, &answered.answer) {
                 (Some((_, failure)), _) => *failure,
-                (None, Answer::Failed(failure)) if it.name.as_ref() == Some(own) => *failure,
+                (None, Answer::Failed(failure)) if answered.name.as_ref() == Some(known) => {
+                    *failure
+                }
                 (None, _) => return None,
             };
-            Some((own.clone(), failure))
+            Some((known.clone(), failure))
         })
     }
 
     /// Takes the records over; whether they are others than before.
     pub(super) fn store(&mut self, kind: Kind, records: Records, name: Option<Name>) -> bool {
         match (kind, records) {
-            (Kind::A, Records::Addresses(all)) => self.v4.replace(few(all, |it| *it), name),
-            (Kind::Aaaa, Records::Addresses(all)) => self.v6.replace(few(all, |it| *it), name),
-            (Kind::Srv, Records::Services(all)) => {
-                let rank = |it: &Service| (it.priority, name_of(it), it.weight);
-                self.services.replace(few(all, rank), name)
-            }
+            (Kind::A, Records::Addresses(all)) => self.v4.replace(few(all, |ip| *ip), name),
+            (Kind::Aaaa, Records::Addresses(all)) => self.v6.replace(few(all, |ip| *ip), name),
+            (Kind::Srv, Records::Services(all)) => self.services.replace(few(all, rank), name),
             (kind, records) => {
                 debug_assert!(false, "{kind:?} answered by {records:?}");
                 false
@@ -92,7 +98,7 @@ impl Known {
         }
     }
 
-    /// There is nothing of that kind; whether there was.
+    /// Forgets the records of that kind, since there are none; whether there were.
     pub(super) fn clear(&mut self, kind: Kind) -> bool {
         match kind {
             Kind::A => self.v4.replace(Vec::new(), None),
@@ -108,6 +114,14 @@ impl Known {
             Kind::Srv => self.services.name.as_ref(),
         }
     }
+
+    pub(super) fn invariants(&self) {
+        self.v4.invariants();
+        self.v6.invariants();
+        self.services.invariants();
+        debug_assert!(self.v4.items.iter().all(IpAddr::is_ipv4));
+        debug_assert!(self.v6.items.iter().all(IpAddr::is_ipv6));
+    }
 }
 
 impl<T: Eq> Part<T> {
@@ -121,14 +135,27 @@ impl<T: Eq> Part<T> {
         }
         !is_same
     }
+
+    fn invariants(&self) {
+        debug_assert!(self.items.len() <= DNS_RECORDS_MAX);
+        debug_assert!(self.name.is_none() || !self.items.is_empty(), "a name that gave nothing");
+        let mut earlier = self.items.iter().enumerate().map(|(at, item)| (item, &self.items[..at]));
+        debug_assert!(earlier.all(|(item, before)| !before.contains(item)), "a record twice");
+    }
 }
 
-/// As they come, or the first ones by rank if there are too many: servers shuffle their answers,
-/// and which ones are taken must not change with every one of them.
+/// The order in which SRV records are taken if there are too many.
+fn rank(service: &Service) -> (u16, String, u16) {
+    (service.priority, name_of(service), service.weight)
+}
+
+/// All of them in their order, or the first ones by rank if there are too many: servers shuffle
+/// their answers, and which ones are taken must not change with every one of them.
 fn few<T, R: Ord>(mut all: Vec<T>, rank: impl Fn(&T) -> R) -> Vec<T> {
     if all.len() > DNS_RECORDS_MAX {
         all.sort_by_cached_key(rank);
         all.truncate(DNS_RECORDS_MAX);
     }
+    assert!(all.len() <= DNS_RECORDS_MAX);
     all
 }

@@ -12,7 +12,6 @@
 //!                       names: a watch for each, and the resolver
 //! ```
 
-mod absence;
 mod configuration;
 mod fixed;
 mod known;
@@ -441,14 +440,7 @@ mod tests {
     }
 
     fn answered(answer: Answer) -> Answered {
-        Answered {
-            id: LookupId(0),
-            kind: Kind::Srv,
-            name: None,
-            answer,
-            undecided: Vec::new(),
-            is_heard: false,
-        }
+        Answered::new(LookupId(0), Kind::Srv, answer)
     }
 
     #[test]

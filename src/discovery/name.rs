@@ -102,15 +102,7 @@ mod tests {
         let watch = names.watches_mut().next().expect("the name");
         watch.begin(now);
         for kind in [Kind::A, Kind::Aaaa] {
-            let answered = Answered {
-                id: LookupId(0),
-                kind,
-                name: None,
-                answer: answer.clone(),
-                undecided: Vec::new(),
-                is_heard: true,
-            };
-            watch.on_answer(answered, true, now);
+            watch.on_answer(Answered::new(LookupId(0), kind, answer.clone()), true, now);
         }
         named.state(&names)
     }

@@ -15,12 +15,13 @@ use std::time::Instant;
 
 use slab::Slab;
 
-use super::absence::AbsentNames;
 use super::configuration::Configuration;
 use super::watch::{ResolveError, Watch};
+use crate::config::{ABSENCE_MAX, EXCLUSIONS_REPORTED_MAX};
 use crate::proto::dns::resolv_conf::{Environment, Problem};
 use crate::proto::dns::resolver::Resolver;
 use crate::proto::dns::{Command, Exchange, Failure, LookupId, Subject, Wanted, hosts};
+use crate::recent::Recent;
 
 /// A name that a source needs, and what it is looked up for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -48,7 +49,9 @@ impl Needed {
 #[derive(Debug)]
 pub struct Names {
     watches: Slab<Watch>,
-    absent: AbsentNames,
+    /// The errors that the log knows of names that were given up: name servers may give a part of a
+    /// large set of records with each answer, and a name that is back with an error is no news.
+    absent: Recent<Needed, Vec<ResolveError>>,
     resolver: Resolver,
     configuration: Configuration,
     /// A name server was needed, so the log should tell what is wrong with resolv.conf(5).
@@ -70,7 +73,7 @@ impl Names {
         let configuration = Configuration::new(environment);
         Names {
             watches: Slab::new(),
-            absent: AbsentNames::default(),
+            absent: Recent::new(ABSENCE_MAX, EXCLUSIONS_REPORTED_MAX),
             resolver: Resolver::new(configuration.current().clone()),
             configuration,
             has_asked: false,
@@ -178,11 +181,15 @@ impl Names {
         let gone = self.watches.iter().filter(|(_, watch)| !kept.contains(watch.needed()));
         for key in gone.map(|(key, _)| key).collect::<Vec<_>>() {
             self.resolver.forget(LookupId(key));
-            self.absent.remember(self.watches.remove(key), now);
+            let (gone, reported) = self.watches.remove(key).into_reported();
+            if !reported.is_empty() {
+                self.absent.insert(gone, reported, now);
+            }
         }
+        self.absent.forget(now);
         for needed in needed {
             if self.get(needed).is_none() {
-                let reported = self.absent.recall(needed, now);
+                let reported = self.absent.take(needed, now).unwrap_or_default();
                 self.watches.insert(Watch::new(needed.clone(), reported, now));
             }
         }
@@ -289,6 +296,9 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{DNS_TTL_MIN, HOSTS_TTL};
+    use crate::proto::dns::message::Kind;
+    use crate::proto::dns::{Answer, Answered};
 
     fn host(name: &str) -> Needed {
         Needed::host(Wanted::Typed(name.to_owned()))
@@ -322,5 +332,35 @@ mod tests {
         let unresolved: Vec<String> = names.unresolved().map(Wanted::to_string).collect();
         assert_eq!(unresolved, ["b.test"]);
         assert_eq!(names.take_commands().len(), 2, "its sockets are closed");
+    }
+
+    #[test]
+    fn a_name_that_is_back_is_no_news_until_it_is_resolved() {
+        let now = Instant::now();
+        let mut names = Names::new(Environment::default());
+        let needed = [host("m.test")];
+        names.sync(&needed, now);
+        let watch = names.watches_mut().next().expect("it is needed");
+        watch.begin(now);
+        for kind in [Kind::A, Kind::Aaaa] {
+            let nothing = Answer::Nothing { exists: false, ttl: None };
+            watch.on_answer(Answered::new(LookupId(0), kind, nothing), true, now);
+        }
+        assert_eq!(watch.take_news(), Some(Err(ResolveError::NoSuchName)));
+        for (pause, news) in [(ABSENCE_MAX - DNS_TTL_MIN, Some(Ok(()))), (ABSENCE_MAX, None)] {
+            names.sync(&[], now);
+            names.sync(&needed, now + pause);
+            let watch = names.watches_mut().next().expect("it is needed again");
+            assert_eq!(watch.take_news(), None, "no server was asked yet");
+            watch.resolve_locally(&["10.0.0.1".parse().expect("an address")], now);
+            assert_eq!(watch.take_news(), news);
+            // The log knows of an error again.
+            watch.begin(now + HOSTS_TTL);
+            for kind in [Kind::A, Kind::Aaaa] {
+                let nothing = Answer::Nothing { exists: false, ttl: None };
+                watch.on_answer(Answered::new(LookupId(0), kind, nothing), true, now);
+            }
+            assert_eq!(watch.take_news(), Some(Err(ResolveError::NoSuchName)));
+        }
     }
 }

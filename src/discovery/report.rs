@@ -11,8 +11,9 @@ use super::names::Needed;
 pub use super::watch::ResolveError;
 use super::watch::Watch;
 use crate::config::special_address::SpecialAddress;
-use crate::config::{ABSENCE_MAX, LEFT_OUT_TOLD_MAX};
+use crate::config::{ABSENCE_MAX, EXCLUSIONS_REPORTED_MAX};
 use crate::proto::dns::resolv_conf::Problem;
+use crate::recent::Recent;
 
 /// A change that the log should show. Data alone: the reactor words the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,13 +161,13 @@ impl fmt::Display for FallbackReason {
 }
 
 /// Reports that wait to be taken, and what was reported before.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reports {
     pending: Vec<Report>,
-    /// Exclusions of the last [`ABSENCE_MAX`], each with the time that it was last true.
-    excluded: Vec<(Excluded, Instant)>,
+    /// Exclusions that were reported and were true not long ago.
+    excluded: Recent<Excluded, ()>,
     is_kept: bool,
-    /// The domain whose records give way to typed endpoints, as last reported.
+    /// The source in whose place others count, as last reported.
     fallback: Option<String>,
     /// What is wrong with resolv.conf(5), as last reported.
     problem: Option<Problem>,
@@ -174,6 +175,18 @@ pub(super) struct Reports {
 
 /// A record or an address that is not used, and why.
 pub(super) type Excluded = (Item, Exclusion);
+
+impl Default for Reports {
+    fn default() -> Reports {
+        Reports {
+            pending: Vec::new(),
+            excluded: Recent::new(ABSENCE_MAX, EXCLUSIONS_REPORTED_MAX),
+            is_kept: false,
+            fallback: None,
+            problem: None,
+        }
+    }
+}
 
 impl Reports {
     /// Reports the names that have come to have an error, or no longer do. `optional`: names that
@@ -187,29 +200,25 @@ impl Reports {
             if watch.is_absent() && optional.contains(&watch.needed()) {
                 continue;
             }
-            let Some(news) = watch.report_error() else { continue };
+            let Some(news) = watch.take_news() else { continue };
             let name = watch.wanted().to_string();
             self.pending.push(match news {
-                Some(reason) => Report::NotResolved { name, reason },
-                None => Report::Resolved { name },
+                Err(reason) => Report::NotResolved { name, reason },
+                Ok(()) => Report::Resolved { name },
             });
         }
     }
 
     /// Reports what is excluded now. What comes and goes with every answer is reported once.
     pub(super) fn note_excluded(&mut self, excluded: Vec<Excluded>, now: Instant) {
-        self.excluded.retain(|(_, at)| *at + ABSENCE_MAX > now);
-        for pair in excluded {
-            if let Some(position) = self.excluded.iter().position(|(known, _)| *known == pair) {
-                self.excluded.remove(position);
-            } else {
-                let (item, reason) = pair.clone();
+        for (item, reason) in excluded {
+            let pair = (item.clone(), reason);
+            if self.excluded.take(&pair, now).is_none() {
                 self.pending.push(Report::Excluded { item, reason });
             }
-            self.excluded.push((pair, now));
+            self.excluded.insert(pair, (), now);
         }
-        let excess = self.excluded.len().saturating_sub(LEFT_OUT_TOLD_MAX);
-        self.excluded.drain(..excess);
+        self.excluded.forget(now);
     }
 
     /// Reports that as many endpoints are kept although no source lists one; `None` if none is.
@@ -275,8 +284,8 @@ mod tests {
         assert_eq!(reports.take().len(), 3);
         reports.note_excluded(vec![item(0)], now + ABSENCE_MAX);
         assert_eq!(reports.take().len(), 1, "that was long ago");
-        reports.note_excluded((0..2 * LEFT_OUT_TOLD_MAX).map(item).collect(), now);
-        assert_eq!(reports.excluded.len(), LEFT_OUT_TOLD_MAX);
+        reports.note_excluded((0..2 * EXCLUSIONS_REPORTED_MAX).map(item).collect(), now);
+        assert_eq!(reports.excluded.count(), EXCLUSIONS_REPORTED_MAX);
     }
 
     /// A value of the log is a word; an address is a field of its own.

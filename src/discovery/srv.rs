@@ -296,15 +296,8 @@ mod tests {
         let watch = names.watches_mut().nth(has_record as usize).expect("both are watched");
         watch.begin(now);
         let records = Records::Services(vec![service("m.test", 1, 1)]);
-        let answered = Answered {
-            id: LookupId(0),
-            kind: Kind::Srv,
-            name: None,
-            answer: Answer::Records { records, ttl: Duration::from_secs(1) },
-            undecided: Vec::new(),
-            is_heard: true,
-        };
-        watch.on_answer(answered, true, now);
+        let answer = Answer::Records { records, ttl: Duration::from_secs(1) };
+        watch.on_answer(Answered::new(LookupId(0), Kind::Srv, answer), true, now);
         srv.update(&names, false, now);
         srv.sets.each_ref().map(|set| srv.is_spare(names.get(set).expect("both are watched")))
     }

@@ -1,7 +1,13 @@
-//! One name that is kept up to date: what is known of it, and when to ask again.
+//! One name that is kept up to date: what is known of it, and when to look it up again.
 //!
-//! Owns the last good answer, its life, and the pauses after failures. Must not ask anybody: says
-//! when it is due, and takes what came of it.
+//! Owns the last good answers, their life, and the pauses after failures. Must not ask a server:
+//! says when a look-up is due, and takes its answers.
+//!
+//! ```text
+//!           due: begin                       last answer
+//!   idle ──────────────► asking: the round ──────────────► idle, due again
+//!    └─ known by hosts(5): resolve_locally ──────────────────▲
+//! ```
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -11,17 +17,17 @@ use super::known::Known;
 use super::names::Needed;
 use crate::config::{
     DNS_NEGATIVE_TTL, DNS_NEGATIVE_TTL_MAX, DNS_REFRESH_MIN, DNS_RETRY_MAX, DNS_RETRY_MIN,
-    DNS_RETRY_PARTIAL, DNS_SILENCES_MIN, DNS_TTL_MAX, DNS_TTL_MIN, HOSTS_TTL, TROUBLES_TOLD_MAX,
+    DNS_RETRY_PARTIAL, DNS_SILENCES_MIN, DNS_TTL_MAX, DNS_TTL_MIN, ERRORS_REPORTED_MAX, HOSTS_TTL,
 };
 use crate::proto::dns::message::Service;
 use crate::proto::dns::name::Name;
 use crate::proto::dns::queue::Urgency;
 use crate::proto::dns::{Answer, Answered, Failure, Subject, Wanted, hosts};
 
-/// Why a name is no help at present.
+/// Why a name has no usable answer. Shown as one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResolveError {
-    /// Nobody could say; what was known before stays.
+    /// No server could say; what was known before stays.
     Failed(Failure),
     /// The servers say that there is no such name.
     NoSuchName,
@@ -39,38 +45,93 @@ impl fmt::Display for ResolveError {
     }
 }
 
-/// Where it is between two look-ups.
+/// The outcome of the last look-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    /// The first look-up is not over.
+    Unknown,
+    /// There are records.
+    Resolved,
+    /// There are none, or no server could say.
+    Failed(ResolveError),
+}
+
+/// Whether a look-up is under way.
 #[derive(Debug)]
 enum Phase {
-    /// The next look-up is due then; `is_doubtful`: because what is known has just failed somebody.
+    /// The next look-up is due at `refresh_at`; `is_doubtful`: because a dial has failed that what
+    /// is known led to.
     Idle { refresh_at: Instant, is_doubtful: bool },
     /// One is under way.
     Asking(Round),
 }
 
-/// What has come of the look-up so far.
+/// The answers of the look-up so far.
 #[derive(Debug)]
 struct Round {
+    /// Answers that are still to come.
     outstanding: usize,
     /// Until when everything holds that was found.
     fresh_until: Option<Instant>,
     /// How long it holds that the rest is not there.
     absent_for: Option<Duration>,
-    /// What is known has failed somebody meanwhile.
+    /// What is known came into doubt meanwhile.
     is_doubtful: bool,
     failure: Option<Failure>,
-    /// Somebody said something, and be it that they cannot help.
+    /// A server has replied, be it that it cannot help.
     is_heard: bool,
     exists: bool,
-    /// Answers about another full name than the one that what is known is of. Whether that one has
-    /// anything itself is clear only once all have come. Each with the time of its arrival.
-    held: Vec<(Answered, Instant)>,
-    /// A full name that gave something of what is known, and why nobody could say whether it still
+    /// Answers about another full name than the one that what is known is of, each with the time
+    /// of its arrival. Whether that one has records itself is clear only once all have come.
+    parked: Vec<(Answered, Instant)>,
+    /// A full name that gave a part of what is known, and why no server could say whether it still
     /// has that.
     doubt: Option<(Name, Failure)>,
 }
 
+impl Round {
+    fn new(answers: usize) -> Round {
+        Round {
+            outstanding: answers,
+            fresh_until: None,
+            absent_for: None,
+            is_doubtful: false,
+            failure: None,
+            is_heard: false,
+            exists: false,
+            parked: Vec::new(),
+            doubt: None,
+        }
+    }
+
+    /// The outcome, and until when it holds. `pause`: until the next look-up after a failure. What
+    /// a family lacks is asked for again with the rest, and not sooner: a server that knows nothing
+    /// of AAAA is common, and no reason to ask all the time.
+    fn outcome(&self, is_vital: bool, pause: Duration, now: Instant) -> (Status, Instant) {
+        match (self.fresh_until, self.failure) {
+            (Some(fresh_until), None) => (Status::Resolved, fresh_until),
+            (Some(fresh_until), Some(_)) => {
+                (Status::Resolved, fresh_until.min(now + DNS_RETRY_PARTIAL))
+            }
+            (None, Some(failure)) => {
+                let pause = if is_vital { pause } else { DNS_RETRY_PARTIAL };
+                (Status::Failed(ResolveError::Failed(failure)), now + pause)
+            }
+            (None, None) => {
+                let error =
+                    if self.exists { ResolveError::NoRecord } else { ResolveError::NoSuchName };
+                let most = if is_vital { DNS_NEGATIVE_TTL_MAX } else { DNS_TTL_MAX };
+                (Status::Failed(error), now + self.absent_for.unwrap_or(most).min(most))
+            }
+        }
+    }
+}
+
 /// A name and what is known of it.
+///
+/// Invariant: with a look-up under way, `outstanding + parked.len() <= kinds` and `outstanding > 0`;
+/// without one, there are records exactly if the name is resolved, but for those that a failure
+/// leaves as they were. `DNS_RETRY_MIN <= pause <= DNS_RETRY_MAX`.
 #[derive(Debug)]
 pub(super) struct Watch {
     needed: Needed,
@@ -79,11 +140,10 @@ pub(super) struct Watch {
     asked_at: Option<Instant>,
     /// The pause after the next failure.
     pause: Duration,
-    trouble: Option<ResolveError>,
-    /// The troubles that the log knows of, since there was none.
+    status: Status,
+    /// The errors that the log knows of, since there was none.
     reported: Vec<ResolveError>,
-    is_settled: bool,
-    /// Look-ups in a row in which nobody said anything.
+    /// Look-ups in a row in which no server has replied.
     silences: u32,
 }
 
@@ -97,9 +157,8 @@ impl Watch {
             phase: Phase::Idle { refresh_at: now, is_doubtful: false },
             asked_at: None,
             pause: DNS_RETRY_MIN,
-            trouble: None,
+            status: Status::Unknown,
             reported,
-            is_settled: false,
             silences: 0,
         }
     }
@@ -121,16 +180,18 @@ impl Watch {
         self.known.addresses()
     }
 
-    /// Addresses that need no question: those in /etc/hosts, and our own for `localhost` and names
+    /// Addresses that need no look-up: those in /etc/hosts, and our own for `localhost` and names
     /// below it, which no server is to be asked for (RFC 6761, 6.3).
     pub(super) fn local_addresses(&self, table: &hosts::Table) -> Option<Vec<IpAddr>> {
-        if self.needed.subject == Subject::Service {
+        if self.subject() == Subject::Service {
             return None;
         }
-        let name = hosts::key(&self.needed.wanted.to_string());
+        let name = hosts::key(&self.wanted().to_string());
+        if let Some(listed) = table.get(&name) {
+            return Some(listed.clone());
+        }
         let is_localhost = name == "localhost" || name.ends_with(".localhost");
-        let own = || vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-        table.get(&name).cloned().or_else(|| is_localhost.then(own))
+        is_localhost.then(|| vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
     }
 
     /// The records of a service, in the order of the answer.
@@ -138,27 +199,31 @@ impl Watch {
         self.known.services()
     }
 
-    /// What is wrong with it.
+    /// Why the last look-up gave no records, if it did not.
     pub(super) fn error(&self) -> Option<ResolveError> {
-        self.trouble
+        match self.status {
+            Status::Failed(error) => Some(error),
+            Status::Unknown | Status::Resolved => None,
+        }
     }
 
-    /// What the log is to be told now, if anything: a trouble, or that there is none any more. Each
-    /// trouble is news once until then, since servers that disagree give one after the other.
-    pub(super) fn report_error(&mut self) -> Option<Option<ResolveError>> {
-        match self.trouble {
-            None if self.reported.is_empty() || !self.is_settled => None,
-            None => {
+    /// The change that the log does not know of: an error, or that there is none now. Each error is
+    /// news once until then, since servers that disagree give one after the other.
+    pub(super) fn take_news(&mut self) -> Option<Result<(), ResolveError>> {
+        match self.status {
+            Status::Unknown => None,
+            Status::Resolved if self.reported.is_empty() => None,
+            Status::Resolved => {
                 self.reported.clear();
-                Some(None)
+                Some(Ok(()))
             }
-            Some(trouble) if self.reported.contains(&trouble) => None,
-            Some(trouble) => {
-                if self.reported.len() == TROUBLES_TOLD_MAX {
+            Status::Failed(error) if self.reported.contains(&error) => None,
+            Status::Failed(error) => {
+                if self.reported.len() == ERRORS_REPORTED_MAX {
                     self.reported.remove(0);
                 }
-                self.reported.push(trouble);
-                Some(Some(trouble))
+                self.reported.push(error);
+                Some(Err(error))
             }
         }
     }
@@ -170,7 +235,7 @@ impl Watch {
 
     /// Whether a look-up has come to its end, however it did.
     pub(super) fn is_settled(&self) -> bool {
-        self.is_settled
+        self.status != Status::Unknown
     }
 
     /// Whether a look-up is under way, or should be, or will be in a moment because what is known
@@ -182,12 +247,12 @@ impl Watch {
         }
     }
 
-    /// Whether the last look-up has said for sure that there is nothing.
+    /// Whether the servers said in the last look-up that there are no records.
     pub(super) fn is_absent(&self) -> bool {
-        matches!(self.trouble, Some(ResolveError::NoSuchName | ResolveError::NoRecord))
+        matches!(self.error(), Some(ResolveError::NoSuchName | ResolveError::NoRecord))
     }
 
-    /// How soon to ask for it beside other names. One look-up may have been lost on its way.
+    /// How soon to ask for it compared with other names. One look-up may have been lost on its way.
     pub(super) fn urgency(&self) -> Urgency {
         if self.silences >= DNS_SILENCES_MIN { Urgency::Low } else { Urgency::Usual }
     }
@@ -197,11 +262,12 @@ impl Watch {
         matches!(self.phase, Phase::Idle { .. })
     }
 
+    /// Whether a look-up should begin.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        matches!(self.phase, Phase::Idle { refresh_at, .. } if refresh_at <= now)
+        self.due_at().is_some_and(|due_at| due_at <= now)
     }
 
-    /// When it is due; none while a look-up is under way.
+    /// When a look-up should begin; none while one is under way.
     pub(super) fn due_at(&self) -> Option<Instant> {
         match self.phase {
             Phase::Idle { refresh_at, .. } => Some(refresh_at),
@@ -209,59 +275,54 @@ impl Watch {
         }
     }
 
-    /// What is known may be wrong: it is due at once, or as soon as that is decent.
+    /// Brings the next look-up forward, since what is known may be wrong: at once, or once the
+    /// least time between two has passed.
     pub(super) fn expedite(&mut self, now: Instant) {
-        let decent = self.asked_at.map_or(now, |at| now.max(at + DNS_REFRESH_MIN));
+        let earliest = self.asked_at.map_or(now, |at| now.max(at + DNS_REFRESH_MIN));
         match &mut self.phase {
             Phase::Idle { refresh_at, is_doubtful } => {
-                *refresh_at = decent.min(*refresh_at);
+                *refresh_at = earliest.min(*refresh_at);
                 *is_doubtful = true;
             }
             Phase::Asking(round) => round.is_doubtful = true,
         }
     }
 
-    /// The look-up begins.
+    /// Begins a look-up, which is due.
     pub(super) fn begin(&mut self, now: Instant) {
         debug_assert!(self.is_due(now), "asked without need");
         self.asked_at = Some(now);
-        self.phase = Phase::Asking(Round {
-            outstanding: self.needed.subject.kinds().len(),
-            fresh_until: None,
-            absent_for: None,
-            is_doubtful: false,
-            failure: None,
-            is_heard: false,
-            exists: false,
-            held: Vec::new(),
-            doubt: None,
-        });
+        self.phase = Phase::Asking(Round::new(self.subject().kinds().len()));
+        self.invariants();
     }
 
-    /// The host is in /etc/hosts, or one that needs no look-up.
+    /// Takes over the addresses of a host that is in /etc/hosts, or needs no look-up.
     pub(super) fn resolve_locally(&mut self, addresses: &[IpAddr], now: Instant) {
+        debug_assert!(self.is_idle() && self.subject() == Subject::Host && !addresses.is_empty());
         self.known.store_local(addresses);
         self.asked_at = Some(now);
         self.phase = Phase::Idle { refresh_at: now + HOSTS_TTL, is_doubtful: false };
-        self.trouble = None;
-        (self.is_settled, self.silences) = (true, 0);
+        self.status = Status::Resolved;
+        self.silences = 0;
+        self.invariants();
     }
 
-    /// Something came of the look-up. Whether that changed what is known, be it only why there is
-    /// nothing. `is_vital`: without this
-    /// name something is missing, so an answer that there is nothing is not believed for long.
+    /// Takes an answer of the look-up. Whether that changed what is known, be it only why there is
+    /// nothing. `is_vital`: without this name something is missing, so an answer that there is
+    /// nothing is not believed for long.
     pub(super) fn on_answer(&mut self, answered: Answered, is_vital: bool, now: Instant) -> bool {
         let Phase::Asking(round) = &mut self.phase else {
-            debug_assert!(false, "an answer that nobody asked for");
+            debug_assert!(false, "an answer without a look-up");
             return false;
         };
         round.outstanding -= 1;
         let is_last = round.outstanding == 0;
         if !is_last && self.known.is_of_another(&answered) {
-            round.held.push((answered, now));
+            round.parked.push((answered, now));
+            self.invariants();
             return false;
         }
-        let mut answers = std::mem::take(&mut round.held);
+        let mut answers = std::mem::take(&mut round.parked);
         answers.push((answered, now));
         let doubt = self.known.doubt(answers.iter().map(|(answered, _)| answered));
         round.doubt = round.doubt.take().or(doubt);
@@ -275,26 +336,26 @@ impl Watch {
                 }
                 _ => {}
             }
-            is_changed |= self.take(answered, at);
+            is_changed |= self.store(answered, at);
         }
-        if !is_last {
-            return is_changed;
+        if is_last {
+            let before = self.status;
+            self.finish_round(is_vital, now);
+            is_changed |= before != self.status;
         }
-        let before = (self.is_settled, self.trouble);
-        self.conclude(is_vital, now);
-        self.is_settled = true;
-        is_changed || before != (true, self.trouble)
+        self.invariants();
+        is_changed
     }
 
-    /// Takes over what came then.
-    fn take(&mut self, answered: Answered, now: Instant) -> bool {
+    /// Takes over an answer that came at that time. Whether it changed what is known.
+    fn store(&mut self, answered: Answered, at: Instant) -> bool {
         let Phase::Asking(round) = &mut self.phase else { return false };
         let Answered { kind, name, answer, is_heard, .. } = answered;
         round.is_heard |= is_heard || answer != Answer::Failed(Failure::TimedOut);
         match answer {
             Answer::Records { records, ttl } => {
-                let until = now + ttl.clamp(DNS_TTL_MIN, DNS_TTL_MAX);
-                round.fresh_until = Some(round.fresh_until.map_or(until, |it| it.min(until)));
+                let until = at + ttl.clamp(DNS_TTL_MIN, DNS_TTL_MAX);
+                round.fresh_until = Some(round.fresh_until.map_or(until, |least| least.min(until)));
                 self.known.store(kind, records, name)
             }
             Answer::Nothing { exists, ttl } => {
@@ -310,35 +371,41 @@ impl Watch {
         }
     }
 
-    /// All has come. What a family lacks is asked for again with the rest, and not sooner: a server
-    /// that knows nothing of AAAA is common, and no reason to ask all the time.
-    fn conclude(&mut self, is_vital: bool, now: Instant) {
+    /// Ends the look-up, all answers of which have come.
+    fn finish_round(&mut self, is_vital: bool, now: Instant) {
         let Phase::Asking(round) = &self.phase else { return };
+        debug_assert!(round.outstanding == 0 && round.parked.is_empty(), "answers are missing");
         let is_doubtful = round.is_doubtful;
         self.silences = if round.is_heard { 0 } else { self.silences.saturating_add(1) };
-        let (trouble, refresh_at) = match (round.fresh_until, round.failure) {
-            (Some(fresh_until), None) => (None, fresh_until),
-            (Some(fresh_until), Some(_)) => (None, fresh_until.min(now + DNS_RETRY_PARTIAL)),
-            (None, Some(failure)) => {
-                let pause = if is_vital { self.pause } else { DNS_RETRY_PARTIAL };
-                (Some(ResolveError::Failed(failure)), now + pause)
-            }
-            (None, None) => {
-                let trouble =
-                    if round.exists { ResolveError::NoRecord } else { ResolveError::NoSuchName };
-                let most = if is_vital { DNS_NEGATIVE_TTL_MAX } else { DNS_TTL_MAX };
-                (Some(trouble), now + round.absent_for.unwrap_or(most).min(most))
-            }
-        };
-        self.pause = match trouble {
-            Some(ResolveError::Failed(_)) => (2 * self.pause).min(DNS_RETRY_MAX),
+        let (status, refresh_at) = round.outcome(is_vital, self.pause, now);
+        self.pause = match status {
+            Status::Failed(ResolveError::Failed(_)) => (2 * self.pause).min(DNS_RETRY_MAX),
             _ => DNS_RETRY_MIN,
         };
-        self.trouble = trouble;
+        self.status = status;
         self.phase = Phase::Idle { refresh_at, is_doubtful: false };
         if is_doubtful {
             self.expedite(now);
         }
+    }
+
+    fn invariants(&self) {
+        debug_assert!((DNS_RETRY_MIN..=DNS_RETRY_MAX).contains(&self.pause));
+        debug_assert!(self.reported.len() <= ERRORS_REPORTED_MAX);
+        let is_empty = self.known.is_empty();
+        match (&self.phase, self.status) {
+            (Phase::Asking(round), _) => {
+                debug_assert!(round.outstanding > 0, "nothing would end the look-up");
+                let kinds = self.subject().kinds().len();
+                debug_assert!(round.outstanding + round.parked.len() <= kinds);
+            }
+            (Phase::Idle { .. }, Status::Resolved) => debug_assert!(!is_empty, "nothing was found"),
+            (Phase::Idle { .. }, Status::Failed(ResolveError::Failed(_))) => {}
+            (Phase::Idle { .. }, Status::Unknown | Status::Failed(_)) => {
+                debug_assert!(is_empty, "something is known although there is nothing");
+            }
+        }
+        self.known.invariants();
     }
 }
 
@@ -373,16 +440,16 @@ mod tests {
 
     fn answered(kind: Kind, answer: Answer) -> Answered {
         let name = Name::from_text("m.test");
-        Answered { id: LookupId(0), kind, name, answer, undecided: Vec::new(), is_heard: false }
+        Answered { id: LookupId(0), kind, name, answer, unanswered: Vec::new(), is_heard: false }
     }
 
     /// The same about a later name of the search list, after these that failed.
-    fn of_wildcard(kind: Kind, answer: Answer, undecided: &[&str]) -> Answered {
+    fn of_wildcard(kind: Kind, answer: Answer, unanswered: &[&str]) -> Answered {
         let name = |text: &str| Name::from_text(text).expect("a name");
         let failure = Failure::Server(ServerFailure::Failure);
-        let undecided = undecided.iter().map(|text| (name(text), failure)).collect();
+        let unanswered = unanswered.iter().map(|text| (name(text), failure)).collect();
         let name = Some(name("m.test.corp.test"));
-        Answered { id: LookupId(0), kind, name, answer, undecided, is_heard: false }
+        Answered { id: LookupId(0), kind, name, answer, unanswered, is_heard: false }
     }
 
     /// One round with an answer for each family; says whether either changed anything.
@@ -494,9 +561,9 @@ mod tests {
     fn a_later_name_counts_once_the_first_is_gone_and_until_it_is_back() {
         let (mut watch, now) = watch(Subject::Host);
         let other = || records(&["10.9.9.9"], 1);
-        for (undecided, want) in [(&["m.test"][..], "10.9.9.9"), (&[], "10.9.9.9")] {
+        for (unanswered, want) in [(&["m.test"][..], "10.9.9.9"), (&[], "10.9.9.9")] {
             watch.begin(watch.due_at().expect("idle"));
-            watch.on_answer(of_wildcard(Kind::A, other(), undecided), true, now);
+            watch.on_answer(of_wildcard(Kind::A, other(), unanswered), true, now);
             watch.on_answer(of_wildcard(Kind::Aaaa, GONE, &[]), true, now);
             assert_eq!(known(&watch), [want], "nothing better is known");
         }
@@ -524,14 +591,14 @@ mod tests {
             for failure in [FAILED, refused()] {
                 round(&mut watch, now, failure.clone(), failure);
                 now += pause(&watch, now);
-                told.extend(watch.report_error());
+                told.extend(watch.take_news());
             }
         }
         assert_eq!(told.len(), 2, "{told:?}");
         round(&mut watch, now, records(&["10.0.0.1"], 1), GONE);
-        assert_eq!((watch.report_error(), watch.report_error()), (Some(None), None));
+        assert_eq!((watch.take_news(), watch.take_news()), (Some(Ok(())), None));
         round(&mut watch, now + SECOND, FAILED, FAILED);
-        assert!(watch.report_error().is_some_and(|trouble| trouble.is_some()), "news again");
+        assert!(watch.take_news().is_some_and(|news| news.is_err()), "news again");
     }
 
     #[test]

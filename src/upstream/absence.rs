@@ -7,39 +7,40 @@
 //! remembered: one that only has to be there is active as a new one is, and one that has to prove
 //! who it is does so each time it comes.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::backoff::RetryLimits;
 use super::health::Health;
 use super::{Check, Endpoint, EndpointSpec};
+use crate::recent::Recent;
 
-/// Endpoints that have left, the latest last.
-#[derive(Debug, Default)]
+/// Endpoints that have left.
+#[derive(Debug)]
 pub(super) struct Absentees {
-    all: VecDeque<Absentee>,
+    all: Recent<SocketAddr, Absentee>,
 }
 
 #[derive(Debug)]
 struct Absentee {
-    address: SocketAddr,
     check: Check,
-    left_at: Instant,
     health: Health,
     dialed_at: Option<Instant>,
 }
 
 impl Absentees {
-    /// The endpoint leaves.
+    /// None so far.
+    pub(super) fn new(limits: &RetryLimits) -> Absentees {
+        Absentees { all: Recent::new(limits.absence_max, limits.absent_max) }
+    }
+
+    /// Remembers the health of an endpoint that leaves, if it is a bad one.
     pub(super) fn remember(&mut self, endpoint: &Endpoint, now: Instant, limits: &RetryLimits) {
         let Some(health) = endpoint.health.in_absence(limits) else { return };
         let Endpoint { address, check, dialed_at, .. } = *endpoint;
-        self.all.retain(|it| it.address != address && it.left_at + limits.absence_max > now);
-        self.all.push_back(Absentee { address, check, left_at: now, health, dialed_at });
-        let excess = self.all.len().saturating_sub(limits.absent_max);
-        self.all.drain(..excess);
-        debug_assert!(self.all.iter().all(|it| it.health.outage().is_some()));
+        debug_assert!(health.outage().is_some());
+        self.all.insert(address, Absentee { check, health, dialed_at }, now);
+        self.all.forget(now);
     }
 
     /// An endpoint as it comes: with the health that it left with, if that was a bad one.
@@ -50,12 +51,8 @@ impl Absentees {
         limits: &RetryLimits,
     ) -> Endpoint {
         let mut endpoint = Endpoint::new(spec, now, limits);
-        let position = self.all.iter().position(|it| it.address == spec.address);
-        let absentee = position.and_then(|position| self.all.remove(position));
-        let is_same = |it: &Absentee| {
-            it.check == spec.check && now.saturating_duration_since(it.left_at) < limits.absence_max
-        };
-        if let Some(absentee) = absentee.filter(is_same) {
+        let absentee = self.all.take(&spec.address, now);
+        if let Some(absentee) = absentee.filter(|absentee| absentee.check == spec.check) {
             endpoint.health = absentee.health.on_return(now, limits);
             endpoint.dialed_at = absentee.dialed_at;
         }
@@ -200,7 +197,7 @@ mod tests {
             bench.fail(id);
         }
         bench.list(&[5]);
-        assert_eq!(bench.set.absentees.all.len(), LIMITS.absent_max);
+        assert_eq!(bench.set.absentees.all.count(), LIMITS.absent_max);
         let id = bench.list(&[1, 5]).expect("back");
         assert_eq!(bench.retry_at(id), None, "the first is forgotten");
         let id = bench.list(&[1, 2, 5]).expect("back");

@@ -106,7 +106,8 @@ impl EndpointSet {
     /// # Panics
     /// When a delay in `limits` is zero.
     pub fn new(limits: RetryLimits) -> Self {
-        EndpointSet { limits: limits.checked(), slots: Vec::new(), absentees: Absentees::default() }
+        let absentees = Absentees::new(&limits);
+        EndpointSet { limits: limits.checked(), slots: Vec::new(), absentees }
     }
 
     /// A client's dial stands. One that was begun before the endpoint became inactive may; of an

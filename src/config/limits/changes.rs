@@ -13,10 +13,11 @@ use super::ENDPOINTS_MAX;
 pub const ABSENCE_MAX: Duration = Duration::from_secs(600);
 /// Most endpoints whose bad health is remembered in their absence; the oldest are forgotten first.
 pub const ABSENT_MAX: usize = 2 * ENDPOINTS_MAX;
-/// Most addresses and records of which is remembered that the log was told why they are not used.
-pub const LEFT_OUT_TOLD_MAX: usize = 2 * ENDPOINTS_MAX;
-/// Most reasons of one name that are remembered as told; the oldest are forgotten first.
-pub const TROUBLES_TOLD_MAX: usize = 16;
+/// Most addresses and records whose exclusion is remembered as logged; the oldest are forgotten
+/// first.
+pub const EXCLUSIONS_REPORTED_MAX: usize = 2 * ENDPOINTS_MAX;
+/// Most errors of one name that are remembered as logged; the oldest are forgotten first.
+pub const ERRORS_REPORTED_MAX: usize = 16;
 /// Changes of endpoints that are told at once, each by a line of its own. After that there is one
 /// line for each [`super::SUMMARY_INTERVAL`], and as many again after so many quiet ones.
 pub const CHANGES_AT_ONCE: u32 = 16;
@@ -30,7 +31,7 @@ pub const TROUBLES_AT_ONCE: u32 = 32;
 pub const CHANGES_NAMED_MAX: usize = 16;
 
 const _: () = assert!(
-    CHANGES_AT_ONCE > 0 && TROUBLES_AT_ONCE > 0 && CHANGES_NAMED_MAX > 0 && TROUBLES_TOLD_MAX > 0
+    CHANGES_AT_ONCE > 0 && TROUBLES_AT_ONCE > 0 && CHANGES_NAMED_MAX > 0 && ERRORS_REPORTED_MAX > 0
 );
 // All that can be there at a time can be remembered once it is gone.
-const _: () = assert!(ABSENT_MAX >= ENDPOINTS_MAX && LEFT_OUT_TOLD_MAX >= ENDPOINTS_MAX);
+const _: () = assert!(ABSENT_MAX >= ENDPOINTS_MAX && EXCLUSIONS_REPORTED_MAX >= ENDPOINTS_MAX);

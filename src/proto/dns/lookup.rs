@@ -9,21 +9,25 @@
 //! ```
 //!
 //! Silence about one full name says nothing of the next: each zone has servers of its own behind
-//! those that are asked. Only where the hosts of all name servers refuse is there nobody to ask.
+//! those that are asked. Only if the hosts of all name servers refuse, the next is not asked for.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::message::Kind;
 use super::name::Name;
-use super::query::{Conclusion, Query, Surroundings};
+use super::query::{Query, QueryContext};
 use super::{Answer, Answered, Command, Exchange, Failure, LookupId, Subject};
 use crate::config::{DNS_FAMILY_GRACE, DNS_LOOKUP_MAX, DNS_TIMEOUT_MIN};
 
-/// Names before the one that was found of which nobody could say whether they have records.
-pub(super) type Undecided = Vec<(Kind, Vec<(Name, Failure)>)>;
+/// For each kind the full names before the one that was found for which no server could say whether
+/// they have such records.
+pub(super) type Unanswered = Vec<(Kind, Vec<(Name, Failure)>)>;
 
 /// A look-up under way.
+///
+/// Invariant, after each event: a kind is being asked for, or all are reported. No candidate is
+/// left once a kind has records or is reported.
 #[derive(Debug)]
 pub(super) struct Lookup {
     id: LookupId,
@@ -33,7 +37,7 @@ pub(super) struct Lookup {
     candidates: Vec<Name>,
     parts: Vec<Part>,
     /// Whether the present candidate is the first one, and the name as it was typed.
-    is_own_now: bool,
+    is_typed_now: bool,
     /// When all of it should be over.
     end_at: Instant,
 }
@@ -43,25 +47,30 @@ pub(super) struct Lookup {
 struct Part {
     kind: Kind,
     state: State,
-    /// Candidates so far of which no server could say whether they have such records.
-    undecided: Vec<(Name, Failure)>,
-    /// What is known of the name as it was typed, where that was the first candidate: that it has
-    /// no such records.
-    own: Option<(Name, Answer)>,
+    /// Candidates so far for which no server could say whether they have such records.
+    unanswered: Vec<(Name, Failure)>,
+    /// The name as it was typed, if it was the first candidate and is known to have no such
+    /// records, and that answer.
+    typed: Option<(Name, Answer)>,
 }
 
 #[derive(Debug)]
 enum State {
     /// To be asked for once the kind before it has its answer: `single-request`.
     Queued,
+    /// A query is under way.
     Asking(Query),
-    /// Decided for this candidate, but not for the look-up.
-    Held(Conclusion),
-    /// The caller knows.
-    Told,
+    /// Answered for this candidate, while the name of the look-up is still open.
+    Undecided(Answer),
+    /// The caller has the answer.
+    Reported,
 }
 
 impl Part {
+    fn new(kind: Kind) -> Part {
+        Part { kind, state: State::Queued, unanswered: Vec::new(), typed: None }
+    }
+
     fn is_queued(&self) -> bool {
         matches!(self.state, State::Queued)
     }
@@ -70,28 +79,36 @@ impl Part {
         matches!(self.state, State::Asking(_))
     }
 
-    /// Remembers what is known of the name as it was typed, if that is something.
-    fn keep_own(&mut self, name: &Name) {
-        if let State::Held(Conclusion::Nothing { exists, ttl }) = self.state {
-            self.own = Some((name.clone(), Answer::Nothing { exists, ttl }));
+    fn is_reported(&self) -> bool {
+        matches!(self.state, State::Reported)
+    }
+
+    /// Whether the present candidate has such records.
+    fn has_records(&self) -> bool {
+        matches!(self.state, State::Undecided(Answer::Records { .. }))
+    }
+
+    /// Remembers that the name as it was typed has no such records, if that is known.
+    fn keep_typed(&mut self, name: &Name) {
+        if let State::Undecided(answer @ Answer::Nothing { .. }) = &self.state {
+            self.typed = Some((name.clone(), answer.clone()));
         }
     }
 
-    /// What the last conclusion, about the full name `last`, comes to. `is_found`: that name has
-    /// records of some kind.
-    fn answer(&mut self, conclusion: Conclusion, is_found: bool, last: &Name) -> (Name, Answer) {
-        let failure = self.undecided.last().map(|(_, failure)| *failure);
-        let answer = match (conclusion, failure) {
-            (Conclusion::Records(records, ttl), _) => Answer::Records { records, ttl },
-            (Conclusion::Nothing { exists, ttl }, None) => Answer::Nothing { exists, ttl },
-            (Conclusion::Nothing { exists, ttl }, _) if is_found => Answer::Nothing { exists, ttl },
-            (Conclusion::Failed(failure), _) | (_, Some(failure)) => {
-                // As for the C library: that the name itself has none is not put in doubt by names
-                // of which it is only the beginning.
-                return self.own.take().unwrap_or((last.clone(), Answer::Failed(failure)));
+    /// The answer for the caller, and the full name that it is about, from the last one, about
+    /// `last`. `is_found`: that name has records of some kind.
+    fn final_answer(&mut self, answer: Answer, is_found: bool, last: &Name) -> (Name, Answer) {
+        let failure = self.unanswered.last().map(|(_, failure)| *failure);
+        match (answer, failure) {
+            (answer @ Answer::Records { .. }, _) => (last.clone(), answer),
+            (answer @ Answer::Nothing { .. }, None) => (last.clone(), answer),
+            (answer @ Answer::Nothing { .. }, _) if is_found => (last.clone(), answer),
+            // As for the C library: that the name itself has none is not put in doubt by names of
+            // which it is only the beginning.
+            (Answer::Failed(failure), _) | (_, Some(failure)) => {
+                self.typed.take().unwrap_or((last.clone(), Answer::Failed(failure)))
             }
-        };
-        (last.clone(), answer)
+        }
     }
 }
 
@@ -106,61 +123,56 @@ impl Subject {
 
 impl Lookup {
     /// Begins with the first of the `candidates`, of which there is at least one.
-    /// `is_own_first`: that one is the name as it was typed, and if it has no records, that counts
-    /// although those that follow may only fail.
+    /// `is_typed_first`: that one is the name as it was typed, and if it has no records, that
+    /// counts although those that follow may only fail.
     pub(super) fn begin(
         id: LookupId,
         kinds: &[Kind],
         mut candidates: Vec<Name>,
-        is_own_first: bool,
-        around: &mut Surroundings<'_>,
+        is_typed_first: bool,
+        context: &mut QueryContext<'_>,
     ) -> Lookup {
+        assert!(!kinds.is_empty());
         candidates.reverse();
         let name = candidates.pop().expect("the caller looked");
-        let part = |kind: &Kind| Part {
-            kind: *kind,
-            state: State::Queued,
-            undecided: Vec::new(),
-            own: None,
-        };
         let mut lookup = Lookup {
             id,
             name,
             candidates,
-            parts: kinds.iter().map(part).collect(),
-            is_own_now: is_own_first,
-            end_at: around.now + DNS_LOOKUP_MAX,
+            parts: kinds.iter().copied().map(Part::new).collect(),
+            is_typed_now: is_typed_first,
+            end_at: context.now + DNS_LOOKUP_MAX,
         };
-        lookup.ask(around);
+        lookup.ask(context);
+        lookup.invariants();
         lookup
     }
 
-    /// Whether everything was told.
+    /// Whether every answer was reported.
     pub(super) fn is_over(&self) -> bool {
-        self.parts.iter().all(|part| matches!(part.state, State::Told))
+        self.parts.iter().all(Part::is_reported)
     }
 
-    /// Of which nothing was told.
-    pub(super) fn kinds_untold(&self) -> impl Iterator<Item = Kind> {
-        let untold = self.parts.iter().filter(|part| !matches!(part.state, State::Told));
-        untold.map(|part| part.kind)
+    /// The kinds whose answers were not reported.
+    pub(super) fn pending_kinds(&self) -> impl Iterator<Item = Kind> {
+        self.parts.iter().filter(|part| !part.is_reported()).map(|part| part.kind)
     }
 
-    /// The full name that has records, once one is known to, and for each kind that is left the
-    /// names before it of which nobody could say whether they have some.
-    pub(super) fn found(&mut self) -> Option<(Name, Undecided)> {
+    /// The full name that has records, once one is known to, and for each pending kind the names
+    /// before it for which no server could say whether they have some.
+    pub(super) fn found(&mut self) -> Option<(Name, Unanswered)> {
         let is_found = self.is_found();
-        let untold = self.parts.iter_mut().filter(|part| !matches!(part.state, State::Told));
-        let undecided = untold.map(|part| (part.kind, std::mem::take(&mut part.undecided)));
-        is_found.then(|| (self.name.clone(), undecided.collect()))
+        let pending = self.parts.iter_mut().filter(|part| !part.is_reported());
+        let unanswered = pending.map(|part| (part.kind, std::mem::take(&mut part.unanswered)));
+        is_found.then(|| (self.name.clone(), unanswered.collect()))
     }
 
-    /// Goes on from an earlier look-up that has found the name.
-    pub(super) fn go_on_from(&mut self, undecided: &Undecided) {
-        for (kind, names) in undecided {
+    /// Resumes an earlier look-up that has found the name.
+    pub(super) fn resume(&mut self, unanswered: &Unanswered) {
+        for (kind, names) in unanswered {
             let mut parts = self.parts.iter_mut();
             if let Some(part) = parts.find(|part| part.kind == *kind) {
-                part.undecided.clone_from(names);
+                part.unanswered.clone_from(names);
             }
         }
     }
@@ -170,40 +182,43 @@ impl Lookup {
         self.queries().map(Query::deadline).min()
     }
 
+    /// Whether the exchange belongs to one of its queries.
     pub(super) fn owns(&self, exchange: Exchange) -> bool {
         self.queries().any(|query| query.owns(exchange))
     }
 
-    /// Time has passed.
+    /// Does what is due.
     pub(super) fn expire(
         &mut self,
-        around: &mut Surroundings<'_>,
+        context: &mut QueryContext<'_>,
         answers: &mut VecDeque<Answered>,
     ) {
         for index in 0..self.parts.len() {
             if let State::Asking(query) = &mut self.parts[index].state {
-                let conclusion = query.expire(around);
-                self.settle(index, conclusion, around, answers);
+                let answer = query.expire(context);
+                self.decide(index, answer, context, answers);
             }
         }
+        self.invariants();
     }
 
-    /// Something came of an exchange of ours: a message, or the news that it failed.
+    /// Takes the outcome of one of its exchanges: a message, or the news that it failed.
     pub(super) fn on_exchange(
         &mut self,
         exchange: Exchange,
         outcome: Result<&[u8], Failure>,
-        around: &mut Surroundings<'_>,
+        context: &mut QueryContext<'_>,
         answers: &mut VecDeque<Answered>,
     ) {
         for index in 0..self.parts.len() {
             let State::Asking(query) = &mut self.parts[index].state else { continue };
-            let conclusion = match outcome {
-                Ok(bytes) => query.on_message(exchange, bytes, around),
-                Err(failure) => query.on_failed(exchange, failure, around),
+            let answer = match outcome {
+                Ok(bytes) => query.on_message(exchange, bytes, context),
+                Err(failure) => query.on_failed(exchange, failure, context),
             };
-            self.settle(index, conclusion, around, answers);
+            self.decide(index, answer, context, answers);
         }
+        self.invariants();
     }
 
     /// Gives everything up.
@@ -212,76 +227,84 @@ impl Lookup {
             if let State::Asking(query) = &mut part.state {
                 query.abandon(commands);
             }
-            part.state = State::Told;
+            part.state = State::Reported;
         }
+        assert!(self.is_over() && self.deadline().is_none());
     }
 
     fn queries(&self) -> impl Iterator<Item = &Query> {
         self.parts.iter().filter_map(|part| match &part.state {
             State::Asking(query) => Some(query),
-            State::Queued | State::Held(_) | State::Told => None,
+            State::Queued | State::Undecided(_) | State::Reported => None,
         })
+    }
+
+    fn is_asking(&self) -> bool {
+        self.parts.iter().any(Part::is_asking)
     }
 
     /// Asks for the kinds that are queued, all of them at once or the next one, about the present
     /// candidate. What time is left is shared by those that are left.
-    fn ask(&mut self, around: &mut Surroundings<'_>) {
+    fn ask(&mut self, context: &mut QueryContext<'_>) {
         let queued = self.parts.iter().filter(|part| part.is_queued()).count();
-        let (at_once, rounds) = match around.configuration.one_by_one {
+        let (at_once, rounds) = match context.configuration.one_by_one {
             true => (1, queued + self.candidates.len() * self.parts.len()),
             false => (queued, 1 + self.candidates.len()),
         };
-        let left = self.end_at.saturating_duration_since(around.now);
+        let left = self.end_at.saturating_duration_since(context.now);
         let time_max = (left / rounds.max(1) as u32).max(DNS_TIMEOUT_MIN);
         for part in self.parts.iter_mut().filter(|part| part.is_queued()).take(at_once) {
-            let query = Query::begin(self.name.clone(), part.kind, time_max, around);
+            let query = Query::begin(self.name.clone(), part.kind, time_max, context);
             part.state = State::Asking(query);
         }
     }
 
-    fn settle(
+    /// Takes the answer of a query, if there is one, and decides what follows: another kind, the
+    /// next candidate, or the end.
+    fn decide(
         &mut self,
         index: usize,
-        conclusion: Option<Conclusion>,
-        around: &mut Surroundings<'_>,
+        answer: Option<Answer>,
+        context: &mut QueryContext<'_>,
         answers: &mut VecDeque<Answered>,
     ) {
-        let Some(conclusion) = conclusion else { return };
-        self.parts[index].state = State::Held(conclusion.clone());
-        if let Conclusion::Records(..) = conclusion {
-            // This is the name. What the other family held back is true of it, too.
-            self.candidates.clear();
-        }
-        match conclusion {
-            Conclusion::Records(..) => self.hurry(None, around.now),
+        let Some(answer) = answer else { return };
+        match &answer {
+            Answer::Records { .. } => {
+                // This is the name. What is still open of the other family is true of it, too.
+                self.candidates.clear();
+                self.expedite(None, context.now);
+            }
             // Should the other question be lost, the next candidate would pass for the name. Of
             // the last one, if it exists, the other family is all that is left: worth waiting for.
-            Conclusion::Nothing { exists, .. } if !exists || !self.candidates.is_empty() => {
-                self.hurry(Some(DNS_FAMILY_GRACE / 2), around.now);
+            Answer::Nothing { exists, .. } if !exists || !self.candidates.is_empty() => {
+                self.expedite(Some(DNS_FAMILY_GRACE / 2), context.now);
             }
-            Conclusion::Nothing { .. } => {}
-            Conclusion::Failed(failure) => {
-                self.parts[index].undecided.push((self.name.clone(), failure));
+            Answer::Nothing { .. } => {}
+            Answer::Failed(failure) => {
+                self.parts[index].unanswered.push((self.name.clone(), *failure));
             }
         }
+        self.parts[index].state = State::Undecided(answer);
         // One that is asked only now has all of its time.
-        if !self.parts.iter().any(Part::is_asking) {
-            self.ask(around);
+        if !self.is_asking() {
+            self.ask(context);
         }
         if self.is_found() {
-            self.tell_all(answers);
-        } else if !self.parts.iter().any(Part::is_asking) {
-            match self.candidates.is_empty() || self.is_nobody_there() {
-                true => self.tell_all(answers),
-                false => self.next_candidate(around),
+            self.report_all(answers);
+        } else if !self.is_asking() {
+            match self.candidates.is_empty() || self.are_all_unreachable() {
+                true => self.report_all(answers),
+                false => self.next_candidate(context),
             }
         }
     }
 
-    /// One family has its answer. A server that never answers for the other must not keep this one
-    /// from being asked for again in time, or the next candidate from being asked at all. `again`:
-    /// when the other is asked for once more.
-    fn hurry(&mut self, again: Option<Duration>, now: Instant) {
+    /// Bounds the time of the kinds that are still asked for, since one has its answer. A server
+    /// that never answers for the other must not keep this one from being asked for again in time,
+    /// or the next candidate from being asked at all. `again`: when the other is asked for once
+    /// more.
+    fn expedite(&mut self, again: Option<Duration>, now: Instant) {
         for part in &mut self.parts {
             let State::Asking(query) = &mut part.state else { continue };
             query.give_up_by(now + DNS_FAMILY_GRACE);
@@ -293,48 +316,58 @@ impl Lookup {
 
     /// Whether the present candidate has records of some kind.
     fn is_found(&self) -> bool {
-        self.parts
-            .iter()
-            .any(|part| matches!(part.state, State::Told | State::Held(Conclusion::Records(..))))
+        self.parts.iter().any(|part| part.is_reported() || part.has_records())
     }
 
     /// Whether the hosts of all name servers refuse, whatever they are asked for.
-    fn is_nobody_there(&self) -> bool {
+    fn are_all_unreachable(&self) -> bool {
+        let unreachable = Answer::Failed(Failure::Unreachable);
         self.parts
             .iter()
-            .all(|part| matches!(part.state, State::Held(Conclusion::Failed(Failure::Unreachable))))
+            .all(|part| matches!(&part.state, State::Undecided(answer) if *answer == unreachable))
     }
 
-    /// Tells what is known of each kind of which nobody is asked any more.
-    fn tell_all(&mut self, answers: &mut VecDeque<Answered>) {
+    /// Reports the answer for each kind that is asked for no longer.
+    fn report_all(&mut self, answers: &mut VecDeque<Answered>) {
         let is_found = self.is_found();
         for part in &mut self.parts {
-            let State::Held(conclusion) = &part.state else { continue };
-            let conclusion = conclusion.clone();
-            part.state = State::Told;
-            // Those that are left were not asked for since nobody is there.
+            let State::Undecided(answer) = &part.state else { continue };
+            let answer = answer.clone();
+            part.state = State::Reported;
+            // The candidates that are left were not asked for since no server can be reached.
             let left = self.candidates.iter().rev();
-            part.undecided.extend(left.map(|name| (name.clone(), Failure::Unreachable)));
-            let (name, answer) = part.answer(conclusion, is_found, &self.name);
-            part.undecided.retain(|(other, _)| *other != name);
+            part.unanswered.extend(left.map(|name| (name.clone(), Failure::Unreachable)));
+            let (name, answer) = part.final_answer(answer, is_found, &self.name);
+            part.unanswered.retain(|(other, _)| *other != name);
             answers.push_back(Answered {
                 id: self.id,
                 kind: part.kind,
                 name: Some(name),
                 answer,
-                undecided: std::mem::take(&mut part.undecided),
+                unanswered: std::mem::take(&mut part.unanswered),
                 is_heard: false,
             });
         }
+        self.candidates.clear();
     }
 
-    fn next_candidate(&mut self, around: &mut Surroundings<'_>) {
+    fn next_candidate(&mut self, context: &mut QueryContext<'_>) {
         let Some(name) = self.candidates.pop() else { return };
-        if std::mem::take(&mut self.is_own_now) {
-            self.parts.iter_mut().for_each(|part| part.keep_own(&self.name));
+        if std::mem::take(&mut self.is_typed_now) {
+            self.parts.iter_mut().for_each(|part| part.keep_typed(&self.name));
         }
         self.name = name;
         self.parts.iter_mut().for_each(|part| part.state = State::Queued);
-        self.ask(around);
+        self.ask(context);
+    }
+
+    fn invariants(&self) {
+        debug_assert!(self.is_asking() || self.is_over(), "nothing would ever end it");
+        debug_assert!(!self.is_found() || self.candidates.is_empty(), "the name is decided");
+        debug_assert!(self.deadline().is_some() != self.is_over());
+        for part in &self.parts {
+            debug_assert!(part.typed.is_none() || !self.is_typed_now, "of a candidate before");
+            debug_assert!(part.unanswered.iter().all(|(name, _)| !self.candidates.contains(name)));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! A stub resolver: from a name to its records, by asking the name servers of this host.
 //!
 //! Owns messages, the files' meaning, and the state machine that asks. Pure: no socket, no clock,
-//! no file; the reactor carries out its [`Command`]s. What the answers are good for is decided in
+//! no file; the reactor carries out its [`Command`]s. How long an answer is used is decided in
 //! `discovery`.
 //!
 //! ```text
@@ -30,7 +30,7 @@ use std::time::Duration;
 use message::{Kind, Records, ServerFailure};
 use name::Name;
 
-/// One question to one server, and the socket that is to be opened for it alone.
+/// One question to one server, and the socket that is opened for it alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Exchange(u64);
 
@@ -43,57 +43,57 @@ pub enum Transport {
     Stream,
 }
 
-/// What the resolver wants done.
+/// An order of the resolver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Open a socket to the server and send the message. Whatever comes of it is to be told.
+    /// Open a socket to the server, send the message, and hand back the outcome.
     Open {
-        /// Under which name to tell it.
+        /// Identifies the exchange to the resolver.
         exchange: Exchange,
-        /// Whom to ask.
+        /// The name server.
         server: SocketAddr,
-        /// How.
+        /// How the question is sent.
         transport: Transport,
         /// The question, without framing.
         message: Vec<u8>,
     },
     /// Send the message once more, through the socket of a datagram, if it is still open.
     Resend {
-        /// Which one.
+        /// The exchange, as opened.
         exchange: Exchange,
         /// The question, as it was sent before.
         message: Vec<u8>,
     },
-    /// Give the socket up, if it is still open.
+    /// Close the socket, if it is still open.
     Close(Exchange),
 }
 
-/// Why nobody answered.
+/// Why a question has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// No server said anything in time.
+    /// No server has replied in time.
     TimedOut,
     /// The servers' hosts refuse, or cannot be reached.
     Unreachable,
-    /// A server answered that it cannot or will not.
+    /// A server replied that it cannot or will not answer.
     Server(ServerFailure),
-    /// What came was no answer.
+    /// The reply was not an answer.
     Malformed,
-    /// We had no descriptor or memory to ask.
+    /// This process had no descriptor or memory for a socket.
     Shortage,
-    /// The name is none that could be asked for.
+    /// No full name can be made of the text that was typed.
     NoName,
 }
 
 impl Failure {
-    /// Whether no server said anything.
+    /// Whether no server has replied.
     fn is_silence(self) -> bool {
         matches!(self, Failure::TimedOut | Failure::Unreachable | Failure::Shortage)
     }
 }
 
 impl fmt::Display for Failure {
-    /// One word. What is true of the name server names it: beside the name of a host a bare
+    /// One word. What is true of the name server names it: next to the name of a host a bare
     /// `unreachable` or `refused` would be read as that host's.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -107,7 +107,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What a name is looked up for.
+/// The purpose of a look-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// The addresses of a host: A and AAAA.
@@ -119,7 +119,7 @@ pub enum Subject {
 /// The name that is looked up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Wanted {
-    /// As typed, to be completed by the search list where it is no full name.
+    /// As typed, to be completed by the search list if it is not a full name.
     Typed(String),
     /// A full name.
     Exact(Name),
@@ -134,48 +134,55 @@ impl fmt::Display for Wanted {
     }
 }
 
-/// By which its caller knows a look-up.
+/// Identifies a look-up to its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LookupId(pub usize);
 
-/// What came of a look-up, for one kind of record.
+/// The result of a look-up for one kind of record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answered {
-    /// Of which look-up.
+    /// The look-up.
     pub id: LookupId,
-    /// Of which kind.
+    /// The kind of record.
     pub kind: Kind,
     /// The full name of the search list that the answer is about. None if there was none to ask
     /// for.
     pub name: Option<Name>,
-    /// What.
+    /// The answer about that name.
     pub answer: Answer,
-    /// Other full names of the search list, in its order, of which no server could say whether
+    /// Other full names of the search list, in its order, for which no server could say whether
     /// they have records of this kind. What an earlier look-up learned from one of them is neither
     /// refuted nor replaced by `answer`.
-    pub undecided: Vec<(Name, Failure)>,
-    /// Whether some server said something in the course of the look-up, whatever it was.
+    pub unanswered: Vec<(Name, Failure)>,
+    /// Whether a server has replied in the course of the look-up, whatever it said.
     pub is_heard: bool,
 }
 
-/// What is known now of one kind of record.
+impl Answered {
+    /// An answer about no full name in particular, such as one that no server was asked for.
+    pub(crate) fn new(id: LookupId, kind: Kind, answer: Answer) -> Answered {
+        Answered { id, kind, name: None, answer, unanswered: Vec::new(), is_heard: false }
+    }
+}
+
+/// The result of a query: what is known now of one kind of record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// These.
+    /// The name has records.
     Records {
         /// All of them.
         records: Records,
         /// For how long, as the servers say.
         ttl: Duration,
     },
-    /// For sure none.
+    /// The name has no such records, as a server says.
     Nothing {
         /// Whether the name exists, with other kinds of records.
         exists: bool,
         /// For how long, if the servers say so.
         ttl: Option<Duration>,
     },
-    /// Nothing new.
+    /// No server could or would say, so nothing is known anew.
     Failed(Failure),
 }
 

@@ -1,11 +1,11 @@
-//! One question to the name servers: whom to ask, for how long, and which answer to believe.
+//! One question to the name servers: which server to ask, for how long, and which reply to believe.
 //!
 //! Owns the tries that are open. Must not know sockets or the clock: what is to be sent is handed
 //! out as a [`Command`], what came back is handed in, `now` and random numbers are arguments.
 //!
 //! ```text
-//!   server A ──► silence ──────────────► asked again ──► a late answer to either is heard
-//!      └─ after at most 2 s ─► server B ──► cut ──┬─► by TCP ─────────────► the first answer
+//!   server A ──► silence ──────────────► asked again ──► a late reply to either counts
+//!      └─ after at most 2 s ─► server B ──► cut ──┬─► by TCP ─────────────► the first reply
 //!                                                 └─► by EDNS, up to 1232 ► that is whole
 //! ```
 //!
@@ -14,45 +14,34 @@
 //! always fits 512 octets. What does not is asked for in both ways at once, by TCP and with EDNS:
 //! where one of them does not work, the other costs no time, and nothing has to be remembered.
 //!
-//! Each server is asked through a socket, and with it a port, and an id of its own (RFC 5452):
-//! whoever wants to forge an answer has to guess both. The socket is kept until the question is
-//! over, and asking again sends the same message once more, so that an answer counts however late
-//! it is. One that names another id or another question is passed over as if it had not come, and
-//! the wait goes on.
+//! Each server is asked through a socket, and with it a port, and an id of its own (RFC 5452): a
+//! forger has to guess both. The socket is kept until the question is over, and asking again sends
+//! the same message once more, so that a reply counts however late it is. One that names another id
+//! or another question is ignored as if it had not come, and the wait goes on.
 
 use std::time::{Duration, Instant};
 
 use super::message::{self, Kind, Records, Reply};
 use super::name::Name;
 use super::resolv_conf::ResolvConf;
-use super::{Command, Exchange, Failure, Transport};
+use super::{Answer, Command, Exchange, Failure, Transport};
 use crate::config::{
     DNS_ALIASES_MAX, DNS_FOREIGN_MAX, DNS_QUERY_MAX, DNS_RESEND_MAX, DNS_TRIES_OPEN_MAX,
 };
 
-/// What came of a question.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Conclusion {
-    /// The records, and how long they hold.
-    Records(Records, Duration),
-    /// There are none: the name has none of that kind, or does not exist at all.
-    Nothing { exists: bool, ttl: Option<Duration> },
-    /// Nobody could or would say.
-    Failed(Failure),
-}
-
-/// What a question needs of its surroundings.
-pub(super) struct Surroundings<'a> {
+/// What all queries share, and the arguments of a pure machine.
+pub(super) struct QueryContext<'a> {
     pub(super) configuration: &'a ResolvConf,
-    /// The server that the first try of a question goes to.
+    /// The server that the first try of a query goes to.
     pub(super) server_first: &'a mut usize,
+    /// Exchanges so far: the number of the last one.
     pub(super) exchanges: &'a mut u64,
     pub(super) commands: &'a mut Vec<Command>,
     pub(super) random: &'a mut dyn FnMut() -> u64,
     pub(super) now: Instant,
 }
 
-impl Surroundings<'_> {
+impl QueryContext<'_> {
     fn server_count(&self) -> usize {
         self.configuration.servers.len()
     }
@@ -71,6 +60,9 @@ impl Surroundings<'_> {
 }
 
 /// A question under way.
+///
+/// Invariant: `tries.len() <= DNS_TRIES_OPEN_MAX`, no exchange twice, every server one of the
+/// configuration, `aliases <= DNS_ALIASES_MAX`, and `aliases > 0` exactly if `alias_ttl` is known.
 #[derive(Debug)]
 pub(super) struct Query {
     /// The name that is asked for now: the end of the aliases so far.
@@ -85,7 +77,7 @@ pub(super) struct Query {
     /// Servers in a row that failed instead of being silent.
     failed_in_a_row: usize,
     failure: Failure,
-    /// What could be read of an answer that had no end: better than none.
+    /// What could be read of a reply that had no end: better than none.
     part: Option<(Records, Duration)>,
     try_again_at: Instant,
     give_up_at: Instant,
@@ -97,6 +89,7 @@ struct Try {
     server: usize,
     way: Way,
     id: u16,
+    /// Messages so far that were not the reply.
     foreign: usize,
 }
 
@@ -107,7 +100,7 @@ enum Way {
     Datagram,
     /// By stream, since resolv.conf(5) wants no datagrams.
     Stream,
-    /// By stream, since the answer did not fit a datagram.
+    /// By stream, since the reply did not fit a datagram.
     StreamForMore,
     /// By datagram with EDNS, at the same time and for the same reason.
     LargeDatagram,
@@ -127,16 +120,17 @@ impl Way {
 }
 
 impl Query {
-    /// Begins with the first try. `time_max`: all the time that it may take.
+    /// Begins with the first try. `time_max`: the most time that the query may take.
     pub(super) fn begin(
         name: Name,
         kind: Kind,
         time_max: Duration,
-        around: &mut Surroundings<'_>,
+        context: &mut QueryContext<'_>,
     ) -> Query {
-        let first = match around.configuration.rotate {
-            true => (around.random)() as usize,
-            false => *around.server_first,
+        assert!(context.server_count() > 0, "resolv.conf(5) has a default");
+        let first = match context.configuration.rotate {
+            true => (context.random)() as usize,
+            false => *context.server_first,
         };
         let mut query = Query {
             name,
@@ -144,23 +138,24 @@ impl Query {
             aliases: 0,
             alias_ttl: None,
             tries: Vec::new(),
-            server_next: first % around.server_count(),
+            server_next: first % context.server_count(),
             failed_in_a_row: 0,
             failure: Failure::TimedOut,
             part: None,
-            try_again_at: around.now,
-            give_up_at: around.now + around.time_in_all().min(time_max),
+            try_again_at: context.now,
+            give_up_at: context.now + context.time_in_all().min(time_max),
         };
-        query.ask_next_server(around);
+        query.ask_next_server(context);
+        query.invariants(context);
         query
     }
 
-    /// Its answer is not worth waiting for any longer than that.
+    /// Brings the end forward to the deadline, if it is later.
     pub(super) fn give_up_by(&mut self, deadline: Instant) {
         self.give_up_at = self.give_up_at.min(deadline);
     }
 
-    /// The next server is to be asked by then.
+    /// Brings the next try forward to the deadline, if it is later.
     pub(super) fn try_again_by(&mut self, deadline: Instant) {
         self.try_again_at = self.try_again_at.min(deadline);
     }
@@ -175,70 +170,72 @@ impl Query {
         self.try_again_at.min(self.give_up_at)
     }
 
-    /// Time has passed.
-    pub(super) fn expire(&mut self, around: &mut Surroundings<'_>) -> Option<Conclusion> {
-        if self.give_up_at <= around.now {
+    /// Does what is due: asks the next server, or gives up. The result, once there is one.
+    pub(super) fn expire(&mut self, context: &mut QueryContext<'_>) -> Option<Answer> {
+        if self.give_up_at <= context.now {
             // What a server said outlasts the silence of another. That one server's host refuses
             // says nothing of the silent ones.
             let failure = match self.failure {
                 Failure::Unreachable => Failure::TimedOut,
                 failure => failure,
             };
-            return Some(self.fail(failure, around));
+            return Some(self.fail(failure, context));
         }
-        if self.try_again_at <= around.now {
+        if self.try_again_at <= context.now {
             self.failed_in_a_row = 0;
-            self.ask_next_server(around);
+            self.ask_next_server(context);
         }
+        self.invariants(context);
+        debug_assert!(self.deadline() > context.now, "it would spin");
         None
     }
 
-    /// A message came from the server.
+    /// Takes a message from a server. The result, once there is one.
     pub(super) fn on_message(
         &mut self,
         exchange: Exchange,
         bytes: &[u8],
-        around: &mut Surroundings<'_>,
-    ) -> Option<Conclusion> {
+        context: &mut QueryContext<'_>,
+    ) -> Option<Answer> {
         let position = self.position(exchange)?;
         let Try { id, server, way, .. } = self.tries[position];
         let edns = way == Way::LargeDatagram;
         let reply = message::read_reply(bytes, id, &self.name, self.kind, edns);
         if let Reply::Records { .. } | Reply::Alias { .. } | Reply::Nothing { .. } = reply {
-            *around.server_first = server;
+            *context.server_first = server;
         }
         match reply {
-            Reply::Foreign => self.on_foreign(position, around),
+            Reply::Foreign => self.on_foreign(position, context),
             Reply::Records { records, ttl } => {
-                let conclusion = Conclusion::Records(records, self.shortest(ttl));
-                Some(self.conclude(conclusion, around))
+                let ttl = self.shortest(ttl);
+                Some(self.finish(Answer::Records { records, ttl }, context))
             }
-            Reply::Alias { target, ttl } => self.on_alias(target, ttl, around),
+            Reply::Alias { target, ttl } => self.on_alias(target, ttl, context),
             Reply::Nothing { exists, ttl } => {
                 let ttl = ttl.map(|ttl| self.shortest(ttl));
-                Some(self.conclude(Conclusion::Nothing { exists, ttl }, around))
+                Some(self.finish(Answer::Nothing { exists, ttl }, context))
             }
             Reply::Incomplete { part } => {
-                let ttl = |(records, ttl)| (records, self.shortest(ttl));
-                self.part = part.map(ttl).or(self.part.take());
-                self.on_cut(position, around)
+                let part = part.map(|(records, ttl)| (records, self.shortest(ttl)));
+                self.part = part.or(self.part.take());
+                self.on_cut(position, context)
             }
-            Reply::Truncated => self.on_cut(position, around),
-            Reply::Failed(failure) => self.on_failed(exchange, Failure::Server(failure), around),
-            Reply::Malformed => self.on_failed(exchange, Failure::Malformed, around),
+            Reply::Truncated => self.on_cut(position, context),
+            Reply::Failed(failure) => self.on_failed(exchange, Failure::Server(failure), context),
+            Reply::Malformed => self.on_failed(exchange, Failure::Malformed, context),
         }
     }
 
-    /// The try came to nothing: the server refused it, or answered that it cannot help. The next
+    /// Gives a try up that failed: the server refused it, or answered that it cannot help. The next
     /// one is asked at once, unless all of them have just failed like that.
     pub(super) fn on_failed(
         &mut self,
         exchange: Exchange,
         failure: Failure,
-        around: &mut Surroundings<'_>,
-    ) -> Option<Conclusion> {
+        context: &mut QueryContext<'_>,
+    ) -> Option<Answer> {
         let position = self.position(exchange)?;
-        let Try { server, way, .. } = self.close(position, around);
+        let Try { server, way, .. } = self.close(position, context);
         // What a server said outlasts what only its host did.
         if !failure.is_silence() || self.failure.is_silence() {
             self.failure = failure;
@@ -252,59 +249,64 @@ impl Query {
             return None;
         }
         self.failed_in_a_row += 1;
-        if self.failed_in_a_row < around.server_count() {
-            self.ask_next_server(around);
+        if self.failed_in_a_row < context.server_count() {
+            self.ask_next_server(context);
         } else if self.tries.is_empty() {
-            return Some(self.fail(self.failure, around));
+            return Some(self.fail(self.failure, context));
         }
+        self.invariants(context);
         None
     }
 
     /// Gives all tries up.
     pub(super) fn abandon(&mut self, commands: &mut Vec<Command>) {
         commands.extend(self.tries.drain(..).map(|open| Command::Close(open.exchange)));
+        assert!(self.tries.is_empty());
     }
 
-    /// Not an answer to our question. Somebody guesses, or the server is at fault; either way the
-    /// right answer may still come, but not behind any number of wrong ones.
-    fn on_foreign(&mut self, position: usize, around: &mut Surroundings<'_>) -> Option<Conclusion> {
+    /// Counts a message that is not a reply to the question: a guess of a forger, or a fault of the
+    /// server. The right reply may still come, but not behind any number of wrong ones.
+    fn on_foreign(&mut self, position: usize, context: &mut QueryContext<'_>) -> Option<Answer> {
         self.tries[position].foreign += 1;
         let Try { exchange, foreign, way, .. } = self.tries[position];
         let is_hopeless = way.transport() == Transport::Stream || foreign >= DNS_FOREIGN_MAX;
-        if is_hopeless { self.on_failed(exchange, Failure::Malformed, around) } else { None }
+        if is_hopeless { self.on_failed(exchange, Failure::Malformed, context) } else { None }
     }
 
-    /// The answer did not fit: a stream has room for any, a larger datagram for most.
-    fn on_cut(&mut self, position: usize, around: &mut Surroundings<'_>) -> Option<Conclusion> {
+    /// Asks anew, since the reply did not fit: a stream has room for any, a larger datagram for
+    /// most.
+    fn on_cut(&mut self, position: usize, context: &mut QueryContext<'_>) -> Option<Answer> {
         let Try { exchange, server, way, .. } = self.tries[position];
         if way != Way::Datagram {
-            return self.on_failed(exchange, Failure::Malformed, around);
+            return self.on_failed(exchange, Failure::Malformed, context);
         }
-        self.close(position, around);
-        self.ask(server, Way::StreamForMore, around);
-        self.ask(server, Way::LargeDatagram, around);
+        self.close(position, context);
+        self.ask(server, Way::StreamForMore, context);
+        self.ask(server, Way::LargeDatagram, context);
+        self.invariants(context);
         None
     }
 
-    /// The name is an alias of another, of which the answer said nothing.
+    /// Goes on with the name that this one is an alias of, about which the reply said nothing.
     fn on_alias(
         &mut self,
         target: Name,
         ttl: Duration,
-        around: &mut Surroundings<'_>,
-    ) -> Option<Conclusion> {
+        context: &mut QueryContext<'_>,
+    ) -> Option<Answer> {
+        self.abandon(context.commands);
+        if self.aliases == DNS_ALIASES_MAX || target == self.name {
+            return Some(Answer::Failed(Failure::Malformed));
+        }
         self.aliases += 1;
         self.alias_ttl = Some(self.shortest(ttl));
-        self.abandon(around.commands);
         // It was of another name.
         self.part = None;
-        if self.aliases > DNS_ALIASES_MAX || target == self.name {
-            return Some(Conclusion::Failed(Failure::Malformed));
-        }
         self.name = target;
         self.failed_in_a_row = 0;
-        self.server_next = *around.server_first;
-        self.ask_next_server(around);
+        self.server_next = *context.server_first;
+        self.ask_next_server(context);
+        self.invariants(context);
         None
     }
 
@@ -317,69 +319,82 @@ impl Query {
     }
 
     /// Asks the next server, or asks it again.
-    fn ask_next_server(&mut self, around: &mut Surroundings<'_>) {
-        let server = self.server_next % around.server_count();
-        self.server_next = (server + 1) % around.server_count();
-        self.try_again_at = around.now + around.patience();
+    fn ask_next_server(&mut self, context: &mut QueryContext<'_>) {
+        let server = self.server_next % context.server_count();
+        self.server_next = (server + 1) % context.server_count();
+        self.try_again_at = context.now + context.patience();
         let latest = self.tries.iter().rposition(|open| open.server == server);
         let way = match latest.map(|position| self.tries[position].way) {
-            None if around.configuration.tcp_only => Way::Stream,
+            None if context.configuration.tcp_only => Way::Stream,
             None => Way::Datagram,
             Some(Way::Datagram | Way::LargeDatagram) => {
-                return self.resend(latest.expect("it was found"), around);
+                return self.resend(latest.expect("it was found"), context);
             }
             Some(Way::Stream) if self.tries.len() < DNS_TRIES_OPEN_MAX => Way::Stream,
             // What was sent by a stream needs no repetition.
             Some(Way::Stream | Way::StreamForMore) => return,
         };
-        self.ask(server, way, around);
+        self.ask(server, way, context);
     }
 
-    fn ask(&mut self, server: usize, way: Way, around: &mut Surroundings<'_>) {
+    fn ask(&mut self, server: usize, way: Way, context: &mut QueryContext<'_>) {
         if self.tries.len() == DNS_TRIES_OPEN_MAX {
-            self.close(0, around);
+            self.close(0, context);
         }
-        *around.exchanges += 1;
-        let exchange = Exchange(*around.exchanges);
+        *context.exchanges += 1;
+        let exchange = Exchange(*context.exchanges);
         // The cast keeps the lowest 16 of 64 random bits.
-        let id = (around.random)() as u16;
+        let id = (context.random)() as u16;
         self.tries.push(Try { exchange, server, way, id, foreign: 0 });
-        around.commands.push(Command::Open {
+        context.commands.push(Command::Open {
             exchange,
-            server: around.configuration.servers[server],
+            server: context.configuration.servers[server],
             transport: way.transport(),
             message: self.message(id, way),
         });
-        self.try_again_at = around.now + around.patience();
+        self.try_again_at = context.now + context.patience();
     }
 
-    fn resend(&mut self, position: usize, around: &mut Surroundings<'_>) {
+    fn resend(&mut self, position: usize, context: &mut QueryContext<'_>) {
         let Try { exchange, id, way, .. } = self.tries[position];
+        debug_assert_eq!(way.transport(), Transport::Datagram, "a stream loses nothing");
         let message = self.message(id, way);
-        around.commands.push(Command::Resend { exchange, message });
+        context.commands.push(Command::Resend { exchange, message });
     }
 
     fn message(&self, id: u16, way: Way) -> Vec<u8> {
         message::question(id, &self.name, self.kind, way == Way::LargeDatagram)
     }
 
-    fn close(&mut self, position: usize, around: &mut Surroundings<'_>) -> Try {
+    fn close(&mut self, position: usize, context: &mut QueryContext<'_>) -> Try {
         let closed = self.tries.remove(position);
-        around.commands.push(Command::Close(closed.exchange));
+        context.commands.push(Command::Close(closed.exchange));
         closed
     }
 
-    /// Nobody gave a whole answer.
-    fn fail(&mut self, failure: Failure, around: &mut Surroundings<'_>) -> Conclusion {
-        let conclusion = match self.part.take() {
-            Some((records, ttl)) => Conclusion::Records(records, ttl),
-            None => Conclusion::Failed(failure),
+    /// Finishes without a whole reply.
+    fn fail(&mut self, failure: Failure, context: &mut QueryContext<'_>) -> Answer {
+        let answer = match self.part.take() {
+            Some((records, ttl)) => Answer::Records { records, ttl },
+            None => Answer::Failed(failure),
         };
-        self.conclude(conclusion, around)
+        self.finish(answer, context)
     }
 
-    fn conclude(&mut self, conclusion: Conclusion, around: &mut Surroundings<'_>) -> Conclusion {
-        self.abandon(around.commands);
-        conclusion
+    fn finish(&mut self, answer: Answer, context: &mut QueryContext<'_>) -> Answer {
+        self.abandon(context.commands);
+        answer
+    }
+
+    fn invariants(&self, context: &QueryContext<'_>) {
+        debug_assert!(self.tries.len() <= DNS_TRIES_OPEN_MAX, "more sockets than were reserved");
+        for (position, open) in self.tries.iter().enumerate() {
+            debug_assert!(open.server < context.server_count());
+            debug_assert_eq!(self.position(open.exchange), Some(position), "an exchange twice");
+            debug_assert!(open.exchange.0 <= *context.exchanges);
+        }
+        debug_assert!(self.server_next < context.server_count());
+        debug_assert!(self.aliases <= DNS_ALIASES_MAX);
+        debug_assert_eq!(self.aliases > 0, self.alias_ttl.is_some());
     }
 }

@@ -19,7 +19,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::lookup::Undecided;
+use super::lookup::Unanswered;
 use super::message::Kind;
 use super::{LookupId, Wanted};
 use crate::config::{
@@ -81,7 +81,7 @@ pub(super) struct Request {
     pub(super) kinds: Vec<Kind>,
     pub(super) wanted: Wanted,
     /// Where an earlier turn has found the name: which ones before it failed.
-    pub(super) undecided: Undecided,
+    pub(super) unanswered: Unanswered,
     /// A server has said something so far, in this turn or an earlier one.
     pub(super) is_heard: bool,
     pub(super) level: Level,
@@ -238,7 +238,7 @@ mod tests {
             id: LookupId(id),
             kinds,
             wanted,
-            undecided: Vec::new(),
+            unanswered: Vec::new(),
             is_heard: false,
             level: Level(level),
         }

@@ -1,22 +1,22 @@
 //! The stub resolver: look-ups under way, and what they ask for.
 //!
 //! Owns the look-ups and the configuration; `queue.rs` says which of them has its turn. A pure
-//! state machine: no socket, no clock, no file.
-//! The caller carries out the [`Command`]s, hands in what came of them, and calls
-//! [`Resolver::advance`] after anything else that it did, and at the deadline.
+//! state machine: no socket, no clock, no file. The caller carries out the [`Command`]s, hands in
+//! their outcomes, and calls [`Resolver::advance`] after anything else that it did, and at the
+//! deadline.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::Instant;
 
 use super::lookup::Lookup;
 use super::message::Kind;
 use super::name::Name;
-use super::query::Surroundings;
+use super::query::QueryContext;
 use super::queue::{Level, Queue, Request, Step, Turn, Urgency};
 use super::resolv_conf::ResolvConf;
 use super::search::candidates;
 use super::{Answer, Answered, Command, Exchange, Failure, LookupId, Subject, Wanted};
-use crate::config::DNS_TTL_MAX;
+use crate::config::{DNS_QUESTIONS_MAX, DNS_TTL_MAX};
 
 /// A look-up that has its turn.
 #[derive(Debug)]
@@ -24,14 +24,14 @@ struct Running {
     request: Request,
     lookup: Lookup,
     since: Instant,
-    /// A server has said something since.
+    /// A server has replied since.
     is_heard: bool,
 }
 
 impl Running {
     fn turn(&self, now: Instant) -> Turn {
         // A family that has its answer may be asked for again, under the next name of the list.
-        let questions = self.lookup.kinds_untold().count();
+        let questions = self.lookup.pending_kinds().count();
         Turn {
             level: self.request.level,
             questions,
@@ -42,21 +42,24 @@ impl Running {
 
     /// Gives the look-up up, and hands back what is left to ask.
     fn stop(mut self, commands: &mut Vec<Command>) -> Request {
-        self.request.kinds = self.lookup.kinds_untold().collect();
-        if let Some((name, undecided)) = self.lookup.found() {
+        self.request.kinds = self.lookup.pending_kinds().collect();
+        if let Some((name, unanswered)) = self.lookup.found() {
             // What is left is asked about that name, and not about a later one of the list.
             self.request.wanted = Wanted::Exact(name);
-            self.request.undecided = undecided;
+            self.request.unanswered = unanswered;
         }
         self.lookup.abandon(commands);
         self.request
     }
 }
 
-/// Look-ups, by whose id they were asked for.
+/// Look-ups, by the id of their caller.
+///
+/// Invariant, whenever it has advanced: no id twice, no look-up that is over among those that run,
+/// and those ask at most [`DNS_QUESTIONS_MAX`] questions.
 #[derive(Debug)]
 pub struct Resolver {
-    common: Common,
+    shared: Shared,
     running: Vec<Running>,
     queue: Queue,
     answers: VecDeque<Answered>,
@@ -64,7 +67,7 @@ pub struct Resolver {
 
 /// What all look-ups share.
 #[derive(Debug)]
-struct Common {
+struct Shared {
     configuration: ResolvConf,
     /// The server that answered last, by its place in the configuration.
     server_first: usize,
@@ -73,13 +76,13 @@ struct Common {
     commands: Vec<Command>,
 }
 
-impl Common {
-    fn surround<'a>(
+impl Shared {
+    fn context<'a>(
         &'a mut self,
         now: Instant,
         random: &'a mut dyn FnMut() -> u64,
-    ) -> Surroundings<'a> {
-        Surroundings {
+    ) -> QueryContext<'a> {
+        QueryContext {
             configuration: &self.configuration,
             server_first: &mut self.server_first,
             exchanges: &mut self.exchanges,
@@ -91,26 +94,27 @@ impl Common {
 }
 
 impl Resolver {
-    /// Nothing under way.
+    /// No look-up so far.
     pub fn new(configuration: ResolvConf) -> Resolver {
         let commands = Vec::new();
         Resolver {
-            common: Common { configuration, server_first: 0, exchanges: 0, commands },
+            shared: Shared { configuration, server_first: 0, exchanges: 0, commands },
             running: Vec::new(),
             queue: Queue::default(),
             answers: VecDeque::new(),
         }
     }
 
-    /// From now on this is the configuration. What is under way begins anew, but for what was told
+    /// Takes another configuration over. What is under way begins anew, but for what was answered
     /// already.
     pub fn configure(&mut self, configuration: ResolvConf) {
         assert!(!configuration.servers.is_empty(), "resolv.conf(5) has a default");
         for running in std::mem::take(&mut self.running).into_iter().rev() {
-            self.queue.push_first(running.stop(&mut self.common.commands));
+            self.queue.push_first(running.stop(&mut self.shared.commands));
         }
-        self.common.configuration = configuration;
-        self.common.server_first = 0;
+        self.shared.configuration = configuration;
+        self.shared.server_first = 0;
+        self.invariants();
     }
 
     /// Asks for a name. Exactly one [`Answered`] comes for each kind of record that the subject
@@ -122,33 +126,40 @@ impl Resolver {
             id,
             kinds: subject.kinds().to_vec(),
             wanted: wanted.clone(),
-            undecided: Vec::new(),
+            unanswered: Vec::new(),
             is_heard: false,
             level: Level::of(urgency),
         });
     }
 
-    /// The answer is not wanted any more, and will not come.
+    /// Gives a look-up up: no answer of it will come.
     pub fn forget(&mut self, id: LookupId) {
         self.queue.forget(id);
         self.answers.retain(|answered| answered.id != id);
-        let Some(position) = self.running.iter().position(|it| it.request.id == id) else {
-            return;
-        };
-        let _ = self.running.swap_remove(position).stop(&mut self.common.commands);
+        let position = self.running.iter().position(|running| running.request.id == id);
+        if let Some(position) = position {
+            let _ = self.running.swap_remove(position).stop(&mut self.shared.commands);
+        }
+        debug_assert!(!self.is_asked(id));
     }
 
     /// Whether a look-up is under way or waits for its turn.
     #[cfg(test)]
     fn is_asking(&self) -> bool {
-        !self.running.is_empty() || self.queue.ids().next().is_some()
+        self.ids().next().is_some()
+    }
+
+    /// Whether a look-up under that id is under way or waits for its turn.
+    pub fn is_asked(&self, id: LookupId) -> bool {
+        self.ids().any(|asked| asked == id)
     }
 
     /// When to call [`Resolver::advance`] if nothing happens before: a server was silent for too
-    /// long then, or a turn is over that somebody waits for.
+    /// long then, or a turn is over that another look-up waits for.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let silences = self.running.iter().filter_map(|it| it.lookup.deadline());
-        let turns: Vec<Turn> = self.running.iter().map(|it| it.turn(it.since)).collect();
+        let silences = self.running.iter().filter_map(|running| running.lookup.deadline());
+        let turns: Vec<Turn> =
+            self.running.iter().map(|running| running.turn(running.since)).collect();
         let awaited = self.queue.awaited(&turns).into_iter();
         let yields = awaited.map(|(place, turn)| self.running[place].since + turn);
         silences.chain(yields).min()
@@ -156,22 +167,23 @@ impl Resolver {
 
     /// Whether a server has been silent for too long.
     pub fn is_overdue(&self, now: Instant) -> bool {
-        self.running.iter().filter_map(|it| it.lookup.deadline()).any(|deadline| deadline <= now)
+        let deadlines = self.running.iter().filter_map(|running| running.lookup.deadline());
+        deadlines.into_iter().any(|deadline| deadline <= now)
     }
 
     /// Does what time and free places allow.
     pub fn advance(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
         for Running { request, lookup, .. } in &mut self.running {
             if lookup.deadline().is_some_and(|deadline| deadline <= now) {
-                lookup.expire(&mut self.common.surround(now, random), &mut self.answers);
+                lookup.expire(&mut self.shared.context(now, random), &mut self.answers);
                 mark_heard(&mut self.answers, request);
             }
         }
         self.start_waiting(now, random);
     }
 
-    /// A message came in answer to an exchange, or news that none will. One that was closed may
-    /// still be on its way here.
+    /// Takes a message that came in answer to an exchange, or the news that none will. One that was
+    /// closed may still be on its way here.
     pub fn on_exchange(
         &mut self,
         exchange: Exchange,
@@ -179,35 +191,35 @@ impl Resolver {
         now: Instant,
         random: &mut dyn FnMut() -> u64,
     ) {
-        let owner = self.running.iter_mut().find(|it| it.lookup.owns(exchange));
+        let owner = self.running.iter_mut().find(|running| running.lookup.owns(exchange));
         let Some(Running { request, lookup, is_heard, .. }) = owner else { return };
         *is_heard |= outcome.is_ok();
         request.is_heard |= outcome.is_ok();
-        let around = &mut self.common.surround(now, random);
-        lookup.on_exchange(exchange, outcome, around, &mut self.answers);
+        let context = &mut self.shared.context(now, random);
+        lookup.on_exchange(exchange, outcome, context, &mut self.answers);
         mark_heard(&mut self.answers, request);
         self.start_waiting(now, random);
     }
 
     /// What is to be done now, in this order.
     pub fn take_commands(&mut self) -> Vec<Command> {
-        std::mem::take(&mut self.common.commands)
+        std::mem::take(&mut self.shared.commands)
     }
 
-    /// The next answer that nobody has taken yet.
+    /// The next answer that was not taken yet.
     pub fn next_answer(&mut self) -> Option<Answered> {
         self.answers.pop_front()
     }
 
-    /// Whether a look-up under that id is under way or waits for its turn.
-    pub fn is_asked(&self, id: LookupId) -> bool {
-        self.running.iter().map(|it| it.request.id).chain(self.queue.ids()).any(|it| it == id)
+    /// The look-ups, those that run first.
+    fn ids(&self) -> impl Iterator<Item = LookupId> {
+        self.running.iter().map(|running| running.request.id).chain(self.queue.ids())
     }
 
     fn start_waiting(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
-        self.running.retain(|it| !it.lookup.is_over());
+        self.running.retain(|running| !running.lookup.is_over());
         loop {
-            let turns: Vec<Turn> = self.running.iter().map(|it| it.turn(now)).collect();
+            let turns: Vec<Turn> = self.running.iter().map(|running| running.turn(now)).collect();
             match self.queue.next_step(&turns) {
                 Some(Step::Begin(position)) => {
                     let request = self.queue.take(position);
@@ -216,35 +228,29 @@ impl Resolver {
                 Some(Step::Yield(place)) => {
                     let yielding = self.running.swap_remove(place);
                     let is_heard = yielding.is_heard;
-                    let request = yielding.stop(&mut self.common.commands);
+                    let request = yielding.stop(&mut self.shared.commands);
                     self.queue.push_back(request, is_heard);
                 }
                 None => break,
             }
         }
+        self.invariants();
     }
 
-    /// What is not to be asked for is not there: `no-aaaa`.
-    fn leave_out_unwanted(&mut self, request: &mut Request) {
-        if self.common.configuration.no_aaaa && request.kinds.contains(&Kind::Aaaa) {
+    /// Answers for the kinds that are not to be asked for: `no-aaaa`.
+    fn answer_unwanted(&mut self, request: &mut Request) {
+        if self.shared.configuration.no_aaaa && request.kinds.contains(&Kind::Aaaa) {
             request.kinds.retain(|kind| *kind != Kind::Aaaa);
-            let answer = Answer::Nothing { exists: false, ttl: Some(DNS_TTL_MAX) };
-            self.answers.push_back(Answered {
-                id: request.id,
-                kind: Kind::Aaaa,
-                name: None,
-                answer,
-                undecided: Vec::new(),
-                is_heard: false,
-            });
+            let nothing = Answer::Nothing { exists: false, ttl: Some(DNS_TTL_MAX) };
+            self.answers.push_back(Answered::new(request.id, Kind::Aaaa, nothing));
         }
     }
 
     fn begin(&mut self, mut request: Request, now: Instant, random: &mut dyn FnMut() -> u64) {
-        self.leave_out_unwanted(&mut request);
-        let (own, names) = match &request.wanted {
+        self.answer_unwanted(&mut request);
+        let (typed, names) = match &request.wanted {
             Wanted::Typed(text) => {
-                (Name::from_text(text), candidates(text, &self.common.configuration))
+                (Name::from_text(text), candidates(text, &self.shared.configuration))
             }
             Wanted::Exact(name) => (Some(name.clone()), vec![name.clone()]),
         };
@@ -253,32 +259,39 @@ impl Resolver {
         }
         // Addresses may be known by one of the suffixes, and are not to be given up while that
         // fails; sets of records have full names, and of two of them one is often missing.
-        let is_own_first = request.kinds == [Kind::Srv] && names.first() == own.as_ref();
-        let around = &mut self.common.surround(now, random);
-        let mut lookup = Lookup::begin(request.id, &request.kinds, names, is_own_first, around);
-        lookup.go_on_from(&request.undecided);
+        let is_typed_first = request.kinds == [Kind::Srv] && names.first() == typed.as_ref();
+        let context = &mut self.shared.context(now, random);
+        let mut lookup = Lookup::begin(request.id, &request.kinds, names, is_typed_first, context);
+        lookup.resume(&request.unanswered);
         self.running.push(Running { request, lookup, since: now, is_heard: false });
     }
 
-    /// The name can be none: too long once completed, for instance.
+    /// Answers that no full name can be made of the text: too long once completed, for instance.
     fn refuse(&mut self, request: &Request) {
-        for kind in &request.kinds {
-            self.answers.push_back(Answered {
-                id: request.id,
-                kind: *kind,
-                name: None,
-                answer: Answer::Failed(Failure::NoName),
-                undecided: Vec::new(),
-                is_heard: false,
-            });
+        let answer =
+            |kind: &Kind| Answered::new(request.id, *kind, Answer::Failed(Failure::NoName));
+        self.answers.extend(request.kinds.iter().map(answer));
+    }
+
+    fn invariants(&self) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        let mut seen = HashSet::new();
+        debug_assert!(self.ids().all(|id| seen.insert(id)), "two look-ups under one id");
+        let kinds = self.running.iter().map(|running| running.lookup.pending_kinds().count());
+        debug_assert!(kinds.sum::<usize>() <= DNS_QUESTIONS_MAX, "more questions than places");
+        for running in &self.running {
+            debug_assert!(!running.lookup.is_over());
+            debug_assert!(running.request.is_heard || !running.is_heard);
         }
     }
 }
 
-/// Notes with what has just been told of the look-up whether servers said anything.
+/// Notes with the latest answers of the look-up whether a server has replied.
 fn mark_heard(answers: &mut VecDeque<Answered>, request: &Request) {
-    let told = answers.iter_mut().filter(|answered| answered.id == request.id);
-    told.for_each(|answered| answered.is_heard |= request.is_heard);
+    let own = answers.iter_mut().filter(|answered| answered.id == request.id);
+    own.for_each(|answered| answered.is_heard |= request.is_heard);
 }
 
 #[cfg(test)]
@@ -803,13 +816,13 @@ mod tests {
         let answered = bench.resolver.next_answer().expect("the address");
         assert_eq!(answered.name.map(|it| it.to_string()).as_deref(), Some(last));
         assert!(matches!(answered.answer, Answer::Records { .. }), "{:?}", answered.answer);
-        assert_eq!(answered.undecided, [], "of A all is known");
+        assert_eq!(answered.unanswered, [], "of A all is known");
         assert_eq!(bench.wait_all(), DNS_FAMILY_GRACE);
         let answered = bench.resolver.next_answer().expect("AAAA has an end, too");
         assert_eq!(answered.answer, Answer::Failed(Failure::TimedOut));
-        let undecided: Vec<String> =
-            answered.undecided.iter().map(|(name, _)| name.to_string()).collect();
-        assert_eq!(undecided, names[..names.len() - 1], "the others");
+        let unanswered: Vec<String> =
+            answered.unanswered.iter().map(|(name, _)| name.to_string()).collect();
+        assert_eq!(unanswered, names[..names.len() - 1], "the others");
         (names, time)
     }
 
@@ -903,7 +916,7 @@ mod tests {
                 }
                 while let Some(answered) = bench.resolver.next_answer() {
                     assert_eq!(answered.answer, Answer::Failed(Failure::TimedOut), "maybe there");
-                    assert_eq!(answered.undecided.len(), silent);
+                    assert_eq!(answered.unanswered.len(), silent);
                 }
             }
         }
@@ -920,14 +933,14 @@ mod tests {
         let most = DNS_LOOKUP_MAX + (DNS_SEARCH_MAX as u32 + 9) * DNS_TIMEOUT_MIN;
         assert!(time >= DNS_LOOKUP_MAX && time <= most, "{time:?}");
         let answered = bench.resolver.next_answer().expect("A is over");
-        assert_eq!(answered.undecided.len(), DNS_SEARCH_MAX, "all but the last");
+        assert_eq!(answered.unanswered.len(), DNS_SEARCH_MAX, "all but the last");
     }
 
     /// As for the C library, what is true of the name itself is not put in doubt by the names of
     /// which it is the beginning.
     #[test]
     fn a_name_that_is_missing_is_missing_though_its_suffixes_fail() {
-        for (name, is_own_first) in [("m.test", true), ("m", false)] {
+        for (name, is_typed_first) in [("m.test", true), ("m", false)] {
             let mut bench = Bench::new("nameserver 10.0.0.1\nsearch one.test");
             bench.look_up(0, Subject::Service, name);
             for _ in 0..2 {
@@ -939,9 +952,9 @@ mod tests {
             let answered = bench.resolver.next_answer().expect("it is over");
             assert_eq!(answered.name.map(|it| it.to_string()).as_deref(), Some(name));
             let failure = Failure::Server(ServerFailure::Failure);
-            let undecided = Name::from_text(&format!("{name}.one.test")).expect("a name");
-            assert_eq!(answered.undecided, [(undecided, failure)]);
-            let want = match is_own_first {
+            let unanswered = Name::from_text(&format!("{name}.one.test")).expect("a name");
+            assert_eq!(answered.unanswered, [(unanswered, failure)]);
+            let want = match is_typed_first {
                 true => Answer::Nothing { exists: false, ttl: None },
                 false => Answer::Failed(failure),
             };
@@ -962,8 +975,8 @@ mod tests {
         assert!(is_service(&answered.answer));
         assert_eq!(answered.name, Name::from_text("m"));
         let failure = Failure::Server(ServerFailure::Failure);
-        let undecided = Name::from_text("m.one.test").expect("a name");
-        assert_eq!(answered.undecided, [(undecided, failure)]);
+        let unanswered = Name::from_text("m.one.test").expect("a name");
+        assert_eq!(answered.unanswered, [(unanswered, failure)]);
     }
 
     #[test]
