@@ -11,6 +11,8 @@
 //!                               clock and entropy
 //! ```
 //!
+//! Leaves that every layer may import: `readiness`, what is known of a socket without asking it.
+//!
 //! What must always hold:
 //! - A byte read from one side is written to the other exactly once and in order, or the pair
 //!   ends with a reset on both sides: no failure is ever shown as a clean end of file.
@@ -32,6 +34,7 @@ pub mod net;
 pub mod observe;
 pub mod proto;
 pub mod reactor;
+pub mod readiness;
 pub mod recent;
 pub mod relay;
 pub mod upstream;

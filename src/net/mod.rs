@@ -34,6 +34,8 @@ pub use host::Host;
 pub use no_tls as tls;
 pub use resolver_file::{FileError, FileVersion, ResolverFile};
 
+pub use crate::readiness::Readiness;
+
 /// What [`Net::poll`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -69,23 +71,6 @@ impl fmt::Display for Signal {
             Signal::HangUp => "SIGHUP",
         })
     }
-}
-
-/// What an event says about a socket. `readable` and `writable` are hints, the others are facts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Readiness {
-    /// A read may give data, an end of file or an error.
-    pub readable: bool,
-    /// A write may take bytes; on a dialing socket: the dial is decided.
-    pub writable: bool,
-    /// Urgent data waits: a read stops before it although bytes follow (tcp(7), urgent mark), so
-    /// a short read does not mean that the socket is empty.
-    pub urgent: bool,
-    /// The peer sends no more: after what is still unread comes an end of file or an error. Told
-    /// no sooner than what else is true of the socket then: `urgent` and `error` are not behind.
-    pub closed: bool,
-    /// The connection is broken: an error waits in the socket.
-    pub error: bool,
 }
 
 /// Outcome of [`Net::accept`].

@@ -23,7 +23,7 @@ use crate::observe::events::{Event, Value};
 use crate::relay::buffer::Pool;
 use crate::relay::dialing::Hold;
 use crate::relay::ending::Cause;
-use crate::relay::step::{Ready, Side};
+use crate::relay::step::Side;
 use crate::relay::{Pair, Phase};
 use crate::upstream::EndpointId;
 
@@ -191,9 +191,7 @@ impl<N: Net + Host> Relays<N> {
         let slot = &mut self.slots[key];
         // The dial may have gone on to another endpoint, whose socket the event says nothing of.
         if slot.is_current(key, side, token) {
-            let Readiness { readable, writable, urgent, closed, error } = readiness;
-            let news = Ready { readable, writable, urgent, closed, error };
-            slot.pair.on_ready(side, news, context.now);
+            slot.pair.on_ready(side, readiness, context.now);
             self.enqueue(key);
         }
     }

@@ -20,9 +20,10 @@ use super::ending::{Cause, EndedIn};
 use super::flush::FlushInterval;
 use super::inactivity::{Quiet, QuietLimits};
 use super::splice::SpliceLimits;
-use super::step::{Budget, Fault, Outcome, Ready, Side, Step};
+use super::step::{Budget, Fault, Outcome, Side, Step};
 use super::tests::{NOTHING, READABLE, URGENT, WRITABLE, dialing};
 use super::{Limits, Pair, Phase};
+use crate::readiness::Readiness;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const HALF_CLOSED: Duration = Duration::from_millis(800);
@@ -45,12 +46,12 @@ const SPLICING: Limits = Limits {
 const BUDGETS: [[usize; 2]; 4] = [[1, 1], [1, 0], [0, 1], [0, 0]];
 
 /// Each bit alone: an event that tells several things at once is several events.
-const NEWS: [Ready; 5] = [
+const NEWS: [Readiness; 5] = [
     READABLE,
     WRITABLE,
     URGENT,
-    Ready { closed: true, ..NOTHING },
-    Ready { error: true, ..NOTHING },
+    Readiness { closed: true, ..NOTHING },
+    Readiness { error: true, ..NOTHING },
 ];
 
 /// A pair and its model at some time.
@@ -69,7 +70,7 @@ struct Node {
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Connected,
-    News(Side, Ready),
+    News(Side, Readiness),
     Carried(Step, Outcome),
     Waited(Duration),
 }
@@ -336,7 +337,7 @@ impl Node {
                 self.expected.small_splices[side.index()].map_or(0, |count| 1 + u32::from(count)),
             );
             for ready in [self.pair.ready[side.index()], self.expected.heard[side.index()]] {
-                let Ready { readable, writable, urgent, closed, error } = ready;
+                let Readiness { readable, writable, urgent, closed, error } = ready;
                 key.push(bits(&[readable, writable, urgent, closed, error]));
             }
         }

@@ -32,7 +32,8 @@ use self::flow::{Flow, FlowState, FlowStep, Means};
 use self::flush::{Flush, FlushInterval};
 use self::inactivity::{Quiet, QuietLimits};
 use self::splice::SpliceLimits;
-use self::step::{Budget, Fault, Outcome, Ready, Side, Step};
+use self::step::{Budget, Fault, Outcome, Side, Step};
+use crate::readiness::Readiness;
 use crate::upstream::EndpointId;
 
 /// Where a pair is in its life.
@@ -53,7 +54,7 @@ pub enum Phase {
 pub struct Pair {
     phase: Phase,
     flows: [Flow; 2],
-    ready: [Ready; 2],
+    ready: [Readiness; 2],
     quiet: Quiet,
     lasting: Lasting,
 }
@@ -74,11 +75,11 @@ pub struct Limits {
 impl Pair {
     /// A pair whose client was just accepted.
     pub fn new(now: Instant) -> Pair {
-        let client = Ready { writable: true, ..Ready::default() };
+        let client = Readiness { writable: true, ..Readiness::default() };
         Pair {
             phase: Phase::Dialing(Dialing::default()),
             flows: [Flow::new(), Flow::new()],
-            ready: [client, Ready::default()],
+            ready: [client, Readiness::default()],
             quiet: Quiet::new(now),
             lasting: Lasting::default(),
         }
@@ -154,20 +155,15 @@ impl Pair {
     pub fn connect(&mut self, limits: &Limits, now: Instant) {
         assert!(self.attempt().is_some(), "connected without an attempt");
         self.phase = Phase::Relaying;
-        self.ready[Side::Server.index()] = Ready { writable: true, ..Ready::default() };
+        self.ready[Side::Server.index()] = Readiness { writable: true, ..Readiness::default() };
         self.quiet.progress(now);
         self.lasting = Lasting::since(now, limits);
     }
 
     /// An event told this about a socket. Bits are only ever added here.
-    pub fn on_ready(&mut self, side: Side, news: Ready, now: Instant) {
+    pub fn on_ready(&mut self, side: Side, news: Readiness, now: Instant) {
         let ends_first = (news.closed || news.error) && !self.is_half_closed();
-        let ready = &mut self.ready[side.index()];
-        ready.readable |= news.readable || news.urgent || news.closed || news.error;
-        ready.writable |= news.writable || news.error;
-        ready.urgent |= news.urgent;
-        ready.closed |= news.closed;
-        ready.error |= news.error;
+        self.ready[side.index()].add(news);
         if ends_first {
             self.quiet.progress(now);
         }
@@ -411,13 +407,13 @@ mod tests {
         splice: SpliceLimits { after_reads: 2, bytes_min: 8, small_max: 2 },
         lasting_after: Duration::from_secs(24 * 3600),
     };
-    pub(super) const NOTHING: Ready =
-        Ready { readable: false, writable: false, urgent: false, closed: false, error: false };
-    pub(super) const READABLE: Ready = Ready { readable: true, ..NOTHING };
-    pub(super) const WRITABLE: Ready = Ready { writable: true, ..NOTHING };
-    pub(super) const URGENT: Ready = Ready { urgent: true, ..NOTHING };
-    pub(super) const CLOSED: Ready = Ready { readable: true, closed: true, ..NOTHING };
-    pub(super) const BROKEN: Ready = Ready { error: true, writable: true, ..CLOSED };
+    pub(super) const NOTHING: Readiness =
+        Readiness { readable: false, writable: false, urgent: false, closed: false, error: false };
+    pub(super) const READABLE: Readiness = Readiness { readable: true, ..NOTHING };
+    pub(super) const WRITABLE: Readiness = Readiness { writable: true, ..NOTHING };
+    pub(super) const URGENT: Readiness = Readiness { urgent: true, ..NOTHING };
+    pub(super) const CLOSED: Readiness = Readiness { readable: true, closed: true, ..NOTHING };
+    pub(super) const BROKEN: Readiness = Readiness { error: true, writable: true, ..CLOSED };
     const ALL: Outcome = Outcome::Moved { bytes: 10, short: true };
 
     fn endpoint_ids(count: u16, now: Instant) -> Vec<EndpointId> {
@@ -562,7 +558,7 @@ mod tests {
             (CLOSED, ALL, true),
             // More may wait behind it.
             (CLOSED, full, false),
-            (Ready { urgent: true, ..CLOSED }, ALL, false),
+            (Readiness { urgent: true, ..CLOSED }, ALL, false),
             // What comes behind it is no clean end.
             (BROKEN, ALL, false),
         ] {

@@ -67,8 +67,9 @@ impl Pair {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::readiness::Readiness;
     use crate::relay::ending::{Cause, EndedIn};
-    use crate::relay::step::{Fault, Ready, Step};
+    use crate::relay::step::{Fault, Step};
     use crate::relay::tests::{
         BROKEN, BUDGET, CLOSED, LIMITS, READABLE, URGENT, WRITABLE, ended, relaying, run,
     };
@@ -89,7 +90,7 @@ mod tests {
     }
 
     /// A pair whose client has sent so much that it is spliced, in the middle of a turn.
-    fn bulk(news: Ready, now: Instant) -> Pair {
+    fn bulk(news: Readiness, now: Instant) -> Pair {
         let mut pair = relaying(now);
         pair.on_ready(SOURCE, READABLE, now);
         for (step, outcome) in [(READ, moved(10)), (WRITE, moved(10))].repeat(2) {

@@ -1,4 +1,4 @@
-//! The words in which a pair and the reactor talk: sides, readiness, steps and their outcomes.
+//! The words in which a pair and the reactor talk: sides, steps and their outcomes.
 //!
 //! Names only; what follows from what is decided in `relay/mod.rs` and `relay/flow.rs`.
 
@@ -38,21 +38,6 @@ impl fmt::Display for Side {
             Side::Server => "server",
         })
     }
-}
-
-/// What is known of a socket without asking it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ready {
-    /// A read may give something.
-    pub readable: bool,
-    /// A write may take something.
-    pub writable: bool,
-    /// Urgent data waits, before which reads stop short.
-    pub urgent: bool,
-    /// The peer sends no more; its end may still wait behind unread bytes. Stays set.
-    pub closed: bool,
-    /// An error waits in the socket.
-    pub error: bool,
 }
 
 /// One thing that a pair wants done. Flows are named by their source side.

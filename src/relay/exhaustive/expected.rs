@@ -4,15 +4,16 @@
 use std::time::{Duration, Instant};
 
 use super::{HALF_CLOSED, OPEN};
+use crate::readiness::Readiness;
 use crate::relay::Limits;
-use crate::relay::step::{Fault, Outcome, Ready, Side, Step};
+use crate::relay::step::{Fault, Outcome, Side, Step};
 
 /// What the pair was expected so far, kept in the plainest way; arrays have an entry for each side.
 #[derive(Clone)]
 pub(super) struct Expected {
     limits: &'static Limits,
     pub(super) connected: bool,
-    pub(super) heard: [Ready; 2],
+    pub(super) heard: [Readiness; 2],
     /// Bytes that were read from this side and not written yet.
     pub(super) held: [usize; 2],
     /// They are in a pipe.
@@ -41,11 +42,11 @@ pub(super) struct Expected {
 impl Expected {
     /// Of a pair whose client was just accepted.
     pub(super) fn new(limits: &'static Limits, now: Instant) -> Expected {
-        let client = Ready { writable: true, ..Ready::default() };
+        let client = Readiness { writable: true, ..Readiness::default() };
         Expected {
             limits,
             connected: false,
-            heard: [client, Ready::default()],
+            heard: [client, Readiness::default()],
             held: [0; 2],
             piped: [false; 2],
             small_splices: [None; 2],
@@ -73,7 +74,7 @@ impl Expected {
         self.connected || side == Side::Client
     }
 
-    pub(super) fn hear(&mut self, side: Side, news: Ready, now: Instant) {
+    pub(super) fn hear(&mut self, side: Side, news: Readiness, now: Instant) {
         let was_half_closed = self.is_half_closed();
         let heard = &mut self.heard[side.index()];
         if news.error {
@@ -239,7 +240,7 @@ impl Expected {
     }
 
     pub(super) fn is_half_closed(&self) -> bool {
-        let has_ended = |heard: &Ready| heard.closed || heard.error;
+        let has_ended = |heard: &Readiness| heard.closed || heard.error;
         self.lost.is_some() || self.eof.contains(&true) || self.heard.iter().any(has_ended)
     }
 
