@@ -49,11 +49,10 @@ pub const PIPE_PAUSE: Duration = Duration::from_secs(1);
 /// Bytes of one handshake from the server, after which it is given up. One message has 64 KiB at
 /// most, and the longest two are a chain of certificates and a list of authorities.
 pub const HANDSHAKE_BYTES_MAX: usize = 256 * 1024;
-/// Age of a server connection at which its pair gets the options that only matter to one that
-/// lasts.
-pub const LASTING_AGE: Duration = Duration::from_secs(1);
+/// Age of a server connection at which its pair gets the socket options that a short one is spared.
+pub const DEFERRED_OPTIONS_AGE: Duration = Duration::from_secs(1);
 /// The age is at most this part of the shortest time that one of these options sets.
-pub const LASTING_AGE_DIVISOR: u32 = 8;
+pub const DEFERRED_OPTIONS_AGE_DIVISOR: u32 = 8;
 /// Bytes one flow may read in one turn before the others get theirs.
 pub const FLOW_BUDGET_BYTES: usize = 1 << 20;
 /// Bytes that all flows together should read in one turn: when many are busy, each gets less than

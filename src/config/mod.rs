@@ -67,12 +67,12 @@ impl Config {
         })
     }
 
-    /// The age of a server connection at which its pair gets the options that only matter to one
-    /// that lasts: well before keepalive or user timeout could be over.
-    pub fn lasting_after(&self) -> Duration {
+    /// The age of a server connection at which its pair gets the socket options that a short one is
+    /// spared: well before keepalive or user timeout could be over.
+    pub fn deferred_options_after(&self) -> Duration {
         let times = [self.time_limits.keepalive, self.time_limits.tcp_user_timeout];
-        let ages = times.into_iter().flatten().map(|time| time / LASTING_AGE_DIVISOR);
-        ages.chain([LASTING_AGE]).min().expect("one at least")
+        let ages = times.into_iter().flatten().map(|time| time / DEFERRED_OPTIONS_AGE_DIVISOR);
+        ages.chain([DEFERRED_OPTIONS_AGE]).min().expect("one at least")
     }
 }
 
@@ -437,17 +437,17 @@ mod tests {
     }
 
     #[test]
-    fn lasting_options_are_set_long_before_they_matter() {
+    fn deferred_options_are_set_long_before_they_matter() {
         for (arguments, want) in [
-            (&[][..], LASTING_AGE),
-            (&["--tcp-user-timeout=4s"], LASTING_AGE / 2),
-            (&["--keepalive=2s"], LASTING_AGE / 4),
-            (&["--tcp-user-timeout=0"], LASTING_AGE),
-            (&["--keepalive=0"], LASTING_AGE),
-            (&["--tcp-user-timeout=0", "--keepalive=0"], LASTING_AGE),
+            (&[][..], DEFERRED_OPTIONS_AGE),
+            (&["--tcp-user-timeout=4s"], DEFERRED_OPTIONS_AGE / 2),
+            (&["--keepalive=2s"], DEFERRED_OPTIONS_AGE / 4),
+            (&["--tcp-user-timeout=0"], DEFERRED_OPTIONS_AGE),
+            (&["--keepalive=0"], DEFERRED_OPTIONS_AGE),
+            (&["--tcp-user-timeout=0", "--keepalive=0"], DEFERRED_OPTIONS_AGE),
         ] {
             let config = configure(arguments).expect("valid");
-            assert_eq!(config.lasting_after(), want, "{arguments:?}");
+            assert_eq!(config.deferred_options_after(), want, "{arguments:?}");
         }
     }
 }

@@ -83,7 +83,7 @@ impl MioNet {
         Ok(())
     }
 
-    fn set_lasting(&self, socket: &SockRef<'_>) -> io::Result<()> {
+    fn set_timeouts(&self, socket: &SockRef<'_>) -> io::Result<()> {
         if let Some(keepalive) = self.options.keepalive {
             let keepalive = TcpKeepalive::new()
                 .with_time(keepalive)
@@ -100,7 +100,7 @@ impl MioNet {
     fn try_listen(&self, address: SocketAddr, token: usize) -> io::Result<TcpListener> {
         let socket = open(address)?;
         socket.set_tcp_nodelay(true)?;
-        self.set_lasting(&SockRef::from(&socket))?;
+        self.set_timeouts(&SockRef::from(&socket))?;
         socket.set_reuse_address(true)?;
         if self.options.reuse_port {
             socket.set_reuse_port(true)?;
@@ -251,9 +251,9 @@ impl Net for MioNet {
         stream.socket.local_addr().ok()
     }
 
-    fn set_lasting_options(&mut self, stream: &mut Stream) {
+    fn set_deferred_options(&mut self, stream: &mut Stream) {
         // It fails for a connection that is lost, of which an event tells.
-        let _ = self.set_lasting(&SockRef::from(&stream.socket));
+        let _ = self.set_timeouts(&SockRef::from(&stream.socket));
     }
 
     fn read(&mut self, stream: &mut Stream, buffer: &mut [u8]) -> Read {
@@ -384,7 +384,7 @@ mod tests {
     fn both_sides_that_last_have_nodelay_keepalive_and_user_timeout() {
         let mut net = net();
         let (accepted, mut dialed) = accepted_and_dialed(&mut net);
-        net.set_lasting_options(&mut dialed);
+        net.set_deferred_options(&mut dialed);
         for nodelay in [false, true] {
             let socket = SockRef::from(&dialed.socket);
             assert_eq!(socket.tcp_nodelay().expect("nodelay"), nodelay);

@@ -267,9 +267,9 @@ pub trait Net {
     /// The address of our end of a connection; `None` if it is lost already.
     fn own_end(&mut self, stream: &mut Self::Stream) -> Option<SocketAddr>;
 
-    /// Sets the options that only matter to a dialed connection that lasts (keepalive, user
-    /// timeout), so that a short one does not pay for them. Accepted ones have theirs already.
-    fn set_lasting_options(&mut self, stream: &mut Self::Stream);
+    /// Sets the options of a dialed connection that a short one is spared (keepalive, user
+    /// timeout). Accepted ones have theirs from their listener.
+    fn set_deferred_options(&mut self, stream: &mut Self::Stream);
 
     /// Reads into `buffer`, which is not empty.
     fn read(&mut self, stream: &mut Self::Stream, buffer: &mut [u8]) -> Read;

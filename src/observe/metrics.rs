@@ -13,7 +13,8 @@ pub struct Metrics {
     pub pairs_completed: u64,
     /// Pairs that were cut at the end: the drain was over, or a second signal came.
     pub pairs_cut: u64,
-    /// Clients closed unserved: no endpoint was left, or none could be dialed yet.
+    /// Clients closed unserved: no endpoint was left, none could be dialed yet, or our own
+    /// resources did not suffice.
     pub clients_turned_away: u64,
     /// Dials for clients, those included that our own resources did not suffice for.
     pub dials: u64,

@@ -16,7 +16,7 @@ use crate::arena::Key;
 use crate::net::{Dial, Host, Net, NetError, Readiness};
 use crate::observe::events::Event;
 use crate::relay::Phase;
-use crate::relay::dialing::{Attempt, Hold};
+use crate::relay::dialing::{Attempt, Wait};
 use crate::relay::ending::Cause;
 use crate::relay::step::{Side, Step};
 use crate::upstream::{EndpointId, Removed};
@@ -133,10 +133,10 @@ impl<N: Net + Host> Relays<N> {
 
     /// What the client waited for did not come in time.
     fn on_wait_over(&mut self, context: &mut Context<N>, upstream: &Upstream<N>, key: Key) {
-        let Phase::Dialing(dialing) = self.slots[key].pair.phase() else { return };
-        match dialing.hold() {
-            Hold::Shortage => self.slots[key].pair.end(Cause::LocalShortage),
-            Hold::Endpoint => self.turn_away(context, upstream, key, false),
+        match self.slots[key].pair.wait() {
+            Some(Wait::Resources) => self.slots[key].pair.end(Cause::LocalShortage),
+            Some(Wait::Endpoint) => self.turn_away(context, upstream, key, false),
+            None => return,
         }
         self.sync(context, key);
     }
@@ -175,14 +175,14 @@ impl<N: Net + Host> Relays<N> {
     /// long as a dial may take; nobody new is let in meanwhile.
     fn starve(&mut self, context: &mut Context<N>, key: Key, error: NetError) {
         let until = context.now + self.limits.connect_timeout;
-        self.slots[key].pair.hold_back(Hold::Shortage, until);
-        self.waiting_room.enter(Hold::Shortage, key);
+        self.slots[key].pair.wait_for(Wait::Resources, until);
+        self.waiting_room.enter(Wait::Resources, key);
         self.pause_admission(context, error);
     }
 
     /// Goes on with the clients that wait for resources.
     pub(super) fn dial_starved(&mut self, context: &mut Context<N>, upstream: &mut Upstream<N>) {
-        for key in self.waiting_room.take(Hold::Shortage) {
+        for key in self.waiting_room.take(Wait::Resources) {
             self.dial_next(context, upstream, key);
         }
     }
@@ -196,8 +196,8 @@ impl<N: Net + Host> Relays<N> {
 
     fn wait(&mut self, context: &mut Context<N>, upstream: &mut Upstream<N>, key: Key) {
         let until = context.now + self.limits.connect_timeout;
-        self.slots[key].pair.hold_back(Hold::Endpoint, until);
-        self.waiting_room.enter(Hold::Endpoint, key);
+        self.slots[key].pair.wait_for(Wait::Endpoint, until);
+        self.waiting_room.enter(Wait::Endpoint, key);
         let slots = &self.slots;
         self.waiting_room
             .tidy(slots.len(), |key| slots.get(key).is_some_and(|slot| slot.waits_for_endpoint()));
@@ -210,7 +210,7 @@ impl<N: Net + Host> Relays<N> {
         if !upstream.take_news() {
             return;
         }
-        for key in self.waiting_room.take(Hold::Endpoint) {
+        for key in self.waiting_room.take(Wait::Endpoint) {
             if self.slots.get(key).is_some_and(|slot| slot.waits_for_endpoint()) {
                 self.dial_next(context, upstream, key);
             }
@@ -266,10 +266,9 @@ impl<N: Net + Host> Relays<N> {
         key: Key,
         failed_locally: bool,
     ) {
-        context.metrics.clients_turned_away += 1;
         let pair = &mut self.slots[key].pair;
         let cause = match pair.tried() {
-            [] => Cause::TurnedAway,
+            [] => Cause::Rejected,
             _ if failed_locally => Cause::LocalShortage,
             _ => Cause::NoEndpoint,
         };

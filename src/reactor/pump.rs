@@ -159,8 +159,8 @@ impl<N: Net> Link<'_, N> {
             Step::MeasureUnsent => {
                 Outcome::Unsent(Side::BOTH.map(|side| self.net.unsent(self.sockets.of(side))))
             }
-            Step::SetLastingOptions => {
-                self.net.set_lasting_options(self.sockets.of(Side::Server));
+            Step::SetDeferredOptions => {
+                self.net.set_deferred_options(self.sockets.of(Side::Server));
                 for side in Side::BOTH {
                     self.net.set_close(self.sockets.of(side), Close::Reset);
                 }

@@ -21,7 +21,7 @@ use crate::config::{BUFFER_BYTES, SPARE_BUFFERS_MAX};
 use crate::net::{Close, Host, Net, Readiness};
 use crate::observe::events::{Event, Value};
 use crate::relay::buffer::Pool;
-use crate::relay::dialing::Hold;
+use crate::relay::dialing::Wait;
 use crate::relay::ending::Cause;
 use crate::relay::step::Side;
 use crate::relay::{Pair, Phase};
@@ -81,12 +81,7 @@ impl<N: Net> Slot<N> {
 
     /// Whether it waits for an endpoint that may turn up.
     pub(super) fn waits_for_endpoint(&self) -> bool {
-        match self.pair.phase() {
-            Phase::Dialing(dialing) => {
-                dialing.attempt().is_none() && dialing.hold() == Hold::Endpoint
-            }
-            _ => false,
-        }
+        self.pair.wait() == Some(Wait::Endpoint)
     }
 
     /// Whether the token is that of the socket which is there now.
@@ -256,6 +251,7 @@ impl<N: Net + Host> Relays<N> {
         metrics.pairs_open -= 1;
         metrics.client_bytes += pair.flow(Side::Client).delivered();
         metrics.server_bytes += pair.flow(Side::Server).delivered();
+        metrics.clients_turned_away += u64::from(ending.is_unserved());
         metrics.pairs_completed += u64::from(ending.cause == Cause::Completed);
         metrics.pairs_cut += u64::from(ending.cause == Cause::DrainTimeout);
     }

@@ -10,7 +10,7 @@ use crate::config::{self, Config};
 use crate::net::NetError;
 use crate::relay;
 use crate::relay::flush::FlushInterval;
-use crate::relay::inactivity::QuietLimits;
+use crate::relay::inactivity::InactivityLimits;
 use crate::relay::splice::SpliceLimits;
 use crate::upstream::RetryLimits;
 
@@ -43,7 +43,7 @@ impl Limits {
             connect_timeout: config.time_limits.connect_timeout,
             drain_timeout: config.time_limits.drain_timeout,
             pair: relay::Limits {
-                quiet: QuietLimits {
+                inactivity: InactivityLimits {
                     half_closed: config.time_limits.half_close_timeout,
                     open: config.time_limits.idle_timeout,
                 },
@@ -53,7 +53,7 @@ impl Limits {
                     bytes_min: config::SPLICE_BYTES_MIN,
                     small_max: config::SPLICES_SMALL_MAX,
                 },
-                lasting_after: config.lasting_after(),
+                deferred_options_after: config.deferred_options_after(),
             },
             retry: RetryLimits {
                 delay_min: config::RETRY_DELAY_MIN,

@@ -1,10 +1,10 @@
 //! Pairs that wait before their server is dialed, by what they wait for, in the order of coming.
 
 use crate::arena::Key;
-use crate::relay::dialing::Hold;
+use crate::relay::dialing::Wait;
 
-/// Who waits for what. A pair whose wait is over may still be listed under [`Hold::Endpoint`]:
-/// whoever takes the list looks at the pair.
+/// Pairs that wait, by reason. A pair whose wait is over may still be listed under
+/// [`Wait::Endpoint`]: whatever takes the list has to look at the pair.
 #[derive(Debug, Default)]
 pub(super) struct WaitingRoom {
     resources: Vec<Key>,
@@ -13,18 +13,18 @@ pub(super) struct WaitingRoom {
 
 impl WaitingRoom {
     /// The pair waits from now on.
-    pub(super) fn enter(&mut self, reason: Hold, key: Key) {
-        match reason {
-            Hold::Shortage => self.resources.push(key),
-            Hold::Endpoint => self.endpoint.push(key),
+    pub(super) fn enter(&mut self, wait: Wait, key: Key) {
+        match wait {
+            Wait::Resources => self.resources.push(key),
+            Wait::Endpoint => self.endpoint.push(key),
         }
     }
 
     /// All that wait for it, who leave.
-    pub(super) fn take(&mut self, reason: Hold) -> Vec<Key> {
-        match reason {
-            Hold::Shortage => std::mem::take(&mut self.resources),
-            Hold::Endpoint => std::mem::take(&mut self.endpoint),
+    pub(super) fn take(&mut self, wait: Wait) -> Vec<Key> {
+        match wait {
+            Wait::Resources => std::mem::take(&mut self.resources),
+            Wait::Endpoint => std::mem::take(&mut self.endpoint),
         }
     }
 

@@ -1,4 +1,4 @@
-//! When a pair gets the socket options that only matter to one that lasts. Pure.
+//! When a pair gets the socket options that a short connection is spared. Pure.
 //!
 //! Keepalive and the user timeout of a server connection bear on what happens after seconds. A
 //! close that resets bears on a death of the process: its kernel closes the sockets of a pair, and
@@ -11,28 +11,28 @@ use std::time::Instant;
 use super::ending::EndedIn;
 use super::{Limits, Pair, Phase};
 
-/// Whether the options are set.
+/// Whether the options are still to be set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Lasting {
+pub(super) enum DeferredOptions {
     /// They are set, or there is no server connection yet. As two states, each message would pay
     /// for telling them apart.
     #[default]
-    Settled,
+    NothingDue,
     /// They are to be set then.
     DueAt(Instant),
 }
 
-impl Lasting {
-    /// Of a pair whose server connection was established at `now`.
-    pub(super) fn since(now: Instant, limits: &Limits) -> Lasting {
-        Lasting::DueAt(now + limits.lasting_after)
+impl DeferredOptions {
+    /// Those of a pair whose server connection was established at `now`.
+    pub(super) fn since(now: Instant, limits: &Limits) -> DeferredOptions {
+        DeferredOptions::DueAt(now + limits.deferred_options_after)
     }
 
     /// When they are to be set.
     pub(super) fn due_at(self) -> Option<Instant> {
         match self {
-            Lasting::Settled => None,
-            Lasting::DueAt(at) => Some(at),
+            DeferredOptions::NothingDue => None,
+            DeferredOptions::DueAt(at) => Some(at),
         }
     }
 
@@ -49,6 +49,6 @@ impl Pair {
             Phase::Relaying | Phase::Flushing(_) => true,
             Phase::Closing(ending) => ending.phase != EndedIn::Dialing,
         };
-        was_connected && self.lasting == Lasting::Settled
+        was_connected && self.deferred == DeferredOptions::NothingDue
     }
 }

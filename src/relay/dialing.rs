@@ -1,95 +1,211 @@
-//! A pair before its server connection stands: which endpoint is being dialed, which were tried.
+//! A pair before its server connection is established: the attempt or the wait that is under way,
+//! and the endpoints that were tried. Pure.
 //!
-//! Whom to dial next is chosen by `upstream/pick.rs`; the dial itself is made by the reactor.
+//! ```text
+//!                 ┌── failed, or endpoint gone ──┐
+//!                 ▼                              │
+//!   accepted ─► Waiting ───── picked ──────► Attempting ── established ─► Relaying
+//!                 ▲                              │
+//!                 └─ taken up again ─ Postponed ◄┘ our own resources fall short
+//! ```
+//!
+//! Which endpoint is next is decided in `upstream/pick`; the reactor makes the dial.
 
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::{Pair, Phase};
 use crate::upstream::EndpointId;
 
 /// One attempt to reach an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// Whom.
+    /// The endpoint that is dialed.
     pub endpoint: EndpointId,
-    /// Since when.
+    /// When the dial began.
     pub started_at: Instant,
-    /// Until when.
+    /// When the dial counts as failed.
     pub deadline: Instant,
 }
 
-/// What a pair does before its server connection stands. The client is not read meanwhile, so
-/// that the next endpoint gets everything.
+/// What a pair does before its server connection is established. The client is not read meanwhile,
+/// so that the next endpoint gets everything.
 #[derive(Clone, Debug, Default)]
 pub struct Dialing {
+    state: State,
     tried: Vec<SocketAddr>,
-    attempt: Option<Attempt>,
-    /// Until when the client may be held back; set by the first reason to, for good, so that one
-    /// client cannot wait for ever.
-    held_until: Option<Instant>,
-    /// The last reason.
-    hold: Hold,
-    /// Whom the attempt was for that could not begin. It was this client's turn there, and in the
-    /// rotation nobody else gets it.
-    postponed: Option<EndpointId>,
+    /// When waiting ends. Set by the first wait for all of them, so that one client cannot wait for
+    /// ever.
+    give_up_at: Option<Instant>,
 }
 
-/// What a client waits for that is not being dialed for.
+/// What is under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Hold {
-    /// A descriptor or memory of ours.
+enum State {
+    /// No attempt: the next endpoint is about to be picked, or the client waits for one.
     #[default]
-    Shortage,
-    /// An endpoint that may turn up, or prove itself, at any moment.
+    Waiting,
+    /// An endpoint is being dialed.
+    Attempting(Attempt),
+    /// The attempt could not begin for want of our own resources. It was this client's turn at that
+    /// endpoint, and in the rotation no other client gets it.
+    Postponed(EndpointId),
+}
+
+/// What a client waits for while no attempt is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// A descriptor or memory of ours.
+    Resources,
+    /// An endpoint that may be found, or pass its check, at any moment.
     Endpoint,
 }
 
 impl Dialing {
-    /// Addresses of the endpoints that failed this client, each once, in the order tried. One that
-    /// leaves the set and comes back is another endpoint at the same address: in a set that changes
-    /// all the time a client would never have tried them all.
+    /// Addresses of the endpoints that failed this client, each once, in the order tried. An
+    /// endpoint that leaves the set and comes back is another one at the same address: in a set
+    /// that changes all the time a client would never have tried them all.
     pub fn tried(&self) -> &[SocketAddr] {
         &self.tried
     }
 
     /// The attempt that is under way.
     pub fn attempt(&self) -> Option<Attempt> {
-        self.attempt
-    }
-
-    pub(super) fn begin(&mut self, attempt: Attempt) {
-        assert!(self.attempt.is_none(), "two attempts at once");
-        self.attempt = Some(attempt);
-    }
-
-    /// When the attempt, or else the wait, has lasted for too long.
-    pub fn deadline(&self) -> Option<Instant> {
-        match self.attempt {
-            Some(attempt) => Some(attempt.deadline),
-            None => self.held_until,
+        match self.state {
+            State::Attempting(attempt) => Some(attempt),
+            State::Waiting | State::Postponed(_) => None,
         }
     }
 
-    /// What it waits for, if for anything, while no attempt is under way.
-    pub fn hold(&self) -> Hold {
-        self.hold
+    /// What the client waits for; `None` while an attempt is under way.
+    pub fn wait(&self) -> Option<Wait> {
+        match self.state {
+            State::Attempting(_) => None,
+            State::Postponed(_) => Some(Wait::Resources),
+            State::Waiting => Some(Wait::Endpoint),
+        }
     }
 
-    /// An attempt that could not even begin is taken back, and its endpoint stays untried.
-    pub(super) fn hold_back(&mut self, hold: Hold, until: Instant) {
-        self.postponed = self.attempt.take().map(|attempt| attempt.endpoint);
-        self.held_until.get_or_insert(until);
-        self.hold = hold;
+    /// When the attempt, or else the wait, has lasted for too long; `None` before the first of
+    /// either.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Attempting(attempt) => Some(attempt.deadline),
+            State::Waiting | State::Postponed(_) => self.give_up_at,
+        }
     }
 
-    pub(super) fn take_postponed(&mut self) -> Option<EndpointId> {
-        self.postponed.take()
+    pub(super) fn begin(&mut self, attempt: Attempt) {
+        assert_eq!(self.state, State::Waiting, "an attempt beside another");
+        assert!(attempt.started_at <= attempt.deadline, "an attempt that is over before it begins");
+        self.state = State::Attempting(attempt);
     }
 
+    /// Ends the attempt as one that failed at `address`. `None` if none was under way.
     pub(super) fn fail(&mut self, address: Option<SocketAddr>) -> Option<Attempt> {
-        let attempt = self.attempt.take()?;
-        debug_assert!(address.is_none_or(|it| !self.tried.contains(&it)), "it is tried twice");
+        let attempt = self.attempt()?;
         self.tried.extend(address);
+        self.state = State::Waiting;
         Some(attempt)
+    }
+
+    /// Waits until `give_up_at`, or until the time given for the first wait. For resources it is an
+    /// attempt that waits: it is taken back, and its endpoint stays untried.
+    pub(super) fn wait_for(&mut self, wait: Wait, give_up_at: Instant) {
+        self.state = match (wait, self.state) {
+            (Wait::Resources, State::Attempting(attempt)) => State::Postponed(attempt.endpoint),
+            (Wait::Endpoint, State::Waiting) => State::Waiting,
+            (_, state) => panic!("a wait for {wait:?} in the state {state:?}"),
+        };
+        self.give_up_at.get_or_insert(give_up_at);
+    }
+
+    /// Takes up the attempt that was postponed; `None` if none was.
+    pub(super) fn take_postponed(&mut self) -> Option<EndpointId> {
+        let State::Postponed(endpoint) = self.state else { return None };
+        assert!(self.give_up_at.is_some(), "postponed without an end");
+        self.state = State::Waiting;
+        Some(endpoint)
+    }
+
+    /// Each address was tried once, and a postponed attempt has an end.
+    pub(super) fn invariants(&self) {
+        let mut tried = self.tried.iter().enumerate();
+        let is_first = |(at, address)| !self.tried[..at].contains(address);
+        assert!(tried.all(is_first), "an endpoint was tried twice: {:?}", self.tried);
+        let is_endless = matches!(self.state, State::Postponed(_)) && self.give_up_at.is_none();
+        assert!(!is_endless, "postponed without an end");
+    }
+}
+
+impl Pair {
+    /// Addresses of the endpoints that failed this client; empty once a server connection is
+    /// established.
+    pub fn tried(&self) -> &[SocketAddr] {
+        self.phase.dialing().map_or(&[], Dialing::tried)
+    }
+
+    /// The attempt that is under way.
+    pub fn attempt(&self) -> Option<Attempt> {
+        self.phase.dialing().and_then(Dialing::attempt)
+    }
+
+    /// What the client waits for; `None` if an attempt is under way, or dialing is over.
+    pub fn wait(&self) -> Option<Wait> {
+        self.phase.dialing().and_then(Dialing::wait)
+    }
+
+    /// Dialing of `attempt.endpoint` begins.
+    ///
+    /// # Panics
+    /// When the pair is not dialing, or another attempt is under way.
+    pub fn begin_attempt(&mut self, attempt: Attempt) {
+        let Phase::Dialing(dialing) = &mut self.phase else {
+            panic!("an attempt outside of dialing: {:?}", self.phase);
+        };
+        dialing.begin(attempt);
+        self.invariants();
+    }
+
+    /// The attempt failed; its endpoint counts as tried. `None` if none was under way.
+    pub fn fail_attempt(&mut self, address: Option<SocketAddr>) -> Option<Attempt> {
+        let attempt = self.phase.dialing_mut()?.fail(address);
+        self.invariants();
+        attempt
+    }
+
+    /// The client waits, at most until the time given when it first had to. For our own resources
+    /// it is the attempt that waits: it could not begin, and its endpoint stays untried.
+    ///
+    /// # Panics
+    /// When it is to wait for resources without an attempt, or for an endpoint beside one.
+    pub fn wait_for(&mut self, wait: Wait, give_up_at: Instant) {
+        if let Some(dialing) = self.phase.dialing_mut() {
+            dialing.wait_for(wait, give_up_at);
+        }
+        self.invariants();
+    }
+
+    /// The endpoint to which an attempt could not begin, given once; `None` if there is none.
+    pub fn take_postponed(&mut self) -> Option<EndpointId> {
+        let postponed = self.phase.dialing_mut()?.take_postponed();
+        self.invariants();
+        postponed
+    }
+}
+
+impl Phase {
+    fn dialing(&self) -> Option<&Dialing> {
+        match self {
+            Phase::Dialing(dialing) => Some(dialing),
+            _ => None,
+        }
+    }
+
+    fn dialing_mut(&mut self) -> Option<&mut Dialing> {
+        match self {
+            Phase::Dialing(dialing) => Some(dialing),
+            _ => None,
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Why a pair ended: the first cause and the phase it struck in, in the words of log and metrics.
 //!
-//! Owns names only. Which cause applies is decided in `relay/mod.rs` and by the reactor.
+//! Owns names only. Which cause applies is decided in `relay/` and by the reactor.
 
 use std::fmt;
 
@@ -16,8 +16,8 @@ pub enum Cause {
     /// Every endpoint that could be tried was tried and failed.
     NoEndpoint,
     /// No endpoint is active and none may be dialed again yet.
-    TurnedAway,
-    /// We had no descriptor, port or memory for it.
+    Rejected,
+    /// For want of a descriptor, port, route or memory of our own.
     LocalShortage,
     /// Half-closed, and no byte moved for `--half-close-timeout`.
     HalfCloseTimeout,
@@ -30,7 +30,7 @@ pub enum Cause {
 /// The phase in which the first cause struck.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndedIn {
-    /// No server connection stood yet.
+    /// No server connection was established yet.
     Dialing,
     /// Bytes could flow.
     Relaying,
@@ -53,6 +53,43 @@ impl Ending {
     pub fn is_orderly(self) -> bool {
         self.cause == Cause::Completed
     }
+
+    /// Whether we closed a client that was still there before it had a server: for want of an
+    /// endpoint, or of our own resources.
+    pub fn is_unserved(self) -> bool {
+        let is_ours =
+            matches!(self.cause, Cause::NoEndpoint | Cause::Rejected | Cause::LocalShortage);
+        is_ours && self.phase == EndedIn::Dialing
+    }
+}
+
+impl Cause {
+    /// How many causes there are; see [`Cause::index`].
+    pub const COUNT: usize = 7 + 2 * Fault::COUNT;
+
+    /// 0 to [`Cause::COUNT`] - 1, for arrays with an entry per cause.
+    pub fn index(self) -> usize {
+        match self {
+            Cause::Completed => 0,
+            Cause::NoEndpoint => 1,
+            Cause::Rejected => 2,
+            Cause::LocalShortage => 3,
+            Cause::HalfCloseTimeout => 4,
+            Cause::IdleTimeout => 5,
+            Cause::DrainTimeout => 6,
+            Cause::Lost(side, fault) => 7 + Fault::COUNT * side.index() + fault.index(),
+        }
+    }
+}
+
+impl EndedIn {
+    /// How many phases there are; see [`EndedIn::index`].
+    pub const COUNT: usize = 3;
+
+    /// 0 to [`EndedIn::COUNT`] - 1, for arrays with an entry per phase.
+    pub fn index(self) -> usize {
+        self as usize
+    }
 }
 
 impl fmt::Display for Cause {
@@ -61,7 +98,7 @@ impl fmt::Display for Cause {
             Cause::Completed => "completed",
             Cause::Lost(side, fault) => return write!(f, "{side}_{fault}"),
             Cause::NoEndpoint => "no_endpoint",
-            Cause::TurnedAway => "rejected",
+            Cause::Rejected => "rejected",
             Cause::LocalShortage => "local_shortage",
             Cause::HalfCloseTimeout => "half_close_timeout",
             Cause::IdleTimeout => "idle_timeout",
@@ -78,5 +115,49 @@ impl fmt::Display for EndedIn {
             EndedIn::Relaying => "relaying",
             EndedIn::Flushing => "flushing",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn causes() -> Vec<Cause> {
+        let faults = [Fault::Reset, Fault::TimedOut, Fault::Unreachable, Fault::Other];
+        let lost = |side| faults.map(|fault| Cause::Lost(side, fault));
+        let others = [
+            Cause::Completed,
+            Cause::NoEndpoint,
+            Cause::Rejected,
+            Cause::LocalShortage,
+            Cause::HalfCloseTimeout,
+            Cause::IdleTimeout,
+            Cause::DrainTimeout,
+        ];
+        [&others[..], &lost(Side::Client), &lost(Side::Server)].concat()
+    }
+
+    #[test]
+    fn each_cause_and_phase_has_a_number_and_a_word_of_its_own() {
+        let numbers: Vec<usize> = causes().into_iter().map(Cause::index).collect();
+        assert_eq!(numbers, (0..Cause::COUNT).collect::<Vec<_>>());
+        let mut words: Vec<String> = causes().iter().map(Cause::to_string).collect();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), Cause::COUNT);
+        let phases = [EndedIn::Dialing, EndedIn::Relaying, EndedIn::Flushing];
+        assert_eq!(phases.map(EndedIn::index), [0, 1, 2]);
+        assert_eq!(EndedIn::COUNT, phases.len());
+    }
+
+    #[test]
+    fn a_client_is_unserved_only_if_we_closed_it_before_it_had_a_server() {
+        let unserved = |phase| {
+            let is_unserved = |cause: &Cause| Ending { cause: *cause, phase }.is_unserved();
+            causes().into_iter().filter(is_unserved).collect::<Vec<_>>()
+        };
+        let want = [Cause::NoEndpoint, Cause::Rejected, Cause::LocalShortage];
+        assert_eq!(unserved(EndedIn::Dialing), want);
+        assert_eq!(unserved(EndedIn::Relaying), [], "no memory for a buffer, say");
     }
 }

@@ -7,7 +7,7 @@
 //! bulk, time passes from deadline to deadline, each kind of step fails with one fault of its own,
 //! and all else that an outcome or an event can say is said in every state.
 //!
-//! Both flows spliced at the same time, and pairs that come of age meanwhile, would make some
+//! Both flows spliced at the same time, and options that become due meanwhile, would make some
 //! millions of states: so each of these is left to a search of its own.
 
 mod expected;
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use self::expected::Expected;
 use super::ending::{Cause, EndedIn};
 use super::flush::FlushInterval;
-use super::inactivity::{Quiet, QuietLimits};
+use super::inactivity::{Inactivity, InactivityLimits};
 use super::splice::SpliceLimits;
 use super::step::{Budget, Fault, Outcome, Side, Step};
 use super::tests::{NOTHING, READABLE, URGENT, WRITABLE, dialing};
@@ -28,18 +28,18 @@ use crate::readiness::Readiness;
 const MILLISECOND: Duration = Duration::from_millis(1);
 const HALF_CLOSED: Duration = Duration::from_millis(800);
 const OPEN: Duration = Duration::from_millis(1600);
-const LASTING: Duration = Duration::from_millis(100);
+const OPTIONS_AFTER: Duration = Duration::from_millis(100);
 /// Of pairs that are copied, whatever they read.
 const COPYING: Limits = Limits {
-    quiet: QuietLimits { half_closed: Some(HALF_CLOSED), open: Some(OPEN) },
+    inactivity: InactivityLimits { half_closed: Some(HALF_CLOSED), open: Some(OPEN) },
     flush: FlushInterval { min: Duration::from_millis(200), max: Duration::from_millis(400) },
     splice: SpliceLimits { after_reads: u8::MAX, bytes_min: 2, small_max: 1 },
-    lasting_after: LASTING,
+    deferred_options_after: OPTIONS_AFTER,
 };
-/// Of pairs that splice, and come of age at once.
+/// Of pairs that splice, and get their options at once.
 const SPLICING: Limits = Limits {
     splice: SpliceLimits { after_reads: 1, ..COPYING.splice },
-    lasting_after: Duration::ZERO,
+    deferred_options_after: Duration::ZERO,
     ..COPYING
 };
 /// With bytes to spare for both flows first: the others are what a turn may come to.
@@ -141,7 +141,7 @@ impl Node {
             }
             Step::Shut(_) => vec![Outcome::Done, Outcome::Failed(Fault::Other)],
             Step::TakeError(_) => vec![Outcome::NoError, Outcome::Failed(Fault::Unreachable)],
-            Step::SetLastingOptions => vec![Outcome::Done],
+            Step::SetDeferredOptions => vec![Outcome::Done],
             Step::MeasureUnsent => [[0, 0], [0, 1], [1, 0], [1, 1]].map(Outcome::Unsent).to_vec(),
         }
     }
@@ -178,8 +178,8 @@ impl Node {
         for side in Side::BOTH {
             assert_eq!(self.pair.flow(side).pending(), self.expected.held[side.index()]);
         }
-        let is_lasting = self.expected.connected && self.expected.lasting_at.is_none();
-        assert_eq!(self.pair.resets_on_close(), is_lasting);
+        let has_options = self.expected.connected && self.expected.options_at.is_none();
+        assert_eq!(self.pair.resets_on_close(), has_options);
         for bytes in BUDGETS {
             let step = self.next(bytes);
             for other in self.expected.work(bytes, self.now) {
@@ -187,8 +187,8 @@ impl Node {
                 match step {
                     Some(step) if step == other.0 => assert!(is_allowed, "cannot be: {step:?}"),
                     // What need not be done at once comes last.
-                    Some(Step::MeasureUnsent) if other.0 == Step::SetLastingOptions => {}
-                    None | Some(Step::MeasureUnsent | Step::SetLastingOptions) => {
+                    Some(Step::MeasureUnsent) if other.0 == Step::SetDeferredOptions => {}
+                    None | Some(Step::MeasureUnsent | Step::SetDeferredOptions) => {
                         assert!(!is_allowed, "lost: {other:?}");
                     }
                     Some(_) => {}
@@ -199,13 +199,13 @@ impl Node {
         if self.pair.ending().is_some() {
             assert_eq!((self.next(BUDGETS[0]), deadline), (None, None));
         } else if self.expected.connected && self.next(BUDGETS[0]).is_none() {
-            let limit = self.expected.quiet_limit();
+            let limit = self.expected.inactivity_limit();
             let deadline = deadline.expect("no pair waits for ever");
             assert!(deadline > self.now, "it would spin");
             assert!(deadline <= self.now + limit, "it would hang");
             assert!(deadline <= self.expected.progress_at + limit + limit / 8 + MILLISECOND);
-            let lasting_at = self.expected.lasting_at;
-            assert!(lasting_at.is_none_or(|at| deadline <= at), "the options would come late");
+            let options_at = self.expected.options_at;
+            assert!(options_at.is_none_or(|at| deadline <= at), "the options would come late");
         }
         self.check_phase();
         self.check_end_from_outside();
@@ -221,9 +221,9 @@ impl Node {
             Phase::Relaying => {
                 assert_eq!(expected.lost, None, "a loss is forgotten");
                 assert!(!expected.is_complete(), "a complete pair goes on");
-                let is_early = self.now < expected.progress_at + expected.quiet_limit() / 8;
-                let looks = self.next(BUDGETS[0]) == Some(Step::MeasureUnsent);
-                assert!(!(is_early && looks), "a look at a pair that just moved");
+                let is_early = self.now < expected.progress_at + expected.inactivity_limit() / 8;
+                let measures = self.next(BUDGETS[0]) == Some(Step::MeasureUnsent);
+                assert!(!(is_early && measures), "a measurement of a pair that just moved");
                 return;
             }
             Phase::Flushing(flush) => {
@@ -247,7 +247,7 @@ impl Node {
         assert_eq!(ending.phase, want);
         assert_eq!(ending.is_orderly(), expected.is_complete() && expected.lost.is_none());
         if !expected.is_complete() && !expected.delivered && !expected.lost_again {
-            assert!(self.now >= expected.progress_at + expected.quiet_limit(), "ended early");
+            assert!(self.now >= expected.progress_at + expected.inactivity_limit(), "ended early");
         }
     }
 
@@ -310,7 +310,7 @@ impl Node {
             Phase::Dialing(dialing) => [0, dialing.tried().len() as u32, 0],
             Phase::Relaying => [1, 0, 0],
             Phase::Flushing(flush) => {
-                let wait = flush.check_at().map(|at| at.saturating_duration_since(self.now));
+                let wait = flush.measure_at().map(|at| at.saturating_duration_since(self.now));
                 let wait = wait.map_or(0, |wait| 1 + wait.as_millis() as u32);
                 [2 + flush.lost as u32, flush.fault as u32, wait]
             }
@@ -324,9 +324,9 @@ impl Node {
                 [4 + ending.phase as u32, cause, 0]
             }
         });
-        key.extend(match self.pair.quiet {
-            Quiet::Since(at) => [age(at), 0],
-            Quiet::Looked { at, unsent } => [age(at), 1 + unsent as u32],
+        key.extend(match self.pair.inactivity {
+            Inactivity::Since(at) => [age(at), 0],
+            Inactivity::Measured { at, unsent } => [age(at), 1 + unsent as u32],
         });
         for side in Side::BOTH {
             let flow = self.pair.flow(side);
@@ -348,10 +348,10 @@ impl Node {
             age(self.expected.progress_at),
             self.expected.unsent.map_or(0, |it| 1 + it as u32),
         ]);
-        key.push(self.expected.looks.min(3));
+        key.push(self.expected.measurements.min(3));
         let wait = |at: Instant| 1 + at.saturating_duration_since(self.now).as_millis() as u32;
         key.extend(
-            [self.pair.lasting.due_at(), self.expected.lasting_at].map(|at| at.map_or(0, wait)),
+            [self.pair.deferred.due_at(), self.expected.options_at].map(|at| at.map_or(0, wait)),
         );
         key
     }

@@ -14,7 +14,7 @@
 //! be written straight from the scratch buffer.
 //!
 //! For a pipe the same rule does more: one that is only filled when it is empty can never be the
-//! reason why a splice into it would block, so that EAGAIN means what it does for a read.
+//! reason why a splice into it would block, so that EAGAIN conditions what it does for a read.
 
 use super::splice::SpliceLimits;
 
@@ -42,13 +42,13 @@ pub enum FlowState {
     Ended,
     /// Every byte and the end were passed on.
     Finished,
-    /// The sink is lost. Nothing is pending, nothing is read any more.
+    /// The sink is lost. Nothing is pending, and nothing more is read.
     Broken,
 }
 
-/// What a flow can count on at the moment.
+/// What a flow may do at the moment.
 #[derive(Clone, Copy, Debug)]
-pub struct Means {
+pub struct Conditions {
     /// The source may have something to read.
     pub readable: bool,
     /// The sink may take something.
@@ -59,12 +59,12 @@ pub struct Means {
     pub may_splice: bool,
 }
 
-/// By which way the next bytes go.
+/// The way of the next bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Path {
-    /// Through memory. The last so many reads have filled the buffer.
+    /// Through memory. The last `full_reads` reads have filled the buffer.
     Copied { full_reads: u8 },
-    /// Through a pipe of the kernel. The last so many splices were small.
+    /// Through a pipe of the kernel. The last `small_splices` splices were small.
     Spliced { small_splices: u8 },
 }
 
@@ -94,7 +94,7 @@ impl Flow {
         Flow { state: FlowState::Open, path, pending: Pending::InBuffer(0), delivered: 0 }
     }
 
-    /// How far it has come.
+    /// How far the flow has come.
     pub fn state(&self) -> FlowState {
         self.state
     }
@@ -110,7 +110,7 @@ impl Flow {
         self.delivered
     }
 
-    /// Whether it goes through a pipe as long as there is one.
+    /// Whether bytes go through a pipe as long as there is one.
     pub fn is_spliced(&self) -> bool {
         matches!(self.path, Path::Spliced { .. })
     }
@@ -120,9 +120,14 @@ impl Flow {
         matches!(self.state, FlowState::Ended | FlowState::Finished) && self.pending() == 0
     }
 
+    /// Whether no byte was read yet, nor an end.
+    pub fn is_untouched(&self) -> bool {
+        self.state == FlowState::Open && self.pending() == 0 && self.delivered == 0
+    }
+
     /// What to do next.
-    pub fn next(&self, means: Means) -> Option<FlowStep> {
-        let Means { readable, writable, may_read, may_splice } = means;
+    pub fn next(&self, conditions: Conditions) -> Option<FlowStep> {
+        let Conditions { readable, writable, may_read, may_splice } = conditions;
         match (self.state, self.pending) {
             (FlowState::Finished | FlowState::Broken, _) => None,
             (_, Pending::InBuffer(1..)) => writable.then_some(FlowStep::Write),
@@ -134,8 +139,8 @@ impl Flow {
         }
     }
 
-    /// So many bytes were read, at least one; `full` if they filled the buffer.
-    pub fn has_read(&mut self, bytes: usize, full: bool, limits: SpliceLimits) {
+    /// `bytes` (> 0) were read; `full` if they filled the buffer.
+    pub fn on_read(&mut self, bytes: usize, full: bool, limits: SpliceLimits) {
         self.check_empty(bytes);
         self.pending = Pending::InBuffer(bytes);
         self.path = match self.path {
@@ -147,8 +152,8 @@ impl Flow {
         };
     }
 
-    /// So many bytes were spliced into the pipe, at least one; `short` if it was asked for more.
-    pub fn has_spliced_in(&mut self, bytes: usize, short: bool, limits: SpliceLimits) {
+    /// `bytes` (> 0) were spliced into the pipe; `short` if it was asked for more.
+    pub fn on_splice_in(&mut self, bytes: usize, short: bool, limits: SpliceLimits) {
         self.check_empty(bytes);
         let Path::Spliced { small_splices } = self.path else {
             panic!("a splice in a flow that is copied");
@@ -163,20 +168,21 @@ impl Flow {
     }
 
     /// A read found nothing: what comes next is another burst.
-    pub fn has_read_nothing(&mut self) {
+    pub fn on_empty_read(&mut self) {
+        debug_assert_eq!(self.pending(), 0, "read while bytes were pending");
         if !self.is_spliced() {
-            self.copy_on();
+            self.fall_back_to_copy();
         }
     }
 
-    /// The next bytes are copied: there is no pipe, or the next read has to tell what a splice
+    /// The next bytes are copied: there is no pipe, or the next read has to show what a splice
     /// cannot.
-    pub fn copy_on(&mut self) {
+    pub fn fall_back_to_copy(&mut self) {
         self.path = Path::Copied { full_reads: 0 };
     }
 
-    /// So many of the pending bytes were written or spliced to the sink, at least one.
-    pub fn has_written(&mut self, bytes: usize) {
+    /// `bytes` (> 0) of the pending ones were written or spliced to the sink.
+    pub fn on_write(&mut self, bytes: usize) {
         let pending = self.pending();
         assert!(bytes > 0, "a write of nothing is no progress");
         assert!(bytes <= pending, "wrote more than was read");
@@ -189,20 +195,20 @@ impl Flow {
     }
 
     /// The source sends no more: its end of file was read, or it is lost.
-    pub fn has_ended(&mut self) {
+    pub fn on_end(&mut self) {
         assert_eq!(self.state, FlowState::Open, "ended twice");
         self.state = FlowState::Ended;
     }
 
     /// The end was passed on.
-    pub fn has_shut(&mut self) {
+    pub fn on_shutdown(&mut self) {
         assert!(self.is_drained(), "an end before the last byte");
         self.state = FlowState::Finished;
         self.check();
     }
 
-    /// The sink is lost: what is pending cannot be delivered any more.
-    pub fn break_off(&mut self) {
+    /// The sink is lost: what is pending is undeliverable.
+    pub fn on_sink_lost(&mut self) {
         self.state = FlowState::Broken;
         self.pending = Pending::InBuffer(0);
         self.check();
@@ -239,7 +245,8 @@ mod tests {
     /// Bytes that fill the buffer.
     const FULL: u64 = 3;
     const LIMITS: SpliceLimits = SpliceLimits { after_reads: 2, bytes_min: 2, small_max: 2 };
-    const ALL: Means = Means { readable: true, writable: true, may_read: true, may_splice: true };
+    const ALL: Conditions =
+        Conditions { readable: true, writable: true, may_read: true, may_splice: true };
 
     /// Enumerates every sequence of choices. Each round asks anew and gets the smallest sequence
     /// that is greater than the last round's: its last choice that was not the greatest grows, and
@@ -328,8 +335,8 @@ mod tests {
             for bits in 0..16 {
                 let [readable, writable, may_read, may_splice] =
                     [1, 2, 4, 8].map(|bit| bits & bit != 0);
-                let means = Means { readable, writable, may_read, may_splice };
-                self.check_step(self.flow.next(means), means);
+                let conditions = Conditions { readable, writable, may_read, may_splice };
+                self.check_step(self.flow.next(conditions), conditions);
             }
             let held = self.held.len();
             assert_eq!((self.flow.pending(), self.flow.delivered()), (held, self.taken));
@@ -344,8 +351,8 @@ mod tests {
             assert_eq!(self.flow.state(), state);
         }
 
-        fn check_step(&self, step: Option<FlowStep>, means: Means) {
-            let Means { readable, writable, may_read, may_splice } = means;
+        fn check_step(&self, step: Option<FlowStep>, conditions: Conditions) {
+            let Conditions { readable, writable, may_read, may_splice } = conditions;
             let idle = self.held.is_empty();
             match step {
                 _ if self.lost || self.shut => assert_eq!(step, None, "a flow that is over asks"),
@@ -401,44 +408,44 @@ mod tests {
                     self.fills.push(bytes == FULL);
                     self.is_spliced = self.fills.ends_with(&[true, true]);
                     self.small.clear();
-                    self.flow.has_read(bytes as usize, bytes == FULL, LIMITS);
+                    self.flow.on_read(bytes as usize, bytes == FULL, LIMITS);
                 }
                 Event::SplicedIn(bytes) => {
                     self.hold(bytes, true);
                     self.small.push(bytes < LIMITS.bytes_min as u64);
                     self.is_spliced = !self.small.ends_with(&[true, true]);
                     self.fills.clear();
-                    self.flow.has_spliced_in(bytes as usize, true, LIMITS);
+                    self.flow.on_splice_in(bytes as usize, true, LIMITS);
                 }
                 Event::NothingRead => {
                     self.fills.push(false);
-                    self.flow.has_read_nothing();
+                    self.flow.on_empty_read();
                 }
                 Event::CopyOn => {
                     self.is_spliced = false;
                     self.fills.clear();
-                    self.flow.copy_on();
+                    self.flow.fall_back_to_copy();
                 }
                 Event::Written(bytes) => {
                     for position in self.held.drain(..bytes) {
                         assert_eq!(position, self.taken, "each byte once, and in order");
                         self.taken += 1;
                     }
-                    self.flow.has_written(bytes);
+                    self.flow.on_write(bytes);
                 }
                 Event::SourceEnds => {
                     self.ended = true;
-                    self.flow.has_ended();
+                    self.flow.on_end();
                 }
                 Event::Shut => {
                     assert!(!self.shut, "the end is passed on twice");
                     self.shut = true;
-                    self.flow.has_shut();
+                    self.flow.on_shutdown();
                 }
                 Event::SinkLost => {
                     self.lost = true;
                     self.discarded = self.held.drain(..).count() as u64;
-                    self.flow.break_off();
+                    self.flow.on_sink_lost();
                 }
             }
         }
@@ -498,13 +505,13 @@ mod tests {
     #[test]
     fn what_cannot_have_happened_is_refused() {
         let calls: [fn(&mut Flow); 7] = [
-            |flow| flow.has_read(0, false, LIMITS),
-            |flow| flow.has_read(1, false, LIMITS),
-            |flow| flow.has_written(0),
-            |flow| flow.has_written(3),
-            |flow| flow.has_written(4),
-            Flow::has_ended,
-            Flow::has_shut,
+            |flow| flow.on_read(0, false, LIMITS),
+            |flow| flow.on_read(1, false, LIMITS),
+            |flow| flow.on_write(0),
+            |flow| flow.on_write(3),
+            |flow| flow.on_write(4),
+            Flow::on_end,
+            Flow::on_shutdown,
         ];
         let [no, yes] = [false, true];
         let ways: [(&[Event], [bool; 7]); 6] = [

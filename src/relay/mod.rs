@@ -19,57 +19,67 @@ pub mod ending;
 pub mod flow;
 pub mod flush;
 pub mod inactivity;
+mod invariants;
 pub mod splice;
 pub mod step;
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use self::deferred::Lasting;
-use self::dialing::{Attempt, Dialing, Hold};
+use self::deferred::DeferredOptions;
+use self::dialing::Dialing;
 use self::ending::{Cause, EndedIn, Ending};
-use self::flow::{Flow, FlowState, FlowStep, Means};
+use self::flow::{Conditions, Flow, FlowState, FlowStep};
 use self::flush::{Flush, FlushInterval};
-use self::inactivity::{Quiet, QuietLimits};
+use self::inactivity::{Inactivity, InactivityLimits};
 use self::splice::SpliceLimits;
-use self::step::{Budget, Fault, Outcome, Side, Step};
+use self::step::{Budget, Outcome, Side, Step};
 use crate::readiness::Readiness;
-use crate::upstream::EndpointId;
 
 /// Where a pair is in its life.
 #[derive(Clone, Debug)]
 pub enum Phase {
-    /// No server connection stands.
+    /// No server connection is established.
     Dialing(Dialing),
-    /// Both connections stand, as far as is known.
+    /// Both connections are established, as far as is known.
     Relaying,
     /// One side is lost; what it sent is being delivered to the other, which is then reset.
     Flushing(Flush),
-    /// Over. Nothing is read or written any more.
+    /// Over. Nothing more is read or written.
     Closing(Ending),
 }
 
 /// One client and its server.
+///
+/// Always holds, and is checked after each change where debug assertions are on:
+///
+/// ```text
+///   Dialing    both flows open, pending = delivered = 0; no deferred options;
+///              each endpoint tried once; an attempt or a wait, never both
+///   Relaying   neither flow broken; not both drained, unless an error still waits in a socket
+///   Flushing   the flow to the lost side broken, the flow from it not
+///   Closing    ended in order  ⇔  Completed in Relaying, with both flows drained
+///   next() = None, after a step  ⇒  next_deadline() > now
+/// ```
 #[derive(Clone, Debug)]
 pub struct Pair {
     phase: Phase,
     flows: [Flow; 2],
     ready: [Readiness; 2],
-    quiet: Quiet,
-    lasting: Lasting,
+    inactivity: Inactivity,
+    deferred: DeferredOptions,
 }
 
 /// The numbers that pairs are held to.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// How long a pair may be without progress.
-    pub quiet: QuietLimits,
-    /// How often a send queue is looked at before a reset is passed on.
+    pub inactivity: InactivityLimits,
+    /// How often a send queue is measured before a reset is passed on.
     pub flush: FlushInterval,
     /// When a flow is bulk.
     pub splice: SpliceLimits,
-    /// How old a server connection is when its pair gets the options of one that lasts.
-    pub lasting_after: Duration,
+    /// Age of the server connection at which a pair gets its deferred socket options.
+    pub deferred_options_after: Duration,
 }
 
 impl Pair {
@@ -80,8 +90,8 @@ impl Pair {
             phase: Phase::Dialing(Dialing::default()),
             flows: [Flow::new(), Flow::new()],
             ready: [client, Readiness::default()],
-            quiet: Quiet::new(now),
-            lasting: Lasting::default(),
+            inactivity: Inactivity::new(now),
+            deferred: DeferredOptions::default(),
         }
     }
 
@@ -103,85 +113,39 @@ impl Pair {
         }
     }
 
-    /// Endpoints that failed this client; empty once a server connection stands.
-    pub fn tried(&self) -> &[SocketAddr] {
-        match &self.phase {
-            Phase::Dialing(dialing) => dialing.tried(),
-            _ => &[],
-        }
-    }
-
-    /// The attempt that is under way.
-    pub fn attempt(&self) -> Option<Attempt> {
-        match &self.phase {
-            Phase::Dialing(dialing) => dialing.attempt(),
-            _ => None,
-        }
-    }
-
-    /// Dialing of `attempt.endpoint` begins.
-    pub fn begin_attempt(&mut self, attempt: Attempt) {
-        let Phase::Dialing(dialing) = &mut self.phase else {
-            panic!("an attempt outside of dialing: {:?}", self.phase);
-        };
-        dialing.begin(attempt);
-    }
-
-    /// The attempt failed; its endpoint counts as tried. `None` if none was under way.
-    pub fn fail_attempt(&mut self, address: Option<SocketAddr>) -> Option<Attempt> {
-        match &mut self.phase {
-            Phase::Dialing(dialing) => dialing.fail(address),
-            _ => None,
-        }
-    }
-
-    /// The client waits, at most until the time given when it first had to. An attempt that could
-    /// not begin, for want of our own resources, leaves its endpoint untried.
-    pub fn hold_back(&mut self, hold: Hold, until: Instant) {
-        if let Phase::Dialing(dialing) = &mut self.phase {
-            dialing.hold_back(hold, until);
-        }
-    }
-
-    /// The endpoint to which an attempt could not begin, told once; `None` if there is none.
-    pub fn take_postponed(&mut self) -> Option<EndpointId> {
-        match &mut self.phase {
-            Phase::Dialing(dialing) => dialing.take_postponed(),
-            _ => None,
-        }
-    }
-
-    /// The server connection stands: bytes may flow.
+    /// The attempt has succeeded: bytes may flow.
+    ///
+    /// # Panics
+    /// When no attempt is under way.
     pub fn connect(&mut self, limits: &Limits, now: Instant) {
         assert!(self.attempt().is_some(), "connected without an attempt");
         self.phase = Phase::Relaying;
         self.ready[Side::Server.index()] = Readiness { writable: true, ..Readiness::default() };
-        self.quiet.progress(now);
-        self.lasting = Lasting::since(now, limits);
+        self.inactivity.restart(now);
+        self.deferred = DeferredOptions::since(now, limits);
+        self.invariants();
     }
 
-    /// An event told this about a socket. Bits are only ever added here.
+    /// Takes in what an event says about a socket. Bits are only ever added here.
     pub fn on_ready(&mut self, side: Side, news: Readiness, now: Instant) {
         let ends_first = (news.closed || news.error) && !self.is_half_closed();
         self.ready[side.index()].add(news);
         if ends_first {
-            self.quiet.progress(now);
+            self.inactivity.restart(now);
         }
+        self.invariants();
     }
 
     /// Ends the pair for a reason that lies outside of its own steps. The first one counts.
     pub fn end(&mut self, cause: Cause) {
-        let phase = match &self.phase {
-            Phase::Dialing(_) => EndedIn::Dialing,
-            Phase::Relaying => EndedIn::Relaying,
-            Phase::Flushing(flush) => {
-                let cause = Cause::Lost(flush.lost, flush.fault);
-                self.phase = Phase::Closing(Ending { cause, phase: EndedIn::Flushing });
-                return;
-            }
+        let (cause, phase) = match &self.phase {
+            Phase::Dialing(_) => (cause, EndedIn::Dialing),
+            Phase::Relaying => (cause, EndedIn::Relaying),
+            Phase::Flushing(flush) => (flush.cause(), EndedIn::Flushing),
             Phase::Closing(_) => return,
         };
         self.phase = Phase::Closing(Ending { cause, phase });
+        self.invariants();
     }
 
     /// What to do next; `None` until an event, a deadline or a new budget changes something.
@@ -203,20 +167,15 @@ impl Pair {
 
     /// What time alone asks for.
     fn next_due(&self, limits: &Limits, now: Instant) -> Option<Step> {
-        if self.is_look_due(limits, now) {
+        if self.is_inactivity_due(limits, now) {
             return Some(Step::MeasureUnsent);
         }
         // While the last bytes of a lost side are flushed, too: the other may take none.
-        self.lasting.is_due(now).then_some(Step::SetLastingOptions)
+        self.deferred.is_due(now).then_some(Step::SetDeferredOptions)
     }
 
     fn next_relaying(&self, budget: &Budget) -> Option<Step> {
-        // An open flow finds an error behind the bytes before it, by reading. A flow that reads
-        // no more would never hear of it.
-        let is_unheard = |side: &Side| {
-            self.ready[side.index()].error && self.flow(*side).state() != FlowState::Open
-        };
-        if let Some(side) = Side::BOTH.into_iter().find(is_unheard) {
+        if let Some(side) = Side::BOTH.into_iter().find(|&side| self.hides_error(side)) {
             return Some(Step::TakeError(side));
         }
         // Writes first: what a read put into the scratch buffer must leave it before the next.
@@ -228,26 +187,21 @@ impl Pair {
         if server.is_some_and(Step::is_write) { server } else { client.or(server) }
     }
 
-    fn next_flushing(&self, flush: &Flush, budget: &Budget, now: Instant) -> Option<Step> {
-        let left = flush.lost.other();
-        if self.ready[left.index()].error {
-            return Some(Step::TakeError(left));
-        }
-        if self.flow(flush.lost).is_drained() {
-            return flush.is_check_due(now).then_some(Step::MeasureUnsent);
-        }
-        self.next_of_flow(flush.lost, budget)
+    /// Whether an error waits in the socket that no read will find. An open flow finds one behind
+    /// the bytes before it; a flow that reads no more never would.
+    fn hides_error(&self, side: Side) -> bool {
+        self.ready[side.index()].error && self.flow(side).state() != FlowState::Open
     }
 
     fn next_of_flow(&self, side: Side, budget: &Budget) -> Option<Step> {
         let source = self.ready[side.index()];
-        let means = Means {
+        let conditions = Conditions {
             readable: source.readable,
             writable: self.ready[side.other().index()].writable,
             may_read: budget.bytes[side.index()] > 0,
             may_splice: self.may_splice(side),
         };
-        match self.flow(side).next(means)? {
+        match self.flow(side).next(conditions)? {
             FlowStep::Read => Some(Step::Read(side)),
             FlowStep::Write => Some(Step::Write(side)),
             FlowStep::SpliceIn => Some(Step::SpliceIn(side)),
@@ -256,7 +210,10 @@ impl Pair {
         }
     }
 
-    /// What came of `step`, which `next` gave.
+    /// Takes in the outcome of `step`, which `next` gave.
+    ///
+    /// # Panics
+    /// When such a step has no such outcome.
     #[inline]
     pub fn apply(&mut self, step: Step, outcome: Outcome, limits: &Limits, now: Instant) {
         match step {
@@ -265,7 +222,7 @@ impl Pair {
             Step::SpliceIn(side) => self.apply_splice_in(side, outcome, limits, now),
             Step::SpliceOut(side) => self.apply_splice_out(side, outcome, now),
             Step::Shut(side) => match outcome {
-                Outcome::Done => self.flows[side.index()].has_shut(),
+                Outcome::Done => self.flows[side.index()].on_shutdown(),
                 Outcome::Failed(fault) => self.lose(side.other(), fault, now),
                 _ => unreachable!("{outcome:?} of {step:?}"),
             },
@@ -281,9 +238,11 @@ impl Pair {
                 Outcome::Unsent(bytes) => self.apply_unsent(bytes, limits, now),
                 _ => unreachable!("{outcome:?} of {step:?}"),
             },
-            Step::SetLastingOptions => self.lasting = Lasting::Settled,
+            Step::SetDeferredOptions => self.deferred = DeferredOptions::NothingDue,
         }
         self.finish_if_complete();
+        self.invariants();
+        debug_assert!(self.sleeps_until_later(limits, now), "due in the past: {self:?}");
     }
 
     fn apply_read(&mut self, side: Side, outcome: Outcome, limits: &Limits, now: Instant) {
@@ -291,8 +250,8 @@ impl Pair {
         let ready = &mut self.ready[side.index()];
         match outcome {
             Outcome::Moved { bytes, short } => {
-                flow.has_read(bytes, !short, limits.splice);
-                self.quiet.progress(now);
+                flow.on_read(bytes, !short, limits.splice);
+                self.inactivity.restart(now);
                 // After a short read the socket is empty, unless the read stopped before urgent
                 // data with more bytes behind it. An event will tell of more; if the peer has
                 // closed already there is no more, and no event either. An error behind the bytes
@@ -301,27 +260,27 @@ impl Pair {
                 let is_last = is_empty && ready.closed && !ready.error;
                 ready.readable = !is_empty || (ready.closed && !is_last);
                 if is_last {
-                    flow.has_ended();
+                    flow.on_end();
                 }
             }
             Outcome::Eof => {
                 ready.readable = false;
                 ready.closed = true;
-                flow.has_ended();
-                self.quiet.progress(now);
+                flow.on_end();
+                self.inactivity.restart(now);
             }
             Outcome::WouldBlock => {
                 ready.readable = false;
                 ready.urgent = false;
-                flow.has_read_nothing();
+                flow.on_empty_read();
                 // A lost socket gives what it had and then an end; it cannot become ready again.
                 if matches!(&self.phase, Phase::Flushing(flush) if flush.lost == side) {
-                    flow.has_ended();
+                    flow.on_end();
                 }
             }
             Outcome::Failed(fault) => {
                 ready.readable = false;
-                flow.has_ended();
+                flow.on_end();
                 self.lose(side, fault, now);
             }
             _ => unreachable!("{outcome:?} of a read"),
@@ -332,9 +291,9 @@ impl Pair {
         let sink = side.other();
         match outcome {
             Outcome::Moved { bytes, short } => {
-                self.flows[side.index()].has_written(bytes);
+                self.flows[side.index()].on_write(bytes);
                 self.ready[sink.index()].writable = !short;
-                self.quiet.progress(now);
+                self.inactivity.restart(now);
             }
             Outcome::WouldBlock => self.ready[sink.index()].writable = false,
             Outcome::Failed(fault) => self.lose(sink, fault, now),
@@ -342,48 +301,16 @@ impl Pair {
         }
     }
 
-    fn apply_unsent(&mut self, unsent: [usize; 2], limits: &Limits, now: Instant) {
-        if let Phase::Flushing(flush) = &mut self.phase {
-            let is_drained = self.flows[flush.lost.index()].is_drained();
-            if is_drained && unsent[flush.lost.other().index()] == 0 {
-                let cause = Cause::Lost(flush.lost, flush.fault);
-                self.phase = Phase::Closing(Ending { cause, phase: EndedIn::Relaying });
-                return;
-            }
-            if is_drained {
-                flush.check_later(limits.flush, now);
-            }
-        }
-        self.end_if_quiet(unsent.iter().sum(), limits, now);
-    }
-
-    /// The connection of `side` is lost. What it sent is still delivered; what is meant for it
-    /// cannot be.
-    fn lose(&mut self, side: Side, fault: Fault, now: Instant) {
-        match &self.phase {
-            Phase::Relaying => {
-                self.flows[side.other().index()].break_off();
-                // The error was taken from the socket, so a read would now show a plain end of
-                // file behind the bytes that are left. That is why the phase remembers the loss,
-                // and why those bytes are fetched without waiting for an event.
-                self.ready[side.index()].readable = true;
-                self.ready[side.index()].error = false;
-                self.phase = Phase::Flushing(Flush::new(side, fault));
-                self.quiet.progress(now);
-            }
-            Phase::Flushing(flush) if flush.lost == side => {}
-            Phase::Dialing(_) | Phase::Flushing(_) => self.end(Cause::Lost(side, fault)),
-            Phase::Closing(_) => {}
-        }
-    }
-
     fn finish_if_complete(&mut self) {
-        let is_drained = self.flows.iter().all(Flow::is_drained);
-        let is_unheard = || self.ready.iter().any(|ready| ready.error);
         // The close of both sockets passes the last end on: no shutdown is needed before it.
-        if is_drained && !is_unheard() && matches!(self.phase, Phase::Relaying) {
+        if self.is_complete() && matches!(self.phase, Phase::Relaying) {
             self.end(Cause::Completed);
         }
+    }
+
+    /// Whether both sides have ended, everything was delivered and no error waits to be heard.
+    fn is_complete(&self) -> bool {
+        self.flows.iter().all(Flow::is_drained) && !self.ready.iter().any(|ready| ready.error)
     }
 }
 
@@ -394,18 +321,20 @@ mod exhaustive;
 mod tests {
     use std::time::Duration;
 
+    use super::dialing::{Attempt, Wait};
+    use super::step::Fault;
     use super::*;
-    use crate::upstream::{Check, EndpointSet, EndpointSpec, RetryLimits};
+    use crate::upstream::{Check, EndpointId, EndpointSet, EndpointSpec, RetryLimits};
 
     const MILLISECOND: Duration = Duration::from_millis(1);
     const SECOND: Duration = Duration::from_secs(1);
     pub(super) const BUDGET: Budget = Budget { bytes: [64, 64] };
     const FLUSH: FlushInterval = FlushInterval { min: MILLISECOND, max: SECOND };
     pub(super) const LIMITS: Limits = Limits {
-        quiet: QuietLimits { half_closed: Some(SECOND), open: None },
+        inactivity: InactivityLimits { half_closed: Some(SECOND), open: None },
         flush: FLUSH,
         splice: SpliceLimits { after_reads: 2, bytes_min: 8, small_max: 2 },
-        lasting_after: Duration::from_secs(24 * 3600),
+        deferred_options_after: Duration::from_secs(24 * 3600),
     };
     pub(super) const NOTHING: Readiness =
         Readiness { readable: false, writable: false, urgent: false, closed: false, error: false };
@@ -574,15 +503,15 @@ mod tests {
     }
 
     #[test]
-    fn lasting_options_are_set_once_and_not_before_their_time() {
+    fn deferred_options_are_set_once_and_not_before_their_time() {
         let start = Instant::now();
-        let limits = Limits { lasting_after: SECOND, ..LIMITS };
+        let limits = Limits { deferred_options_after: SECOND, ..LIMITS };
         let mut pair = dialing(start);
         pair.connect(&limits, start);
         assert!(!pair.resets_on_close());
         assert_eq!(pair.next_deadline(&limits), Some(start + SECOND));
         assert_eq!(pair.next(&BUDGET, &limits, start + SECOND - MILLISECOND), None);
-        let step = Step::SetLastingOptions;
+        let step = Step::SetDeferredOptions;
         assert_eq!(pair.next(&BUDGET, &limits, start + SECOND), Some(step));
         pair.apply(step, Outcome::Done, &limits, start + SECOND);
         assert!(pair.resets_on_close());
@@ -728,7 +657,7 @@ mod tests {
     fn a_half_closed_pair_without_progress_times_out() {
         let start = Instant::now();
         let mut pair = relaying(start);
-        let options_at = start + LIMITS.lasting_after;
+        let options_at = start + LIMITS.deferred_options_after;
         assert_eq!(pair.next_deadline(&LIMITS), Some(options_at), "nothing else is due");
         // However long it was quiet before: the half-close is what starts the clock.
         let now = start + 3600 * SECOND;
@@ -791,8 +720,8 @@ mod tests {
     #[test]
     fn an_open_pair_times_out_only_when_asked_to() {
         let now = Instant::now();
-        let quiet = QuietLimits { half_closed: None, open: Some(SECOND) };
-        let limits = Limits { quiet, ..LIMITS };
+        let inactivity = InactivityLimits { half_closed: None, open: Some(SECOND) };
+        let limits = Limits { inactivity, ..LIMITS };
         let mut pair = relaying(now);
         for at in [now + SECOND / 8, now + SECOND / 8 + SECOND] {
             assert_eq!(pair.next_deadline(&limits), Some(at));
@@ -841,12 +770,12 @@ mod tests {
     fn a_client_waits_for_our_resources_once_and_not_for_ever() {
         let now = Instant::now();
         let mut pair = dialing(now);
-        pair.hold_back(Hold::Shortage, now + SECOND);
+        pair.wait_for(Wait::Resources, now + SECOND);
         assert_eq!((pair.attempt(), pair.tried()), (None, &[][..]));
         assert_eq!(pair.take_postponed(), Some(endpoint_ids(1, now)[0]));
         assert_eq!(pair.take_postponed(), None);
         assert_eq!(pair.next_deadline(&LIMITS), Some(now + SECOND));
-        pair.hold_back(Hold::Endpoint, now + 2 * SECOND);
+        pair.wait_for(Wait::Endpoint, now + 2 * SECOND);
         assert_eq!(pair.next_deadline(&LIMITS), Some(now + SECOND));
     }
 

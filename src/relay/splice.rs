@@ -14,12 +14,12 @@ use super::{Limits, Pair, Phase};
 /// When a flow changes between copying and splicing.
 #[derive(Clone, Copy, Debug)]
 pub struct SpliceLimits {
-    /// So many reads in a row that fill the buffer, at least one, are the sign of a bulk transfer.
+    /// This many reads in a row that fill the buffer (> 0) are the sign of a bulk transfer.
     pub after_reads: u8,
     /// A splice is small if it gets less than it was asked for, and less than this: below about
     /// that, two more system calls cost more than copying.
     pub bytes_min: usize,
-    /// So many small splices in a row, at least one, are the sign that it is over.
+    /// This many small splices in a row (> 0) are the sign that it is over.
     pub small_max: u8,
 }
 
@@ -40,13 +40,13 @@ impl Pair {
         let flow = &mut self.flows[side.index()];
         match outcome {
             Outcome::Moved { bytes, short } => {
-                flow.has_spliced_in(bytes, short, limits.splice);
-                self.quiet.progress(now);
+                flow.on_splice_in(bytes, short, limits.splice);
+                self.inactivity.restart(now);
             }
-            Outcome::NoPipe | Outcome::Eof => flow.copy_on(),
+            Outcome::NoPipe | Outcome::Eof => flow.fall_back_to_copy(),
             // As of a read: the pipe was empty, so it cannot have been the pipe that was full.
             Outcome::WouldBlock => self.apply_read(side, outcome, limits, now),
-            // Bytes may be left, behind a mark that a splice does not pass. Reads will tell.
+            // Bytes may be left, behind a mark that a splice does not pass. Reads will show.
             Outcome::Failed(fault) => self.lose(side, fault, now),
             _ => unreachable!("{outcome:?} of a splice from a socket"),
         }
@@ -55,8 +55,8 @@ impl Pair {
     pub(super) fn apply_splice_out(&mut self, side: Side, outcome: Outcome, now: Instant) {
         match outcome {
             Outcome::Moved { bytes, .. } => {
-                self.flows[side.index()].has_written(bytes);
-                self.quiet.progress(now);
+                self.flows[side.index()].on_write(bytes);
+                self.inactivity.restart(now);
             }
             Outcome::WouldBlock | Outcome::Failed(_) => self.apply_write(side, outcome, now),
             _ => unreachable!("{outcome:?} of a splice to a socket"),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_in_the_pipe_wait_for_nobody_once_the_sink_is_lost() {
+    fn bytes_in_the_pipe_are_dropped_once_the_sink_is_lost() {
         let now = Instant::now();
         let mut pair = bulk(READABLE, now);
         let read_other = (Step::Read(Side::Server), Outcome::WouldBlock);

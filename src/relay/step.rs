@@ -1,6 +1,6 @@
 //! The words in which a pair and the reactor talk: sides, steps and their outcomes.
 //!
-//! Names only; what follows from what is decided in `relay/mod.rs` and `relay/flow.rs`.
+//! Names only; which step follows from what is decided in `relay/mod.rs` and `relay/flow.rs`.
 
 use std::fmt;
 
@@ -14,10 +14,10 @@ pub enum Side {
 }
 
 impl Side {
-    /// Both, the client first.
+    /// Both sides, the client first.
     pub const BOTH: [Side; 2] = [Side::Client, Side::Server];
 
-    /// The opposite one.
+    /// The opposite side.
     pub fn other(self) -> Side {
         match self {
             Side::Client => Side::Server,
@@ -59,8 +59,8 @@ pub enum Step {
     TakeError(Side),
     /// Ask both sockets how many written bytes the peer has not acknowledged.
     MeasureUnsent,
-    /// Give both sockets the options of a pair that lasts.
-    SetLastingOptions,
+    /// Set the options that were deferred, on both sockets.
+    SetDeferredOptions,
 }
 
 impl Step {
@@ -70,10 +70,10 @@ impl Step {
     }
 }
 
-/// How a connection was lost, as far as the log tells the ways apart.
+/// How a connection was lost, as far as the log distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The peer reset it, or wrote to us that nobody reads any more.
+    /// The peer reset it, or does not read what we write.
     Reset,
     /// Keepalive probes or sent data went unanswered for too long.
     TimedOut,
@@ -81,6 +81,16 @@ pub enum Fault {
     Unreachable,
     /// Any other error.
     Other,
+}
+
+impl Fault {
+    /// How many faults there are; see [`Fault::index`].
+    pub const COUNT: usize = 4;
+
+    /// 0 to [`Fault::COUNT`] - 1, for arrays with an entry per fault.
+    pub fn index(self) -> usize {
+        self as usize
+    }
 }
 
 impl fmt::Display for Fault {
@@ -94,28 +104,29 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What came of a step.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// `Read`, `Write` and splices: so many bytes, at least one; `short` if fewer than there was
-    /// room for. Of a splice that says nothing about the socket.
+    /// `Read`, `Write` and splices: bytes were moved; `short` if fewer than there was room for. Of
+    /// a splice that says nothing about the socket.
     Moved {
-        /// How many.
+        /// How many, above zero.
         bytes: usize,
         /// Of a read or write: whether the socket then had no more, or took no more.
         short: bool,
     },
-    /// `Read`: the peer ended in order. `SpliceIn`: maybe; a read will tell.
+    /// `Read`: the peer ended in order. `SpliceIn`: maybe; a read will show.
     Eof,
     /// `Read`, `Write` and splices: not now.
     WouldBlock,
     /// `SpliceIn`: there is no pipe at present.
     NoPipe,
-    /// `Shut`, `SetLastingOptions`: done.
+    /// `Shut`, `SetDeferredOptions`: done.
     Done,
     /// `TakeError`: there was none after all.
     NoError,
-    /// `MeasureUnsent`: so many bytes, indexed by [`Side::index`] of the socket.
+    /// `MeasureUnsent`: bytes that the peer has not acknowledged, indexed by [`Side::index`] of the
+    /// socket.
     Unsent([usize; 2]),
     /// `Read`, `Write`, `Shut`, `TakeError` and splices: the connection is lost.
     Failed(Fault),
@@ -129,17 +140,17 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// The same for both flows.
+    /// `bytes` for each flow.
     pub fn new(bytes: usize) -> Budget {
         Budget { bytes: [bytes; 2] }
     }
 
-    /// Whether a flow may read no more.
+    /// Whether one of the flows may read no more.
     pub fn is_spent(&self) -> bool {
         self.bytes.contains(&0)
     }
 
-    /// A flow read so many bytes; the last read may overdraw.
+    /// The flow from `source` read `bytes`; the last read may overdraw.
     pub fn spend(&mut self, source: Side, bytes: usize) {
         let left = &mut self.bytes[source.index()];
         *left = left.saturating_sub(bytes);

@@ -135,7 +135,7 @@ pub struct Connection {
     /// The pipe that holds bytes from here.
     pub pipe: Option<PipeId>,
     /// The gateway has set the options of one that lasts.
-    pub has_lasting_options: bool,
+    pub has_deferred_options: bool,
     /// How it ends when its socket is closed, as the gateway has set it.
     pub ends_by: Close,
     /// What events have said of it, and in which turn.
@@ -168,7 +168,7 @@ impl Connection {
             written: 0,
             segment: u64::MAX,
             pipe: None,
-            has_lasting_options: false,
+            has_deferred_options: false,
             ends_by: Close::Orderly,
             said: Said::default(),
         }

@@ -97,8 +97,8 @@ impl Net for SimNet {
         self.simulation().local_address(*stream)
     }
 
-    fn set_lasting_options(&mut self, stream: &mut Id) {
-        self.simulation().set_lasting_options(*stream);
+    fn set_deferred_options(&mut self, stream: &mut Id) {
+        self.simulation().set_deferred_options(*stream);
     }
 
     fn read(&mut self, stream: &mut Id, buffer: &mut [u8]) -> Read {

@@ -103,10 +103,10 @@ impl Simulation {
         self.world.local_address(id)
     }
 
-    pub fn set_lasting_options(&mut self, id: Id) {
-        self.operate("set_lasting_options", id);
-        self.oracle.books.check_lasting_options(&self.world, id);
-        self.world.network.set_lasting_options(&mut self.world.context, id);
+    pub fn set_deferred_options(&mut self, id: Id) {
+        self.operate("set_deferred_options", id);
+        self.oracle.books.check_set_deferred_options(&self.world, id);
+        self.world.network.set_deferred_options(&mut self.world.context, id);
     }
 
     pub fn set_close(&mut self, id: Id, how: Close) {

@@ -9,7 +9,7 @@ use etcd_gateway::net::NetError;
 use etcd_gateway::reactor::Limits;
 use etcd_gateway::relay;
 use etcd_gateway::relay::flush::FlushInterval;
-use etcd_gateway::relay::inactivity::QuietLimits;
+use etcd_gateway::relay::inactivity::InactivityLimits;
 use etcd_gateway::relay::splice::SpliceLimits;
 use etcd_gateway::upstream::{Check, EndpointSpec, RetryLimits};
 
@@ -71,7 +71,7 @@ impl Plan {
     /// So many endpoints, two listeners, and nothing that goes wrong or happens by itself.
     pub fn calm(connections_max: usize, servers: usize) -> Plan {
         let second = 1000 * MILLISECOND;
-        let quiet = QuietLimits { half_closed: Some(300 * second), open: None };
+        let inactivity = InactivityLimits { half_closed: Some(300 * second), open: None };
         Plan {
             faults: Faults::none(),
             limits: Limits {
@@ -81,14 +81,14 @@ impl Plan {
                 listen_retry: Duration::ZERO,
                 drain_timeout: 10 * second,
                 pair: relay::Limits {
-                    quiet,
+                    inactivity,
                     flush: flush(),
                     splice: SpliceLimits {
                         after_reads: config::SPLICE_AFTER_READS,
                         bytes_min: config::SPLICE_BYTES_MIN,
                         small_max: config::SPLICES_SMALL_MAX,
                     },
-                    lasting_after: second,
+                    deferred_options_after: second,
                 },
                 retry: RetryLimits {
                     delay_min: second,
@@ -215,7 +215,7 @@ fn flush() -> FlushInterval {
 }
 
 fn limits(random: &mut Random) -> Limits {
-    let quiet = |random: &mut Random, choices: &[u32]| {
+    let limit = |random: &mut Random, choices: &[u32]| {
         let limit = random.one_of(choices);
         (limit > 0).then_some(limit * MILLISECOND)
     };
@@ -227,9 +227,9 @@ fn limits(random: &mut Random) -> Limits {
         listen_retry: Duration::ZERO,
         drain_timeout: random.one_of(&[0, 100, 2000, 2000]) * MILLISECOND,
         pair: relay::Limits {
-            quiet: QuietLimits {
-                half_closed: quiet(random, &[0, 0, 8, 50, 400, 3000]),
-                open: quiet(random, &[0, 0, 0, 0, 20, 150, 1000]),
+            inactivity: InactivityLimits {
+                half_closed: limit(random, &[0, 0, 8, 50, 400, 3000]),
+                open: limit(random, &[0, 0, 0, 0, 20, 150, 1000]),
             },
             flush: flush(),
             splice: SpliceLimits {
@@ -237,7 +237,7 @@ fn limits(random: &mut Random) -> Limits {
                 bytes_min: random.one_of(&[1000, 5000, 16_384, config::SPLICE_BYTES_MIN]),
                 small_max: random.one_of(&[1, 1, 2, 4]),
             },
-            lasting_after: random.one_of(&[0, 1, 20, 200, 1000]) * MILLISECOND,
+            deferred_options_after: random.one_of(&[0, 1, 20, 200, 1000]) * MILLISECOND,
         },
         retry: RetryLimits {
             delay_min,

@@ -20,8 +20,8 @@ pub(super) struct Expected {
     pub(super) piped: [bool; 2],
     /// It is spliced, and the last so many splices were small.
     pub(super) small_splices: [Option<u8>; 2],
-    /// When the sockets are due for the options of a pair that lasts.
-    pub(super) lasting_at: Option<Instant>,
+    /// When the sockets are due for the options that were deferred.
+    pub(super) options_at: Option<Instant>,
     /// The end of file was read from it.
     pub(super) eof: [bool; 2],
     /// No byte comes from it any more: it ended, or is lost and was read empty.
@@ -35,8 +35,8 @@ pub(super) struct Expected {
     /// When anything last moved or changed, and how much was unsent when that was asked last.
     pub(super) progress_at: Instant,
     pub(super) unsent: Option<usize>,
-    /// How often the send queue was asked for since the loss.
-    pub(super) looks: u32,
+    /// How often the send queue was measured since the loss.
+    pub(super) measurements: u32,
 }
 
 impl Expected {
@@ -50,7 +50,7 @@ impl Expected {
             held: [0; 2],
             piped: [false; 2],
             small_splices: [None; 2],
-            lasting_at: None,
+            options_at: None,
             eof: [false; 2],
             over: [false; 2],
             shut: [false; 2],
@@ -59,7 +59,7 @@ impl Expected {
             delivered: false,
             progress_at: now,
             unsent: None,
-            looks: 0,
+            measurements: 0,
         }
     }
 
@@ -67,7 +67,7 @@ impl Expected {
         self.connected = true;
         self.heard[Side::Server.index()].writable = true;
         self.progress_at = now;
-        self.lasting_at = Some(now + self.limits.lasting_after);
+        self.options_at = Some(now + self.limits.deferred_options_after);
     }
 
     pub(super) fn knows(&self, side: Side) -> bool {
@@ -116,8 +116,8 @@ impl Expected {
                 Step::Write(side) | Step::SpliceOut(side) | Step::Shut(side),
                 Outcome::Failed(fault),
             ) => self.lose(side.other(), fault, now),
-            (Step::SetLastingOptions, Outcome::Done) => {
-                self.lasting_at.take().expect("options that are set already");
+            (Step::SetDeferredOptions, Outcome::Done) => {
+                self.options_at.take().expect("options that are set already");
             }
             (Step::Shut(side), _) => {
                 assert!(!self.shut[side.index()], "the end is passed on twice");
@@ -198,7 +198,7 @@ impl Expected {
         if let Some((lost, _)) = self.lost
             && self.is_flushed(lost)
         {
-            self.looks += 1;
+            self.measurements += 1;
             self.delivered = unsent[lost.other().index()] == 0;
         }
         let unsent = unsent.iter().sum();
@@ -244,14 +244,14 @@ impl Expected {
         self.lost.is_some() || self.eof.contains(&true) || self.heard.iter().any(has_ended)
     }
 
-    pub(super) fn quiet_limit(&self) -> Duration {
+    pub(super) fn inactivity_limit(&self) -> Duration {
         if self.is_half_closed() { HALF_CLOSED } else { OPEN }
     }
 
-    /// All steps but the look at the send queues, and whether they can and should be made.
+    /// All steps but the measurement of the send queues, and whether they can and should be made.
     pub(super) fn work(&self, budget: [usize; 2], now: Instant) -> Vec<(Step, bool)> {
-        let is_lasting = self.lasting_at.is_some_and(|at| at <= now);
-        let mut work = vec![(Step::SetLastingOptions, is_lasting)];
+        let is_due = self.options_at.is_some_and(|at| at <= now);
+        let mut work = vec![(Step::SetDeferredOptions, is_due)];
         for side in Side::BOTH {
             let (own, other) = (side.index(), side.other().index());
             let heard = self.heard[own];

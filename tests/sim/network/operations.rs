@@ -81,8 +81,8 @@ impl Network {
         Some(dialed.unwrap_or_else(|| SocketAddr::from(([192, 0, 2, 1], 1))))
     }
 
-    pub fn set_lasting_options(&mut self, context: &mut Context, id: Id) {
-        self.connections[id].has_lasting_options = true;
+    pub fn set_deferred_options(&mut self, context: &mut Context, id: Id) {
+        self.connections[id].has_deferred_options = true;
         context.advance("lasting", id, 0);
     }
 

@@ -26,18 +26,18 @@ impl Books {
     }
 
     /// The gateway is about to set the options of a connection that lasts.
-    pub fn check_lasting_options(&mut self, world: &World, id: Id) {
+    pub fn check_set_deferred_options(&mut self, world: &World, id: Id) {
         let server = &world.network.connections[id];
         let is_server = matches!(server.role, Role::Server { .. });
         assert!(
             is_server && self.account(id).is_known,
             "{id}: options for another than a server's socket"
         );
-        assert!(!server.has_lasting_options, "{id}: options that are set already");
-        let after = world.context.plan.limits.pair.lasting_after;
+        assert!(!server.has_deferred_options, "{id}: options that are set already");
+        let after = world.context.plan.limits.pair.deferred_options_after;
         let age = world.context.turn_at - self.account(id).known_at;
         assert!(age >= after, "{id}: options for one that may not last, after {age:?}");
-        self.record.saw(Seen::LastingOptionsSet);
+        self.record.saw(Seen::DeferredOptionsSet);
     }
 
     /// The gateway is about to set how a connection ends when its socket is closed.
@@ -155,7 +155,7 @@ impl Books {
         client: &Connection,
         server: &Connection,
     ) -> (Option<Duration>, Seen) {
-        let limits = world.context.plan.limits.pair.quiet;
+        let limits = world.context.plan.limits.pair.inactivity;
         match half_closed_at(client, server) {
             Some(_) => (limits.half_closed, Seen::EndedHalfClosed),
             None => (limits.open, Seen::EndedOpen),

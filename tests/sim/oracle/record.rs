@@ -44,7 +44,7 @@ listed! {
         SinkLostWithPipe,
         SourceLostWithPipe,
         SourceEndedWithPipe,
-        LastingOptionsSet,
+        DeferredOptionsSet,
         Answered,
         AnsweredByStream,
         EndpointCame,
@@ -72,7 +72,7 @@ pub struct Record {
     /// Dials for clients, and probes.
     pub dials: u64,
     pub probes: u64,
-    /// Clients closed unserved, and those of them for want of an endpoint.
+    /// Clients closed unserved, and those of them for want of an endpoint or of our resources.
     pub unserved: u64,
     pub rejected: u64,
     /// Clients closed for nothing but the end of the drain, and those closed at it.

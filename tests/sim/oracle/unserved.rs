@@ -58,12 +58,13 @@ impl Oracle {
             let is_refused = had_none || choices.is_empty();
             assert!(is_refused, "{client} could be led to {choices:?}: {watches:?}");
             let has_tried = !account.tried.is_empty();
-            self.books.record.rejected += 1;
             match has_tried {
                 false => Seen::NoEndpointToDial,
                 true => Seen::EveryEndpointTried,
             }
         };
+        let is_ours = !matches!(seen, Seen::ClientLostWhileDialed | Seen::EndedByDrain);
+        self.books.record.rejected += u64::from(is_ours);
         self.books.record.saw(seen);
     }
 }

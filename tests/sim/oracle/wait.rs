@@ -49,7 +49,7 @@ impl BeforeWait<'_> {
             match self.oracle.books.accounts.pair_of(self.world, *id) {
                 Some((client, server)) => {
                     self.check_quiet(*id, client, server);
-                    self.check_lasting(*id, client, server);
+                    self.check_deferred_options(*id, client, server);
                 }
                 None => self.check_unserved(*id),
             }
@@ -113,12 +113,12 @@ impl BeforeWait<'_> {
     /// A pair that has lasted so long has the options of one that does, also when what a lost side
     /// sent is still on its way to the other: were the process to die now, both would be reset. One
     /// that may not last has paid for none.
-    fn check_lasting(&self, id: Id, client: &Connection, server: &Connection) {
+    fn check_deferred_options(&self, id: Id, client: &Connection, server: &Connection) {
         let known_at = client.server.map(|server| self.oracle.books.account(server).known_at);
-        let due_at =
-            known_at.expect("it is a pair") + self.world.context.plan.limits.pair.lasting_after;
+        let due_at = known_at.expect("it is a pair")
+            + self.world.context.plan.limits.pair.deferred_options_after;
         let resets = [client, server].map(|end| end.ends_by == Close::Reset);
-        let options = [server.has_lasting_options, resets[0], resets[1]];
+        let options = [server.has_deferred_options, resets[0], resets[1]];
         let is_late = due_at + TICK <= self.world.context.turn_at && options.contains(&false);
         assert!(!is_late, "{id}: it lasts, and its options are not set: {client:?} {server:?}");
         let is_early = self.world.context.turn_at < due_at && options.contains(&true);

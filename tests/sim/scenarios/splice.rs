@@ -360,14 +360,14 @@ fn only_a_pair_that_lasts_gets_the_options_of_one() {
     let (net, mut reactor) = calm(10);
     let (client, server) = pair(&net, &mut reactor);
     let ends_by = || [client, server].map(|id| net.world().network.connections[id].ends_by);
-    while !net.world().network.connections[server].has_lasting_options {
+    while !net.world().network.connections[server].has_deferred_options {
         assert_eq!(ends_by(), [Close::Orderly; 2]);
         turn(&mut reactor);
     }
     let since = net.oracle().known_at(server);
     let age = net.world().context.now - since;
     assert!(age >= SECOND && age < SECOND + 2 * MILLISECOND, "{age:?}");
-    assert!(!net.world().network.connections[client].has_lasting_options, "a client's has them");
+    assert!(!net.world().network.connections[client].has_deferred_options, "a client's has them");
     assert_eq!(reactor.census(), Census { pairs: 1, ..Census::default() }, "and no timer is left");
     assert_eq!(ends_by(), [Close::Reset; 2], "as long as it goes on");
     net.world().end(client);
