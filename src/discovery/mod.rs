@@ -20,6 +20,7 @@ mod name;
 mod names;
 mod report;
 mod retiring;
+mod round;
 mod source;
 mod srv;
 mod watch;

@@ -16,7 +16,8 @@ use std::time::Instant;
 use slab::Slab;
 
 use super::configuration::Configuration;
-use super::watch::{ResolveError, Watch};
+use super::round::ResolveError;
+use super::watch::Watch;
 use crate::config::{ABSENCE_MAX, EXCLUSIONS_REPORTED_MAX};
 use crate::proto::dns::resolv_conf::{Environment, Problem};
 use crate::proto::dns::resolver::Resolver;

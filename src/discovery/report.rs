@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::configuration::Configuration;
 use super::names::Needed;
-pub use super::watch::ResolveError;
+pub use super::round::ResolveError;
 use super::watch::Watch;
 use crate::config::special_address::SpecialAddress;
 use crate::config::{ABSENCE_MAX, EXCLUSIONS_REPORTED_MAX};

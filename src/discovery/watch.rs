@@ -9,52 +9,19 @@
 //!    └─ known by hosts(5): resolve_locally ──────────────────▲
 //! ```
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use super::known::Known;
 use super::names::Needed;
+use super::round::{ResolveError, Round, Status};
 use crate::config::{
-    DNS_NEGATIVE_TTL, DNS_NEGATIVE_TTL_MAX, DNS_REFRESH_MIN, DNS_RETRY_MAX, DNS_RETRY_MIN,
-    DNS_RETRY_PARTIAL, DNS_SILENCES_MIN, DNS_TTL_MAX, DNS_TTL_MIN, ERRORS_REPORTED_MAX, HOSTS_TTL,
+    DNS_NEGATIVE_TTL, DNS_REFRESH_MIN, DNS_RETRY_MAX, DNS_RETRY_MIN, DNS_SILENCES_MIN, DNS_TTL_MAX,
+    DNS_TTL_MIN, ERRORS_REPORTED_MAX, HOSTS_TTL,
 };
 use crate::proto::dns::message::Service;
-use crate::proto::dns::name::Name;
 use crate::proto::dns::queue::Urgency;
 use crate::proto::dns::{Answer, Answered, Failure, Subject, Wanted, hosts};
-
-/// Why a name has no usable answer. Shown as one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResolveError {
-    /// No server could say; what was known before stays.
-    Failed(Failure),
-    /// The servers say that there is no such name.
-    NoSuchName,
-    /// The name exists, but has no record of the kind that is asked for.
-    NoRecord,
-}
-
-impl fmt::Display for ResolveError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ResolveError::Failed(failure) => failure.fmt(f),
-            ResolveError::NoSuchName => f.write_str("no_such_name"),
-            ResolveError::NoRecord => f.write_str("no_record"),
-        }
-    }
-}
-
-/// The outcome of the last look-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Status {
-    /// The first look-up is not over.
-    Unknown,
-    /// There are records.
-    Resolved,
-    /// There are none, or no server could say.
-    Failed(ResolveError),
-}
 
 /// Whether a look-up is under way.
 #[derive(Debug)]
@@ -66,72 +33,11 @@ enum Phase {
     Asking(Round),
 }
 
-/// The answers of the look-up so far.
-#[derive(Debug)]
-struct Round {
-    /// Answers that are still to come.
-    outstanding: usize,
-    /// Until when everything holds that was found.
-    fresh_until: Option<Instant>,
-    /// How long it holds that the rest is not there.
-    absent_for: Option<Duration>,
-    /// What is known came into doubt meanwhile.
-    is_doubtful: bool,
-    failure: Option<Failure>,
-    /// A server has replied, be it that it cannot help.
-    is_heard: bool,
-    exists: bool,
-    /// Answers about another full name than the one that what is known is of, each with the time
-    /// of its arrival. Whether that one has records itself is clear only once all have come.
-    parked: Vec<(Answered, Instant)>,
-    /// A full name that gave a part of what is known, and why no server could say whether it still
-    /// has that.
-    doubt: Option<(Name, Failure)>,
-}
-
-impl Round {
-    fn new(answers: usize) -> Round {
-        Round {
-            outstanding: answers,
-            fresh_until: None,
-            absent_for: None,
-            is_doubtful: false,
-            failure: None,
-            is_heard: false,
-            exists: false,
-            parked: Vec::new(),
-            doubt: None,
-        }
-    }
-
-    /// The outcome, and until when it holds. `pause`: until the next look-up after a failure. What
-    /// a family lacks is asked for again with the rest, and not sooner: a server that knows nothing
-    /// of AAAA is common, and no reason to ask all the time.
-    fn outcome(&self, is_vital: bool, pause: Duration, now: Instant) -> (Status, Instant) {
-        match (self.fresh_until, self.failure) {
-            (Some(fresh_until), None) => (Status::Resolved, fresh_until),
-            (Some(fresh_until), Some(_)) => {
-                (Status::Resolved, fresh_until.min(now + DNS_RETRY_PARTIAL))
-            }
-            (None, Some(failure)) => {
-                let pause = if is_vital { pause } else { DNS_RETRY_PARTIAL };
-                (Status::Failed(ResolveError::Failed(failure)), now + pause)
-            }
-            (None, None) => {
-                let error =
-                    if self.exists { ResolveError::NoRecord } else { ResolveError::NoSuchName };
-                let most = if is_vital { DNS_NEGATIVE_TTL_MAX } else { DNS_TTL_MAX };
-                (Status::Failed(error), now + self.absent_for.unwrap_or(most).min(most))
-            }
-        }
-    }
-}
-
 /// A name and what is known of it.
 ///
-/// Invariant: with a look-up under way, `outstanding + parked.len() <= kinds` and `outstanding > 0`;
-/// without one, there are records exactly if the name is resolved, but for those that a failure
-/// leaves as they were. `DNS_RETRY_MIN <= pause <= DNS_RETRY_MAX`.
+/// Invariant: with a look-up under way, answers are outstanding, and with those that are parked at
+/// most as many as there are kinds; without one, there are records exactly if the name is resolved,
+/// but for those that a failure leaves as they were. `DNS_RETRY_MIN <= pause <= DNS_RETRY_MAX`.
 #[derive(Debug)]
 pub(super) struct Watch {
     needed: Needed,
@@ -412,9 +318,10 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::DNS_RECORDS_MAX;
+    use crate::config::{DNS_RECORDS_MAX, DNS_RETRY_PARTIAL};
     use crate::proto::dns::LookupId;
     use crate::proto::dns::message::{Kind, Records, ServerFailure};
+    use crate::proto::dns::name::Name;
 
     const SECOND: Duration = Duration::from_secs(1);
     const FAILED: Answer = Answer::Failed(Failure::Server(ServerFailure::Failure));
