@@ -40,8 +40,8 @@ pub fn check(data: &[u8]) {
         discovery.take_found(&mut |_, _| Ok(()), now).expect("known for the first time").to_vec();
 
     let expected = expected(&endpoints, data);
-    let all: Vec<SocketAddr> = expected.iter().flat_map(|it| it.own.iter().copied()).collect();
-    let addresses: Vec<SocketAddr> = found.iter().map(|it| it.spec.address).collect();
+    let all: Vec<SocketAddr> = expected.iter().flat_map(|host| host.own.iter().copied()).collect();
+    let addresses: Vec<SocketAddr> = found.iter().map(|endpoint| endpoint.spec.address).collect();
     assert_eq!(addresses, all, "{text:?}");
     check_shares(&expected, &found);
 }
@@ -54,8 +54,9 @@ fn expected(endpoints: &[EndpointAddress], hosts_text: &[u8]) -> Vec<Expected> {
         own.sort_by_key(IpAddr::is_ipv6);
         let own = own.into_iter().map(|ip| SocketAddr::new(ip, typed.port));
         // One of IPv4 that is written as IPv6 is the same server.
-        let key = |it: &SocketAddr| (it.ip().to_canonical(), it.port());
-        let own = own.filter(|it| seen.len() < ENDPOINTS_MAX && seen.insert(key(it))).collect();
+        let key = |address: &SocketAddr| (address.ip().to_canonical(), address.port());
+        let own =
+            own.filter(|address| seen.len() < ENDPOINTS_MAX && seen.insert(key(address))).collect();
         expected.push(Expected { typed: typed.clone(), own });
     }
     expected
@@ -88,28 +89,29 @@ fn may_be_a_server(address: IpAddr) -> bool {
     !(address.is_unspecified() || address.is_multicast() || is_above_all)
 }
 
-/// Within a class what the addresses of one host have together is to what those of another
-/// have as their weights do, and none that has a weight gets nothing.
+/// Within a class the sums over the addresses of two hosts are in the ratio of their weights, and
+/// none that has a weight gets nothing.
 fn check_shares(expected: &[Expected], found: &[Found]) {
-    let sum = |it: &Expected| -> u64 {
-        let own = found.iter().filter(|found| it.own.contains(&found.spec.address));
-        own.inspect(|found| assert_eq!(found.spec.weight == 0, it.typed.weight == 0))
-            .inspect(|found| assert_eq!(found.spec.priority, it.typed.priority))
+    let sum = |host: &Expected| -> u64 {
+        let own = found.iter().filter(|found| host.own.contains(&found.spec.address));
+        own.inspect(|found| assert_eq!(found.spec.weight == 0, host.typed.weight == 0))
+            .inspect(|found| assert_eq!(found.spec.priority, host.typed.priority))
             .map(|found| u64::from(found.spec.weight))
             .sum()
     };
-    let is_exact =
-        |it: &Expected| it.typed.weight <= WEIGHT_EXACT_MAX && it.own.len() <= ADDRESSES_EXACT_MAX;
+    let is_exact = |host: &Expected| {
+        host.typed.weight <= WEIGHT_EXACT_MAX && host.own.len() <= ADDRESSES_EXACT_MAX
+    };
     let sums: Vec<(&Expected, u64)> =
-        expected.iter().filter(|it| !it.own.is_empty()).map(|it| (it, sum(it))).collect();
-    if !sums.iter().all(|(it, _)| is_exact(it)) {
+        expected.iter().filter(|host| !host.own.is_empty()).map(|host| (host, sum(host))).collect();
+    if !sums.iter().all(|(host, _)| is_exact(host)) {
         return;
     }
     for (one, one_sum) in &sums {
         for (other, other_sum) in
-            sums.iter().filter(|(it, _)| it.typed.priority == one.typed.priority)
+            sums.iter().filter(|(host, _)| host.typed.priority == one.typed.priority)
         {
-            let [one, other] = [one, other].map(|it| u64::from(it.typed.weight));
+            let [one, other] = [one, other].map(|host| u64::from(host.typed.weight));
             assert_eq!(one_sum * other, other_sum * one, "{one} to {other}");
         }
     }

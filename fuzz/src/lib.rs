@@ -13,6 +13,7 @@
 
 pub mod address;
 pub mod command_line;
+mod configuration;
 pub mod discovery;
 pub mod dns_reply;
 pub mod duration;

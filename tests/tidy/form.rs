@@ -9,8 +9,6 @@ pub const FUNCTION_LINES_MAX: usize = 70;
 pub const FILE_LINES_MAX: usize = 400;
 /// Of files that are tests, benches or fuzz targets, all lines.
 pub const TEST_FILE_LINES_MAX: usize = 500;
-/// Files over the limit today, which leave this list and do not enter it.
-const LONG_TODAY: &[&str] = &["fuzz/src/command_line.rs", "tests/sim/oracle/names.rs"];
 
 pub fn columns(source: &Source) -> Vec<Finding> {
     let wide_by_nature = ["LICENSE", "THIRD-PARTY.txt", "Cargo.lock", ".md"];
@@ -93,20 +91,14 @@ pub fn file_length(source: &Source) -> Vec<Finding> {
     } else {
         (source.test.len(), TEST_FILE_LINES_MAX)
     };
-    let is_long = LONG_TODAY.contains(&source.path.as_str());
-    match lines > most {
-        true if !is_long => vec![finding(
-            most + 1,
-            format!(
-                "{lines} lines, in src without the tests: move one whole subject into a file of \
-                 its own instead, at most {most} lines each"
-            ),
-        )],
-        false if is_long => {
-            vec![finding(1, "no longer too long: take it out of LONG_TODAY instead")]
-        }
-        _ => Vec::new(),
+    if lines <= most {
+        return Vec::new();
     }
+    let message = format!(
+        "{lines} lines, in src without the tests: move one whole subject into a file of its own \
+         instead, at most {most} lines each"
+    );
+    vec![finding(most + 1, message)]
 }
 
 /// `lib.rs` is the map and nothing else.
@@ -191,10 +183,6 @@ mod tests {
         for path in ["tests/a.rs", "tests/it/a.rs", "benches/a.rs", "fuzz/src/a.rs"] {
             fires(file_length, path, &"x;\n".repeat(501), 501, "move one whole subject");
             keeps_still(file_length, path, &"x;\n".repeat(500));
-        }
-        for path in LONG_TODAY {
-            keeps_still(file_length, path, &"x;\n".repeat(501));
-            fires(file_length, path, "x;\n", 1, "out of LONG_TODAY");
         }
     }
 

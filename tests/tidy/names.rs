@@ -7,7 +7,7 @@ use crate::lexer::{is_word, tokens};
 use crate::source::Source;
 
 /// Where the names are banned. A folder enters when it is clean, and does not leave.
-const CLEAN: &[&str] = &["benches/", "tests/it/", "tests/tidy/"];
+const CLEAN: &[&str] = &["benches/", "fuzz/", "tests/it/", "tests/tidy/"];
 
 /// A name of the old vocabulary, and that of the field in its place.
 const NAMES: &[(&str, &str)] = &[
