@@ -63,6 +63,7 @@ fn house_rules_hold() {
     for path in orphans(&sources) {
         findings.push(format!("{path}:1: no `mod` leads here: declare it or delete it instead"));
     }
+    findings.extend(manual::named_files(&sources));
     findings.extend(types::types(&sources));
     findings.extend(names::named_closures(&sources));
     assert!(findings.is_empty(), "{} findings\n{}", findings.len(), findings.join("\n"));

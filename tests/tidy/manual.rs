@@ -1,4 +1,5 @@
-//! Rules of the manual: links lead somewhere, promises have tests, README is short.
+//! Rules of the manual: links lead somewhere, promises have tests, files that are named are there,
+//! README is short.
 
 use std::path::Path;
 
@@ -56,6 +57,39 @@ fn has_test(file: &str, name: &str) -> bool {
 fn is_test_name(quoted: &str) -> bool {
     quoted.contains('_')
         && quoted.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+/// Files of Rust that a comment, a literal or the manual names between backticks are there, under
+/// that path or one that ends with it. The tests of this rule name others.
+pub fn named_files(sources: &[Source]) -> Vec<String> {
+    let mut findings = Vec::new();
+    let tests_of_this = "tests/tidy/manual.rs";
+    for source in sources.iter().filter(|source| source.path != tests_of_this) {
+        if source.path.ends_with(".patch") {
+            continue; // Its lines are those of the file that it is for.
+        }
+        for (index, line) in source.prose.lines().enumerate() {
+            for name in line.split('`').skip(1).step_by(2).filter(|name| is_file_name(name)) {
+                let is_there = sources.iter().any(|other| {
+                    let rest = other.path.strip_suffix(name);
+                    rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+                });
+                if !is_there {
+                    let place = format!("{}:{}", source.path, index + 1);
+                    findings
+                        .push(format!("{place}: no file {name}: name the one there is instead"));
+                }
+            }
+        }
+    }
+    findings
+}
+
+/// Not one with a placeholder, such as `NAME.rs`.
+fn is_file_name(name: &str) -> bool {
+    let signs = "abcdefghijklmnopqrstuvwxyz0123456789_/.";
+    let stem = name.strip_suffix(".rs").unwrap_or_default();
+    !stem.is_empty() && stem.chars().all(|c| signs.contains(c))
 }
 
 /// Links of the manual lead to files that are there, and to headings that those have. What is
@@ -134,6 +168,26 @@ mod tests {
             keeps_still(promises, "docs/a.md", &row(cell));
         }
         keeps_still(promises, "README.md", &row("`cli.rs`: `no_such_test`"));
+    }
+
+    #[test]
+    fn rule_named_files() {
+        fn found(path: &str, text: &str) -> String {
+            let tree = [Source::new("src/a/b.rs", ""), Source::new(path, text)];
+            named_files(&tree).join("\n")
+        }
+        for (path, text) in [
+            ("src/c.rs", "// See `a/c.rs`.\nfn d() {}"),
+            ("src/c.rs", "fn d() { e(\"in `b/a.rs`\") }"),
+            ("docs/c.md", "One: `src/b.rs`"),
+        ] {
+            assert!(found(path, text).contains("name the one there is instead"), "{text}");
+            assert!(found(path, text).starts_with(&format!("{path}:1: ")), "{text}");
+        }
+        for text in ["`b.rs`, `a/b.rs` and `src/a/b.rs`", "`NAME.rs`", "`.rs`", "`a.b()` c.rs"] {
+            assert_eq!(found("docs/c.md", text), "");
+            assert_eq!(found("src/c.rs", &format!("//! {text}")), "");
+        }
     }
 
     #[test]
