@@ -14,7 +14,7 @@ use crate::agenda::Happening;
 use crate::connection::{Id, bits};
 use crate::context::Context;
 use crate::faults::Fault;
-use crate::message::Question;
+use crate::message::{Question, Reply};
 use crate::zone::{Subject, Value};
 
 /// Streams to name servers have ids from here on: the upper half, so that it fits 32 bits, too.
@@ -49,6 +49,12 @@ pub struct Letter {
     pub meaning: Meaning,
 }
 
+impl Letter {
+    pub fn new(exchange: usize, reply: &Reply, meaning: Meaning) -> Letter {
+        Letter { exchange, bytes: Ok(reply.write()), meaning }
+    }
+}
+
 /// One socket.
 #[derive(Clone, Debug)]
 pub struct Exchange {
@@ -67,8 +73,8 @@ pub struct Exchange {
 impl Exchange {
     /// Whether it is for the same name and kind of records.
     pub fn asks(&self, other: &Question) -> bool {
-        let is_same = |own: &Question| (&own.name, own.kind) == (&other.name, other.kind);
-        self.question.as_ref().is_some_and(is_same)
+        let own = self.question.as_ref();
+        own.is_some_and(|own| (&own.name, own.kind) == (&other.name, other.kind))
     }
 
     /// What is true of it, and was not told.

@@ -145,8 +145,8 @@ impl Habits {
 
     /// Whether no server answers for a name, or for such records.
     pub fn is_silent_about(&self, name: &str, kind: u16) -> bool {
-        let is_in = |zone: &&str| name.ends_with(&format!(".{zone}"));
-        self.silent_family == Some(kind) || self.silent_zones.iter().any(is_in)
+        let is_in = self.silent_zones.iter().any(|zone| name.ends_with(&format!(".{zone}")));
+        self.silent_family == Some(kind) || is_in
     }
 
     /// How much longer it may take to find out what is so.

@@ -125,22 +125,22 @@ impl NameServers {
         server: usize,
         question: &Question,
     ) -> Option<Letter> {
-        let letter = |reply: Reply, meaning| Letter { exchange, bytes: Ok(reply.write()), meaning };
         if context.strike(Fault::ServerFails) {
             let code = context.random.one_of(&[1, 2, 2, 4, 5, 9]);
-            return Some(letter(Reply { code, ..bare(question) }, Meaning::Failed));
+            return Some(Letter::new(exchange, &Reply { code, ..bare(question) }, Meaning::Failed));
         }
         let Server { edns, adds, .. } = context.plan.names().habits.servers[server];
         let bare = bare(question);
-        let failed = |reply| Some(letter(reply, Meaning::Failed));
         match edns {
             _ if !question.has_edns => {}
             Edns::Known | Edns::Trailing => {}
             Edns::Silent => return None,
-            Edns::BareFormatError => return failed(Reply { code: 1, question: None, ..bare }),
-            Edns::Fails(code) => return failed(Reply { code, ..bare }),
+            Edns::BareFormatError => {
+                return failed(exchange, Reply { code: 1, question: None, ..bare });
+            }
+            Edns::Fails(code) => return failed(exchange, Reply { code, ..bare }),
             Edns::Misused(options) => {
-                return failed(Reply { options, ..poisoned(question) });
+                return failed(exchange, Reply { options, ..poisoned(question) });
             }
         }
         let mut answer =
@@ -161,13 +161,12 @@ impl NameServers {
         question: &Question,
         adds: OptRecord,
     ) -> Letter {
-        let letter = |reply: Reply, meaning| Letter { exchange, bytes: Ok(reply.write()), meaning };
         if context.strike(Fault::AnswerCut) && (!is_stream || context.random.chance(300)) {
             let mut reply = poisoned(question);
             let kept = context.random.below(3) as usize;
             reply.lines.truncate(kept);
             let meaning = if is_stream { Meaning::Failed } else { Meaning::Cut };
-            return letter(Reply { is_cut: true, ..reply }, meaning);
+            return Letter::new(exchange, &Reply { is_cut: true, ..reply }, meaning);
         }
         let (mut reply, meaning) = self.genuine(context, question);
         if !question.has_edns {
@@ -184,7 +183,7 @@ impl NameServers {
         };
         if is_small && room == Room::Cut {
             let lines = poisoned(question).lines;
-            return letter(Reply { is_cut: true, lines, ..reply }, Meaning::Cut);
+            return Letter::new(exchange, &Reply { is_cut: true, lines, ..reply }, Meaning::Cut);
         }
         let is_damaged = context.strike(Fault::AnswerDamaged);
         let is_short = is_damaged && context.random.chance(300);
@@ -206,7 +205,7 @@ impl NameServers {
             };
             return Letter { exchange, bytes: Ok(bytes), meaning };
         }
-        letter(reply, meaning)
+        Letter::new(exchange, &reply, meaning)
     }
 
     /// The truth of this moment.
@@ -239,8 +238,7 @@ impl NameServers {
             if data.len() > 1 && context.random.chance(500) {
                 data.reverse();
             }
-            let line = |data| Line { owner: owner.clone(), life, data };
-            lines.extend(data.into_iter().map(line));
+            lines.extend(data.into_iter().map(|data| Line { owner: owner.clone(), life, data }));
         }
         let (kind, lived) = (question.kind, Duration::from_secs(u64::from(life)));
         let has_records = lines.len() > before;
@@ -326,6 +324,11 @@ impl NameServers {
     }
 }
 
+/// The letter of a server that cannot or will not.
+fn failed(exchange: usize, reply: Reply) -> Option<Letter> {
+    Some(Letter::new(exchange, &reply, Meaning::Failed))
+}
+
 /// An answer of lies.
 fn poisoned(question: &Question) -> Reply {
     let data = |poison: [u8; 4]| match question.kind {
@@ -363,8 +366,8 @@ fn data_of(plan: &Plan, value: &Value) -> Vec<Data> {
     let names = plan.names();
     match value {
         Value::Endpoints(endpoints) => {
-            let address = |endpoint: &usize| Data::Address(plan.endpoints[*endpoint].address.ip());
-            endpoints.iter().map(address).collect()
+            let endpoints = endpoints.iter().map(|endpoint| &plan.endpoints[*endpoint]);
+            endpoints.map(|spec| Data::Address(spec.address.ip())).collect()
         }
         Value::Records(records) => {
             let service = |record: &crate::zone::Record| Data::Service {

@@ -1,7 +1,7 @@
 //! What the name servers say, which changes over time: which addresses a host has, which records
 //! list it, and through how many aliases it is found.
 
-use crate::names::{DOMAIN, Names, SERVICES};
+use crate::names::{DOMAIN, Names, SERVICES, Source};
 use crate::random::Random;
 use crate::trouble::host_of_wildcard;
 
@@ -58,15 +58,20 @@ pub struct Zone {
     pub tells_aliases_one_by_one: bool,
 }
 
+impl Found {
+    fn nothing(name: &str, exists: bool, life: u32) -> Found {
+        let value = Value::Endpoints(Vec::new());
+        Found { way: vec![name.to_owned()], is_part: false, exists, value, life }
+    }
+}
+
 impl Zone {
-    /// Everybody is there.
+    /// All hosts are there.
     pub fn full(names: &Names, endpoints: usize) -> Zone {
-        let record = |(host, listed): (usize, &crate::names::Host)| Record {
-            host,
-            priority: listed.priority,
-            weight: listed.weight,
-        };
-        let records: Vec<Record> = names.hosts.iter().enumerate().map(record).collect();
+        let mut records = Vec::new();
+        for (host, listed) in names.hosts.iter().enumerate() {
+            records.push(Record { host, priority: listed.priority, weight: listed.weight });
+        }
         Zone {
             listed: vec![true; endpoints],
             services: [records, Vec::new()],
@@ -150,40 +155,26 @@ impl Zone {
         if let Some(set) = SERVICES.iter().position(|service| *service == name) {
             return Some(Subject::Service(set));
         }
-        let is_own = |full: &str| {
-            let alias = name.strip_suffix(full).and_then(|rest| rest.strip_suffix('.'));
-            let is_alias = |alias: &str| {
-                alias.strip_prefix('c').is_some_and(|rest| rest.parse::<usize>().is_ok())
-            };
-            name == full || alias.is_some_and(is_alias)
-        };
-        let host = names.hosts.iter().position(|host| is_own(&host.full))?;
+        let host = names.hosts.iter().position(|host| is_of(name, &host.full))?;
         Some(Subject::Host(host))
     }
 
     pub fn find(&self, names: &Names, name: &str, kind: u16, family: &[bool], life: u32) -> Found {
-        let nothing = |exists| Found {
-            way: vec![name.to_owned()],
-            is_part: false,
-            exists,
-            value: Value::Endpoints(Vec::new()),
-            life,
-        };
         match Zone::subject_of(names, name) {
             None => match host_of_wildcard(names, name) {
                 Some(host) => {
                     let strangers = names.hosts[host].stranger.into_iter();
-                    let is_kind =
-                        |stranger: &usize| kind == if family[*stranger] { AAAA } else { A };
-                    let value = Value::Endpoints(strangers.filter(is_kind).collect());
-                    Found { value, ..nothing(true) }
+                    let strangers = strangers.filter(|stranger| kind_of(family[*stranger]) == kind);
+                    let value = Value::Endpoints(strangers.collect());
+                    Found { value, ..Found::nothing(name, true, life) }
                 }
-                None => nothing(name == DOMAIN),
+                None => Found::nothing(name, name == DOMAIN, life),
             },
             Some(Subject::Service(set)) => {
                 let records = &self.services[set];
                 let value = if kind == SRV { records.clone() } else { Vec::new() };
-                Found { value: Value::Records(value), ..nothing(!records.is_empty()) }
+                let nothing = Found::nothing(name, !records.is_empty(), life);
+                Found { value: Value::Records(value), ..nothing }
             }
             Some(Subject::Host(host)) => {
                 let full = &names.hosts[host].full;
@@ -192,22 +183,17 @@ impl Zone {
                 let step: usize = step.parse().unwrap_or(0);
                 let aliases = self.aliases[host];
                 if step > aliases {
-                    return nothing(false);
+                    return Found::nothing(name, false, life);
                 }
-                let own = |step: usize| match step {
-                    0 => full.clone(),
-                    _ => format!("c{step}.{full}"),
-                };
                 let is_part = self.tells_aliases_one_by_one && step < aliases;
                 let last = if is_part { step + 1 } else { aliases };
                 let stranger = names.hosts[host].stranger;
                 let mine = names.hosts[host].endpoints.iter().copied();
                 let mine = mine.filter(|endpoint| Some(*endpoint) != stranger);
-                let is_kind = |endpoint: &usize| {
-                    self.listed[*endpoint] && kind == if family[*endpoint] { AAAA } else { A }
-                };
-                let way = (step..=last).map(own).collect();
-                let value = Value::Endpoints(mine.filter(is_kind).collect());
+                let listed = mine.filter(|endpoint| self.listed[*endpoint]);
+                let listed = listed.filter(|endpoint| kind_of(family[*endpoint]) == kind);
+                let way = (step..=last).map(|step| link(full, step)).collect();
+                let value = Value::Endpoints(listed.collect());
                 Found { way, is_part, exists: true, value, life }
             }
         }
@@ -215,17 +201,17 @@ impl Zone {
 
     /// The endpoints that should be, in the end.
     pub fn endpoints(&self, names: &Names) -> Vec<usize> {
-        use crate::names::Source;
-        let is_listed = |host: usize| {
-            let has = |set: usize| self.services[set].iter().any(|record| record.host == host);
-            match names.source {
-                Source::Typed => true,
-                Source::Records { is_insecure } => has(0) || (is_insecure && has(1)),
-            }
+        let sets = match names.source {
+            Source::Typed => &[],
+            Source::Records { is_insecure: false } => &self.services[..1],
+            Source::Records { is_insecure: true } => &self.services[..],
         };
         let mut found = Vec::new();
-        for (index, host) in names.hosts.iter().enumerate().filter(|(index, _)| is_listed(*index)) {
-            let _ = index;
+        for (index, host) in names.hosts.iter().enumerate() {
+            let is_listed = sets.iter().flatten().any(|record| record.host == index);
+            if !is_listed && names.source != Source::Typed {
+                continue;
+            }
             let is_fixed = host.is_literal || host.is_in_file;
             let own = host.endpoints.iter().copied();
             let own = own.filter(|endpoint| Some(*endpoint) != host.stranger);
@@ -238,4 +224,21 @@ impl Zone {
         }
         found
     }
+}
+
+/// Whether the name is the full one of a host, or an alias on the way to it.
+fn is_of(name: &str, full: &str) -> bool {
+    let Some(rest) = name.strip_suffix(full) else { return false };
+    let step = rest.strip_suffix('.').and_then(|alias| alias.strip_prefix('c'));
+    rest.is_empty() || step.is_some_and(|step| step.parse::<usize>().is_ok())
+}
+
+/// The name that is so many aliases away from the full one.
+fn link(full: &str, step: usize) -> String {
+    if step == 0 { full.to_owned() } else { format!("c{step}.{full}") }
+}
+
+/// The kind of the records that hold addresses of that family.
+fn kind_of(is_v6: bool) -> u16 {
+    if is_v6 { AAAA } else { A }
 }

@@ -19,18 +19,21 @@ impl Oracle {
     /// that were not dialed for a client just now. Of those that are known for sure, and `also`.
     fn choices_with(&self, world: &World, client: Id, also: Option<usize>) -> Vec<usize> {
         let tried = &self.books.accounts.of(client).tried;
-        let watches = || self.watches.all.iter().enumerate();
-        let is_there = |index: usize| also == Some(index) || self.presence(world, index).1;
-        let untried = || watches().filter(|(index, _)| !tried.contains(index) && is_there(*index));
-        let active = || untried().filter(|(_, watch)| watch.is_active());
-        if let Some(class) = active().map(|(_, watch)| watch.priority).min() {
-            let best = active().filter(|(_, watch)| watch.priority == class);
-            return best.map(|(index, _)| index).collect();
+        let watches = &self.watches.all;
+        let mut untried: Vec<usize> = (0..watches.len())
+            .filter(|index| !tried.contains(index))
+            .filter(|index| also == Some(*index) || self.presence(world, *index).1)
+            .collect();
+        let active = untried.iter().filter(|index| watches[**index].is_active());
+        if let Some(class) = active.map(|index| watches[*index].priority).min() {
+            untried.retain(|index| watches[*index].is_active());
+            untried.retain(|index| watches[*index].priority == class);
+            return untried;
         }
         let interval = world.context.plan.limits.retry.last_resort_interval;
-        let last = untried().filter(|(_, watch)| watch.is_last_resort());
-        let rested = last.filter(|(_, watch)| watch.is_rested(interval, world.context.turn_at));
-        rested.map(|(index, _)| index).collect()
+        untried.retain(|index| watches[*index].is_last_resort());
+        untried.retain(|index| watches[*index].is_rested(interval, world.context.turn_at));
+        untried
     }
 
     /// The endpoints that a client may be led to, among those that are known for sure.
@@ -117,10 +120,10 @@ impl Oracle {
         let watch = &self.watches.all[endpoint];
         let interval = world.context.plan.limits.retry.last_resort_interval;
         let is_rested = watch.failed_at + interval <= world.context.turn_at;
-        let waits = |id: &Id| {
-            self.books.accounts.pair_of(world, *id).is_none() && !self.has_active_choice(world, *id)
-        };
-        let is_waited_for = self.books.accounts.clients.iter().any(waits);
+        let accounts = &self.books.accounts;
+        let is_waited_for = accounts.clients.iter().any(|id| {
+            accounts.pair_of(world, *id).is_none() && !self.has_active_choice(world, *id)
+        });
         watch.check == Check::Tls && is_rested && is_waited_for
     }
 
@@ -195,8 +198,8 @@ impl Oracle {
         if watches[endpoint].is_active() || is_in_doubt {
             return;
         }
-        let rank = |index: usize| (watches[index].tried_at(), watches[index].priority);
-        let is_first = choices.iter().all(|other| rank(endpoint) <= rank(*other));
+        let rank = watches[endpoint].rank();
+        let is_first = choices.iter().all(|other| rank <= watches[*other].rank());
         assert!(is_first, "{endpoint} is not the longest untried of {choices:?}: {watches:?}");
     }
 

@@ -32,9 +32,9 @@ impl Oracle {
 
     fn check_metrics(&self, world: &World, reactor: &Reactor<SimNet>) {
         let metrics = reactor.metrics();
-        let connections = || world.network.connections.iter().enumerate();
-        let accepted = connections().filter(|(_, end)| end.is_client() && end.token.is_some());
-        let known = connections().filter(|(id, _)| self.books.account(*id).is_known);
+        let connections = &world.network.connections;
+        let accepted = connections.iter().filter(|end| end.is_client() && end.token.is_some());
+        let known = (0..connections.len()).filter(|id| self.books.account(*id).is_known);
         assert_eq!(metrics.clients_accepted, accepted.count() as u64, "clients accepted");
         assert_eq!(metrics.pairs_connected, known.count() as u64, "pairs connected");
         let record = &self.books.record;
@@ -50,13 +50,15 @@ impl Oracle {
         assert!(cut.contains(&metrics.pairs_cut), "pairs cut: {cut:?}");
         let completed = record.count(Seen::Completed);
         assert_eq!(metrics.pairs_completed, completed, "pairs completed");
-        let written = |is_client: bool| -> u64 {
-            let ends = connections().filter(|(_, end)| end.is_client() == is_client);
-            ends.map(|(_, end)| end.written).sum()
-        };
-        assert_eq!(metrics.client_bytes, written(false), "bytes from clients");
-        assert_eq!(metrics.server_bytes, written(true), "bytes from servers");
+        assert_eq!(metrics.client_bytes, written(connections, false), "bytes from clients");
+        assert_eq!(metrics.server_bytes, written(connections, true), "bytes from servers");
     }
+}
+
+/// Bytes that the gateway wrote to clients, or to servers.
+fn written(connections: &[Connection], is_client: bool) -> u64 {
+    let ends = connections.iter().filter(|end| end.is_client() == is_client);
+    ends.map(|end| end.written).sum()
 }
 
 /// What `here` has seen of what `there` did.

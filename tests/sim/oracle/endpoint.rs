@@ -184,6 +184,17 @@ impl Watch {
         self.failed_at.max(dialed_at).max(begun_at)
     }
 
+    /// The order among those of the last resort: the smallest comes first.
+    pub(super) fn rank(&self) -> (Duration, u16) {
+        (self.tried_at(), self.priority)
+    }
+
+    /// Whether a client may wait for it, since it has yet to prove itself.
+    pub(super) fn awaits_proof(&self, now: Duration) -> bool {
+        let is_unproven = self.check == Check::Tls && !self.is_active();
+        self.is_in && is_unproven && self.failed_at < now
+    }
+
     /// Whether the last probe may count differently from how it looks: it is of an earlier outage
     /// and may have come to serve for this one, or its time is over and its socket still to go.
     pub(super) fn is_in_doubt(&self, patience: Duration, now: Duration) -> bool {
@@ -209,8 +220,10 @@ impl Watch {
         if is_evidence {
             (self.failed_at, self.is_vague) = (now, false);
         }
-        let grown = |step: Duration| if is_evidence { step_after(step, limits) } else { step };
-        let next = (grown(step.0), grown(step.1));
+        let next = match is_evidence {
+            true => (step_after(step.0, limits), step_after(step.1, limits)),
+            false => *step,
+        };
         let pause = (next.0 / 2).max(floor(limits));
         let (earliest, latest) = (now + pause, now + next.1);
         // One from an earlier outage may or may not have served for this one.

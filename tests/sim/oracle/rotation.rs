@@ -25,13 +25,14 @@ pub(super) struct Watches {
 impl Watches {
     /// One for each endpoint: those whose address was typed are there from the start.
     pub(super) fn new(plan: &Plan) -> Watches {
-        let specs = plan.endpoints.iter().enumerate();
-        let is_typed = |index| {
+        let mut all = Vec::new();
+        for (endpoint, spec) in plan.endpoints.iter().enumerate() {
             let names = plan.names.as_ref();
-            names.is_none_or(|names| names.hosts[names.host_of(index)].is_literal)
-        };
-        let watch = |(index, spec)| Watch::new(spec, is_typed(index), &plan.limits.retry);
-        Watches { all: specs.map(watch).collect() }
+            let is_typed =
+                names.is_none_or(|names| names.hosts[names.host_of(endpoint)].is_literal);
+            all.push(Watch::new(spec, is_typed, &plan.limits.retry));
+        }
+        Watches { all }
     }
 
     /// It is evident that the endpoint serves.
@@ -52,23 +53,23 @@ impl Watches {
     pub(super) fn check_fairness(&mut self, endpoint: usize, most: f64) -> bool {
         let class = self.all[endpoint].priority;
         self.all[endpoint].picks += 1;
-        let watches = &self.all;
-        let mates = || watches.iter().filter(|watch| watch.is_mate(class));
-        let zeros = mates().filter(|watch| watch.weight == 0.0).count();
-        if zeros > 0 && zeros < mates().count() {
-            let picks: u64 = mates().map(|watch| watch.picks).sum();
-            let few: u64 = mates().filter(|mate| mate.weight == 0.0).map(|mate| mate.picks).sum();
+        let mates: Vec<&Watch> = self.all.iter().filter(|watch| watch.is_mate(class)).collect();
+        let picks: u64 = mates.iter().map(|mate| mate.picks).sum();
+        let zeros = mates.iter().filter(|mate| mate.weight == 0.0).count();
+        if zeros > 0 && zeros < mates.len() {
+            let few: u64 =
+                mates.iter().filter(|mate| mate.weight == 0.0).map(|mate| mate.picks).sum();
             // Each may be owed one when this stretch of time begins.
             let most = picks as f64 * ZERO_SHARE_MAX + zeros as f64;
             assert!(few as f64 <= most, "{few} of {picks} to those of weight 0: {:?}", self.all);
             return false;
         }
-        let weight = |watch: &Watch| if zeros > 0 { 1.0 } else { watch.weight };
-        let weights: f64 = mates().map(weight).sum();
-        let picks: u64 = mates().map(|watch| watch.picks).sum();
-        for watch in mates() {
-            let want = picks as f64 * weight(watch) / weights;
-            let off = (watch.picks as f64 - want).abs();
+        // Those of weight 0 among themselves count alike.
+        let weights: f64 = mates.iter().map(|mate| if zeros > 0 { 1.0 } else { mate.weight }).sum();
+        for mate in mates {
+            let weight = if zeros > 0 { 1.0 } else { mate.weight };
+            let want = picks as f64 * weight / weights;
+            let off = (mate.picks as f64 - want).abs();
             assert!(off < most, "{off} off after {picks}: {:?}", self.all);
         }
         true

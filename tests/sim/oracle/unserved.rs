@@ -1,9 +1,6 @@
 //! When a client that was never served may be given up: it is lost, its time is over, or there is
 //! no endpoint for it and none to wait for.
 
-use etcd_gateway::upstream::Check;
-
-use super::endpoint::Watch;
 use super::{Oracle, Seen};
 use crate::connection::Id;
 use crate::world::World;
@@ -16,18 +13,15 @@ impl Oracle {
         if world.context.plan.names.is_none() || world.signals.terminations > 0 {
             return;
         }
-        let watches = || self.watches.all.iter().enumerate();
-        let is_known = watches().any(|(index, _)| self.presence(world, index).0);
+        let mut endpoints = 0..self.watches.all.len();
+        let is_known = endpoints.clone().any(|endpoint| self.presence(world, endpoint).0);
         assert!(is_known, "{client}: rejected while no endpoint is known");
         assert!(!self.is_asking(world), "{client}: rejected while names are looked up");
-        let is_unproven =
-            |watch: &Watch| watch.is_in && watch.check == Check::Tls && !watch.is_active();
-        let awaits = |(index, watch): (usize, &Watch)| {
-            is_unproven(watch)
-                && self.presence(world, index).1
-                && watch.failed_at < world.context.turn_at
-        };
-        assert!(!watches().any(awaits), "{client}: rejected while one may prove itself");
+        let now = world.context.turn_at;
+        let is_awaited = endpoints.any(|endpoint| {
+            self.watches.all[endpoint].awaits_proof(now) && self.presence(world, endpoint).1
+        });
+        assert!(!is_awaited, "{client}: rejected while one may prove itself");
     }
 
     /// Why a client that was never served may be closed.

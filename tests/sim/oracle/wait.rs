@@ -168,9 +168,6 @@ impl BeforeWait<'_> {
             let is_read = !one.end_is_read() && !other.reported.lost;
             assert!(!is_unheard || is_read, "{id}: told of a loss, and not asked for it: {one:?}");
         }
-        let is_over = |source: &Connection, sink: &Connection| {
-            source.end_is_read() && source.inbound.sent == sink.written
-        };
         let [client_lost, server_lost] = [client, server].map(|end| end.reported.lost);
         // An end that was inferred may be known before the bytes are written, and a loss after it.
         let is_sound = !client_lost && !server_lost;
@@ -191,6 +188,11 @@ impl BeforeWait<'_> {
             }
         }
     }
+}
+
+/// Whether the source has ended, and all that it sent was written.
+fn is_over(source: &Connection, sink: &Connection) -> bool {
+    source.end_is_read() && source.inbound.sent == sink.written
 }
 
 /// A flow whose sink can take bytes has read what it was told of, and written what it read.

@@ -39,6 +39,10 @@ fn stuck(net: &SimNet, reactor: &mut Reactor<SimNet>) -> (Id, Id) {
     (client, server)
 }
 
+fn ends_by(net: &SimNet, ends: [Id; 2]) -> [Close; 2] {
+    ends.map(|id| net.world().network.connections[id].ends_by)
+}
+
 fn closed(net: &SimNet, id: Id) -> Option<Close> {
     net.world().network.connections[id].closed
 }
@@ -359,9 +363,8 @@ fn a_bulk_flow_leaves_free_descriptors_to_the_clients_that_wait_for_them() {
 fn only_a_pair_that_lasts_gets_the_options_of_one() {
     let (net, mut reactor) = calm(10);
     let (client, server) = pair(&net, &mut reactor);
-    let ends_by = || [client, server].map(|id| net.world().network.connections[id].ends_by);
     while !net.world().network.connections[server].has_deferred_options {
-        assert_eq!(ends_by(), [Close::Orderly; 2]);
+        assert_eq!(ends_by(&net, [client, server]), [Close::Orderly; 2]);
         turn(&mut reactor);
     }
     let since = net.oracle().known_at(server);
@@ -369,10 +372,10 @@ fn only_a_pair_that_lasts_gets_the_options_of_one() {
     assert!(age >= SECOND && age < SECOND + 2 * MILLISECOND, "{age:?}");
     assert!(!net.world().network.connections[client].has_deferred_options, "a client's has them");
     assert_eq!(reactor.census(), Census { pairs: 1, ..Census::default() }, "and no timer is left");
-    assert_eq!(ends_by(), [Close::Reset; 2], "as long as it goes on");
+    assert_eq!(ends_by(&net, [client, server]), [Close::Reset; 2], "as long as it goes on");
     net.world().end(client);
     turn(&mut reactor);
-    assert_eq!(ends_by(), [Close::Reset; 2], "a cut answer would look whole");
+    assert_eq!(ends_by(&net, [client, server]), [Close::Reset; 2], "a cut answer would look whole");
     net.world().end(server);
     turn(&mut reactor);
     assert_eq!([client, server].map(|id| closed(&net, id)), [Some(Close::Orderly); 2]);

@@ -41,9 +41,8 @@ impl NameBooks {
         if !matches!(meaning, Meaning::Foreign) || is_stream {
             self.over.push(exchange);
         }
-        let clamped = |life: &Duration| (*life).clamp(DNS_TTL_MIN, DNS_TTL_MAX);
         if let Meaning::Answer { subject, value: Value::Endpoints(endpoints), life, .. } = meaning {
-            let answer = Answer::new(now, clamped(life), true);
+            let answer = Answer::new(now, clamped(*life), true);
             let endpoints = endpoints.iter().copied().collect();
             self.flux_in = turn;
             return self.books[book].named(page, endpoints, answer, subject.is_some());
@@ -51,7 +50,7 @@ impl NameBooks {
         let at = &mut self.books[book].pages[page];
         match meaning {
             Meaning::Answer { value, life, .. } => {
-                at.answered = Some(Answer::new(now, clamped(life), true));
+                at.answered = Some(Answer::new(now, clamped(*life), true));
                 at.may_be_more = false;
                 if let Value::Records(records) = value {
                     self.services[book - services] = vec![records.clone()];
@@ -60,9 +59,9 @@ impl NameBooks {
             }
             Meaning::Nothing { subject, life, .. } => {
                 if is_own {
-                    at.own_life = clamped(life);
+                    at.own_life = clamped(*life);
                 }
-                at.answered = Some(Answer::new(now, clamped(life), false));
+                at.answered = Some(Answer::new(now, clamped(*life), false));
                 at.may_be_more = false;
                 if subject.is_some() {
                     (at.own, at.latest) = (Own::Nothing, None);
@@ -102,6 +101,11 @@ impl NameBooks {
             Value::Records(_) => {}
         }
     }
+}
+
+/// How long the gateway keeps an answer that lives so long.
+fn clamped(life: Duration) -> Duration {
+    life.clamp(DNS_TTL_MIN, DNS_TTL_MAX)
 }
 
 impl Book {

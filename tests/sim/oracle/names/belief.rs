@@ -1,11 +1,9 @@
 //! Which endpoints there may be, and which there must be, by what was received. The first of two
 //! answers is "may", the second one "must", here and everywhere.
 
-use std::time::Duration;
-
 use etcd_gateway::config::SRV_HANDOVER;
 
-use super::{Book, NameBooks, Page, TICK};
+use super::{Book, NameBooks, TICK};
 use crate::names::Source;
 use crate::oracle::Oracle;
 use crate::world::World;
@@ -18,10 +16,10 @@ impl NameBooks {
         let (may, is_sure) = self.listing_now(world, host);
         let Book { gone_at, was_listed, .. } = self.books[host];
         let stopped_until = world.context.jumps.last().copied().unwrap_or_default();
-        let retires = |at: Duration| {
+        let retires = gone_at.is_some_and(|at| {
             world.context.turn_at <= (at + SRV_HANDOVER).max(stopped_until) + TICK * 2
-        };
-        (may || was_listed || gone_at.is_some_and(retires), is_sure)
+        });
+        (may || was_listed || retires, is_sure)
     }
 
     /// By the last answers alone.
@@ -30,9 +28,8 @@ impl NameBooks {
             return (true, true);
         };
         let sets = &self.services[..if is_insecure { 2 } else { 1 }];
-        let has = |records: &Vec<Record>| records.iter().any(|record| record.host == host);
-        let may = sets.iter().any(|values| values.iter().any(has));
-        let is_sure = sets.iter().any(|values| values.iter().all(has));
+        let may = sets.iter().any(|values| values.iter().any(|records| lists(records, host)));
+        let is_sure = sets.iter().any(|values| values.iter().all(|records| lists(records, host)));
         (may, is_sure)
     }
 
@@ -50,9 +47,8 @@ impl NameBooks {
         let turns = names.hosts_turns();
         let is_seen = book.wanted_since.is_some_and(|(_, turn)| turn + turns < world.context.turns);
         is_sure &= !named.is_in_file || is_seen;
-        let is_in = |set: &dyn Fn(&Page) -> bool| book.pages.iter().any(set);
-        let named = is_in(&|page| page.may.contains(&endpoint));
-        let surely = is_in(&|page| page.sure.contains(&endpoint));
+        let named = book.pages.iter().any(|page| page.may.contains(&endpoint));
+        let surely = book.pages.iter().any(|page| page.sure.contains(&endpoint));
         (may && named, is_sure && surely)
     }
 
@@ -71,12 +67,10 @@ impl NameBooks {
 
     /// Whether there is no doubt about anything.
     pub(in crate::oracle) fn is_exact(&self, world: &World) -> bool {
-        let is_certain = |endpoint: usize| {
-            let (may, is_sure) = self.naming(world, endpoint);
-            may == is_sure
-        };
-        let all = self.services.iter().all(|values| values.len() == 1);
-        all && !self.is_handed_over(world) && (0..world.hosts.places.len()).all(is_certain)
+        let are_known = self.services.iter().all(|values| values.len() == 1);
+        let mut namings =
+            (0..world.hosts.places.len()).map(|endpoint| self.naming(world, endpoint));
+        are_known && !self.is_handed_over(world) && namings.all(|(may, is_sure)| may == is_sure)
     }
 
     /// The record that counts for a host.
@@ -113,24 +107,25 @@ impl Oracle {
     pub(super) fn belief(&self, world: &World, endpoint: usize) -> (bool, bool) {
         let was_in = self.watches.all[endpoint].is_in;
         let (may, is_sure) = self.names().naming(world, endpoint);
-        let all = || {
-            (0..world.context.plan.endpoints.len())
-                .map(|endpoint| self.names().naming(world, endpoint))
-        };
-        if all().any(|(_, is_sure)| is_sure) {
+        let endpoints = world.context.plan.endpoints.len();
+        let namings: Vec<(bool, bool)> =
+            (0..endpoints).map(|endpoint| self.names().naming(world, endpoint)).collect();
+        if namings.iter().any(|(_, is_sure)| *is_sure) {
             return (may || was_in && self.names().is_handed_over(world), is_sure);
         }
-        let is_certain = all().all(|(may, _)| !may);
+        let is_certain = namings.iter().all(|(may, _)| !may);
         (may || was_in, was_in && is_certain)
     }
 
     /// Whether an endpoint may have come or gone in this turn.
     pub(in crate::oracle) fn is_in_flux(&self, world: &World) -> bool {
         let Some(books) = &self.names else { return false };
-        let is_doubtful = |endpoint: usize| {
-            let (may, is_sure) = self.presence(world, endpoint);
-            may != is_sure
-        };
-        books.flux_in == world.context.turns || (0..world.hosts.places.len()).any(is_doubtful)
+        let mut presences =
+            (0..world.hosts.places.len()).map(|endpoint| self.presence(world, endpoint));
+        books.flux_in == world.context.turns || presences.any(|(may, is_sure)| may != is_sure)
     }
+}
+
+fn lists(records: &[Record], host: usize) -> bool {
+    records.iter().any(|record| record.host == host)
 }

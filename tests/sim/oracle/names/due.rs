@@ -14,35 +14,33 @@ impl Book {
     /// `unknown`: when something was last asked without success, whatever it was.
     fn due_by(&self, kinds: usize, silent_at: Duration, unknown: Option<Duration>) -> Duration {
         // Of an answer that need not be believed both may be true.
-        let due_by = |believes: &dyn Fn(&Answer) -> bool| {
-            self.due_by_if(believes, kinds, silent_at, unknown)
-        };
-        due_by(&|_| true).max(due_by(&|answer| !answer.is_doubtful))
+        let all: Vec<Answer> =
+            self.pages[..kinds].iter().filter_map(|page| page.answered).collect();
+        let mut sure = all.clone();
+        sure.retain(|answer| !answer.is_doubtful);
+        let by_all = self.due_by_answers(&all, kinds, silent_at, unknown);
+        by_all.max(self.due_by_answers(&sure, kinds, silent_at, unknown))
     }
 
-    fn due_by_if(
+    fn due_by_answers(
         &self,
-        believes: &dyn Fn(&Answer) -> bool,
+        answers: &[Answer],
         kinds: usize,
         silent_at: Duration,
         unknown: Option<Duration>,
     ) -> Duration {
-        let answers =
-            || self.pages[..kinds].iter().filter_map(|page| page.answered).filter(believes);
-        let ends = |answer: Answer| answer.at + answer.life;
-        let is_whole = answers().count() == kinds;
-        if answers().any(|answer| unknown.is_some_and(|at| answer.at <= at)) {
-            return answers().map(ends).max().unwrap_or_default().max(silent_at + DNS_RETRY_MAX);
+        let is_whole = answers.len() == kinds;
+        let last_ends = answers.iter().map(|answer| answer.ends()).max().unwrap_or_default();
+        if answers.iter().any(|answer| unknown.is_some_and(|at| answer.at <= at)) {
+            return last_ends.max(silent_at + DNS_RETRY_MAX);
         }
-        let fresh_until = answers().filter(|answer| answer.is_found).map(ends).min();
+        let found = answers.iter().filter(|answer| answer.is_found);
+        let fresh_until = found.map(|answer| answer.ends()).min();
         match fresh_until {
             Some(fresh_until) if is_whole => fresh_until.max(self.heard_at()),
             Some(fresh_until) => fresh_until.max(silent_at),
             // That there is nothing may be a guess, if a server failed to say so of another name.
-            None if is_whole => {
-                let until = answers().map(ends).max().unwrap_or_default();
-                until.max(self.heard_at() + DNS_RETRY_MAX)
-            }
+            None if is_whole => last_ends.max(self.heard_at() + DNS_RETRY_MAX),
             None => silent_at + DNS_RETRY_MAX,
         }
     }
@@ -94,8 +92,10 @@ impl NameBooks {
             if names.dead > 0 {
                 until += self.first_turns(world);
             }
-            let is_known = |answer: Answer| unknown.is_none_or(|at| at < answer.at);
-            if !book.pages[..kinds].iter().all(|page| page.answered.is_some_and(is_known)) {
+            let is_known = book.pages[..kinds].iter().all(|page| {
+                page.answered.is_some_and(|answer| unknown.is_none_or(|at| at < answer.at))
+            });
+            if !is_known {
                 // It may count as one without an answer, or that could not be asked for.
                 until = until.max(silent_at.max(seen_at) + self.dead_turn(world));
             }
@@ -110,10 +110,9 @@ impl NameBooks {
     fn is_spare(&self, world: &World, book: usize) -> bool {
         let names = world.context.plan.names();
         let Some(set) = book.checked_sub(names.hosts.len()) else { return false };
-        let may_be = |set: usize, is_empty: bool| {
-            self.services[set].iter().any(|records| records.is_empty() == is_empty)
-        };
+        let may_be_empty = self.services[set].iter().any(Vec::is_empty);
+        let may_the_other_serve = self.services[1 - set].iter().any(|records| !records.is_empty());
         let counts = set == 1 || names.source == Source::Records { is_insecure: true };
-        counts && may_be(set, true) && may_be(1 - set, false)
+        counts && may_be_empty && may_the_other_serve
     }
 }

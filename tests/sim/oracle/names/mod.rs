@@ -72,6 +72,11 @@ impl Answer {
         Answer { at, life, is_found, is_doubtful: false }
     }
 
+    /// When it is no longer fresh.
+    pub(super) fn ends(self) -> Duration {
+        self.at + self.life
+    }
+
     pub(super) fn doubted(self, is_doubtful: bool) -> Answer {
         Answer { is_doubtful, ..self }
     }
@@ -147,13 +152,12 @@ impl NameBooks {
     pub(super) fn new(names: &crate::names::Names) -> NameBooks {
         let hosts = names.hosts.len();
         let is_typed = names.source == Source::Typed;
-        let book = |index: usize| {
+        let mut all = NameBooks::default();
+        for index in 0..hosts + 2 {
             let is_wanted = if index < hosts { is_typed } else { !is_typed };
             let wanted_since = is_wanted.then_some((Duration::ZERO, 1));
-            Book { wanted_since, ..Book::default() }
-        };
-        let mut all =
-            NameBooks { books: (0..hosts + 2).map(book).collect(), ..NameBooks::default() };
+            all.books.push(Book { wanted_since, ..Book::default() });
+        }
         all.services = [vec![Vec::new()], vec![Vec::new()]];
         for (book, host) in all.books.iter_mut().zip(&names.hosts) {
             book.has_stranger = host.stranger.is_some();

@@ -88,14 +88,10 @@ impl NameBooks {
     fn book_of(&self, world: &World, question: &Question) -> Option<(usize, usize)> {
         let names = world.context.plan.names();
         let search = &names.configurations[self.configuration?].search;
-        let is_completed = |stem: &str| {
-            let rest = question.name.strip_prefix(stem);
-            let is_suffix = |rest: &str| search.iter().any(|suffix| rest == format!(".{suffix}"));
-            rest.is_some_and(|rest| rest.is_empty() || is_suffix(rest))
-        };
         let page = [A, AAAA].iter().position(|kind| *kind == question.kind);
         if let Source::Records { .. } = names.source {
-            let service = SERVICES.iter().position(|service| is_completed(service));
+            let service =
+                SERVICES.iter().position(|stem| is_completed(&question.name, stem, search));
             if let Some(set) = service {
                 return (question.kind == SRV).then_some((names.hosts.len() + set, 0));
             }
@@ -106,7 +102,7 @@ impl NameBooks {
             _ => names.hosts.iter().position(|host| {
                 let stem = host.text.to_ascii_lowercase();
                 let is_absolute = stem.ends_with('.');
-                is_typed && !is_absolute && is_completed(&stem)
+                is_typed && !is_absolute && is_completed(&question.name, &stem, search)
             }),
         }?;
         let may_be_listed = self.listing(world, host).0;
@@ -187,6 +183,12 @@ impl NameBooks {
         let links = if world.name_servers.zone.tells_aliases_one_by_one { 6 } else { 1 };
         2 * candidates * links * servers * 3 + 3
     }
+}
+
+/// Whether the name is the stem, as it is or with a suffix of the search list.
+fn is_completed(name: &str, stem: &str, search: &[&str]) -> bool {
+    let Some(rest) = name.strip_prefix(stem) else { return false };
+    rest.is_empty() || rest.strip_prefix('.').is_some_and(|rest| search.contains(&rest))
 }
 
 /// The gateway asks for so many things at a time, and no more.
