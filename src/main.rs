@@ -13,7 +13,7 @@ use etcd_gateway::config::address::{EndpointAddress, Host};
 use etcd_gateway::config::capacity::memory_max_bytes;
 use etcd_gateway::config::discovery_srv::{DiscoverySrv, Trust, UnusedFlag};
 use etcd_gateway::config::flags::{self, Invocation};
-use etcd_gateway::config::log_filter;
+use etcd_gateway::config::log_filter::{self, Ignored};
 use etcd_gateway::config::special_address::SpecialAddress;
 use etcd_gateway::config::{self, Config};
 use etcd_gateway::discovery::{Environment, Sources};
@@ -211,11 +211,10 @@ fn start_log(level: Option<LevelFilter>) {
     builder.target(Target::Pipe(Box::new(LineWriter::new(dropped_lines))));
     builder.format(|buffer, record| writeln!(buffer, "{} {}", record.level(), record.args()));
     builder.init();
-    for part in &filter.ignored {
-        let (value, reason) = (Quoted(part), log_filter::reason(part));
-        let levels = list(log_filter::LEVELS);
-        let levels = Some(&levels[..]).filter(|_| reason == log_filter::UNKNOWN_LEVEL);
-        Event::LogFilterIgnored { value, reason: &reason, levels }.write();
+    for Ignored { part, reason } in &filter.ignored {
+        let levels = list(reason.levels());
+        let levels = Some(&levels[..]).filter(|levels| !levels.is_empty());
+        Event::LogFilterIgnored { value: Quoted(part), reason, levels }.write();
     }
 }
 

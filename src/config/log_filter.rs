@@ -1,32 +1,71 @@
-//! What RUST_LOG says, as `env_logger` reads it: a level, `module=level`, several by comma, and
-//! `/text` behind them. Pure.
+//! The value of RUST_LOG, as `env_logger` reads it: a level, `module=level`, several by comma, and
+//! `/text` after them. Pure.
 //!
-//! `env_logger` itself takes a word that is no level for a module, and is silent about it.
+//! `env_logger` itself takes a word that is not a level for a module, and is silent about it.
+
+use std::fmt;
 
 use log::LevelFilter;
 
 /// The crate whose modules a word may name.
 const CRATE: &str = "etcd_gateway";
 
-/// The reason of a part that is neither a level nor a module: one of these was meant.
-pub const UNKNOWN_LEVEL: &str = "unknown_level";
 /// All levels.
-pub const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 
-/// What counts of the variable, and what does not.
+/// The parts of the variable that have an effect, and those that have none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogFilter {
     /// For `env_logger`.
     pub directives: String,
-    /// The parts that name neither a level nor a module of ours.
-    pub ignored: Vec<String>,
+    /// The parts without effect.
+    pub ignored: Vec<Ignored>,
 }
 
-/// Takes the text apart.
+/// A part of the variable that has no effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ignored {
+    /// The part as it was written.
+    pub part: String,
+    /// Why it has no effect.
+    pub reason: IgnoredReason,
+}
+
+/// Why a part of the variable has no effect. Displays as one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IgnoredReason {
+    /// It names neither a level nor a module of this program.
+    UnknownLevel,
+    /// `/text` is there more than once, which makes `env_logger` ignore the whole variable.
+    MoreThanOneSlash,
+}
+
+impl IgnoredReason {
+    /// The levels there are, where one of them was probably meant; otherwise none.
+    pub fn levels(self) -> &'static [&'static str] {
+        match self {
+            IgnoredReason::UnknownLevel => LEVELS,
+            IgnoredReason::MoreThanOneSlash => &[],
+        }
+    }
+}
+
+impl fmt::Display for IgnoredReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            IgnoredReason::UnknownLevel => "unknown_level",
+            IgnoredReason::MoreThanOneSlash => "more_than_one_slash",
+        })
+    }
+}
+
+/// Splits the variable's value.
 pub fn parse(text: &str) -> LogFilter {
     let (directives, pattern) = match text.split_once('/') {
         Some((_, pattern)) if pattern.contains('/') => {
-            return LogFilter { ignored: vec![text.to_owned()], ..LogFilter::default() };
+            let reason = IgnoredReason::MoreThanOneSlash;
+            let ignored = vec![Ignored { part: text.to_owned(), reason }];
+            return LogFilter { directives: String::new(), ignored };
         }
         Some((directives, pattern)) => (directives, Some(pattern)),
         None => (text, None),
@@ -34,28 +73,22 @@ pub fn parse(text: &str) -> LogFilter {
     let items = directives.split(',').map(str::trim).filter(|item| !item.is_empty());
     let (known, unknown): (Vec<&str>, Vec<&str>) = items.partition(|item| is_directive(item));
     let pattern = pattern.map(|pattern| format!("/{pattern}")).unwrap_or_default();
-    LogFilter {
-        directives: known.join(",") + &pattern,
-        ignored: unknown.into_iter().map(str::to_owned).collect(),
-    }
-}
-
-/// Why a part is ignored.
-pub fn reason(ignored: &str) -> &'static str {
-    match ignored.contains('/') {
-        true => "more_than_one_slash",
-        false => UNKNOWN_LEVEL,
-    }
+    let reason = IgnoredReason::UnknownLevel;
+    let ignored = unknown.into_iter().map(|part| Ignored { part: part.to_owned(), reason });
+    LogFilter { directives: known.join(",") + &pattern, ignored: ignored.collect() }
 }
 
 fn is_directive(item: &str) -> bool {
-    let is_level = |text: &str| text.trim().parse::<LevelFilter>().is_ok();
     match item.split_once('=') {
-        // Other programs' modules may be named in a variable that many share.
+        // A variable that many programs share may name modules of another one.
         Some((_module, level)) => level.trim().is_empty() || is_level(level),
         // `env_logger` compares the beginning of a module's path.
         None => is_level(item) || CRATE.starts_with(item) || item.split("::").next() == Some(CRATE),
     }
+}
+
+fn is_level(text: &str) -> bool {
+    text.trim().parse::<LevelFilter>().is_ok()
 }
 
 #[cfg(test)]
@@ -63,9 +96,11 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, directives: &str, ignored: &[&str]) {
-        let ignored = ignored.iter().map(|item| (*item).to_owned()).collect();
-        assert_eq!(parse(text), LogFilter { directives: directives.to_owned(), ignored }, "{text}");
+    fn check(text: &str, directives: &str, unknown: &[&str]) {
+        let reason = IgnoredReason::UnknownLevel;
+        let ignored = unknown.iter().map(|part| Ignored { part: (*part).to_owned(), reason });
+        let want = LogFilter { directives: directives.to_owned(), ignored: ignored.collect() };
+        assert_eq!(parse(text), want, "{text}");
     }
 
     #[test]
@@ -81,14 +116,29 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_no_level_does_not() {
+    fn a_word_that_is_not_a_level_does_not() {
         check("verbose", "", &["verbose"]);
         check("warn,verbose", "warn", &["verbose"]);
         check("5", "", &["5"]);
         check("etcd_gateway=loud,debug", "debug", &["etcd_gateway=loud"]);
         check("etcd_gateway=debug=trace", "", &["etcd_gateway=debug=trace"]);
         check("etcd_gateways", "", &["etcd_gateways"]);
-        check("debug/a/b", "", &["debug/a/b"]);
+    }
+
+    #[test]
+    fn a_second_slash_makes_all_of_it_count_for_nothing() {
+        let reason = IgnoredReason::MoreThanOneSlash;
+        for part in ["debug/a/b", "verbose/a/b", "//"] {
+            let ignored = vec![Ignored { part: part.to_owned(), reason }];
+            assert_eq!(parse(part), LogFilter { directives: String::new(), ignored });
+        }
+    }
+
+    #[test]
+    fn reasons_are_words() {
+        assert_eq!(IgnoredReason::UnknownLevel.to_string(), "unknown_level");
+        assert_eq!(IgnoredReason::MoreThanOneSlash.to_string(), "more_than_one_slash");
+        assert_eq!(IgnoredReason::MoreThanOneSlash.levels(), [""; 0]);
     }
 
     /// A level has more than one way to be written, and those of `env_logger` are those of `log`.
@@ -97,5 +147,8 @@ mod tests {
         for level in LevelFilter::iter() {
             check(&level.to_string(), &level.to_string(), &[]);
         }
+        let names: Vec<String> =
+            LevelFilter::iter().map(|level| level.to_string().to_lowercase()).collect();
+        assert_eq!(names, IgnoredReason::UnknownLevel.levels());
     }
 }
