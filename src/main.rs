@@ -1,6 +1,6 @@
-//! Parse, read the configuration, run, and turn the outcome into an exit status: 0 after an
-//! orderly end, 1 when it could not start or go on, 2 for bad usage. Every failure is one line
-//! on stderr.
+//! The process: from the command line to a configuration, a reactor and an exit status: 0 after an
+//! orderly end, 1 if it could not start or go on, 2 for bad usage. Every failure is one line on
+//! stderr.
 
 use std::env;
 use std::ffi::OsString;
@@ -9,14 +9,13 @@ use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use env_logger::Target;
-use etcd_gateway::config::address::{EndpointAddress, Host};
 use etcd_gateway::config::capacity::memory_max_bytes;
 use etcd_gateway::config::discovery_srv::{DiscoverySrv, Trust, UnusedFlag};
 use etcd_gateway::config::flags::{self, Invocation};
 use etcd_gateway::config::log_filter::{self, Ignored};
-use etcd_gateway::config::special_address::SpecialAddress;
-use etcd_gateway::config::{self, Config};
+use etcd_gateway::config::{Config, limits};
 use etcd_gateway::discovery::{Environment, Sources};
+use etcd_gateway::net::NetError;
 use etcd_gateway::net::mio::{MioNet, SocketOptions};
 use etcd_gateway::net::notify::{NotifyError, ServiceManager};
 use etcd_gateway::net::remark::{Remark, RemarkKind};
@@ -27,7 +26,7 @@ use etcd_gateway::observe::events::{Event, Quoted, Value, list};
 use etcd_gateway::reactor::{Limits, Listeners, Reactor, StartError, resolve_listeners};
 use log::LevelFilter;
 
-/// The variable that says what is logged where the flag is absent.
+/// The variable that sets what is logged where `--log-level` is absent.
 const LOG_VARIABLE: &str = "RUST_LOG";
 
 fn main() -> ExitCode {
@@ -50,12 +49,11 @@ fn main() -> ExitCode {
 fn run(config: &Config) -> Result<(), String> {
     let descriptors = descriptors(config)?;
     let limits = limits(config, descriptors, config.listen.addresses.len());
-    // Before signals are taken, which only the loop attends to: the file may be a pipe that nobody
-    // writes to, or be on a network that does not answer.
+    // Before signals are taken, which only the loop handles, so that a signal can end this: the
+    // file may be a pipe without a writer, or on a file server that does not answer.
     let verifier = verifier(config)?;
-    let broken = |error| format!("cannot wait for events: {error}");
-    let mut net = MioNet::new(socket_options(config)).map_err(broken)?;
-    // Before names are looked up and addresses waited for: a signal ends both.
+    let mut net = MioNet::new(socket_options(config)).map_err(cannot_wait)?;
+    // Before names are looked up and addresses waited for, so that a signal ends both.
     net.take_signals().map_err(|error| format!("cannot take signals: {error}"))?;
     if let Some(verifier) = verifier {
         verifier.remarks().iter().for_each(log_remark);
@@ -80,10 +78,10 @@ fn run(config: &Config) -> Result<(), String> {
     };
     let manager = service_manager();
     announce(config, &reactor);
-    tell(&manager, "READY=1");
-    reactor.run().map_err(broken)?;
-    tell(&manager, "STOPPING=1");
-    reactor.drain().map_err(broken)?;
+    notify(&manager, "READY=1");
+    reactor.run().map_err(cannot_wait)?;
+    notify(&manager, "STOPPING=1");
+    reactor.drain().map_err(cannot_wait)?;
     let metrics = reactor.metrics();
     Event::Stopped {
         clients: metrics.clients_accepted,
@@ -97,11 +95,15 @@ fn run(config: &Config) -> Result<(), String> {
     Ok(())
 }
 
-/// How many descriptors may still be opened, which must be enough to serve somebody.
+fn cannot_wait(error: NetError) -> String {
+    format!("cannot wait for events: {error}")
+}
+
+/// The number of descriptors that may still be opened: enough for one client at least.
 fn descriptors(config: &Config) -> Result<u64, String> {
-    let (descriptors, least) = (Descriptors::count(), config.descriptors_min());
-    if descriptors.free() < least {
-        let (limit, needed) = (descriptors.limit(), descriptors.limit_for(least));
+    let (descriptors, min) = (Descriptors::count(), config.descriptors_min());
+    if descriptors.free() < min {
+        let (limit, needed) = (descriptors.limit(), descriptors.limit_for(min));
         return Err(format!(
             "descriptor limit of {limit} is too low: needs {needed} (ulimit -n, LimitNOFILE=)"
         ));
@@ -109,7 +111,7 @@ fn descriptors(config: &Config) -> Result<u64, String> {
     Ok(descriptors.free())
 }
 
-/// Tells that it is ready, and what for.
+/// Logs that the gateway is ready, with its addresses and with the flags that have no effect.
 fn announce(config: &Config, reactor: &Reactor<MioNet>) {
     let (endpoints, listen) = (list(reactor.endpoints().addresses()), list(reactor.listening()));
     let (endpoints, listen) = (&endpoints[..], &listen[..]);
@@ -136,33 +138,30 @@ fn socket_options(config: &Config) -> SocketOptions {
     }
 }
 
-/// Whoever copies the address on which a server listens may not know where it leads from here.
+/// Warns of endpoints such as `0.0.0.0`. They are often copied from a server's listen address, and
+/// lead to this host instead of that server's.
 fn warn_of_this_host(config: &Config) {
-    let is_unspecified = |endpoint: &&EndpointAddress| match endpoint.host {
-        Host::Address(address) => SpecialAddress::of(address) == Some(SpecialAddress::Unspecified),
-        Host::Name(_) => false,
-    };
-    let typed = config.endpoints.addresses.iter().filter(is_unspecified);
-    let endpoints = list(typed);
+    let endpoints = &config.endpoints.addresses;
+    let endpoints = list(endpoints.iter().filter(|endpoint| endpoint.host.is_unspecified()));
     if !endpoints.is_empty() {
         Event::EndpointsMeanThisHost { endpoints: &endpoints }.write();
     }
 }
 
-/// What endpoints have to show that were found by discovery.
+/// The verifier of endpoints that discovery finds; `None` where they are used unverified.
 fn verifier(config: &Config) -> Result<Option<Verifier>, String> {
     let Some(DiscoverySrv { domain, trust: Trust::Certified { authority }, .. }) =
         &config.discovery
     else {
         return Ok(None);
     };
-    // etcd asks for the discovery domain, too, and not for the host that a record names: whoever
-    // can forge the record could name a host of their own.
+    // The certificate has to be for the discovery domain, as etcd requires it, and not for the host
+    // that a record names: an attacker who can forge the record could name a host of their own.
     let name = domain.strip_suffix('.').unwrap_or(domain);
     Verifier::new(authority.as_deref(), name).map(Some)
 }
 
-/// Where endpoints are to come from.
+/// The sources of endpoints.
 fn sources(config: &Config, environment: Environment) -> Sources {
     Sources {
         endpoints: config.endpoints.addresses.clone(),
@@ -173,11 +172,14 @@ fn sources(config: &Config, environment: Environment) -> Sources {
     }
 }
 
-/// What the environment says of how to look names up, as to every program that asks by the C
-/// library.
+/// The environment variables by which every program that uses the C library's resolver is
+/// configured.
 fn environment() -> Environment {
-    let variable = |name: &str| env::var_os(name).map(OsString::into_encoded_bytes);
     Environment { local_domain: variable("LOCALDOMAIN"), options: variable("RES_OPTIONS") }
+}
+
+fn variable(name: &str) -> Option<Vec<u8>> {
+    env::var_os(name).map(OsString::into_encoded_bytes)
 }
 
 fn limits(config: &Config, descriptors: u64, listeners: usize) -> Limits {
@@ -190,21 +192,22 @@ fn limits(config: &Config, descriptors: u64, listeners: usize) -> Limits {
         connections_max: connections.max,
         pipes_max: connections.pipes_max,
         descriptors,
-        buffer_bytes: config::BUFFER_BYTES,
+        buffer_bytes: limits::BUFFER_BYTES,
         pair_bytes: Reactor::<MioNet>::PAIR_BYTES,
         memory_max_bytes: memory_max_bytes(connections.max, Reactor::<MioNet>::PAIR_BYTES),
-        flow_budget_bytes: config::FLOW_BUDGET_BYTES,
-        accepts_per_turn: config::ACCEPTS_PER_TURN,
-        events_per_turn: config::EVENTS_PER_TURN,
+        flow_budget_bytes: limits::FLOW_BUDGET_BYTES,
+        accepts_per_turn: limits::ACCEPTS_PER_TURN,
+        events_per_turn: limits::EVENTS_PER_TURN,
     }
     .write();
     Limits::new(config, connections)
 }
 
-/// One event a line, without a time: journald, syslog and container runtimes add their own.
+/// Starts the log: one event a line, without a timestamp, which journald, syslog and container
+/// runtimes add.
 fn start_log(level: Option<LevelFilter>) {
     let mut builder = env_logger::Builder::new();
-    builder.filter_level(level.unwrap_or(config::LOG_LEVEL_DEFAULT));
+    builder.filter_level(level.unwrap_or(limits::LOG_LEVEL_DEFAULT));
     let variable = env::var_os(LOG_VARIABLE).filter(|_| level.is_none()).unwrap_or_default();
     let filter = log_filter::parse(&variable.to_string_lossy());
     builder.parse_filters(&filter.directives);
@@ -218,7 +221,7 @@ fn start_log(level: Option<LevelFilter>) {
     }
 }
 
-/// The line that says how many are missing before it.
+/// The line for `count` lines that were dropped before it.
 fn dropped_lines(count: u64) -> String {
     let event = Event::LinesDropped { count };
     format!("{} {event}\n", event.level())
@@ -231,7 +234,7 @@ fn service_manager() -> Option<ServiceManager> {
     })
 }
 
-fn tell(manager: &Option<ServiceManager>, state: &str) {
+fn notify(manager: &Option<ServiceManager>, state: &str) {
     if let Some(Err(error)) = manager.as_ref().map(|manager| manager.notify(state)) {
         log_not_notified(Some(&state), &error);
     }
@@ -263,7 +266,7 @@ fn log_not_notified(state: Option<Value<'_>>, error: &NotifyError) {
 fn print(text: &str) -> ExitCode {
     let mut stdout = io::stdout();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        // Whoever closed our output does not want the rest.
+        // A reader that closed the pipe does not need the rest.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             fail(&format!("cannot write to stdout: {}", error.kind()), 1)
         }

@@ -1,8 +1,8 @@
 //! Addresses: exactly the documented forms, with the documented meaning, and a display that reads
 //! back as the same address.
 //!
-//! The oracle takes a text apart from its end, where the product goes from its beginning. It must
-//! not call the product.
+//! The oracle reads a text from its end, where the product reads from its beginning. It must not
+//! call the product.
 
 use std::fmt::{Debug, Display};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -37,14 +37,14 @@ pub fn check_listen(data: &[u8]) {
         ListenAddress::Any { port } => assert_eq!(shown, format!(":{port}")),
         ListenAddress::Host { host, port } => check_shown(&shown, host, *port),
     }
-    // Whatever one can listen on, one can dial, if it has a host and a port.
+    // Every address to listen on can be dialed, if it has a host and a port.
     if let ListenAddress::Host { host, port: port @ 1.. } = listen {
         let endpoint = shown.parse::<EndpointAddress>().map(|found| (found.host, found.port));
         assert_eq!(endpoint, Ok((host, port)), "{text:?}");
     }
 }
 
-/// What the text means, which must be what is expected; a refusal takes one line.
+/// The meaning of the text, which must be the expected one; a refusal must fit on one line.
 fn read_as_expected<T>(text: &str, expected: Option<T>) -> Option<T>
 where
     T: FromStr<Err: Debug + Display> + Debug + PartialEq,
@@ -57,7 +57,8 @@ where
     parsed.ok()
 }
 
-/// What is shown is what the standard library reads, and a name is nothing but a name.
+/// The shown text must be one that the standard library reads, and a name must not be an address,
+/// too.
 fn check_shown(shown: &str, host: &Host, port: u16) {
     assert_one_line(shown);
     match host {
@@ -69,8 +70,9 @@ fn check_shown(shown: &str, host: &Host, port: u16) {
     }
 }
 
-/// Whether inet_aton(3), and with it the resolver, takes the text for an IPv4 address: one to four
-/// parts in decimal, octal or hexadecimal, of which the last fills what the others leave.
+/// Whether inet_aton(3), and with it the C library's resolver, takes the text for an IPv4 address:
+/// one to four parts in decimal, octal or hexadecimal, of which the last is as long as the others
+/// leave room.
 fn is_old_ipv4(text: &str) -> bool {
     let parts: Vec<&str> = text.split('.').collect();
     let values: Option<Vec<u64>> = parts.iter().map(|part| old_number(part)).collect();
@@ -90,7 +92,7 @@ fn old_number(text: &str) -> Option<u64> {
     u64::from_str_radix(text, radix).ok().filter(|_| is_digits)
 }
 
-/// The endpoint that the help promises for a text, or nothing where it promises none.
+/// The endpoint for a text according to the help text; `None` where that promises a refusal.
 pub fn expected_endpoint(text: &str) -> Option<EndpointAddress> {
     if is_several(text) {
         return None;
@@ -119,7 +121,7 @@ pub fn expected_endpoint(text: &str) -> Option<EndpointAddress> {
     Some(EndpointAddress { host: host?, port, priority, weight }).filter(|found| found.port > 0)
 }
 
-/// The listening address that the help promises for a text, or nothing where it promises none.
+/// The listen address for a text according to the help text; `None` where that promises a refusal.
 pub fn expected_listen(text: &str) -> Option<ListenAddress> {
     if is_several(text) {
         return None;
@@ -130,7 +132,7 @@ pub fn expected_listen(text: &str) -> Option<ListenAddress> {
     })
 }
 
-/// Whether the text has a sign that separates or encloses addresses, and belongs to none.
+/// Whether the text has a character that can only separate or enclose addresses.
 fn is_several(text: &str) -> bool {
     text.contains(|c: char| {
         c.is_whitespace() || ";|\"'`\u{2018}\u{2019}\u{201c}\u{201d}".contains(c)
@@ -146,7 +148,7 @@ fn is_hosts(address: Ipv6Addr) -> bool {
     }
 }
 
-/// The host, or nothing if it is empty, and the port.
+/// The host, `None` if it is empty, and the port.
 fn expected_host_and_port(text: &str) -> Option<(Option<Host>, u16)> {
     let (host, port) = text.rsplit_once(':')?;
     let port = expected_u16(port)?;
@@ -164,7 +166,7 @@ fn expected_host_and_port(text: &str) -> Option<(Option<Host>, u16)> {
     is_name(host).then(|| (Some(Host::Name(host.to_owned())), port))
 }
 
-/// Digits that make a number up to 65535, with zeros before it or without.
+/// A number up to 65535 from digits, with or without leading zeros.
 fn expected_u16(text: &str) -> Option<u16> {
     let digits = text.trim_start_matches('0');
     let is_number = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
@@ -184,7 +186,10 @@ fn is_name(text: &str) -> bool {
     let is_hexadecimal = (last.starts_with("0x") || last.starts_with("0X"))
         && last[2..].chars().all(|c| c.is_ascii_hexdigit());
     let is_decimal = last.chars().all(|c| c.is_ascii_digit());
-    let is_good = |c: char| matches!(c, 'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_');
-    let is_label = |label: &&str| (1..=63).contains(&label.len()) && label.chars().all(is_good);
-    characters <= 254 && labels.iter().all(is_label) && !is_decimal && !is_hexadecimal
+    let are_labels = labels.iter().all(|label| {
+        let mut characters = label.chars();
+        (1..=63).contains(&label.len())
+            && characters.all(|c| matches!(c, 'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_'))
+    });
+    characters <= 254 && are_labels && !is_decimal && !is_hexadecimal
 }

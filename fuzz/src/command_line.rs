@@ -26,8 +26,8 @@ pub fn check(data: &[u8]) {
     check_arguments(&arguments(data));
 }
 
-/// Reads the bytes as `NAME=VALUE` of one flag, or as its name alone, and writes that in one of the
-/// ways there are.
+/// Reads the bytes as `NAME=VALUE` of one flag, or as its name alone, and checks two ways to write
+/// that.
 pub fn check_flag(data: &[u8]) {
     let split = data.iter().position(|byte| *byte == b'=');
     let name = OsString::from_vec([b"--", &data[..split.unwrap_or(data.len())]].concat());
@@ -37,13 +37,13 @@ pub fn check_flag(data: &[u8]) {
 
     let wanted = check_arguments(&[program.clone(), whole.clone()]);
     let is_valued = valued().any(|known| name.as_bytes()[2..] == *known.as_bytes());
-    // Which way hangs on the input, so that each costs the fuzzer two command lines, not five.
+    // The input chooses the second way, so that it costs the fuzzer two command lines, not five.
     let found = match (data.len() % 4, value) {
         (0, _) => check_arguments(&[program, start, whole]),
         (1, _) => check_arguments(&[program, gateway, whole, start]),
         (2, Some(value)) if is_valued => check_arguments(&[program, name, value]),
         _ => {
-            // Lists grow, so two of a flag are not the same as one.
+            // Lists grow, so a flag that is repeated has not the same value.
             check_arguments(&[program, whole.clone(), whole]);
             wanted.clone()
         }
@@ -81,7 +81,7 @@ fn check_arguments(arguments: &[OsString]) -> Option<Config> {
     }
 }
 
-/// Whether a refusal says which argument it is about, in one of the ways there are.
+/// Whether a refusal names an argument, in one of the forms that refusals have.
 fn names_argument(message: &str, arguments: &[OsString]) -> bool {
     // The password that is in an argument is masked.
     if message.contains(":***@") {
@@ -103,7 +103,7 @@ fn names_argument(message: &str, arguments: &[OsString]) -> bool {
             ways.push(format!("{flag} takes no value"));
         }
     }
-    // What is unknown is followed by advice, which is the matter of a unit test.
+    // Advice follows, which a unit test checks.
     ways.iter().any(|way| way == message || (way.ends_with("; ") && message.starts_with(way)))
 }
 
@@ -114,7 +114,7 @@ fn flags_of(argument: &str) -> Vec<String> {
         None => short.chars().map(|c| format!("-{}", c.escape_debug())).collect(),
         Some(long) => {
             let name = long.split('=').next().unwrap_or(long);
-            // Not as typed: of a long flag of one letter the message shows a short one.
+            // A long flag of one letter is shown as a short one.
             let dashes = if name.chars().count() == 1 { "-" } else { "--" };
             vec![format!("{dashes}{}", name.escape_debug())]
         }
@@ -175,7 +175,7 @@ fn check_ranges(config: &Config) {
         assert!((1..=32767).contains(&interval.as_secs()));
         assert_eq!(interval.subsec_nanos(), 0);
     }
-    // Few, many, and about as many as those connections take that were asked for.
+    // Few, many, and about as many as the typed number of connections takes.
     let asked = 2 * config.limits.connections_max.unwrap_or(500) as u64;
     for descriptors in [0, 64, u64::MAX].into_iter().chain(asked..asked + 40) {
         let limit = config.connections_limit(descriptors, config.listen.addresses.len());
@@ -188,7 +188,7 @@ fn check_ranges(config: &Config) {
     }
 }
 
-/// What a command line asks for.
+/// The expected result of a command line.
 #[derive(Debug, PartialEq)]
 enum Wanted {
     Help,
@@ -222,7 +222,7 @@ fn valued() -> impl Iterator<Item = &'static str> {
     LISTS.into_iter().chain(SINGLE)
 }
 
-/// The word once, at any place of the command that it is about.
+/// The word `help` once, at any place of a command.
 const HELP_WORDS: [&[&str]; 8] = [
     &["help"],
     &["help", "start"],
@@ -250,16 +250,19 @@ fn expected(arguments: &[OsString]) -> Wanted {
                 None => (long, None),
             };
             match (name, value) {
-                // Not so with pflag: a long flag of one letter is the short one.
+                // Unlike pflag, getopts takes a long flag of one letter for the short one.
                 ("help" | "h", None) => is_help = true,
                 ("version", None) => is_version = true,
                 _ => {
-                    let is_boolean = BOOLEANS.contains(&name);
                     let Some(name) = valued().chain(BOOLEANS).find(|known| *known == name) else {
                         return Wanted::Refusal;
                     };
-                    let next = || if is_boolean { Some("true") } else { rest.next() };
-                    let Some(value) = value.or_else(next) else { return Wanted::Refusal };
+                    let value = match value {
+                        None if BOOLEANS.contains(&name) => Some("true"),
+                        None => rest.next(),
+                        Some(value) => Some(value),
+                    };
+                    let Some(value) = value else { return Wanted::Refusal };
                     store(&mut values, name, bare(value));
                 }
             }

@@ -1,7 +1,7 @@
 //! Durations: the same value as Go's `time.ParseDuration` gives, and a format that reads back.
 //!
-//! The oracle reads characters into wide integers that cannot overflow and looks at the range
-//! once, at the end. It must not call the product, nor share a limit with it.
+//! The oracle reads characters into wide integers that cannot overflow and checks the range once,
+//! at the end. It must not call the product, nor share a limit with it.
 
 use std::iter::Peekable;
 use std::str::{self, Chars};
@@ -19,7 +19,7 @@ pub fn check(data: &[u8]) {
     if let Some((first, _)) = data.split_first_chunk() {
         let number = u64::from_le_bytes(*first);
         check_format(number);
-        // Most numbers of 64 bits are centuries: look at the shorter ones as well.
+        // Most numbers of 64 bits are centuries: check shorter ones as well.
         check_format(number >> (number % 64));
     }
 }
@@ -51,7 +51,7 @@ fn check_signs(text: &str, nanoseconds: i64) {
         }
     };
     assert!(nanoseconds >= 0 || text.starts_with('-'), "{text:?}");
-    // The range has no opposite of its least value.
+    // The least value has no opposite within the range.
     if nanoseconds > i64::MIN {
         let magnitude = nanoseconds.abs();
         assert_eq!(parse(unsigned), Ok(magnitude), "{text:?}");
@@ -60,7 +60,7 @@ fn check_signs(text: &str, nanoseconds: i64) {
     }
 }
 
-/// The reason is true of the text.
+/// The reason must be true of the text.
 fn check_reason(text: &str, error: &DurationError) {
     match error {
         DurationError::UnitUnknown(unit) => {
@@ -85,7 +85,7 @@ fn check_format(number: u64) {
     }
 }
 
-/// The nanoseconds that Go's `time.ParseDuration` makes of a text, or nothing where it refuses.
+/// The nanoseconds that Go's `time.ParseDuration` returns for a text; `None` where it refuses.
 pub fn expected(text: &str) -> Option<i64> {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     if unsigned == "0" {
@@ -109,7 +109,7 @@ pub fn expected(text: &str) -> Option<i64> {
         let unit = nanoseconds_of(&unit)?;
         sum += number(&integer) * unit + part(&fraction, unit);
     }
-    // Not so in Go: two terms of 2^63 wrap to nothing there, and are accepted.
+    // Unlike in Go, where two terms of 2^63 are accepted, and their sum wraps around to 0.
     let magnitude = i128::try_from(sum).ok()?;
     i64::try_from(if text.starts_with('-') { -magnitude } else { magnitude }).ok()
 }
@@ -129,16 +129,17 @@ fn nanoseconds_of(unit: &str) -> Option<u128> {
     units.iter().position(|known| *known == unit).map(|at| sizes[at])
 }
 
-/// The value of digits; beyond what any duration has, some number beyond it, too.
+/// The value of digits. For a value above that of any duration, some number above it.
 fn number(digits: &str) -> u128 {
-    let add = |value: u128, digit: u8| value * 10 + u128::from(digit - b'0');
-    digits.bytes().fold(0, |value, digit| add(value, digit).min(u128::MAX >> 64))
+    digits
+        .bytes()
+        .fold(0, |value, digit| (value * 10 + u128::from(digit - b'0')).min(u128::MAX >> 64))
 }
 
-/// The nanoseconds of a fraction. Go multiplies in floating point, which users see in the last
-/// nanosecond; exact arithmetic says how far off that may be.
+/// The nanoseconds of a fraction. Go multiplies in floating point, which shows in the last
+/// nanosecond; exact arithmetic bounds the difference.
 fn part(fraction: &str, unit: u128) -> u128 {
-    // What Go reads: digits as long as they fit 63 bits.
+    // Go reads digits as long as they fit into 63 bits.
     let (mut digits, mut scale) = (0, 1.0);
     for digit in fraction.bytes() {
         let longer = digits * 10 + u128::from(digit - b'0');
@@ -154,7 +155,7 @@ fn part(fraction: &str, unit: u128) -> u128 {
     let exact_scale = 10_u128.pow(exact_digits.len() as u32);
     let product = number_exact(exact_digits) * unit;
     let (exact, rest) = (product / exact_scale, product % exact_scale);
-    // Only within a hundredth of a whole nanosecond may rounding come out on its other side.
+    // Rounding may cross a whole nanosecond only within a hundredth of it.
     let is_whole = unit.is_multiple_of(exact_scale);
     let lowest = exact - u128::from(!is_whole && rest < exact_scale / 100 && exact > 0);
     let highest = exact + u128::from(rest > exact_scale / 100 * 99);

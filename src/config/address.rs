@@ -1,7 +1,7 @@
-//! Addresses as text: where to listen, and the endpoints to dial.
+//! Addresses as text: those to listen on, and the endpoints to dial.
 //!
-//! Text becomes a typed address or a reason, without a socket and without a look-up: whether a
-//! name resolves and whether an address is ours is found out later, in `net`.
+//! Text becomes a typed address or an error, without a socket and without a look-up: whether a name
+//! resolves and whether an address belongs to this host is found out later.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -12,7 +12,7 @@ use super::special_address::SpecialAddress;
 
 pub use super::address_error::AddressError;
 
-/// Longest host name in characters, without a trailing dot (RFC 1035, 2.3.4, as text).
+/// Longest host name in characters of its text, without a trailing dot (RFC 1035, 2.3.4).
 pub(super) const NAME_CHARACTERS_MAX: usize = 253;
 /// Longest label of a host name in characters (RFC 1035, 2.3.4).
 const LABEL_CHARACTERS_MAX: usize = 63;
@@ -22,12 +22,24 @@ const LABEL_CHARACTERS_MAX: usize = 63;
 pub enum Host {
     /// A literal address.
     Address(IpAddr),
-    /// Something for the resolver.
+    /// A name to look up.
     Name(String),
 }
 
+impl Host {
+    /// Whether it is `0.0.0.0` or `::`, which mean this host where they are dialed.
+    pub fn is_unspecified(&self) -> bool {
+        match self {
+            Host::Address(address) => {
+                SpecialAddress::of(*address) == Some(SpecialAddress::Unspecified)
+            }
+            Host::Name(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Host {
-    /// The host as it stands before `:port`, so IPv6 in brackets.
+    /// The host as it is written before `:port`: IPv6 in brackets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Host::Address(IpAddr::V4(address)) => write!(f, "{address}"),
@@ -37,15 +49,15 @@ impl fmt::Display for Host {
     }
 }
 
-/// Where to wait for clients. Port 0 leaves the choice to the kernel.
+/// An address to listen on. With port 0 the kernel chooses one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddress {
-    /// Every address of both families, typed `:port`.
+    /// Every address of both families; written `:port`.
     Any {
         /// The port, 0-65535.
         port: u16,
     },
-    /// One host; a wildcard such as `0.0.0.0` counts as one.
+    /// One host, or a wildcard such as `0.0.0.0`.
     Host {
         /// An address or a name of this machine.
         host: Host,
@@ -72,16 +84,17 @@ impl fmt::Display for ListenAddress {
     }
 }
 
-/// A server we may dial. Priority and weight mean what they mean in an SRV record (RFC 2782).
+/// A server to dial. Priority and weight mean the same as in an SRV record (RFC 2782).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointAddress {
     /// An address or a name.
     pub host: Host,
     /// The port, 1-65535.
     pub port: u16,
-    /// Class, 0-65535: a higher number is used only while no lower one is active.
+    /// The class, 0-65535: one with a higher number is used only while none with a lower one is
+    /// active.
     pub priority: u16,
-    /// Share of the connections within the class, 0-65535.
+    /// The share of the connections within the class, 0-65535.
     pub weight: u16,
 }
 
@@ -124,8 +137,8 @@ impl FromStr for ListenAddress {
 impl FromStr for EndpointAddress {
     type Err = AddressError;
 
-    /// Reads `host:port`, `[v6]:port`, or an http or https URL whose scheme and path are dropped;
-    /// each with `?priority=N&weight=N`.
+    /// Reads `host:port`, `[v6]:port`, or an http or https URL, whose scheme and path are dropped;
+    /// each may end with `?priority=N&weight=N`.
     fn from_str(text: &str) -> Result<EndpointAddress, AddressError> {
         if let Some(found) = separator(text) {
             return Err(AddressError::EndpointSeparator(found));
@@ -158,13 +171,14 @@ impl FromStr for EndpointAddress {
     }
 }
 
-/// What in the text can only be meant to stand between two addresses: nothing else has a place for
-/// it, but for the path of a URL, whose rest would be dropped together with the next address.
+/// The first character that can only be meant to separate two addresses: none is valid within one,
+/// except in the path of a URL, which is dropped, and the next address would be dropped with it.
 fn separator(text: &str) -> Option<char> {
     text.chars().find(|c| c.is_whitespace() || matches!(c, ';' | '|'))
 }
 
-/// Marks that are left once those are gone that enclose the whole, and those of word processors.
+/// Refuses quotation marks, also those of word processors. Marks that enclose the whole text are
+/// gone by now.
 fn check_quotes(text: &str) -> Result<(), AddressError> {
     let marks = ['"', '\'', '`', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}'];
     match text.chars().find(|c| marks.contains(c)) {
@@ -173,12 +187,13 @@ fn check_quotes(text: &str) -> Result<(), AddressError> {
     }
 }
 
-/// The port, if the text is that and nothing else.
+/// The port, if the text is a port and nothing else.
 fn port_alone(text: &str) -> Option<u16> {
     if is_digits(text) { text.parse().ok() } else { None }
 }
 
-/// Whoever listens on the unspecified address, or dials it, means this host.
+/// Refuses addresses that no single host has. The unspecified address is accepted: to listen on it
+/// or to dial it means this host.
 fn refuse_special(host: &Host) -> Result<(), AddressError> {
     let Host::Address(address) = host else { return Ok(()) };
     match SpecialAddress::of(*address) {
@@ -187,12 +202,12 @@ fn refuse_special(host: &Host) -> Result<(), AddressError> {
     }
 }
 
-/// What is left of a URL without its scheme and path.
+/// The part of a URL without its scheme and path; the whole of an address that is not a URL.
 fn authority(address: &str) -> Result<&str, AddressError> {
     let authority = match address.split_once("://") {
         None => address,
         Some((scheme, rest)) => {
-            // TLS passes through untouched, so https needs nothing that http does not.
+            // TLS is relayed as it is, so https needs nothing that http does not.
             if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
                 return Err(AddressError::Scheme(scheme.to_owned()));
             }
@@ -208,7 +223,7 @@ fn authority(address: &str) -> Result<&str, AddressError> {
     }
 }
 
-/// Splits host and port; brackets stay with the host.
+/// Splits host and port. Brackets belong to the host.
 fn split_port(text: &str) -> Result<(&str, &str), AddressError> {
     if text.starts_with('[') {
         let end = text.find(']').ok_or(AddressError::BracketsMalformed)?;
@@ -234,7 +249,8 @@ fn parse_port(text: &str) -> Result<u16, AddressError> {
     text.parse().map_err(|_| AddressError::PortTooLarge(text.to_owned()))
 }
 
-/// Whether there are digits and nothing else. The standard library also takes a plus sign.
+/// Whether the text has digits alone, and at least one. The standard library also takes a plus
+/// sign.
 fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -265,46 +281,48 @@ fn parse_ipv6(text: &str) -> Result<Host, AddressError> {
     }
 }
 
-/// Whether it could be a host's or a domain's name, with or without a trailing dot.
+/// Whether the text can be the name of a host or a domain, with or without a trailing dot.
 pub(super) fn is_name(text: &str) -> bool {
     name_problem(text).is_none()
 }
 
-/// Why it could be no host's or domain's name.
+/// Why the text cannot be the name of a host or a domain; `None` if it can.
 pub(super) fn name_problem(text: &str) -> Option<String> {
     let name = text.strip_suffix('.').unwrap_or(text);
-    let is_foreign = |c: &char| *c != '.' && !(c.is_ascii() && is_label_byte(*c as u8));
-    if let Some(found) = name.chars().find(is_foreign) {
+    if let Some(found) = name.chars().find(|c| *c != '.' && !is_label_character(*c)) {
         return Some(format!("{found:?} in it"));
     }
     if name.split('.').any(str::is_empty) {
-        return Some("an empty part between or beside dots".to_owned());
+        return Some("an empty part before, between or after dots".to_owned());
     }
     if !name.split('.').all(is_label) {
         return Some(format!("a part of more than {LABEL_CHARACTERS_MAX} characters"));
     }
-    let is_long = name.len() > NAME_CHARACTERS_MAX;
-    is_long.then(|| format!("more than {NAME_CHARACTERS_MAX} characters"))
+    (name.len() > NAME_CHARACTERS_MAX)
+        .then(|| format!("more than {NAME_CHARACTERS_MAX} characters"))
 }
 
-/// Letters, digits, hyphens, and the underscore that real names have although RFC 952 has not.
+/// Whether the text can be a label: letters, digits, hyphens, and underscores, which names in use
+/// have although RFC 952 does not allow them.
 pub(super) fn is_label(label: &str) -> bool {
-    !label.is_empty() && label.len() <= LABEL_CHARACTERS_MAX && label.bytes().all(is_label_byte)
+    !label.is_empty()
+        && label.len() <= LABEL_CHARACTERS_MAX
+        && label.chars().all(is_label_character)
 }
 
-fn is_label_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
+fn is_label_character(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '-' | '_')
 }
 
-/// Whether the resolver would take the name for an IPv4 address in one of the old forms of
-/// inet_aton(3): `10.0.256` or `0x7f.1` must not quietly become some other address.
+/// Whether the C library would take the name for an IPv4 address in one of the old forms of
+/// inet_aton(3): `10.0.256` or `0x7f.1` must not silently become another address.
 fn ends_in_number(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
     let hexadecimal = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
     is_digits(last) || hexadecimal.is_some_and(|h| h.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-/// Priority and weight from `priority=N&weight=N`; either may be absent, none twice.
+/// Priority and weight from `priority=N&weight=N`. Each may be absent, and none may be repeated.
 fn parse_query(query: &str) -> Result<(Option<u16>, Option<u16>), AddressError> {
     let (mut priority, mut weight) = (None, None);
     for item in query.split('&') {
@@ -471,10 +489,13 @@ mod tests {
         refuse("http://:2379", "missing host");
         refuse("", "missing port");
         refuse("http://", "missing port");
-        refuse("a..b:1", r#""a..b" is not a host name: an empty part between or beside dots"#);
-        refuse(".a:1", r#"".a" is not a host name: an empty part between or beside dots"#);
-        refuse(".:1", r#""." is not a host name: an empty part between or beside dots"#);
-        refuse("a..:1", r#""a.." is not a host name: an empty part between or beside dots"#);
+        refuse(
+            "a..b:1",
+            r#""a..b" is not a host name: an empty part before, between or after dots"#,
+        );
+        refuse(".a:1", r#"".a" is not a host name: an empty part before, between or after dots"#);
+        refuse(".:1", r#""." is not a host name: an empty part before, between or after dots"#);
+        refuse("a..:1", r#""a.." is not a host name: an empty part before, between or after dots"#);
         refuse("*:1", r#""*" is not a host name: '*' in it"#);
         refuse("é:1", r#""é" is not a host name: 'é' in it"#);
         refuse("fe80%eth0:1", r#""fe80%eth0" is not a host name: '%' in it"#);
@@ -504,14 +525,15 @@ mod tests {
 
     #[test]
     fn other_schemes_and_users() {
-        let text = |scheme: &str| {
+        for (endpoint, scheme) in [
+            ("unix:///run/etcd.sock", "unix"),
+            ("unixs://a:1", "unixs"),
+            ("tcp://a:1", "tcp"),
+            ("://a:1", ""),
+        ] {
             let known = "only http and https are; host:port needs none";
-            format!("scheme {scheme:?} is not supported, {known}")
-        };
-        refuse("unix:///run/etcd.sock", &text("unix"));
-        refuse("unixs://a:1", &text("unixs"));
-        refuse("tcp://a:1", &text("tcp"));
-        refuse("://a:1", &text(""));
+            refuse(endpoint, &format!("scheme {scheme:?} is not supported, {known}"));
+        }
         let user = "user name before the host; clients log in through the gateway";
         refuse("http://user@a:1", user);
         refuse("https://user:password@a:1/", user);
@@ -521,22 +543,25 @@ mod tests {
 
     #[test]
     fn a_path_needs_a_scheme() {
-        let text =
-            |path: &str| format!("path {path:?} without http:// or https:// before the host");
-        refuse("a:1/", &text("/"));
-        refuse("a:1/v3/kv", &text("/v3/kv"));
-        refuse("a:1/v3?weight=1", &text("/v3"));
-        refuse("a/b:1", &text("/b:1"));
-        refuse("unix:/run/etcd", &text("/run/etcd"));
-        refuse("http:/a:1", &text("/a:1"));
-        let text = |path: &str| format!("path {path:?}; a listen address is host:port and no more");
-        refuse_listen("127.0.0.1:1/", &text("/"));
-        refuse_listen(":1/x", &text("/x"));
+        for (endpoint, path) in [
+            ("a:1/", "/"),
+            ("a:1/v3/kv", "/v3/kv"),
+            ("a:1/v3?weight=1", "/v3"),
+            ("a/b:1", "/b:1"),
+            ("unix:/run/etcd", "/run/etcd"),
+            ("http:/a:1", "/a:1"),
+        ] {
+            refuse(endpoint, &format!("path {path:?} without http:// or https:// before the host"));
+        }
+        for (address, path) in [("127.0.0.1:1/", "/"), (":1/x", "/x")] {
+            let want = format!("path {path:?}; a listen address is host:port and no more");
+            refuse_listen(address, &want);
+        }
     }
 
-    /// Of a URL everything behind the next slash is dropped, and with it would be the next address.
+    /// The path of a URL is dropped, and the next address would be dropped with it.
     #[test]
-    fn what_can_only_stand_between_two_addresses_is_named() {
+    fn a_character_that_can_only_separate_addresses_is_named() {
         for (text, found) in [
             ("a:1 b:2", ' '),
             ("a:1;b:2", ';'),
@@ -576,13 +601,11 @@ mod tests {
     }
 
     #[test]
-    fn a_port_alone_is_told_what_it_lacks() {
-        let text = |port: &str| {
-            format!("a port without a host; write host:{port}, as in 127.0.0.1:{port}")
-        };
-        refuse("2379", &text("2379"));
-        refuse("02379", &text("2379"));
-        refuse("65535", &text("65535"));
+    fn the_error_for_a_port_alone_says_what_is_missing() {
+        for (endpoint, port) in [("2379", "2379"), ("02379", "2379"), ("65535", "65535")] {
+            let example = format!("write host:{port}, as in 127.0.0.1:{port}");
+            refuse(endpoint, &format!("a port without a host; {example}"));
+        }
         refuse("65536", "missing port");
         refuse("10.0.0.1", "missing port");
         let want = "a port without an address; write 127.0.0.1:23790 for clients on this host, or \

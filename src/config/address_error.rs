@@ -1,64 +1,65 @@
-//! Why a text is no address, in words for whoever typed it.
+//! Why a text is not an address, as a reason for the user who typed it.
 //!
-//! The text itself is named by whoever knows the flag. Each reason says what to write instead
-//! where that is not plain.
+//! The caller, who knows the flag, puts the text in front. A reason says what to write instead
+//! where that is not obvious.
 
 use std::fmt;
 
 use super::special_address::SpecialAddress;
 
-/// Why a text is no address.
+/// Why a text is not an address. Displays as a reason on one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AddressError {
-    /// Nothing before the port.
+    /// No host before the port.
     HostMissing,
-    /// A host, but no port.
+    /// No port after the host.
     PortMissing,
-    /// Of an endpoint: a number and nothing else.
+    /// An endpoint that is a port number and nothing else.
     HostMissingBefore(u16),
-    /// Of a listening address: a number and nothing else.
+    /// A listen address that is a port number and nothing else.
     ListenPortAlone(u16),
-    /// The port is not made of digits.
+    /// A port that has other characters than digits.
     PortNotNumber(String),
-    /// The port is above 65535.
+    /// A port above 65535.
     PortTooLarge(String),
-    /// Port 0, which nobody can dial.
+    /// Port 0 of an endpoint, which cannot be dialed.
     PortZero,
     /// More than one colon outside brackets.
     BracketsMissing,
     /// `[` without `]`, or something other than a port after `]`.
     BracketsMalformed,
-    /// What stands in the brackets is no IPv6 address.
+    /// Brackets around a text that is not an IPv6 address.
     NotIpv6(String),
-    /// `%zone` after an IPv6 address, which a resolved address has no room for.
+    /// `%zone` after an IPv6 address, which the type of addresses has no place for.
     Zone,
-    /// Ends like an IPv4 address, but is none.
+    /// A text that ends as an IPv4 address does and is not one.
     NotIpv4(String),
-    /// An address where no server can be.
+    /// An address that no server can have.
     Special(SpecialAddress),
-    /// No host name, and why: a character that none has, or an empty or overlong name or label.
+    /// A text that is not a host name, and why: a character that host names do not have, or a name
+    /// or label that is empty or too long.
     NotName(String, String),
-    /// Between two endpoints something other than a comma.
+    /// Another separator of endpoints than a comma.
     EndpointSeparator(char),
-    /// Between two listening addresses something other than a comma.
+    /// Another separator of listen addresses than a comma.
     ListenSeparator(char),
-    /// A quotation mark: one without its pair, or of a kind that no shell knows.
+    /// A quotation mark that does not enclose the whole text.
     QuotationMark(char),
-    /// A URL of a kind that is no TCP address.
+    /// A URL whose scheme is neither http nor https.
     Scheme(String),
-    /// A URL where only an address makes sense.
+    /// A URL as a listen address.
     ListenScheme,
-    /// A path behind an address that is no URL.
+    /// A path after an endpoint that is not a URL.
     Path(String),
-    /// A path behind a listening address.
+    /// A path after a listen address.
     ListenPath(String),
     /// `user:password@` before the host.
     UserInfo,
     /// A query key other than priority and weight.
     KeyUnknown(String),
-    /// A query key a second time.
+    /// A query key that is there more than once.
     KeyRepeated(&'static str),
-    /// The value of a query key is no number from 0 to 65535.
+    /// A value of a query key that is not a number from 0 to 65535.
     KeyValue(&'static str, String),
 }
 

@@ -1,4 +1,5 @@
-//! How many pairs and pipes the descriptors carry, and what memory that can take.
+//! The number of pairs and pipes that the descriptors suffice for, and the memory that these can
+//! take.
 
 use super::Config;
 use super::address::{EndpointAddress, Host};
@@ -9,35 +10,37 @@ use super::limits::{
 };
 use super::special_address::dialed;
 
-/// How many pairs may be open at a time, and whether that is what was asked for.
+/// The number of pairs that may be open at a time, and whether it is the one that was typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionsLimit {
     /// Most pairs at a time, 1 to [`CONNECTIONS_MAX`].
     pub max: usize,
     /// Most pipes at a time, 0 to [`PIPES_MAX`].
     pub pipes_max: usize,
-    /// The typed `--max-connections`, where the descriptors cannot carry it.
+    /// The typed `--max-connections`, where there are too few descriptors for it.
     pub lowered_from: Option<usize>,
 }
 
 impl Config {
-    /// How many pairs the descriptors can carry beside the listening sockets, one probe per
-    /// endpoint, the resolver's questions and the reserve, and what of `--max-connections` that
-    /// leaves.
+    /// The number of pairs: `--max-connections`, or fewer where the descriptors do not suffice for
+    /// these together with the listening sockets, a probe of each endpoint, the resolver's
+    /// questions and the reserve.
     ///
-    /// `descriptors` are those that may still be opened (RLIMIT_NOFILE less those that are open or
-    /// were inherited; getrlimit(2)), `listeners` the sockets that will listen. At least one pair
-    /// is always allowed: a gateway that accepts nobody is of no use to anybody.
+    /// `descriptors` is the number that may still be opened (RLIMIT_NOFILE less those that are open
+    /// or were inherited; getrlimit(2)), `listeners` that of the sockets that will listen. One pair
+    /// is always allowed: a gateway that accepts no client is useless.
     ///
-    /// One pair in [`PAIRS_PER_PIPE`] gives way to a pipe, unless `--max-connections` asks for all
-    /// of them: then pipes get what is left.
+    /// One pair in [`PAIRS_PER_PIPE`] gives its descriptors to a pipe, unless `--max-connections`
+    /// asks for all pairs: then pipes get the descriptors that are left.
     pub fn connections_limit(&self, descriptors: u64, listeners: usize) -> ConnectionsLimit {
         let limit = usize::try_from(descriptors).unwrap_or(usize::MAX);
-        let taken = DESCRIPTORS_RESERVED.saturating_add(listeners).saturating_add(self.asides());
+        let taken = DESCRIPTORS_RESERVED
+            .saturating_add(listeners)
+            .saturating_add(self.reserved_descriptors());
         // A pipe takes two descriptors, as a pair does.
         let carried = (limit.saturating_sub(taken) / DESCRIPTORS_PER_PAIR).max(1);
-        let beside_pipes = carried - (carried / PAIRS_PER_PIPE).min(PIPES_MAX);
-        let asked = self.limits.connections_max.unwrap_or(beside_pipes.min(CONNECTIONS_MAX));
+        let default = carried - (carried / PAIRS_PER_PIPE).min(PIPES_MAX);
+        let asked = self.limits.connections_max.unwrap_or(default.min(CONNECTIONS_MAX));
         assert!(asked >= 1);
         assert!(asked <= CONNECTIONS_MAX);
         let max = carried.min(asked);
@@ -47,46 +50,48 @@ impl Config {
             lowered_from: self.limits.connections_max.filter(|&asked| asked > carried),
         }
     }
-}
 
-impl Config {
-    /// The fewest descriptors that must be free at the start: everything that it has to do at one
-    /// time, each once. Those of the loop and the listeners, a pair, a probe, a look-up, and one
-    /// that is open for a moment.
+    /// The fewest descriptors that must be free at the start: those of the loop and the listeners,
+    /// and of each thing that the gateway does at the same time one: a pair, a probe, a look-up
+    /// where it needs any, and a descriptor that is open for a moment.
     pub fn descriptors_min(&self) -> u64 {
-        let of_look_up = if self.asks() { DNS_DESCRIPTORS_PER_LOOK_UP + DNS_FILES_MAX } else { 0 };
+        let of_look_up = match self.needs_resolver() {
+            true => DNS_DESCRIPTORS_PER_LOOK_UP + DNS_FILES_MAX,
+            false => 0,
+        };
         let always = DESCRIPTORS_OF_LOOP + self.listen.addresses.len() + DESCRIPTORS_PER_PAIR;
         (always + DESCRIPTORS_PER_PROBE + of_look_up + DESCRIPTORS_FOR_A_MOMENT) as u64
     }
 
-    /// Whether name servers are asked.
-    fn asks(&self) -> bool {
-        self.names() > 0 || self.discovery.is_some()
+    /// Whether names of endpoints are looked up.
+    fn needs_resolver(&self) -> bool {
+        let mut hosts = self.endpoints.addresses.iter().map(|endpoint| &endpoint.host);
+        self.discovery.is_some() || hosts.any(|host| matches!(host, Host::Name(_)))
     }
 
-    fn names(&self) -> usize {
-        let is_name = |endpoint: &&EndpointAddress| matches!(endpoint.host, Host::Name(_));
-        self.endpoints.addresses.iter().filter(is_name).count()
-    }
-
-    /// Descriptors for probes and questions. How many endpoints names will lead to is not known
-    /// yet; it is seldom more than a few for each, and seldom are all of them probed at once.
-    fn asides(&self) -> usize {
-        let addresses = |endpoint: &EndpointAddress| match endpoint.host {
-            Host::Address(address) => dialed(address).len(),
-            Host::Name(_) => 2,
-        };
-        let endpoints: usize = self.endpoints.addresses.iter().map(addresses).sum();
+    /// The descriptors for probes and questions. The number of endpoints behind a name is not known
+    /// yet: seldom more than a few, and seldom all of them are probed at the same time.
+    fn reserved_descriptors(&self) -> usize {
+        let endpoints: usize = self.endpoints.addresses.iter().map(expected_addresses).sum();
         let of_discovery = if self.discovery.is_some() { ENDPOINTS_PER_DISCOVERY } else { 0 };
-        let of_resolver = if self.asks() { DNS_DESCRIPTORS_MAX + DNS_FILES_MAX } else { 0 };
+        let of_resolver =
+            if self.needs_resolver() { DNS_DESCRIPTORS_MAX + DNS_FILES_MAX } else { 0 };
         endpoints * DESCRIPTORS_PER_PROBE + of_discovery + of_resolver
     }
 }
 
-/// The most memory that so many pairs can take, in bytes: a full buffer for each of the two flows
-/// and `pair_bytes` of book-keeping each, twice because a growing table moves into one of double
-/// size, and the scratch buffer that all share. What a flow holds in a pipe instead is the kernel's
-/// memory, in at most [`PIPES_MAX`] pipes.
+/// The number of addresses that a typed endpoint is expected to lead to.
+fn expected_addresses(endpoint: &EndpointAddress) -> usize {
+    match endpoint.host {
+        Host::Address(address) => dialed(address).len(),
+        Host::Name(_) => 2,
+    }
+}
+
+/// The most memory in bytes that `connections_max` pairs can take: for each pair two full buffers,
+/// one for either flow, and twice its `pair_bytes` of book-keeping, because a growing table moves
+/// into one of double size; and the scratch buffer that all pairs share. Bytes of a flow in a pipe
+/// are in the kernel's memory instead, in at most [`PIPES_MAX`] pipes.
 pub fn memory_max_bytes(connections_max: usize, pair_bytes: usize) -> u64 {
     let each = (BUFFER_BYTES as u64).saturating_add(pair_bytes as u64).saturating_mul(2);
     let pairs = (connections_max as u64).saturating_mul(each);
@@ -100,7 +105,7 @@ mod tests {
     use crate::config::flags::{DISCOVERY_SRV, ENDPOINTS, INSECURE_DISCOVERY, LISTEN_ADDR, Typed};
     use crate::config::limits::{CONNECTIONS_MAX, PIPES_MAX};
 
-    /// One listener is passed with it, so the descriptors put aside are 17.
+    /// With one listener, 17 descriptors are reserved.
     fn three_endpoints() -> Config {
         configuration("10.0.0.1:1,10.0.0.2:1,10.0.0.3:1", None)
     }
@@ -165,7 +170,11 @@ mod tests {
                 1 + ENDPOINTS_PER_DISCOVERY + DNS_DESCRIPTORS_MAX + DNS_FILES_MAX,
             ),
         ] {
-            assert_eq!(configuration(endpoints, srv).asides(), want, "{endpoints} {srv:?}");
+            assert_eq!(
+                configuration(endpoints, srv).reserved_descriptors(),
+                want,
+                "{endpoints} {srv:?}"
+            );
         }
     }
 

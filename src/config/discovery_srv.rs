@@ -1,55 +1,54 @@
-//! The flags of discovery by SRV records: what they mean together.
+//! The flags of discovery by SRV records, which have their meaning together. Pure.
 
 use std::fmt;
 use std::path::PathBuf;
 
-use super::address;
-use super::address::NAME_CHARACTERS_MAX;
+use super::address::{self, NAME_CHARACTERS_MAX};
 use super::flags::{
     DISCOVERY_SRV, DISCOVERY_SRV_NAME, Flag, INSECURE_DISCOVERY, TRUSTED_CA_FILE, Typed, UsageError,
 };
 use super::values::Value;
 
-/// Where to look for SRV records, and whom to believe.
+/// The SRV records to look up, and which of the endpoints that they list are used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiscoverySrv {
     /// The domain.
     pub domain: String,
-    /// What stands behind the service's name, if anything.
+    /// The suffix of the service's name, if there is one.
     pub name: Option<String>,
-    /// What endpoints have to show before they are used.
+    /// The condition for an endpoint to be used.
     pub trust: Trust,
 }
 
-/// Which of the endpoints that were found are used.
+/// The condition for an endpoint that was found to be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
-    /// All of them.
+    /// None: all endpoints are used.
     Unverified,
-    /// Those that show, by a TLS handshake, that they may speak for the domain.
+    /// In a TLS handshake the endpoint shows a certificate for the domain.
     Certified {
-        /// A file with the certificates of trusted authorities; `None`: those of the system.
+        /// The file with the certificates of trusted authorities; `None`: those of the system.
         authority: Option<PathBuf>,
     },
 }
 
-/// A flag that was typed in vain.
+/// A flag that was typed and has no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnusedFlag {
-    /// Its name, without the dashes.
+    /// The name, without the dashes.
     pub flag: &'static str,
-    /// Why.
+    /// Why it has no effect.
     pub reason: NoEffect,
 }
 
-/// Why a flag has no effect.
+/// Why a flag has no effect. Displays as one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoEffect {
-    /// Its value is empty, as that of a template without its variable; it counts as absent.
+    /// The value is empty, as that of a template without its variable, and counts as absent.
     Empty,
-    /// It means nothing without `--discovery-srv`.
+    /// The flag has no meaning without `--discovery-srv`.
     NoDiscoverySrv,
-    /// It means nothing beside `--insecure-discovery`.
+    /// The flag has no meaning together with `--insecure-discovery`.
     InsecureDiscovery,
 }
 
@@ -63,22 +62,29 @@ impl fmt::Display for NoEffect {
     }
 }
 
-/// Whether this build can find out who an endpoint is.
+/// Whether this build can verify endpoints.
 pub const CAN_VERIFY: bool = cfg!(feature = "tls");
 
-/// The longer one of the two services that are asked for.
+/// The longer one of the names of the two services that are looked up.
 const SERVICE_LONGEST: &str = "_etcd-client-ssl";
 
-/// The flags together; `None` without a domain. As in etcd an empty value is one that is absent.
+/// The meaning of the flags together; `None` without a domain. As in etcd, an empty value counts as
+/// absent.
+///
+/// # Errors
+/// [`UsageError`] for names that cannot be looked up, and for a condition that this build cannot
+/// check.
 pub(super) fn parse(typed: &Typed) -> Result<Option<DiscoverySrv>, UsageError> {
     let is_insecure = bool::read(&INSECURE_DISCOVERY, typed)?;
     let Some(domain) = given(typed, &DISCOVERY_SRV) else { return Ok(None) };
-    let refuse = |reason: &str| UsageError::invalid(&DISCOVERY_SRV, domain, reason);
     if let Some(problem) = address::name_problem(domain) {
-        return Err(refuse(&format!("not a domain name: {problem}")));
+        return Err(refused(domain, &format!("not a domain name: {problem}")));
     }
     let name = given(typed, &DISCOVERY_SRV_NAME);
-    let service = name.map_or(SERVICE_LONGEST.to_owned(), |it| format!("{SERVICE_LONGEST}-{it}"));
+    let service = match name {
+        Some(name) => format!("{SERVICE_LONGEST}-{name}"),
+        None => SERVICE_LONGEST.to_owned(),
+    };
     if let Some(name) = name.filter(|_| !address::is_label(&service)) {
         let reason = "not a part of a service's name, or too long for one";
         return Err(UsageError::invalid(&DISCOVERY_SRV_NAME, name, reason));
@@ -86,14 +92,15 @@ pub(super) fn parse(typed: &Typed) -> Result<Option<DiscoverySrv>, UsageError> {
     let prefix = format!("{service}._tcp.");
     if !address::is_name(&format!("{prefix}{domain}")) {
         let max = NAME_CHARACTERS_MAX - prefix.len();
-        return Err(refuse(&format!("more than the {max} characters that fit behind {prefix}")));
+        let reason = format!("more than the {max} characters that fit behind {prefix}");
+        return Err(refused(domain, &reason));
     }
     let trust = match is_insecure {
         true => Trust::Unverified,
         false if !CAN_VERIFY => {
             let reason = "this build cannot verify endpoints, having no TLS: it takes \
                           --insecure-discovery, or a build with the feature tls";
-            return Err(refuse(reason));
+            return Err(refused(domain, reason));
         }
         false => Trust::Certified { authority: given(typed, &TRUSTED_CA_FILE).map(PathBuf::from) },
     };
@@ -101,17 +108,24 @@ pub(super) fn parse(typed: &Typed) -> Result<Option<DiscoverySrv>, UsageError> {
     Ok(Some(DiscoverySrv { domain, name, trust }))
 }
 
-/// Flags that mean nothing as they are. etcd takes them, so they are no mistake to end for.
+fn refused(domain: &str, reason: &str) -> UsageError {
+    UsageError::invalid(&DISCOVERY_SRV, domain, reason)
+}
+
+/// The flags that have no effect. They are accepted, since etcd accepts them.
 pub(super) fn unused(typed: &Typed, discovery: Option<&DiscoverySrv>) -> Vec<UnusedFlag> {
     let is_insecure = bool::read(&INSECURE_DISCOVERY, typed).unwrap_or(false).then_some("true");
     let alone = discovery.is_none().then_some(NoEffect::NoDiscoverySrv);
-    let beside = discovery.filter(|discovery| discovery.trust == Trust::Unverified);
-    let unproved = alone.or(beside.map(|_| NoEffect::InsecureDiscovery));
+    let unverified = match discovery {
+        Some(DiscoverySrv { trust: Trust::Unverified, .. }) => Some(NoEffect::InsecureDiscovery),
+        Some(_) => None,
+        None => alone,
+    };
     let flags = [
         (DISCOVERY_SRV, typed.last(&DISCOVERY_SRV), None),
         (INSECURE_DISCOVERY, is_insecure, alone),
         (DISCOVERY_SRV_NAME, typed.last(&DISCOVERY_SRV_NAME), alone),
-        (TRUSTED_CA_FILE, typed.last(&TRUSTED_CA_FILE), unproved),
+        (TRUSTED_CA_FILE, typed.last(&TRUSTED_CA_FILE), unverified),
     ];
     let unused = flags.into_iter().filter_map(|(flag, value, reason)| {
         let reason = if value?.is_empty() { Some(NoEffect::Empty) } else { reason };
@@ -152,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn insecure_discovery_believes_everybody() {
+    fn insecure_discovery_uses_all_endpoints() {
         let want = found("a.test.", Some("blue"), Trust::Unverified);
         assert_eq!(parse(&typed("a.test.", "blue", "true", "-")), Ok(Some(want)));
         let want = found("a.test", None, Trust::Unverified);
@@ -160,15 +174,16 @@ mod tests {
     }
 
     #[test]
-    fn others_have_to_show_a_certificate_where_that_can_be_read() {
+    fn other_endpoints_have_to_show_a_certificate_where_this_build_can_read_it() {
         for (file, authority) in [("-", None), ("", None), ("/ca.pem", Some("/ca.pem".into()))] {
             let parsed = parse(&typed("a.test", "-", "false", file));
             if CAN_VERIFY {
                 let want = found("a.test", None, Trust::Certified { authority });
                 assert_eq!(parsed, Ok(Some(want)));
             } else {
-                let told = parsed.expect_err("nobody could check it").to_string();
-                assert!(told.contains("--discovery-srv") && told.contains("feature tls"), "{told}");
+                let message = parsed.expect_err("no TLS").to_string();
+                assert!(message.contains("--discovery-srv"), "{message}");
+                assert!(message.contains("feature tls"), "{message}");
             }
         }
     }
@@ -190,20 +205,22 @@ mod tests {
             ("a.test", &long, "true", "for --discovery-srv-name: not a part of"),
             ("a.test", "-", "x", r#""x" for --insecure-discovery: must be true or false"#),
         ] {
-            let told = parse(&typed(domain, name, insecure, "-")).expect_err(want).to_string();
-            assert!(told.contains(want), "{told}");
+            let message = parse(&typed(domain, name, insecure, "-")).expect_err(want).to_string();
+            assert!(message.contains(want), "{message}");
         }
         let name = &long[1..];
         assert!(parse(&typed("a.test", name, "true", "-")).is_ok(), "63 characters in all");
     }
 
-    /// What is asked for has room for 253 characters; a trailing dot is none of them.
+    /// A domain of this many characters and two more.
+    fn domain(length: usize) -> String {
+        let labels = format!("{}.", "a".repeat(60)).repeat(4);
+        labels[..length].trim_end_matches('.').to_owned() + ".b"
+    }
+
+    /// The name that is looked up may have 253 characters, without a trailing dot.
     #[test]
     fn a_domain_has_to_leave_room_for_the_service() {
-        let domain = |length: usize| {
-            let labels = format!("{}.", "a".repeat(60)).repeat(4);
-            labels[..length].trim_end_matches('.').to_owned() + ".b"
-        };
         for (name, max) in [("-", 231), ("blue", 226)] {
             let longest = domain(max - 2);
             assert_eq!(longest.len(), max);
@@ -211,31 +228,33 @@ mod tests {
                 assert!(parse(&typed(&fits, name, "true", "-")).is_ok(), "{fits}");
             }
             let over = format!("{longest}c");
-            let told = parse(&typed(&over, name, "true", "-")).expect_err("one too many");
-            let told = told.to_string();
-            assert!(told.contains(&format!("more than the {max} characters")), "{told}");
-            assert!(told.contains("--discovery-srv:") && told.contains(&over), "{told}");
+            let error = parse(&typed(&over, name, "true", "-")).expect_err("one too many");
+            let message = error.to_string();
+            assert!(message.contains(&format!("more than the {max} characters")), "{message}");
+            assert!(message.contains("--discovery-srv:") && message.contains(&over), "{message}");
         }
+    }
+
+    #[track_caller]
+    fn check_unused(typed: Typed, want: &[&str]) {
+        let discovery = parse(&typed).expect("nothing to refuse");
+        let unused = unused(&typed, discovery.as_ref());
+        let found: Vec<String> =
+            unused.iter().map(|unused| format!("{} {}", unused.flag, unused.reason)).collect();
+        assert_eq!(found, want, "{typed:?}");
     }
 
     #[test]
     fn flags_without_effect_are_known() {
-        let check = |typed: Typed, want: &[&str]| {
-            let discovery = parse(&typed).expect("nothing to refuse");
-            let unused = unused(&typed, discovery.as_ref());
-            let told: Vec<String> =
-                unused.iter().map(|it| format!("{} {}", it.flag, it.reason)).collect();
-            assert_eq!(told, want, "{typed:?}");
-        };
         let alone = ["discovery-srv-name no_discovery_srv", "trusted-ca-file no_discovery_srv"];
-        check(typed("-", "x", "-", "/ca.pem"), &alone);
-        check(typed("-", "-", "false", "-"), &[]);
-        check(typed("-", "-", "true", "-"), &["insecure-discovery no_discovery_srv"]);
-        let beside = ["trusted-ca-file insecure_discovery"];
-        check(typed("a.test", "x", "true", "/ca.pem"), &beside);
-        check(typed("a.test", "x", "true", "-"), &[]);
+        check_unused(typed("-", "x", "-", "/ca.pem"), &alone);
+        check_unused(typed("-", "-", "false", "-"), &[]);
+        check_unused(typed("-", "-", "true", "-"), &["insecure-discovery no_discovery_srv"]);
+        let unverified = ["trusted-ca-file insecure_discovery"];
+        check_unused(typed("a.test", "x", "true", "/ca.pem"), &unverified);
+        check_unused(typed("a.test", "x", "true", "-"), &[]);
         let empty = ["discovery-srv-name empty_value", "trusted-ca-file empty_value"];
-        check(typed("a.test", "", "true", ""), &empty);
-        check(typed("", "-", "-", "-"), &["discovery-srv empty_value"]);
+        check_unused(typed("a.test", "", "true", ""), &empty);
+        check_unused(typed("", "-", "-", "-"), &["discovery-srv empty_value"]);
     }
 }

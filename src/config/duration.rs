@@ -1,24 +1,24 @@
 //! Durations as Go writes and reads them: `1m0s`, `500ms`, `1h30m`, `1.5s`.
 //!
-//! A hand port of `time.ParseDuration` and `Duration.String` (go/src/time/format.go, time.go), so
-//! that what `etcd gateway` accepts is accepted here and means the same to the nanosecond. It
-//! knows no flag and no limit; what a value may be is decided in `config`.
+//! A port of `time.ParseDuration` and `Duration.String` (go/src/time/format.go, time.go), so that
+//! every text that `etcd gateway` accepts is accepted and means the same to the nanosecond. Which
+//! durations a flag takes is decided in `values.rs`.
 
 use std::fmt;
 use std::time::Duration;
 
 const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
 
-/// Why a text is no duration.
+/// Why a text is not a duration. Displays as a reason on one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DurationError {
     /// Not of the form `[-+]?([0-9]*(\.[0-9]*)?[a-z]+)+`, nor `0`.
     Malformed,
     /// A number without a unit, other than `0`.
     UnitMissing,
-    /// A unit that is none of ns, us, ms, s, m, h.
+    /// A unit other than ns, us, ms, s, m, h.
     UnitUnknown(String),
-    /// More nanoseconds than an `i64` holds: some 292 years.
+    /// More nanoseconds than an `i64` can have: about 292 years.
     Overflow,
 }
 
@@ -35,11 +35,11 @@ impl fmt::Display for DurationError {
     }
 }
 
-/// Reads a duration in Go's syntax; the result is in nanoseconds and may be negative.
+/// Reads a duration in Go's syntax. The result is in nanoseconds and may be negative.
 ///
 /// # Errors
-/// [`DurationError`] wherever Go's `time.ParseDuration` gives an error; and, unlike Go, also when
-/// two terms of 2^63 ns each wrap around to nothing.
+/// [`DurationError`] for every text for which Go's `time.ParseDuration` gives an error; and, unlike
+/// Go, for two terms of 2^63 ns each, whose sum wraps around to 0 there.
 pub fn parse(text: &str) -> Result<i64, DurationError> {
     let (negative, mut rest) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),
@@ -67,14 +67,14 @@ pub fn parse(text: &str) -> Result<i64, DurationError> {
     signed.ok_or(DurationError::Overflow)
 }
 
-/// One number with its unit from the start of `text`, in nanoseconds, and the text after it.
+/// The number with its unit at the start of `text`, in nanoseconds, and the text after it.
 fn term(text: &str) -> Result<(u64, &str), DurationError> {
     let (integer, after_integer) = leading_integer(text)?;
     let (fraction, scale, rest) = match after_integer.strip_prefix('.') {
         Some(digits) => leading_fraction(digits),
         None => (0, 1.0, after_integer),
     };
-    // The point itself is not a digit: ".s" has none before and none after it.
+    // The point does not count as a digit: ".s" has none before and none after it.
     let digits = text.len() - rest.len() - usize::from(after_integer.starts_with('.'));
     if digits == 0 {
         return Err(DurationError::Malformed);
@@ -88,7 +88,7 @@ fn term(text: &str) -> Result<(u64, &str), DurationError> {
     Ok((nanoseconds.ok_or(DurationError::Overflow)?, &rest[end..]))
 }
 
-/// The decimal digits at the start of `text`, possibly none, as a number, and what follows them.
+/// The decimal digits at the start of `text`, possibly none, as a number, and the text after them.
 fn leading_integer(text: &str) -> Result<(u64, &str), DurationError> {
     let end = digits_end(text);
     let mut value: u64 = 0;
@@ -99,8 +99,8 @@ fn leading_integer(text: &str) -> Result<(u64, &str), DurationError> {
     Ok((value, &text[end..]))
 }
 
-/// The digits after a point: the value is the first result divided by the second. Digits beyond
-/// what 63 bits hold are read and ignored, as they are far below a nanosecond.
+/// The digits after a point: their value is the first result divided by the second. Digits for
+/// which 63 bits are too few are read and ignored: they are far below a nanosecond.
 fn leading_fraction(text: &str) -> (u64, f64, &str) {
     let end = digits_end(text);
     let mut value: u64 = 0;
@@ -133,7 +133,7 @@ fn unit_nanoseconds(unit: &str) -> Result<u64, DurationError> {
     }
 }
 
-/// Writes a duration as Go's `Duration.String` does: `0s`, `1.5ms`, `1m0s`, `2h0m0.5s`.
+/// The duration as Go's `Duration.String` writes it: `0s`, `1.5ms`, `1m0s`, `2h0m0.5s`.
 pub fn format_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let nanoseconds = u64::from(duration.subsec_nanos());
@@ -154,8 +154,8 @@ pub fn format_duration(duration: Duration) -> String {
     }
 }
 
-/// Writes the whole milliseconds of a duration, as [`format_duration`] does: of a time that was
-/// measured, more digits only look exact.
+/// The whole milliseconds of a duration, as [`format_duration`] writes them: more digits of a time
+/// that was measured would only look exact.
 pub fn format_milliseconds(duration: Duration) -> String {
     let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     format_duration(Duration::from_millis(milliseconds))

@@ -1,5 +1,4 @@
-//! The addresses where clients connect: whether they are shared with other processes, and that none
-//! of them is in the way of another.
+//! The addresses to listen on: which of them conflict with each other, or with being shared.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -8,12 +7,15 @@ use super::address::{Host, ListenAddress};
 use super::flags::{LISTEN_ADDR, REUSE_PORT, Typed, UsageError};
 
 impl Listen {
-    /// Refuses addresses that cannot be shared although they are to be, and those that are in the
-    /// way of one another.
+    /// Refuses addresses that conflict.
+    ///
+    /// # Errors
+    /// [`UsageError`] for `--reuse-port` with a port that cannot be shared, and for an address that
+    /// another one contains.
     pub(super) fn check(&self, typed: &Typed) -> Result<(), UsageError> {
         let port_zero = self.addresses.iter().find(|address| address.port() == 0);
         if let Some(address) = port_zero.filter(|_| self.reuse_port) {
-            // At port 0 the kernel gives each process a port of its own: nothing to share.
+            // The kernel chooses a port for each process, so that none is shared.
             let reason = format!("--listen-addr {address} is another port in each process");
             let value = typed.last(&REUSE_PORT).unwrap_or_default();
             return Err(UsageError::invalid(&REUSE_PORT, value, reason));
@@ -22,12 +24,12 @@ impl Listen {
     }
 }
 
-/// Refuses an address that is given twice and, unless addresses are shared, one that is a part of
-/// another one: the kernel lets a process listen once on each. Names are compared as text; where
-/// they lead is found out later.
+/// Refuses an address that is there twice and, unless addresses are shared, one that another one
+/// covers: the kernel lets a process listen once on each. Names are compared as text; their
+/// addresses are known later.
 fn refuse_overlap(listen: &[ListenAddress], is_shared: bool) -> Result<(), UsageError> {
     for (index, address) in listen.iter().enumerate() {
-        // At port 0 the kernel gives each one a port of its own.
+        // Two addresses with port 0 get a port each.
         let others = listen[..index].iter().filter(|other| other.port() == address.port());
         for other in others.filter(|other| other.port() != 0) {
             let reason = match relation(other, address) {
@@ -42,7 +44,7 @@ fn refuse_overlap(listen: &[ListenAddress], is_shared: bool) -> Result<(), Usage
     Ok(())
 }
 
-/// What one address is to another one with the same port.
+/// The relation of one address to another one with the same port.
 enum Relation {
     Same,
     Covers,
@@ -60,32 +62,33 @@ fn relation(one: &ListenAddress, other: &ListenAddress) -> Relation {
     }
 }
 
-/// `[::]` is every address of both families, as is no host at all. An address of IPv4 that is
-/// written as IPv6 (RFC 4291, 2.5.5.2) is that of IPv4.
+/// The host of an address. Without a host it is `[::]`: both are every address of both families. An
+/// IPv4 address that is written as IPv6 (RFC 4291, 2.5.5.2) is the IPv4 address.
 fn host(address: &ListenAddress) -> Host {
     match address {
         ListenAddress::Any { .. } => Host::Address(Ipv6Addr::UNSPECIFIED.into()),
-        ListenAddress::Host { host: Host::Address(it), .. } => Host::Address(it.to_canonical()),
-        ListenAddress::Host { host, .. } => host.clone(),
+        ListenAddress::Host { host: Host::Address(ip), .. } => Host::Address(ip.to_canonical()),
+        ListenAddress::Host { host: Host::Name(name), .. } => Host::Name(name.clone()),
     }
 }
 
 fn covers(wide: &Host, narrow: &Host) -> bool {
     match (wide, narrow) {
         (Host::Address(wide), Host::Address(narrow)) => covers_address(*wide, *narrow),
-        // Wherever it leads.
+        // Whatever the addresses of the name are.
         (Host::Address(wide), Host::Name(_)) => wide.is_ipv6() && wide.is_unspecified(),
         (Host::Name(_), _) => false,
     }
 }
 
-/// Whether who listens on `wide` is reached at `narrow`, too: `0.0.0.0` is every address of IPv4,
-/// and `[::]` means both families here. An address of IPv4 that is written as IPv6 has to be made
-/// one of IPv4 before.
+/// Whether a listener on `wide` receives connections to `narrow`, too: `0.0.0.0` is every address
+/// of IPv4, and `[::]` is both families here. The caller makes an IPv4 address of one that is
+/// written as IPv6.
 pub fn covers_address(wide: IpAddr, narrow: IpAddr) -> bool {
     wide.is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4())
 }
 
+/// The name without its trailing dot.
 fn bare(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }
@@ -94,10 +97,10 @@ fn bare(name: &str) -> &str {
 mod tests {
     use super::*;
 
-    /// The reason, if there is one.
+    /// The message of the error, if there is one.
     fn refused(texts: &[&str], is_shared: bool) -> Option<String> {
-        let parse = |text: &&str| text.parse().expect(text);
-        let listen: Vec<ListenAddress> = texts.iter().map(parse).collect();
+        let listen: Vec<ListenAddress> =
+            texts.iter().map(|text| text.parse().expect(text)).collect();
         refuse_overlap(&listen, is_shared).err().map(|error| error.to_string())
     }
 
@@ -111,8 +114,8 @@ mod tests {
             ["gw.test:1", "GW.test.:1"],
         ] {
             for is_shared in [false, true] {
-                let told = refused(&texts, is_shared).expect("it is there twice");
-                assert!(told.ends_with(" for --listen-addr: given twice"), "{told}");
+                let message = refused(&texts, is_shared).expect("it is there twice");
+                assert!(message.ends_with(" for --listen-addr: given twice"), "{message}");
             }
         }
         for texts in [
@@ -129,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_a_part_of_another_one_may_be_given_where_they_are_shared() {
+    fn an_address_that_another_one_covers_may_be_given_where_they_are_shared() {
         for (texts, want) in [
             ([":1", "127.0.0.1:1"], r#""127.0.0.1:1" for --listen-addr: :1 covers it already"#),
             (["127.0.0.1:1", "0.0.0.0:1"], r#""0.0.0.0:1" for --listen-addr: it covers 127.0.0.1"#),
@@ -137,8 +140,8 @@ mod tests {
             (["[::ffff:0:0]:1", "127.0.0.1:1"], ":1 covers it already"),
             (["gw.test:1", ":1"], r#"":1" for --listen-addr: it covers gw.test:1"#),
         ] {
-            let told = refused(&texts, false).expect(want);
-            assert!(told.contains(want), "{told}");
+            let message = refused(&texts, false).expect(want);
+            assert!(message.contains(want), "{message}");
             assert_eq!(refused(&texts, true), None, "{texts:?}");
         }
     }

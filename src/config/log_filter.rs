@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_slash_makes_all_of_it_count_for_nothing() {
+    fn a_second_slash_leaves_nothing_in_effect() {
         let reason = IgnoredReason::MoreThanOneSlash;
         for part in ["debug/a/b", "verbose/a/b", "//"] {
             let ignored = vec![Ignored { part: part.to_owned(), reason }];

@@ -26,15 +26,15 @@ pub use sections::{Endpoints, Listen, Log, SizeLimits, TimeLimits};
 /// The checked meaning of a command line: every value is within its range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Where clients connect.
+    /// The addresses to listen on.
     pub listen: Listen,
     /// The servers behind the gateway.
     pub endpoints: Endpoints,
-    /// Where else to look for endpoints; `None`: nowhere.
+    /// The SRV records that list further endpoints; `None`: none are looked up.
     pub discovery: Option<DiscoverySrv>,
-    /// How long connections may wait, be silent, and go on.
+    /// How long connections may wait, be silent, or go on.
     pub time_limits: TimeLimits,
-    /// How much there may be at a time.
+    /// How many things there may be at a time.
     pub limits: SizeLimits,
     /// What is logged.
     pub log: Log,
@@ -53,7 +53,8 @@ impl Config {
         listen.check(typed)?;
         let mut endpoints = Endpoints::from_typed(typed)?;
         if discovery.is_some() && typed.all(&ENDPOINTS).is_empty() {
-            // Who asks for discovery must not be led to another server in silence.
+            // The default endpoint, silently used, would be another server than those that the user
+            // asks for.
             endpoints.addresses.clear();
         }
         Ok(Config {
@@ -208,10 +209,9 @@ mod tests {
     fn bad_lists() {
         refuse("--endpoints=", r#"invalid value "" for --endpoints: empty list"#);
         refuse("--listen-addr=", r#"invalid value "" for --listen-addr: empty list"#);
-        let empty =
-            |text: &str| format!("invalid value {text:?} for --endpoints: empty item in the list");
         for text in [",", "a:1,", ",a:1", "a:1,,b:2", "a:1, ,b:2", "a:1,'',b:2"] {
-            refuse(&format!("--endpoints={text}"), &empty(text));
+            let want = format!("invalid value {text:?} for --endpoints: empty item in the list");
+            refuse(&format!("--endpoints={text}"), &want);
         }
         refuse("--endpoints=a", r#"invalid value "a" for --endpoints: missing port"#);
         refuse("--endpoints=a:1,b", r#"invalid value "b" for --endpoints: missing port"#);
@@ -228,12 +228,14 @@ mod tests {
         assert_eq!(second.to_string(), r#"invalid value "" for --endpoints: empty list"#);
     }
 
+    /// A list of this many items.
+    fn many(count: usize) -> String {
+        let items: Vec<String> = (1..=count).map(|port| format!("a:{port}")).collect();
+        items.join(",")
+    }
+
     #[test]
     fn lists_have_a_length() {
-        let many = |count: usize| {
-            let items: Vec<String> = (1..=count).map(|port| format!("a:{port}")).collect();
-            items.join(",")
-        };
         check(
             &format!("--endpoints={}", many(ENDPOINTS_MAX)),
             |config| config.endpoints.addresses.len(),

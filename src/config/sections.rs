@@ -1,6 +1,6 @@
 //! The sections of the configuration whose fields are one flag each.
 //!
-//! What several flags mean together is decided elsewhere: in `listen.rs` and `discovery_srv.rs`.
+//! The meaning of several flags together is decided in `listen.rs` and `discovery_srv.rs`.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use super::address::{EndpointAddress, ListenAddress};
 use super::flags::{self, Typed, UsageError};
 use super::values::Value;
 
-/// Declares a section. Each field is read from the row of the flag behind it, in the way that its
-/// type has ([`Value`]).
+/// Declares a section. Each field names the flag that it is read from, in the way of its type
+/// ([`Value`]).
 macro_rules! section {
     (
         $(#[$about:meta])*
@@ -33,13 +33,13 @@ macro_rules! section {
 }
 
 section! {
-    /// Where clients connect.
+    /// The addresses to listen on.
     Listen {
-        /// The addresses; 1 to [`super::limits::LISTENERS_MAX`].
+        /// 1 to [`super::limits::LISTENERS_MAX`] addresses.
         addresses: Vec<ListenAddress> = LISTEN_ADDR,
-        /// Whether other processes share the addresses, which then have ports other than 0.
+        /// Whether other processes may share the addresses, which then have ports other than 0.
         reuse_port: bool = REUSE_PORT,
-        /// Time to wait for addresses that are not there yet; 0: none.
+        /// Longest wait for an address that is missing or taken; 0: none.
         retry: Duration = LISTEN_RETRY,
     }
 }
@@ -47,20 +47,20 @@ section! {
 section! {
     /// The servers behind the gateway.
     Endpoints {
-        /// The addresses; 1 to [`super::limits::ENDPOINTS_MAX`], as typed, possibly one twice. With
-        /// discovery none if none was typed; those that were typed then count only while discovery
-        /// lists none.
+        /// 1 to [`super::limits::ENDPOINTS_MAX`] addresses as typed, possibly one twice. With
+        /// discovery none if none was typed; typed ones are then used only while discovery lists
+        /// none.
         addresses: Vec<EndpointAddress> = ENDPOINTS,
-        /// Ceiling of the monitor's back-off; above 0, and possibly below
+        /// Longest pause before a failed endpoint is dialed again; above 0, and possibly below
         /// [`super::limits::RETRY_DELAY_MIN`].
         retry_delay: Duration = RETRY_DELAY,
     }
 }
 
 section! {
-    /// How long connections may wait, be silent, and go on.
+    /// How long connections may wait, be silent, or go on.
     TimeLimits {
-        /// Longest wait for one endpoint; above 0.
+        /// Longest dial of one endpoint; above 0.
         connect_timeout: Duration = CONNECT_TIMEOUT,
         /// Longest wait for an acknowledgement, in whole milliseconds; `None`: the kernel's
         /// default.
@@ -71,13 +71,13 @@ section! {
         half_close_timeout: Option<Duration> = HALF_CLOSE_TIMEOUT,
         /// Longest silence of an open pair; `None`: no limit.
         idle_timeout: Option<Duration> = IDLE_TIMEOUT,
-        /// How long pairs may go on after the first signal; 0: not at all.
+        /// How long pairs may go on after the first signal to end; 0: not at all.
         drain_timeout: Duration = DRAIN_TIMEOUT,
     }
 }
 
 section! {
-    /// How much there may be at a time.
+    /// How many things there may be at a time.
     SizeLimits {
         /// Most pairs, 1 to [`super::limits::CONNECTIONS_MAX`]; `None`: what the descriptors allow.
         /// See [`super::Config::connections_limit`].
@@ -86,9 +86,9 @@ section! {
 }
 
 section! {
-    /// What is logged.
+    /// The log.
     Log {
-        /// The least severe lines; `None`: not typed, so that RUST_LOG counts.
+        /// The level of the least severe lines; `None`: not typed, so that RUST_LOG sets it.
         level: Option<LevelFilter> = LOG_LEVEL,
     }
 }

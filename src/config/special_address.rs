@@ -1,29 +1,31 @@
-//! Addresses that are no single host's: the class of each, under the word that the log uses. Pure.
+//! Addresses that do not belong to a single host: their classes, each with its word for the log.
+//! Pure.
 //!
-//! One table for what is typed and for what a name server answers; what to do with such an address
-//! is decided by whoever has it.
+//! The one table for addresses that are typed and for those that name servers answer with. The
+//! callers decide what to do with such an address.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// A class of addresses where no server of another host can be.
+/// A class of addresses that no other host has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpecialAddress {
-    /// `0.0.0.0` and `::`: no address. Linux and Go dial this host instead; name servers that
-    /// filter give it for a blocked name (RFC 1122, 3.2.1.3; RFC 4291, 2.5.2).
+    /// `0.0.0.0` and `::`: the absence of an address (RFC 1122, 3.2.1.3; RFC 4291, 2.5.2). Linux
+    /// and Go dial this host instead. Filtering name servers answer with it for a blocked name.
     Unspecified,
-    /// `224.0.0.0/4` and `ff00::/8`: groups of hosts, which TCP cannot dial (RFC 5771; RFC 4291,
-    /// 2.7).
+    /// `224.0.0.0/4` and `ff00::/8`: groups of hosts, to which TCP cannot connect (RFC 5771;
+    /// RFC 4291, 2.7).
     Multicast,
-    /// `255.255.255.255`: every host of the link (RFC 919, 7).
+    /// `255.255.255.255`: all hosts of the link (RFC 919, 7).
     Broadcast,
-    /// The rest of `240.0.0.0/4`: for future use (RFC 1112, 4).
+    /// The rest of `240.0.0.0/4`: reserved for future use (RFC 1112, 4).
     Reserved,
 }
 
 impl SpecialAddress {
-    /// The class of the address; `None` for one that a host may have. IPv4 written as IPv6
-    /// (`::ffff:0.0.0.0`) counts as what it is, since the kernel dials IPv4 then.
+    /// The class of the address; `None` for one that a host can have. An IPv4 address that is
+    /// written as IPv6 (`::ffff:0.0.0.0`) has the class of the IPv4 address, which the kernel
+    /// dials.
     pub fn of(address: IpAddr) -> Option<SpecialAddress> {
         let address = address.to_canonical();
         if address.is_unspecified() {
@@ -40,12 +42,12 @@ impl SpecialAddress {
     }
 }
 
-/// The addresses that a typed one stands for, IPv4 first: itself, but for `0.0.0.0` and `::`, which
-/// mean this host.
+/// The addresses to dial for a typed one, IPv4 first: the address itself, or those of this host for
+/// `0.0.0.0` and `::`.
 ///
-/// As for Go's net.Dial, `::` is IPv4, too: a server that listens there does so in both families,
-/// unless its host has IPv4 only. One of the two may have no route, then. (etcd's gateway dials
-/// `0.0.0.0` so, and no IPv6 literal at all: it loses the brackets.)
+/// As with Go's net.Dial, `::` includes IPv4: a server that listens on `::` does so in both
+/// families, unless its host has IPv4 only. One of the two may then have no route. (etcd's gateway
+/// treats `0.0.0.0` in the same way, and cannot dial any IPv6 literal: it loses the brackets.)
 pub fn dialed(address: IpAddr) -> Vec<IpAddr> {
     match (SpecialAddress::of(address), address) {
         (Some(SpecialAddress::Unspecified), IpAddr::V6(v6)) if v6.is_unspecified() => {
@@ -121,14 +123,14 @@ mod tests {
 
     #[test]
     fn each_class_has_a_word() {
-        let word = |text: &str| {
-            let class = SpecialAddress::of(text.parse().expect("an address"));
-            class.map_or_else(String::new, |class| class.to_string())
-        };
-        let words = ["::", "ff02::1", "255.255.255.255", "240.0.0.1"].map(word);
-        assert_eq!(
-            words,
-            ["unspecified_address", "multicast_address", "broadcast_address", "reserved_address"]
-        );
+        for (address, word) in [
+            ("::", "unspecified_address"),
+            ("ff02::1", "multicast_address"),
+            ("255.255.255.255", "broadcast_address"),
+            ("240.0.0.1", "reserved_address"),
+        ] {
+            let class = SpecialAddress::of(address.parse().expect("an address"));
+            assert_eq!(class.map(|class| class.to_string()).as_deref(), Some(word));
+        }
     }
 }

@@ -1,7 +1,7 @@
-//! Values of the types that the configuration has, read from what was typed for one flag. Pure.
+//! Readers for the types of values that the configuration has. Pure.
 //!
-//! The flag's row has the default and the range; the type of the value chooses the reader. A flag
-//! whose row is of another kind is a mistake in `sections.rs`, which every start would show.
+//! The flag's row has the default and the range; the type of the field chooses the reader. A row of
+//! another kind is a mistake in `sections.rs`, which every start shows, since it reads all fields.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -22,7 +22,7 @@ pub(super) trait Value: Sized {
     fn read(flag: &Flag, typed: &Typed) -> Result<Self, UsageError>;
 }
 
-/// Why there is no reader for a flag: a mistake of ours.
+/// The panic's message for a row of another kind.
 const WRONG_KIND: &str = "the kind of the flag's row and the type of the field differ";
 
 /// A list of addresses.
@@ -54,8 +54,8 @@ impl<T: FromStr<Err = AddressError>> Value for Vec<T> {
     }
 }
 
-/// The error for the item at `index` of a list. A password with a comma in it is in two of them,
-/// and no reason may repeat a part of it.
+/// The error for the item at `index` of a list. A password with a comma in it is in two items, and
+/// no message may repeat a part of it.
 fn refused_item(flag: &Flag, text: &str, index: usize, reason: impl Display) -> UsageError {
     let rest: Vec<&str> = text.split(',').skip(index).map(unquoted).collect();
     let (item, rest) = (rest[0], rest.join(","));
@@ -63,7 +63,7 @@ fn refused_item(flag: &Flag, text: &str, index: usize, reason: impl Display) -> 
         return UsageError::invalid(flag, shown, AddressError::UserInfo);
     }
     match item.rsplit_once('@') {
-        // The password may have begun in the item before, which looks like host and port.
+        // The password may begin in the item before, where it looks like host and port.
         Some((_user, host)) if index > 0 => {
             UsageError::invalid(flag, &format!("***@{host}"), AddressError::UserInfo)
         }

@@ -17,7 +17,7 @@ Usage: etcd-gateway [[gateway] start] [flags]
        etcd-gateway help | version
        etcd gateway start [flags]                through a link named etcd
 
-Flags stand before, between or after the words, as --flag=value or --flag value. Of a flag given
+Flags come before, between or after the words, as --flag=value or --flag value. Of a flag given
 twice the last counts, except where repeatable. Quotation marks and blanks around a value, or
 around an item of a list, are dropped. Durations are written as in Go: 500ms, 1.5s, 1m0s, 1h30m;
 at most {max} (a year).
@@ -82,7 +82,7 @@ Usage: etcd-gateway [[gateway] start] [flags]
        etcd-gateway help | version
        etcd gateway start [flags]                through a link named etcd
 
-Flags stand before, between or after the words, as --flag=value or --flag value. Of a flag given
+Flags come before, between or after the words, as --flag=value or --flag value. Of a flag given
 twice the last counts, except where repeatable. Quotation marks and blanks around a value, or
 around an item of a list, are dropped. Durations are written as in Go: 500ms, 1.5s, 1m0s, 1h30m;
 at most 8760h0m0s (a year).

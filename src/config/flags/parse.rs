@@ -1,8 +1,8 @@
-//! Reads a command line: words and flags as text.
+//! The parser of the command line: words and flags as text.
 //!
-//! Nothing here knows what a value means; `Config::from_typed` turns [`Typed`] into a checked
-//! configuration. What etcd's own command line (pflag and cobra) takes is taken: flags before,
-//! between or after the words, `--flag value` and `--flag=value`, the last of several.
+//! It does not interpret values; `Config::from_typed` turns [`Typed`] into a checked configuration.
+//! It accepts what etcd's own parser (pflag and cobra) accepts: flags before, between or after the
+//! words, `--flag value` and `--flag=value`, and of a repeated flag the last value.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -14,13 +14,13 @@ use super::suggest::nearest;
 use super::words::{asks_for_help, check_words};
 use super::{FLAGS, Flag, HELP, Kind, Typed, UsageError, VERSION, help, unquoted};
 
-/// Called under this name (through a link), we are `etcd gateway start` and nothing else of etcd:
-/// a bare `etcd` means a database server, and must not become a gateway.
+/// The program's name of etcd. Under this name (through a link) the program serves `etcd gateway
+/// start` and no other command of etcd: a bare `etcd` means a database server and must not become a
+/// gateway.
 const ETCD_NAME: &str = "etcd";
 
-/// What the command line asks for.
+/// The action that the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(clippy::large_enum_variant, reason = "there is one of it, and it is taken apart at once")]
 pub enum Invocation {
     /// Print this text, which ends with a newline, to stdout.
     Help(String),
@@ -30,7 +30,7 @@ pub enum Invocation {
     Run(Typed),
 }
 
-/// Reads a command line, whose first item is the name we were called by.
+/// Reads a command line, whose first item is the program's name.
 ///
 /// # Errors
 /// [`UsageError`] for an unknown flag, a missing or superfluous value, an argument that is not
@@ -51,14 +51,15 @@ pub fn parse(mut argv: impl Iterator<Item = OsString>) -> Result<Invocation, Usa
     Ok(Invocation::Run(typed(&matches)))
 }
 
-/// getopts would refuse it too, but as an unknown option, whatever it is.
+/// The argument as UTF-8. getopts would refuse any other as an unknown option.
 fn utf8(argument: OsString) -> Result<String, UsageError> {
     argument
         .into_string()
         .map_err(|raw| UsageError::new(masked(&format!("argument {raw:?} is not UTF-8"))))
 }
 
-/// Every flag may be repeated, as with pflag; getopts' `optopt` would refuse a second one.
+/// The flags as getopts knows them. Every flag may be repeated, as with pflag; `optopt` would
+/// refuse a second one.
 fn options() -> Options {
     let mut options = Options::new();
     for flag in FLAGS {
@@ -75,7 +76,7 @@ fn options() -> Options {
     options
 }
 
-/// The same words for what getopts found wrong as for everything else.
+/// The error for an argument that getopts refuses, worded as every other error.
 fn refused(fail: Fail, arguments: &[String]) -> UsageError {
     UsageError::new(match fail {
         Fail::UnrecognizedOption(name) => {
@@ -90,21 +91,18 @@ fn refused(fail: Fail, arguments: &[String]) -> UsageError {
     })
 }
 
-/// What to write instead of an unknown flag.
+/// The advice for an unknown flag.
 fn advice(name: &str, arguments: &[String]) -> String {
-    // One line of a manifest is often meant as two arguments and is one.
+    // A line of a manifest that was meant as two arguments is often one.
     if let Some((first, _)) = name.split_once(char::is_whitespace)
         && FLAGS.iter().any(|flag| flag.name == first)
     {
         return format!("a value follows as --{first}=VALUE, or as an argument of its own");
     }
-    // One dash begins short flags, of which getopts names the first that it does not know.
-    let is_cut = |argument: &&String| {
-        let short = argument.strip_prefix('-').filter(|rest| !rest.starts_with('-'));
-        short.is_some_and(|letters| letters.contains(name))
-    };
-    let short = arguments.iter().find(|it| name.chars().count() == 1 && is_cut(it));
-    let typed = short.map_or(name, |argument| argument.trim_start_matches('-'));
+    // After one dash each letter is a flag to getopts, which names the first unknown one.
+    let mut shorts = arguments.iter().filter_map(|argument| letters(argument));
+    let whole = shorts.find(|letters| name.chars().count() == 1 && letters.contains(name));
+    let typed = whole.unwrap_or(name);
     let typed = typed.split('=').next().unwrap_or(typed);
     match nearest(typed, FLAGS.iter().map(|flag| flag.name)) {
         Some(flag) => format!("the nearest is --{flag}, see --help"),
@@ -112,7 +110,12 @@ fn advice(name: &str, arguments: &[String]) -> String {
     }
 }
 
-/// The name as it was typed; getopts drops the dashes. Escaped, so that it stays on one line.
+/// The text after a single dash.
+fn letters(argument: &str) -> Option<&str> {
+    argument.strip_prefix('-').filter(|rest| !rest.starts_with('-'))
+}
+
+/// The flag with its dashes, which getopts drops; escaped, so that it is on one line.
 fn dashed(name: &str) -> String {
     let dashes = if name.chars().count() == 1 { "-" } else { "--" };
     format!("{dashes}{}", masked(name).escape_debug())
@@ -138,8 +141,8 @@ fn values(matches: &Matches, flag: &Flag) -> Vec<String> {
     }
 }
 
-/// The last value of a boolean, which is `true` where it stood alone; getopts' values leave those
-/// out, so the positions tell.
+/// The last value of a boolean; `true` where the flag has none. getopts lists values alone, so
+/// positions show whether the last occurrence has one.
 fn last_boolean(matches: &Matches, name: &str) -> Option<String> {
     let last = matches.opt_positions(name).pop()?;
     let typed = matches.opt_strs_pos(name).pop().filter(|(position, _)| *position == last);
@@ -239,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_stand_anywhere() {
+    fn flags_are_accepted_anywhere() {
         let want = Typed::from_iter([(&RETRY_DELAY, "1s")]);
         assert_eq!(typed_of(&["--retry-delay=1s"]), want);
         assert_eq!(typed_of(&["--retry-delay", "1s"]), want);
@@ -314,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_boolean_stands_alone_or_takes_a_value_after_equals() {
+    fn a_boolean_is_alone_or_takes_a_value_after_equals() {
         for flag in FLAGS.iter().filter(|flag| matches!(flag.kind, Kind::Boolean)) {
             for (arguments, want) in [
                 (&[][..], None),
@@ -335,28 +338,32 @@ mod tests {
         }
     }
 
+    fn unknown(flag: &str) -> String {
+        format!("unknown flag {flag}; see --help")
+    }
+
+    fn similar(flag: &str, known: &str) -> String {
+        format!("unknown flag {flag}; the nearest is {known}, see --help")
+    }
+
     #[test]
     fn refused_flags() {
-        let see = |flag: &str| format!("unknown flag {flag}; see --help");
-        let near = |flag: &str, known: &str| {
-            format!("unknown flag {flag}; the nearest is {known}, see --help")
-        };
-        refuse(&["g", "--frob"], &see("--frob"));
-        refuse(&["g", "--frob=1"], &see("--frob"));
-        refuse(&["g", "start", "--Endpoints=a:1"], &near("--Endpoints", "--endpoints"));
-        refuse(&["g", "--endpoint=a:1"], &near("--endpoint", "--endpoints"));
-        refuse(&["g", "--listen=:1"], &near("--listen", "--listen-addr"));
-        refuse(&["g", "--listen_addr=:1"], &near("--listen_addr", "--listen-addr"));
-        refuse(&["g", "--reuseport"], &near("--reuseport", "--reuse-port"));
-        refuse(&["g", "--vresion"], &near("--vresion", "--version"));
-        refuse(&["g", "--data-dir=x"], &see("--data-dir"));
-        refuse(&["g", "-x"], &see("-x"));
-        refuse(&["g", "-endpoints=a:1"], &near("-e", "--endpoints"));
-        refuse(&["g", "-help"], &near("-e", "--help"));
-        refuse(&["g", "-é"], &see("-é"));
-        refuse(&["g", "--=1"], &see("--"));
-        refuse(&["g", "---help"], &near("---help", "--help"));
-        refuse(&["g", "--a\nb"], &see(r"--a\nb"));
+        refuse(&["g", "--frob"], &unknown("--frob"));
+        refuse(&["g", "--frob=1"], &unknown("--frob"));
+        refuse(&["g", "start", "--Endpoints=a:1"], &similar("--Endpoints", "--endpoints"));
+        refuse(&["g", "--endpoint=a:1"], &similar("--endpoint", "--endpoints"));
+        refuse(&["g", "--listen=:1"], &similar("--listen", "--listen-addr"));
+        refuse(&["g", "--listen_addr=:1"], &similar("--listen_addr", "--listen-addr"));
+        refuse(&["g", "--reuseport"], &similar("--reuseport", "--reuse-port"));
+        refuse(&["g", "--vresion"], &similar("--vresion", "--version"));
+        refuse(&["g", "--data-dir=x"], &unknown("--data-dir"));
+        refuse(&["g", "-x"], &unknown("-x"));
+        refuse(&["g", "-endpoints=a:1"], &similar("-e", "--endpoints"));
+        refuse(&["g", "-help"], &similar("-e", "--help"));
+        refuse(&["g", "-é"], &unknown("-é"));
+        refuse(&["g", "--=1"], &unknown("--"));
+        refuse(&["g", "---help"], &similar("---help", "--help"));
+        refuse(&["g", "--a\nb"], &unknown(r"--a\nb"));
         refuse(
             &["g", "--endpoints a:1,b:2"],
             "unknown flag --endpoints a:1,b:2; a value follows as --endpoints=VALUE, or as an \

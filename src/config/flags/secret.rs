@@ -1,29 +1,29 @@
-//! Passwords in what was typed, which an error must not repeat: it ends up in a log. Pure.
+//! Passwords in the command line, which an error must not repeat: it may be logged. Pure.
 
-/// What stands in place of a password.
+/// The text in place of a password.
 const MASK: &str = "***";
 const SCHEME_END: &str = "://";
 
-/// The text with the password of each `user:password@` masked, and the rest as typed.
+/// The text with the password of each `user:password@` masked.
 ///
-/// A password that breaks the rules of URLs (RFC 3986, 3.2.1), with a comma or an `@` in it, is
-/// masked as well: all that is between the first colon behind the scheme and the last `@`.
+/// A password that URLs do not allow (RFC 3986, 3.2.1), with a comma or an `@` in it, is masked as
+/// well: all text between the first colon after the scheme and the last `@`.
 pub fn masked(text: &str) -> String {
     let pieces: Vec<String> = pieces(text).into_iter().map(masked_piece).collect();
     pieces.join(SCHEME_END)
 }
 
-/// Whether there is a password in the text.
+/// Whether the text has a password in it.
 pub fn has_password(text: &str) -> bool {
     pieces(text).into_iter().any(|piece| password(piece).is_some())
 }
 
-/// The text between the ends of schemes. In the midst of other text `://` may be a part of a
-/// password.
+/// The text, split after the schemes of its URLs. A `://` that no scheme precedes may be part of a
+/// password and does not split.
 fn pieces(text: &str) -> Vec<&str> {
     let (mut pieces, mut begin) = (Vec::new(), 0);
     for (at, _) in text.match_indices(SCHEME_END) {
-        let before = text[begin..at].trim_end_matches(|it: char| it.is_ascii_alphanumeric());
+        let before = text[begin..at].trim_end_matches(|c: char| c.is_ascii_alphanumeric());
         let is_scheme = before.is_empty() || before.ends_with([',', ';', ' ', '"', '\'', '=']);
         if is_scheme && before.len() < at - begin {
             pieces.push(&text[begin..at]);
@@ -41,7 +41,7 @@ fn masked_piece(piece: &str) -> String {
     }
 }
 
-/// What is around the password, in a text without a scheme.
+/// The text before and after the password, for a piece without a scheme.
 fn password(piece: &str) -> Option<(&str, &str)> {
     let (user_info, after) = piece.rsplit_once('@')?;
     let (before, _password) = user_info.split_once(':')?;

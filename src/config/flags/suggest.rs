@@ -1,11 +1,12 @@
-//! What a flag or a word that nobody knows was most likely meant to be. Pure.
+//! The known name that an unknown flag or word was most likely meant to be. Pure.
 
-/// Likeness from which on a name is worth a suggestion: `listen` is `listen-addr` (0.91), `log` is
-/// `log-level` (0.84), while `config` is nothing we have (0.64). 0 to 1, by Jaro and Winkler, for
-/// whom a common beginning counts more: names are more often cut short than mistyped.
+/// Likeness from which a name is suggested, 0 to 1, by the measure of Jaro and Winkler, in which a
+/// common beginning counts more: names are more often cut short than mistyped. `listen` is like
+/// `listen-addr` (0.91) and `log` like `log-level` (0.84), but `config` is not like any flag
+/// (0.64).
 const LIKENESS_MIN: f64 = 0.8;
 
-/// The one of `known` that is most like `typed`, if one is enough so. Case makes no difference.
+/// The name that is most like `typed`; `None` if none is like it. Case is ignored.
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_ascii_lowercase();
     let mut best = None;
@@ -26,7 +27,7 @@ mod tests {
     const KNOWN: [&str; 5] = ["endpoints", "listen-addr", "log-level", "idle-timeout", "help"];
 
     #[test]
-    fn slips_lead_to_what_was_meant() {
+    fn slips_lead_to_the_name_that_was_meant() {
         for (typed, want) in [
             ("endpoint", "endpoints"),
             ("ednpoints", "endpoints"),
@@ -42,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_like_nothing_is_left_alone() {
+    fn a_text_that_is_like_no_name_gets_no_suggestion() {
         for typed in ["", "x", "frob", "config", "data-dir", "advertise-client-urls", "é"] {
             assert_eq!(nearest(typed, KNOWN), None, "{typed}");
         }

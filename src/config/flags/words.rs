@@ -1,20 +1,24 @@
-//! The words of a command line, beside its flags: which gateway is meant, or that help is.
+//! The words of a command line: the arguments that are not flags. Pure.
 
 use super::secret::masked;
 use super::suggest::nearest;
 use super::{HELP, UsageError, VERSION};
 
-/// What is understood as a word.
+/// All words.
 const WORDS: [&str; 4] = ["gateway", "start", HELP.name, VERSION.name];
 
-/// Whether `help` stands among the words that may precede or follow it, as cobra takes it.
+/// Whether the words ask for help: `help` once, before, between or after the words of a command, as
+/// cobra accepts it.
 pub(super) fn asks_for_help(words: &[&str]) -> bool {
     let others: Vec<&str> = words.iter().copied().filter(|word| *word != HELP.name).collect();
     let is_path = matches!(others[..], [] | ["start"] | ["gateway"] | ["gateway", "start"]);
     is_path && others.len() + 1 == words.len()
 }
 
-/// Accepts no word, `start` and `gateway start`; as etcd, `gateway start` alone.
+/// Accepts no word, `start` and `gateway start`; under the name etcd, `gateway start` alone.
+///
+/// # Errors
+/// [`UsageError`] for the first word that is missing or superfluous.
 pub(super) fn check_words(words: &[&str], etcd: bool) -> Result<(), UsageError> {
     let stray = match *words {
         ["gateway", "start"] => return Ok(()),

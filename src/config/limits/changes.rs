@@ -1,4 +1,4 @@
-//! Limits of what is remembered and told of endpoints and names that come and go.
+//! Limits of the memory and of the log lines about endpoints and names that come and go.
 //!
 //! No flag sets them.
 
@@ -6,32 +6,33 @@ use std::time::Duration;
 
 use super::ENDPOINTS_MAX;
 
-/// How long something is remembered that is not there any more: the bad health of an endpoint, and
-/// that the log was told why another is not used. Name servers that give a part of a large set give
-/// each address again within a few lives of their answers, of which a minute is a usual one. An
-/// endpoint that returns is probed soon, whatever its pause was.
+/// How long the bad health of an endpoint is remembered in its absence, and that the reason was
+/// logged for which an endpoint is not used. Name servers that answer with a part of a large set
+/// return to each address within a few times the TTL, which is often a minute. An endpoint that
+/// returns is probed soon, however long its pause was.
 pub const ABSENCE_MAX: Duration = Duration::from_secs(600);
-/// Most endpoints whose bad health is remembered in their absence; the oldest are forgotten first.
+/// Most endpoints whose bad health is remembered in their absence; the oldest is forgotten first.
 pub const ABSENT_MAX: usize = 2 * ENDPOINTS_MAX;
-/// Most addresses and records whose exclusion is remembered as logged; the oldest are forgotten
+/// Most addresses and records whose exclusion is remembered as logged; the oldest is forgotten
 /// first.
 pub const EXCLUSIONS_REPORTED_MAX: usize = 2 * ENDPOINTS_MAX;
-/// Most errors of one name that are remembered as logged; the oldest are forgotten first.
+/// Most errors of one name that are remembered as logged; the oldest is forgotten first.
 pub const ERRORS_REPORTED_MAX: usize = 16;
-/// Changes of endpoints that are told at once, each by a line of its own. After that there is one
-/// line for each [`super::SUMMARY_INTERVAL`], and as many again after so many quiet ones.
+/// Changes of endpoints that are logged at once, by a line each. Further changes share lines, and
+/// each [`super::SUMMARY_INTERVAL`] allows one more line, up to this many again.
 pub const CHANGES_AT_ONCE: u32 = 16;
-/// The same for endpoints that were not there before: as many as there can be.
+/// The same for endpoints that are new: as many as there can be.
 pub const NEWCOMERS_AT_ONCE: u32 = ENDPOINTS_MAX as u32;
-/// Most endpoints that are remembered as told of; the oldest are forgotten first.
+/// Most endpoints that are remembered as logged; the oldest is forgotten first.
 pub const NEWCOMERS_KNOWN_MAX: usize = 2 * ENDPOINTS_MAX;
-/// The same for what is wrong with names: one server that dies is wrong with all of them.
+/// The same for errors of names: a name server that dies causes one for each of them.
 pub const TROUBLES_AT_ONCE: u32 = 32;
-/// Most endpoints or names of each kind of change that such a line names; the others are counted.
+/// Most endpoints or names that the line of an interval lists for each kind of change; the others
+/// are counted.
 pub const CHANGES_NAMED_MAX: usize = 16;
 
 const _: () = assert!(
     CHANGES_AT_ONCE > 0 && TROUBLES_AT_ONCE > 0 && CHANGES_NAMED_MAX > 0 && ERRORS_REPORTED_MAX > 0
 );
-// All that can be there at a time can be remembered once it is gone.
+// All endpoints that can be there at a time can be remembered once they are gone.
 const _: () = assert!(ABSENT_MAX >= ENDPOINTS_MAX && EXCLUSIONS_REPORTED_MAX >= ENDPOINTS_MAX);
