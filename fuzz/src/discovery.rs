@@ -41,7 +41,7 @@ pub fn check(data: &[u8]) {
 
     let expected = expected(&endpoints, data);
     let all: Vec<SocketAddr> = expected.iter().flat_map(|host| host.own.iter().copied()).collect();
-    let addresses: Vec<SocketAddr> = found.iter().map(|endpoint| endpoint.spec.address).collect();
+    let addresses: Vec<SocketAddr> = found.iter().map(|found| found.spec.address).collect();
     assert_eq!(addresses, all, "{text:?}");
     check_shares(&expected, &found);
 }
@@ -54,9 +54,11 @@ fn expected(endpoints: &[EndpointAddress], hosts_text: &[u8]) -> Vec<Expected> {
         own.sort_by_key(IpAddr::is_ipv6);
         let own = own.into_iter().map(|ip| SocketAddr::new(ip, typed.port));
         // One of IPv4 that is written as IPv6 is the same server.
-        let key = |address: &SocketAddr| (address.ip().to_canonical(), address.port());
-        let own =
-            own.filter(|address| seen.len() < ENDPOINTS_MAX && seen.insert(key(address))).collect();
+        let own = own.filter(|address| {
+            let server = (address.ip().to_canonical(), address.port());
+            seen.len() < ENDPOINTS_MAX && seen.insert(server)
+        });
+        let own = own.collect();
         expected.push(Expected { typed: typed.clone(), own });
     }
     expected
@@ -82,37 +84,43 @@ fn addresses(host: &Host, hosts_text: &[u8]) -> Vec<IpAddr> {
     listed.into_iter().filter(|address| may_be_a_server(*address)).collect()
 }
 
-/// The result of a name may be an address where no server can be.
+/// A name may lead to an address that no server can have.
 fn may_be_a_server(address: IpAddr) -> bool {
     let address = address.to_canonical();
     let is_above_all = matches!(address, IpAddr::V4(v4) if v4.octets()[0] >= 240);
     !(address.is_unspecified() || address.is_multicast() || is_above_all)
 }
 
-/// Within a class the sums over the addresses of two hosts are in the ratio of their weights, and
-/// none that has a weight gets nothing.
-fn check_shares(expected: &[Expected], found: &[Found]) {
-    let sum = |host: &Expected| -> u64 {
-        let own = found.iter().filter(|found| host.own.contains(&found.spec.address));
-        own.inspect(|found| assert_eq!(found.spec.weight == 0, host.typed.weight == 0))
-            .inspect(|found| assert_eq!(found.spec.priority, host.typed.priority))
+impl Expected {
+    /// The weights of its addresses together.
+    fn sum(&self, found: &[Found]) -> u64 {
+        let own = found.iter().filter(|found| self.own.contains(&found.spec.address));
+        own.inspect(|found| assert_eq!(found.spec.weight == 0, self.typed.weight == 0))
+            .inspect(|found| assert_eq!(found.spec.priority, self.typed.priority))
             .map(|found| u64::from(found.spec.weight))
             .sum()
-    };
-    let is_exact = |host: &Expected| {
-        host.typed.weight <= WEIGHT_EXACT_MAX && host.own.len() <= ADDRESSES_EXACT_MAX
-    };
-    let sums: Vec<(&Expected, u64)> =
-        expected.iter().filter(|host| !host.own.is_empty()).map(|host| (host, sum(host))).collect();
-    if !sums.iter().all(|(host, _)| is_exact(host)) {
+    }
+
+    /// Whether the ratio of its weight to others is sure to fit.
+    fn is_exact(&self) -> bool {
+        self.typed.weight <= WEIGHT_EXACT_MAX && self.own.len() <= ADDRESSES_EXACT_MAX
+    }
+}
+
+/// Within a class the ratio of what the addresses of two hosts have together is that of the weights
+/// of the hosts, and a host that has a weight gets one.
+fn check_shares(expected: &[Expected], found: &[Found]) {
+    let used: Vec<&Expected> = expected.iter().filter(|host| !host.own.is_empty()).collect();
+    let sums: Vec<u64> = used.iter().map(|host| host.sum(found)).collect();
+    if !used.iter().all(|host| host.is_exact()) {
         return;
     }
-    for (one, one_sum) in &sums {
-        for (other, other_sum) in
-            sums.iter().filter(|(host, _)| host.typed.priority == one.typed.priority)
-        {
-            let [one, other] = [one, other].map(|host| u64::from(host.typed.weight));
-            assert_eq!(one_sum * other, other_sum * one, "{one} to {other}");
+    for (one, one_sum) in used.iter().zip(&sums) {
+        for (other, other_sum) in used.iter().zip(&sums) {
+            if one.typed.priority == other.typed.priority {
+                let [one, other] = [one, other].map(|host| u64::from(host.typed.weight));
+                assert_eq!(one_sum * other, other_sum * one, "{one} to {other}");
+            }
         }
     }
 }

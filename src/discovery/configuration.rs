@@ -1,11 +1,11 @@
-//! What resolv.conf(5) and the environment say of how to ask, as they say it now, and what is wrong
-//! with it.
+//! The configuration of the resolver now, by resolv.conf(5) and the environment, and what is wrong
+//! with the file.
 //!
 //! Owns the text that counts. Pure: the caller reads the file.
 
 use crate::proto::dns::resolv_conf::{self, Environment, Problem, ResolvConf};
 
-/// How to ask, and why it is not as the file says.
+/// The configuration, and why it is not as the file says.
 #[derive(Debug)]
 pub(super) struct Configuration {
     environment: Environment,
@@ -16,7 +16,7 @@ pub(super) struct Configuration {
 }
 
 impl Configuration {
-    /// As if there were no file.
+    /// The configuration without a file.
     pub(super) fn new(environment: Environment) -> Configuration {
         let mut current = resolv_conf::parse(b"", "", |_| None);
         current.amend(&environment);
@@ -32,12 +32,13 @@ impl Configuration {
         self.problem.as_ref()
     }
 
-    /// Whether the file is to be read: `no-reload` says that once is enough.
+    /// Whether the file is to be read: with `no-reload` once is enough.
     pub(super) fn is_reloadable(&self) -> bool {
         self.text.is_none() || !self.current.no_reload
     }
 
-    /// This is what the file says, or why it cannot be read. Whether something else counts now.
+    /// Takes over the text of the file, or why it cannot be read. Whether the configuration is
+    /// another now.
     pub(super) fn update(
         &mut self,
         text: Result<Vec<u8>, Problem>,
@@ -57,6 +58,7 @@ impl Configuration {
         self.problem = problem.or_else(|| found.problem.clone());
         self.text = Some(text);
         let is_new = found != self.current;
+        assert!(!found.servers.is_empty(), "resolv.conf(5) has a default");
         self.current = found;
         is_new
     }
@@ -66,7 +68,7 @@ impl Configuration {
 mod tests {
     use super::*;
 
-    /// What is wrong, and whom that text leads to, as the last octet of an address.
+    /// Whether the text is news, what is wrong with it, and the servers that it leads to.
     fn update(
         configuration: &mut Configuration,
         text: Result<&str, Problem>,
@@ -78,7 +80,7 @@ mod tests {
         (is_new, configuration.problem().cloned(), servers.join(","))
     }
 
-    fn told(
+    fn want(
         is_new: bool,
         problem: Option<Problem>,
         servers: &str,
@@ -98,7 +100,7 @@ mod tests {
             let (_, found, servers) = update(&mut configuration, text);
             assert_eq!((found, servers.as_str()), (Some(problem), "127.0.0.1"));
             let usual = "nameserver 10.0.0.1";
-            assert_eq!(update(&mut configuration, Ok(usual)), told(true, None, "10.0.0.1"));
+            assert_eq!(update(&mut configuration, Ok(usual)), want(true, None, "10.0.0.1"));
         }
     }
 
@@ -107,15 +109,15 @@ mod tests {
         let mut configuration = Configuration::new(Environment::default());
         let usual = "nameserver 10.0.0.1";
         update(&mut configuration, Ok(usual));
-        assert_eq!(update(&mut configuration, Ok(usual)), told(false, None, "10.0.0.1"));
+        assert_eq!(update(&mut configuration, Ok(usual)), want(false, None, "10.0.0.1"));
         let unread = Problem::Unread("permission_denied".to_owned());
         for (text, problem) in [(Ok(""), Problem::Empty), (Err(unread.clone()), unread)] {
             let found = update(&mut configuration, text);
-            assert_eq!(found, told(false, Some(problem), "10.0.0.1"));
+            assert_eq!(found, want(false, Some(problem), "10.0.0.1"));
         }
-        assert_eq!(update(&mut configuration, Ok(usual)), told(false, None, "10.0.0.1"));
+        assert_eq!(update(&mut configuration, Ok(usual)), want(false, None, "10.0.0.1"));
         let none = update(&mut configuration, Ok("options rotate"));
-        assert_eq!(none, told(true, Some(Problem::NoServer), "127.0.0.1"), "that is said");
+        assert_eq!(none, want(true, Some(Problem::NoServer), "127.0.0.1"), "that is said");
     }
 
     #[test]

@@ -125,7 +125,8 @@ impl Known {
 }
 
 impl<T: Eq> Part<T> {
-    /// Servers shuffle their answers, so another order alone is no change. No item is there twice.
+    /// Replaces the records; whether they are others. Servers shuffle their answers, so another
+    /// order alone is not a change. No item is there twice.
     fn replace(&mut self, new: Vec<T>, name: Option<Name>) -> bool {
         self.name = name.filter(|_| !new.is_empty());
         let is_same =

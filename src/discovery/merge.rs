@@ -86,6 +86,7 @@ fn usability_of_all(
         }
         all.push(judged);
     }
+    debug_assert_eq!(all.len(), hosts.len());
     all
 }
 
@@ -96,6 +97,7 @@ fn with_weights(hosts: &[Host], used: Vec<Vec<SocketAddr>>) -> Vec<Found> {
         weight: host.weight,
         endpoints: own.len(),
     };
+    debug_assert_eq!(hosts.len(), used.len());
     let shares: Vec<Share> = hosts.iter().zip(&used).map(share).collect();
     let mut found = Vec::new();
     for ((host, own), weight) in hosts.iter().zip(used).zip(weights::divide(&shares)) {
@@ -132,7 +134,7 @@ mod tests {
     fn check(hosts: &[Host], want: &[(&str, u16)], want_excluded: &[&str]) {
         let (found, excluded) = merge(hosts, &mut usability);
         let found: Vec<(String, u16)> =
-            found.iter().map(|it| (it.spec.address.ip().to_string(), it.spec.weight)).collect();
+            found.iter().map(|one| (one.spec.address.ip().to_string(), one.spec.weight)).collect();
         let want: Vec<(String, u16)> =
             want.iter().map(|(text, weight)| ((*text).to_owned(), *weight)).collect();
         assert_eq!(found, want);
@@ -167,7 +169,7 @@ mod tests {
         let hosts = [host("a", 1, &["10.0.0.1", "10.0.0.2", "::ffff:10.0.0.1"])];
         let mut usable = |_, _| Ok(());
         let (found, _) = merge(&hosts, &mut usable);
-        let found: Vec<_> = found.iter().map(|it| it.spec.address.to_string()).collect();
+        let found: Vec<_> = found.iter().map(|one| one.spec.address.to_string()).collect();
         assert_eq!(found, ["10.0.0.1:1", "10.0.0.2:1"], "or it would get twice its share");
     }
 

@@ -236,8 +236,8 @@ impl Discovery {
         Some(&self.found)
     }
 
-    /// Replaces what was found. An empty answer is more often a mistake than an order to serve
-    /// nobody, so the endpoints of before stay then; and they stay while those in their place are
+    /// Replaces what was found. An empty answer is more often a mistake than an order to serve no
+    /// client, so the endpoints of before stay then; and they stay while those in their place are
     /// not known.
     fn replace(&mut self, found: Vec<Found>, rank: Option<u8>) {
         let fallback = self.fallback(rank);
@@ -371,7 +371,7 @@ mod tests {
     /// What was found, as `address name`.
     fn found(discovery: &mut Discovery, now: Instant) -> Option<Vec<String>> {
         let found = discovery.take_found(&mut |_, _| Ok(()), now)?;
-        Some(found.iter().map(|it| format!("{} {}", it.spec.address, it.name)).collect())
+        Some(found.iter().map(|one| format!("{} {}", one.spec.address, one.name)).collect())
     }
 
     #[test]
@@ -380,7 +380,7 @@ mod tests {
         assert!(discovery.names().is_empty() && !discovery.names().is_asking(now));
         let want = vec!["10.0.0.1:1 10.0.0.1:1".to_owned(), "[::1]:2 [::1]:2".to_owned()];
         assert_eq!(found(&mut discovery, now), Some(want));
-        assert_eq!(found(&mut discovery, now), None, "told once");
+        assert_eq!(found(&mut discovery, now), None, "reported once");
         assert_eq!(discovery.next_deadline(), None);
     }
 
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn typed_endpoints_stand_back_until_records_are_late() {
+    fn typed_endpoints_do_not_count_until_records_are_late() {
         let (mut discovery, now) = discover(&["10.0.0.1:1"], by_srv());
         assert_eq!(found(&mut discovery, now), Some(vec![]));
         refresh(&mut discovery, "", now);
@@ -509,7 +509,7 @@ mod tests {
             list(&mut discovery, &["a.test", "b.test"], at);
             assert_eq!(settle(&mut discovery, "b.test", "10.0.0.2", at), [a, b], "a may be there");
             if is_late {
-                let until = discovery.sources[0].source.next_deadline().expect("not for ever");
+                let until = discovery.sources[0].source.next_deadline().expect("not without end");
                 discovery.advance(until, &mut || 0);
                 assert_eq!(found(&mut discovery, until).expect("news"), [b]);
                 at = until;
@@ -522,7 +522,7 @@ mod tests {
     #[test]
     fn typed_endpoints_stay_until_the_hosts_of_the_records_are_known() {
         let (mut discovery, now) = discover(&["10.0.0.9:1"], by_srv());
-        let told = |discovery: &mut Discovery| -> Vec<&str> {
+        let reported = |discovery: &mut Discovery| -> Vec<&str> {
             let word = |report| match report {
                 Report::FellBack { .. } => Some("fallback"),
                 Report::Discovered { .. } => Some("in effect"),
@@ -535,13 +535,13 @@ mod tests {
         let at = now + SECOND;
         discovery.advance(at, &mut || 0);
         assert_eq!(found(&mut discovery, at).expect("news"), [typed]);
-        assert_eq!(told(&mut discovery), ["fallback"]);
+        assert_eq!(reported(&mut discovery), ["fallback"]);
         assert_eq!(list(&mut discovery, &["a.test", "b.test"], at), [typed]);
-        assert_eq!(told(&mut discovery), [""; 0], "no record led to an endpoint so far");
+        assert_eq!(reported(&mut discovery), [""; 0], "no record led to an endpoint so far");
         assert_eq!(settle(&mut discovery, "a.test", "10.0.0.1", at), [a, typed]);
-        assert_eq!(told(&mut discovery), ["in effect"]);
+        assert_eq!(reported(&mut discovery), ["in effect"]);
         assert_eq!(settle(&mut discovery, "b.test", "10.0.0.2", at), [a, b]);
-        assert_eq!(told(&mut discovery), [""; 0]);
+        assert_eq!(reported(&mut discovery), [""; 0]);
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Needed {
 pub struct Names {
     watches: Slab<Watch>,
     /// The errors that the log knows of names that were given up: name servers may give a part of a
-    /// large set of records with each answer, and a name that is back with an error is no news.
+    /// large set of records with each answer, and a name that is back with an error is not news.
     absent: Recent<Needed, Vec<ResolveError>>,
     resolver: Resolver,
     configuration: Configuration,

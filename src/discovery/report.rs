@@ -219,6 +219,7 @@ impl Reports {
             self.excluded.insert(pair, (), now);
         }
         self.excluded.forget(now);
+        debug_assert!(self.excluded.count() <= EXCLUSIONS_REPORTED_MAX);
     }
 
     /// Reports that as many endpoints are kept although no source lists one; `None` if none is.

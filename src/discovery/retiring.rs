@@ -1,25 +1,27 @@
-//! From one list of SRV records to the next, without losing a member that is in both under another
-//! name: records that are gone still count until the hosts of the new ones are known, or time is
-//! up. Pure.
+//! The way from one list of SRV records to the next, without losing a member that is in both under
+//! another name: records that are gone still count until the hosts of the new ones are known, or
+//! time is up. Pure.
 
 use std::time::Instant;
 
 use super::srv::Listed;
 use crate::config::SRV_HANDOVER;
 
-/// The records that count.
+/// The records that count: those that are listed, and those that retire.
+///
+/// Invariant: no host and port twice; records retire only while there is a deadline.
 #[derive(Debug, Default)]
 pub(super) struct RetiringRecords {
     listed: Vec<Listed>,
-    /// Gone, and still in effect.
+    /// Records that are no longer listed, and still in effect.
     retiring: Vec<Listed>,
-    /// When what they take the place of retires in any case; none while there is none.
+    /// When what was there before goes in any case; none while nothing retires.
     until: Option<Instant>,
 }
 
 impl RetiringRecords {
-    /// These are the records now. `is_kept`: what they take the place of are endpoints that stayed
-    /// although no record led to them any more.
+    /// Replaces the list. `is_kept`: it takes the place of endpoints that stayed although no record
+    /// led to them.
     pub(super) fn replace(&mut self, listed: Vec<Listed>, is_kept: bool, now: Instant) {
         if listed == self.listed {
             return;
@@ -30,24 +32,26 @@ impl RetiringRecords {
         if !self.retiring.is_empty() || is_kept {
             self.until.get_or_insert(now + SRV_HANDOVER);
         }
+        self.invariants();
     }
 
-    /// The hosts of all records are known.
+    /// Lets what retires go, since the hosts of all records are known.
     pub(super) fn complete(&mut self) {
         self.retiring.clear();
         self.until = None;
     }
 
-    /// Whether the time of those that are gone is up, just now.
+    /// Lets what retires go if its time is up; whether it was.
     pub(super) fn expire(&mut self, now: Instant) -> bool {
         let is_over = self.until.is_some_and(|until| until <= now);
         if is_over {
             self.complete();
         }
+        debug_assert!(self.until.is_none_or(|until| until > now));
         is_over
     }
 
-    /// Whether what was there before still counts, since not all of the new is known.
+    /// Whether what was there before still counts, since not all that is new is known.
     pub(super) fn is_under_way(&self) -> bool {
         self.until.is_some()
     }
@@ -60,9 +64,17 @@ impl RetiringRecords {
         &self.listed
     }
 
-    /// Those that are listed, and then those that retire.
+    /// The records that are listed, and then those that retire.
     pub(super) fn in_effect(&self) -> impl Iterator<Item = &Listed> {
         self.listed.iter().chain(&self.retiring)
+    }
+
+    fn invariants(&self) {
+        debug_assert!(self.until.is_some() || self.retiring.is_empty(), "they would never go");
+        for record in self.in_effect() {
+            let same = self.in_effect().filter(|other| other.is_for(&record.service));
+            debug_assert_eq!(same.count(), 1, "a host and port twice");
+        }
     }
 }
 
@@ -83,7 +95,7 @@ mod tests {
     }
 
     fn names(records: &RetiringRecords) -> String {
-        let names = records.in_effect().map(|it| it.service.target.to_string());
+        let names = records.in_effect().map(|listed| listed.service.target.to_string());
         names.collect::<Vec<_>>().join(" ")
     }
 
@@ -102,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn it_does_not_last_for_ever_whatever_comes() {
+    fn there_is_an_end_to_it_whatever_comes() {
         let now = Instant::now();
         let mut records = RetiringRecords::default();
         records.replace(listed("a"), false, now);
@@ -116,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn who_returns_does_not_count_twice() {
+    fn a_record_that_returns_does_not_count_twice() {
         let now = Instant::now();
         let mut records = RetiringRecords::default();
         records.replace(listed("a"), false, now);

@@ -363,7 +363,7 @@ mod tests {
     fn round(watch: &mut Watch, now: Instant, v4: Answer, v6: Answer) -> [bool; 2] {
         watch.begin(now);
         [(Kind::A, v4), (Kind::Aaaa, v6)]
-            .map(|(kind, it)| watch.on_answer(answered(kind, it), true, now))
+            .map(|(kind, answer)| watch.on_answer(answered(kind, answer), true, now))
     }
 
     fn known(watch: &Watch) -> Vec<String> {
@@ -434,8 +434,8 @@ mod tests {
                 watch.on_answer(answers[at].clone(), true, now);
             }
             assert_eq!(known(&watch), ["10.0.0.1"], "{name}");
-            let trouble = watch.error().expect("it fails").to_string();
-            assert!(trouble.ends_with("server_failure"), "{trouble}");
+            let error = watch.error().expect("it fails").to_string();
+            assert!(error.ends_with("server_failure"), "{error}");
             assert_eq!(pause(&watch, now), DNS_RETRY_MIN, "it is asked for again soon");
         }
     }
@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_names_that_gave_a_part_each_the_first_is_not_held_back_by_itself() {
+    fn of_two_names_that_gave_a_part_each_the_first_is_not_parked_by_itself() {
         let (mut watch, now) = watch(Subject::Host);
         watch.begin(now);
         watch.on_answer(answered(Kind::Aaaa, records(&["::1"], 1)), true, now);
@@ -490,18 +490,18 @@ mod tests {
     }
 
     #[test]
-    fn each_trouble_is_told_once_until_there_is_none() {
+    fn each_error_is_news_once_until_there_is_none() {
         let (mut watch, mut now) = watch(Subject::Host);
         let refused = || Answer::Failed(Failure::Server(ServerFailure::Refused));
-        let mut told = Vec::new();
+        let mut news = Vec::new();
         for _ in 0..4 {
             for failure in [FAILED, refused()] {
                 round(&mut watch, now, failure.clone(), failure);
                 now += pause(&watch, now);
-                told.extend(watch.take_news());
+                news.extend(watch.take_news());
             }
         }
-        assert_eq!(told.len(), 2, "{told:?}");
+        assert_eq!(news.len(), 2, "{news:?}");
         round(&mut watch, now, records(&["10.0.0.1"], 1), GONE);
         assert_eq!((watch.take_news(), watch.take_news()), (Some(Ok(())), None));
         round(&mut watch, now + SECOND, FAILED, FAILED);
@@ -536,7 +536,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_name_that_nobody_answers_for_again_and_again_may_wait() {
+    fn only_a_name_that_no_server_answers_for_again_and_again_may_wait() {
         let silent = || Answer::Failed(Failure::TimedOut);
         let (mut watch, mut now) = watch(Subject::Host);
         for (v4, v6, want) in [
@@ -556,7 +556,7 @@ mod tests {
     }
 
     #[test]
-    fn why_there_is_nothing_is_told_apart() {
+    fn a_missing_name_and_a_missing_record_are_two_errors() {
         let exists = Answer::Nothing { exists: true, ttl: None };
         for (v4, v6, want) in [
             (GONE, GONE, "no_such_name"),
@@ -570,7 +570,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_depends_on_may_be_missing_for_longer() {
+    fn a_name_that_is_not_vital_may_be_missing_for_longer() {
         for (is_vital, want) in [(true, 5), (false, 120)] {
             let (mut watch, now) = watch(Subject::Service);
             watch.begin(now);
@@ -631,7 +631,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_the_hosts_file_is_read_again() {
+    fn what_is_in_the_hosts_file_is_read_again() {
         let (mut watch, now) = watch(Subject::Host);
         let own: Vec<IpAddr> = ["::1", "10.0.0.1"].map(|text| text.parse().expect(text)).to_vec();
         assert!(!watch.is_settled());

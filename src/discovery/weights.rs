@@ -1,9 +1,9 @@
-//! How the weight of a record is divided over the addresses of its host.
+//! The division of the weight of a host over its addresses.
 //!
 //! A weight is about hosts (RFC 2782): one with two addresses must not get twice as many clients as
 //! one with a single address, but each of its addresses is an endpoint. Pure arithmetic.
 
-/// What shares a weight: a record, and how many endpoints it has become.
+/// A host's share of the clients of its class, and how many endpoints have it together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Share {
     pub(super) priority: u16,
@@ -11,27 +11,37 @@ pub(super) struct Share {
     pub(super) endpoints: usize,
 }
 
-/// The weight of each endpoint of each share, so that the sums within a class stand in the ratio
+impl Share {
+    /// The weight of each endpoint, if all of the class have their weights times `multiple`.
+    fn part(&self, multiple: u64) -> u64 {
+        u64::from(self.weight) * (multiple / self.endpoints as u64)
+    }
+}
+
+/// The weight of each endpoint of each share, so that the ratio of the sums within a class is that
 /// of the shares' weights: exactly, unless that takes more than 16 bits.
 pub(super) fn divide(shares: &[Share]) -> Vec<u16> {
-    shares.iter().map(|share| weight_in_class(share, shares)).collect()
+    let weights: Vec<u16> = shares.iter().map(|share| weight_in_class(share, shares)).collect();
+    for (share, weight) in shares.iter().zip(&weights).filter(|(share, _)| share.endpoints > 0) {
+        debug_assert_eq!(share.weight == 0, *weight == 0, "{share:?}");
+    }
+    weights
 }
 
 fn weight_in_class(share: &Share, shares: &[Share]) -> u16 {
-    let class = || {
-        let mates = shares.iter().filter(|other| other.priority == share.priority);
-        mates.filter(|other| other.endpoints > 0)
-    };
-    let multiple = class().map(|mate| mate.endpoints as u64).fold(1, least_common_multiple);
-    let part = |it: &Share| u64::from(it.weight) * (multiple / it.endpoints as u64);
-    let largest = class().map(part).max().unwrap_or(0);
-    // Rounded up, so that the largest fits.
-    let divisor = largest.div_ceil(u64::from(u16::MAX)).max(1);
     if share.weight == 0 || share.endpoints == 0 {
         return 0;
     }
-    let weight = (part(share) / divisor).max(1);
-    u16::try_from(weight).expect("the largest fits, and this is no larger")
+    let mates = shares.iter().filter(|other| other.priority == share.priority);
+    let class: Vec<&Share> = mates.filter(|other| other.endpoints > 0).collect();
+    let endpoints = class.iter().map(|mate| mate.endpoints as u64);
+    let multiple = endpoints.fold(1, least_common_multiple);
+    let largest = class.iter().map(|mate| mate.part(multiple)).max().unwrap_or(0);
+    // Rounded up, so that the largest fits.
+    let divisor = largest.div_ceil(u64::from(u16::MAX)).max(1);
+    let weight = (share.part(multiple) / divisor).max(1);
+    assert!(weight <= largest.max(1));
+    u16::try_from(weight).expect("the largest fits, and this is at most as large")
 }
 
 /// Beyond what weights can express, any large number is as good.
@@ -78,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_rounded_and_nobody_gets_nothing() {
+    fn what_does_not_fit_is_rounded_and_no_share_gets_nothing() {
         check(&[(0, 65_535, 1), (0, 1, 64)], &[65_535, 1]);
         check(&[(0, 65_535, 1), (0, 65_535, 2)], &[65_535, 32_767]);
     }

@@ -1,4 +1,4 @@
-//! Codecs and dialogues without input or output: what is said over a socket, by whom and in which
-//! order. Must not own a socket or read a clock: bytes, `now` and randomness are arguments.
+//! Codecs and dialogues without input or output: what is said over a socket, by which side and in
+//! which order. Must not own a socket or read a clock: bytes, `now` and randomness are arguments.
 
 pub mod dns;

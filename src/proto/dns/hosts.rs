@@ -1,4 +1,4 @@
-//! The table of hosts: which addresses hosts(5) gives to a name.
+//! The table of hosts: the addresses that hosts(5) gives to a name.
 //!
 //! Reads text that arrives in pieces, however they are cut; keeps what is asked for and nothing
 //! else, so that neither a long file nor a long line takes memory. Must not open a file.
@@ -26,25 +26,26 @@ pub fn addresses<'a>(text: &[u8], names: impl Iterator<Item = &'a str>) -> Table
 /// Finds the addresses that a text gives to names, as host name or as alias: each once, in the
 /// order of the file, the first [`DNS_RECORDS_MAX`] of each name. ASCII case makes no difference.
 ///
-/// A line that is not understood is passed over, and so is one whose address has a zone
+/// A line that is not understood is skipped, and so is one whose address has a zone
 /// (`fe80::1%eth0`), which an [`IpAddr`] has no room for.
 #[derive(Debug)]
 pub struct HostsReader {
     wanted: BTreeSet<String>,
-    /// Whether a wanted name has so many bytes; most words of a long file are passed over by that.
+    /// For each number of bytes whether a wanted name is as long; by that most words of a long file
+    /// are skipped.
     lengths: Vec<bool>,
     table: Table,
     place: Place,
     /// The first word of the line, or more of it than an address can have.
     address: Vec<u8>,
-    /// The beginning of a word that the last piece ended in, no longer than needed to tell that it
-    /// is none of the wanted ones.
+    /// The beginning of a word that the last piece ended in, no longer than needed to see that it
+    /// is not one of the wanted names.
     cut: Vec<u8>,
     /// A word in small letters.
     lower: Vec<u8>,
 }
 
-/// What the next word of the line is.
+/// The meaning of the next word of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Address,
@@ -69,7 +70,7 @@ impl HostsReader {
         }
     }
 
-    /// The next piece of the text.
+    /// Takes the next piece of the text.
     pub fn take(&mut self, mut piece: &[u8]) {
         while !piece.is_empty() {
             if self.place == Place::Comment {
@@ -91,9 +92,13 @@ impl HostsReader {
         }
     }
 
-    /// The text has come to its end.
+    /// Ends the text, and gives the table.
     pub fn finish(mut self) -> Table {
         self.end_word(&[]);
+        for (name, addresses) in &self.table {
+            debug_assert!(self.wanted.contains(name), "not asked for");
+            debug_assert!((1..=DNS_RECORDS_MAX).contains(&addresses.len()));
+        }
         self.table
     }
 
@@ -105,7 +110,7 @@ impl HostsReader {
         debug_assert!(self.cut.len() <= most);
     }
 
-    /// A word ends with `part`; there is none if nothing precedes it either.
+    /// Ends a word with `part`; there is none if nothing precedes it either.
     fn end_word(&mut self, part: &[u8]) {
         if self.cut.is_empty() {
             if !part.is_empty() {
@@ -133,6 +138,7 @@ impl HostsReader {
     }
 
     fn on_name(&mut self, word: &[u8]) {
+        debug_assert!(self.place == Place::Name && word.len() < self.lengths.len());
         self.lower.clear();
         self.lower.extend(word.iter().map(u8::to_ascii_lowercase));
         let known = str::from_utf8(&self.lower).ok().and_then(|word| self.wanted.get(word));

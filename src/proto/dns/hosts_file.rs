@@ -1,8 +1,8 @@
-//! What is known of /etc/hosts: which version of the file was read, for which names, and whether it
-//! has to be read again.
+//! The content of /etc/hosts: the version of the file that was read, the names it was read for, and
+//! whether it has to be read again.
 //!
 //! Owns the table and the reading that is under way. Must not open a file: the caller says which
-//! version there is, and hands over what it holds, piece by piece.
+//! version there is, and hands its content over, piece by piece.
 //!
 //! ```text
 //!            look: another version, or other names
@@ -18,25 +18,29 @@ use std::time::Instant;
 use super::hosts::{HostsReader, Table};
 use crate::config::{HOSTS_READS_MAX, HOSTS_SETTLE};
 
-/// The file, as far as it is known. `V` tells the versions of the file apart (stat(2)); two writes
+/// The file, as far as it is known. `V` identifies a version of the file (stat(2)); two writes
 /// within one tick of the kernel's clock may share one.
+///
+/// Invariant: what is read is read for the version that was seen last, [`HOSTS_READS_MAX`] times at
+/// most; the table has no name that it was not read for.
 #[derive(Debug)]
 pub struct HostsFile<V> {
     table: Table,
     source: Source<V>,
     /// The version that was seen last, and since when; `None`: no file, or one of no bytes.
     seen: Option<(Option<V>, Instant)>,
-    /// When it was found that the table is what the file says.
+    /// When the table was last found to be what the file says.
     checked_at: Option<Instant>,
     reading: Option<Reading<V>>,
 }
 
-/// Where the table is from.
+/// The origin of the table.
 #[derive(Debug)]
 enum Source<V> {
-    /// There was no file, so it holds for every name.
+    /// No file, so the table holds for every name.
     Nothing,
-    /// That version, for these names. `is_settled`: nobody was still writing it at that time.
+    /// That version, read for these names. `is_settled`: it had not changed for a while by then, so
+    /// that it was complete.
     File { version: V, names: BTreeSet<String>, is_settled: bool },
 }
 
@@ -46,7 +50,7 @@ struct Reading<V> {
     names: BTreeSet<String>,
     is_settled: bool,
     reader: HostsReader,
-    /// How often it was begun.
+    /// How often it was begun, from 1.
     begun: u32,
 }
 
@@ -70,7 +74,7 @@ impl<V: Clone + PartialEq> HostsFile<V> {
         now: Instant,
     ) -> Option<&Table> {
         let is_checked = self.checked_at == Some(now) && self.reading.is_none();
-        (is_checked && names.all(|name| self.tells_of(name))).then_some(&self.table)
+        (is_checked && names.all(|name| self.covers(name))).then_some(&self.table)
     }
 
     /// Whether the file is being read.
@@ -78,8 +82,8 @@ impl<V: Clone + PartialEq> HostsFile<V> {
         self.reading.is_some()
     }
 
-    /// The file is of that `version` now, or there is none, or it is empty. Begins to read it, for
-    /// all of `names`, if the table does not tell what it says of those that are `due`.
+    /// Takes note of the version of the file now; `None` if there is no file, or an empty one.
+    /// Begins to read it, for all of `names`, if the table does not cover those that are `due`.
     pub fn look(
         &mut self,
         version: Option<V>,
@@ -91,30 +95,32 @@ impl<V: Clone + PartialEq> HostsFile<V> {
         let is_settled = self.see(version.clone(), now);
         let Some(version) = version else { return self.on_nothing(is_settled, now) };
         let is_known = match &self.source {
-            // Where two versions cannot be told apart, a second look finds the later one.
+            // Two versions that look alike are two writes in one tick: a second look finds the
+            // later one.
             Source::File { version: known, is_settled: was_settled, .. } => {
                 *known == version && (*was_settled || !is_settled)
             }
             Source::Nothing => false,
         };
-        if is_known && due.iter().all(|name| self.tells_of(name)) {
+        if is_known && due.iter().all(|name| self.covers(name)) {
             self.checked_at = Some(now);
             return;
         }
         let mut names = names();
         names.extend(due.iter().cloned());
         self.reading = Some(Reading::begin(version, names, is_settled, 1));
+        self.invariants();
     }
 
-    /// The next piece of the file.
+    /// Takes the next piece of the file.
     pub fn take(&mut self, piece: &[u8]) {
         if let Some(reading) = &mut self.reading {
             reading.reader.take(piece);
         }
     }
 
-    /// The reading came to the end of the file, which is of that `version` now. Whether it is over;
-    /// otherwise the file is to be read anew, from its beginning.
+    /// Ends the reading, with the version of the file at its end. Whether it is over; otherwise the
+    /// file is to be read anew, from its beginning.
     pub fn end(&mut self, version: Option<V>, now: Instant) -> bool {
         let Some(reading) = self.reading.take() else { return true };
         let is_settled = self.see(version.clone(), now);
@@ -126,6 +132,7 @@ impl<V: Clone + PartialEq> HostsFile<V> {
         if !is_same && reading.begun < HOSTS_READS_MAX {
             let begun = reading.begun + 1;
             self.reading = Some(Reading::begin(version, reading.names, is_settled, begun));
+            self.invariants();
             return false;
         }
         self.table = reading.reader.finish();
@@ -135,18 +142,19 @@ impl<V: Clone + PartialEq> HostsFile<V> {
             is_settled: reading.is_settled && is_same,
         };
         self.checked_at = Some(now);
+        self.invariants();
         true
     }
 
-    /// The file cannot be looked at or read at present, for reasons that say nothing of it: what
-    /// was known before is the best guess, and what was not is not there.
+    /// Gives the reading up, for reasons that say nothing of the file: what was known before is the
+    /// best guess, and what was not is not there.
     pub fn fail(&mut self, now: Instant) {
         self.reading = None;
         self.see(None, now);
         self.checked_at = Some(now);
     }
 
-    /// Notes which version there is, and tells whether it has been for a while.
+    /// Notes the version that there is; whether it has been the same for a while.
     fn see(&mut self, version: Option<V>, now: Instant) -> bool {
         let since = match &self.seen {
             Some((seen, since)) if *seen == version => *since,
@@ -165,11 +173,27 @@ impl<V: Clone + PartialEq> HostsFile<V> {
         self.checked_at = Some(now);
     }
 
-    fn tells_of(&self, name: &String) -> bool {
+    fn covers(&self, name: &String) -> bool {
         let is_nothing = matches!(self.seen, Some((None, _)));
         match &self.source {
             Source::Nothing => true,
             Source::File { names, .. } => is_nothing || names.contains(name),
+        }
+    }
+}
+
+impl<V: PartialEq> HostsFile<V> {
+    fn invariants(&self) {
+        if let Some(Reading { version, begun, .. }) = &self.reading {
+            debug_assert!((1..=HOSTS_READS_MAX).contains(begun), "read again and again");
+            let is_seen = matches!(&self.seen, Some((Some(seen), _)) if seen == version);
+            debug_assert!(is_seen, "not the version that is there");
+        }
+        match &self.source {
+            Source::Nothing => debug_assert!(self.table.is_empty(), "from nowhere"),
+            Source::File { names, .. } => {
+                debug_assert!(self.table.keys().all(|name| names.contains(name)));
+            }
         }
     }
 }
@@ -276,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_never_stands_still_is_believed_in_the_end() {
+    fn a_file_that_never_settles_is_believed_in_the_end() {
         let mut bench = Bench::new();
         bench.file.look(Some(0), &["a".to_owned()], BTreeSet::new, bench.now);
         for version in 1..HOSTS_READS_MAX {
@@ -313,7 +337,7 @@ mod tests {
         assert!(!bench.file.is_reading());
         let table = bench.file.table(["a".to_owned()].iter(), bench.now);
         assert_eq!(table.map(|table| table["a"].len()), Some(1));
-        assert!(bench.file.table(["c".to_owned()].iter(), bench.now).is_some(), "nobody waits");
+        assert!(bench.file.table(["c".to_owned()].iter(), bench.now).is_some(), "no look-up waits");
         bench.pass(Duration::from_millis(1));
         assert_eq!(bench.look("a", Some(8), "10.0.0.3 a"), is("10.0.0.3"));
     }

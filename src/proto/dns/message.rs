@@ -1,7 +1,7 @@
 //! Messages of DNS: a question to bytes, and the bytes of a reply to what they answer.
 //!
-//! Owns what a reply means. Whom to ask, when to ask again, and how long an answer is kept is
-//! decided elsewhere; nothing here sends or waits.
+//! Owns what a reply means. Which server to ask, when to ask again, and how long an answer is kept
+//! is decided elsewhere; nothing here sends or waits.
 //!
 //! ```text
 //! bytes ──► ours? ──no──► Foreign
@@ -12,7 +12,7 @@
 //!                               broken, a loop ─► Malformed    else ─────────────► Alias
 //! ```
 //!
-//! A record that cannot be read spoils none of those beside it.
+//! A record that cannot be read spoils none of the others.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -35,15 +35,17 @@ const SERVER_FAILURE: u16 = 2;
 const NAME_ERROR: u16 = 3;
 const NOT_IMPLEMENTED: u16 = 4;
 const REFUSED: u16 = 5;
+/// Longest question: the header, a name of 255 octets, its type and class, and an OPT record.
+const QUESTION_BYTES_MAX: usize = 12 + 255 + 4 + 11;
 
-/// What is asked about a name.
+/// A kind of record, as asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// IPv4 addresses (RFC 1035, 3.4.1).
     A,
     /// IPv6 addresses (RFC 3596).
     Aaaa,
-    /// Where a service is to be had (RFC 2782).
+    /// The servers of a service (RFC 2782).
     Srv,
 }
 
@@ -80,8 +82,8 @@ pub struct Service {
     pub target: Name,
 }
 
-/// What was asked for: one record or more, as many as 64 KiB hold, each once, in the order of the
-/// answer.
+/// The records that were asked for: one or more, as many as 64 KiB hold, each once, in the order of
+/// the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Records {
     /// For [`Kind::A`] addresses of IPv4 alone, for [`Kind::Aaaa`] of IPv6 alone.
@@ -90,8 +92,8 @@ pub enum Records {
     Services(Vec<Service>),
 }
 
-/// What some bytes say about a question. Every time to live is as the server gave it, in whole
-/// seconds from 0 to 2^31 - 1.
+/// The meaning of a message as the reply to a question. Every time to live is as the server gave
+/// it, in whole seconds from 0 to 2^31 - 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// Not an answer to this question: to be ignored as if it had not come.
@@ -101,8 +103,8 @@ pub enum Reply {
     Malformed,
     /// Cut to fit a datagram: ask again by TCP (RFC 2181, 9). By TCP it is a fault of the server.
     Truncated,
-    /// It ends, or cannot be read on, before all the records that it announces: as a rule cut to
-    /// fit a datagram, too, by a server that does not say so.
+    /// The message ends, or cannot be read on, before all the records that it announces: as a rule
+    /// cut to fit a datagram, too, by a server that does not say so.
     Incomplete {
         /// The records that were asked for and can be read, and their life; none if there are none.
         part: Option<(Records, Duration)>,
@@ -121,7 +123,7 @@ pub enum Reply {
         /// The shortest of the aliases on the way.
         ttl: Duration,
     },
-    /// There is nothing of the kind.
+    /// The name has no record of the kind.
     Nothing {
         /// Whether the name exists, with records of other kinds or none (RFC 2308, 2.2), or with
         /// SRV records that say that there is no such service (RFC 2782, "Target").
@@ -138,15 +140,15 @@ pub enum Reply {
 /// 6.1.3). Shown as the word that the log uses behind `name_server_`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ServerFailure {
-    /// It could not read the question.
+    /// The server could not read the question.
     Format,
-    /// It could not find out.
+    /// The server could not find out.
     Failure,
-    /// It does not answer such questions.
+    /// The server does not answer such questions.
     NotImplemented,
-    /// It will not answer us.
+    /// The server will not answer this client.
     Refused,
-    /// It knows nothing of the name and asks nobody who does: it was named by mistake.
+    /// The server has no data of the name and asks no other server: a wrong delegation.
     Lame,
     /// Any other code, 6-4095.
     Other(u16),
@@ -165,12 +167,12 @@ impl fmt::Display for ServerFailure {
     }
 }
 
-/// The bytes of one question in class IN that asks for recursion; at most 283 of them.
+/// The bytes of one question in class IN that asks for recursion; at most 282 of them.
 ///
 /// With `edns` it says that a reply of [`DNS_UDP_BYTES`] may come in one datagram (RFC 6891,
-/// 6.2.3), without it 512 (RFC 1035, 4.2.1). `id` is what [`read_reply`] knows the reply by, and
-/// should be hard to guess (RFC 5452, 4.3). For TCP the caller puts the length before it.
-/// The same arguments give the same bytes.
+/// 6.2.3), without it 512 (RFC 1035, 4.2.1). `id` identifies the reply to [`read_reply`], and
+/// should be hard to guess (RFC 5452, 4.3). For TCP the caller puts the length before it. The same
+/// arguments give the same bytes.
 pub fn question(id: u16, name: &Name, kind: Kind, edns: bool) -> Vec<u8> {
     let fits = "a Vec grows, and one question is far below the 64 KiB of a message";
     let mut builder = MessageBuilder::new_vec();
@@ -186,14 +188,16 @@ pub fn question(id: u16, name: &Name, kind: Kind, edns: bool) -> Vec<u8> {
         });
         set_size.expect(fits);
     }
-    builder.finish()
+    let bytes = builder.finish();
+    debug_assert!(bytes.len() <= QUESTION_BYTES_MAX, "a header, a name, a question, an option");
+    bytes
 }
 
 /// Reads `bytes`, without the length that TCP puts before them, as the reply to the question of
 /// that id, name and kind.
 ///
-/// What was not asked for spoils nothing, be it unknown or broken, as long as it does not hide
-/// where the answer goes on. Never panics; the work is bounded by the length.
+/// Records that were not asked for spoil nothing, be they unknown or broken, as long as they do not
+/// hide where the answer goes on. Never panics; the work is bounded by the length.
 pub fn read_reply(bytes: &[u8], id: u16, name: &Name, kind: Kind, edns: bool) -> Reply {
     let Ok(message) = Message::from_slice(bytes) else { return Reply::Foreign };
     let header = message.header();
@@ -251,7 +255,7 @@ fn extended_code(message: &Message<[u8]>) -> Option<u16> {
     }
 }
 
-/// What the answer says, or as much of it as can be read.
+/// The meaning of the answer section, or of as much of it as can be read.
 fn read_answer(message: &Message<[u8]>, name: &Name, kind: Kind, exists: bool) -> Reply {
     let mut relevant = Vec::new();
     let mut is_whole = true;
@@ -340,6 +344,7 @@ fn reply_with(found: &[&Record], kind: Kind, aliases_ttl: Option<Duration>) -> O
     }
     // Of those that can be read alone, if any can.
     let ttl = shortest(aliases_ttl, ttl?);
+    debug_assert!(ttl.as_secs() <= i32::MAX as u64);
     let records = match kind {
         // One that cannot be read may name a server.
         Kind::Srv if services.is_empty() && !is_none => return None,

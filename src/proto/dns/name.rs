@@ -1,23 +1,23 @@
 //! Domain names: from text, joined, compared, shown.
 //!
-//! Owns what a name may be (RFC 1035, 2.3.4) and how it is shown. Which names are asked for is
+//! Owns the limits of a name (RFC 1035, 2.3.4) and its form as text. Which names are asked for is
 //! decided in `search.rs`; names inside a message are read in `message.rs`.
 
 use std::fmt;
 
-/// Longest name in octets as it stands in a message, with the root label (RFC 1035, 2.3.4).
+/// Longest name in octets as encoded in a message, with the root label (RFC 1035, 2.3.4).
 const NAME_OCTETS_MAX: usize = 255;
 
 /// An absolute domain name, compared and hashed without regard to ASCII case (RFC 4343).
 ///
-/// Shown without the trailing dot, the root as `.`. What is no printable ASCII is escaped as in a
-/// zone file (RFC 1035, 5.1), so that every name is one plain line, whoever chose it.
+/// Shown without the trailing dot, the root as `.`. What is not printable ASCII is escaped as in a
+/// zone file (RFC 1035, 5.1), so that every name is one plain line, also one of an attacker.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Name(pub(super) domain::base::Name<Vec<u8>>);
 
 impl Name {
     /// Reads a host name, with or without a trailing dot; `.` is the root. There are no escapes:
-    /// a backslash stands for itself.
+    /// a backslash is a backslash.
     ///
     /// `None` if the text or a label is empty, a label is longer than 63 octets, or the whole is
     /// longer than the 255 that a message has room for (RFC 1035, 2.3.4).
@@ -25,7 +25,7 @@ impl Name {
         Name::from_bytes(text.as_bytes())
     }
 
-    /// As [`Name::from_text`], for what was read from a file and may be no UTF-8.
+    /// As [`Name::from_text`], for text of a file, which may not be UTF-8.
     pub(super) fn from_bytes(text: &[u8]) -> Option<Name> {
         if text == b"." {
             return Name::from_wire(vec![0]);
@@ -56,7 +56,7 @@ impl Name {
         self.0.is_root()
     }
 
-    /// A name as it stands in a message: `None` if a length is not what it may be.
+    /// A name as encoded in a message; `None` if a length is over its limit.
     fn from_wire(wire: Vec<u8>) -> Option<Name> {
         domain::base::Name::from_octets(wire).ok().map(Name)
     }

@@ -1,22 +1,22 @@
 //! The queue of look-ups: which of them may ask now, which waits, and which has to give way.
 //!
 //! Owns the order and the bounds, and starts nothing itself. A name that is answered takes
-//! milliseconds and one of a dead zone ten seconds, and before it is asked nobody can tell which it
-//! is. So each look-up has a short turn at first, gives way to those that wait once that is over,
-//! and gets twice the time when it is its turn again; what has had all its turns in vain is treated
-//! as dead, as is a name that nobody answered the last time. This is a multilevel feedback queue,
-//! as schedulers have for tasks of unknown length.
+//! milliseconds and one of a dead zone ten seconds, and which it is shows only after it was asked
+//! for. So each look-up has a short turn at first, yields to those that wait once that is over, and
+//! gets twice the time when it is its turn again; what has had all its turns without an answer is
+//! treated as dead, as is a name that no server answered the last time. This is a multilevel
+//! feedback queue, as schedulers have for tasks of unknown length.
 //!
 //! ```text
 //!   usual ─► level 0 ── 25 ms ─► level 1 ── 50 ms ─► … ─► level 5 ── 800 ms ─┐ silent
 //!   low   ─────────────────────────────────────────────────────────► dead ◄──┘ to the end
 //! ```
 //!
-//! Nobody gives way while nobody waits. Of the places some are left to first turns, more than which
-//! names that are answered seldom need, some to those that are slow, and some to the dead as long
-//! as one waits: none of them can keep the others from being asked.
+//! No look-up yields while none waits. Some places are reserved for first turns, more than names
+//! that are answered usually need, some for slow names, and some for dead ones as long as one
+//! waits: none of the classes can keep the others from being asked.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::lookup::Unanswered;
@@ -27,16 +27,16 @@ use crate::config::{
     DNS_TURN_MIN, DNS_TURNS_HEARD_MAX, DNS_TURNS_MAX,
 };
 
-/// How soon a look-up is to be begun, beside others.
+/// How soon a look-up is to be begun, compared with others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Urgency {
-    /// The name was answered the last time, or was not asked for so far.
+    /// For a name that was answered the last time, or was not asked for so far.
     Usual,
-    /// Nobody answered the last time.
+    /// For a name that no server answered the last time.
     Low,
 }
 
-/// The turns that a look-up has had in vain.
+/// The turns that a look-up has had without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Level(u32);
 
@@ -55,43 +55,43 @@ impl Level {
         self == Level::DEAD
     }
 
-    /// Whether it has had a turn in vain.
+    /// Whether it has had a turn without an answer.
     fn is_slow(self) -> bool {
         self > Level::FIRST
     }
 
-    /// After one turn more. Where servers said something, what is missing was lost, and the name
-    /// is not dead yet.
+    /// The level after one turn more. If servers have replied, what is missing was lost, and the
+    /// name is not dead yet.
     fn next(self, is_heard: bool) -> Level {
         let most = if is_heard { DNS_TURNS_HEARD_MAX } else { DNS_TURNS_MAX };
         if self.0 < most - 1 { Level(self.0 + 1) } else { Level::DEAD }
     }
 
-    /// How long its turn lasts if others wait; none if it goes on to its end in any case.
+    /// How long a turn lasts if others wait; none if it goes on to its end in any case.
     fn turn(self) -> Option<Duration> {
         (!self.is_dead()).then(|| DNS_TURN_MIN * (1 << self.0))
     }
 }
 
-/// What the resolver is asked.
+/// A look-up that the caller of the resolver wants.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) id: LookupId,
-    /// Those of which nothing was told so far.
+    /// The kinds that are not answered so far.
     pub(super) kinds: Vec<Kind>,
     pub(super) wanted: Wanted,
-    /// Where an earlier turn has found the name: which ones before it failed.
+    /// If an earlier turn has found the name: which ones before it failed.
     pub(super) unanswered: Unanswered,
-    /// A server has said something so far, in this turn or an earlier one.
+    /// A server has replied so far, in this turn or an earlier one.
     pub(super) is_heard: bool,
     pub(super) level: Level,
 }
 
-/// A look-up that is under way, as far as it matters to those that wait.
+/// A look-up that is under way, as far as it concerns those that wait.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Turn {
     pub(super) level: Level,
-    /// Questions that it has under way, or may come to have.
+    /// Questions that are under way for it, or may come to be.
     pub(super) questions: usize,
     /// For how long it has been under way.
     pub(super) lasted: Duration,
@@ -99,44 +99,50 @@ pub(super) struct Turn {
     pub(super) is_ending: bool,
 }
 
-/// What is to be done next.
+/// The next act of the resolver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// Begin the look-up at this place of the queue.
     Begin(usize),
-    /// End the turn of that one, by its place among those that are under way.
+    /// End the turn of the look-up at this place among those that are under way.
     Yield(usize),
 }
 
-/// Look-ups that wait, the next one first: by level, and in the order of their coming.
+/// Look-ups that wait, the next one first.
+///
+/// Invariant: ordered by level, within a level by arrival; no id twice.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiting: VecDeque<Request>,
 }
 
 impl Queue {
-    /// Behind those of its level.
+    /// Adds a look-up behind those of its level.
     pub(super) fn push(&mut self, request: Request) {
-        let position = self.waiting.partition_point(|it| it.level <= request.level);
+        let position = self.waiting.partition_point(|waiting| waiting.level <= request.level);
         self.waiting.insert(position, request);
+        self.invariants();
     }
 
-    /// Before those of its level.
+    /// Adds a look-up before those of its level.
     pub(super) fn push_first(&mut self, request: Request) {
-        let position = self.waiting.partition_point(|it| it.level < request.level);
+        let position = self.waiting.partition_point(|waiting| waiting.level < request.level);
         self.waiting.insert(position, request);
+        self.invariants();
     }
 
-    /// Its turn is over. `is_heard`: servers said something meanwhile.
+    /// Adds a look-up whose turn is over. `is_heard`: servers have replied meanwhile.
     pub(super) fn push_back(&mut self, mut request: Request, is_heard: bool) {
         request.level = request.level.next(is_heard);
         self.push(request);
     }
 
+    /// Takes a look-up out, by its place.
     pub(super) fn take(&mut self, position: usize) -> Request {
         self.waiting.remove(position).expect("a place that was found just now")
     }
 
+    /// Drops the look-up with that id, if it waits.
     pub(super) fn forget(&mut self, id: LookupId) {
         self.waiting.retain(|request| request.id != id);
     }
@@ -145,15 +151,15 @@ impl Queue {
         self.waiting.iter().map(|request| request.id)
     }
 
-    /// What to do next, if anything, while these are under way.
+    /// The next act, if any, while these are under way.
     pub(super) fn next_step(&self, turns: &[Turn]) -> Option<Step> {
         if let Some(usual) = self.first_usual() {
             let room = self.room(usual, turns);
             if room == Room::Enough {
                 return Some(Step::Begin(0));
             }
-            let is_over = |turn: &Turn| turn.may_yield(usual, room) && turn.left().is_zero();
-            let over = turns.iter().enumerate().filter(|(_, turn)| is_over(turn));
+            let yielding = turns.iter().enumerate().filter(|(_, turn)| turn.may_yield(usual, room));
+            let over = yielding.filter(|(_, turn)| turn.left().is_zero());
             if let Some((place, _)) = over.max_by_key(|(_, turn)| (turn.level, turn.lasted)) {
                 return Some(Step::Yield(place));
             }
@@ -163,7 +169,7 @@ impl Queue {
         (room == Room::Enough).then_some(Step::Begin(dead))
     }
 
-    /// The turns whose end somebody waits for, by their places, and how long each is in all.
+    /// The turns whose end a look-up waits for, by their places, and how long each is in all.
     pub(super) fn awaited(&self, turns: &[Turn]) -> Vec<(usize, Duration)> {
         let Some(usual) = self.first_usual() else { return Vec::new() };
         let room = self.room(usual, turns);
@@ -182,21 +188,33 @@ impl Queue {
 
     /// Whether the request keeps to the bounds.
     fn room(&self, request: &Request, turns: &[Turn]) -> Room {
-        let sum = |is_meant: fn(Level) -> bool| -> usize {
-            turns.iter().filter(|turn| is_meant(turn.level)).map(|turn| turn.questions).sum()
-        };
+        let dead = questions(turns, Level::is_dead);
         let mut needed = request.kinds.len();
-        if request.level.is_dead() && sum(Level::is_dead) + needed > DNS_QUESTIONS_DEAD_MAX {
+        if request.level.is_dead() && dead + needed > DNS_QUESTIONS_DEAD_MAX {
             return Room::TooManySlow;
         }
         if !request.level.is_dead() && self.first_dead().is_some() {
-            needed += DNS_QUESTIONS_DEAD_MIN.saturating_sub(sum(Level::is_dead));
+            needed += DNS_QUESTIONS_DEAD_MIN.saturating_sub(dead);
         }
-        if request.level.is_slow() && sum(Level::is_slow) + needed > DNS_QUESTIONS_SLOW_MAX {
+        let slow = questions(turns, Level::is_slow);
+        if request.level.is_slow() && slow + needed > DNS_QUESTIONS_SLOW_MAX {
             return Room::TooManySlow;
         }
-        if sum(|_| true) + needed > DNS_QUESTIONS_MAX { Room::TooMany } else { Room::Enough }
+        let all = questions(turns, |_| true);
+        if all + needed > DNS_QUESTIONS_MAX { Room::TooMany } else { Room::Enough }
     }
+
+    fn invariants(&self) {
+        debug_assert!(self.waiting.iter().is_sorted_by_key(|request| request.level));
+        debug_assert!(self.waiting.iter().all(|request| !request.kinds.is_empty()));
+        let ids: BTreeSet<usize> = self.ids().map(|LookupId(id)| id).collect();
+        debug_assert_eq!(ids.len(), self.waiting.len(), "two look-ups under one id");
+    }
+}
+
+/// The questions of the turns of a class of levels.
+fn questions(turns: &[Turn], is_counted: fn(Level) -> bool) -> usize {
+    turns.iter().filter(|turn| is_counted(turn.level)).map(|turn| turn.questions).sum()
 }
 
 /// Whether one more may begin.
@@ -204,24 +222,24 @@ impl Queue {
 enum Room {
     Enough,
     TooMany,
-    /// Those that have had a turn in vain take all the places that they may.
+    /// Slow look-ups take all the places that they may.
     TooManySlow,
 }
 
 impl Turn {
-    /// Whether the end of its turn would help that one.
+    /// Whether the end of this turn would help the request.
     fn may_yield(&self, request: &Request, room: Room) -> bool {
         let helps = room == Room::TooMany || self.level.is_slow();
-        helps && self.gives_way_to(request)
+        helps && self.yields_to(request)
     }
 
-    /// Whether it ends its turn for that one: not for one that has had more turns in vain than it
-    /// will have had then.
-    fn gives_way_to(&self, request: &Request) -> bool {
+    /// Whether this turn ends for the request: not for one that has had more turns without an
+    /// answer than this look-up will have had then.
+    fn yields_to(&self, request: &Request) -> bool {
         !self.is_ending && self.level.turn().is_some() && request.level <= self.level.next(true)
     }
 
-    /// What is left of its turn.
+    /// The time that is left of the turn.
     fn left(&self) -> Duration {
         self.level.turn().map_or(Duration::MAX, |turn| turn.saturating_sub(self.lasted))
     }
@@ -285,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_gives_way_while_there_is_room_or_its_turn_is_not_over() {
+    fn no_look_up_yields_while_there_is_room_or_its_turn_is_not_over() {
         let all = turns(FULL, 0, DNS_TURN_MIN);
         assert_eq!(queue(&[0]).next_step(&all[1..]), Some(Step::Begin(0)));
         let early = turns(FULL, 0, DNS_TURN_MIN / 5);
@@ -296,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn whose_turn_is_over_gives_way_and_first_the_one_that_had_most() {
+    fn a_turn_that_is_over_yields_and_first_the_one_that_had_most() {
         let mut all = turns(FULL, 0, DNS_TURN_MIN);
         all[3] = Turn { level: Level(2), lasted: 4 * DNS_TURN_MIN, ..all[3] };
         assert_eq!(queue(&[0]).next_step(&all), Some(Step::Yield(3)));
@@ -324,7 +342,7 @@ mod tests {
         // Nor do the dead take those of the slow.
         let dead = turns(DNS_QUESTIONS_DEAD_MAX / 2, DEAD, Duration::ZERO);
         assert_eq!(queue(&[DEAD, 3]).next_step(&dead), Some(Step::Begin(0)));
-        // Nobody loses a place that is of no use to the one that waits.
+        // No look-up loses a place that is of no use to the one that waits.
         let most = DNS_QUESTIONS_SLOW_MAX / 2;
         let mut all = turns(FULL, 1, Duration::ZERO);
         let over = Turn { level: Level(0), lasted: DNS_TURN_MIN, ..all[0] };

@@ -1,7 +1,7 @@
 //! The configuration of the resolver: what resolv.conf(5) says, as glibc's `res_init` reads it.
 //!
 //! Text in, checked values out; nothing is ever refused. What each option means here is in
-//! `docs/discovery.md`; those that are not about how to ask are passed over.
+//! `docs/discovery.md`; those that are not about how to ask are ignored.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -15,16 +15,16 @@ use crate::config::{
     RESOLV_CONF_BYTES_MAX,
 };
 
-/// Whom to ask, for what, and how long: every value is within its range.
+/// The servers to ask, the names to ask for, and how long: every value is within its range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolvConf {
-    /// Whom to ask, in the order of the file, possibly one twice; 1 to [`DNS_SERVERS_MAX`], and
+    /// The servers, in the order of the file, possibly one twice; 1 to [`DNS_SERVERS_MAX`], and
     /// 127.0.0.1 if none was named. The port is [`DNS_PORT`].
     pub servers: Vec<SocketAddr>,
     /// Suffixes for names that are not absolute, in the order of the file; at most
     /// [`DNS_SEARCH_MAX`]. The root may be among them.
     pub search: Vec<Name>,
-    /// `ndots`: dots that a name must have to be tried as it stands first; 0 to [`DNS_DOTS_MAX`].
+    /// `ndots`: dots that a name must have to be tried as typed first; 0 to [`DNS_DOTS_MAX`].
     pub dots_min: u8,
     /// How long to wait for one server, in whole seconds; [`DNS_TIMEOUT_MIN`] to
     /// [`DNS_TIMEOUT_MAX`].
@@ -39,8 +39,8 @@ pub struct ResolvConf {
     pub no_aaaa: bool,
     /// `single-request`: whether the families of a host are asked for one after the other.
     pub one_by_one: bool,
-    /// `no-tld-query`: whether a name without a dot is not asked for as it stands, if there is a
-    /// suffix for it.
+    /// `no-tld-query`: whether a name without a dot is not asked for as typed, if there is a suffix
+    /// for it.
     pub no_tld_query: bool,
     /// `no-reload`: whether this stays the configuration, whatever the file says later.
     pub no_reload: bool,
@@ -48,18 +48,19 @@ pub struct ResolvConf {
     pub problem: Option<Problem>,
 }
 
-/// What is wrong with resolv.conf(5): nobody is told otherwise that something else counts.
+/// What is wrong with resolv.conf(5), for the log: without that line, the operator would not know
+/// that other values count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// The file cannot be read: why.
+    /// The file cannot be read, with the reason in a word.
     Unread(String),
-    /// It has no bytes.
+    /// The file has no bytes.
     Empty,
-    /// It names no server.
+    /// The file names no server.
     NoServer,
-    /// It has more than [`RESOLV_CONF_BYTES_MAX`] bytes, and the rest is passed over.
+    /// The file has more than [`RESOLV_CONF_BYTES_MAX`] bytes, and the rest is ignored.
     TooLong,
-    /// It has more than [`DNS_SEARCH_MAX`] suffixes, and the rest is passed over.
+    /// The file has more than [`DNS_SEARCH_MAX`] suffixes, and the rest is ignored.
     TooManySuffixes,
 }
 
@@ -82,7 +83,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What the environment of the process says beside the file.
+/// The variables of the environment that count in addition to the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Environment {
     /// `LOCALDOMAIN`: counts in place of what the file says in `search` and `domain`.
@@ -97,7 +98,7 @@ pub struct Environment {
 /// has no `search` or `domain` line with a name. `zone` gives the index of an interface, as
 /// if_nametoindex(3) does, for a server such as `fe80::1%eth0`; an unknown one counts as 0.
 ///
-/// Never fails: as in glibc (resolv/res_init.c), a line that is not understood is passed over, a
+/// Never fails: as in glibc (resolv/res_init.c), a line that is not understood is ignored, a
 /// keyword begins its line, comments are whole lines, the last `search` or `domain` counts, and
 /// numbers beyond their limits are cut to them. IPv4 addresses have four decimal parts, though, and
 /// a line may end as in Windows, of which glibc makes a part of the last name.
@@ -156,6 +157,8 @@ pub fn parse(
     }
     assert!(found.servers.len() <= DNS_SERVERS_MAX);
     assert!((1..=DNS_ATTEMPTS_MAX).contains(&found.attempts));
+    assert!((DNS_TIMEOUT_MIN..=DNS_TIMEOUT_MAX).contains(&found.timeout));
+    assert!(found.dots_min <= DNS_DOTS_MAX && found.search.len() <= DNS_SEARCH_MAX);
     found
 }
 
@@ -181,6 +184,7 @@ impl ResolvConf {
             self.search.truncate(DNS_SEARCH_MAX);
             self.problem.get_or_insert(Problem::TooManySuffixes);
         }
+        assert!(self.search.len() <= DNS_SEARCH_MAX);
     }
 }
 
@@ -203,8 +207,8 @@ fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(is_blank).filter(|word| !word.is_empty())
 }
 
-/// A name of the search list. glibc passes over one dot at its beginning, so that both nothing and
-/// a single dot are the root.
+/// A name of the search list. glibc skips one dot at its beginning, so that both nothing and a
+/// single dot are the root.
 fn suffix(word: &[u8]) -> Option<Name> {
     let word = word.strip_prefix(b".").unwrap_or(word);
     Name::from_bytes(if word.is_empty() { b"." } else { word })
@@ -218,7 +222,7 @@ fn server(word: &[u8], zone: impl FnMut(&str) -> Option<u32>) -> Option<SocketAd
         (IpAddr::V4(address), None) => Some(SocketAddr::from((address, DNS_PORT))),
         (IpAddr::V4(_), Some(_)) => None,
         (IpAddr::V6(address), interface) => {
-            // What is no text names no interface, but does not spoil the address.
+            // What is not UTF-8 names no interface, but does not spoil the address.
             let interface = interface.and_then(|name| str::from_utf8(name).ok());
             let index = interface.and_then(|name| interface_index(name, address, zone));
             Some(SocketAddr::V6(SocketAddrV6::new(address, DNS_PORT, 0, index.unwrap_or(0))))
@@ -244,7 +248,7 @@ fn is_on_link(address: Ipv6Addr) -> bool {
     first & 0xffc0 == 0xfe80 || first & 0xff0f == 0xff02
 }
 
-/// Reads what follows `options`. As in glibc an option is known by its beginning: `rotated` is
+/// Reads what follows `options`. As in glibc an option is recognized by its beginning: `rotated` is
 /// `rotate`, too.
 fn options(text: &[u8], found: &mut ResolvConf) {
     let mut rest = text;
@@ -385,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_short_is_told() {
+    fn what_is_cut_short_is_a_problem() {
         let many = |count: usize| (0..count).map(|i| format!(" n{i}")).collect::<String>();
         for (count, problem) in
             [(DNS_SEARCH_MAX, None), (DNS_SEARCH_MAX + 1, Some(Problem::TooManySuffixes))]
@@ -424,9 +428,9 @@ mod tests {
             let search: Vec<String> = found.search.iter().map(Name::to_string).collect();
             (search.join(","), found.dots_min, found.timeout.as_secs(), found.no_aaaa)
         };
-        let told =
+        let want =
             |search: &str, dots, timeout, no_aaaa| (search.to_owned(), dots, timeout, no_aaaa);
-        assert_eq!(amended(None, None), told("a,b", 2, 9, false));
+        assert_eq!(amended(None, None), want("a,b", 2, 9, false));
         for (text, search) in [
             ("c d.e", "c,d.e"),
             ("c \td\ne", "c,d"),
@@ -436,11 +440,11 @@ mod tests {
             ("c ", "c"),
             ("c..d e", "e"),
         ] {
-            assert_eq!(amended(Some(text), None), told(search, 2, 9, false), "{text:?}");
+            assert_eq!(amended(Some(text), None), want(search, 2, 9, false), "{text:?}");
         }
-        assert_eq!(amended(None, Some("no-aaaa\tndots:7")), told("a,b", 7, 9, true));
-        assert_eq!(amended(None, Some("")), told("a,b", 2, 9, false));
-        assert_eq!(amended(Some("c"), Some("timeout:1")), told("c", 2, 1, false));
+        assert_eq!(amended(None, Some("no-aaaa\tndots:7")), want("a,b", 7, 9, true));
+        assert_eq!(amended(None, Some("")), want("a,b", 2, 9, false));
+        assert_eq!(amended(Some("c"), Some("timeout:1")), want("c", 2, 1, false));
     }
 
     #[test]

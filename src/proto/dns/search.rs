@@ -1,7 +1,7 @@
-//! What a name that was typed may stand for: the search list of resolv.conf(5).
+//! The full names that a typed name may stand for: the search list of resolv.conf(5).
 //!
-//! Owns the order of the names to ask for. Who is asked, and when the next name has its turn, is
-//! decided elsewhere.
+//! Owns the order of the names to ask for. Which server is asked, and when the next name has its
+//! turn, is decided elsewhere.
 
 use super::name::Name;
 use super::resolv_conf::ResolvConf;
@@ -9,10 +9,10 @@ use super::resolv_conf::ResolvConf;
 /// The absolute names that `name` may stand for, in the order in which to ask, each once.
 ///
 /// As in resolv.conf(5), a name with a trailing dot is itself alone. One with at least
-/// [`ResolvConf::dots_min`] dots is asked for as it stands and then with each suffix of the search
-/// list; any other with each suffix and then as it stands, but for one without a dot where
+/// [`ResolvConf::dots_min`] dots is asked for as typed and then with each suffix of the search
+/// list; any other with each suffix and then as typed, but for one without a dot where
 /// [`ResolvConf::no_tld_query`] says so and there is a suffix. A suffix that makes a name too long
-/// is left out. Nothing is left if `name` itself cannot be a name.
+/// is skipped. Nothing remains if `name` itself cannot be a name.
 pub fn candidates(name: &str, configuration: &ResolvConf) -> Vec<Name> {
     let Some(own) = Name::from_text(name) else { return Vec::new() };
     if name.ends_with('.') {
@@ -31,6 +31,7 @@ pub fn candidates(name: &str, configuration: &ResolvConf) -> Vec<Name> {
             candidates.push(candidate);
         }
     }
+    debug_assert!(candidates.len() <= configuration.search.len() + 1);
     candidates
 }
 
@@ -55,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn enough_dots_are_taken_as_they_stand_first() {
+    fn enough_dots_are_taken_as_typed_first() {
         check("a.b", "search b.c d", &["a.b", "a.b.b.c", "a.b.d"]);
         check("a", "search b\noptions ndots:0", &["a", "a.b"]);
         check("a.b.c", "search d\noptions ndots:2", &["a.b.c", "a.b.c.d"]);
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_names_are_left_out() {
+    fn impossible_names_are_skipped() {
         let label = "a".repeat(63);
         let long = format!("{label}.{label}.{label}");
         let search = format!("search {label} b");

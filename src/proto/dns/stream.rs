@@ -1,7 +1,9 @@
 //! A question and its answer on a stream: two bytes of length before each message (RFC 1035,
-//! 4.2.2). Knows no socket: says what is to be written, and takes what was read.
+//! 4.2.2). Must not know a socket: says what is to be written, and takes what was read.
 
 /// One question, on its way out, and the answer on its way in.
+///
+/// Invariant: `written <= outgoing.len()`, and at most 65537 bytes have come in.
 #[derive(Debug)]
 pub struct Framing {
     outgoing: Vec<u8>,
@@ -22,24 +24,26 @@ impl Framing {
         Framing { outgoing, written: 0, incoming: Vec::new() }
     }
 
-    /// What is still to be written; empty once all was.
+    /// The bytes that are still to be written; empty once all were.
     pub fn unwritten(&self) -> &[u8] {
         &self.outgoing[self.written..]
     }
 
-    /// So many bytes of it were.
+    /// Notes that `bytes` more of it were written, which it has.
     pub fn wrote(&mut self, bytes: usize) {
         self.written += bytes;
         assert!(self.written <= self.outgoing.len(), "more than there was");
+        debug_assert!(self.outgoing.len() >= LENGTH_BYTES);
     }
 
     /// Takes bytes that were read: at most 65537 are kept.
     pub fn take(&mut self, bytes: &[u8]) {
         let room = LENGTH_BYTES + usize::from(u16::MAX) - self.incoming.len();
         self.incoming.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        assert!(self.incoming.len() <= LENGTH_BYTES + usize::from(u16::MAX));
     }
 
-    /// The answer, once it is whole. What follows it is none of ours.
+    /// The answer, once it is whole. Bytes that follow it are ignored.
     pub fn message(&self) -> Option<&[u8]> {
         let (length, rest) = self.incoming.split_first_chunk::<LENGTH_BYTES>()?;
         rest.get(..usize::from(u16::from_be_bytes(*length)))
