@@ -55,10 +55,10 @@ fn run(config: &Config) -> Result<(), String> {
     let mut net = MioNet::new(socket_options(config)).map_err(cannot_wait)?;
     // Before names are looked up and addresses waited for, so that a signal ends both.
     net.take_signals().map_err(|error| format!("cannot take signals: {error}"))?;
-    if let Some(verifier) = verifier {
+    if let Some(verifier) = &verifier {
         verifier.remarks().iter().for_each(log_remark);
-        net.verify_with(verifier);
     }
+    let connector = verifier.map(Verifier::into_connector);
     let environment = environment();
     let resolved = resolve_listeners(net, limits, &config.listen.addresses, environment.clone());
     let Some(Listeners { net, addresses, retry }) = resolved.map_err(|error| error.to_string())?
@@ -68,7 +68,7 @@ fn run(config: &Config) -> Result<(), String> {
     };
     let limits = Limits { listen_retry: retry, ..limits };
     let sources = sources(config, environment);
-    let mut reactor = match Reactor::start(net, limits, &addresses, sources) {
+    let mut reactor = match Reactor::start(net, limits, &addresses, sources, connector) {
         Ok(reactor) => reactor,
         Err(StartError::Terminated) => {
             Event::StoppedBeforeReady.write();

@@ -21,8 +21,7 @@ use super::errno::{net_error, retry};
 use super::signal::Signals;
 use super::splice::Pipe;
 use super::stream::Stream;
-use super::tls::{Handshake, Verifier};
-use super::{Accept, Close, Dial, Event, Net, NetError, Read, Readiness, Receive, Shake, Write};
+use super::{Accept, Close, Dial, Event, Net, NetError, Read, Readiness, Receive, Write};
 use crate::config::limits::{EVENTS_PER_TURN, KEEPALIVE_PROBES};
 
 /// The token of the signal descriptor; the reactor's own tokens never have all bits set.
@@ -48,7 +47,6 @@ pub struct MioNet {
     signals: Option<Signals>,
     options: SocketOptions,
     pub(super) ephemeral_ports: EphemeralPorts,
-    verifier: Option<Verifier>,
     /// When the clock was read last.
     pub(super) now: Instant,
 }
@@ -63,12 +61,7 @@ impl MioNet {
         let events = Events::with_capacity(EVENTS_PER_TURN);
         let ephemeral_ports = EphemeralPorts::default();
         let now = Instant::now();
-        Ok(MioNet { poll, events, signals: None, options, ephemeral_ports, verifier: None, now })
-    }
-
-    /// From now on handshakes can begin: this is what certificates have to show.
-    pub fn verify_with(&mut self, verifier: Verifier) {
-        self.verifier = Some(verifier);
+        Ok(MioNet { poll, events, signals: None, options, ephemeral_ports, now })
     }
 
     /// From now on every signal has its effect: an [`Event::Signal`], or none.
@@ -146,7 +139,6 @@ impl Net for MioNet {
     type Stream = Stream;
     type Pipe = Pipe;
     type Datagram = Datagram;
-    type Handshake = Handshake;
 
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), NetError> {
         let mut polled = self.poll.poll(&mut self.events, timeout);
@@ -247,7 +239,7 @@ impl Net for MioNet {
         }
     }
 
-    fn own_end(&mut self, stream: &mut Stream) -> Option<SocketAddr> {
+    fn local_address(&mut self, stream: &mut Stream) -> Option<SocketAddr> {
         stream.socket.local_addr().ok()
     }
 
@@ -327,14 +319,6 @@ impl Net for MioNet {
 
     fn close_datagram(&mut self, datagram: Datagram) {
         drop(datagram);
-    }
-
-    fn begin_handshake(&mut self) -> Handshake {
-        self.verifier.as_ref().expect("verify_with comes before any handshake").begin()
-    }
-
-    fn shake(&mut self, stream: &mut Stream, handshake: &mut Handshake) -> Shake {
-        handshake.advance(&mut stream.socket)
     }
 }
 
@@ -428,7 +412,7 @@ mod tests {
         let socket = TcpStream::from_std(socket.into());
         let mut stream = Stream::dialed(socket);
         assert_eq!(net.dial_result(&mut stream, Readiness::default()), Dial::Connected);
-        assert_eq!(net.own_end(&mut stream), Some(own));
+        assert_eq!(net.local_address(&mut stream), Some(own));
         assert!(net.is_ephemeral(own.port()));
     }
 

@@ -7,7 +7,6 @@
 pub mod datagram;
 mod ephemeral;
 mod errno;
-mod handshake;
 pub mod host;
 mod local_address;
 pub mod mio;
@@ -28,7 +27,6 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-pub use handshake::{HandshakeError, Shake};
 pub use host::Host;
 #[cfg(not(feature = "tls"))]
 pub use no_tls as tls;
@@ -220,8 +218,6 @@ pub trait Net {
     type Pipe;
     /// A socket for datagrams to and from one peer.
     type Datagram;
-    /// A TLS handshake that is under way on a stream.
-    type Handshake;
 
     /// Waits until something happens, at most for `timeout` (`None`: without limit), and appends
     /// what did. May return early, with nothing; but what had happened by then is told first.
@@ -265,7 +261,7 @@ pub trait Net {
     fn dial_result(&mut self, stream: &mut Self::Stream, told: Readiness) -> Dial;
 
     /// The address of our end of a connection; `None` if it is lost already.
-    fn own_end(&mut self, stream: &mut Self::Stream) -> Option<SocketAddr>;
+    fn local_address(&mut self, stream: &mut Self::Stream) -> Option<SocketAddr>;
 
     /// Sets the options of a dialed connection that a short one is spared (keepalive, user
     /// timeout). Accepted ones have theirs from their listener.
@@ -342,11 +338,4 @@ pub trait Net {
 
     /// Gives the socket up.
     fn close_datagram(&mut self, datagram: Self::Datagram);
-
-    /// A handshake to be carried out on a connection that stands. Only for a `Net` that was told
-    /// what certificates have to show.
-    fn begin_handshake(&mut self) -> Self::Handshake;
-
-    /// Goes on with the handshake, as far as the connection lets it.
-    fn shake(&mut self, stream: &mut Self::Stream, handshake: &mut Self::Handshake) -> Shake;
 }

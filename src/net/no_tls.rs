@@ -1,13 +1,12 @@
 //! Stands in for `net/tls.rs` in a build without the feature `tls`: nothing can be verified, so
-//! there is no verifier and no handshake. The compiler knows it in here, where the fields are seen;
+//! there is no verifier and no session. The compiler knows it in here, where the fields are seen;
 //! elsewhere it would call what follows unreachable.
 
 use std::convert::Infallible;
-use std::io::{Read, Write};
 use std::path::Path;
 
-use super::Shake;
 use super::remark::Remark;
+use crate::proto::tls::{Connector, Session};
 
 /// What servers would be verified against. There is none in this build.
 #[derive(Debug)]
@@ -28,22 +27,17 @@ impl Verifier {
     pub fn remarks(&self) -> &[Remark] {
         match self.none {}
     }
+}
 
+impl Verifier {
     /// Never called, as there is no verifier.
-    pub fn begin(&self) -> Handshake {
+    pub fn into_connector(self) -> Box<dyn Connector> {
         match self.none {}
     }
 }
 
-/// One handshake. There is none in this build.
-#[derive(Debug)]
-pub struct Handshake {
-    none: Infallible,
-}
-
-impl Handshake {
-    /// Never called, as there is no handshake.
-    pub fn advance<S: Read + Write>(&mut self, _socket: &mut S) -> Shake {
+impl Connector for Verifier {
+    fn connect(&self) -> Box<dyn Session> {
         match self.none {}
     }
 }

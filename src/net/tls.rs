@@ -1,16 +1,9 @@
-//! Proof that a server holds a certificate for a name: one TLS handshake, and nothing after it.
+//! TLS sessions with servers that have to hold a certificate for a name.
 //!
-//! Owns what is trusted, the name that is asked for and how far each handshake has come. The
-//! socket and the deadline are the caller's, and no application data ever passes. Reads files in
-//! [`Verifier::new`] alone, which blocks and so belongs before the reactor. The library asks the
-//! wall clock whether a certificate is in force; nothing else here does.
-//!
-//! ```text
-//! Verifier::new ──► begin ──► advance: write ─► read ─► process ─┐
-//!                               ▲         ▲                      ├─► Done or Failed
-//!                  next event ──┘         └──────────────────────┤
-//!                               Pending ◄────────────────────────┘ the socket is empty
-//! ```
+//! Owns what is trusted, the name that is asked for and how far each session has come. The socket
+//! and the deadline are the caller's: bytes in, bytes out. Reads files in [`Verifier::new`] alone,
+//! which blocks and so belongs before the reactor. The library asks the wall clock whether a
+//! certificate is in force, and the system for random bytes; nothing else here does.
 //!
 //! A name in the subject alone (common name) counts for nothing, as in Go.
 
@@ -24,7 +17,7 @@ mod tests;
 mod trust;
 mod x509;
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,10 +29,10 @@ use rustls_native_certs::load_native_certs;
 use self::failure::{of_beginning, of_handshake};
 use self::proof::Proof;
 use self::trust::Trust;
-use super::errno::{net_error, retry};
 use super::remark::Remark;
-use super::{HandshakeError, NetError, Shake};
+
 use crate::config::limits::HANDSHAKE_BYTES_MAX;
+use crate::proto::tls::{Connector, HandshakeError, Session, Status};
 
 /// What servers are verified against: the authorities and the name.
 #[derive(Debug)]
@@ -97,19 +90,35 @@ impl Verifier {
     pub fn remarks(&self) -> &[Remark] {
         &self.remarks
     }
+}
 
-    /// A handshake that has not said anything yet.
-    pub fn begin(&self) -> Handshake {
+impl Verifier {
+    /// Makes of it what begins the sessions.
+    pub fn into_connector(self) -> Box<dyn Connector> {
+        Box::new(self)
+    }
+}
+
+impl Connector for Verifier {
+    fn connect(&self) -> Box<dyn Session> {
+        Box::new(self.begin())
+    }
+}
+
+impl Verifier {
+    fn begin(&self) -> TlsSession {
         let proof = Arc::new(Proof::new(Arc::clone(&self.trust)));
-        // What is proven is kept per handshake, so each has a configuration of its own. Cloning
-        // one copies a few pointers.
+        // What is proven is kept per session, so each has a configuration of its own. Cloning one
+        // copies a few pointers.
         let mut config = self.config.clone();
         config.dangerous().set_certificate_verifier(proof.clone());
         config.client_auth_cert_resolver = proof.clone();
         let connection = ClientConnection::new(Arc::new(config), self.name.clone());
-        let begun =
-            |connection| Box::new(Begun { connection, proof, received_bytes: 0, lost: None });
-        Handshake { begun: connection.map(begun).map_err(|error| of_beginning(&error)) }
+        let begun = |mut connection: ClientConnection| {
+            connection.set_buffer_limit(None);
+            Box::new(Begun { connection, proof, received_bytes: 0, outgoing: Vec::new() })
+        };
+        TlsSession { begun: connection.map(begun).map_err(|error| of_beginning(&error)) }
     }
 }
 
@@ -118,102 +127,128 @@ fn server_name(name: &str) -> Result<ServerName<'static>, String> {
         .map_err(|_| format!("{name:?} is neither a DNS name nor an IP address"))
 }
 
-/// One handshake, from the first byte to the last.
+/// One session with a server, from its first byte on.
 #[derive(Debug)]
-pub struct Handshake {
+struct TlsSession {
     /// Boxed, as there are few at a time, and mostly none.
     begun: Result<Box<Begun>, HandshakeError>,
-}
-
-impl Handshake {
-    /// Goes on as far as the socket lets it; it is non-blocking, and an event told that something
-    /// changed, or that the connection stands. The end is told once: no call after [`Shake::Done`]
-    /// or [`Shake::Failed`], but for closing the socket.
-    ///
-    /// Either end is told to the server as far as the socket takes it at once: by `close_notify`,
-    /// or by an alert that says what is wrong with its certificate.
-    ///
-    /// Reads until the socket is empty, since an edge-triggered event is not repeated. No call can
-    /// go on for long: a usual handshake has 2 to 6 KiB, and of one that floods, all calls together
-    /// read [`HANDSHAKE_BYTES_MAX`], less than what a busy flow may read in one turn.
-    pub fn advance<S: Read + Write>(&mut self, socket: &mut S) -> Shake {
-        match &mut self.begun {
-            Ok(begun) => begun.advance(socket),
-            Err(error) => Shake::Failed(*error),
-        }
-    }
 }
 
 #[derive(Debug)]
 struct Begun {
     connection: ClientConnection,
     proof: Arc<Proof>,
-    /// At most [`HANDSHAKE_BYTES_MAX`], and what one more read brings.
+    /// Of the handshake: at most [`HANDSHAKE_BYTES_MAX`], and what one more read brings.
     received_bytes: usize,
-    /// What a write found. Bytes that came before may still be there to read.
-    lost: Option<NetError>,
+    outgoing: Vec<u8>,
+}
+
+impl Session for TlsSession {
+    fn outgoing(&mut self) -> &[u8] {
+        match &mut self.begun {
+            Ok(begun) => begun.outgoing(),
+            Err(_) => &[],
+        }
+    }
+
+    fn wrote(&mut self, bytes: usize) {
+        if let Ok(begun) = &mut self.begun {
+            begun.outgoing.drain(..bytes);
+        }
+    }
+
+    /// A usual handshake has 2 to 6 KiB; one that floods is given up.
+    fn incoming(&mut self, bytes: &[u8]) -> Status {
+        match &mut self.begun {
+            Ok(begun) => begun.incoming(bytes),
+            Err(error) => Status::Failed(*error),
+        }
+    }
+
+    fn end(&mut self, is_orderly: bool) -> Option<Status> {
+        match &self.begun {
+            Ok(begun) => begun.end(is_orderly),
+            Err(error) => Some(Status::Failed(*error)),
+        }
+    }
+
+    fn send(&mut self, plain: &[u8]) {
+        if let Ok(begun) = &mut self.begun {
+            // The library keeps all of it, since no limit is set.
+            let _ = begun.connection.writer().write_all(plain);
+        }
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> usize {
+        match &mut self.begun {
+            // What it calls an error is that there is nothing now, or that the peer has ended.
+            Ok(begun) => begun.connection.reader().read(buffer).unwrap_or(0),
+            Err(_) => 0,
+        }
+    }
+
+    fn close(&mut self) {
+        if let Ok(begun) = &mut self.begun {
+            begun.connection.send_close_notify();
+        }
+    }
 }
 
 impl Begun {
-    fn advance(&mut self, socket: &mut (impl Read + Write)) -> Shake {
-        loop {
-            self.write(socket);
-            match retry(|| self.connection.read_tls(socket)) {
-                // etcd without TLS ends in order, without a word, when it is greeted in TLS.
-                Ok(0) if self.received_bytes == 0 && !self.proof.is_complete() => {
-                    return Shake::Failed(HandshakeError::NoTls);
-                }
-                Ok(0) => return self.ended(NetError::Reset),
-                Ok(count) => self.received_bytes += count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    return self.lost.map_or(Shake::Pending, |error| self.ended(error));
-                }
-                Err(error) => return self.ended(net_error(error)),
+    fn outgoing(&mut self) -> &[u8] {
+        while self.connection.wants_write() {
+            // A vector takes everything.
+            if self.connection.write_tls(&mut self.outgoing).is_err() {
+                break;
             }
-            let outcome = self.connection.process_new_packets();
-            if !self.connection.is_handshaking() {
-                debug_assert!(self.proof.is_signed());
-                // Goes into one segment with the last message of the handshake.
-                self.connection.send_close_notify();
-                self.write(socket);
-                return Shake::Done;
+        }
+        &self.outgoing
+    }
+
+    fn incoming(&mut self, bytes: &[u8]) -> Status {
+        if self.connection.is_handshaking() {
+            self.received_bytes += bytes.len();
+        }
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            // The library takes as much as it has room for, and makes room as it goes on.
+            if !matches!(self.connection.read_tls(&mut rest), Ok(1..)) {
+                return Status::Failed(HandshakeError::Refused);
             }
-            if let Err(error) = outcome {
-                // The alert that tells the server.
-                self.write(socket);
+            if let Err(error) = self.connection.process_new_packets() {
                 return self.failed(&error);
             }
-            if self.received_bytes > HANDSHAKE_BYTES_MAX {
-                return Shake::Failed(HandshakeError::Refused);
+        }
+        if !self.connection.is_handshaking() {
+            debug_assert!(self.proof.is_signed());
+            return Status::Established;
+        }
+        match self.received_bytes > HANDSHAKE_BYTES_MAX {
+            true => Status::Failed(HandshakeError::Refused),
+            false => Status::Handshaking,
+        }
+    }
+
+    fn end(&self, is_orderly: bool) -> Option<Status> {
+        match self.proof.is_complete() {
+            true => Some(Status::Established),
+            // etcd without TLS ends in order, without a word, when it is greeted in TLS.
+            false if is_orderly && self.received_bytes == 0 => {
+                Some(Status::Failed(HandshakeError::NoTls))
             }
+            false => None,
         }
     }
 
-    fn write(&mut self, socket: &mut impl Write) {
-        while self.lost.is_none() && self.connection.wants_write() {
-            match retry(|| self.connection.write_tls(socket)) {
-                Ok(0) => return,
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) => self.lost = Some(net_error(error)),
-            }
+    /// The server said what ends the handshake, or we did; the alert that says so to the server is
+    /// among what is outgoing.
+    fn failed(&self, error: &rustls::Error) -> Status {
+        if !self.connection.is_handshaking()
+            || (matches!(error, rustls::Error::AlertReceived(_)) && self.proof.is_complete())
+        {
+            return Status::Established;
         }
-    }
-
-    /// The connection is no more.
-    fn ended(&self, error: NetError) -> Shake {
-        if self.proof.is_complete() {
-            return Shake::Done;
-        }
-        Shake::Failed(HandshakeError::Lost(error))
-    }
-
-    /// The server said what ends the handshake, or we did.
-    fn failed(&self, error: &rustls::Error) -> Shake {
-        if matches!(error, rustls::Error::AlertReceived(_)) && self.proof.is_complete() {
-            return Shake::Done;
-        }
-        Shake::Failed(of_handshake(error, self.speaks_tls()))
+        Status::Failed(of_handshake(error, self.speaks_tls()))
     }
 
     /// Whether the server has said something valid, the first of which is the version.

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::exchanges::Exchanges;
 use super::own_listeners::OwnListeners;
 use super::token::Token;
 use super::wheel::{TimerKey, Wheel};
@@ -13,7 +14,6 @@ use crate::net::{Dial, Host, Net, NetError, Readiness};
 use crate::observe::journal::Journal;
 use crate::observe::metrics::Metrics;
 use crate::upstream::EndpointId;
-use crate::upstream::loopback::{could_meet_ourselves, met_ourselves};
 
 /// What every part may use.
 pub(super) struct Context<N: Net> {
@@ -28,6 +28,8 @@ pub(super) struct Context<N: Net> {
     /// Payload and messages on their way through; nothing stays in it from one call to the next.
     pub(super) scratch: Box<[u8]>,
     pub(super) own_listeners: OwnListeners,
+    /// Dialogues of our own, each of which belongs to one part.
+    pub(super) exchanges: Exchanges<N>,
 }
 
 /// What a timer is for.
@@ -37,8 +39,8 @@ pub(super) enum Timer {
     Pair(Key),
     /// An inactive endpoint is due for a probe.
     Monitor(EndpointId),
-    /// A probe took too long.
-    Probe(Key),
+    /// An exchange took too long.
+    Exchange(Key),
     /// Accepting may be tried again.
     Accept,
     /// Pipes that no flow has wanted for a while are to be closed.
@@ -64,6 +66,7 @@ impl<N: Net> Context<N> {
             journal_timer_armed: false,
             scratch: vec![0; BUFFER_BYTES].into_boxed_slice(),
             own_listeners: OwnListeners::default(),
+            exchanges: Exchanges::default(),
         }
     }
 
@@ -110,18 +113,6 @@ impl<N: Net + Host> Context<N> {
         stream: &mut N::Stream,
         readiness: Readiness,
     ) -> Dial {
-        let outcome = self.net.dial_result(stream, readiness);
-        let Some(address) = address.filter(|_| outcome == Dial::Connected) else { return outcome };
-        let net = &mut self.net;
-        let listeners = || self.own_listeners.addresses();
-        if !could_meet_ourselves(listeners(), address, |port| net.is_ephemeral(port)) {
-            return outcome;
-        }
-        match self.net.own_end(stream) {
-            Some(local) if met_ourselves(listeners(), local, address) => {
-                Dial::Failed(NetError::OwnAddress)
-            }
-            _ => outcome,
-        }
+        self.own_listeners.dial_result(&mut self.net, address, stream, readiness)
     }
 }

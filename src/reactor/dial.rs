@@ -283,6 +283,8 @@ impl<N: Net + Host> Relays<N> {
         let (reason, pairs) = (&error, self.slots.len());
         context.log(Event::AcceptPaused { reason, pairs });
         self.pipes.make_way(&mut context.net, context.now);
+        // What was given up before this did not suffice.
+        context.exchanges.take_freed();
         self.admission.pause(context);
     }
 }

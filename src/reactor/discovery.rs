@@ -6,13 +6,13 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::context::{Context, Timer};
+use super::exchanges::{self, Owner, Report};
 use super::files::HostsReading;
-use super::token::{Kind, Token};
 use super::wheel::TimerKey;
-use crate::arena::Arena;
 use crate::config::DNS_DESCRIPTORS_MAX;
 use crate::discovery::{Discovery, Found, Unusable};
-use crate::net::{Dial, Host, Net, NetError, Read, Readiness, Receive, Write};
+use crate::net::{Host, Net, NetError};
+use crate::proto::dialogue::Dialogue;
 use crate::proto::dns::stream::Framing;
 use crate::proto::dns::{Command, Exchange, Failure, Transport};
 use crate::upstream::DialFailure;
@@ -20,7 +20,6 @@ use crate::upstream::DialFailure;
 /// Discovery, and what it holds of the outside world.
 pub(super) struct DiscoveryDriver<N: Net + Host> {
     pub(super) discovery: Discovery,
-    sockets: Arena<Socket<N>>,
     timer: Option<TimerKey>,
     pub(super) hosts: HostsReading<N>,
     /// Something has happened that it may act on.
@@ -33,34 +32,12 @@ pub(super) struct DiscoveryDriver<N: Net + Host> {
     is_stopped: bool,
 }
 
-/// What one question goes through.
-struct Socket<N: Net + Host> {
-    exchange: Exchange,
-    kind: SocketKind<N>,
-}
-
-enum SocketKind<N: Net + Host> {
-    Datagram(N::Datagram),
-    Stream { stream: N::Stream, framing: Framing, is_established: bool },
-}
-
-/// What a look at a socket found, beside that nothing more is there now.
-enum Input {
-    /// The message is at the start of the scratch buffer.
-    Datagram(usize),
-    /// It is whole in the framing.
-    Message(Vec<u8>),
-    Failed(NetError),
-    Nothing,
-}
-
 impl<N: Net + Host> DiscoveryDriver<N> {
     /// Nothing is asked yet.
     pub(super) fn new(discovery: Discovery) -> DiscoveryDriver<N> {
         let is_dirty = !discovery.names().is_empty();
         DiscoveryDriver {
             discovery,
-            sockets: Arena::default(),
             timer: None,
             hosts: HostsReading::default(),
             is_dirty,
@@ -78,11 +55,6 @@ impl<N: Net + Host> DiscoveryDriver<N> {
     /// It is to be run before this turn ends.
     pub(super) fn mark_dirty(&mut self) {
         self.is_dirty = true;
-    }
-
-    /// Sockets of the resolver.
-    pub(super) fn sockets(&self) -> usize {
-        self.sockets.len()
     }
 
     /// Whether the endpoints may ever be others than they are.
@@ -181,32 +153,25 @@ impl<N: Net + Host> DiscoveryDriver<N> {
         self.mark_dirty();
     }
 
-    /// An event of a socket of the resolver.
-    pub(super) fn on_event(
+    /// What has become of a question.
+    pub(super) fn on_report(
         &mut self,
         context: &mut Context<N>,
-        token: Token,
-        readiness: Readiness,
+        question: Exchange,
+        report: Report,
     ) {
-        let Some(key) = token.key_in(&self.sockets) else {
-            context.metrics.events_stale += 1;
-            return;
+        let outcome = match &report {
+            Report::Message(message) => Ok(&message[..]),
+            Report::Failed(exchanges::Failure::Net(error)) => Err(failure_of(*error)),
+            Report::Failed(exchanges::Failure::Handshake(_)) | Report::Done => {
+                debug_assert!(false, "a question is asked in the clear, and ends with its answer");
+                Err(Failure::Unreachable)
+            }
         };
-        let exchange = self.sockets[key].exchange;
-        // Given a message, the resolver may have given the socket up.
-        while let Some(socket) = self.sockets.get_mut(key) {
-            let Context { net, scratch, now, .. } = context;
-            let input = look(net, socket, scratch, readiness);
-            let outcome = match &input {
-                Input::Nothing => break,
-                Input::Datagram(bytes) => Ok(&scratch[..*bytes]),
-                Input::Message(message) => Ok(&message[..]),
-                Input::Failed(error) => Err(failure_of(*error)),
-            };
-            self.discovery.on_exchange(exchange, outcome, *now, &mut || net.random());
-            self.execute(context);
-            self.mark_dirty();
-        }
+        let Context { net, now, .. } = context;
+        self.discovery.on_exchange(question, outcome, *now, &mut || net.random());
+        self.execute(context);
+        self.mark_dirty();
     }
 
     /// Nothing is looked up from now on.
@@ -216,8 +181,11 @@ impl<N: Net + Host> DiscoveryDriver<N> {
         if let Some(timer) = self.timer.take() {
             context.wheel.cancel(timer);
         }
-        for socket in self.sockets.drain() {
-            close(&mut context.net, socket);
+        let owners: Vec<Owner> = context.exchanges.owners().collect();
+        for owner in owners {
+            if let Owner::Resolver(_) = owner {
+                context.close_exchange_of(owner);
+            }
         }
     }
 
@@ -230,138 +198,47 @@ impl<N: Net + Host> DiscoveryDriver<N> {
                 break;
             }
             for command in commands {
-                let (exchange, outcome) = match command {
-                    Command::Close(exchange) => {
-                        self.close(context, exchange);
-                        (exchange, Ok(()))
+                let (question, outcome) = match command {
+                    Command::Close(question) => {
+                        context.close_exchange_of(Owner::Resolver(question));
+                        (question, Ok(()))
                     }
-                    Command::Open { exchange, server, transport, message } => {
-                        (exchange, self.open(context, exchange, server, transport, &message))
+                    Command::Open { exchange: question, server, transport, message } => {
+                        (question, ask(context, question, server, transport, &message))
                     }
-                    Command::Resend { exchange, message } => {
-                        (exchange, self.resend(context, exchange, &message))
+                    Command::Resend { exchange: question, message } => {
+                        (question, context.send_datagram(Owner::Resolver(question), &message))
                     }
                 };
                 if let Err(error) = outcome {
                     let Context { net, now, .. } = context;
                     let outcome = Err(failure_of(error));
-                    self.discovery.on_exchange(exchange, outcome, *now, &mut || net.random());
+                    self.discovery.on_exchange(question, outcome, *now, &mut || net.random());
                 }
             }
         }
-        debug_assert!(self.sockets.len() <= DNS_DESCRIPTORS_MAX, "more than was reserved");
-    }
-
-    fn open(
-        &mut self,
-        context: &mut Context<N>,
-        exchange: Exchange,
-        server: SocketAddr,
-        transport: Transport,
-        message: &[u8],
-    ) -> Result<(), NetError> {
-        let key = self.sockets.reserve();
-        let token = Token::new(Kind::Exchange, key).pack();
-        let mut sent = Ok(());
-        let kind = match transport {
-            Transport::Datagram => {
-                let mut datagram = context.net.open_datagram(server, token)?;
-                sent = context.net.send(&mut datagram, message);
-                SocketKind::Datagram(datagram)
-            }
-            Transport::Stream => {
-                let stream = context.net.dial(server, token)?;
-                let framing = Framing::new(message);
-                SocketKind::Stream { stream, framing, is_established: false }
-            }
-        };
-        // Even if nothing could be sent: it is the resolver that gives sockets up.
-        self.sockets.fill(key, Socket { exchange, kind });
-        sent
-    }
-
-    fn resend(
-        &mut self,
-        context: &mut Context<N>,
-        exchange: Exchange,
-        message: &[u8],
-    ) -> Result<(), NetError> {
-        let mut sockets = self.sockets.iter_mut();
-        let found = sockets.find(|(_, socket)| socket.exchange == exchange);
-        match found.map(|(_, socket)| &mut socket.kind) {
-            Some(SocketKind::Datagram(datagram)) => context.net.send(datagram, message),
-            Some(SocketKind::Stream { .. }) | None => Ok(()),
-        }
-    }
-
-    /// Safe within a handler: each socket has a generation of its own, so a late event of this one
-    /// finds no socket.
-    fn close(&mut self, context: &mut Context<N>, exchange: Exchange) {
-        let found = self.sockets.iter().find(|(_, socket)| socket.exchange == exchange);
-        let key = found.map(|(key, _)| key);
-        if let Some(socket) = key.and_then(|key| self.sockets.remove(key)) {
-            close(&mut context.net, socket);
-        }
+        let sockets = context.exchanges.count(|owner| matches!(owner, Owner::Resolver(_)));
+        debug_assert!(sockets <= DNS_DESCRIPTORS_MAX, "more than was reserved");
     }
 }
 
-fn close<N: Net + Host>(net: &mut N, socket: Socket<N>) {
-    match socket.kind {
-        SocketKind::Datagram(datagram) => net.close_datagram(datagram),
-        SocketKind::Stream { stream, .. } => net.close(stream),
-    }
-}
-
-/// Goes on with the socket as far as it goes.
-fn look<N: Net + Host>(
-    net: &mut N,
-    socket: &mut Socket<N>,
-    scratch: &mut [u8],
-    readiness: Readiness,
-) -> Input {
-    match &mut socket.kind {
-        SocketKind::Datagram(datagram) => match net.receive(datagram, scratch) {
-            Receive::Datagram(bytes) => Input::Datagram(bytes),
-            Receive::WouldBlock => Input::Nothing,
-            Receive::Failed(error) => Input::Failed(error),
-        },
-        SocketKind::Stream { stream, framing, is_established } => {
-            if !*is_established {
-                match net.dial_result(stream, readiness) {
-                    Dial::Connected => *is_established = true,
-                    Dial::Pending => return Input::Nothing,
-                    Dial::Lost(error) | Dial::Failed(error) => return Input::Failed(error),
-                }
-            }
-            converse(net, stream, framing, scratch)
+fn ask<N: Net + Host>(
+    context: &mut Context<N>,
+    question: Exchange,
+    server: SocketAddr,
+    transport: Transport,
+    message: &[u8],
+) -> Result<(), NetError> {
+    let owner = Owner::Resolver(question);
+    match transport {
+        Transport::Datagram => {
+            context.open_datagram(owner, server)?;
+            // Even if nothing could be sent the socket stays: it is the resolver that gives it up.
+            context.send_datagram(owner, message)
         }
-    }
-}
-
-/// Writes what is left of the question, and reads what there is of the answer.
-fn converse<N: Net + Host>(
-    net: &mut N,
-    stream: &mut N::Stream,
-    framing: &mut Framing,
-    scratch: &mut [u8],
-) -> Input {
-    while !framing.unwritten().is_empty() {
-        match net.write(stream, framing.unwritten()) {
-            Write::Data(bytes) => framing.wrote(bytes),
-            Write::WouldBlock => return Input::Nothing,
-            Write::Failed(error) => return Input::Failed(error),
-        }
-    }
-    // At most 64 KiB are kept, so there is an end to it, whoever sends.
-    loop {
-        if let Some(message) = framing.message() {
-            return Input::Message(message.to_vec());
-        }
-        match net.read(stream, scratch) {
-            Read::Data(bytes) => framing.take(&scratch[..bytes]),
-            Read::WouldBlock => return Input::Nothing,
-            Read::Eof => return Input::Failed(NetError::Reset),
-            Read::Failed(error) => return Input::Failed(error),
+        Transport::Stream => {
+            let dialogue = Dialogue::Dns(Framing::new(message));
+            context.open_stream(owner, server, dialogue, None)
         }
     }
 }

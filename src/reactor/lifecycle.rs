@@ -16,6 +16,7 @@ use super::upstream::Upstream;
 use crate::discovery::{Discovery, Sources, Unusable};
 use crate::net::{Host, Net, NetError};
 use crate::observe::events::Event;
+use crate::proto::tls::Connector;
 use crate::upstream::EndpointSpec;
 
 /// Where the reactor is in its life.
@@ -23,6 +24,10 @@ use crate::upstream::EndpointSpec;
 pub(super) enum Life {
     /// Clients are let in.
     Running,
+    /// The process was asked to end, in this turn: nothing is looked for any longer, and in its
+    /// accept step clients in the backlog are let in, and then no more. `at_once`: it was asked
+    /// twice, so running pairs are cut.
+    Closing { at_once: bool },
     /// No client is let in; running pairs go on.
     Draining,
     /// No pair is left.
@@ -31,7 +36,8 @@ pub(super) enum Life {
 
 impl<N: Net + Host> Reactor<N> {
     /// Listens on every address and takes over the endpoints that are known by their addresses;
-    /// names are looked up later. No client is let in before `run`.
+    /// names are looked up later. No client is let in before `run`. `connector` begins the sessions
+    /// by which endpoints prove themselves; it may be absent where none has to.
     ///
     /// # Errors
     /// [`StartError`] when an address cannot be had, an endpoint is one of them, or the process was
@@ -41,11 +47,12 @@ impl<N: Net + Host> Reactor<N> {
         limits: Limits,
         listen: &[SocketAddr],
         sources: Sources,
+        connector: Option<Box<dyn Connector>>,
     ) -> Result<Reactor<N>, StartError> {
         let front = listen_on(&mut net, listen, limits.listen_retry)?;
         let now = net.now();
         let discovery = Discovery::new(sources, now);
-        let mut reactor = Reactor::new(net, limits, front, discovery, now);
+        let mut reactor = Reactor::new(net, limits, front, discovery, connector, now);
         let Reactor { context, upstream, .. } = &mut reactor;
         // Of what was typed only an address that stands for several is left out without a route.
         let mut usability = |address: SocketAddr, is_resolved| {
@@ -70,6 +77,7 @@ impl<N: Net + Host> Reactor<N> {
         limits: Limits,
         front: Front<N>,
         discovery: Discovery,
+        connector: Option<Box<dyn Connector>>,
         now: Instant,
     ) -> Reactor<N> {
         assert!(limits.connections_max > 0, "a gateway that lets nobody in");
@@ -81,7 +89,7 @@ impl<N: Net + Host> Reactor<N> {
             front,
             relays: Relays::new(limits, now),
             upstream: Upstream {
-                monitor: Monitor::new(limits.retry, limits.connect_timeout),
+                monitor: Monitor::new(limits.retry, limits.connect_timeout, connector),
                 discovery: DiscoveryDriver::new(discovery),
             },
             events: Vec::new(),
@@ -113,15 +121,27 @@ impl<N: Net + Host> Reactor<N> {
     /// The process was asked to end. Asked a second time, it does not wait for running pairs.
     pub(super) fn on_terminate(&mut self) {
         match self.life {
-            Life::Running => self.begin_drain(),
+            Life::Running => {
+                self.upstream.stop(&mut self.context);
+                self.life = Life::Closing { at_once: false };
+            }
+            Life::Closing { .. } => self.life = Life::Closing { at_once: true },
             Life::Draining | Life::Over => self.relays.end_all(&mut self.context),
         }
     }
 
-    fn begin_drain(&mut self) {
+    /// Lets clients in; once the process was asked to end, those in the backlog and no more.
+    pub(super) fn accept(&mut self) {
+        let Reactor { context, front, relays, upstream, .. } = self;
+        match self.life {
+            Life::Closing { at_once } => self.begin_drain(at_once),
+            Life::Running | Life::Draining | Life::Over => front.accept(context, relays, upstream),
+        }
+    }
+
+    fn begin_drain(&mut self, at_once: bool) {
         let Reactor { context, front, relays, upstream, .. } = self;
         front.close(context, relays, upstream);
-        upstream.stop(context);
         self.life = Life::Draining;
         let timeout = relays.limits.drain_timeout;
         let pairs = relays.len();
@@ -129,7 +149,7 @@ impl<N: Net + Host> Reactor<N> {
             true => Event::DrainingPairs { pairs, timeout },
             false => Event::Draining { pairs, timeout },
         });
-        if timeout.is_zero() {
+        if at_once || timeout.is_zero() {
             relays.end_all(context);
         } else {
             context.wheel.arm(context.now + timeout, Timer::Drain);

@@ -104,7 +104,7 @@ pub fn resolve_listeners<N: Net + net::Host>(
     let sources = Sources { names, environment, ..Sources::default() };
     let mut discovery = Discovery::new(sources, now);
     if !discovery.names().is_empty() {
-        let mut reactor = Reactor::new(net, limits, Front::none(), discovery, now);
+        let mut reactor = Reactor::new(net, limits, Front::none(), discovery, None, now);
         let is_known = look_up(&mut reactor, listen, limits.listen_retry)?;
         reactor.upstream.discovery.stop(&mut reactor.context);
         retry = retry.saturating_sub(reactor.context.now - now);

@@ -32,6 +32,7 @@ mod admission;
 mod context;
 mod dial;
 mod discovery;
+mod exchanges;
 mod files;
 mod front;
 mod lifecycle;
@@ -56,6 +57,7 @@ pub use self::listen_names::{ListenNameError, Listeners, resolve_listeners};
 pub use self::start::{Limits, StartError};
 
 use self::context::{Context, Timer};
+use self::exchanges::Owner;
 use self::front::Front;
 use self::lifecycle::Life;
 use self::relays::Relays;
@@ -107,11 +109,11 @@ impl<N: Net + Host> Reactor<N> {
     pub fn census(&self) -> Census {
         Census {
             pairs: self.relays.len(),
-            probes: self.upstream.monitor.probes(),
+            probes: self.context.exchanges.count(|owner| matches!(owner, Owner::Monitor(_))),
             timers: self.context.wheel.len(),
             buffers: self.relays.buffers.lent(),
             pipes: self.relays.pipes.lent(),
-            exchanges: self.upstream.discovery.sockets(),
+            exchanges: self.context.exchanges.count(|owner| matches!(owner, Owner::Resolver(_))),
         }
     }
 
@@ -145,7 +147,7 @@ impl<N: Net + Host> Reactor<N> {
         self.events = events;
         polled?;
         self.expire_timers();
-        self.front.accept(&mut self.context, &mut self.relays, &mut self.upstream);
+        self.accept();
         self.relays.pump_ready(&mut self.context);
         self.relays.watch_spare_pipes(&mut self.context);
         self.run_discovery();
@@ -183,8 +185,21 @@ impl<N: Net + Host> Reactor<N> {
         match token.kind {
             Kind::Listener => front.on_event(context, token),
             Kind::Pair(side) => relays.on_event(context, upstream, side, token, readiness),
-            Kind::Probe => upstream.on_probe_event(context, token, readiness),
-            Kind::Exchange => upstream.discovery.on_event(context, token, readiness),
+            Kind::Exchange => self.on_exchange_event(token, readiness),
+        }
+    }
+
+    fn on_exchange_event(&mut self, token: Token, readiness: Readiness) {
+        let Reactor { context, upstream, .. } = self;
+        let key = context.exchanges.key_of(token);
+        let Some((key, owner)) = key.and_then(|key| Some((key, context.exchanges.owner(key)?)))
+        else {
+            context.metrics.events_stale += 1;
+            return;
+        };
+        // Given a report, the owner may have given the exchange up.
+        while let Some(report) = context.advance_exchange(key, readiness) {
+            upstream.on_report(context, owner, report);
         }
     }
 
@@ -194,7 +209,13 @@ impl<N: Net + Host> Reactor<N> {
             match timer {
                 Timer::Pair(key) => relays.on_timer(context, upstream, key),
                 Timer::Monitor(endpoint) => upstream.probe(context, endpoint),
-                Timer::Probe(key) => upstream.on_probe_timeout(context, key),
+                Timer::Exchange(key) => {
+                    if let Some(owner) = context.exchanges.owner(key)
+                        && let Some(report) = context.expire_exchange(key)
+                    {
+                        upstream.on_report(context, owner, report);
+                    }
+                }
                 Timer::Accept => relays.admission.resume(context),
                 Timer::Discovery => upstream.discovery.on_timer(),
                 Timer::SparePipes => relays.on_spare_pipes_timer(context),
@@ -231,7 +252,7 @@ impl<N: Net + Host> Reactor<N> {
     /// Gives up what is over.
     fn reap(&mut self) {
         let Reactor { context, relays, upstream, .. } = self;
-        if upstream.monitor.reap(context) {
+        if context.exchanges.take_freed() {
             // A descriptor is free, which may be the one that accepting waits for.
             relays.admission.resume(context);
         }

@@ -4,33 +4,32 @@
 //! When a probe is due is decided in `upstream/health.rs`; a timer of the wheel brings it here. For
 //! most endpoints an established connection is proof enough, and is closed again without a byte.
 //! One that was found by discovery has to show who it is: the probe goes on with a TLS handshake.
-//!
-//! A probe that is over is only marked; [`Monitor::reap`] gives it up at the end of the turn.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::context::{Context, Timer};
-use super::token::{Kind, Token};
+use super::exchanges::{Failure, Owner, Report};
 use super::upstream::dial_failure;
 use super::wheel::TimerKey;
-use crate::arena::{Arena, Key};
-use crate::config::ENDPOINTS_MAX;
+use crate::config::limits::ENDPOINTS_MAX;
 use crate::discovery::Found;
-use crate::net::{Dial, Host, Net, NetError, Readiness, Shake};
+use crate::net::{Host, Net, NetError};
 use crate::observe::events::Event;
+use crate::proto::dialogue::Dialogue;
+use crate::proto::tls::{Connector, HandshakeError};
 use crate::relay::dialing::Attempt;
 use crate::upstream::{
     Change, ChangeKind, Check, DialFailure, EndpointId, EndpointSet, EndpointSpec, Health,
     Reconciled, Removed, RetryLimits,
 };
 
-/// The endpoints and the probes.
-pub(super) struct Monitor<N: Net + Host> {
+/// The endpoints and the probes, each of which is an exchange.
+pub(super) struct Monitor {
     pub(super) endpoints: EndpointSet,
     connect_timeout: Duration,
-    probes: Arena<Probe<N>>,
-    over: Vec<Key>,
+    /// Begins the sessions by which endpoints prove themselves.
+    connector: Option<Box<dyn Connector>>,
     /// Endpoints whose next probe is planned, each once, and its timer.
     planned: Vec<(EndpointId, TimerKey)>,
     /// Clients that wait for an endpoint should look again.
@@ -39,58 +38,42 @@ pub(super) struct Monitor<N: Net + Host> {
     is_stopped: bool,
 }
 
-/// A dial of the monitor that is under way.
-struct Probe<N: Net + Host> {
-    endpoint: EndpointId,
-    stream: N::Stream,
-    /// Once the connection is established, where there has to be one.
-    handshake: Option<N::Handshake>,
-    timer: TimerKey,
-    is_over: bool,
-}
-
-/// What a look at a probe found.
-enum Progress {
-    Pending,
-    Proven,
-    Failed(NetError),
-    Mistrusted(&'static str),
-}
-
 /// A probe that failed, of which discovery is to hear.
 pub(super) struct FailedProbe {
     pub(super) endpoint: EndpointId,
     pub(super) failure: DialFailure,
 }
 
-impl<N: Net + Host> Monitor<N> {
+impl Monitor {
     /// Without an endpoint.
-    pub(super) fn new(limits: RetryLimits, connect_timeout: Duration) -> Monitor<N> {
+    pub(super) fn new(
+        limits: RetryLimits,
+        connect_timeout: Duration,
+        connector: Option<Box<dyn Connector>>,
+    ) -> Monitor {
         Monitor {
             endpoints: EndpointSet::new(limits),
             connect_timeout,
-            probes: Arena::default(),
-            over: Vec::new(),
+            connector,
             planned: Vec::new(),
             has_news: false,
             is_stopped: false,
         }
     }
 
-    /// Probes under way, or over and not reaped yet.
-    pub(super) fn probes(&self) -> usize {
-        self.probes.len()
-    }
-
     /// A client's dial to the endpoint is established.
-    pub(super) fn dial_succeeded(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
+    pub(super) fn dial_succeeded<N: Net>(
+        &mut self,
+        context: &mut Context<N>,
+        endpoint: EndpointId,
+    ) {
         self.endpoints.pair_opened(endpoint);
         let change = self.endpoints.dial_succeeded(endpoint, context.now);
         self.on_change(context, change, "client");
     }
 
     /// A client's dial failed.
-    pub(super) fn dial_failed(
+    pub(super) fn dial_failed<N: Net>(
         &mut self,
         context: &mut Context<N>,
         attempt: Attempt,
@@ -104,7 +87,7 @@ impl<N: Net + Host> Monitor<N> {
     }
 
     /// A dial failed for reasons of our own.
-    pub(super) fn log_local_failure(
+    pub(super) fn log_local_failure<N: Net>(
         &self,
         context: &mut Context<N>,
         endpoint: EndpointId,
@@ -114,7 +97,12 @@ impl<N: Net + Host> Monitor<N> {
     }
 
     /// Tells of an endpoint's new state, and plans to look after one that is inactive.
-    fn on_change(&mut self, context: &mut Context<N>, change: Option<Change>, source: &str) {
+    fn on_change<N: Net>(
+        &mut self,
+        context: &mut Context<N>,
+        change: Option<Change>,
+        source: &str,
+    ) {
         let Some(change) = change else { return };
         let check = self.endpoints.get(change.id).map(|endpoint| endpoint.check());
         context.log_change(&change, check == Some(Check::Tls), source);
@@ -132,12 +120,12 @@ impl<N: Net + Host> Monitor<N> {
     }
 
     /// The endpoint is to be probed then; nothing else is planned for it.
-    fn plan_probe(&mut self, context: &mut Context<N>, endpoint: EndpointId, at: Instant) {
+    fn plan_probe<N: Net>(&mut self, context: &mut Context<N>, endpoint: EndpointId, at: Instant) {
         let timer = context.wheel.arm(at, Timer::Monitor(endpoint));
         self.planned.push((endpoint, timer));
     }
 
-    fn forget_probe(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
+    fn forget_probe<N: Net>(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
         let planned = self.planned.iter().position(|(planned, _)| *planned == endpoint);
         if let Some(position) = planned {
             let (_, timer) = self.planned.swap_remove(position);
@@ -146,7 +134,7 @@ impl<N: Net + Host> Monitor<N> {
     }
 
     /// Dials the endpoint if it is inactive and due. Gives the failure if it fails at once.
-    pub(super) fn probe(
+    pub(super) fn probe<N: Net + Host>(
         &mut self,
         context: &mut Context<N>,
         endpoint: EndpointId,
@@ -156,92 +144,49 @@ impl<N: Net + Host> Monitor<N> {
             return None;
         }
         context.metrics.probes += 1;
-        let key = self.probes.reserve();
-        let address = self.endpoints.address(endpoint).ok_or(NetError::AddressNotAvailable);
-        let token = Token::new(Kind::Probe, key);
-        match address.and_then(|address| context.dial(address, token)) {
-            Err(error) => Some(self.fail_probe(context, endpoint, error)),
-            Ok(stream) => {
-                let deadline = context.now + self.connect_timeout;
-                let timer = context.wheel.arm(deadline, Timer::Probe(key));
-                let probe = Probe { endpoint, stream, handshake: None, timer, is_over: false };
-                self.probes.fill(key, probe);
-                None
+        let found = self.endpoints.get(endpoint)?;
+        let (address, owner) = (found.address(), Owner::Monitor(endpoint));
+        let dialogue = match found.check() {
+            Check::Connect => Dialogue::Connect,
+            Check::Tls => {
+                let connector = self.connector.as_ref();
+                let connector = connector.expect("proof is asked for only where it can be had");
+                Dialogue::over_tls(connector.connect(), Dialogue::Connect)
             }
-        }
+        };
+        let opened = context.open_stream(owner, address, dialogue, Some(self.connect_timeout));
+        opened.err().map(|error| self.fail_probe(context, endpoint, error))
     }
 
-    /// An event of a probe's socket. Gives the failure if it has failed.
-    pub(super) fn on_event(
+    /// The outcome of a probe. Gives the failure if it has failed.
+    pub(super) fn on_report<N: Net>(
         &mut self,
         context: &mut Context<N>,
-        token: Token,
-        readiness: Readiness,
+        endpoint: EndpointId,
+        report: Report,
     ) -> Option<FailedProbe> {
-        let key = token.key_in(&self.probes).filter(|key| !self.probes[*key].is_over);
-        let Some(key) = key else {
-            context.metrics.events_stale += 1;
-            return None;
-        };
-        let endpoint = self.probes[key].endpoint;
-        let failed = match self.advance(context, key, readiness) {
-            Progress::Pending => return None,
-            Progress::Proven => {
+        match report {
+            Report::Done => {
                 let change = self.endpoints.probe_succeeded(endpoint, context.now);
                 self.on_change(context, change, "probe");
                 None
             }
-            Progress::Failed(error) => Some(self.fail_probe(context, endpoint, error)),
-            Progress::Mistrusted(word) => {
-                Some(self.probe_failed(context, endpoint, DialFailure::Mistrusted(word)))
+            Report::Failed(Failure::Net(error)) => Some(self.fail_probe(context, endpoint, error)),
+            Report::Failed(Failure::Handshake(HandshakeError::Local)) => {
+                Some(self.fail_probe(context, endpoint, NetError::NotSupported))
             }
-        };
-        self.end_probe(context, key);
-        failed
-    }
-
-    /// Looks at the dial and, once it is established, goes on with the handshake.
-    fn advance(&mut self, context: &mut Context<N>, key: Key, readiness: Readiness) -> Progress {
-        let Probe { endpoint, stream, handshake, timer, .. } = &mut self.probes[key];
-        let found = self.endpoints.get(*endpoint);
-        let is_proven = found.is_none_or(|endpoint| endpoint.check() == Check::Connect);
-        if handshake.is_none() {
-            let address = found.map(|endpoint| endpoint.address());
-            match context.dial_result(address, stream, readiness) {
-                Dial::Pending => return Progress::Pending,
-                Dial::Connected | Dial::Lost(_) if is_proven => return Progress::Proven,
-                Dial::Connected => {}
-                Dial::Lost(error) | Dial::Failed(error) => return Progress::Failed(error),
+            Report::Failed(Failure::Handshake(error)) => {
+                let failure = DialFailure::Mistrusted(error.word());
+                Some(self.probe_failed(context, endpoint, failure))
             }
-        }
-        let handshake = handshake.get_or_insert_with(|| {
-            // With a time of its own: the one for connecting may be almost over.
-            context.wheel.cancel(*timer);
-            let deadline = context.now + self.connect_timeout;
-            *timer = context.wheel.arm(deadline, Timer::Probe(key));
-            context.net.begin_handshake()
-        });
-        match context.net.shake(stream, handshake) {
-            Shake::Pending => Progress::Pending,
-            Shake::Done => Progress::Proven,
-            Shake::Failed(error) => {
-                error.word().map_or_else(Progress::Failed, Progress::Mistrusted)
+            Report::Message(_) => {
+                debug_assert!(false, "a probe brings no message");
+                None
             }
         }
     }
 
-    /// A probe took too long.
-    pub(super) fn on_timeout(&mut self, context: &mut Context<N>, key: Key) -> Option<FailedProbe> {
-        let Some(probe) = self.probes.get(key).filter(|probe| !probe.is_over) else {
-            debug_assert!(false, "a timer outlived its probe");
-            return None;
-        };
-        let failed = self.fail_probe(context, probe.endpoint, NetError::TimedOut);
-        self.end_probe(context, key);
-        Some(failed)
-    }
-
-    fn fail_probe(
+    fn fail_probe<N: Net>(
         &mut self,
         context: &mut Context<N>,
         endpoint: EndpointId,
@@ -254,7 +199,7 @@ impl<N: Net + Host> Monitor<N> {
         self.probe_failed(context, endpoint, failure)
     }
 
-    fn probe_failed(
+    fn probe_failed<N: Net>(
         &mut self,
         context: &mut Context<N>,
         endpoint: EndpointId,
@@ -268,7 +213,7 @@ impl<N: Net + Host> Monitor<N> {
 
     /// Makes the endpoints what discovery has found. Gives those that are gone, and the probes that
     /// failed at once.
-    pub(super) fn apply_found(
+    pub(super) fn apply_found<N: Net + Host>(
         &mut self,
         context: &mut Context<N>,
         found: &[Found],
@@ -287,7 +232,7 @@ impl<N: Net + Host> Monitor<N> {
 
     /// Tells of a new endpoint, and looks after one that is not active: at once, if it must prove
     /// itself, or as soon as is due after what was known of it before.
-    fn announce(
+    fn announce<N: Net + Host>(
         &mut self,
         context: &mut Context<N>,
         id: EndpointId,
@@ -309,52 +254,35 @@ impl<N: Net + Host> Monitor<N> {
     }
 
     /// Gives up the probes that are under way to endpoints that are gone.
-    pub(super) fn abandon_probes(&mut self, context: &mut Context<N>, removed: &[Removed]) {
-        self.abandon(context, |endpoint| removed.iter().any(|gone| gone.id == endpoint));
+    pub(super) fn abandon_probes<N: Net + Host>(
+        &mut self,
+        context: &mut Context<N>,
+        removed: &[Removed],
+    ) {
+        removed.iter().for_each(|removed| self.abandon(context, removed.id));
     }
 
     /// Gives up all probes, and begins none from now on.
-    pub(super) fn stop(&mut self, context: &mut Context<N>) {
+    pub(super) fn stop<N: Net + Host>(&mut self, context: &mut Context<N>) {
         self.is_stopped = true;
-        self.abandon(context, |_| true);
+        let owners: Vec<Owner> = context.exchanges.owners().collect();
+        for owner in owners {
+            if let Owner::Monitor(endpoint) = owner {
+                self.abandon(context, endpoint);
+            }
+        }
     }
 
-    /// Gives up the probes to such endpoints; each still has its one result.
-    fn abandon(&mut self, context: &mut Context<N>, is_meant: impl Fn(EndpointId) -> bool) {
-        let under_way = self.probes.iter().filter(|(_, probe)| !probe.is_over);
-        let meant = under_way.filter(|(_, probe)| is_meant(probe.endpoint));
-        for key in meant.map(|(key, _)| key).collect::<Vec<Key>>() {
-            let endpoint = self.probes[key].endpoint;
+    /// Gives up the probe of the endpoint, if there is one; it still has its one result.
+    fn abandon<N: Net + Host>(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
+        if context.close_exchange_of(Owner::Monitor(endpoint)) {
             // It says when to probe next, which is of no interest by then.
             let _ = self.endpoints.probe_failed(endpoint, DialFailure::Local, context.now, 0);
-            self.end_probe(context, key);
         }
-    }
-
-    /// Marks the probe as over; its socket is given up at the end of the turn.
-    fn end_probe(&mut self, context: &mut Context<N>, key: Key) {
-        let probe = &mut self.probes[key];
-        if !probe.is_over {
-            probe.is_over = true;
-            context.wheel.cancel(probe.timer);
-            self.over.push(key);
-        }
-    }
-
-    /// Gives up the probes that are over; whether there were any.
-    pub(super) fn reap(&mut self, context: &mut Context<N>) -> bool {
-        let are_some_over = !self.over.is_empty();
-        while let Some(key) = self.over.pop() {
-            let probe = self.probes.remove(key).expect("a probe is marked once");
-            context.net.close(probe.stream);
-        }
-        are_some_over
     }
 
     /// What must hold between two turns.
     pub(super) fn check_invariants(&self) {
-        debug_assert!(self.over.is_empty(), "not reaped");
-        debug_assert!(self.probes.len() <= ENDPOINTS_MAX, "two probes of one endpoint");
         debug_assert!(self.planned.len() <= ENDPOINTS_MAX, "one endpoint planned twice");
     }
 }

@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::upstream::loopback::leads_back;
+use crate::net::{Dial, Host, Net, NetError, Readiness};
+use crate::upstream::loopback::{could_meet_ourselves, leads_back, met_ourselves};
 
 /// The addresses of our listeners, in the order in which they were opened.
 #[derive(Debug, Default)]
@@ -33,5 +34,27 @@ impl OwnListeners {
         mut is_local: impl FnMut(IpAddr) -> bool,
     ) -> Option<SocketAddr> {
         self.addresses().find(|listener| leads_back(*listener, address, &mut is_local))
+    }
+
+    /// The state of a dial to an endpoint, if that is what `address` is; a connection that ends at
+    /// its own socket or at one of our listeners counts as failed.
+    pub(super) fn dial_result<N: Net + Host>(
+        &self,
+        net: &mut N,
+        address: Option<SocketAddr>,
+        stream: &mut N::Stream,
+        readiness: Readiness,
+    ) -> Dial {
+        let outcome = net.dial_result(stream, readiness);
+        let Some(address) = address.filter(|_| outcome == Dial::Connected) else { return outcome };
+        if !could_meet_ourselves(self.addresses(), address, |port| net.is_ephemeral(port)) {
+            return outcome;
+        }
+        match net.local_address(stream) {
+            Some(local) if met_ourselves(self.addresses(), local, address) => {
+                Dial::Failed(NetError::OwnAddress)
+            }
+            _ => outcome,
+        }
     }
 }

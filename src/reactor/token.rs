@@ -31,9 +31,7 @@ pub enum Kind {
     Listener,
     /// One side of a pair. Each dial has a generation of its own, the client that of the slot.
     Pair(Side),
-    /// A dial of the monitor.
-    Probe,
-    /// A socket of the resolver.
+    /// A socket of a dialogue of our own.
     Exchange,
 }
 
@@ -78,8 +76,7 @@ impl Token {
             Kind::Listener => 0,
             Kind::Pair(Side::Client) => 1,
             Kind::Pair(Side::Server) => 2,
-            Kind::Probe => 3,
-            Kind::Exchange => 4,
+            Kind::Exchange => 3,
         };
         (self.generation as usize) << GENERATION_SHIFT | self.slot << SLOT_SHIFT | kind
     }
@@ -91,8 +88,7 @@ impl Token {
             0 => Kind::Listener,
             1 => Kind::Pair(Side::Client),
             2 => Kind::Pair(Side::Server),
-            3 => Kind::Probe,
-            4 => Kind::Exchange,
+            3 => Kind::Exchange,
             _ => return None,
         };
         let slot = word >> SLOT_SHIFT & ((1 << SLOT_BITS) - 1);
@@ -105,13 +101,8 @@ impl Token {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 5] = [
-        Kind::Listener,
-        Kind::Pair(Side::Client),
-        Kind::Pair(Side::Server),
-        Kind::Probe,
-        Kind::Exchange,
-    ];
+    const KINDS: [Kind; 4] =
+        [Kind::Listener, Kind::Pair(Side::Client), Kind::Pair(Side::Server), Kind::Exchange];
 
     #[test]
     fn every_token_comes_back_as_it_was() {
@@ -127,7 +118,7 @@ mod tests {
 
     #[test]
     fn an_unknown_kind_is_no_token() {
-        for word in [5, 6, 7, usize::MAX] {
+        for word in [4, 5, 6, 7, usize::MAX] {
             assert_eq!(Token::unpack(word), None);
         }
     }
@@ -136,7 +127,7 @@ mod tests {
     fn a_token_finds_its_value_alone() {
         let mut arena = Arena::default();
         let key = arena.insert('a');
-        let token = Token::new(Kind::Probe, key);
+        let token = Token::new(Kind::Exchange, key);
         assert_eq!(token.key_in(&arena), Some(key));
         arena.remove(key);
         assert_eq!(token.key_in(&arena), None);

@@ -6,16 +6,15 @@ use std::time::Instant;
 
 use super::context::Context;
 use super::discovery::DiscoveryDriver;
+use super::exchanges::{Owner, Report};
 use super::monitor::{FailedProbe, Monitor};
-use super::token::Token;
-use crate::arena::Key;
-use crate::net::{Host, Net, NetError, Readiness};
+use crate::net::{Host, Net, NetError};
 use crate::relay::dialing::Attempt;
 use crate::upstream::{DialFailure, EndpointId, Removed};
 
 /// The endpoints, and those who find and watch them.
 pub(super) struct Upstream<N: Net + Host> {
-    pub(super) monitor: Monitor<N>,
+    pub(super) monitor: Monitor,
     pub(super) discovery: DiscoveryDriver<N>,
 }
 
@@ -108,22 +107,15 @@ impl<N: Net + Host> Upstream<N> {
         removed
     }
 
-    /// An event of a probe's socket.
-    pub(super) fn on_probe_event(
-        &mut self,
-        context: &mut Context<N>,
-        token: Token,
-        readiness: Readiness,
-    ) {
-        if let Some(failed) = self.monitor.on_event(context, token, readiness) {
-            self.doubt_names(context, failed.endpoint, failed.failure);
-        }
-    }
-
-    /// A probe took too long.
-    pub(super) fn on_probe_timeout(&mut self, context: &mut Context<N>, key: Key) {
-        if let Some(failed) = self.monitor.on_timeout(context, key) {
-            self.doubt_names(context, failed.endpoint, failed.failure);
+    /// What an exchange has to say to the part that holds it.
+    pub(super) fn on_report(&mut self, context: &mut Context<N>, owner: Owner, report: Report) {
+        match owner {
+            Owner::Resolver(question) => self.discovery.on_report(context, question, report),
+            Owner::Monitor(endpoint) => {
+                if let Some(failed) = self.monitor.on_report(context, endpoint, report) {
+                    self.doubt_names(context, failed.endpoint, failed.failure);
+                }
+            }
         }
     }
 

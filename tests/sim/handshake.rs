@@ -1,14 +1,16 @@
-//! TLS handshakes of the monitor, as their outcomes: flights of one byte each come from the server,
-//! and after the last one it is clear who is there.
+//! TLS sessions of the monitor, as bytes that mean nothing: each side sends one byte in turn, and
+//! after the server's last one it is clear who is there.
 
 use std::time::Duration;
 
-use etcd_gateway::net::{HandshakeError, NetError, Readiness, Shake};
+use etcd_gateway::net::NetError;
+use etcd_gateway::proto::tls::{Connector, HandshakeError, Session, Status};
 
 use crate::agenda::{Direction, Happening};
-use crate::connection::Id;
+use crate::connection::{Id, Role};
 use crate::context::Context;
 use crate::faults::Fault;
+use crate::net::SimNet;
 use crate::network::Network;
 
 const UNTRUSTED: [HandshakeError; 12] = [
@@ -26,76 +28,61 @@ const UNTRUSTED: [HandshakeError; 12] = [
     HandshakeError::Refused,
 ];
 
-/// A handshake on one connection.
+/// A handshake, and the connection that it is carried out on.
 #[derive(Clone, Copy, Debug)]
 pub struct Handshake {
-    on: Option<Id>,
-    /// Flights that are still to come; none if it will never be decided.
+    pub on: Option<Id>,
+    /// Bytes of the server that are still to come.
     flights: u64,
+    /// The server does not send the last one.
     stalls: bool,
     verdict: Option<HandshakeError>,
+    /// The server has heard the first byte of the gateway.
+    has_begun: bool,
+    /// What the gateway last saw the connection lost by.
+    pub lost: Option<NetError>,
 }
 
-impl Network {
-    pub fn begin_handshake(&mut self, context: &mut Context) -> usize {
+impl Handshake {
+    /// A handshake that is not bound to a connection yet.
+    pub fn draw(context: &mut Context) -> Handshake {
         let flights = context.random.one_to(3);
         let stalls = context.strike(Fault::HandshakeStalls);
         let fails = context.strike(Fault::HandshakeFails);
         let verdict = fails.then(|| context.random.one_of(&UNTRUSTED));
-        self.handshakes.push(Handshake { on: None, flights, stalls, verdict });
-        self.handshakes.len() - 1
+        Handshake { on: None, flights, stalls, verdict, has_begun: false, lost: None }
     }
 
-    pub fn shake(&mut self, context: &mut Context, id: Id, index: usize) -> Shake {
-        let now = context.turn_at;
-        if self.handshakes[index].on.is_none() {
-            self.handshakes[index].on = Some(id);
-            // It has a time of its own.
-            self.connections[id].dialed_at = now;
-            context.advance("handshake", id, 0);
-            if context.strike(Fault::HandshakeBreaks) {
-                self.peer_resets(context, id);
-            }
-            self.plan_flight(context, id, index);
-        }
-        let handshake = self.handshakes[index];
-        assert_eq!(handshake.on, Some(id), "a handshake on two connections");
-        let connection = &mut self.connections[id];
-        let bytes = connection.inbound.waiting();
-        connection.inbound.take(bytes);
-        connection.reported.readable = false;
-        if bytes > 0 {
-            context.advance("flight", id, bytes);
-            let left = handshake.flights.saturating_sub(bytes);
-            self.handshakes[index].flights = left;
-            if left == 0 && !handshake.stalls {
-                return decide_handshake(context, id, handshake.verdict);
-            }
-            self.plan_flight(context, id, index);
-        }
-        let connection = &mut self.connections[id];
-        if let Some(death) = &mut connection.death {
-            let error = death.error.take().unwrap_or(NetError::Reset);
-            connection.show_lost(now);
-            context.advance("handshake lost", id, 0);
-            return Shake::Failed(HandshakeError::Lost(error));
-        }
-        if connection.inbound.end_arrived {
-            return decide_handshake(context, id, Some(HandshakeError::NoTls));
-        }
-        if self.connections[id].unreported() != Readiness::default() {
-            self.touch(context, id);
-        }
-        Shake::Pending
+    /// So many bytes of the server have come. Its verdict, once that is clear.
+    pub fn take(&mut self, bytes: u64) -> Option<Status> {
+        self.flights = self.flights.saturating_sub(bytes);
+        let is_decided = self.flights == 0 && !self.stalls;
+        is_decided.then(|| self.verdict.map_or(Status::Established, Status::Failed))
+    }
+}
+
+impl Network {
+    /// The handshake that is carried out on the connection.
+    pub fn handshake_on(&self, id: Id) -> Option<usize> {
+        let Role::Probe { .. } = self.connections[id].role else { return None };
+        self.handshakes.iter().rposition(|handshake| handshake.on == Some(id))
     }
 
-    fn plan_flight(&mut self, context: &mut Context, id: Id, index: usize) {
-        let handshake = self.handshakes[index];
-        if handshake.stalls && handshake.flights <= 1 && !context.has_healed {
+    /// Bytes of the gateway's handshake have arrived at the server, which answers with one.
+    pub fn hear_handshake(&mut self, context: &mut Context, id: Id) {
+        let Some(index) = self.handshake_on(id) else { return };
+        let outbound = &mut self.connections[id].outbound;
+        outbound.take(outbound.waiting());
+        let handshake = &mut self.handshakes[index];
+        let is_first = !std::mem::replace(&mut handshake.has_begun, true);
+        let Handshake { stalls, flights, .. } = *handshake;
+        if is_first && context.strike(Fault::HandshakeBreaks) {
+            self.peer_resets(context, id);
+        }
+        if stalls && flights <= 1 && !context.has_healed {
             return;
         }
-        let latency = self.connections[id].latency;
-        context.plan_in(latency + Duration::from_micros(1), Happening::Flight(id));
+        context.plan_in(Duration::from_micros(1), Happening::Flight(id));
     }
 
     /// The server's next flight is on its way.
@@ -109,7 +96,83 @@ impl Network {
     }
 }
 
-fn decide_handshake(context: &mut Context, id: Id, verdict: Option<HandshakeError>) -> Shake {
-    context.advance("handshake ends", id, u64::from(verdict.is_some()));
-    verdict.map_or(Shake::Done, Shake::Failed)
+/// Begins sessions in a simulation.
+pub struct SimConnector(pub SimNet);
+
+impl std::fmt::Debug for SimConnector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SimConnector")
+    }
+}
+
+impl Connector for SimConnector {
+    fn connect(&self) -> Box<dyn Session> {
+        let index = self.0.simulation().begin_session();
+        Box::new(SimSession { net: self.0.clone(), index, outgoing: b"?".to_vec(), end: None })
+    }
+}
+
+/// The gateway's end of a session.
+struct SimSession {
+    net: SimNet,
+    index: usize,
+    outgoing: Vec<u8>,
+    /// The outcome, once it is clear.
+    end: Option<Status>,
+}
+
+impl SimSession {
+    fn decide(&mut self, status: Status) -> Status {
+        self.outgoing.clear();
+        self.end = Some(status);
+        status
+    }
+}
+
+impl std::fmt::Debug for SimSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SimSession {}", self.index)
+    }
+}
+
+impl Session for SimSession {
+    fn outgoing(&mut self) -> &[u8] {
+        &self.outgoing
+    }
+
+    fn wrote(&mut self, bytes: usize) {
+        self.outgoing.drain(..bytes);
+    }
+
+    fn incoming(&mut self, bytes: &[u8]) -> Status {
+        assert_eq!(self.end, None, "bytes for a handshake that is over");
+        let status = self.net.simulation().session_takes(self.index, bytes.len() as u64);
+        match status {
+            Some(status) => self.decide(status),
+            None => {
+                self.outgoing.push(b'?');
+                Status::Handshaking
+            }
+        }
+    }
+
+    fn end(&mut self, is_orderly: bool) -> Option<Status> {
+        assert_eq!(self.end, None, "an end of a handshake that is over");
+        let status = self.net.simulation().session_ends(self.index, is_orderly);
+        self.outgoing.clear();
+        self.end = status;
+        status
+    }
+
+    fn send(&mut self, plain: &[u8]) {
+        assert!(plain.is_empty(), "a probe says nothing in its session");
+    }
+
+    fn receive(&mut self, _buffer: &mut [u8]) -> usize {
+        0
+    }
+
+    fn close(&mut self) {
+        assert_eq!(self.end, Some(Status::Established), "closed before it was established");
+    }
 }

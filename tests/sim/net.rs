@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use etcd_gateway::net::{
     Accept, Close, Dial, Event, FileError, FileVersion, Host, Net, NetError, Read, Readiness,
-    Receive, ResolverFile, Shake, Write,
+    Receive, ResolverFile, Write,
 };
 
 use crate::connection::Id;
@@ -50,7 +50,6 @@ impl Net for SimNet {
     type Stream = Id;
     type Pipe = PipeId;
     type Datagram = usize;
-    type Handshake = usize;
 
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), NetError> {
         self.simulation().poll(timeout, events);
@@ -93,7 +92,7 @@ impl Net for SimNet {
         self.simulation().dial_result(*stream, readiness)
     }
 
-    fn own_end(&mut self, stream: &mut Id) -> Option<SocketAddr> {
+    fn local_address(&mut self, stream: &mut Id) -> Option<SocketAddr> {
         self.simulation().local_address(*stream)
     }
 
@@ -159,14 +158,6 @@ impl Net for SimNet {
 
     fn close_datagram(&mut self, datagram: usize) {
         self.simulation().close_exchange(datagram);
-    }
-
-    fn begin_handshake(&mut self) -> usize {
-        self.simulation().begin_handshake()
-    }
-
-    fn shake(&mut self, stream: &mut Id, handshake: &mut usize) -> Shake {
-        self.simulation().shake(*stream, *handshake)
     }
 }
 

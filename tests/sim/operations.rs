@@ -4,12 +4,14 @@
 use std::net::SocketAddr;
 
 use etcd_gateway::net::{
-    Accept, Close, Dial, HandshakeError, NetError, Read, Readiness, Receive, ResolverFile, Shake,
-    Write,
+    Accept, Close, Dial, NetError, Read, Readiness, Receive, ResolverFile, Write,
 };
+use etcd_gateway::proto::tls::{HandshakeError, Status};
+use etcd_gateway::upstream::Check;
 
 use crate::connection::{Id, Role};
 use crate::exchange::STREAMS;
+use crate::handshake::Handshake;
 use crate::message::read_question;
 use crate::names::server_of;
 use crate::oracle::purpose;
@@ -60,6 +62,8 @@ impl Simulation {
             Some(client) => Role::Server { endpoint, client },
             None => Role::Probe { endpoint },
         };
+        let session = self.take_session(role);
+        let Simulation { world, oracle } = self;
         let is_short = world.begin_dial(role);
         oracle.check_dial(world, role, is_short);
         if is_short {
@@ -69,7 +73,12 @@ impl Simulation {
         }
         let outcome = world.dial(endpoint, role, token);
         match outcome {
-            Ok(id) => oracle.dial_begins(role, id),
+            Ok(id) => {
+                if let Some(session) = session {
+                    world.network.handshakes[session].on = Some(id);
+                }
+                oracle.dial_begins(role, id);
+            }
             Err(error) => {
                 oracle.dial_failed(world, endpoint, client, world.context.turn_at, error);
             }
@@ -123,6 +132,9 @@ impl Simulation {
             return self.read_answer(id, buffer);
         }
         self.operate("read", id);
+        if self.is_probe(id) {
+            return self.read_flight(id, buffer);
+        }
         let Simulation { world, oracle } = self;
         oracle.books.check_read(world, id);
         oracle.pipes.check_copies(&mut oracle.books, world, id);
@@ -147,8 +159,26 @@ impl Simulation {
             return self.write_question(id, buffer);
         }
         self.operate("write", id);
-        self.oracle.books.check_write(&self.world, id, buffer);
-        self.world.network.write(&mut self.world.context, id, buffer)
+        let is_probe = self.is_probe(id);
+        match is_probe {
+            true => self.oracle.check_handshake(&self.world, id),
+            false => self.oracle.books.check_write(&self.world, id, buffer),
+        }
+        let outcome = self.world.network.write(&mut self.world.context, id, buffer);
+        if let Write::Failed(error) = outcome {
+            self.note_loss(id, error);
+        }
+        outcome
+    }
+
+    /// The gateway reads a part of a handshake.
+    fn read_flight(&mut self, id: Id, buffer: &mut [u8]) -> Read {
+        self.oracle.check_handshake(&self.world, id);
+        let outcome = self.world.network.read(&mut self.world.context, id, buffer);
+        if let Read::Failed(error) = outcome {
+            self.note_loss(id, error);
+        }
+        outcome
     }
 
     fn write_question(&mut self, id: Id, bytes: &[u8]) -> Write {
@@ -256,27 +286,78 @@ impl Simulation {
 
     pub fn close_exchange(&mut self, exchange: usize) {
         self.oracle.books.record.operation_begins();
+        // One more descriptor is free.
+        self.oracle.books.descriptor_freed();
         self.world.exchanges.close(&mut self.world.context, exchange);
     }
 
-    pub fn begin_handshake(&mut self) -> usize {
+    /// The gateway begins a session, for the next endpoint that it dials.
+    pub fn begin_session(&mut self) -> usize {
         self.oracle.books.record.operation_begins();
-        self.world.network.begin_handshake(&mut self.world.context)
+        let network = &mut self.world.network;
+        network.handshakes.push(Handshake::draw(&mut self.world.context));
+        let index = network.handshakes.len() - 1;
+        assert_eq!(network.session_begun.replace(index), None, "a session without a dial");
+        index
     }
 
-    pub fn shake(&mut self, id: Id, handshake: usize) -> Shake {
-        self.operate("shake", id);
-        self.oracle.check_shake(&self.world, id);
-        let outcome = self.world.network.shake(&mut self.world.context, id, handshake);
-        let error = match outcome {
-            Shake::Pending => return outcome,
-            Shake::Done => None,
-            Shake::Failed(HandshakeError::Lost(error)) => Some(error),
-            // Whatever is wrong with the server, it is evidence.
-            Shake::Failed(_) => Some(NetError::Refused),
+    /// The session that was begun for this dial, which is a probe's that must prove something.
+    fn take_session(&mut self, role: Role) -> Option<usize> {
+        let session = self.world.network.session_begun.take();
+        let must = match role {
+            Role::Probe { endpoint } => {
+                self.world.context.plan.endpoints[endpoint].check == Check::Tls
+            }
+            Role::Client | Role::Server { .. } => false,
         };
+        assert_eq!(session.is_some(), must, "a session for a dial that is to prove something");
+        session
+    }
+
+    /// The session takes bytes of the server; its outcome, once that is clear.
+    pub fn session_takes(&mut self, index: usize, bytes: u64) -> Option<Status> {
+        let Simulation { world, oracle } = self;
+        let id = world.network.handshakes[index].on.expect("bytes come over a connection");
+        oracle.check_handshake(world, id);
+        world.context.advance("flight", id, bytes);
+        let status = world.network.handshakes[index].take(bytes)?;
+        self.session_decided(id, status);
+        Some(status)
+    }
+
+    /// The connection of the session gives nothing more. Its outcome, if the session knows one.
+    pub fn session_ends(&mut self, index: usize, is_orderly: bool) -> Option<Status> {
+        let Handshake { on, lost, .. } = self.world.network.handshakes[index];
+        let id = on.expect("a connection ends");
+        self.oracle.check_handshake(&self.world, id);
+        if is_orderly {
+            let status = Status::Failed(HandshakeError::NoTls);
+            self.session_decided(id, status);
+            return Some(status);
+        }
+        self.world.context.advance("handshake lost", id, 0);
+        let error = lost.expect("a connection is lost by an error");
+        self.oracle.handshake_ended(&self.world, id, Some(error));
+        None
+    }
+
+    fn session_decided(&mut self, id: Id, status: Status) {
+        let is_failure = status != Status::Established;
+        self.world.context.advance("handshake ends", id, u64::from(is_failure));
+        // Whatever is wrong with the server, it is evidence.
+        let error = is_failure.then_some(NetError::Refused);
         self.oracle.handshake_ended(&self.world, id, error);
-        outcome
+    }
+
+    fn is_probe(&self, id: Id) -> bool {
+        matches!(self.world.network.connections[id].role, Role::Probe { .. })
+    }
+
+    fn note_loss(&mut self, id: Id, error: NetError) {
+        let network = &mut self.world.network;
+        if let Some(index) = network.handshake_on(id) {
+            network.handshakes[index].lost = Some(error);
+        }
     }
 
     pub fn open_file(&mut self, file: ResolverFile) -> SimFile {

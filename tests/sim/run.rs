@@ -12,6 +12,7 @@ use etcd_gateway::config::{DNS_RETRY_PARTIAL, SRV_HANDOVER};
 use etcd_gateway::reactor::{Census, Reactor, StartError};
 
 use crate::actor::Actor;
+use crate::handshake::SimConnector;
 use crate::names::Source;
 use crate::net::SimNet;
 use crate::plan::LISTENER_PORT;
@@ -73,7 +74,8 @@ pub fn try_start(net: &SimNet) -> Result<Reactor<SimNet>, StartError> {
     let listen: Vec<_> = (0..plan.listeners)
         .map(|index| ([127, 0, 0, 1], LISTENER_PORT + index as u16).into())
         .collect();
-    Reactor::start(net.clone(), plan.limits, &listen, plan.sources())
+    let connector = Box::new(SimConnector(net.clone()));
+    Reactor::start(net.clone(), plan.limits, &listen, plan.sources(), Some(connector))
 }
 
 impl Run {

@@ -49,7 +49,7 @@ const NAMES: &[(&str, &str)] = &[
     ("hurry", "`expedite`"),
     ("shake", "`advance_handshake`"),
     ("Shake", "`HandshakeStatus`"),
-    ("own_end", "`local_address`"),
+    ("local_address", "`local_address`"),
     ("asides", "`reserved_descriptors`"),
     ("copy_on", "`fall_back_to_copy`"),
     ("make_way", "`release_descriptors`"),

@@ -13,11 +13,11 @@ use webpki::{
     RequiredEkuNotFoundContext, VerifiedPath,
 };
 
-use super::super::HandshakeError;
 use super::algorithms::SIGNATURES;
 use super::failure::of_chain;
 use super::trust::{OutOfForce, Trust};
 use super::x509::{self, Moment};
+use crate::proto::tls::HandshakeError;
 
 /// Authorities of one name that the library tries, as Go does.
 const AUTHORITIES_OF_ONE_NAME_MAX: usize = 99;

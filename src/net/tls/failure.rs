@@ -5,12 +5,12 @@ use std::sync::Arc;
 use rustls::{AlertDescription, CertificateError, Error, OtherError, PeerIncompatible};
 use webpki::Error as ChainError;
 
-use super::super::{HandshakeError, NetError};
+use crate::proto::tls::HandshakeError;
 
 /// Why a handshake could not even begin: of what the library names, it needs random bytes alone.
 pub(super) fn of_beginning(error: &Error) -> HandshakeError {
     debug_assert!(matches!(error, Error::FailedToGetRandomBytes), "{error}");
-    HandshakeError::Lost(NetError::NotSupported)
+    HandshakeError::Local
 }
 
 /// Why a handshake failed; `speaks_tls` if the server had said something valid before.
@@ -18,7 +18,7 @@ pub(super) fn of_handshake(error: &Error, speaks_tls: bool) -> HandshakeError {
     match error {
         Error::InvalidCertificate(error) => of_certificate(error),
         Error::NoCertificatesPresented => HandshakeError::BadCertificate,
-        Error::FailedToGetRandomBytes => HandshakeError::Lost(NetError::NotSupported),
+        Error::FailedToGetRandomBytes => HandshakeError::Local,
         Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,

@@ -36,12 +36,12 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
-use super::super::HandshakeError;
 use super::algorithms::SIGNATURES;
 use super::chain::Shown;
 use super::failure::to_certificate;
 use super::trust::Trust;
 use super::x509;
+use crate::proto::tls::HandshakeError;
 
 /// Notes of one handshake. Atomic because the library wants to share them between threads, of
 /// which there is one.

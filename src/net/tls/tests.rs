@@ -4,7 +4,7 @@
 //! from now on; that they are not is a matter of the clock that the verifier is given.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -24,6 +24,11 @@ use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
 use rustls_native_certs::CertificateResult;
 
 use super::*;
+use crate::net::errno::{net_error, retry};
+use crate::net::mio::MioNet;
+use crate::net::stream::Stream;
+use crate::net::{self, Net, NetError};
+use crate::proto::dialogue::{Dialogue, Progress};
 
 mod authorities;
 mod curves;
@@ -285,7 +290,7 @@ impl Wire {
 
     /// Goes on until the handshake is over, or both sides wait for the other.
     fn shake(&mut self, verifier: &Verifier, server: &mut Server) -> Shake {
-        let mut handshake = verifier.begin();
+        let mut handshake = Handshake::new(verifier);
         self.shake_on(&mut handshake, server)
     }
 
@@ -372,16 +377,118 @@ fn failed(error: HandshakeError) -> Shake {
     Shake::Failed(error)
 }
 
+/// How far a handshake has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shake {
+    Pending,
+    Done,
+    Failed(HandshakeError),
+    /// The connection is lost, and nothing better is known.
+    Lost(NetError),
+}
+
+/// A handshake, carried out on a socket as the reactor carries out a dialogue.
+struct Handshake {
+    dialogue: Dialogue,
+    lost: Option<NetError>,
+}
+
+impl Handshake {
+    fn new(verifier: &Verifier) -> Handshake {
+        Handshake::of(verifier.begin())
+    }
+
+    fn of(session: TlsSession) -> Handshake {
+        Handshake { dialogue: Dialogue::over_tls(Box::new(session), Dialogue::Connect), lost: None }
+    }
+
+    fn advance(&mut self, socket: &mut (impl Read + Write)) -> Shake {
+        let mut buffer = [0; 1024];
+        loop {
+            let progress = self.dialogue.poll();
+            self.write(socket);
+            match progress {
+                Progress::Pending => {}
+                Progress::Done => return Shake::Done,
+                Progress::Failed(error) => return Shake::Failed(error),
+                Progress::Message(_) => panic!("a handshake brings no message"),
+            }
+            let (is_orderly, error) = match retry(|| socket.read(&mut buffer)) {
+                Ok(0) => (true, NetError::Reset),
+                Ok(bytes) => {
+                    self.dialogue.incoming(&buffer[..bytes]);
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => match self.lost {
+                    None => return Shake::Pending,
+                    Some(error) => (false, error),
+                },
+                Err(error) => (false, net_error(error)),
+            };
+            return match self.dialogue.end(is_orderly) {
+                Some(Progress::Done) => Shake::Done,
+                Some(Progress::Failed(error)) => Shake::Failed(error),
+                _ => Shake::Lost(error),
+            };
+        }
+    }
+
+    fn write(&mut self, socket: &mut impl Write) {
+        while self.lost.is_none() {
+            let bytes = self.dialogue.outgoing();
+            if bytes.is_empty() {
+                return;
+            }
+            match retry(|| socket.write(bytes)) {
+                Ok(0) => return,
+                Ok(bytes) => self.dialogue.wrote(bytes),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) => self.lost = Some(net_error(error)),
+            }
+        }
+    }
+}
+
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
 // ------------------------------------------------------------------------------- a real socket
+
+struct Socket {
+    net: MioNet,
+    stream: Stream,
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.net.read(&mut self.stream, buffer) {
+            net::Read::Data(bytes) => Ok(bytes),
+            net::Read::Eof => Ok(0),
+            net::Read::WouldBlock => Err(ErrorKind::WouldBlock.into()),
+            net::Read::Failed(error) => panic!("{error}"),
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        match self.net.write(&mut self.stream, buffer) {
+            net::Write::Data(bytes) => Ok(bytes),
+            net::Write::WouldBlock => Err(ErrorKind::WouldBlock.into()),
+            net::Write::Failed(error) => panic!("{error}"),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 #[test]
 fn the_network_of_the_machine_shakes_hands() {
     use std::net::TcpListener;
 
-    use super::super::mio::{MioNet, SocketOptions};
-    use super::super::{Dial, Event, Net, Readiness};
+    use crate::net::mio::SocketOptions;
+    use crate::net::{Dial, Event, Readiness};
 
     const DEADLINE: Duration = Duration::from_secs(20);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -398,28 +505,28 @@ fn the_network_of_the_machine_shakes_hands() {
 
     let options = SocketOptions { keepalive: None, user_timeout: None, reuse_port: false };
     let mut net = MioNet::new(options).expect("a poll");
-    net.verify_with(verifier());
-    let mut stream = net.dial(address, 1).expect("a dial");
-    let mut handshake = net.begin_handshake();
-    let until = net.now() + DEADLINE;
-    let (mut events, mut stands) = (Vec::new(), false);
+    let mut socket = Socket { stream: net.dial(address, 1).expect("a dial"), net };
+    let mut handshake = Handshake::new(&verifier());
+    let until = socket.net.now() + DEADLINE;
+    let (mut events, mut is_established) = (Vec::new(), false);
     let outcome = loop {
-        let left = until.saturating_duration_since(net.now());
+        let left = until.saturating_duration_since(socket.net.now());
         assert!(!left.is_zero(), "no end of the handshake");
-        net.poll(Some(left), &mut events).expect("events");
-        let told = events.drain(..).find_map(|event| match event {
+        socket.net.poll(Some(left), &mut events).expect("events");
+        let readiness = events.drain(..).find_map(|event| match event {
             Event::Socket(1, readiness) => Some(readiness),
             _ => None,
         });
-        let Some(told) = told else { continue };
-        stands = stands || net.dial_result(&mut stream, told) == Dial::Connected;
-        assert!(stands || told == Readiness::default());
-        match net.shake(&mut stream, &mut handshake) {
+        let Some(readiness) = readiness else { continue };
+        is_established |= socket.net.dial_result(&mut socket.stream, readiness) == Dial::Connected;
+        assert!(is_established || readiness == Readiness::default());
+        match handshake.advance(&mut socket) {
             Shake::Pending => {}
             outcome => break outcome,
         }
     };
     assert_eq!(outcome, Shake::Done);
+    let Socket { mut net, stream } = socket;
     net.close(stream);
     server.join().expect("a server that is content");
 }

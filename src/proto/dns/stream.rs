@@ -9,6 +9,8 @@ pub struct Framing {
     outgoing: Vec<u8>,
     written: usize,
     incoming: Vec<u8>,
+    /// The answer was handed over.
+    is_answered: bool,
 }
 
 const LENGTH_BYTES: usize = 2;
@@ -21,7 +23,7 @@ impl Framing {
     pub fn new(message: &[u8]) -> Framing {
         let length = u16::try_from(message.len()).expect("a question is short");
         let outgoing = [&length.to_be_bytes(), message].concat();
-        Framing { outgoing, written: 0, incoming: Vec::new() }
+        Framing { outgoing, written: 0, incoming: Vec::new(), is_answered: false }
     }
 
     /// The bytes that are still to be written; empty once all were.
@@ -41,6 +43,13 @@ impl Framing {
         let room = LENGTH_BYTES + usize::from(u16::MAX) - self.incoming.len();
         self.incoming.extend_from_slice(&bytes[..bytes.len().min(room)]);
         assert!(self.incoming.len() <= LENGTH_BYTES + usize::from(u16::MAX));
+    }
+
+    /// The answer, once it is whole, and once.
+    pub fn take_message(&mut self) -> Option<Vec<u8>> {
+        let message = self.message().filter(|_| !self.is_answered)?.to_vec();
+        self.is_answered = true;
+        Some(message)
     }
 
     /// The answer, once it is whole. Bytes that follow it are ignored.

@@ -34,6 +34,8 @@ pub struct Network {
     /// Connections with a change to report.
     changed: Vec<Id>,
     pub handshakes: Vec<Handshake>,
+    /// A session was begun, and its connection is to be dialed next.
+    pub session_begun: Option<usize>,
 }
 
 impl Network {

@@ -62,6 +62,10 @@ impl Network {
 
     /// The gateway has seen that a dialed connection is established.
     fn show_connected(&mut self, context: &Context, id: Id) {
+        if self.handshake_on(id).is_some() {
+            // It has a time of its own.
+            self.connections[id].dialed_at = context.turn_at;
+        }
         let connection = &mut self.connections[id];
         connection.progress_at = context.turn_at;
         if let Role::Server { client, .. } = connection.role {

@@ -124,6 +124,7 @@ impl Network {
             Direction::Outbound => {
                 self.connections[id].acknowledged_at = context.now;
                 self.touch(context, id);
+                self.hear_handshake(context, id);
                 self.wake(context, id);
             }
         }

@@ -19,6 +19,11 @@ pub struct Books {
 }
 
 impl Books {
+    /// The gateway has given up a socket of its own, so accepting may go on.
+    pub fn descriptor_freed(&mut self) {
+        self.pauses.lift();
+    }
+
     pub(super) fn new() -> Books {
         Books {
             record: Record::new(),

@@ -382,7 +382,7 @@ impl Oracle {
     }
 
     /// The gateway goes on with a handshake.
-    pub fn check_shake(&self, world: &World, id: usize) {
+    pub fn check_handshake(&self, world: &World, id: usize) {
         let connection = &world.network.connections[id];
         let Role::Probe { endpoint } = connection.role else {
             panic!("{id}: a handshake on a connection that is not a probe");

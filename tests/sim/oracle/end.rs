@@ -4,7 +4,7 @@ use etcd_gateway::net::Close;
 use etcd_gateway::reactor::{Census, Reactor};
 
 use super::{Oracle, Seen};
-use crate::connection::{Connection, PeerView};
+use crate::connection::{Connection, PeerView, Role};
 use crate::net::SimNet;
 use crate::world::World;
 
@@ -57,7 +57,8 @@ impl Oracle {
 
 /// Bytes that the gateway wrote to clients, or to servers.
 fn written(connections: &[Connection], is_client: bool) -> u64 {
-    let ends = connections.iter().filter(|end| end.is_client() == is_client);
+    let of_pairs = connections.iter().filter(|end| !matches!(end.role, Role::Probe { .. }));
+    let ends = of_pairs.filter(|end| end.is_client() == is_client);
     ends.map(|end| end.written).sum()
 }
 

@@ -139,7 +139,7 @@ fn a_server_that_wants_a_certificate_of_ours_is_verified_all_the_same() {
 fn what_breaks_off_for_want_of_our_certificate_is_verified_however_it_does() {
     for end in [End::Eof, End::Error(libc::ECONNRESET), End::Error(libc::EPIPE)] {
         let mut wire = Wire::default();
-        let mut handshake = verifier().begin();
+        let mut handshake = Handshake::new(&verifier());
         let mut server = Setup::asking(&TLS12).server();
         assert_eq!(handshake.advance(&mut wire), Shake::Pending);
         assert!(wire.serve(&mut server));
@@ -153,7 +153,7 @@ fn what_breaks_off_for_want_of_our_certificate_is_verified_however_it_does() {
 fn what_breaks_off_without_wanting_our_certificate_is_not_verified() {
     let mut wire = Wire::default();
     let outcome = wire.shake(&verifier(), &mut Setup::of(&TLS12).breaking_off());
-    assert_eq!(outcome, failed(HandshakeError::Lost(NetError::Reset)));
+    assert_eq!(outcome, Shake::Lost(NetError::Reset));
 }
 
 #[test]
@@ -162,10 +162,10 @@ fn what_breaks_off_before_it_has_signed_is_not_verified() {
     for (said, want) in [
         // Something was in common, since the server has chosen.
         (&alert[..], failed(HandshakeError::Refused)),
-        (&[], failed(HandshakeError::Lost(NetError::Reset))),
+        (&[], Shake::Lost(NetError::Reset)),
     ] {
         let mut wire = Wire::default();
-        let mut handshake = verifier().begin();
+        let mut handshake = Handshake::new(&verifier());
         assert_eq!(handshake.advance(&mut wire), Shake::Pending);
         assert!(wire.serve(&mut Setup::asking(&TLS12).server()));
         // All in one record, and last the message of four bytes on which all is verified.
@@ -199,7 +199,7 @@ fn asking_for_a_certificate_does_not_excuse_a_bad_one() {
 #[test]
 fn what_speaks_no_tls_is_told_from_what_refuses() {
     let no_tls = failed(HandshakeError::NoTls);
-    let lost = |error| failed(HandshakeError::Lost(error));
+    let lost = Shake::Lost;
     let http = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
     let alert = |number| [21, 3, 3, 0, 2, 2, number];
     for (said, end, want) in [
@@ -235,13 +235,13 @@ fn what_speaks_no_tls_is_told_from_what_refuses() {
 fn an_alert_is_read_even_where_nothing_can_be_written() {
     let mut wire = Wire { write_error: Some(libc::EPIPE), ..Wire::default() };
     wire.to_client.extend([21, 3, 3, 0, 2, 2, 40]);
-    let mut handshake = verifier().begin();
+    let mut handshake = Handshake::new(&verifier());
     assert_eq!(handshake.advance(&mut wire), failed(HandshakeError::NoCommonCipherSuite));
 
     let mut wire = Wire { write_error: Some(libc::EHOSTUNREACH), ..Wire::default() };
-    let mut handshake = verifier().begin();
-    let lost = HandshakeError::Lost(NetError::HostUnreachable);
-    assert_eq!(handshake.advance(&mut wire), failed(lost));
+    let mut handshake = Handshake::new(&verifier());
+    let lost = Shake::Lost(NetError::HostUnreachable);
+    assert_eq!(handshake.advance(&mut wire), lost);
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn what_stops_making_sense_is_refused() {
         [(Setup::of(&TLS12), 1), (Setup::asking(&TLS12), 1), (Setup::of(&TLS13), 2)]
     {
         let mut wire = Wire::default();
-        let mut handshake = verifier().begin();
+        let mut handshake = Handshake::new(&verifier());
         assert_eq!(handshake.advance(&mut wire), Shake::Pending);
         assert!(wire.serve(&mut setup.server()));
         wire.to_client.truncate(wire.to_client.len() / kept_part);
@@ -263,8 +263,9 @@ fn what_stops_making_sense_is_refused() {
 
 #[test]
 fn a_handshake_without_end_is_given_up() {
-    let mut handshake = verifier().begin();
-    handshake.begun.as_mut().expect("random bytes").received_bytes = HANDSHAKE_BYTES_MAX;
+    let mut session = verifier().begin();
+    session.begun.as_mut().expect("random bytes").received_bytes = HANDSHAKE_BYTES_MAX;
+    let mut handshake = Handshake::of(session);
     let mut server = Server::Fixed(vec![22], None);
     let outcome = Wire::default().shake_on(&mut handshake, &mut server);
     assert_eq!(outcome, failed(HandshakeError::Refused));

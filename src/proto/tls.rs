@@ -1,17 +1,55 @@
-//! What can become of a TLS handshake. Names the reasons; `net/tls.rs` finds them.
+//! TLS as bytes in and bytes out: the trait [`Session`], for one end of a connection, and why its
+//! handshake fails. Owns no socket; `net/tls.rs` has the real sessions, the simulator others.
+//!
+//! ```text
+//!   what is sent ──► send ──► ┌─────────┐ ──► outgoing, wrote ──► socket
+//!                             │ Session │
+//!   what was said ◄── receive ◄└─────────┘ ◄────── incoming, end ◄── socket
+//! ```
 
 use std::fmt;
 
-use super::NetError;
+/// One end of a TLS connection, from the first byte of its handshake on.
+pub trait Session: fmt::Debug {
+    /// Bytes for the peer that are still to be written; empty when there are none at present.
+    fn outgoing(&mut self) -> &[u8];
 
-/// Outcome of [`super::Net::shake`].
+    /// The first `bytes` of [`Session::outgoing`] were written.
+    fn wrote(&mut self, bytes: usize);
+
+    /// Takes bytes that the peer has sent. A failed session may still have an alert for the peer in
+    /// [`Session::outgoing`].
+    fn incoming(&mut self, bytes: &[u8]) -> Status;
+
+    /// The peer sends no more: in order, or since the connection is lost. `None` where the session
+    /// knows nothing better than that.
+    fn end(&mut self, is_orderly: bool) -> Option<Status>;
+
+    /// Encrypts bytes for the peer; only once the session is established.
+    fn send(&mut self, plain: &[u8]);
+
+    /// Decrypted bytes of the peer, put at the start of `buffer`; how many, 0 when there are none
+    /// at present.
+    fn receive(&mut self, buffer: &mut [u8]) -> usize;
+
+    /// Says that no more will be sent (`close_notify`).
+    fn close(&mut self);
+}
+
+/// Begins sessions with servers, all of which have to show the same.
+pub trait Connector: fmt::Debug {
+    /// A session that has sent nothing yet.
+    fn connect(&self) -> Box<dyn Session>;
+}
+
+/// The state of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shake {
-    /// The server is verified. There is nothing left to do but to close the connection.
-    Done,
-    /// More bytes are needed, or there is no room to write; an event will tell.
-    Pending,
-    /// It will never be, over this connection.
+pub enum Status {
+    /// The peer is not verified yet.
+    Handshaking,
+    /// The peer is verified; bytes may go both ways.
+    Established,
+    /// It will never be verified over this connection.
     Failed(HandshakeError),
 }
 
@@ -62,18 +100,14 @@ pub enum HandshakeError {
     NoCommonCipherSuite,
     /// The server sent another alert, or does not keep to the protocol.
     Refused,
-    /// The connection broke in the middle, or our own system could not go on.
-    Lost(NetError),
+    /// Our own system could not go on: it has no random bytes.
+    Local,
 }
 
 impl HandshakeError {
-    /// What speaks against the server, as one word, behind which an authority is named where it
-    /// speaks against that; the error itself where it is about the connection.
-    ///
-    /// # Errors
-    /// That of the connection.
-    pub fn word(self) -> Result<&'static str, NetError> {
-        Ok(match self {
+    /// The reason as one word, behind which an authority is named where it speaks against that.
+    pub fn word(self) -> &'static str {
+        match self {
             HandshakeError::Authority(words) => words,
             HandshakeError::Expired => "certificate_expired",
             HandshakeError::NotYetValid => "certificate_not_yet_valid",
@@ -93,17 +127,14 @@ impl HandshakeError {
             HandshakeError::NoCommonVersion => "no_common_tls_version",
             HandshakeError::NoCommonCipherSuite => "no_common_cipher_suite",
             HandshakeError::Refused => "handshake_refused",
-            HandshakeError::Lost(error) => return Err(error),
-        })
+            HandshakeError::Local => "not_supported",
+        }
     }
 }
 
 impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.word() {
-            Ok(word) => f.write_str(word),
-            Err(error) => error.fmt(f),
-        }
+        f.write_str(self.word())
     }
 }
 
@@ -135,7 +166,7 @@ mod tests {
             (HandshakeError::NoCommonVersion, "no_common_tls_version"),
             (HandshakeError::NoCommonCipherSuite, "no_common_cipher_suite"),
             (HandshakeError::Refused, "handshake_refused"),
-            (HandshakeError::Lost(NetError::Reset), "reset"),
+            (HandshakeError::Local, "not_supported"),
         ] {
             assert_eq!(error.to_string(), word);
         }

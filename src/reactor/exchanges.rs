@@ -1,0 +1,339 @@
+//! Dialogues of our own: one table, one event handler, one deadline and one teardown for every
+//! bounded exchange with a server, whoever holds it: the resolver its questions, the monitor its
+//! probes. Pairs are not among them.
+//!
+//! ```text
+//!   owner ── open, send, close ──► exchange {owner, socket, dialogue, timer} ◄── event, timer
+//!     ▲                                               │
+//!     └───────────── Report, by the dispatch ◄────────┘
+//! ```
+//!
+//! What is said is in `proto/dialogue.rs`. An exchange never calls its owner: what it has to say is
+//! a [`Report`], which the dispatch hands on. Its socket is given up at once when it has come to
+//! its end or its owner closes it; that is safe within a handler, because each exchange has a
+//! generation of its own: a late event finds none.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::context::{Context, Timer};
+use super::token::{Kind, Token};
+use super::wheel::TimerKey;
+use crate::arena::{Arena, Key};
+use crate::net::{Dial, Host, Net, NetError, Read, Readiness, Receive, Write};
+use crate::proto::dialogue::{Dialogue, Progress};
+use crate::proto::dns;
+use crate::proto::tls::HandshakeError;
+use crate::upstream::EndpointId;
+
+/// All exchanges.
+pub(super) struct Exchanges<N: Net> {
+    table: Arena<Exchange<N>>,
+    /// A descriptor was given up since that was last asked.
+    has_freed: bool,
+}
+
+/// One exchange.
+struct Exchange<N: Net> {
+    owner: Owner,
+    socket: Socket<N>,
+    /// How long connecting may take, and then again all that follows; none: for as long as the
+    /// owner lets it.
+    time_limit: Option<Duration>,
+    timer: Option<TimerKey>,
+}
+
+/// The part that holds an exchange, and what for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// The resolver, for one question.
+    Resolver(dns::Exchange),
+    /// The monitor, for the probe of an endpoint.
+    Monitor(EndpointId),
+}
+
+enum Socket<N: Net> {
+    Datagram(N::Datagram),
+    Stream {
+        stream: N::Stream,
+        stage: Stage,
+        dialogue: Dialogue,
+        /// What a write found. Bytes that came before may still be there to read.
+        lost: Option<NetError>,
+    },
+}
+
+/// How far a stream has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It is being connected; to an endpoint, which must not be ourselves, if there is an address.
+    Connecting(Option<SocketAddr>),
+    Established,
+}
+
+/// What an exchange has to say to its owner.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Report {
+    /// A message has come.
+    Message(Vec<u8>),
+    /// It has come to its end, as wanted. The exchange is gone.
+    Done,
+    /// It has failed. A stream is gone; a datagram socket stays until it is closed.
+    Failed(Failure),
+}
+
+/// Why an exchange has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// By the network, or ourselves.
+    Net(NetError),
+    /// By what the server has shown, or not shown.
+    Handshake(HandshakeError),
+}
+
+impl<N: Net> Default for Exchanges<N> {
+    fn default() -> Exchanges<N> {
+        Exchanges { table: Arena::default(), has_freed: false }
+    }
+}
+
+impl<N: Net> Exchanges<N> {
+    /// Exchanges of such owners.
+    pub(super) fn count(&self, is_meant: impl Fn(Owner) -> bool) -> usize {
+        self.table.iter().filter(|(_, exchange)| is_meant(exchange.owner)).count()
+    }
+
+    /// The owners that are meant, in the order of their slots.
+    pub(super) fn owners(&self) -> impl Iterator<Item = Owner> {
+        self.table.iter().map(|(_, exchange)| exchange.owner)
+    }
+
+    /// The owner of an exchange, if that is there still.
+    pub(super) fn owner(&self, key: Key) -> Option<Owner> {
+        self.table.get(key).map(|exchange| exchange.owner)
+    }
+
+    /// The exchange that the token was made for, if that is there still.
+    pub(super) fn key_of(&self, token: Token) -> Option<Key> {
+        token.key_in(&self.table)
+    }
+
+    /// Whether a descriptor was given up since this was last asked.
+    pub(super) fn take_freed(&mut self) -> bool {
+        std::mem::take(&mut self.has_freed)
+    }
+
+    fn find(&self, owner: Owner) -> Option<Key> {
+        self.table.iter().find(|(_, exchange)| exchange.owner == owner).map(|(key, _)| key)
+    }
+}
+
+impl<N: Net + Host> Context<N> {
+    /// Begins a dialogue over a stream to `address`. A connection to an endpoint that would lead
+    /// back to ourselves is refused.
+    ///
+    /// # Errors
+    /// When it cannot even begin; then there is no exchange.
+    pub(super) fn open_stream(
+        &mut self,
+        owner: Owner,
+        address: SocketAddr,
+        dialogue: Dialogue,
+        time_limit: Option<Duration>,
+    ) -> Result<(), NetError> {
+        let key = self.exchanges.table.reserve();
+        let token = Token::new(Kind::Exchange, key);
+        let (stream, endpoint) = match owner {
+            Owner::Monitor(_) => (self.dial(address, token)?, Some(address)),
+            Owner::Resolver(_) => (self.net.dial(address, token.pack())?, None),
+        };
+        let stage = Stage::Connecting(endpoint);
+        let socket = Socket::Stream { stream, stage, dialogue, lost: None };
+        let timer = self.arm_exchange(key, time_limit);
+        self.exchanges.table.fill(key, Exchange { owner, socket, time_limit, timer });
+        Ok(())
+    }
+
+    /// Opens a socket for datagrams to and from `peer`, which its owner closes.
+    ///
+    /// # Errors
+    /// When there is none to be had; then there is no exchange.
+    pub(super) fn open_datagram(&mut self, owner: Owner, peer: SocketAddr) -> Result<(), NetError> {
+        let key = self.exchanges.table.reserve();
+        let token = Token::new(Kind::Exchange, key);
+        let socket = Socket::Datagram(self.net.open_datagram(peer, token.pack())?);
+        let exchange = Exchange { owner, socket, time_limit: None, timer: None };
+        self.exchanges.table.fill(key, exchange);
+        Ok(())
+    }
+
+    /// Sends a datagram; does nothing where the owner holds no socket for that.
+    ///
+    /// # Errors
+    /// When it certainly got lost, or an earlier one was refused.
+    pub(super) fn send_datagram(&mut self, owner: Owner, bytes: &[u8]) -> Result<(), NetError> {
+        let key = self.exchanges.find(owner);
+        let exchange = key.and_then(|key| self.exchanges.table.get_mut(key));
+        match exchange.map(|exchange| &mut exchange.socket) {
+            Some(Socket::Datagram(datagram)) => self.net.send(datagram, bytes),
+            Some(Socket::Stream { .. }) | None => Ok(()),
+        }
+    }
+
+    /// Gives up the exchange of that owner; whether there was one.
+    pub(super) fn close_exchange_of(&mut self, owner: Owner) -> bool {
+        let key = self.exchanges.find(owner);
+        key.is_some_and(|key| self.close_exchange(key))
+    }
+
+    /// The one teardown.
+    fn close_exchange(&mut self, key: Key) -> bool {
+        let Some(exchange) = self.exchanges.table.remove(key) else { return false };
+        if let Some(timer) = exchange.timer {
+            self.wheel.cancel(timer);
+        }
+        match exchange.socket {
+            Socket::Datagram(datagram) => self.net.close_datagram(datagram),
+            Socket::Stream { stream, .. } => self.net.close(stream),
+        }
+        self.exchanges.has_freed = true;
+        true
+    }
+
+    /// Goes on with an exchange as far as its socket lets it: to be called again until it gives
+    /// nothing, after each event of it.
+    pub(super) fn advance_exchange(&mut self, key: Key, readiness: Readiness) -> Option<Report> {
+        let report = match &mut self.exchanges.table.get_mut(key)?.socket {
+            Socket::Datagram(_) => return self.receive_datagram(key),
+            Socket::Stream { stage: Stage::Established, .. } => self.converse(key),
+            Socket::Stream { stage: Stage::Connecting(endpoint), .. } => {
+                let endpoint = *endpoint;
+                match self.finish_connecting(key, endpoint, readiness) {
+                    Some(report) => Some(report),
+                    None if self.is_connecting(key) => None,
+                    None => self.converse(key),
+                }
+            }
+        };
+        if matches!(report, Some(Report::Done | Report::Failed(_))) {
+            self.close_exchange(key);
+        }
+        report
+    }
+
+    /// The time of an exchange is up: it is gone.
+    pub(super) fn expire_exchange(&mut self, key: Key) -> Option<Report> {
+        let exchange = self.exchanges.table.get_mut(key);
+        debug_assert!(exchange.is_some(), "a timer outlived its exchange");
+        exchange?.timer = None;
+        self.close_exchange(key);
+        Some(Report::Failed(Failure::Net(NetError::TimedOut)))
+    }
+
+    fn arm_exchange(&mut self, key: Key, time_limit: Option<Duration>) -> Option<TimerKey> {
+        time_limit.map(|limit| self.wheel.arm(self.now + limit, Timer::Exchange(key)))
+    }
+
+    fn receive_datagram(&mut self, key: Key) -> Option<Report> {
+        let Socket::Datagram(datagram) = &mut self.exchanges.table[key].socket else { return None };
+        match self.net.receive(datagram, &mut self.scratch) {
+            Receive::Datagram(bytes) => Some(Report::Message(self.scratch[..bytes].to_vec())),
+            Receive::WouldBlock => None,
+            Receive::Failed(error) => Some(Report::Failed(Failure::Net(error))),
+        }
+    }
+
+    fn is_connecting(&self, key: Key) -> bool {
+        let socket = self.exchanges.table.get(key).map(|exchange| &exchange.socket);
+        matches!(socket, Some(Socket::Stream { stage: Stage::Connecting(_), .. }))
+    }
+
+    /// Looks whether the connection is established. What follows has a time of its own: that for
+    /// connecting may be almost over.
+    fn finish_connecting(
+        &mut self,
+        key: Key,
+        endpoint: Option<SocketAddr>,
+        readiness: Readiness,
+    ) -> Option<Report> {
+        let Context { net, own_listeners, exchanges, .. } = self;
+        let Exchange { socket, .. } = &mut exchanges.table[key];
+        let Socket::Stream { stream, stage, dialogue, .. } = socket else { return None };
+        match own_listeners.dial_result(net, endpoint, stream, readiness) {
+            Dial::Pending => None,
+            Dial::Connected | Dial::Lost(_) if dialogue.is_connect() => Some(Report::Done),
+            Dial::Lost(error) | Dial::Failed(error) => Some(Report::Failed(Failure::Net(error))),
+            Dial::Connected => {
+                *stage = Stage::Established;
+                self.restart_timer(key);
+                None
+            }
+        }
+    }
+
+    fn restart_timer(&mut self, key: Key) {
+        let Exchange { time_limit, ref mut timer, .. } = self.exchanges.table[key];
+        if let Some(timer) = timer.take() {
+            self.wheel.cancel(timer);
+        }
+        let timer = self.arm_exchange(key, time_limit);
+        self.exchanges.table[key].timer = timer;
+    }
+
+    /// Writes what the dialogue has to say, and reads what there is. A dialogue bounds what it
+    /// takes, so there is an end to it, whoever sends.
+    fn converse(&mut self, key: Key) -> Option<Report> {
+        let Context { net, scratch, exchanges, .. } = self;
+        let Socket::Stream { stream, dialogue, lost, .. } = &mut exchanges.table[key].socket else {
+            return None;
+        };
+        loop {
+            let report = report_of(dialogue.poll());
+            // What ends the dialogue is said to the peer as far as the socket takes it at once.
+            write_out(net, stream, dialogue, lost);
+            if report.is_some() {
+                return report;
+            }
+            let (end, error) = match net.read(stream, scratch) {
+                Read::Data(bytes) => {
+                    dialogue.incoming(&scratch[..bytes]);
+                    continue;
+                }
+                Read::WouldBlock => (false, (*lost)?),
+                // Behind an error that a write has taken, a read finds an end (tcp(7)).
+                Read::Eof => (lost.is_none(), lost.unwrap_or(NetError::Reset)),
+                Read::Failed(error) => (false, error),
+            };
+            let known = dialogue.end(end).and_then(report_of);
+            return Some(known.unwrap_or(Report::Failed(Failure::Net(error))));
+        }
+    }
+}
+
+fn write_out<N: Net>(
+    net: &mut N,
+    stream: &mut N::Stream,
+    dialogue: &mut Dialogue,
+    lost: &mut Option<NetError>,
+) {
+    while lost.is_none() {
+        let bytes = dialogue.outgoing();
+        if bytes.is_empty() {
+            return;
+        }
+        match net.write(stream, bytes) {
+            Write::Data(bytes) => dialogue.wrote(bytes),
+            Write::WouldBlock => return,
+            Write::Failed(error) => *lost = Some(error),
+        }
+    }
+}
+
+fn report_of(progress: Progress) -> Option<Report> {
+    match progress {
+        Progress::Pending => None,
+        Progress::Message(message) => Some(Report::Message(message)),
+        Progress::Done => Some(Report::Done),
+        Progress::Failed(error) => Some(Report::Failed(Failure::Handshake(error))),
+    }
+}
