@@ -55,7 +55,7 @@ pub enum Status {
 
 /// Why a server could not be verified. Its text is one word for the log, whose beginning says what
 /// it is about: `certificate_` what the server shows, `authority_` what we trust, `no_common_` what
-/// either side supports. What is `unsupported` is no fault of the server.
+/// either side supports. What is `unsupported` is not a fault of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HandshakeError {
     /// Its certificate, or one that it shows to vouch for it, was in force until some time ago.
@@ -72,11 +72,11 @@ pub enum HandshakeError {
     /// No authority that we trust vouches for the certificate.
     UnknownAuthority,
     /// An authority of ours vouches for the certificate and is not in force, or not fit for it. The
-    /// word names both, the reason and the authority: that is no fault of the server.
+    /// word names both, the reason and the authority: that is not a fault of the server.
     Authority(&'static str),
     /// The certificate is one of an authority, of another one than the server's own in our file.
     AuthorityAsServer,
-    /// The certificate is no good for another reason: malformed, a signature that is wrong, or an
+    /// The certificate is invalid for another reason: malformed, a signature that is wrong, or an
     /// authority that is none among those that vouch for it.
     BadCertificate,
     /// A key or a signature of the chain is of a kind that cannot be verified here.
