@@ -76,12 +76,12 @@ impl<N: Net + Host> Upstream<N> {
         let endpoints = &self.monitor.endpoints;
         // Asked to end, nobody looks for endpoints.
         self.discovery.is_looking()
-            && (endpoints.count() == 0 || endpoints.awaits_proof() || self.discovery.is_asking(now))
+            && (endpoints.count() == 0 || endpoints.awaits_check() || self.discovery.is_asking(now))
     }
 
     /// A client waits: an endpoint that has to prove itself is probed now, unless it just was.
     pub(super) fn expedite_probe(&mut self, context: &mut Context<N>) {
-        if let Some(endpoint) = self.monitor.endpoints.hasten_probe(context.now) {
+        if let Some(endpoint) = self.monitor.endpoints.expedite_probe(context.now) {
             self.probe(context, endpoint);
         }
     }

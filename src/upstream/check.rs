@@ -1,5 +1,5 @@
-//! What an endpoint has to show before clients are led to it, and how clients that wait for one
-//! hasten that.
+//! What an endpoint has to pass before clients are sent to it, and how clients that wait for one
+//! expedite that.
 //!
 //! Owns the rule. The handshake itself is made by the monitor's probe, in the reactor.
 
@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use super::{Endpoint, EndpointId, EndpointSet, Health};
 
-/// What makes an endpoint one that clients may be led to.
+/// What makes an endpoint one that clients may be sent to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Check {
-    /// It was asked for by its address or name; a connection that stands shows that it lives.
+    /// It was asked for by its address or name; an established connection shows that it lives.
     Connect,
     /// It was found, and has to show who it is: by a TLS handshake with the monitor when it is new,
     /// and again when it comes back. What clients do there proves nothing.
@@ -18,27 +18,40 @@ pub enum Check {
 }
 
 impl EndpointSet {
-    /// Somebody waits, and no endpoint is active: of those that have to prove themselves first, the
-    /// one that nobody has tried for longest becomes due for a probe, unless that was just now.
-    pub fn hasten_probe(&mut self, now: Instant) -> Option<EndpointId> {
+    /// A client waits, and no endpoint is active: of those that have to pass a check first, the one
+    /// that was not tried for longest becomes due for a probe, unless its last try was just now.
+    pub fn expedite_probe(&mut self, now: Instant) -> Option<EndpointId> {
         let interval = self.limits.last_resort_interval;
-        let waiting = self.iter().filter(|(_, endpoint)| {
-            let is_idle = matches!(endpoint.health, Health::Inactive { .. });
-            endpoint.check == Check::Tls && is_idle && !endpoint.probe_in_flight
+        let failures = self.iter().filter_map(|(id, endpoint)| {
+            let failed_at = endpoint.could_be_checked_since()?;
+            Some((failed_at, endpoint.priority, id))
         });
-        let failed_at = |endpoint: &Endpoint| endpoint.health.outage().map(|it| it.failed_at);
-        let (id, _) = waiting
-            .filter(|(_, it)| failed_at(it).is_some_and(|at| at + interval <= now))
-            .min_by_key(|(_, it)| (failed_at(it), it.priority))?;
-        self.endpoint_mut(id).expect("found just above").health.hasten(now);
+        let rested = failures.filter(|(failed_at, ..)| *failed_at + interval <= now);
+        let (.., id) = rested.min_by_key(|&(failed_at, class, _)| (failed_at, class))?;
+        self.members.get_mut(id).expect("found just above").health.expedite(now);
         self.invariants();
         Some(id)
     }
 
-    /// Whether an endpoint that is not active may become so by a probe alone.
-    pub fn awaits_proof(&self) -> bool {
-        let is_waiting = |it: &Endpoint| it.check == Check::Tls && !it.health.is_active();
-        self.live().any(is_waiting)
+    /// Whether an endpoint that is not active may become so by passing its check alone.
+    pub fn awaits_check(&self) -> bool {
+        self.members
+            .live()
+            .any(|(_, endpoint)| endpoint.check == Check::Tls && !endpoint.health.is_active())
+    }
+}
+
+impl Endpoint {
+    /// When it failed last, if it has to pass a check and no probe is on its way to find out.
+    fn could_be_checked_since(&self) -> Option<Instant> {
+        match self.health {
+            Health::Inactive { outage, .. }
+                if self.check == Check::Tls && !self.probe_in_flight =>
+            {
+                Some(outage.failed_at)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -73,20 +86,20 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_led_to_an_endpoint_before_it_has_proven_itself() {
+    fn no_client_is_sent_to_an_endpoint_before_it_has_passed_its_check() {
         let (mut set, ids, now) = set_of(1);
-        assert!(set.awaits_proof());
+        assert!(set.awaits_check());
         assert_eq!((set.pick(&[], now), set.active_count()), (None, 0));
         let much_later = now + Duration::from_secs(3600);
         assert_eq!(set.pick(&[], much_later), None, "not as a last resort either");
         assert!(set.begin_probe(ids[0], now), "due at once");
         set.probe_succeeded(ids[0], now).expect("it is active now");
         assert_eq!(set.pick(&[], now), Some(ids[0]));
-        assert!(!set.awaits_proof());
+        assert!(!set.awaits_check());
     }
 
     #[test]
-    fn one_that_comes_back_proves_itself_again() {
+    fn one_that_comes_back_is_checked_again() {
         let (mut set, ids, now) = set_of(1);
         assert!(set.begin_probe(ids[0], now));
         set.probe_succeeded(ids[0], now).expect("it is active now");
@@ -100,7 +113,7 @@ mod tests {
         let ChangeKind::StillInactive { reason, is_news, .. } = change.kind else {
             panic!("{change:?}")
         };
-        assert_eq!((reason, is_news), (STRANGER, true), "somebody else is there now");
+        assert_eq!((reason, is_news), (STRANGER, true), "another server is there now");
         assert_eq!(set.pick(&[], due), None);
     }
 
@@ -131,25 +144,25 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_hastens_a_probe_but_not_all_the_time() {
+    fn a_client_that_waits_expedites_a_probe_but_not_all_the_time() {
         let (mut set, ids, now) = set_of(2);
         for id in &ids {
             assert!(set.begin_probe(*id, now));
         }
-        assert_eq!(set.hasten_probe(now), None, "they are under way");
+        assert_eq!(set.expedite_probe(now), None, "they are under way");
         let failed = now + MILLISECOND;
         set.probe_failed(ids[0], DialFailure::Refused, failed, u64::MAX).expect("a timer");
-        assert_eq!(set.hasten_probe(failed + 99 * MILLISECOND), None);
+        assert_eq!(set.expedite_probe(failed + 99 * MILLISECOND), None);
         let due = failed + 100 * MILLISECOND;
         assert!(!set.begin_probe(ids[0], due), "not by itself");
-        assert_eq!(set.hasten_probe(due), Some(ids[0]));
+        assert_eq!(set.expedite_probe(due), Some(ids[0]));
         assert!(set.begin_probe(ids[0], due));
         set.probe_failed(ids[1], DialFailure::Refused, due, u64::MAX).expect("a timer");
-        assert_eq!(set.hasten_probe(due + 100 * MILLISECOND), Some(ids[1]));
+        assert_eq!(set.expedite_probe(due + 100 * MILLISECOND), Some(ids[1]));
     }
 
     #[test]
-    fn an_address_that_is_to_prove_itself_from_now_on_is_another_endpoint() {
+    fn an_address_that_is_to_be_checked_from_now_on_is_another_endpoint() {
         let (mut set, ids, now) = set_of(1);
         let mut spec = EndpointSpec {
             address: set.address(ids[0]).expect("it is there"),

@@ -1,15 +1,15 @@
-//! Health of one endpoint: what its dials have told us, and when to dial it again unasked.
+//! Health of one endpoint: what its dials have shown, and when to dial it again unasked.
 //!
-//! Owns the states, the legal ways between them and the back-off. Must not know sockets, the
-//! clock or a random source: `now` and 64 random bits come as arguments. Which endpoint a client
-//! gets is decided in `pick.rs`.
+//! Owns the states and the legal ways between them. Must not know sockets, the clock or a random
+//! source: `now` and 64 random bits come as arguments. How long a pause lasts is decided in
+//! `backoff.rs`, which endpoint a client gets in `pick/`.
 //!
 //! ```text
 //!            evidence of a dial                retry_at is reached
 //!   Active ─────────────────────► Inactive ◄────────────────────► Probing
 //!     ▲                              │      evidence of the probe    │
 //!     └──────────────────────────────┴───────────────────────────────┘
-//!        any dial stands: a probe's or a client's (but see `proof.rs`)
+//!        any dial is established: a probe's or a client's (but see `check.rs`)
 //!   every state ──► Removed, which is final
 //! ```
 
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 pub enum DialFailure {
     /// The host answered that nothing listens there.
     Refused,
-    /// The connection was reset before it stood.
+    /// The connection was reset before it was established.
     Reset,
     /// No answer within the connect timeout.
     TimedOut,
@@ -30,10 +30,10 @@ pub enum DialFailure {
     Unreachable,
     /// The dial met its own socket or our own listener: no server is there.
     OwnAddress,
-    /// The connection stood, and the TLS handshake that was to prove who is there failed: why, in
-    /// the one word of whoever made it.
+    /// The connection was established, and the TLS handshake that had to show which server is there
+    /// failed: the reason, as one word.
     Mistrusted(&'static str),
-    /// It has to prove who it is, and nobody has asked yet.
+    /// It has to pass a check that was not made yet.
     Unproven,
     /// A shortage or fault on our side: descriptors, ports, our own link. It says nothing about
     /// the endpoint, so it never makes one inactive.
@@ -101,7 +101,7 @@ pub enum ChangeKind {
     StillInactive {
         /// Why the probe failed.
         reason: DialFailure,
-        /// Whether the log should tell: who answers there is not trusted, or not any more, or for
+        /// Whether it is worth a log line: the server there is not trusted, or no longer, or for
         /// another reason than before.
         is_news: bool,
         /// When to probe next.
@@ -109,7 +109,7 @@ pub enum ChangeKind {
     },
 }
 
-/// One failed dial, as the reactor tells of it.
+/// One failed dial, as the reactor reports it.
 #[derive(Clone, Copy)]
 pub(super) struct Failure {
     pub(super) reason: DialFailure,
@@ -121,6 +121,11 @@ impl DialFailure {
     /// Whether it says something about the endpoint, and not about ourselves.
     pub fn is_evidence(self) -> bool {
         !matches!(self, DialFailure::Local)
+    }
+
+    /// Whether it says something about the check, and not about the connection.
+    fn is_of_trust(self) -> bool {
+        matches!(self, DialFailure::Mistrusted(_) | DialFailure::Unproven)
     }
 }
 
@@ -145,7 +150,7 @@ impl Health {
         Health::Active { proven_at: now }
     }
 
-    /// Endpoints that have to prove themselves start as inactive, and are due for a probe at once.
+    /// Endpoints that have to pass a check start as inactive, and are due for a probe at once.
     pub(super) fn unproven(now: Instant, limits: &RetryLimits) -> Health {
         let step = limits.floor();
         let outage = Outage {
@@ -158,10 +163,19 @@ impl Health {
         Health::Inactive { retry_at: now, outage }
     }
 
-    /// Inactive: due now.
-    pub(super) fn hasten(&mut self, now: Instant) {
+    /// Makes an inactive endpoint due for its probe now, if it is not yet.
+    pub(super) fn expedite(&mut self, now: Instant) {
         if let Health::Inactive { retry_at, .. } = self {
             *retry_at = now.min(*retry_at);
+            debug_assert!(*retry_at <= now, "it was to become due");
+        }
+    }
+
+    /// When a probe is due; `None` if none is planned.
+    pub fn retry_at(&self) -> Option<Instant> {
+        match self {
+            Health::Inactive { retry_at, .. } => Some(*retry_at),
+            Health::Active { .. } | Health::Probing { .. } | Health::Removed => None,
         }
     }
 
@@ -183,7 +197,7 @@ impl Health {
         }
     }
 
-    /// A dial stands, whoever began it and when: the endpoint lives.
+    /// A dial is established, for whatever purpose and begun at whatever time: the endpoint lives.
     pub(super) fn dial_succeeded(&mut self, now: Instant) -> Option<ChangeKind> {
         if let Health::Active { proven_at } = self {
             *proven_at = now;
@@ -262,8 +276,8 @@ impl Health {
         }
     }
 
-    /// As it is remembered once the endpoint has left; none for good health. A probe that is under
-    /// way then is given up: it counts as one that says nothing, but not as none.
+    /// The health to remember once the endpoint has left; `None` if it is good. A probe that is
+    /// under way then is given up: it counts as one that says nothing, but not as none.
     pub(super) fn in_absence(&self, limits: &RetryLimits) -> Option<Health> {
         match *self {
             Health::Inactive { .. } => Some(*self),
@@ -274,8 +288,9 @@ impl Health {
         }
     }
 
-    /// The same once the endpoint is back: its pause is over soon.
+    /// The remembered health once the endpoint is back: its pause is over soon.
     pub(super) fn on_return(self, now: Instant, limits: &RetryLimits) -> Health {
+        debug_assert!(self.outage().is_some(), "good health is not remembered");
         match self {
             Health::Inactive { retry_at, outage } => {
                 Health::Inactive { retry_at: retry_at.min(now + limits.floor()), outage }
@@ -323,15 +338,20 @@ impl Health {
 impl Outage {
     fn note(&mut self, failed_at: Instant) {
         self.failed_at = self.failed_at.max(failed_at);
-        debug_assert!(self.failed_at >= self.since);
+        self.invariants();
     }
 
-    /// Whether an endpoint that has to prove itself fails for another reason than so far. Of two
+    /// Whether an endpoint that has to pass a check fails for another reason than so far. Of two
     /// that alternate each is news once.
     fn is_news(&self, reason: DialFailure) -> bool {
-        let is_of_trust = |it| matches!(it, DialFailure::Mistrusted(_) | DialFailure::Unproven);
         let is_other = reason != self.reason && Some(reason) != self.reason_before;
-        is_other && (is_of_trust(reason) || is_of_trust(self.reason))
+        is_other && (reason.is_of_trust() || self.reason.is_of_trust())
+    }
+
+    /// It began before its last failure.
+    pub(super) fn invariants(&self) {
+        debug_assert!(self.since <= self.failed_at, "an outage that failed before it began");
+        debug_assert_ne!(Some(self.reason), self.reason_before, "the same reason twice");
     }
 }
 

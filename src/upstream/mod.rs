@@ -1,58 +1,56 @@
-//! The endpoints: the set of addresses we may dial, who is in it and what came of each dial.
+//! The endpoints: the set of addresses we may dial, what is in it and how each dial ended.
 //!
-//! Owns the list, the handles and the in-flight counts, and passes events to `health.rs`. `pick.rs`
-//! chooses, `reconcile.rs` lets endpoints come and go, `absence.rs` remembers the ill ones that are
-//! gone. Must not dial, log, read a clock or draw a random number: time and randomness are
-//! arguments, and what follows from an event is handed back as a [`Change`].
+//! Owns the in-flight counts and passes events to `health.rs`. `pick/` chooses, `reconcile.rs` lets
+//! endpoints come and go, `absence.rs` remembers the ill ones that are gone. Must not dial, log,
+//! read a clock or draw a random number: time and randomness are arguments, and what follows from
+//! an event is handed back as a [`Change`].
 //!
 //! ```text
-//!   specs ──► reconcile ──► slots: [ 0: Endpoint | 1: vacant | 2: Endpoint (Removed, 3 pairs) ]
+//!   specs ──► reconcile ──► members: [ Endpoint | vacant | Endpoint (Removed, 3 pairs) ]
 //!   client ──► pick ──► dial_begun ──► dial_succeeded / dial_failed ─┐
 //!   timer ──► begin_probe ──────────► probe_succeeded / probe_failed ┴──► Option<Change>
 //! ```
 //!
-//! An id is a slot and its generation. Late events for an endpoint that is gone are expected;
-//! they find nothing and change nothing.
+//! Late events for an endpoint that is gone are expected; they find nothing and change nothing.
 
 mod absence;
 mod backoff;
 mod check;
+mod endpoint;
 mod health;
 pub mod loopback;
+mod members;
 mod pick;
 mod reconcile;
-mod weight;
 
 pub use backoff::RetryLimits;
 pub use check::Check;
+pub use endpoint::Endpoint;
 pub use health::{ChangeKind, DialFailure, Health, Outage};
 pub use reconcile::{Reconciled, Removed};
 
 use absence::Absentees;
 use health::Failure;
+use members::Members;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use crate::arena::Key;
+
 /// Names one endpoint from the moment it is added until it is forgotten, and none after that.
-///
-/// The generation is 32 bits wide: an id would have to be kept through 2^32 reuses of its slot to
-/// meet a stranger.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct EndpointId {
-    index: u32,
-    generation: u32,
-}
+pub struct EndpointId(Key);
 
 /// An endpoint that a source of discovery wants to exist, in the terms of RFC 2782.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct EndpointSpec {
-    /// Where to dial. The key, with `proof`: two specs of one address are one endpoint.
+    /// Where to dial. The key, with `check`: two specs of one address are one endpoint.
     pub address: SocketAddr,
     /// 0..=65535; the class with the lowest number that can serve does.
     pub priority: u16,
-    /// 0..=65535; share inside the class. 0 beside others gets a very small one.
+    /// 0..=65535; share inside the class. 0 among others above it gets a very small one.
     pub weight: u16,
-    /// What the monitor has to achieve there before a client is led to it.
+    /// What it has to pass before a client is sent to it.
     pub check: Check,
 }
 
@@ -67,36 +65,13 @@ pub struct Change {
     pub kind: ChangeKind,
 }
 
-/// One endpoint, to be read by others and changed by its set alone.
-#[derive(Clone, Copy, Debug)]
-pub struct Endpoint {
-    address: SocketAddr,
-    priority: u16,
-    weight: u16,
-    check: Check,
-    /// What the rotation owes it, in the unit of `pick.rs`.
-    credit: i64,
-    health: Health,
-    /// When a dial for a client last began; one that our own resources did not suffice for is none.
-    dialed_at: Option<Instant>,
-    /// A probe's result is still to come. Outlives `Probing`: a client's dial may settle the
-    /// matter first, and the endpoint may even fail again before the result is there.
-    probe_in_flight: bool,
-    pairs: u32,
-}
-
-#[derive(Debug)]
-struct Slot {
-    /// Of the endpoint in it, or of the next one when it is vacant.
-    generation: u32,
-    endpoint: Option<Endpoint>,
-}
-
 /// All endpoints, in a stable order: one for each spec, and the removed whose pairs still run.
+///
+/// Always holds: the credits of the rotation sum up to zero, and each endpoint is sound in itself.
 #[derive(Debug)]
 pub struct EndpointSet {
     limits: RetryLimits,
-    slots: Vec<Slot>,
+    members: Members,
     absentees: Absentees,
 }
 
@@ -107,11 +82,11 @@ impl EndpointSet {
     /// When a delay in `limits` is zero.
     pub fn new(limits: RetryLimits) -> Self {
         let absentees = Absentees::new(&limits);
-        EndpointSet { limits: limits.checked(), slots: Vec::new(), absentees }
+        EndpointSet { limits: limits.checked(), members: Members::default(), absentees }
     }
 
-    /// A client's dial stands. One that was begun before the endpoint became inactive may; of an
-    /// endpoint that has to prove itself anew it says nothing.
+    /// A client's dial is established. One that was begun before the endpoint became inactive may
+    /// be; of an endpoint that has to pass its check again it says nothing.
     pub fn dial_succeeded(&mut self, id: EndpointId, now: Instant) -> Option<Change> {
         self.change(id, |endpoint, _| match endpoint.check {
             Check::Tls if !endpoint.health.is_active() => None,
@@ -133,11 +108,11 @@ impl EndpointSet {
     }
 
     /// The monitor's timer for this endpoint fired: true asks for a dial, the result of which must
-    /// be told once, by [`Self::probe_succeeded`] or [`Self::probe_failed`], however it ends.
+    /// be reported once, by [`Self::probe_succeeded`] or [`Self::probe_failed`], however it ends.
     /// False: nothing to do. The timer may be early, late, doubled or stale, or a probe from an
     /// earlier outage may still be in flight: then it serves for this one, without a second dial.
     pub fn begin_probe(&mut self, id: EndpointId, now: Instant) -> bool {
-        let Some(endpoint) = self.endpoint_mut(id) else { return false };
+        let Some(endpoint) = self.members.get_mut(id) else { return false };
         let due = endpoint.health.begin_probe(now);
         let dial = due && !endpoint.probe_in_flight;
         endpoint.probe_in_flight |= due;
@@ -145,8 +120,8 @@ impl EndpointSet {
         dial
     }
 
-    /// The monitor's dial stands (and may be closed at once), and what the endpoint has to prove
-    /// is proven.
+    /// The monitor's dial is established (and may be closed at once), and the endpoint has passed
+    /// its check.
     pub fn probe_succeeded(&mut self, id: EndpointId, now: Instant) -> Option<Change> {
         self.change(id, |endpoint, _| {
             debug_assert!(endpoint.probe_in_flight, "a probe has one result");
@@ -156,7 +131,7 @@ impl EndpointSet {
     }
 
     /// The monitor's dial failed, or was given up: then the reason is [`DialFailure::Local`]. Says
-    /// when to probe next, unless another event has settled that. `jitter`: 64 random bits.
+    /// when to probe next, unless another event has decided that. `jitter`: 64 random bits.
     pub fn probe_failed(
         &mut self,
         id: EndpointId,
@@ -174,18 +149,18 @@ impl EndpointSet {
 
     /// A pair counts on this endpoint from now on, which must be matched by one `pair_closed`.
     pub fn pair_opened(&mut self, id: EndpointId) {
-        let Some(endpoint) = self.endpoint_mut(id) else { return };
+        let Some(endpoint) = self.members.get_mut(id) else { return };
         endpoint.pairs = endpoint.pairs.checked_add(1).expect("fewer than 2^32 descriptors exist");
         self.invariants();
     }
 
     /// A pair of this endpoint is gone. With its last one a removed endpoint is forgotten.
     pub fn pair_closed(&mut self, id: EndpointId) {
-        let Some(endpoint) = self.endpoint_mut(id) else { return };
+        let Some(endpoint) = self.members.get_mut(id) else { return };
         debug_assert!(endpoint.pairs > 0, "a pair is closed once");
         endpoint.pairs = endpoint.pairs.saturating_sub(1);
         if endpoint.pairs == 0 && endpoint.health.is_removed() {
-            self.forget(id);
+            self.members.forget(id);
         }
         self.invariants();
     }
@@ -195,55 +170,39 @@ impl EndpointSet {
         self.get(id).map_or(0, |endpoint| endpoint.pairs)
     }
 
-    /// Where to dial it; none once it is removed and forgotten.
+    /// Where to dial it; `None` once it is forgotten.
     pub fn address(&self, id: EndpointId) -> Option<SocketAddr> {
         self.get(id).map(|endpoint| endpoint.address)
     }
 
     /// The endpoint, unless it is forgotten.
     pub fn get(&self, id: EndpointId) -> Option<&Endpoint> {
-        let slot = self.slots.get(id.index as usize)?;
-        slot.endpoint.as_ref().filter(|_| slot.generation == id.generation)
+        self.members.get(id)
     }
 
     /// All endpoints in the order of the rotation, those that only wait for their pairs included.
     pub fn iter(&self) -> impl Iterator<Item = (EndpointId, &Endpoint)> {
-        let slots = self.slots.iter().enumerate();
-        slots.filter_map(|(index, slot)| Some((slot.id(index), slot.endpoint.as_ref()?)))
+        self.members.iter()
     }
 
     /// The addresses that the specs asked for, for the log.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        self.live().map(|endpoint| endpoint.address)
+        self.members.live().map(|(_, endpoint)| endpoint.address)
     }
 
     /// Endpoints that the specs asked for.
     pub fn count(&self) -> usize {
-        self.live().count()
+        self.members.live().count()
     }
 
     /// Endpoints in rotation.
     pub fn active_count(&self) -> usize {
-        self.live().filter(|endpoint| endpoint.health.is_active()).count()
+        self.members.live().filter(|(_, endpoint)| endpoint.health.is_active()).count()
     }
 
     /// The earliest moment at which a probe is due: a check for the reactor's timers.
     pub fn next_probe_at(&self) -> Option<Instant> {
-        let due = |endpoint: &Endpoint| match endpoint.health {
-            Health::Inactive { retry_at, .. } => Some(retry_at),
-            _ => None,
-        };
-        self.live().filter_map(due).min()
-    }
-
-    fn live(&self) -> impl Iterator<Item = &Endpoint> {
-        let endpoints = self.slots.iter().filter_map(|slot| slot.endpoint.as_ref());
-        endpoints.filter(|endpoint| !endpoint.health.is_removed())
-    }
-
-    fn endpoint_mut(&mut self, id: EndpointId) -> Option<&mut Endpoint> {
-        let slot = self.slots.get_mut(id.index as usize)?;
-        slot.endpoint.as_mut().filter(|_| slot.generation == id.generation)
+        self.members.live().filter_map(|(_, endpoint)| endpoint.health.retry_at()).min()
     }
 
     /// The gate for all events: stale ids end here, and every mutation is checked.
@@ -253,100 +212,20 @@ impl EndpointSet {
         event: impl FnOnce(&mut Endpoint, &RetryLimits) -> Option<ChangeKind>,
     ) -> Option<Change> {
         let limits = self.limits;
-        let endpoint = self.endpoint_mut(id)?;
+        let endpoint = self.members.get_mut(id)?;
         let address = endpoint.address;
         let kind = event(endpoint, &limits);
         self.invariants();
         kind.map(|kind| Change { id, address, kind })
     }
 
-    fn forget(&mut self, id: EndpointId) {
-        debug_assert!(self.get(id).is_some_and(|endpoint| endpoint.health.is_removed()));
-        debug_assert_eq!(self.pairs(id), 0);
-        let slot = &mut self.slots[id.index as usize];
-        slot.endpoint = None;
-        slot.generation = slot.generation.wrapping_add(1);
-    }
-
-    /// Live addresses are distinct, credits sum up to zero, and each endpoint is sound in itself.
     fn invariants(&self) {
         if !cfg!(debug_assertions) {
             return;
         }
-        let credits: i64 = self.live().map(|endpoint| endpoint.credit).sum();
+        let credits: i64 = self.members.live().map(|(_, endpoint)| endpoint.credit).sum();
         assert_eq!(credits, 0, "what one endpoint is owed, others have had");
         self.iter().for_each(|(_, endpoint)| endpoint.invariants());
-    }
-}
-
-impl Endpoint {
-    fn new(spec: &EndpointSpec, now: Instant, limits: &RetryLimits) -> Endpoint {
-        Endpoint {
-            address: spec.address,
-            priority: spec.priority,
-            weight: spec.weight,
-            check: spec.check,
-            credit: 0,
-            health: match spec.check {
-                Check::Connect => Health::new(now),
-                Check::Tls => Health::unproven(now, limits),
-            },
-            dialed_at: None,
-            probe_in_flight: false,
-            pairs: 0,
-        }
-    }
-
-    /// Where it is dialed.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Its class: lower numbers first.
-    pub fn priority(&self) -> u16 {
-        self.priority
-    }
-
-    /// Its share inside the class.
-    pub fn weight(&self) -> u16 {
-        self.weight
-    }
-
-    /// What it has to show before clients are led to it.
-    pub fn check(&self) -> Check {
-        self.check
-    }
-
-    /// What is known of it.
-    pub fn health(&self) -> &Health {
-        &self.health
-    }
-
-    /// Pairs that count on it.
-    pub fn pairs(&self) -> u32 {
-        self.pairs
-    }
-
-    fn invariants(&self) {
-        match self.health {
-            Health::Active { .. } => {}
-            Health::Inactive { outage, .. } => assert!(outage.since <= outage.failed_at),
-            Health::Probing { outage, .. } => {
-                assert!(outage.since <= outage.failed_at);
-                assert!(self.probe_in_flight, "probing without a probe would last for ever");
-            }
-            Health::Removed => {
-                assert!(self.pairs > 0, "nothing to remember it for");
-                assert_eq!(self.credit, 0, "out of the rotation");
-            }
-        }
-    }
-}
-
-impl Slot {
-    fn id(&self, index: usize) -> EndpointId {
-        let index = u32::try_from(index).expect("slots are fewer than specs and pairs");
-        EndpointId { index, generation: self.generation }
     }
 }
 
@@ -564,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn client_dials_neither_postpone_nor_hasten_the_probe() {
+    fn client_dials_neither_postpone_nor_expedite_the_probe() {
         let start = Instant::now();
         let (mut set, id) = bring_into("inactive", start);
         let due = set.next_probe_at();
@@ -602,7 +481,7 @@ mod tests {
         let kept = set.get(first.added[1]).expect("its address stayed");
         assert_eq!((kept.priority(), kept.weight(), kept.pairs()), (7, 9, 1));
         assert!(matches!(kept.health(), Health::Inactive { .. }), "health stays");
-        assert_eq!(ports(&set), [4, 2, 3], "who stays keeps its place");
+        assert_eq!(ports(&set), [4, 2, 3], "those that stay keep their places");
         let third = set.reconcile(&[spec(3), changed, spec(4)], now + ms(6));
         assert_eq!(third, Reconciled::default(), "the same set in another order");
         assert_eq!(ports(&set), [4, 2, 3]);
@@ -615,7 +494,7 @@ mod tests {
         let now = Instant::now();
         let mut set = EndpointSet::new(LIMITS);
         let old = set.reconcile(&[spec(1), spec(2), spec(3)], now).added[0];
-        set.pick(&[], now).expect("somebody now owes the others");
+        set.pick(&[], now).expect("one of them now owes the others");
         set.pair_opened(old);
         set.pair_opened(old);
         let gone = Removed { id: old, address: spec(1).address, pairs: 2 };
@@ -637,13 +516,13 @@ mod tests {
     }
 
     #[test]
-    fn stale_ids_meet_nobody() {
+    fn stale_ids_find_nothing() {
         let now = Instant::now();
         let mut set = EndpointSet::new(LIMITS);
         let old = set.reconcile(&[spec(1)], now).added[0];
         set.reconcile(&[], now);
         let new = set.reconcile(&[spec(2)], now).added[0];
-        assert_eq!((new.index, new != old), (old.index, true), "the slot is used again");
+        assert_eq!((new.0.slot(), new != old), (old.0.slot(), true), "the slot is used again");
         set.pair_opened(old);
         assert_eq!((set.pairs(old), set.pairs(new)), (0, 0));
         set.pair_opened(new);

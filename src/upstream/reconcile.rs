@@ -1,4 +1,4 @@
-//! Endpoints come and go: the set becomes what new specs say, and who stays keeps everything.
+//! Endpoints come and go: the set becomes what new specs say, and those that stay keep everything.
 //!
 //! Owns the comparison of the set with specs. Pairs are never touched: an endpoint that is removed
 //! is remembered until the last of its pairs is gone.
@@ -6,22 +6,22 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::{Endpoint, EndpointId, EndpointSet, EndpointSpec, Slot};
+use super::{Endpoint, EndpointId, EndpointSet, EndpointSpec, pick};
 
 /// What [`EndpointSet::reconcile`] did.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Reconciled {
     /// New endpoints, in the order of the specs.
     pub added: Vec<EndpointId>,
-    /// Endpoints that are not to be dialed any more. Dials to them that are in flight should move
-    /// on to another; their pairs may go on.
+    /// Endpoints that are no longer to be dialed. Dials to them that are in flight should move on
+    /// to another; their pairs may go on.
     pub removed: Vec<Removed>,
 }
 
-/// An endpoint that is wanted no more.
+/// An endpoint that is no longer wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Removed {
-    /// Which; by now it may be forgotten.
+    /// The endpoint; by now it may be forgotten.
     pub id: EndpointId,
     /// Its address, for the log.
     pub address: SocketAddr,
@@ -30,11 +30,11 @@ pub struct Removed {
 }
 
 impl EndpointSet {
-    /// Makes the set what `specs` say. The address is the key: who stays keeps its id, health,
-    /// pairs and place in the rotation, and takes the new priority and weight. An address that
-    /// returns while its removed predecessor still has pairs is a new endpoint, and so is one that
-    /// is to prove itself in another way. One that returns in time does so in the bad health that
-    /// it left with.
+    /// Makes the set what `specs` say. The address is the key: an endpoint that stays keeps its id,
+    /// health, pairs and place in the rotation, and takes the new priority and weight. An address
+    /// that returns while its removed predecessor still has pairs is a new endpoint, and so is one
+    /// that gets another check. One that returns in time does so in the bad health that it left
+    /// with.
     pub fn reconcile(&mut self, specs: &[EndpointSpec], now: Instant) -> Reconciled {
         let removed = self.remove_absent(specs, now);
         let mut added = Vec::new();
@@ -43,56 +43,36 @@ impl EndpointSet {
                 continue;
             }
             match self.find(spec) {
-                Some(endpoint) => endpoint.adopt(spec),
+                Some(endpoint) => endpoint.update_spec(spec),
                 None => {
                     let endpoint = self.absentees.recall(spec, now, &self.limits);
-                    added.push(self.insert(endpoint));
+                    added.push(self.members.insert(endpoint));
                 }
             }
         }
-        self.recentre();
+        pick::rotation::recentre(&mut self.members);
         self.invariants();
         Reconciled { added, removed }
     }
 
     fn find(&mut self, spec: &EndpointSpec) -> Option<&mut Endpoint> {
-        let mut endpoints = self.slots.iter_mut().filter_map(|slot| slot.endpoint.as_mut());
-        endpoints.find(|endpoint| endpoint.is_meant_by(spec) && !endpoint.health.is_removed())
+        let (id, _) = self.members.live().find(|(_, endpoint)| endpoint.is_meant_by(spec))?;
+        self.members.get_mut(id)
     }
 
     fn remove_absent(&mut self, specs: &[EndpointSpec], now: Instant) -> Vec<Removed> {
-        let absent = |endpoint: &Endpoint| {
-            let same_address = |spec: &&EndpointSpec| spec.address == endpoint.address;
-            let wanted = specs.iter().find(same_address).is_some_and(|it| endpoint.is_meant_by(it));
-            !wanted && !endpoint.health.is_removed()
-        };
-        let removed = |(id, endpoint): (EndpointId, &Endpoint)| {
-            let Endpoint { address, pairs, .. } = *endpoint;
-            absent(endpoint).then_some(Removed { id, address, pairs })
-        };
-        let removed: Vec<Removed> = self.iter().filter_map(removed).collect();
+        let absent = self.members.live().filter(|(_, endpoint)| !endpoint.is_wanted_by(specs));
+        let removed: Vec<Removed> = absent.map(|(id, endpoint)| endpoint.removed_as(id)).collect();
         for Removed { id, .. } in removed.iter().copied() {
-            let left = *self.get(id).expect("its id was collected just above");
-            self.absentees.remember(&left, now, &self.limits);
-            let endpoint = self.endpoint_mut(id).expect("it is there still");
+            let endpoint = self.members.get_mut(id).expect("its id was collected just above");
+            self.absentees.remember(endpoint, now, &self.limits);
             endpoint.health.remove();
             endpoint.credit = 0;
             if endpoint.pairs == 0 {
-                self.forget(id);
+                self.members.forget(id);
             }
         }
         removed
-    }
-
-    fn insert(&mut self, endpoint: Endpoint) -> EndpointId {
-        debug_assert!(!endpoint.health.is_removed());
-        let vacant = self.slots.iter().position(|slot| slot.endpoint.is_none());
-        let index = vacant.unwrap_or(self.slots.len());
-        if index == self.slots.len() {
-            self.slots.push(Slot { generation: 0, endpoint: None });
-        }
-        self.slots[index].endpoint = Some(endpoint);
-        self.slots[index].id(index)
     }
 }
 
@@ -101,8 +81,19 @@ impl Endpoint {
         self.address == spec.address && self.check == spec.check
     }
 
-    /// Credit is counted in connections, so it outlasts a change of weight, and even one of class.
-    fn adopt(&mut self, spec: &EndpointSpec) {
+    /// Whether the first spec of its address, which is the one that counts, means this endpoint.
+    fn is_wanted_by(&self, specs: &[EndpointSpec]) -> bool {
+        let spec = specs.iter().find(|spec| spec.address == self.address);
+        spec.is_some_and(|spec| self.is_meant_by(spec))
+    }
+
+    fn removed_as(&self, id: EndpointId) -> Removed {
+        Removed { id, address: self.address, pairs: self.pairs }
+    }
+
+    /// Takes priority and weight over. Credit is counted in connections, so it outlasts a change of
+    /// weight, and even one of class.
+    fn update_spec(&mut self, spec: &EndpointSpec) {
         debug_assert_eq!(self.address, spec.address);
         debug_assert!(!self.health.is_removed());
         self.priority = spec.priority;

@@ -1,17 +1,17 @@
-//! What a weight is worth: an endpoint's share of one connection, beside others of its class.
+//! The worth of a weight: an endpoint's share of one connection among others of its class. Pure.
 //!
-//! Owns the arithmetic of RFC 2782's weights. Who takes part and who wins is decided in `pick.rs`.
+//! Owns the arithmetic of RFC 2782's weights. What takes part and wins is decided in `rotation.rs`.
 
 /// One connection in the fixed-point unit of credit. Every number up to 16 and 100 divide it, so
 /// that the usual shares are exact and ties are real ones. It is near 2^40: the smallest share,
-/// weight 1 beside 255 endpoints of weight 65535, is still 2^15 units.
+/// weight 1 among 255 endpoints of weight 65535, is still 2^15 units.
 pub(super) const CONNECTION: u64 = 3_603_600 << 18;
-/// Share in percent that all endpoints of weight 0 together have beside others; RFC 2782 asks for
+/// Share in percent that all endpoints of weight 0 together have among others; RFC 2782 asks for
 /// "a very small chance", etcd's code gives one percent.
 const ZERO_WEIGHT_PERCENT: u64 = 1;
 const _: () = assert!(CONNECTION.checked_mul(100 * u16::MAX as u64).is_some(), "shares fit");
 
-/// One class and what takes part in it this time.
+/// One class, and the weights that take part in a round.
 #[derive(Clone, Copy)]
 pub(super) struct Contest {
     pub(super) priority: u16,
@@ -26,14 +26,16 @@ impl Contest {
     /// really handed out, so nothing adds up over time.
     pub(super) fn share(&self, weight: u16) -> i64 {
         let weight = u64::from(weight);
+        debug_assert!(self.weights >= weight, "the weight is not in the sum");
+        debug_assert!(self.zeros > 0 || weight > 0, "the zero is not counted");
         let units = match (self.weights, self.zeros) {
             (0, zeros) => CONNECTION / zeros,
             (_, zeros) if weight == 0 => CONNECTION * ZERO_WEIGHT_PERCENT / (100 * zeros),
             (weights, 0) => CONNECTION * weight / weights,
             (weights, _) => CONNECTION * (100 - ZERO_WEIGHT_PERCENT) * weight / (100 * weights),
         };
-        debug_assert!(units > 0, "who gets nothing would starve");
-        debug_assert!(units <= CONNECTION);
+        debug_assert!(units > 0, "an endpoint without a share would starve");
+        debug_assert!(units <= CONNECTION, "more than there is to hand out");
         units as i64
     }
 }

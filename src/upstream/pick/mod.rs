@@ -1,29 +1,18 @@
-//! Which endpoint a client gets: priority class, weight, rotation, and the last resort.
+//! Which endpoint a client gets: from the rotation, or as a last resort. Pure.
 //!
-//! Owns the arithmetic of the rotation. Must not draw random numbers, which would be even only in
-//! the long run, must not allocate, and changes no health.
-//!
-//! The rotation is nginx's smooth weighted round robin (`ngx_stream_upstream_get_peer`): in each
-//! round everyone who takes part gets a share of one connection as credit, the highest credit
-//! wins and pays what was handed out. So credits always sum up to zero.
-//!
-//! ```text
-//!   weights 2,1,1   credit before      share         wins   credit after
-//!   round 1           0    0    0    1/2 1/4 1/4      0     -1/2  1/4  1/4
-//!   round 2         -1/2  1/4  1/4   1/2 1/4 1/4      1       0  -1/2  1/2
-//!   round 3           0  -1/2  1/2   1/2 1/4 1/4      2      1/2 -1/4 -1/4
-//!   round 4          1/2 -1/4 -1/4   1/2 1/4 1/4      0       0    0    0
-//! ```
-//!
-//! nginx counts credit in units of weight. We count it in connections, because who takes part
-//! changes: credit that is half a connection beside a weight of 65535 would be a burst of 32767
-//! connections once that endpoint is gone. Those who do not take part get no credit meanwhile, so
-//! an endpoint returns with what it left with, and is not made up for its absence.
+//! Owns the order of the two. `rotation.rs` goes round the active endpoints of the best class,
+//! `weight.rs` has its arithmetic, `last_resort.rs` chooses when none is active. Must not draw
+//! random numbers, which would be even only in the long run, must not allocate, and changes no
+//! health.
 
-use super::weight::{CONNECTION, Contest};
-use super::{Check, Endpoint, EndpointId, EndpointSet, Health};
+mod last_resort;
+pub(super) mod rotation;
+mod weight;
+
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use super::{EndpointId, EndpointSet};
 
 impl EndpointSet {
     /// The endpoint to dial for a client that has tried the addresses `tried` in vain: from the
@@ -31,7 +20,9 @@ impl EndpointSet {
     /// a real attempt, else none. To be followed by [`Self::dial_begun`], or later by
     /// [`Self::pick_again`] if our own resources did not suffice.
     pub fn pick(&mut self, tried: &[SocketAddr], now: Instant) -> Option<EndpointId> {
-        let id = self.rotate(tried).or_else(|| self.last_resort(tried, now))?;
+        let id = rotation::advance(&mut self.members, tried).or_else(|| {
+            last_resort::choose(&self.members, tried, self.limits.last_resort_interval, now)
+        })?;
         debug_assert!(
             self.address(id).is_some_and(|address| !tried.contains(&address)),
             "each endpoint is tried once"
@@ -40,9 +31,9 @@ impl EndpointSet {
         Some(id)
     }
 
-    /// The endpoint for a client who got `postponed`, but whose dial could not begin. It had its
-    /// turn, and in the rotation nobody else gets that: so it is the same one, unless that has
-    /// left its place in the rotation. Then it is as for anybody else.
+    /// The endpoint for a client that got `postponed`, but whose dial could not begin. It had its
+    /// turn, and in the rotation no other client gets that: so it is the same one, unless that has
+    /// left its place in the rotation. Then the client is like any other.
     pub fn pick_again(
         &mut self,
         postponed: EndpointId,
@@ -50,7 +41,7 @@ impl EndpointSet {
         now: Instant,
     ) -> Option<EndpointId> {
         let endpoint = self.get(postponed).filter(|endpoint| endpoint.health.is_active());
-        let class = self.contest(tried).map(|contest| contest.priority);
+        let class = rotation::class(&self.members, tried);
         let keeps_turn = endpoint.is_some_and(|endpoint| Some(endpoint.priority) == class);
         if keeps_turn { Some(postponed) } else { self.pick(tried, now) }
     }
@@ -58,141 +49,20 @@ impl EndpointSet {
     /// A dial for a client to the endpoint has begun, or failed for any reason but a shortage of
     /// ours: as a last resort it is not due again so soon.
     pub fn dial_begun(&mut self, id: EndpointId, now: Instant) {
-        if let Some(endpoint) = self.endpoint_mut(id) {
+        if let Some(endpoint) = self.members.get_mut(id) {
+            debug_assert!(endpoint.dialed_at.is_none_or(|at| at <= now), "dialed in the future");
             endpoint.dialed_at = Some(now);
         }
-    }
-
-    /// Makes credits of each class sum up to zero again after its members changed. Without that
-    /// the rest would drift away from zero, and a newcomer at zero get a burst.
-    pub(super) fn recentre(&mut self) {
-        for first in 0..self.slots.len() {
-            let Some(priority) = self.class_at(first) else { continue };
-            if (0..first).any(|earlier| self.class_at(earlier) == Some(priority)) {
-                continue;
-            }
-            self.recentre_class(priority);
-        }
-    }
-
-    fn rotate(&mut self, tried: &[SocketAddr]) -> Option<EndpointId> {
-        let contest = self.contest(tried)?;
-        let mut winner: Option<(usize, i64)> = None;
-        let mut handed_out = 0;
-        for (index, slot) in self.slots.iter_mut().enumerate() {
-            let Some(endpoint) = &mut slot.endpoint else { continue };
-            if endpoint.priority != contest.priority || !endpoint.takes_part(tried) {
-                continue;
-            }
-            let share = contest.share(endpoint.weight);
-            endpoint.credit += share;
-            handed_out += share;
-            // The first of equals wins, which makes equal weights a plain rotation.
-            if winner.is_none_or(|(_, credit)| endpoint.credit > credit) {
-                winner = Some((index, endpoint.credit));
-            }
-        }
-        debug_assert!(handed_out <= CONNECTION as i64);
-        let (index, _) = winner.expect("a contest has at least the one it was opened for");
-        let slot = &mut self.slots[index];
-        slot.endpoint.as_mut().expect("vacant slots do not win").credit -= handed_out;
-        Some(slot.id(index))
-    }
-
-    /// The lowest class that anyone takes part in, and what its shares depend on.
-    fn contest(&self, tried: &[SocketAddr]) -> Option<Contest> {
-        let mut best: Option<Contest> = None;
-        for (_, endpoint) in self.iter() {
-            if !endpoint.takes_part(tried) {
-                continue;
-            }
-            let priority = endpoint.priority;
-            let contest = match &mut best {
-                Some(contest) if contest.priority < priority => continue,
-                Some(contest) if contest.priority == priority => contest,
-                _ => best.insert(Contest { priority, weights: 0, zeros: 0 }),
-            };
-            contest.weights += u64::from(endpoint.weight);
-            contest.zeros += u64::from(endpoint.weight == 0);
-        }
-        debug_assert!(best.is_none_or(|contest| contest.weights + contest.zeros > 0));
-        best
-    }
-
-    /// With nothing active left: the one nobody has tried for longest, of those not dialed for a
-    /// client just now. So a total outage ends with the first endpoint, not with a timer, and a
-    /// crowd of clients costs an endpoint no more than a few dials a second. Endpoints that have to
-    /// prove themselves are left out: for them the crowd hastens a probe (`proof.rs`).
-    ///
-    /// A dial in flight counts as an attempt: otherwise a silent endpoint would take every client
-    /// until its connect timeout, while one beside it is back. Failures in one turn have the same
-    /// time; then the better class goes first, and then the order of the set.
-    fn last_resort(&self, tried: &[SocketAddr], now: Instant) -> Option<EndpointId> {
-        let interval = self.limits.last_resort_interval;
-        let candidates = self.iter().filter(|(_, endpoint)| {
-            endpoint.health.outage().is_some()
-                && endpoint.check == Check::Connect
-                && endpoint.is_rested(interval, now)
-                && !tried.contains(&endpoint.address)
-        });
-        let attempts = |(id, endpoint): (EndpointId, &Endpoint)| {
-            endpoint.last_attempt().map(|at| (at, endpoint.priority, id))
-        };
-        let (_, _, id) =
-            candidates.filter_map(attempts).min_by_key(|&(at, class, _)| (at, class))?;
-        Some(id)
-    }
-
-    fn class_at(&self, index: usize) -> Option<u16> {
-        let endpoint = self.slots[index].endpoint.as_ref()?;
-        (!endpoint.health.is_removed()).then_some(endpoint.priority)
-    }
-
-    fn recentre_class(&mut self, priority: u16) {
-        let class = || self.live().filter(|endpoint| endpoint.priority == priority);
-        let count = class().count() as i64;
-        let credits: i64 = class().map(|endpoint| endpoint.credit).sum();
-        debug_assert!(count > 0, "called for the class of a member");
-        let mut odd_units = credits.rem_euclid(count);
-        let endpoints = self.slots.iter_mut().filter_map(|slot| slot.endpoint.as_mut());
-        for endpoint in endpoints {
-            if endpoint.priority == priority && !endpoint.health.is_removed() {
-                let odd_unit = i64::from(odd_units > 0);
-                endpoint.credit -= credits.div_euclid(count) + odd_unit;
-                odd_units -= odd_unit;
-            }
-        }
-        debug_assert_eq!(odd_units, 0);
-    }
-}
-
-impl Endpoint {
-    fn takes_part(&self, tried: &[SocketAddr]) -> bool {
-        self.health.is_active() && !tried.contains(&self.address)
-    }
-
-    /// Whether the last dial for a client is at least an interval ago.
-    fn is_rested(&self, interval: Duration, now: Instant) -> bool {
-        self.dialed_at.is_none_or(|at| now.saturating_duration_since(at) >= interval)
-    }
-
-    /// When somebody last tried it in vain, or began to; none while it is active or removed.
-    fn last_attempt(&self) -> Option<Instant> {
-        let failed_at = self.health.outage()?.failed_at;
-        let probed_at = match self.health {
-            Health::Probing { started_at, .. } => started_at,
-            _ => failed_at,
-        };
-        let dialed_at = self.dialed_at.unwrap_or(failed_at);
-        debug_assert!(!self.health.is_active());
-        Some(failed_at.max(probed_at).max(dialed_at))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Check, DialFailure, EndpointSpec, RetryLimits};
+    use std::time::Duration;
+
+    use super::weight::CONNECTION;
     use super::*;
+    use crate::upstream::{Check, DialFailure, EndpointSpec, RetryLimits};
 
     const LIMITS: RetryLimits = RetryLimits {
         delay_min: Duration::from_secs(1),
@@ -228,15 +98,15 @@ mod tests {
         set_of(&places)
     }
 
-    /// The addresses of those who were tried.
+    /// The addresses of those that were tried.
     fn addresses(set: &EndpointSet, ids: &[EndpointId]) -> Vec<SocketAddr> {
         ids.iter().filter_map(|id| set.address(*id)).collect()
     }
 
-    /// The positions of those who were picked.
+    /// The positions of those that were picked.
     fn picks(set: &mut EndpointSet, count: usize, tried: &[SocketAddr]) -> Vec<usize> {
         let now = Instant::now();
-        let pick = |_| set.pick(tried, now).expect("somebody is active").index as usize;
+        let pick = |_| set.pick(tried, now).expect("one is active").0.slot();
         (0..count).map(pick).collect()
     }
 
@@ -251,8 +121,8 @@ mod tests {
         runs.max().unwrap_or(0)
     }
 
-    /// A client is led to an endpoint, and dialed for.
-    fn lead(set: &mut EndpointSet, tried: &[SocketAddr], now: Instant) -> Option<EndpointId> {
+    /// Picks an endpoint for a client, and begins the dial.
+    fn send(set: &mut EndpointSet, tried: &[SocketAddr], now: Instant) -> Option<EndpointId> {
         let id = set.pick(tried, now)?;
         set.dial_begun(id, now);
         Some(id)
@@ -391,8 +261,8 @@ mod tests {
             let mut order = Vec::new();
             for round in 1..=self.period() {
                 let id = set.pick(tried, now).expect("somebody is active and untried");
-                order.push(id.index as usize);
-                counts[id.index as usize] += 1;
+                order.push(id.0.slot());
+                counts[id.0.slot()] += 1;
                 for (&part, &count) in self.parts.iter().zip(&counts) {
                     let ahead = 60 * (count * self.whole - round * part);
                     assert!((-behind_max..=ahead_max).contains(&ahead), "{order:?}");
@@ -425,8 +295,11 @@ mod tests {
             let tried = addresses(&set, &tried);
             let shares = Shares::of(&weights);
             let first = shares.check(&mut set, &tried, now);
-            assert!(set.live().all(|endpoint| endpoint.credit.abs() < 1 << 20), "back at zero");
-            if set.live().all(|endpoint| endpoint.credit == 0) {
+            assert!(
+                set.members.live().all(|(_, endpoint)| endpoint.credit.abs() < 1 << 20),
+                "back at zero"
+            );
+            if set.members.live().all(|(_, endpoint)| endpoint.credit == 0) {
                 assert_eq!(shares.check(&mut set, &tried, now), first, "the same again");
             }
         }
@@ -453,7 +326,7 @@ mod tests {
                     let class = (0..size).filter(left).map(|bit| has(classes, bit)).min();
                     // Long enough for the last resort, which is the others that were not tried.
                     now += ms(1000);
-                    let found = lead(&mut set, &given, now).map(|id| id.index as usize);
+                    let found = send(&mut set, &given, now).map(|id| id.0.slot());
                     let may_serve = |bit: &usize| match class {
                         Some(class) => left(bit) && has(classes, *bit) == class,
                         None => !has(mask, *bit),
@@ -489,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn who_returns_gets_no_burst() {
+    fn one_that_returns_gets_no_burst() {
         for phase in 0..40 {
             let (mut set, ids, now) = weighted(&[9, 9, 9, 9]);
             picks(&mut set, phase, &[]);
@@ -508,7 +381,7 @@ mod tests {
     /// The light ones wait for half a connection each when the heavy one goes: in units of weight
     /// that is a burst of thousands.
     #[test]
-    fn who_remains_gets_no_burst() {
+    fn those_that_remain_get_no_burst() {
         for light_ones in 1..4 {
             let (mut set, ids, now) = weighted(&[1, 65_535, 1, 1]);
             let mut served = 0;
@@ -525,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_passed_over_gathers_no_credit() {
+    fn one_that_is_passed_over_gathers_no_credit() {
         let (mut set, ids, _) = weighted(&[1, 1, 1]);
         let tried = addresses(&set, &ids[..1]);
         let found = counts(&picks(&mut set, 1000, &tried), 3);
@@ -533,7 +406,7 @@ mod tests {
         assert_eq!(counts(&picks(&mut set, 300, &[]), 3), [100, 100, 100]);
     }
 
-    /// Credits stay small whoever is passed over, so no history can lead to a long burst.
+    /// Credits stay small whichever endpoints are passed over, so no history leads to a long burst.
     #[test]
     fn credit_is_bounded_under_any_choice_of_takers() {
         let mut seed = 0x1234_5678_9abc_def1;
@@ -548,7 +421,7 @@ mod tests {
                 let tried = addresses(&set, &skipped);
                 set.pick(&tried, now);
                 let bound = CONNECTION as i64 * size as i64;
-                assert!(set.live().all(|endpoint| endpoint.credit.abs() < bound));
+                assert!(set.members.live().all(|(_, endpoint)| endpoint.credit.abs() < bound));
             }
         }
     }
@@ -566,8 +439,8 @@ mod tests {
             wanted.retain(|spec| mask >> (spec.address.port() - 1) & 1 == 1);
             set.reconcile(&wanted, now);
             for class in [0, 1] {
-                let members = set.live().filter(|endpoint| endpoint.priority == class);
-                let credits: i64 = members.map(|endpoint| endpoint.credit).sum();
+                let members = set.members.live().filter(|(_, endpoint)| endpoint.priority == class);
+                let credits: i64 = members.map(|(_, endpoint)| endpoint.credit).sum();
                 assert_eq!(credits, 0, "each class is even in itself");
             }
         }
@@ -585,31 +458,31 @@ mod tests {
         let mut dials = [0, 0];
         for millisecond in 0..1000 {
             let now = start + ms(millisecond);
-            if let Some(id) = lead(&mut set, &[], now) {
-                dials[id.index as usize] += 1;
+            if let Some(id) = send(&mut set, &[], now) {
+                dials[id.0.slot()] += 1;
                 fail(&mut set, id, now);
             }
         }
         assert_eq!(dials, [10, 10]);
         let now = start + ms(2000);
         let tried = addresses(&set, &ids);
-        assert_eq!(lead(&mut set, &[], now), Some(ids[0]));
-        assert_eq!(lead(&mut set, &tried[..1], now), Some(ids[1]), "the same client goes on");
-        assert_eq!(lead(&mut set, &[], now), None, "the next one is turned away");
-        assert_eq!(lead(&mut set, &[], now + ms(99)), None);
-        assert_eq!(lead(&mut set, &[], now + ms(100)), Some(ids[0]));
+        assert_eq!(send(&mut set, &[], now), Some(ids[0]));
+        assert_eq!(send(&mut set, &tried[..1], now), Some(ids[1]), "the same client goes on");
+        assert_eq!(send(&mut set, &[], now), None, "the next one is rejected");
+        assert_eq!(send(&mut set, &[], now + ms(99)), None);
+        assert_eq!(send(&mut set, &[], now + ms(100)), Some(ids[0]));
         let now = now + ms(1100);
-        assert_eq!(lead(&mut set, &tried[..1], now), Some(ids[1]), "after a second of silence");
-        assert_eq!(lead(&mut set, &tried, now + ms(1000)), None, "each is tried once");
+        assert_eq!(send(&mut set, &tried[..1], now), Some(ids[1]), "after a second of silence");
+        assert_eq!(send(&mut set, &tried, now + ms(1000)), None, "each is tried once");
     }
 
     #[test]
-    fn who_had_to_wait_keeps_the_turn_unless_the_endpoint_left_its_place() {
+    fn a_client_that_had_to_wait_keeps_its_turn_unless_the_endpoint_left_its_place() {
         let (mut set, ids, now) = set_of(&[(0, 1), (0, 1), (1, 1)]);
         assert_eq!(set.pick(&[], now), Some(ids[0]));
         assert_eq!(set.pick_again(ids[0], &[], now), Some(ids[0]));
         assert_eq!(set.pick(&[], now), Some(ids[1]), "it was one turn, not two");
-        // Another one that is active goes before one that is not any more,
+        // Another one that is active goes before one that no longer is,
         fail(&mut set, ids[0], now);
         assert_eq!(set.pick_again(ids[0], &[], now), Some(ids[1]));
         // and so does a better class that came back.
@@ -624,9 +497,9 @@ mod tests {
         let (mut set, ids, now) = set_of(&[(0, 1)]);
         assert_eq!(set.pick(&[], now), Some(ids[0]));
         fail(&mut set, ids[0], now);
-        assert_eq!(set.pick_again(ids[0], &[], now), Some(ids[0]), "nobody has dialed it");
-        assert_eq!(lead(&mut set, &[], now + ms(1)), Some(ids[0]));
-        assert_eq!(set.pick_again(ids[0], &[], now + ms(100)), None, "now somebody has");
+        assert_eq!(set.pick_again(ids[0], &[], now), Some(ids[0]), "it was not dialed yet");
+        assert_eq!(send(&mut set, &[], now + ms(1)), Some(ids[0]));
+        assert_eq!(set.pick_again(ids[0], &[], now + ms(100)), None, "now it was");
         assert_eq!(set.pick_again(ids[0], &[], now + ms(101)), Some(ids[0]));
     }
 
@@ -641,7 +514,7 @@ mod tests {
             now += ms(100);
             let tried = addresses(&set, &[ids[(want + 1) % 4]]);
             let last = if want == 2 { &[][..] } else { &tried };
-            let id = lead(&mut set, last, now).expect("rested");
+            let id = send(&mut set, last, now).expect("rested");
             assert_eq!(id, ids[want], "then in order of failure, and of class in a tie");
             fail(&mut set, id, now + ms(1));
         }
@@ -652,14 +525,14 @@ mod tests {
     fn last_resort_counts_failures_during_a_probe() {
         let (mut set, ids, start) = set_of(&[(0, 1), (0, 1)]);
         for id in ids.iter().rev() {
-            assert!(lead(&mut set, &[], start).is_some());
+            assert!(send(&mut set, &[], start).is_some());
             fail(&mut set, *id, start);
         }
         assert!(set.begin_probe(ids[0], start + ms(1000)));
         fail(&mut set, ids[1], start + ms(1100));
         fail(&mut set, ids[0], start + ms(1200));
-        assert_eq!(lead(&mut set, &[], start + ms(1300)), Some(ids[1]));
-        assert_eq!(lead(&mut set, &[], start + ms(1300)), Some(ids[0]));
+        assert_eq!(send(&mut set, &[], start + ms(1300)), Some(ids[1]));
+        assert_eq!(send(&mut set, &[], start + ms(1300)), Some(ids[0]));
     }
 
     #[test]
@@ -669,17 +542,17 @@ mod tests {
         // Neither dial comes back: the silent one must not take every client.
         let order = [0, 1, 0, 1].map(|want| ids[want]);
         for (turn, want) in (1..).zip(order) {
-            assert_eq!(lead(&mut set, &[], start + ms(150 * turn)), Some(want));
+            assert_eq!(send(&mut set, &[], start + ms(150 * turn)), Some(want));
         }
         // A probe in flight is an attempt too, and a candidate all the same.
         assert!(set.begin_probe(ids[0], start + ms(1000)));
-        assert_eq!(lead(&mut set, &[], start + ms(1100)), Some(ids[1]));
-        assert_eq!(lead(&mut set, &[], start + ms(1110)), Some(ids[0]));
+        assert_eq!(send(&mut set, &[], start + ms(1100)), Some(ids[1]));
+        assert_eq!(send(&mut set, &[], start + ms(1110)), Some(ids[0]));
         set.probe_succeeded(ids[0], start + ms(1120));
         let tried = addresses(&set, &ids);
-        assert_eq!(lead(&mut set, &[], start + ms(1121)), Some(ids[0]), "active ones need no rest");
+        assert_eq!(send(&mut set, &[], start + ms(1121)), Some(ids[0]), "active ones need no rest");
         assert_eq!(
-            lead(&mut set, &tried[..1], start + ms(1121)),
+            send(&mut set, &tried[..1], start + ms(1121)),
             None,
             "the other was dialed just now"
         );

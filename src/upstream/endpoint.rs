@@ -1,0 +1,94 @@
+//! One endpoint: what its spec asks for, and what became known of it. Pure.
+//!
+//! Owns the fields and the rule for new endpoints. Only the set changes one.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::backoff::RetryLimits;
+use super::{Check, EndpointSpec, Health};
+
+/// One endpoint, to be read by others and changed by its set alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint {
+    pub(super) address: SocketAddr,
+    pub(super) priority: u16,
+    pub(super) weight: u16,
+    pub(super) check: Check,
+    /// What the rotation owes it, in the unit of `pick/weight.rs`.
+    pub(super) credit: i64,
+    pub(super) health: Health,
+    /// When a dial for a client last began; one for which our own resources did not suffice does
+    /// not count.
+    pub(super) dialed_at: Option<Instant>,
+    /// A probe's result is still to come. Outlives `Probing`: a client's dial may decide the
+    /// matter first, and the endpoint may even fail again before the result is there.
+    pub(super) probe_in_flight: bool,
+    pub(super) pairs: u32,
+}
+
+impl Endpoint {
+    pub(super) fn new(spec: &EndpointSpec, now: Instant, limits: &RetryLimits) -> Endpoint {
+        Endpoint {
+            address: spec.address,
+            priority: spec.priority,
+            weight: spec.weight,
+            check: spec.check,
+            credit: 0,
+            health: match spec.check {
+                Check::Connect => Health::new(now),
+                Check::Tls => Health::unproven(now, limits),
+            },
+            dialed_at: None,
+            probe_in_flight: false,
+            pairs: 0,
+        }
+    }
+
+    /// Where it is dialed.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its class: lower numbers first.
+    pub fn priority(&self) -> u16 {
+        self.priority
+    }
+
+    /// Its share inside the class.
+    pub fn weight(&self) -> u16 {
+        self.weight
+    }
+
+    /// What it has to pass before clients are sent to it.
+    pub fn check(&self) -> Check {
+        self.check
+    }
+
+    /// What is known of it.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Pairs that count on it.
+    pub fn pairs(&self) -> u32 {
+        self.pairs
+    }
+
+    /// An outage began before its last failure; probing means a probe in flight; a removed endpoint
+    /// has pairs, and no part in the rotation.
+    pub(super) fn invariants(&self) {
+        match self.health {
+            Health::Active { .. } => {}
+            Health::Inactive { outage, .. } => outage.invariants(),
+            Health::Probing { outage, .. } => {
+                outage.invariants();
+                assert!(self.probe_in_flight, "probing without a probe would last for ever");
+            }
+            Health::Removed => {
+                assert!(self.pairs > 0, "nothing to remember it for");
+                assert_eq!(self.credit, 0, "out of the rotation");
+            }
+        }
+    }
+}
