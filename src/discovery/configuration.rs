@@ -90,9 +90,9 @@ mod tests {
 
     #[test]
     fn without_a_server_the_own_host_is_asked() {
-        let unread = || Problem::Unread("missing".to_owned());
+        let unread = Problem::Unread("missing".to_owned());
         for (text, problem) in [
-            (Err(unread()), unread()),
+            (Err(unread.clone()), unread),
             (Ok(""), Problem::Empty),
             (Ok("# nothing\n"), Problem::NoServer),
         ] {

@@ -92,13 +92,12 @@ fn usability_of_all(
 
 /// The endpoints of each host, with its weight divided over them.
 fn with_weights(hosts: &[Host], used: Vec<Vec<SocketAddr>>) -> Vec<Found> {
-    let share = |(host, own): (&Host, &Vec<SocketAddr>)| Share {
-        priority: host.priority,
-        weight: host.weight,
-        endpoints: own.len(),
-    };
     debug_assert_eq!(hosts.len(), used.len());
-    let shares: Vec<Share> = hosts.iter().zip(&used).map(share).collect();
+    let mut shares = Vec::with_capacity(hosts.len());
+    for (host, own) in hosts.iter().zip(&used) {
+        let Host { priority, weight, .. } = *host;
+        shares.push(Share { priority, weight, endpoints: own.len() });
+    }
     let mut found = Vec::new();
     for ((host, own), weight) in hosts.iter().zip(used).zip(weights::divide(&shares)) {
         let Host { priority, check, .. } = *host;
@@ -131,6 +130,14 @@ mod tests {
         }
     }
 
+    fn in_words((item, reason): &Excluded) -> String {
+        match item {
+            Item::Name(name) => format!("{name} {reason}"),
+            Item::Address(address) => format!("{address} {reason}"),
+            Item::AddressOf { address, name } => format!("{address} {name} {reason}"),
+        }
+    }
+
     fn check(hosts: &[Host], want: &[(&str, u16)], want_excluded: &[&str]) {
         let (found, excluded) = merge(hosts, &mut usability);
         let found: Vec<(String, u16)> =
@@ -138,11 +145,6 @@ mod tests {
         let want: Vec<(String, u16)> =
             want.iter().map(|(text, weight)| ((*text).to_owned(), *weight)).collect();
         assert_eq!(found, want);
-        let in_words = |(item, reason): &Excluded| match item {
-            Item::Name(name) => format!("{name} {reason}"),
-            Item::Address(address) => format!("{address} {reason}"),
-            Item::AddressOf { address, name } => format!("{address} {name} {reason}"),
-        };
         assert_eq!(excluded.iter().map(in_words).collect::<Vec<_>>(), want_excluded);
     }
 
@@ -167,8 +169,7 @@ mod tests {
     #[test]
     fn an_address_that_is_written_in_both_families_counts_once() {
         let hosts = [host("a", 1, &["10.0.0.1", "10.0.0.2", "::ffff:10.0.0.1"])];
-        let mut usable = |_, _| Ok(());
-        let (found, _) = merge(&hosts, &mut usable);
+        let (found, _) = merge(&hosts, &mut |_, _| Ok(()));
         let found: Vec<_> = found.iter().map(|one| one.spec.address.to_string()).collect();
         assert_eq!(found, ["10.0.0.1:1", "10.0.0.2:1"], "or it would get twice its share");
     }

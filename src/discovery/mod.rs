@@ -45,6 +45,7 @@ use name::{AddressesOnly, Named};
 use report::Reports;
 use source::{Source, State};
 use srv::Srv;
+use watch::Watch;
 
 /// What was configured.
 #[derive(Clone, Debug, Default)]
@@ -76,6 +77,17 @@ struct Ranked {
     /// 0 counts first. Sources of one rank count together.
     rank: u8,
     source: Box<dyn Source>,
+}
+
+impl Ranked {
+    /// Whether the source lists hosts, or has yet to answer and may still take its time.
+    fn counts(&self, names: &Names, is_patient: bool) -> bool {
+        match self.source.state(names) {
+            State::Listing => true,
+            State::Pending(_) => is_patient,
+            State::Empty(_) => false,
+        }
+    }
 }
 
 impl Sources {
@@ -262,12 +274,9 @@ impl Discovery {
     /// The rank whose sources count: the first one of which a source lists hosts, or has yet to
     /// answer and may still take its time. `None` while there is no such rank.
     fn rank_in_effect(&self) -> Option<u8> {
-        let counts = |ranked: &&Ranked| match ranked.source.state(&self.names) {
-            State::Listing => true,
-            State::Pending(_) => self.patient_until.is_some(),
-            State::Empty(_) => false,
-        };
-        self.sources.iter().filter(counts).map(|ranked| ranked.rank).min()
+        let is_patient = self.patient_until.is_some();
+        let counting = self.sources.iter().filter(|ranked| ranked.counts(&self.names, is_patient));
+        counting.map(|ranked| ranked.rank).min()
     }
 
     /// The source in whose place others count, or would if they listed hosts, and why.
@@ -290,10 +299,9 @@ impl Discovery {
     }
 
     fn take_answers(&mut self, now: Instant) {
-        let sources = &self.sources;
-        let is_vital = |watch: &_| !sources.iter().any(|ranked| ranked.source.is_spare(watch));
+        let Discovery { sources, names, .. } = self;
         let mut is_last = false;
-        while let Some(taken) = self.names.take_answer(is_vital, now) {
+        while let Some(taken) = names.take_answer(|watch| is_vital(sources, watch), now) {
             self.is_changed |= taken.is_changed;
             is_last |= taken.is_last;
         }
@@ -314,6 +322,11 @@ impl Discovery {
     }
 }
 
+/// Whether something is missing while that name has no records.
+fn is_vital(sources: &[Ranked], watch: &Watch) -> bool {
+    !sources.iter().any(|ranked| ranked.source.is_spare(watch))
+}
+
 impl Found {
     /// The server that it leads to.
     fn server(&self) -> (IpAddr, u16) {
@@ -325,7 +338,6 @@ impl Found {
 mod tests {
     use super::names::Needed;
     use super::source::Host;
-    use super::watch::Watch;
     use super::*;
     use crate::config::discovery_srv::Trust;
     use crate::proto::dns::message::{Kind, Records, Service};
@@ -447,9 +459,8 @@ mod tests {
     #[test]
     fn hosts_of_records_that_are_gone_are_asked_for_no_more() {
         let (mut discovery, now) = discover(&[], by_srv());
-        let target = Name::from_text("m.test").expect("a name");
-        let services = vec![Service { priority: 0, weight: 1, port: 1, target }];
-        let listed = Answer::Records { records: Records::Services(services), ttl: SECOND };
+        let records = Records::Services(vec![service("m.test")]);
+        let listed = Answer::Records { records, ttl: SECOND };
         let gone = Answer::Nothing { exists: false, ttl: None };
         for (answer, at, watches) in [(listed, now, 3), (gone, now + SECOND, 2)] {
             let watch = watch(&mut discovery, |watch| watch.subject() == Subject::Service);
@@ -461,13 +472,14 @@ mod tests {
         }
     }
 
+    fn service(host: &str) -> Service {
+        let target = Name::from_text(host).expect("a name");
+        Service { priority: 0, weight: 1, port: 1, target }
+    }
+
     /// What there is once these hosts, or none, are in the records.
     fn list(discovery: &mut Discovery, hosts: &[&str], at: Instant) -> Vec<String> {
-        let service = |host: &&str| {
-            let target = Name::from_text(host).expect("a name");
-            Service { priority: 0, weight: 1, port: 1, target }
-        };
-        let services = hosts.iter().map(service).collect();
+        let services = hosts.iter().map(|host| service(host)).collect();
         let answer = match hosts {
             [] => Answer::Nothing { exists: false, ttl: None },
             _ => Answer::Records { records: Records::Services(services), ttl: SECOND },
@@ -518,19 +530,22 @@ mod tests {
         }
     }
 
+    /// The reports about the endpoints as a whole, in a word each.
+    fn reported(discovery: &mut Discovery) -> Vec<&str> {
+        let reports = discovery.take_reports().into_iter();
+        let words = reports.filter_map(|report| match report {
+            Report::FellBack { .. } => Some("fallback"),
+            Report::Discovered { .. } => Some("in effect"),
+            Report::Kept { .. } => Some("kept"),
+            _ => None,
+        });
+        words.collect()
+    }
+
     /// The first host that is known may be dead.
     #[test]
     fn typed_endpoints_stay_until_the_hosts_of_the_records_are_known() {
         let (mut discovery, now) = discover(&["10.0.0.9:1"], by_srv());
-        let reported = |discovery: &mut Discovery| -> Vec<&str> {
-            let word = |report| match report {
-                Report::FellBack { .. } => Some("fallback"),
-                Report::Discovered { .. } => Some("in effect"),
-                Report::Kept { .. } => Some("kept"),
-                _ => None,
-            };
-            discovery.take_reports().into_iter().filter_map(word).collect()
-        };
         let [typed, a, b] = ["10.0.0.9:1 10.0.0.9:1", "10.0.0.1:1 a.test:1", "10.0.0.2:1 b.test:1"];
         let at = now + SECOND;
         discovery.advance(at, &mut || 0);
@@ -586,6 +601,13 @@ mod tests {
         }
     }
 
+    fn last_octet(found: &Found) -> usize {
+        match found.spec.address.ip() {
+            IpAddr::V4(address) => usize::from(address.octets()[3]),
+            IpAddr::V6(_) => unreachable!("none was made"),
+        }
+    }
+
     /// The sources that count, of those with this rank and state each, by their places; and the
     /// one in whose place they do.
     fn in_effect(sources: &[(u8, State)], is_patient: bool) -> (Vec<usize>, Option<String>) {
@@ -597,10 +619,6 @@ mod tests {
         });
         discovery.sources = ranked.collect();
         let found = discovery.take_found(&mut |_, _| Ok(()), now).expect("news");
-        let last_octet = |found: &Found| match found.spec.address.ip() {
-            IpAddr::V4(address) => usize::from(address.octets()[3]),
-            IpAddr::V6(_) => unreachable!("none was made"),
-        };
         let found = found.iter().map(last_octet).collect();
         let mut reports = discovery.take_reports().into_iter();
         let label = reports.find_map(|report| match report {

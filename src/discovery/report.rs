@@ -271,14 +271,16 @@ impl Reports {
 mod tests {
     use super::*;
 
+    fn item(number: usize) -> Excluded {
+        let octets = [10, 0, (number / 256) as u8, (number % 256) as u8];
+        let address = SocketAddr::from((octets, 1));
+        (Item::Address(address), Exclusion::Unusable(Unusable::NoRoute))
+    }
+
     #[test]
     fn an_exclusion_that_comes_and_goes_is_reported_once() {
         let now = Instant::now();
         let mut reports = Reports::default();
-        let item = |i: usize| {
-            let address = SocketAddr::from(([10, 0, (i / 256) as u8, (i % 256) as u8], 1));
-            (Item::Address(address), Exclusion::Unusable(Unusable::NoRoute))
-        };
         for round in 0..10 {
             reports.note_excluded(vec![item(round % 3)], now);
         }

@@ -86,12 +86,13 @@ mod tests {
     use crate::upstream::Check;
 
     fn listed(names: &str) -> Vec<Listed> {
-        let of_name = |name: &str| {
-            let target = Name::from_text(name).expect("a name");
-            let service = Service { priority: 0, weight: 1, port: 1, target };
-            Listed { service, check: Check::Connect }
-        };
-        names.split_whitespace().map(of_name).collect()
+        names.split_whitespace().map(record).collect()
+    }
+
+    fn record(name: &str) -> Listed {
+        let target = Name::from_text(name).expect("a name");
+        let service = Service { priority: 0, weight: 1, port: 1, target };
+        Listed { service, check: Check::Connect }
     }
 
     fn names(records: &RetiringRecords) -> String {

@@ -146,8 +146,8 @@ impl Source for Srv {
         if self.records.listed().iter().all(|listed| listed.is_known(names)) {
             self.records.complete();
         }
-        let named = |(service, reason)| (Item::Name(name_of(service)), reason);
-        excluded.into_iter().map(named).collect()
+        let excluded = excluded.into_iter();
+        excluded.map(|(service, reason)| (Item::Name(name_of(service)), reason)).collect()
     }
 
     fn state(&self, names: &Names) -> State {

@@ -325,6 +325,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
     const FAILED: Answer = Answer::Failed(Failure::Server(ServerFailure::Failure));
+    const REFUSED: Answer = Answer::Failed(Failure::Server(ServerFailure::Refused));
+    const SILENT: Answer = Answer::Failed(Failure::TimedOut);
     const GONE: Answer = Answer::Nothing { exists: false, ttl: None };
 
     fn watch(subject: Subject) -> (Watch, Instant) {
@@ -352,10 +354,10 @@ mod tests {
 
     /// The same about a later name of the search list, after these that failed.
     fn of_wildcard(kind: Kind, answer: Answer, unanswered: &[&str]) -> Answered {
-        let name = |text: &str| Name::from_text(text).expect("a name");
         let failure = Failure::Server(ServerFailure::Failure);
-        let unanswered = unanswered.iter().map(|text| (name(text), failure)).collect();
-        let name = Some(name("m.test.corp.test"));
+        let names = unanswered.iter().map(|text| Name::from_text(text).expect("a name"));
+        let unanswered = names.map(|name| (name, failure)).collect();
+        let name = Name::from_text("m.test.corp.test");
         Answered { id: LookupId(0), kind, name, answer, unanswered, is_heard: false }
     }
 
@@ -415,8 +417,6 @@ mod tests {
 
     #[test]
     fn what_a_name_gave_outlasts_what_a_later_one_gives_while_it_only_fails() {
-        let other = || records(&["10.9.9.9"], 60);
-        let other6 = || records(&["::9"], 60);
         for (name, v4_fails, v6_fails, order) in [
             ("it fails for both", &["m.test"][..], &["m.test"][..], [0, 1]),
             ("it has no IPv6, and only fails for IPv4", &["m.test"], &[], [0, 1]),
@@ -427,8 +427,8 @@ mod tests {
             let now = now + SECOND;
             watch.begin(now);
             let answers = [
-                of_wildcard(Kind::A, other(), v4_fails),
-                of_wildcard(Kind::Aaaa, other6(), v6_fails),
+                of_wildcard(Kind::A, records(&["10.9.9.9"], 60), v4_fails),
+                of_wildcard(Kind::Aaaa, records(&["::9"], 60), v6_fails),
             ];
             for at in order {
                 watch.on_answer(answers[at].clone(), true, now);
@@ -467,10 +467,10 @@ mod tests {
     #[test]
     fn a_later_name_counts_once_the_first_is_gone_and_until_it_is_back() {
         let (mut watch, now) = watch(Subject::Host);
-        let other = || records(&["10.9.9.9"], 1);
+        let other = records(&["10.9.9.9"], 1);
         for (unanswered, want) in [(&["m.test"][..], "10.9.9.9"), (&[], "10.9.9.9")] {
             watch.begin(watch.due_at().expect("idle"));
-            watch.on_answer(of_wildcard(Kind::A, other(), unanswered), true, now);
+            watch.on_answer(of_wildcard(Kind::A, other.clone(), unanswered), true, now);
             watch.on_answer(of_wildcard(Kind::Aaaa, GONE, &[]), true, now);
             assert_eq!(known(&watch), [want], "nothing better is known");
         }
@@ -484,7 +484,7 @@ mod tests {
         // Gone for sure, whatever another name of the list does.
         let now = now + 9 * SECOND;
         watch.begin(now);
-        watch.on_answer(of_wildcard(Kind::A, other(), &["m.test.lan"]), true, now);
+        watch.on_answer(of_wildcard(Kind::A, other, &["m.test.lan"]), true, now);
         watch.on_answer(of_wildcard(Kind::Aaaa, GONE, &["m.test.lan"]), true, now);
         assert_eq!(known(&watch), ["10.9.9.9"]);
     }
@@ -492,10 +492,9 @@ mod tests {
     #[test]
     fn each_error_is_news_once_until_there_is_none() {
         let (mut watch, mut now) = watch(Subject::Host);
-        let refused = || Answer::Failed(Failure::Server(ServerFailure::Refused));
         let mut news = Vec::new();
         for _ in 0..4 {
-            for failure in [FAILED, refused()] {
+            for failure in [FAILED, REFUSED] {
                 round(&mut watch, now, failure.clone(), failure);
                 now += pause(&watch, now);
                 news.extend(watch.take_news());
@@ -537,17 +536,16 @@ mod tests {
 
     #[test]
     fn only_a_name_that_no_server_answers_for_again_and_again_may_wait() {
-        let silent = || Answer::Failed(Failure::TimedOut);
         let (mut watch, mut now) = watch(Subject::Host);
         for (v4, v6, want) in [
-            (silent(), silent(), Urgency::Usual),
-            (silent(), silent(), Urgency::Low),
-            (silent(), silent(), Urgency::Low),
-            (GONE, silent(), Urgency::Usual),
-            (FAILED, silent(), Urgency::Usual),
-            (silent(), silent(), Urgency::Usual),
-            (silent(), silent(), Urgency::Low),
-            (records(&["10.0.0.1"], 1), silent(), Urgency::Usual),
+            (SILENT, SILENT, Urgency::Usual),
+            (SILENT, SILENT, Urgency::Low),
+            (SILENT, SILENT, Urgency::Low),
+            (GONE, SILENT, Urgency::Usual),
+            (FAILED, SILENT, Urgency::Usual),
+            (SILENT, SILENT, Urgency::Usual),
+            (SILENT, SILENT, Urgency::Low),
+            (records(&["10.0.0.1"], 1), SILENT, Urgency::Usual),
         ] {
             round(&mut watch, now, v4, v6);
             now = watch.due_at().expect("idle");
@@ -620,8 +618,8 @@ mod tests {
     #[test]
     fn of_too_many_the_same_are_kept_in_whatever_order_they_come() {
         let (mut watch, now) = watch(Subject::Host);
-        let address = |i: usize| format!("10.0.{}.{}", i / 256, i % 256);
-        let all: Vec<String> = (0..2 * DNS_RECORDS_MAX).map(address).collect();
+        let numbers = 0..2 * DNS_RECORDS_MAX;
+        let all: Vec<String> = numbers.map(|i| format!("10.0.{}.{}", i / 256, i % 256)).collect();
         let mut all: Vec<&str> = all.iter().map(String::as_str).collect();
         assert_eq!(round(&mut watch, now, records(&all, 1), GONE), [true, true]);
         assert_eq!(known(&watch).len(), DNS_RECORDS_MAX);

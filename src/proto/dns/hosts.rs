@@ -77,8 +77,7 @@ impl HostsReader {
                 let Some(end) = piece.iter().position(|byte| *byte == b'\n') else { return };
                 piece = &piece[end..];
             }
-            let is_end = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'#';
-            let Some(end) = piece.iter().position(is_end) else {
+            let Some(end) = piece.iter().position(ends_word) else {
                 self.keep(piece);
                 return;
             };
@@ -150,6 +149,10 @@ impl HostsReader {
             addresses.push(address);
         }
     }
+}
+
+fn ends_word(byte: &u8) -> bool {
+    byte.is_ascii_whitespace() || *byte == b'#'
 }
 
 /// The name as a [`Table`] has it.

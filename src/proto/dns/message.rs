@@ -288,12 +288,13 @@ fn follow(
     let mut end = name.clone();
     let mut ttl = None;
     for links in 0..=DNS_ALIASES_MAX {
-        let here = || relevant.iter().filter(|record| record.owner() == end.0);
-        let found: Vec<&Record> = here().filter(|record| record.rtype() == kind.rtype()).collect();
+        let here: Vec<&Record> = relevant.iter().filter(|record| record.owner() == end.0).collect();
+        let found: Vec<&Record> =
+            here.iter().copied().filter(|record| record.rtype() == kind.rtype()).collect();
         if exists && !found.is_empty() {
             return reply_with(&found, kind, ttl);
         }
-        let Some(alias) = here().find(|record| record.rtype() == Rtype::CNAME) else {
+        let Some(alias) = here.iter().find(|record| record.rtype() == Rtype::CNAME) else {
             return Some(match negative_ttl(message) {
                 Some(negative) => Reply::Nothing { exists, ttl: Some(shortest(ttl, negative)) },
                 None if exists && links > 0 => Reply::Alias { target: end, ttl: ttl? },
@@ -416,6 +417,11 @@ mod tests {
         let length = u16::try_from(data.len()).expect("short data").to_be_bytes();
         let ttl = ttl.to_be_bytes();
         [owner, &rtype.to_be_bytes(), &[0, 1], &ttl, &length, data].concat()
+    }
+
+    /// An address of the name that was asked for, by its last octet.
+    fn good(last: u8) -> Vec<u8> {
+        record(ASKED, A, 60, &[10, 0, 0, last])
     }
 
     fn soa(owner: &str, ttl: u32, minimum: u32) -> Vec<u8> {
@@ -584,7 +590,6 @@ mod tests {
 
     #[test]
     fn a_broken_record_spoils_none_beside_it() {
-        let good = |last| record(ASKED, A, 60, &[10, 0, 0, last]);
         let bad = [
             record(ASKED, A, 5, &[10, 0, 0]),
             record(ASKED, A, 5, &[10, 0, 0, 1, 0]),
@@ -600,7 +605,6 @@ mod tests {
 
     #[test]
     fn what_ends_too_early_is_incomplete() {
-        let good = |last| record(ASKED, A, 60, &[10, 0, 0, last]);
         let cut = good(9)[..good(9).len() - 1].to_vec();
         check(&[good(1), cut.clone()], &[], &incomplete(&["10.0.0.1"]));
         check(&[cut], &[], &incomplete(&[]));

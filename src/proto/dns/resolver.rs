@@ -268,9 +268,10 @@ impl Resolver {
 
     /// Answers that no full name can be made of the text: too long once completed, for instance.
     fn refuse(&mut self, request: &Request) {
-        let answer =
-            |kind: &Kind| Answered::new(request.id, *kind, Answer::Failed(Failure::NoName));
-        self.answers.extend(request.kinds.iter().map(answer));
+        for kind in &request.kinds {
+            let failed = Answer::Failed(Failure::NoName);
+            self.answers.push_back(Answered::new(request.id, *kind, failed));
+        }
     }
 
     fn invariants(&self) {
@@ -354,6 +355,13 @@ mod tests {
             bytes
         }
 
+        /// A reply that announces a record more than it has.
+        fn part(&self) -> Vec<u8> {
+            let mut bytes = self.reply(OK, &[SERVICE]);
+            bytes[7] = 2;
+            bytes
+        }
+
         fn truncated(&self) -> Vec<u8> {
             let mut bytes = self.reply(OK, &[]);
             bytes[2] |= 2;
@@ -399,7 +407,7 @@ mod tests {
             self.now += time;
             let drawn = &mut self.drawn;
             self.resolver.advance(self.now, &mut || draw(drawn));
-            self.obey();
+            self.execute();
         }
 
         /// Until the resolver has something to do.
@@ -424,10 +432,10 @@ mod tests {
             let drawn = &mut self.drawn;
             let random = &mut || draw(drawn);
             self.resolver.on_exchange(asked.exchange, outcome, self.now, random);
-            self.obey();
+            self.execute();
         }
 
-        fn obey(&mut self) {
+        fn execute(&mut self) {
             for command in self.resolver.take_commands() {
                 match command {
                     Command::Open { exchange, server, transport, message } => {
@@ -471,7 +479,7 @@ mod tests {
                 .collect()
         }
 
-        fn told_one(&mut self) -> Answer {
+        fn only_answer(&mut self) -> Answer {
             let mut answers = self.answers();
             assert_eq!(answers.len(), 1, "{answers:?}");
             assert_eq!(self.open, [], "what is decided leaves nothing open");
@@ -500,7 +508,7 @@ mod tests {
         assert_eq!(bench.servers(), [1, 2]);
         assert_ne!(first.message[..2], bench.last().message[..2], "another id");
         bench.answer(&first, Ok(&first.reply(OK, &[SERVICE])));
-        assert!(is_service(&bench.told_one()));
+        assert!(is_service(&bench.only_answer()));
     }
 
     #[test]
@@ -514,7 +522,7 @@ mod tests {
         }
         assert_eq!((time, waits), (DNS_QUERY_MAX, 5));
         assert_eq!(bench.resent.len(), 3, "that makes five tries");
-        assert_eq!(bench.told_one(), Answer::Failed(Failure::TimedOut));
+        assert_eq!(bench.only_answer(), Answer::Failed(Failure::TimedOut));
     }
 
     #[test]
@@ -522,7 +530,7 @@ mod tests {
         let mut bench = Bench::look_up_one("nameserver 10.0.0.1\noptions timeout:1 attempts:2");
         assert_eq!(bench.wait(), Duration::from_secs(1));
         assert_eq!(bench.wait(), Duration::from_secs(1));
-        assert_eq!(bench.told_one(), Answer::Failed(Failure::TimedOut));
+        assert_eq!(bench.only_answer(), Answer::Failed(Failure::TimedOut));
     }
 
     #[test]
@@ -534,7 +542,7 @@ mod tests {
         let second = bench.last();
         bench.answer(&second, Err(Failure::Unreachable));
         let failure = Failure::Server(ServerFailure::Failure);
-        assert_eq!(bench.told_one(), Answer::Failed(failure), "what was said, not what was not");
+        assert_eq!(bench.only_answer(), Answer::Failed(failure), "what was said, not what was not");
     }
 
     #[test]
@@ -544,7 +552,7 @@ mod tests {
         bench.answer(&first, Err(Failure::Unreachable));
         let second = bench.last();
         bench.answer(&second, Ok(&second.reply(OK, &[SERVICE])));
-        assert!(is_service(&bench.told_one()));
+        assert!(is_service(&bench.only_answer()));
         bench.look_up(1, Subject::Service, "b.test.");
         assert_eq!(bench.servers(), [2]);
     }
@@ -599,7 +607,7 @@ mod tests {
         let fourth = bench.open[0].clone();
         assert_eq!(fourth.transport, Transport::Stream);
         bench.answer(&fourth, Ok(&fourth.reply(OK, &[SERVICE])));
-        assert!(is_service(&bench.told_one()));
+        assert!(is_service(&bench.only_answer()));
     }
 
     #[test]
@@ -623,7 +631,7 @@ mod tests {
             }
             assert_eq!((bench.answers(), large.server), (vec![], 1));
             bench.answer(&large, Ok(&large.reply(OK, &[SERVICE])));
-            assert!(is_service(&bench.told_one()));
+            assert!(is_service(&bench.only_answer()));
         }
     }
 
@@ -637,7 +645,7 @@ mod tests {
         assert_eq!(bench.resent, [large]);
         assert_eq!(bench.servers(), [1, 1], "each is open once");
         bench.answer(&stream, Ok(&stream.reply(OK, &[SERVICE])));
-        assert!(is_service(&bench.told_one()));
+        assert!(is_service(&bench.only_answer()));
     }
 
     /// What a server says of a question with EDNS, and cannot bear it.
@@ -650,51 +658,43 @@ mod tests {
             (4, 1, Failure::Server(ServerFailure::NotImplemented)),
             (OK, 2, Failure::Malformed),
         ] {
-            let reply = |asked: &Asked| {
-                let mut bytes = asked.reply(code, &[SERVICE]);
-                bytes[11] = options;
-                (0..options).for_each(|_| bytes.extend(OPTION));
-                bytes
-            };
             let mut bench = Bench::look_up_one("nameserver 10.0.0.1");
             let first = bench.last();
             bench.answer(&first, Ok(&first.truncated()));
             let [stream, large] = [bench.open[0].clone(), bench.open[1].clone()];
-            bench.answer(&large, Ok(&reply(&large)));
+            let mut reply = large.reply(code, &[SERVICE]);
+            reply[11] = options;
+            (0..options).for_each(|_| reply.extend(OPTION));
+            bench.answer(&large, Ok(&reply));
             assert_eq!((bench.last(), bench.open.len()), (stream.clone(), 1), "it may do");
             bench.answer(&stream, Err(Failure::Unreachable));
-            assert_eq!(bench.told_one(), Answer::Failed(want));
+            assert_eq!(bench.only_answer(), Answer::Failed(want));
         }
     }
 
     #[test]
     fn an_answer_that_is_not_whole_is_used_where_there_is_no_other() {
-        let part = |asked: &Asked| {
-            let mut bytes = asked.reply(OK, &[SERVICE]);
-            bytes[7] = 2;
-            bytes
-        };
         let mut bench = Bench::look_up_one("nameserver 10.0.0.1");
         let first = bench.last();
-        bench.answer(&first, Ok(&part(&first)));
+        bench.answer(&first, Ok(&first.part()));
         let [stream, large] = [bench.open[0].clone(), bench.open[1].clone()];
         bench.answer(&stream, Err(Failure::Unreachable));
         assert_eq!(bench.answers(), [], "it may be whole in the larger datagram");
         bench.answer(&large, Ok(&large.reply(FAILURE, &[])));
-        assert!(is_service(&bench.told_one()));
+        assert!(is_service(&bench.only_answer()));
 
         // That of a name says nothing of the next.
         const CNAME: u8 = 5;
         let mut bench = Bench::look_up_one(TWO_SERVERS);
         let first = bench.last();
-        bench.answer(&first, Ok(&part(&first)));
+        bench.answer(&first, Ok(&first.part()));
         let stream = bench.open[0].clone();
         bench.answer(&stream, Ok(&stream.reply_with(OK, CNAME, &[b"\x01b\x04test\0"])));
         while bench.resolver.is_asking() {
             let asked = bench.last();
             bench.answer(&asked, Err(Failure::Unreachable));
         }
-        assert_eq!(bench.told_one(), Answer::Failed(Failure::Unreachable));
+        assert_eq!(bench.only_answer(), Answer::Failed(Failure::Unreachable));
     }
 
     #[test]
@@ -714,7 +714,7 @@ mod tests {
             }
             bench.pass(begun + late - bench.now);
             bench.answer(&first, Ok(&first.reply(OK, &[SERVICE])));
-            assert!(is_service(&bench.told_one()), "{configuration}");
+            assert!(is_service(&bench.only_answer()), "{configuration}");
         }
     }
 
@@ -747,7 +747,7 @@ mod tests {
             follows += 1;
         }
         assert_eq!(follows, crate::config::DNS_ALIASES_MAX + 1);
-        assert_eq!(bench.told_one(), Answer::Failed(Failure::Malformed));
+        assert_eq!(bench.only_answer(), Answer::Failed(Failure::Malformed));
     }
 
     #[test]
@@ -784,7 +784,7 @@ mod tests {
         assert_eq!(second.question().0, "m", "another name may be known");
         bench.answer(&second, Ok(&second.reply(NO_NAME, &[])));
         let failure = Failure::Server(ServerFailure::Failure);
-        assert_eq!(bench.told_one(), Answer::Failed(failure));
+        assert_eq!(bench.only_answer(), Answer::Failed(failure));
     }
 
     #[test]
@@ -793,7 +793,7 @@ mod tests {
         bench.look_up(0, Subject::Service, "m");
         let first = bench.last();
         bench.answer(&first, Err(Failure::Unreachable));
-        assert_eq!(bench.told_one(), Answer::Failed(Failure::Unreachable));
+        assert_eq!(bench.only_answer(), Answer::Failed(Failure::Unreachable));
     }
 
     /// The full names that are asked for until an address is found at the last one, whose A
@@ -1027,13 +1027,13 @@ mod tests {
             bench.look_up_as(id, Subject::Host, &format!("m{id}.dead.test."), urgency);
         }
         bench.look_up(count, Subject::Host, "m.test.");
-        let is_living = |asked: &Asked| asked.question().0 == "m.test";
-        while !bench.open.iter().any(is_living) {
+        while !bench.open.iter().any(|asked| asked.question().0 == "m.test") {
             bench.wait();
             assert!(bench.open.len() <= crate::config::DNS_DESCRIPTORS_MAX);
         }
         let waited = bench.now - start;
-        for asked in bench.open.clone().into_iter().filter(is_living) {
+        let open = bench.open.clone().into_iter();
+        for asked in open.filter(|asked| asked.question().0 == "m.test") {
             bench.answer(&asked, Ok(&asked.reply(OK, &[&[10, 0, 0, 9]])));
         }
         (bench, waited)
@@ -1194,6 +1194,6 @@ mod tests {
     fn a_name_that_cannot_be_asked_for_is_told_at_once() {
         let mut bench = Bench::new("nameserver 10.0.0.1");
         bench.look_up(0, Subject::Service, &"x".repeat(64));
-        assert_eq!(bench.told_one(), Answer::Failed(Failure::NoName));
+        assert_eq!(bench.only_answer(), Answer::Failed(Failure::NoName));
     }
 }
