@@ -24,7 +24,7 @@ impl Buffer {
         self.start += count;
     }
 
-    /// Whether nothing waits any more.
+    /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.bytes().is_empty()
     }

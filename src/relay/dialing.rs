@@ -34,8 +34,8 @@ pub struct Attempt {
 pub struct Dialing {
     state: State,
     tried: Vec<SocketAddr>,
-    /// When waiting ends. Set by the first wait for all of them, so that one client cannot wait for
-    /// ever.
+    /// When waiting ends. Set by the first wait for all of them, so that no client waits without
+    /// end.
     give_up_at: Option<Instant>,
 }
 
@@ -96,7 +96,7 @@ impl Dialing {
     }
 
     pub(super) fn begin(&mut self, attempt: Attempt) {
-        assert_eq!(self.state, State::Waiting, "an attempt beside another");
+        assert_eq!(self.state, State::Waiting, "an attempt next to another");
         assert!(attempt.started_at <= attempt.deadline, "an attempt that is over before it begins");
         self.state = State::Attempting(attempt);
     }
@@ -178,7 +178,7 @@ impl Pair {
     /// it is the attempt that waits: it could not begin, and its endpoint stays untried.
     ///
     /// # Panics
-    /// When it is to wait for resources without an attempt, or for an endpoint beside one.
+    /// When it is to wait for resources without an attempt, or for an endpoint during one.
     pub fn wait_for(&mut self, wait: Wait, give_up_at: Instant) {
         if let Some(dialing) = self.phase.dialing_mut() {
             dialing.wait_for(wait, give_up_at);

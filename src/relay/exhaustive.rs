@@ -98,7 +98,9 @@ impl Node {
         let is_turn_over = steps.contains(&None);
         steps.dedup();
         for step in steps.into_iter().flatten() {
-            events.extend(self.outcomes(step).into_iter().map(|it| Event::Carried(step, it)));
+            events.extend(
+                self.outcomes(step).into_iter().map(|outcome| Event::Carried(step, outcome)),
+            );
         }
         if is_turn_over {
             for side in Side::BOTH.into_iter().filter(|&side| self.expected.knows(side)) {
@@ -200,7 +202,7 @@ impl Node {
             assert_eq!((self.next(BUDGETS[0]), deadline), (None, None));
         } else if self.expected.connected && self.next(BUDGETS[0]).is_none() {
             let limit = self.expected.inactivity_limit();
-            let deadline = deadline.expect("no pair waits for ever");
+            let deadline = deadline.expect("no pair waits without end");
             assert!(deadline > self.now, "it would spin");
             assert!(deadline <= self.now + limit, "it would hang");
             assert!(deadline <= self.expected.progress_at + limit + limit / 8 + MILLISECOND);
@@ -346,7 +348,7 @@ impl Node {
         key.push(lost.map_or(0, |(side, fault)| 1 + side as u32 + 2 * fault as u32));
         key.extend([
             age(self.expected.progress_at),
-            self.expected.unsent.map_or(0, |it| 1 + it as u32),
+            self.expected.unsent.map_or(0, |unsent| 1 + unsent as u32),
         ]);
         key.push(self.expected.measurements.min(3));
         let wait = |at: Instant| 1 + at.saturating_duration_since(self.now).as_millis() as u32;

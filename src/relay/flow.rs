@@ -184,7 +184,7 @@ impl Flow {
     /// `bytes` (> 0) of the pending ones were written or spliced to the sink.
     pub fn on_write(&mut self, bytes: usize) {
         let pending = self.pending();
-        assert!(bytes > 0, "a write of nothing is no progress");
+        assert!(bytes > 0, "a write of nothing is not progress");
         assert!(bytes <= pending, "wrote more than was read");
         self.pending = match self.pending {
             Pending::InBuffer(_) => Pending::InBuffer(pending - bytes),

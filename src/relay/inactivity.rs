@@ -1,6 +1,6 @@
 //! How long a pair may do nothing: half-closed without progress, or open and idle. Pure.
 //!
-//! A half-closed pair whose other direction never ends would hold two descriptors for ever, so
+//! A half-closed pair whose other direction never ends would hold two descriptors forever, so
 //! it is closed after `--half-close-timeout` without progress. A fully open pair may be idle for
 //! as long as it likes, as watches are, unless `--idle-timeout` says otherwise.
 //!
@@ -29,7 +29,7 @@ use super::{Limits, Pair, Phase};
 const FIRST_MEASUREMENT: Duration = Duration::from_secs(1);
 const FIRST_MEASUREMENT_DIVISOR: u32 = 8;
 
-/// How long a pair may be without progress, above zero; `None` means for ever.
+/// How long a pair may be without progress, above zero; `None` means forever.
 #[derive(Clone, Copy, Debug)]
 pub struct InactivityLimits {
     /// While one side has ended.

@@ -488,7 +488,7 @@ mod tests {
             // More may wait behind it.
             (CLOSED, full, false),
             (Readiness { urgent: true, ..CLOSED }, ALL, false),
-            // What comes behind it is no clean end.
+            // What comes behind it is not a clean end.
             (BROKEN, ALL, false),
         ] {
             let mut pair = relaying(now);

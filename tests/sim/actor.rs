@@ -11,7 +11,7 @@ use crate::random::Random;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speaks {
     AtOnce,
-    /// Once it has received so many bytes, or the end.
+    /// Once it has received that number of bytes, or the end.
     AfterBytes(u64),
     /// Once it has received the end.
     AfterEnd,
@@ -31,7 +31,7 @@ pub enum Ends {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reads {
     Eagerly,
-    /// At most so many bytes each time it acts.
+    /// At most that number of bytes each time it acts.
     Slowly(u64),
     Never,
 }
@@ -50,7 +50,7 @@ pub struct Actor {
     pub chunk: u64,
     /// The longest pause between two acts.
     pub pause: Duration,
-    /// After so many bytes, in and out, it breaks the connection.
+    /// Bytes, in and out, after which it breaks the connection.
     pub breaks_after: Option<u64>,
     /// Whether an act of its is on the agenda.
     pub is_scheduled: bool,

@@ -71,8 +71,8 @@ impl Context {
         self.epoch + self.turn_at
     }
 
-    pub fn note(&mut self, what: &'static str, whom: usize, value: u64) {
-        self.trace.push(Entry { at: self.now, what, whom, value });
+    pub fn note(&mut self, what: &'static str, subject: usize, value: u64) {
+        self.trace.push(Entry { at: self.now, what, subject, value });
     }
 
     /// The clock goes on by more than the gateway could expect.
@@ -81,9 +81,9 @@ impl Context {
     }
 
     /// Notes an operation of the gateway that brought something about.
-    pub fn advance(&mut self, what: &'static str, whom: usize, value: u64) {
+    pub fn advance(&mut self, what: &'static str, subject: usize, value: u64) {
         self.progress += 1;
-        self.note(what, whom, value);
+        self.note(what, subject, value);
     }
 
     pub fn strike(&mut self, fault: Fault) -> bool {

@@ -79,7 +79,7 @@ listed! {
         AcceptShortage,
         /// Accepting blocks although a client waits; an event follows.
         AcceptBlocks,
-        /// A peer resets its connection after so many bytes.
+        /// A peer resets its connection after some bytes.
         PeerResets,
         /// A peer breaks off at any time: resets, or is silent until the kernel gives it up.
         PeerVanishes,

@@ -53,7 +53,7 @@ impl Handshake {
         Handshake { on: None, flights, stalls, verdict, has_begun: false, lost: None }
     }
 
-    /// So many bytes of the server have come. Its verdict, once that is clear.
+    /// `bytes` of the server have come. Its verdict, once that is clear.
     pub fn take(&mut self, bytes: u64) -> Option<Status> {
         self.flights = self.flights.saturating_sub(bytes);
         let is_decided = self.flights == 0 && !self.stalls;

@@ -88,7 +88,7 @@ pub fn server_of(address: SocketAddr) -> Option<usize> {
 }
 
 impl Names {
-    /// So many hosts with an address each, one name server, and records that live a second.
+    /// `hosts` with an address each, one name server, and records that live a second.
     pub fn calm(source: Source, hosts: usize) -> Names {
         let host = |index: usize| Host {
             text: full_name(index),

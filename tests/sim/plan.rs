@@ -26,7 +26,7 @@ pub const ENDPOINT_PORT: u16 = 2000;
 /// Of a byte, of a few bytes, of a network, of loopback, and as a network card joins them.
 const SEGMENTS: &[u64] = &[1, 100, 1448, 1448, PAGE, 16_384, 65_536];
 
-/// So many runs of a thousand find their endpoints by names.
+/// Runs of a thousand that find their endpoints by names.
 const NAMED: u32 = 400;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -68,7 +68,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// So many endpoints, two listeners, and nothing that goes wrong or happens by itself.
+    /// `servers` endpoints, two listeners, and nothing that goes wrong or happens by itself.
     pub fn calm(connections_max: usize, servers: usize) -> Plan {
         let second = 1000 * MILLISECOND;
         let inactivity = InactivityLimits { half_closed: Some(300 * second), open: None };

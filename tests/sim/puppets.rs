@@ -9,7 +9,7 @@ use crate::connection::Id;
 use crate::world::World;
 
 impl World {
-    /// So many clients connect to the listener on `port`.
+    /// `count` clients connect to the listener on `port`.
     pub fn connect(&mut self, port: u16, count: usize) {
         let listener = self.listener_of(port);
         (0..count).for_each(|_| self.arrive(listener));
@@ -41,7 +41,7 @@ impl World {
         self.network.connections[id].outbound.close_queues();
     }
 
-    /// The send queue towards the peer takes so many bytes more, and none of them arrives.
+    /// The send queue towards the peer takes `bytes` more, and none of them arrives.
     pub fn leave_room(&mut self, id: Id, bytes: u64) {
         self.hold(id);
         self.network.connections[id].outbound.leave_room(bytes);

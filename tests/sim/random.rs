@@ -37,7 +37,7 @@ impl Random {
         1 + self.below(limit)
     }
 
-    /// True so many times out of a thousand.
+    /// True `thousandths` times out of a thousand.
     pub fn chance(&mut self, thousandths: u32) -> bool {
         thousandths > 0 && self.below(1000) < u64::from(thousandths)
     }

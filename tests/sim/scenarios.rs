@@ -29,7 +29,7 @@ const BUDGET: u64 = (FLOW_BUDGET_BYTES + FLOW_SHARE_BYTES_MIN) as u64;
 const PORT: u16 = LISTENER_PORT;
 const SECOND_PORT: u16 = LISTENER_PORT + 1;
 
-/// A gateway for so many pairs, before one server.
+/// A gateway for a number of pairs, before one server.
 fn calm(connections_max: usize) -> (SimNet, Reactor<SimNet>) {
     let net = SimNet::new(World::calm(connections_max, 1));
     let reactor = start(&net);

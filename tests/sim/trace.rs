@@ -10,7 +10,7 @@ const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 
 const LEGEND: &str = "\
-what happened last: the virtual time, what, and which connection: so many bytes, or more to say
+what happened last: the virtual time, what, and which connection: the bytes, or more to say
 (dial ENDPOINT: for which client; no accept, flap: the number of a listener or an endpoint;
 open, close, no pipe: the number of a pipe; splice end: a read may tell otherwise;
 arrives: at which listener; flap: what it is now, 0 is up; jump: until when, in nanoseconds;
@@ -24,7 +24,7 @@ pub struct Entry {
     /// An operation of the gateway, or what happened in the world.
     pub what: &'static str,
     /// The connection, listener or endpoint that it is about.
-    pub whom: usize,
+    pub subject: usize,
     /// A number that belongs to it, often of bytes.
     pub value: u64,
 }
@@ -42,8 +42,8 @@ impl Trace {
     }
 
     pub fn push(&mut self, entry: Entry) {
-        let Entry { at, what, whom, value } = entry;
-        let words = [at.as_nanos() as u64, whom as u64, value];
+        let Entry { at, what, subject, value } = entry;
+        let words = [at.as_nanos() as u64, subject as u64, value];
         let text = what.bytes().map(u64::from);
         for word in words.into_iter().chain(text) {
             self.hash = (self.hash ^ word).wrapping_mul(FNV_PRIME);
@@ -62,14 +62,14 @@ impl Trace {
     /// The last entries, one a line, and how to read them.
     pub fn tail(&self) -> String {
         let mut text = String::from(LEGEND);
-        for Entry { at, what, whom, value } in &self.last {
+        for Entry { at, what, subject, value } in &self.last {
             let at = at.as_secs_f64() * 1e3;
             let value = match *what {
                 "event" => bits(*value),
                 "dial" if *value == u64::MAX => "of the monitor".to_owned(),
                 _ => value.to_string(),
             };
-            writeln!(text, "{at:>14.6} ms  {what} {whom}: {value}")
+            writeln!(text, "{at:>14.6} ms  {what} {subject}: {value}")
                 .expect("a string takes everything");
         }
         text

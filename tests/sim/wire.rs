@@ -81,13 +81,13 @@ impl Wire {
         !self.is_held && (self.deliverable() > 0 || end_is_next)
     }
 
-    /// From now on both queues hold at least so many bytes.
+    /// From now on both queues hold at least `bytes`.
     pub fn widen(&mut self, bytes: u64) {
         self.send_room = self.send_room.max(bytes);
         self.receive_room = self.receive_room.max(bytes);
     }
 
-    /// From now on the send queue takes so many bytes more.
+    /// From now on the send queue takes `bytes` more.
     pub fn leave_room(&mut self, bytes: u64) {
         self.send_room = self.sent - self.arrived + bytes;
     }
@@ -102,14 +102,14 @@ impl Wire {
         self.sent += bytes;
     }
 
-    /// So many bytes arrive, and the end if it is next.
+    /// `bytes` arrive, and the end if it is next.
     pub fn deliver(&mut self, bytes: u64) {
         self.arrived += bytes;
         assert!(self.arrived <= self.sent, "arrived before it was sent");
         self.end_arrived = self.end_sent && self.arrived == self.sent;
     }
 
-    /// So many bytes are taken.
+    /// `bytes` are taken.
     pub fn take(&mut self, bytes: u64) {
         self.taken += bytes;
         assert!(self.taken <= self.arrived, "taken before it arrived");

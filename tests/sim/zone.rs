@@ -233,7 +233,7 @@ fn is_of(name: &str, full: &str) -> bool {
     rest.is_empty() || step.is_some_and(|step| step.parse::<usize>().is_ok())
 }
 
-/// The name that is so many aliases away from the full one.
+/// The name that is `step` aliases away from the full one.
 fn link(full: &str, step: usize) -> String {
     if step == 0 { full.to_owned() } else { format!("c{step}.{full}") }
 }

@@ -25,6 +25,7 @@ mod turn;
 mod types;
 mod words;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -112,7 +113,8 @@ fn listed_files(root: &Path) -> Vec<String> {
         .expect("git is needed to list the files");
     assert!(output.status.success(), "git: {}", String::from_utf8_lossy(&output.stderr));
     let listed = String::from_utf8(output.stdout).expect("file names are UTF-8");
-    listed.lines().map(str::to_owned).collect()
+    // In the middle of a merge a file is listed once for each side.
+    listed.lines().map(str::to_owned).collect::<BTreeSet<String>>().into_iter().collect()
 }
 
 /// Adds the files below a folder, which need not exist.

@@ -18,17 +18,17 @@ pub(super) struct Expected {
     pub(super) held: [usize; 2],
     /// They are in a pipe.
     pub(super) piped: [bool; 2],
-    /// It is spliced, and the last so many splices were small.
+    /// It is spliced, and that number of splices at the end were small.
     pub(super) small_splices: [Option<u8>; 2],
     /// When the sockets are due for the options that were deferred.
     pub(super) options_at: Option<Instant>,
     /// The end of file was read from it.
     pub(super) eof: [bool; 2],
-    /// No byte comes from it any more: it ended, or is lost and was read empty.
+    /// No further byte comes from it: it ended, or is lost and was read empty.
     pub(super) over: [bool; 2],
     /// That end was passed on.
     pub(super) shut: [bool; 2],
-    /// The first loss, and what became of it.
+    /// The first loss, and its outcome.
     pub(super) lost: Option<(Side, Fault)>,
     pub(super) lost_again: bool,
     pub(super) delivered: bool,

@@ -48,7 +48,7 @@ impl Books {
         assert!(!is_probe, "{id}: an endpoint is not to log a broken connection");
     }
 
-    /// The gateway has read, with room for so many bytes; `reveals_end`: a short read reveals the
+    /// The gateway has read, with room for `room` bytes; `reveals_end`: a short read reveals the
     /// end behind it.
     pub fn has_read(
         &mut self,

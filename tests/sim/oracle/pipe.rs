@@ -14,9 +14,9 @@ use crate::world::World;
 /// By which way the next bytes of a flow go, told from its reads and splices alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// Through memory; the last so many reads have filled the buffer.
+    /// Through memory; how many reads at the end have filled the buffer.
     Copied { full_reads: u8 },
-    /// Through a pipe, as long as there is one; the last so many splices were small.
+    /// Through a pipe, as long as there is one; how many splices at the end were small.
     Spliced { small_splices: u8 },
 }
 
@@ -148,7 +148,7 @@ impl PipeBooks {
         seen.into_iter().for_each(|seen| books.record.saw(seen));
     }
 
-    /// The gateway has spliced from a socket, with so many bytes asked for.
+    /// The gateway has spliced from a socket, with `asked` bytes asked for.
     pub fn has_spliced(
         &mut self,
         books: &mut Books,
@@ -222,7 +222,7 @@ impl PipeBooks {
         );
     }
 
-    /// Between two turns; so many pipes are lent to flows.
+    /// Between two turns; `lent` pipes are lent to flows.
     pub(super) fn check_all(&mut self, books: &mut Books, world: &World, lent: usize) {
         let open = world.context.pipes_open;
         let unused = world.pipes.unused().count();
@@ -242,7 +242,7 @@ impl PipeBooks {
 }
 
 impl Books {
-    /// Bytes were spliced, of so many that were asked for, and so many are left.
+    /// `bytes` were spliced, of the `asked` ones, and `left` are in the pipe.
     pub(super) fn note_splice(&mut self, world: &World, id: Id, bytes: u64, asked: u64, left: u64) {
         let limits = world.context.plan.limits.pair.splice;
         let nominal = world.context.plan.pipe_slots * PAGE;
@@ -263,7 +263,7 @@ impl Books {
         }
     }
 
-    /// So many bytes were read, and so many were asked for.
+    /// `bytes` were read into the `room` for them.
     pub(super) fn has_copied(&mut self, world: &World, id: Id, bytes: u64, room: u64) {
         let after = world.context.plan.limits.pair.splice.after_reads;
         let way = &mut self.accounts.of_mut(id).way;

@@ -48,7 +48,7 @@ impl Watches {
         self.all.iter_mut().for_each(|watch| watch.picks = 0);
     }
 
-    /// An endpoint of a class got a client by rotation; shares may be off by so many connections.
+    /// An endpoint of a class got a client by rotation; shares may be off by `most` connections.
     /// Whether they could be checked.
     pub(super) fn check_fairness(&mut self, endpoint: usize, most: f64) -> bool {
         let class = self.all[endpoint].priority;

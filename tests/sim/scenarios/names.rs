@@ -87,7 +87,7 @@ fn refuse_one(net: &SimNet, reactor: &mut Reactor<SimNet>, endpoint: usize) {
     turn(reactor);
 }
 
-/// One host with so many addresses.
+/// One host with a number of addresses.
 fn one_host(addresses: usize) -> Names {
     let mut names = Names::calm(Source::Typed, 1);
     names.hosts[0].endpoints = (0..addresses).collect();

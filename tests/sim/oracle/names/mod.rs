@@ -202,7 +202,7 @@ impl Oracle {
         self.names_mut().configuration_is_read(configuration);
     }
 
-    /// The gateway has read so many bytes of /etc/hosts; `is_anew`: it is another file by now.
+    /// The gateway has read `bytes` of /etc/hosts; `is_anew`: it is another file by now.
     pub fn hosts_are_read(&mut self, world: &World, bytes: usize, is_anew: bool) {
         let turn = world.context.turns;
         let read = self.names_mut().hosts_bytes.add(turn, bytes as u64) as usize;

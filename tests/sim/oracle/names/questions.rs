@@ -110,7 +110,7 @@ impl NameBooks {
         (may_be_listed && !host_named.is_literal && !host_named.is_in_file).then_some((host, page?))
     }
 
-    /// A question goes out, for which the gateway has drawn so many random numbers at most.
+    /// A question goes out, for which the gateway has drawn `randoms` random numbers at most.
     fn check_question(
         &mut self,
         world: &World,
@@ -191,7 +191,7 @@ fn is_completed(name: &str, stem: &str, search: &[&str]) -> bool {
     rest.is_empty() || rest.strip_prefix('.').is_some_and(|rest| search.contains(&rest))
 }
 
-/// The gateway asks for so many things at a time, and no more.
+/// The gateway asks for a limited number of things at a time.
 fn check_questions_at_a_time(world: &World) {
     let asked = world.exchanges.open_ones().filter_map(|exchange| exchange.question.as_ref());
     let different: BTreeSet<(&str, u16)> =
