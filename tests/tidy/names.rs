@@ -58,17 +58,20 @@ const NAMES: &[(&str, &str)] = &[
     ("recheck_waiting", "one waiting room with a reason"),
 ];
 
-/// Closures with a name that each of these folders has today: a number here only goes down.
+/// Closures with a name that a folder has today, where it has any: a number here only goes down.
 const CLOSURES_TODAY: &[(&str, usize)] = &[
-    ("src/", 0),
-    ("src/config/", 0),
-    ("src/discovery/", 0),
-    ("src/proto/", 17),
     ("benches/", 16),
     ("benches/relay/", 43),
+    ("fuzz/src/", 29),
+    ("src/net/", 35),
+    ("src/observe/", 2),
+    ("src/proto/", 17),
+    ("src/reactor/", 13),
+    ("src/relay/", 10),
+    ("src/upstream/", 24),
     ("tests/it/", 103),
     ("tests/sim/", 25),
-    ("tests/tidy/", 28),
+    ("tests/tidy/", 26),
 ];
 
 pub fn names(source: &Source) -> Vec<Finding> {
@@ -92,11 +95,18 @@ pub fn named_closures(sources: &[Source]) -> Vec<String> {
 fn closures_over(counts: &BTreeMap<&str, usize>, today: &[(&str, usize)]) -> Vec<String> {
     let mut findings = Vec::new();
     for (folder, count) in counts {
-        let Some((_, most)) = today.iter().find(|(known, _)| known == folder) else { continue };
-        if count > most {
+        let known = today.iter().find(|(known, _)| known == folder);
+        let most = known.map_or(0, |(_, most)| *most);
+        if *count > most {
             findings.push(format!(
                 "{folder}: {count} closures with a name, {most} at most: make a method of it, or \
                  write the expression where it is used, instead"
+            ));
+        }
+        if *count < most {
+            findings.push(format!(
+                "{folder}: {count} closures with a name, {most} in CLOSURES_TODAY: write {count} \
+                 instead"
             ));
         }
     }
@@ -169,6 +179,7 @@ mod tests {
             assert!(findings.len() == 1 && findings[0].contains(instead), "{findings:?}");
         };
         fires(&[("src/a/", 2), ("src/", 1)], "make a method of it");
-        assert_eq!(closures_over(&counts, &[("src/a/", 3)]), [""; 0]);
+        fires(&[("src/a/", 4), ("src/", 1)], "write 3 instead");
+        fires(&[("src/a/", 3)], "make a method of it");
     }
 }
