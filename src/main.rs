@@ -85,9 +85,9 @@ fn run(config: &Config) -> Result<(), String> {
     let metrics = reactor.metrics();
     Event::Stopped {
         clients: metrics.clients_accepted,
-        completed: metrics.pairs_completed,
-        rejected: metrics.clients_turned_away,
-        cut: metrics.pairs_cut,
+        completed: metrics.pairs_completed(),
+        rejected: metrics.rejections.total(),
+        cut: metrics.pairs_cut(),
         client_bytes: metrics.client_bytes,
         server_bytes: metrics.server_bytes,
     }

@@ -1,33 +1,254 @@
-//! Plain counters in one struct. Counts; decides nothing.
+//! Counters of a whole run, in one struct. Count; decide nothing.
+//!
+//! ```text
+//!   accepted ──► open ──► ended, by cause and phase
+//!            by listener
+//! ```
+//!
+//! `accepted = open + ended` holds at any moment, for each listener and in all; a client that was
+//! rejected is one of those that ended. The figures of an endpoint are a part of it
+//! ([`crate::upstream::Tally`]), those of look-ups a part of discovery, and lines of the log that
+//! were dropped are counted where they are written ([`crate::net::stderr::lines_dropped`]).
 
-/// What happened since the start.
+use std::fmt;
+
+use crate::relay::ending::{Cause, EndedIn, Ending};
+use crate::relay::step::Side;
+use crate::upstream::Dials;
+
+/// What happened since the start, and what is open now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metrics {
     /// Clients accepted.
     pub clients_accepted: u64,
-    /// Pairs that are there: a gauge.
+    /// Pairs that are open: clients, with their servers or without one. A gauge.
     pub pairs_open: usize,
-    /// Pairs whose server connection came to stand.
+    /// Pairs whose server connection was established.
     pub pairs_connected: u64,
-    /// Pairs that ended with everything delivered.
-    pub pairs_completed: u64,
-    /// Pairs that were cut at the end: the drain was over, or a second signal came.
-    pub pairs_cut: u64,
-    /// Clients closed unserved: no endpoint was left, none could be dialed yet, or our own
-    /// resources did not suffice.
-    pub clients_turned_away: u64,
-    /// Dials for clients, those included that our own resources did not suffice for.
-    pub dials: u64,
-    /// Dials for clients that failed, for whatever reason.
-    pub dials_failed: u64,
-    /// Dials of the monitor, likewise.
-    pub probes: u64,
+    /// Pairs that ended.
+    pub endings: Endings,
+    /// Clients that were rejected: closed by us before they had a server.
+    pub rejections: Rejections,
+    /// Each listener under its number, also once it is closed.
+    pub listeners: Vec<Listener>,
+    /// Dials for clients.
+    pub dials: Dials,
+    /// Dials for clients that did not even begin, for want of a descriptor or memory; the client
+    /// waited, and each was tried again.
+    pub dials_postponed: u64,
+    /// Dials of the monitor.
+    pub probes: Dials,
+    /// Clients that were gone before they were accepted.
+    pub accepts_aborted: u64,
     /// Times that accepting paused for want of descriptors or memory.
     pub accept_pauses: u64,
     /// Events for a socket that was gone already.
     pub events_stale: u64,
-    /// Payload delivered from clients to servers, bytes.
+    /// Payload delivered from clients to servers, and from servers to clients, of pairs that have
+    /// ended; bytes.
     pub client_bytes: u64,
-    /// Payload delivered from servers to clients, bytes.
     pub server_bytes: u64,
+}
+
+/// One listener.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Listener {
+    /// Clients accepted there.
+    pub accepted: u64,
+    /// Those of them that are open. A gauge.
+    pub open: u64,
+}
+
+/// Names a listener, from 0 on, in the order in which their first clients came.
+pub type ListenerNumber = u16;
+
+/// Pairs that ended, by cause and phase, in the words of the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endings {
+    counts: [[u64; EndedIn::COUNT]; Cause::COUNT],
+    unserved: u64,
+}
+
+impl Endings {
+    /// Those of that cause, in that phase.
+    pub fn of(&self, ending: Ending) -> u64 {
+        self.counts[ending.cause.index()][ending.phase.index()]
+    }
+
+    /// Those of that cause, in whatever phase.
+    pub fn by(&self, cause: Cause) -> u64 {
+        self.counts[cause.index()].iter().sum()
+    }
+
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.counts.iter().flatten().sum()
+    }
+
+    /// Those of clients that we closed before they had a server; see [`Ending::is_unserved`].
+    pub fn unserved(&self) -> u64 {
+        self.unserved
+    }
+
+    fn add(&mut self, ending: Ending) {
+        self.counts[ending.cause.index()][ending.phase.index()] += 1;
+        self.unserved += u64::from(ending.is_unserved());
+    }
+}
+
+/// Why a client was rejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// Discovery has found no endpoint so far.
+    NoEndpointKnown,
+    /// All endpoints are out of rotation, and none may be dialed as a last resort.
+    NoEndpointActive,
+    /// Endpoints are in rotation, but the client's dials to them have failed.
+    NoDialSucceeded,
+    /// We had no descriptor, port, route or memory for its dial.
+    LocalShortage,
+}
+
+impl Rejection {
+    /// All of them, in the order of [`Rejections`].
+    pub const ALL: [Rejection; 4] = [
+        Rejection::NoEndpointKnown,
+        Rejection::NoEndpointActive,
+        Rejection::NoDialSucceeded,
+        Rejection::LocalShortage,
+    ];
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Rejection::NoEndpointKnown => "no_endpoint_known",
+            Rejection::NoEndpointActive => "no_endpoint_active",
+            Rejection::NoDialSucceeded => "no_dial_succeeded",
+            Rejection::LocalShortage => "local_shortage",
+        })
+    }
+}
+
+/// Rejected clients by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rejections {
+    counts: [u64; Rejection::ALL.len()],
+}
+
+impl Rejections {
+    /// Counts one.
+    pub fn add(&mut self, reason: Rejection) {
+        self.counts[reason as usize] += 1;
+    }
+
+    /// Those for that reason.
+    pub fn of(&self, reason: Rejection) -> u64 {
+        self.counts[reason as usize]
+    }
+
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+}
+
+impl Metrics {
+    /// Counts a client that was accepted.
+    pub fn client_accepted(&mut self, listener: ListenerNumber) {
+        let listener = usize::from(listener);
+        if self.listeners.len() <= listener {
+            self.listeners.resize(listener + 1, Listener::default());
+        }
+        self.clients_accepted += 1;
+        self.pairs_open += 1;
+        self.listeners[listener].accepted += 1;
+        self.listeners[listener].open += 1;
+    }
+
+    /// Counts a pair that has ended, and what it has delivered: bytes from its client, and from its
+    /// server.
+    pub fn pair_ended(&mut self, listener: ListenerNumber, ending: Ending, bytes: [u64; 2]) {
+        self.pairs_open -= 1;
+        self.listeners[usize::from(listener)].open -= 1;
+        self.endings.add(ending);
+        self.client_bytes += bytes[Side::Client.index()];
+        self.server_bytes += bytes[Side::Server.index()];
+    }
+
+    /// Pairs that ended with everything delivered.
+    pub fn pairs_completed(&self) -> u64 {
+        self.endings.by(Cause::Completed)
+    }
+
+    /// Pairs that were cut at the end: the drain was over, or a second signal came.
+    pub fn pairs_cut(&self) -> u64 {
+        self.endings.by(Cause::DrainTimeout)
+    }
+
+    /// What must hold at any moment, where so many pairs are open.
+    ///
+    /// # Panics
+    /// When it does not, with debug assertions.
+    pub fn check_invariants(&self, pairs: usize) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        assert_eq!(self.pairs_open, pairs, "open pairs");
+        let sum = |of: fn(&Listener) -> u64| self.listeners.iter().map(of).sum::<u64>();
+        let open = pairs as u64;
+        assert_eq!(self.clients_accepted, open + self.endings.total(), "accepted = open + ended");
+        assert_eq!(sum(|listener| listener.accepted), self.clients_accepted, "by listener");
+        assert_eq!(sum(|listener| listener.open), open, "by listener");
+        assert_eq!(self.rejections.total(), self.endings.unserved(), "rejected clients");
+        assert_eq!(self.pairs_connected, self.dials.succeeded, "each pair by one dial");
+        assert!(self.dials.in_flight() <= open, "dials without a client");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMPLETED: Ending = Ending { cause: Cause::Completed, phase: EndedIn::Relaying };
+    const REJECTED: Ending = Ending { cause: Cause::Rejected, phase: EndedIn::Dialing };
+
+    #[test]
+    fn what_was_accepted_is_open_or_has_ended() {
+        let mut metrics = Metrics::default();
+        for listener in [1, 0, 1] {
+            metrics.client_accepted(listener);
+        }
+        metrics.check_invariants(3);
+        metrics.pair_ended(1, COMPLETED, [5, 7]);
+        metrics.check_invariants(2);
+        metrics.rejections.add(Rejection::NoEndpointKnown);
+        metrics.pair_ended(0, REJECTED, [0, 0]);
+        metrics.check_invariants(1);
+        assert_eq!(metrics.listeners[1], Listener { accepted: 2, open: 1 });
+        assert_eq!(metrics.listeners[0], Listener { accepted: 1, open: 0 });
+        assert_eq!((metrics.client_bytes, metrics.server_bytes), (5, 7));
+        assert_eq!((metrics.endings.of(COMPLETED), metrics.endings.by(Cause::Rejected)), (1, 1));
+        let other = Ending { phase: EndedIn::Flushing, ..COMPLETED };
+        assert_eq!((metrics.endings.of(other), metrics.endings.total()), (0, 2));
+    }
+
+    #[test]
+    #[should_panic(expected = "accepted = open + ended")]
+    fn a_pair_that_is_counted_nowhere_is_noticed() {
+        let mut metrics = Metrics::default();
+        metrics.client_accepted(0);
+        metrics.pairs_open = 0;
+        metrics.check_invariants(0);
+    }
+
+    #[test]
+    fn rejections_are_counted_by_reason() {
+        let mut rejections = Rejections::default();
+        for (count, reason) in (1..).zip(Rejection::ALL) {
+            (0..count).for_each(|_| rejections.add(reason));
+            assert_eq!(rejections.of(reason), count, "{reason}");
+        }
+        assert_eq!(rejections.total(), 10);
+    }
 }

@@ -15,6 +15,7 @@ use super::upstream::Upstream;
 use crate::arena::Key;
 use crate::net::{Dial, Host, Net, NetError, Readiness};
 use crate::observe::events::Event;
+use crate::observe::metrics::Rejection;
 use crate::relay::Phase;
 use crate::relay::dialing::{Attempt, Wait};
 use crate::relay::ending::Cause;
@@ -42,10 +43,11 @@ impl<N: Net + Host> Relays<N> {
             };
             let outcome = self.begin_dial(context, upstream, key, endpoint);
             if let Err(error @ (NetError::Descriptors | NetError::Memory)) = outcome {
+                context.metrics.dials_postponed += 1;
                 self.starve(context, key, error);
                 break;
             }
-            upstream.monitor.endpoints.dial_begun(endpoint, context.now);
+            upstream.monitor.dial_begun(context, endpoint);
             match outcome {
                 Ok(()) => break,
                 Err(error) => {
@@ -70,7 +72,7 @@ impl<N: Net + Host> Relays<N> {
         assert!(slot.server.is_none(), "a dial while another connection is held");
         slot.pair.begin_attempt(Attempt { endpoint, started_at: now, deadline });
         slot.server_generation = self.dial_generation;
-        context.metrics.dials += 1;
+        slot.endpoint = Some(endpoint);
         let token = Token::of_generation(Kind::Pair(Side::Server), key, slot.server_generation);
         let address = upstream.monitor.endpoints.address(endpoint);
         let address = address.ok_or(NetError::AddressNotAvailable)?;
@@ -134,7 +136,10 @@ impl<N: Net + Host> Relays<N> {
     /// What the client waited for did not come in time.
     fn on_wait_over(&mut self, context: &mut Context<N>, upstream: &Upstream<N>, key: Key) {
         match self.slots[key].pair.wait() {
-            Some(Wait::Resources) => self.slots[key].pair.end(Cause::LocalShortage),
+            Some(Wait::Resources) => {
+                self.slots[key].pair.end(Cause::LocalShortage);
+                context.metrics.rejections.add(Rejection::LocalShortage);
+            }
             Some(Wait::Endpoint) => self.turn_away(context, upstream, key, false),
             None => return,
         }
@@ -150,7 +155,6 @@ impl<N: Net + Host> Relays<N> {
     ) {
         let slot = &mut self.slots[key];
         slot.pair.connect(&self.limits.pair, context.now);
-        slot.endpoint = Some(endpoint);
         context.metrics.pairs_connected += 1;
         upstream.monitor.dial_succeeded(context, endpoint);
         self.sync(context, key);
@@ -235,7 +239,9 @@ impl<N: Net + Host> Relays<N> {
             if let Some(server) = slot.server.take() {
                 context.net.close(server);
             }
-            slot.pair.fail_attempt(Some(address));
+            if let Some(attempt) = slot.pair.fail_attempt(Some(address)) {
+                upstream.monitor.dial_abandoned(context, attempt.endpoint);
+            }
             self.dial_next(context, upstream, key);
         }
     }
@@ -248,7 +254,6 @@ impl<N: Net + Host> Relays<N> {
         key: Key,
         error: NetError,
     ) -> bool {
-        context.metrics.dials_failed += 1;
         let pair = &mut self.slots[key].pair;
         let attempt = pair.attempt();
         let address = attempt.and_then(|it| upstream.monitor.endpoints.address(it.endpoint));
@@ -267,13 +272,15 @@ impl<N: Net + Host> Relays<N> {
         failed_locally: bool,
     ) {
         let pair = &mut self.slots[key].pair;
-        let cause = match pair.tried() {
-            [] => Cause::Rejected,
-            _ if failed_locally => Cause::LocalShortage,
-            _ => Cause::NoEndpoint,
+        let (cause, reason) = match pair.tried() {
+            [] => (Cause::Rejected, upstream.rejection()),
+            _ if failed_locally => (Cause::LocalShortage, Rejection::LocalShortage),
+            _ => (Cause::NoEndpoint, upstream.rejection()),
         };
         pair.end(cause);
-        context.log_rejection(upstream.rejection());
+        context.metrics.rejections.add(reason);
+        let pairs = context.metrics.pairs_open;
+        context.log(Event::ClientRejected { reason: &reason, pairs });
     }
 
     /// Any failure but a client's own may last. Trying again at once would spin, giving up would

@@ -14,6 +14,7 @@ use super::upstream::Upstream;
 use crate::arena::{Arena, Key};
 use crate::config::{ACCEPTS_AT_DRAIN, ACCEPTS_PER_TURN};
 use crate::net::{Accept, Host, Net, NetError};
+use crate::observe::metrics::ListenerNumber;
 use crate::relay::step::Side;
 
 /// All listeners.
@@ -106,18 +107,19 @@ impl<N: Net + Host> Front<N> {
     ) {
         let key = relays.slots.reserve();
         let token = Token::new(Kind::Pair(Side::Client), key);
-        let from = &mut self.listeners[self.order[place]];
+        let listener = self.order[place];
+        let number = ListenerNumber::try_from(listener.slot()).expect("listeners are few");
+        let from = &mut self.listeners[listener];
         match context.net.accept(&mut from.socket, token.pack()) {
             Accept::WouldBlock => from.ready = false,
             Accept::Connection(client, address) => {
-                context.metrics.clients_accepted += 1;
-                context.metrics.pairs_open += 1;
+                context.metrics.client_accepted(number);
                 self.next = place + 1;
-                relays.slots.fill(key, Slot::new(client, address, context.now));
+                relays.slots.fill(key, Slot::new(client, address, number, context.now));
                 relays.dial_next(context, upstream, key);
             }
             // The client left before its turn came; the next one may still be there.
-            Accept::Failed(NetError::Aborted) => {}
+            Accept::Failed(NetError::Aborted) => context.metrics.accepts_aborted += 1,
             Accept::Failed(error) => relays.pause_admission(context, error),
         }
     }

@@ -262,6 +262,7 @@ impl<N: Net + Host> Reactor<N> {
     /// What must hold between two turns; cheap enough for every one of them.
     fn check_invariants(&self) {
         self.relays.check_invariants();
+        self.context.metrics.check_invariants(self.relays.len());
         self.upstream.monitor.check_invariants();
     }
 }

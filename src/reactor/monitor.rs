@@ -61,12 +61,29 @@ impl Monitor {
         }
     }
 
+    /// A client's dial to the endpoint has begun.
+    pub(super) fn dial_begun<N: Net>(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
+        context.metrics.dials.begun += 1;
+        self.endpoints.dial_begun(endpoint, context.now);
+    }
+
+    /// A client's dial was given up undecided: the client, or the endpoint, is gone.
+    pub(super) fn dial_abandoned<N: Net>(
+        &mut self,
+        context: &mut Context<N>,
+        endpoint: EndpointId,
+    ) {
+        context.metrics.dials.abandoned += 1;
+        self.endpoints.dial_abandoned(endpoint);
+    }
+
     /// A client's dial to the endpoint is established.
     pub(super) fn dial_succeeded<N: Net>(
         &mut self,
         context: &mut Context<N>,
         endpoint: EndpointId,
     ) {
+        context.metrics.dials.succeeded += 1;
         self.endpoints.pair_opened(endpoint);
         let change = self.endpoints.dial_succeeded(endpoint, context.now);
         self.on_change(context, change, "client");
@@ -79,6 +96,7 @@ impl Monitor {
         attempt: Attempt,
         failure: DialFailure,
     ) {
+        context.metrics.dials.fail(failure);
         let jitter = context.net.random();
         let Attempt { endpoint, started_at, .. } = attempt;
         let now = context.now;
@@ -143,7 +161,7 @@ impl Monitor {
         if self.is_stopped || !self.endpoints.begin_probe(endpoint, context.now) {
             return None;
         }
-        context.metrics.probes += 1;
+        context.metrics.probes.begun += 1;
         let found = self.endpoints.get(endpoint)?;
         let (address, owner) = (found.address(), Owner::Monitor(endpoint));
         let dialogue = match found.check() {
@@ -167,6 +185,7 @@ impl Monitor {
     ) -> Option<FailedProbe> {
         match report {
             Report::Done => {
+                context.metrics.probes.succeeded += 1;
                 let change = self.endpoints.probe_succeeded(endpoint, context.now);
                 self.on_change(context, change, "probe");
                 None
@@ -205,6 +224,7 @@ impl Monitor {
         endpoint: EndpointId,
         failure: DialFailure,
     ) -> FailedProbe {
+        context.metrics.probes.fail(failure);
         let jitter = context.net.random();
         let change = self.endpoints.probe_failed(endpoint, failure, context.now, jitter);
         self.on_change(context, change, "probe");
@@ -276,8 +296,8 @@ impl Monitor {
     /// Gives up the probe of the endpoint, if there is one; it still has its one result.
     fn abandon<N: Net + Host>(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
         if context.close_exchange_of(Owner::Monitor(endpoint)) {
-            // It says when to probe next, which is of no interest by then.
-            let _ = self.endpoints.probe_failed(endpoint, DialFailure::Local, context.now, 0);
+            context.metrics.probes.abandoned += 1;
+            self.endpoints.probe_abandoned(endpoint, context.now);
         }
     }
 

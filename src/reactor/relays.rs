@@ -20,9 +20,10 @@ use crate::arena::{Arena, Generation, Key};
 use crate::config::{BUFFER_BYTES, SPARE_BUFFERS_MAX};
 use crate::net::{Close, Host, Net, Readiness};
 use crate::observe::events::{Event, Value};
+use crate::observe::metrics::ListenerNumber;
 use crate::relay::buffer::Pool;
 use crate::relay::dialing::Wait;
-use crate::relay::ending::Cause;
+use crate::relay::ending::{Cause, EndedIn};
 use crate::relay::step::Side;
 use crate::relay::{Pair, Phase};
 use crate::upstream::EndpointId;
@@ -53,17 +54,24 @@ pub(super) struct Slot<N: Net> {
     /// Bytes that a flow, named by its source, could not write yet.
     pub(super) held: [Held<N::Pipe>; 2],
     timer: Option<TimerKey>,
-    /// Where the server connection leads, once it is established.
+    /// The endpoint that was dialed last: where the server connection leads, if there is one.
     pub(super) endpoint: Option<EndpointId>,
     client_address: SocketAddr,
     accepted_at: Instant,
+    /// The listener that it came to.
+    listener: ListenerNumber,
     pub(super) queued: bool,
     doomed: bool,
 }
 
 impl<N: Net> Slot<N> {
     /// A client that was just accepted.
-    pub(super) fn new(client: N::Stream, client_address: SocketAddr, now: Instant) -> Slot<N> {
+    pub(super) fn new(
+        client: N::Stream,
+        client_address: SocketAddr,
+        listener: ListenerNumber,
+        now: Instant,
+    ) -> Slot<N> {
         Slot {
             pair: Pair::new(now),
             client,
@@ -74,6 +82,7 @@ impl<N: Net> Slot<N> {
             endpoint: None,
             client_address,
             accepted_at: now,
+            listener,
             queued: false,
             doomed: false,
         }
@@ -228,7 +237,7 @@ impl<N: Net + Host> Relays<N> {
 
     fn tear_down(&mut self, context: &mut Context<N>, upstream: &mut Upstream<N>, slot: Slot<N>) {
         log_closed(context, &slot, upstream);
-        let Slot { pair, client, server, held, timer, endpoint, .. } = slot;
+        let Slot { pair, client, server, held, timer, endpoint, listener, .. } = slot;
         let ending = pair.ending().expect("only a pair with an ending is marked for reaping");
         if let Some(timer) = timer {
             context.wheel.cancel(timer);
@@ -236,8 +245,12 @@ impl<N: Net + Host> Relays<N> {
         for held in held {
             held.release(&mut context.net, &mut self.buffers, &mut self.pipes);
         }
-        if let Some(endpoint) = endpoint {
-            upstream.monitor.endpoints.pair_closed(endpoint);
+        let bytes = Side::BOTH.map(|side| pair.flow(side).delivered());
+        if let Some(endpoint) = endpoint.filter(|_| server.is_some()) {
+            match ending.phase {
+                EndedIn::Dialing => upstream.monitor.dial_abandoned(context, endpoint),
+                _ => upstream.monitor.endpoints.pair_closed(endpoint, bytes),
+            }
         }
         let set = if pair.resets_on_close() { Close::Reset } else { Close::Orderly };
         let due = if ending.is_orderly() { Close::Orderly } else { Close::Reset };
@@ -247,19 +260,13 @@ impl<N: Net + Host> Relays<N> {
             }
             context.net.close(socket);
         }
-        let metrics = &mut context.metrics;
-        metrics.pairs_open -= 1;
-        metrics.client_bytes += pair.flow(Side::Client).delivered();
-        metrics.server_bytes += pair.flow(Side::Server).delivered();
-        metrics.clients_turned_away += u64::from(ending.is_unserved());
-        metrics.pairs_completed += u64::from(ending.cause == Cause::Completed);
-        metrics.pairs_cut += u64::from(ending.cause == Cause::DrainTimeout);
+        context.metrics.pair_ended(listener, ending, bytes);
     }
 }
 
 fn log_closed<N: Net + Host>(context: &mut Context<N>, slot: &Slot<N>, upstream: &Upstream<N>) {
     let Some(ending) = slot.pair.ending() else { return };
-    let endpoint = slot.endpoint;
+    let endpoint = slot.endpoint.filter(|_| ending.phase != EndedIn::Dialing);
     let endpoint = endpoint.and_then(|endpoint| upstream.monitor.endpoints.address(endpoint));
     let endpoint = endpoint.as_ref().map_or(&"none" as Value<'_>, |address| address);
     let age = context.now.saturating_duration_since(slot.accepted_at);

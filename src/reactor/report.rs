@@ -18,11 +18,6 @@ impl<N: Net> Context<N> {
         self.arm_journal();
     }
 
-    /// Logs that a client found no server.
-    pub(super) fn log_rejection(&mut self, reason: &str) {
-        self.log(Event::ClientRejected { reason: &reason, pairs: self.metrics.pairs_open });
-    }
-
     /// Logs a dial that failed for reasons of our own.
     pub(super) fn log_local_failure(&mut self, address: Option<SocketAddr>, error: NetError) {
         let endpoint = address.as_ref().map(|address| address as Value<'_>);

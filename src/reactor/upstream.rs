@@ -9,6 +9,7 @@ use super::discovery::DiscoveryDriver;
 use super::exchanges::{Owner, Report};
 use super::monitor::{FailedProbe, Monitor};
 use crate::net::{Host, Net, NetError};
+use crate::observe::metrics::Rejection;
 use crate::relay::dialing::Attempt;
 use crate::upstream::{DialFailure, EndpointId, Removed};
 
@@ -133,13 +134,13 @@ impl<N: Net + Host> Upstream<N> {
         std::mem::take(&mut self.monitor.has_news)
     }
 
-    /// Why a client finds no endpoint, as one word.
-    pub(super) fn rejection(&self) -> &'static str {
+    /// Why a client finds no endpoint.
+    pub(super) fn rejection(&self) -> Rejection {
         let endpoints = &self.monitor.endpoints;
         match (endpoints.count(), endpoints.active_count()) {
-            (0, _) => "no_endpoint_known",
-            (_, 0) => "no_endpoint_active",
-            _ => "no_dial_succeeded",
+            (0, _) => Rejection::NoEndpointKnown,
+            (_, 0) => Rejection::NoEndpointActive,
+            _ => Rejection::NoDialSucceeded,
         }
     }
 }

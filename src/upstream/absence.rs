@@ -218,7 +218,7 @@ mod tests {
         let new = bench.list(&[1, 2]).expect("back");
         assert_ne!(old, new);
         assert!(bench.retry_at(new).is_some());
-        bench.set.pair_closed(old);
+        bench.set.pair_closed(old, [0; 2]);
         assert_eq!(bench.set.count(), 2);
     }
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::backoff::RetryLimits;
-use super::{Check, EndpointSpec, Health};
+use super::{Check, EndpointSpec, Health, Tally};
 
 /// One endpoint, to be read by others and changed by its set alone.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,7 @@ pub struct Endpoint {
     /// matter first, and the endpoint may even fail again before the result is there.
     pub(super) probe_in_flight: bool,
     pub(super) pairs: u32,
+    pub(super) tally: Tally,
 }
 
 impl Endpoint {
@@ -42,6 +43,7 @@ impl Endpoint {
             dialed_at: None,
             probe_in_flight: false,
             pairs: 0,
+            tally: Tally::default(),
         }
     }
 
@@ -75,9 +77,15 @@ impl Endpoint {
         self.pairs
     }
 
-    /// An outage began before its last failure; probing means a probe in flight; a removed endpoint
+    /// What happened there since it was added.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// A probe in flight is the one that has no result yet. An outage began before its last failure; probing means a probe in flight; a removed endpoint
     /// has pairs, and no part in the rotation.
     pub(super) fn invariants(&self) {
+        assert_eq!(self.tally.probes.in_flight(), u64::from(self.probe_in_flight), "one at most");
         match self.health {
             Health::Active { .. } => {}
             Health::Inactive { outage, .. } => outage.invariants(),

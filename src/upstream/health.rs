@@ -123,6 +123,24 @@ impl DialFailure {
         !matches!(self, DialFailure::Local)
     }
 
+    /// How many reasons are told apart by [`DialFailure::index`].
+    pub const COUNT: usize = 8;
+
+    /// 0 to [`DialFailure::COUNT`] - 1, for arrays with an entry per reason; all words of a
+    /// handshake that failed are one.
+    pub fn index(self) -> usize {
+        match self {
+            DialFailure::Refused => 0,
+            DialFailure::Reset => 1,
+            DialFailure::TimedOut => 2,
+            DialFailure::Unreachable => 3,
+            DialFailure::OwnAddress => 4,
+            DialFailure::Mistrusted(_) => 5,
+            DialFailure::Unproven => 6,
+            DialFailure::Local => 7,
+        }
+    }
+
     /// Whether it says something about the check, and not about the connection.
     fn is_of_trust(self) -> bool {
         matches!(self, DialFailure::Mistrusted(_) | DialFailure::Unproven)

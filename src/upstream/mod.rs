@@ -22,12 +22,14 @@ pub mod loopback;
 mod members;
 mod pick;
 mod reconcile;
+mod tally;
 
 pub use backoff::RetryLimits;
 pub use check::Check;
 pub use endpoint::Endpoint;
 pub use health::{ChangeKind, DialFailure, Health, Outage};
 pub use reconcile::{Reconciled, Removed};
+pub use tally::{Dials, Tally};
 
 use absence::Absentees;
 use health::Failure;
@@ -88,9 +90,12 @@ impl EndpointSet {
     /// A client's dial is established. One that was begun before the endpoint became inactive may
     /// be; of an endpoint that has to pass its check again it says nothing.
     pub fn dial_succeeded(&mut self, id: EndpointId, now: Instant) -> Option<Change> {
-        self.change(id, |endpoint, _| match endpoint.check {
-            Check::Tls if !endpoint.health.is_active() => None,
-            Check::Connect | Check::Tls => endpoint.health.dial_succeeded(now),
+        self.change(id, |endpoint, _| {
+            endpoint.tally.dials.succeeded += 1;
+            match endpoint.check {
+                Check::Tls if !endpoint.health.is_active() => None,
+                Check::Connect | Check::Tls => endpoint.health.dial_succeeded(now),
+            }
         })
     }
 
@@ -104,7 +109,17 @@ impl EndpointSet {
         jitter: u64,
     ) -> Option<Change> {
         let failure = Failure { reason, at: now, jitter };
-        self.change(id, |endpoint, limits| endpoint.health.dial_failed(failure, started_at, limits))
+        self.change(id, |endpoint, limits| {
+            endpoint.tally.dials.fail(reason);
+            endpoint.health.dial_failed(failure, started_at, limits)
+        })
+    }
+
+    /// A client's dial was given up undecided: the client is gone.
+    pub fn dial_abandoned(&mut self, id: EndpointId) {
+        if let Some(endpoint) = self.members.get_mut(id) {
+            endpoint.tally.dials.abandoned += 1;
+        }
     }
 
     /// The monitor's timer for this endpoint fired: true asks for a dial, the result of which must
@@ -116,6 +131,7 @@ impl EndpointSet {
         let due = endpoint.health.begin_probe(now);
         let dial = due && !endpoint.probe_in_flight;
         endpoint.probe_in_flight |= due;
+        endpoint.tally.probes.begun += u64::from(dial);
         self.invariants();
         dial
     }
@@ -126,12 +142,13 @@ impl EndpointSet {
         self.change(id, |endpoint, _| {
             debug_assert!(endpoint.probe_in_flight, "a probe has one result");
             endpoint.probe_in_flight = false;
+            endpoint.tally.probes.succeeded += 1;
             endpoint.health.dial_succeeded(now)
         })
     }
 
-    /// The monitor's dial failed, or was given up: then the reason is [`DialFailure::Local`]. Says
-    /// when to probe next, unless another event has decided that. `jitter`: 64 random bits.
+    /// The monitor's dial failed. Says when to probe next, unless another event has decided that.
+    /// `jitter`: 64 random bits.
     pub fn probe_failed(
         &mut self,
         id: EndpointId,
@@ -143,8 +160,21 @@ impl EndpointSet {
         self.change(id, |endpoint, limits| {
             debug_assert!(endpoint.probe_in_flight, "a probe has one result");
             endpoint.probe_in_flight = false;
+            endpoint.tally.probes.fail(reason);
             endpoint.health.probe_failed(failure, limits)
         })
+    }
+
+    /// The monitor's dial was given up undecided, for reasons of our own: it proves nothing. When
+    /// to probe next is of no interest.
+    pub fn probe_abandoned(&mut self, id: EndpointId, now: Instant) {
+        let failure = Failure { reason: DialFailure::Local, at: now, jitter: 0 };
+        let _ = self.change(id, |endpoint, limits| {
+            debug_assert!(endpoint.probe_in_flight, "a probe has one result");
+            endpoint.probe_in_flight = false;
+            endpoint.tally.probes.abandoned += 1;
+            endpoint.health.probe_failed(failure, limits)
+        });
     }
 
     /// A pair counts on this endpoint from now on, which must be matched by one `pair_closed`.
@@ -154,9 +184,13 @@ impl EndpointSet {
         self.invariants();
     }
 
-    /// A pair of this endpoint is gone. With its last one a removed endpoint is forgotten.
-    pub fn pair_closed(&mut self, id: EndpointId) {
+    /// A pair of this endpoint is gone, which has delivered these bytes from its client and from
+    /// the endpoint. With its last one a removed endpoint is forgotten.
+    pub fn pair_closed(&mut self, id: EndpointId, bytes: [u64; 2]) {
         let Some(endpoint) = self.members.get_mut(id) else { return };
+        for (sum, bytes) in endpoint.tally.bytes.iter_mut().zip(bytes) {
+            *sum += bytes;
+        }
         debug_assert!(endpoint.pairs > 0, "a pair is closed once");
         endpoint.pairs = endpoint.pairs.saturating_sub(1);
         if endpoint.pairs == 0 && endpoint.health.is_removed() {
@@ -215,6 +249,11 @@ impl EndpointSet {
         let endpoint = self.members.get_mut(id)?;
         let address = endpoint.address;
         let kind = event(endpoint, &limits);
+        match kind {
+            Some(ChangeKind::BecameActive { .. }) => endpoint.tally.became_active += 1,
+            Some(ChangeKind::BecameInactive { .. }) => endpoint.tally.became_inactive += 1,
+            Some(ChangeKind::StillInactive { .. }) | None => {}
+        }
         self.invariants();
         kind.map(|kind| Change { id, address, kind })
     }
@@ -322,7 +361,7 @@ mod tests {
                 None
             }
             "last pair closed" => {
-                set.pair_closed(id);
+                set.pair_closed(id, [1, 2]);
                 None
             }
             _ => panic!("no such event: {event}"),
@@ -485,7 +524,7 @@ mod tests {
         let third = set.reconcile(&[spec(3), changed, spec(4)], now + ms(6));
         assert_eq!(third, Reconciled::default(), "the same set in another order");
         assert_eq!(ports(&set), [4, 2, 3]);
-        set.pair_closed(first.added[1]);
+        set.pair_closed(first.added[1], [1, 2]);
         assert_eq!((set.count(), set.pairs(first.added[1])), (3, 0), "idle, but wanted");
     }
 
@@ -508,9 +547,9 @@ mod tests {
         assert_ne!(new, old);
         assert_eq!(set.pick(&[], now), Some(new));
         assert_eq!((set.pairs(old), set.pairs(new)), (2, 0));
-        set.pair_closed(old);
+        set.pair_closed(old, [1, 2]);
         assert_eq!(set.address(old), Some(spec(1).address));
-        set.pair_closed(old);
+        set.pair_closed(old, [1, 2]);
         assert_eq!(set.address(old), None);
         assert_eq!(set.address(new), Some(spec(1).address));
     }
@@ -526,7 +565,7 @@ mod tests {
         set.pair_opened(old);
         assert_eq!((set.pairs(old), set.pairs(new)), (0, 0));
         set.pair_opened(new);
-        set.pair_closed(old);
+        set.pair_closed(old, [1, 2]);
         assert_eq!((set.pairs(old), set.pairs(new)), (0, 1));
         assert_eq!(set.dial_failed(old, now, DialFailure::Refused, now, 0), None);
         assert_eq!(set.probe_failed(old, DialFailure::Refused, now, 0), None);

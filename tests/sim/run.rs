@@ -188,8 +188,9 @@ impl Run {
         assert!(is_over, "new clients are not served: {:?}", self.reactor.census());
         let after = self.reactor.metrics();
         assert_eq!(after.pairs_connected - before.pairs_connected, count, "not all were served");
-        assert_eq!(after.dials - before.dials, count, "not at the first attempt");
-        let completed = after.pairs_completed - before.pairs_completed;
+        assert_eq!(after.dials.begun - before.dials.begun, count, "not at the first attempt");
+        let [before, after] = [&before, after].map(|it| it.pairs_completed());
+        let completed = after - before;
         assert_eq!(completed, count, "not all got what they were sent");
     }
 

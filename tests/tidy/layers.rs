@@ -82,7 +82,17 @@ const LAYERS: &[Layer] = &[
         &["slab"],
     ),
     pure("proto", &["config::limits"], &["domain"]),
-    pure("observe", &["config::limits", "config::duration"], &["log"]),
+    pure(
+        "observe",
+        &[
+            "relay::ending",
+            "relay::step::Side",
+            "upstream::Dials",
+            "config::limits",
+            "config::duration",
+        ],
+        &["log"],
+    ),
     pure("relay", &["upstream::EndpointId"], &[]),
     pure("upstream", &[], &[]),
     leaf("address", &[]),

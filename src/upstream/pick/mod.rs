@@ -52,6 +52,7 @@ impl EndpointSet {
         if let Some(endpoint) = self.members.get_mut(id) {
             debug_assert!(endpoint.dialed_at.is_none_or(|at| at <= now), "dialed in the future");
             endpoint.dialed_at = Some(now);
+            endpoint.tally.dials.begun += 1;
         }
     }
 }

@@ -216,6 +216,7 @@ impl Oracle {
         let now = world.context.turn_at;
         match client {
             Some(client) => {
+                self.books.record.dials_short += 1;
                 let state = self.books.accounts.of_mut(client);
                 // The first dial follows the accept, unless the client had to wait for an endpoint;
                 // a repeated one follows the pause.
@@ -246,8 +247,10 @@ impl Oracle {
         let watch = &mut self.watches.all[endpoint];
         let Some(client) = client else {
             watch.probe_failed(evidence, &limits, now);
+            self.books.record.probes_failed += 1;
             return self.books.record.saw(Seen::ProbeFailed);
         };
+        self.books.record.dials_failed += 1;
         self.books.accounts.of_mut(client).tried.push(endpoint);
         match watch.state {
             State::Active { proven_at } if evidence && begun_at < proven_at => {

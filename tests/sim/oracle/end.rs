@@ -38,18 +38,27 @@ impl Oracle {
         assert_eq!(metrics.clients_accepted, accepted.count() as u64, "clients accepted");
         assert_eq!(metrics.pairs_connected, known.count() as u64, "pairs connected");
         let record = &self.books.record;
-        assert_eq!(metrics.dials, record.dials, "dials");
-        assert_eq!(metrics.probes, record.probes, "probes");
+        assert_eq!(metrics.dials.begun + metrics.dials_postponed, record.dials, "dials");
+        assert_eq!(metrics.dials_postponed, record.dials_short, "dials postponed");
+        assert_eq!(metrics.dials.failed(), record.dials_failed, "dials that failed");
+        assert_eq!(metrics.probes.begun, record.probes, "probes");
+        assert_eq!(metrics.probes.failed(), record.probes_failed, "probes that failed");
+        let in_flight = (metrics.dials.in_flight(), metrics.probes.in_flight());
+        assert_eq!(in_flight, (0, 0), "each dial and probe has one result");
+        let accepted = metrics.listeners.iter().map(|listener| listener.accepted);
+        let ours = self.listeners.iter().map(|book| book.accepted);
+        let ours: Vec<u64> = ours.take(metrics.listeners.len()).collect();
+        assert_eq!(accepted.collect::<Vec<u64>>(), ours, "clients of each listener");
         // One that is lost or cut off in the turn that rejects it may count as that instead.
         let rejected = record.rejected..=record.unserved;
-        let is_right = rejected.contains(&metrics.clients_turned_away);
+        let is_right = rejected.contains(&metrics.rejections.total());
         assert!(is_right, "clients rejected: {rejected:?}");
         // One that is lost or inactive for too long in the turn that cuts it off may count as that
         // instead.
         let cut = record.cut..=record.cut_at_most;
-        assert!(cut.contains(&metrics.pairs_cut), "pairs cut: {cut:?}");
+        assert!(cut.contains(&metrics.pairs_cut()), "pairs cut: {cut:?}");
         let completed = record.count(Seen::Completed);
-        assert_eq!(metrics.pairs_completed, completed, "pairs completed");
+        assert_eq!(metrics.pairs_completed(), completed, "pairs completed");
         assert_eq!(metrics.client_bytes, written(connections, false), "bytes from clients");
         assert_eq!(metrics.server_bytes, written(connections, true), "bytes from servers");
     }

@@ -11,6 +11,8 @@ use crate::world::World;
 /// What is known of one listener.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ListenerBook {
+    /// Clients that it has let in here.
+    pub(super) accepted: u64,
     /// Attempts of the gateway to accept here.
     accepts_in_turn: PerTurn,
     /// Turns in which others were served while clients waited here, and the last such turn.
@@ -22,6 +24,7 @@ impl Oracle {
     pub fn accepted(&mut self, world: &World, listener: usize, id: Id) {
         self.pass_over_others(world, listener);
         self.books.accounts.clients.push(id);
+        self.listeners[listener].accepted += 1;
         self.note_choices(world, id);
     }
 

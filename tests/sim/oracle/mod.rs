@@ -111,6 +111,9 @@ impl Oracle {
         let census = reactor.census();
         let Census { pairs, probes, timers, buffers, pipes, exchanges } = census;
         assert_eq!(pairs, self.books.accounts.clients.len(), "pairs and clients");
+        let metrics = reactor.metrics();
+        let (open, ended) = (pairs as u64, metrics.endings.total());
+        assert_eq!(metrics.clients_accepted, open + ended, "accepted = open + ended");
         assert_eq!(probes, self.books.accounts.probes.len(), "probes and their sockets");
         let flows_parked: usize = self
             .books

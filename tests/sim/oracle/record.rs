@@ -72,6 +72,10 @@ pub struct Record {
     /// Dials for clients, and probes.
     pub dials: u64,
     pub probes: u64,
+    /// Those of them that failed, and dials that lacked a descriptor or memory.
+    pub dials_failed: u64,
+    pub probes_failed: u64,
+    pub dials_short: u64,
     /// Clients closed unserved, and those of them for want of an endpoint or of our resources.
     pub unserved: u64,
     pub rejected: u64,
@@ -92,6 +96,9 @@ impl Record {
             operations: 0,
             dials: 0,
             probes: 0,
+            dials_failed: 0,
+            probes_failed: 0,
+            dials_short: 0,
             unserved: 0,
             rejected: 0,
             cut: 0,
