@@ -1,7 +1,7 @@
-//! Datagrams to and from one peer: what the resolver asks name servers through.
+//! Datagrams to and from one peer, through which the resolver asks a name server.
 //!
-//! Connected, so that the kernel drops what anybody else sends, and tells when the peer's host
-//! refuses (udp(7)). Decides nothing.
+//! The socket is connected, so that the kernel drops datagrams of other senders, and reports when
+//! the peer's host refuses one (udp(7)). Decides nothing.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ impl Datagram {
         registry: &Registry,
         token: usize,
     ) -> io::Result<Datagram> {
-        // Not bound before: until it is connected, anybody could put datagrams into its queue.
+        // Not bound before it is connected: in between any sender could fill its queue.
         let kind = Type::DGRAM.nonblocking();
         let socket = Socket::new(Domain::for_address(peer), kind, Some(Protocol::UDP))?;
         socket.connect(&peer.into())?;
@@ -37,7 +37,7 @@ impl Datagram {
     pub(super) fn send(&self, bytes: &[u8]) -> Result<(), NetError> {
         match retry(|| self.socket.send(bytes)) {
             Ok(_) => Ok(()),
-            // Lost in our own queue, as it might have been anywhere on its way.
+            // The datagram is lost in the queue of this host, as it may be anywhere on its way.
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(net_error(error)),
         }
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_peer_is_heard() {
+    fn datagrams_of_the_peer_alone_are_received() {
         let mut poll = Poll::new().expect("a poll");
         let [peer, stranger] =
             [(); 2].map(|()| std::net::UdpSocket::bind("127.0.0.1:0").expect("a port"));
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_nobody_has_refuses() {
+    fn a_port_without_a_socket_refuses() {
         let mut poll = Poll::new().expect("a poll");
         let peer = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
         let address = peer.local_addr().expect("bound");
@@ -101,10 +101,11 @@ mod tests {
     fn each_socket_has_a_port_of_its_own() {
         let poll = Poll::new().expect("a poll");
         let address = "127.0.0.1:9".parse().expect("an address");
-        let open = || Datagram::open(address, poll.registry(), 7).expect("a socket");
-        let sockets: Vec<Datagram> = (0..20).map(|_| open()).collect();
-        let mut ports: Vec<u16> =
-            sockets.iter().map(|it| it.socket.local_addr().expect("bound").port()).collect();
+        let sockets: Vec<Datagram> = (0..20)
+            .map(|_| Datagram::open(address, poll.registry(), 7).expect("a socket"))
+            .collect();
+        let addresses = sockets.iter().map(|datagram| datagram.socket.local_addr());
+        let mut ports: Vec<u16> = addresses.map(|found| found.expect("bound").port()).collect();
         ports.sort_unstable();
         let gaps: Vec<u16> = ports.windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert!(gaps.iter().all(|gap| *gap > 0), "one twice: {ports:?}");

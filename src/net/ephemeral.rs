@@ -1,28 +1,34 @@
-//! Which ports the kernel chooses from for our end of a dial (ip(7), ip_local_port_range).
+//! The ports that the kernel chooses from for the local end of a dial (ip_local_port_range, ip(7)).
 
 use std::fs;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 const RANGE_FILE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
-/// An administrator may change the range at any time, which is no reason to read it for every dial.
+/// Age at which the range is read again: an administrator may change it at any time, but to read it
+/// for every dial would cost too much.
 const RANGE_AGE_MAX: Duration = Duration::from_secs(60);
 
-/// The range, as it was read last.
+/// The range as it was last read.
 #[derive(Debug, Default)]
 pub(super) struct EphemeralPorts {
+    /// The range, and when it was read; `None` before that.
     known: Option<(RangeInclusive<u16>, Instant)>,
 }
 
 impl EphemeralPorts {
-    /// Whether `port` is one of them. Where the range cannot be read, every port may be.
+    /// Whether `port` is in the range; always, where the range cannot be read.
     pub(super) fn contains(&mut self, port: u16, now: Instant) -> bool {
-        let is_fresh = |at: &Instant| now.saturating_duration_since(*at) < RANGE_AGE_MAX;
-        if !self.known.as_ref().is_some_and(|(_, at)| is_fresh(at)) {
-            let text = fs::read_to_string(RANGE_FILE).unwrap_or_default();
-            self.known = Some((range_of(&text), now));
-        }
-        self.known.as_ref().is_none_or(|(range, _)| range.contains(&port))
+        let (range, _) = match self.known.take() {
+            Some((range, at)) if now.saturating_duration_since(at) < RANGE_AGE_MAX => {
+                self.known.insert((range, at))
+            }
+            _ => {
+                let text = fs::read_to_string(RANGE_FILE).unwrap_or_default();
+                self.known.insert((range_of(&text), now))
+            }
+        };
+        range.contains(&port)
     }
 }
 
@@ -31,7 +37,7 @@ fn range_of(text: &str) -> RangeInclusive<u16> {
 }
 
 fn parse(text: &str) -> Option<RangeInclusive<u16>> {
-    let (first, last) = text.trim().split_once(|it: char| it.is_whitespace())?;
+    let (first, last) = text.trim().split_once(char::is_whitespace)?;
     Some(first.parse().ok()?..=last.trim().parse().ok()?)
 }
 
@@ -46,19 +52,19 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_writes_is_read() {
+    fn the_text_of_the_kernel_is_read() {
         assert_eq!(range_of("32768\t60999\n"), 32768..=60999);
     }
 
     #[test]
-    fn where_the_range_is_unknown_it_may_be_any_port() {
+    fn a_range_that_cannot_be_read_has_every_port() {
         for text in ["", "1", "1 x", "1 65536"] {
             assert_eq!(range_of(text), 0..=u16::MAX, "{text:?}");
         }
     }
 
     #[test]
-    fn a_port_that_was_chosen_is_one_of_them() {
+    fn a_port_that_the_kernel_chose_is_in_the_range() {
         let mut ports = EphemeralPorts::default();
         assert!(ports.contains(chosen_port(), Instant::now()));
         assert!(!ports.contains(0, Instant::now()));

@@ -1,4 +1,4 @@
-//! What the errno of a failed call means here.
+//! The meaning of the errno of a failed call.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use nix::libc;
 
 use super::NetError;
 
-/// The one table from errno to what this program tells apart.
+/// The one table from errno to the errors that this program distinguishes.
 pub(super) fn net_error(error: io::Error) -> NetError {
     let Some(errno) = error.raw_os_error() else { return NetError::Other(0) };
     match errno {
@@ -26,13 +26,13 @@ pub(super) fn net_error(error: io::Error) -> NetError {
     }
 }
 
-/// Whether this may say that splice(2) is not to be had at all: EINVAL and ENOSYS come from the
-/// kernel, EPERM and EACCES from a sandbox.
+/// Whether the error may mean that splice(2) is not available: EINVAL and ENOSYS are the kernel's,
+/// EPERM and EACCES those of a sandbox.
 pub(super) fn is_refusal(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EPERM | libc::EACCES))
 }
 
-/// Makes the call again as long as a signal interrupts it.
+/// Repeats the call while a signal interrupts it.
 pub(super) fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {

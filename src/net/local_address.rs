@@ -1,4 +1,4 @@
-//! Which addresses are this host's own, and which it has a way to.
+//! The addresses of this host, and those that it has a route to.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -8,14 +8,14 @@ use nix::ifaddrs::getifaddrs;
 use super::NetError;
 use super::errno::net_error;
 
-/// Whether this host answers for `address` itself.
+/// Whether connections to `address` arrive at this host itself.
 pub(super) fn is_local(address: IpAddr) -> bool {
     if address.is_loopback() {
         return true;
     }
-    // What cannot be bound is no IPv4 address of ours: three cheap calls for the usual answer.
-    // One that can be may still not be ours (net.ipv4.ip_nonlocal_bind), and an IPv6 one may
-    // be ours by a route alone, so the kernel's lists are asked, too.
+    // An IPv4 address that cannot be bound is not one of this host: three cheap calls answer the
+    // usual case. One that can be bound may still be another host's (net.ipv4.ip_nonlocal_bind),
+    // and an IPv6 address may be local by a route alone, so the kernel's lists are searched, too.
     let can_bind = UdpSocket::bind((address, 0)).is_ok();
     (can_bind && is_on_interface(address))
         || ((can_bind || address.is_ipv6()) && is_routed_to_ourselves(address))
@@ -30,21 +30,24 @@ fn is_on_interface(address: IpAddr) -> bool {
     })
 }
 
-/// Towards an address of its own the kernel chooses that very address, or the loopback one, as
-/// source. (Where an IPv6 route leads to ourselves and another interface has a better address by
-/// RFC 6724, it chooses that: such a route stays unknown.) Nothing is sent.
+/// Whether the route to `address` leads to this host: then the kernel chooses that very address, or
+/// the loopback one, as source. (Where an IPv6 route leads to this host and another interface has a
+/// better address by RFC 6724, the kernel chooses that: such a route is not recognized.) Nothing is
+/// sent.
 fn is_routed_to_ourselves(address: IpAddr) -> bool {
     source(address).is_ok_and(|source| source.ip() == address || source.ip().is_loopback())
 }
 
-/// Whether the kernel has a route to `address`, and an address of ours to go with it. For want of a
-/// descriptor or memory nobody can tell, and nothing is said against it.
+/// Whether the kernel has a route to `address`, and a source address for it. Also true where the
+/// answer is unknown for want of a descriptor or memory.
 pub(super) fn has_route(address: IpAddr) -> bool {
-    let is_short = |error| matches!(net_error(error), NetError::Descriptors | NetError::Memory);
-    source(address).map_or_else(is_short, |_| true)
+    match source(address).map_err(net_error) {
+        Ok(_) | Err(NetError::Descriptors | NetError::Memory) => true,
+        Err(_) => false,
+    }
 }
 
-/// Our end of what would be sent to `address`. Nothing is.
+/// The source address of datagrams to `address`. Nothing is sent.
 fn source(address: IpAddr) -> io::Result<SocketAddr> {
     let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(any)?;

@@ -1,8 +1,8 @@
-//! Tells the service manager how far we are: the protocol of sd_notify(3), a datagram to the
-//! socket named by `NOTIFY_SOCKET`. Without that variable nothing happens.
+//! Notifies the service manager of the state of this process: the protocol of sd_notify(3), a
+//! datagram to the socket that `NOTIFY_SOCKET` names. Without that variable nothing is sent.
 //!
-//! A socket of a virtual machine's host (`vsock:CID:PORT`) is recognized and not spoken to: systemd
-//! gives one to process 1 of a virtual machine, and to services the path of its own socket.
+//! A socket of a virtual machine's host (`vsock:CID:PORT`) is recognized and not supported: systemd
+//! gives one to process 1 of a virtual machine, but services the path of its own socket.
 
 use std::env;
 use std::ffi::OsStr;
@@ -17,50 +17,52 @@ use nix::libc;
 use super::NetError;
 use super::errno::net_error;
 
-/// What the name of a socket of the host may begin with.
+/// The beginnings of names of a host's sockets.
 const VSOCK_PREFIXES: [&[u8]; 4] =
     [b"vsock:", b"vsock-stream:", b"vsock-dgram:", b"vsock-seqpacket:"];
 
-/// A service manager that wants to be told.
+/// A service manager that asked for notifications.
 #[derive(Debug)]
 pub struct ServiceManager {
     address: SocketAddr,
+    /// The value of `NOTIFY_SOCKET`, escaped.
     name: String,
 }
 
-/// Why the service manager cannot be told. The caller may only warn: the manager's trouble is no
-/// reason to stop serving.
+/// Why the service manager was not notified. The caller should warn and go on: the gateway can
+/// serve without it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotifyError {
-    /// Its name as in `NOTIFY_SOCKET`, escaped.
+    /// The value of `NOTIFY_SOCKET`, escaped.
     pub socket: String,
-    /// Why, in a word.
+    /// Why it was not notified.
     pub reason: NotifyReason,
 }
 
+/// Why the service manager was not notified. Displays as one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotifyReason {
     /// Neither an absolute path nor `@` and an abstract name (unix(7)).
     NotAnAddress,
-    /// Longer than such an address may be.
+    /// Longer than such an address can be.
     TooLong,
-    /// A socket of the host that this virtual machine runs on.
+    /// A socket of the host of this virtual machine.
     Vsock,
-    /// No such path.
+    /// A path that does not exist.
     NotFound,
-    /// Something is there that takes no datagrams.
+    /// A path of something other than a datagram socket.
     NotADatagramSocket,
-    /// The manager does not read.
+    /// The manager does not read its socket.
     QueueFull,
-    /// Anything else.
+    /// Another error of the call.
     Net(NetError),
 }
 
 impl ServiceManager {
-    /// The one that `NOTIFY_SOCKET` names; none if it names none.
+    /// The manager that `NOTIFY_SOCKET` names; `None` where the variable is absent or empty.
     ///
     /// # Errors
-    /// When what it names cannot be a socket that is spoken to.
+    /// [`NotifyError`] for a name that cannot be that of a supported socket.
     pub fn from_environment() -> Result<Option<ServiceManager>, NotifyError> {
         match env::var_os("NOTIFY_SOCKET") {
             Some(name) if !name.is_empty() => ServiceManager::named(&name).map(Some),
@@ -79,7 +81,7 @@ impl ServiceManager {
     /// Sends `state`, such as `READY=1`.
     ///
     /// # Errors
-    /// When nobody takes it.
+    /// [`NotifyError`] if the datagram cannot be delivered.
     pub fn notify(&self, state: &str) -> Result<(), NotifyError> {
         self.send(state)
             .map_err(|error| NotifyError { socket: self.name.clone(), reason: reason_of(error) })
@@ -103,7 +105,7 @@ fn address(text: &OsStr) -> Result<SocketAddr, NotifyReason> {
         }
         _ => return Err(NotifyReason::NotAnAddress),
     };
-    // The environment holds no NUL, so nothing else can be wrong with it.
+    // A variable has no NUL in it, so length is the only possible error.
     made.map_err(|_| NotifyReason::TooLong)
 }
 

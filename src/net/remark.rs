@@ -1,32 +1,32 @@
-//! Facts about a certificate that was given to trust, for the log at the start.
+//! Facts about a certificate of a trusted authority, for the log at the start.
 
 use std::fmt;
 
-/// Why a certificate that was given to trust is of no use, or not now.
+/// A limit of the use of a certificate that the user declared trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remark {
-    /// What follows for it.
+    /// The effect on its use.
     pub kind: RemarkKind,
-    /// Its place among the certificates, counted from 1.
+    /// The place among the certificates, counted from 1.
     pub number: usize,
-    /// Its subject, as in RFC 4514.
+    /// The subject, as in RFC 4514.
     pub subject: String,
-    /// Why, in a word.
+    /// The cause, as one word.
     pub reason: &'static str,
-    /// The path of the file that it is in.
+    /// The path of the certificate's file, if it is from one.
     pub file: Option<String>,
 }
 
-/// What follows for the certificate.
+/// The effect on the use of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RemarkKind {
-    /// It is of no use.
+    /// It is not used.
     Skipped,
-    /// It vouches for no server but the one that shows it.
+    /// It is trusted where a server shows this very certificate, but not as an authority.
     TrustedForItself,
-    /// Its time has not come, or is over.
+    /// It is not valid yet, or has expired.
     NotInForce,
-    /// It is an authority by a key of a kind that cannot be verified here.
+    /// It is an authority whose signatures cannot be verified, because of the kind of its key.
     Unusable,
 }
 

@@ -1,5 +1,5 @@
-//! The files that say how this host resolves names. Opens and reads them and tells their versions;
-//! what they mean is found out in `dns`.
+//! The files that configure how this host resolves names. Opens and reads them and identifies their
+//! versions; `proto::dns` parses them.
 
 use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -12,7 +12,7 @@ use nix::libc;
 use super::NetError;
 use super::errno::{net_error, retry};
 
-/// A file that says how this host resolves names.
+/// A file that configures how this host resolves names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResolverFile {
     /// `/etc/resolv.conf`, resolv.conf(5).
@@ -22,7 +22,7 @@ pub enum ResolverFile {
 }
 
 impl ResolverFile {
-    /// Where it is.
+    /// The path of the file.
     pub fn path(self) -> &'static str {
         match self {
             ResolverFile::Configuration => "/etc/resolv.conf",
@@ -31,16 +31,17 @@ impl ResolverFile {
     }
 }
 
-/// Tells the versions of a file apart: another file, another size or another time (stat(2)).
+/// Identifies a version of a file: another version is another file, or has another size or another
+/// time (stat(2)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FileVersion {
-    /// Bytes of the file.
+    /// The size in bytes.
     pub bytes: u64,
-    /// Device and number of the file on it.
+    /// The numbers of the device and of the file on it.
     pub file: (u64, u64),
-    /// When its bytes were changed, in seconds and nanoseconds.
+    /// The last change of its bytes, in seconds and nanoseconds.
     pub modified: (i64, i64),
-    /// When they, or what is said of it, were.
+    /// The last change of its bytes or its attributes, in seconds and nanoseconds.
     pub changed: (i64, i64),
 }
 
@@ -55,16 +56,16 @@ impl FileVersion {
     }
 }
 
-/// Why a file cannot be read.
+/// Why a file cannot be read. Displays as one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileError {
-    /// There is none.
+    /// The file does not exist.
     Missing,
-    /// We may not read it.
+    /// This process may not read the file.
     Denied,
-    /// It is a directory, a pipe, a device or the like.
+    /// A directory, a pipe, a device or the like is in its place.
     NotAFile,
-    /// Anything else.
+    /// Another error of the call.
     Failed(NetError),
 }
 
@@ -79,17 +80,17 @@ impl fmt::Display for FileError {
     }
 }
 
-/// The version of the file that is there now.
+/// The current version of the file.
 pub(super) fn version(file: ResolverFile) -> Result<FileVersion, FileError> {
     version_of(Path::new(file.path()))
 }
 
-/// Opens the file that is there now.
+/// Opens the current version of the file.
 pub(super) fn open(file: ResolverFile) -> Result<File, FileError> {
     open_at(Path::new(file.path()))
 }
 
-/// Reads on.
+/// Reads the next bytes into `buffer`; 0 at the end of the file.
 pub(super) fn read(file: &mut File, buffer: &mut [u8]) -> Result<usize, FileError> {
     retry(|| file.read(buffer)).map_err(file_error)
 }
@@ -100,9 +101,9 @@ fn version_of(path: &Path) -> Result<FileVersion, FileError> {
 }
 
 fn open_at(path: &Path) -> Result<File, FileError> {
-    // To open a device may do something, so it is looked at first. Another one may come to its
-    // place between the two calls: to open a pipe must not wait for its other end, nor may a
-    // terminal become ours.
+    // Opening a device may have an effect, so the kind of file is checked first. Another file may
+    // take its place between the two calls, so opening must not wait for the other end of a pipe,
+    // nor make a terminal the controlling one of this process.
     version_of(path)?;
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(file_error)?;
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_and_its_versions_are_told_apart() {
+    fn a_file_is_read_and_its_versions_differ() {
         let path = path("file");
         assert_eq!(version_of(&path), Err(FileError::Missing));
         assert_eq!(open_at(&path).err(), Some(FileError::Missing));
@@ -146,9 +147,9 @@ mod tests {
         fs::remove_file(&path).expect("our own");
     }
 
-    /// To open a pipe that has no other end would wait for one.
+    /// Opening a pipe usually waits for its other end.
     #[test]
-    fn what_is_no_file_is_not_opened_and_not_waited_for() {
+    fn other_things_than_files_are_not_opened_and_not_waited_for() {
         let pipe = path("pipe");
         let mode = nix::sys::stat::Mode::S_IRWXU;
         nix::unistd::mkfifo(&pipe, mode).expect("a pipe of our own");

@@ -1,4 +1,4 @@
-//! The limit on open descriptors (getrlimit(2), RLIMIT_NOFILE), and which are open.
+//! The limit on open descriptors (RLIMIT_NOFILE, getrlimit(2)), and the descriptors that are open.
 
 use std::os::fd::AsRawFd;
 
@@ -8,23 +8,23 @@ use nix::fcntl::OFlag;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::Mode;
 
-/// The descriptors of this process, as they are before it opens any by itself.
+/// The descriptors of this process before it opens any by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Descriptors {
     limit: u64,
-    /// Their numbers, ascending: those that a parent left open included.
+    /// Numbers of those that are open, ascending, inherited ones included.
     open: Vec<u64>,
 }
 
 impl Descriptors {
     /// Raises the soft limit to the hard one, as Go's runtime does for etcd's gateway, and counts
-    /// what is open. When raising is refused the soft limit stays as it was.
+    /// the open descriptors. The soft limit is unchanged where the kernel refuses to raise it.
     pub fn count() -> Descriptors {
         let limit = raise_limit();
         let mut open = match open_numbers() {
             Ok(numbers) => numbers,
             Err(Errno::EMFILE) => (0..limit).collect(),
-            // Where /proc is not mounted, the three that every process has.
+            // /proc is not mounted: the three descriptors that every process has.
             Err(_) => vec![0, 1, 2],
         };
         open.sort_unstable();
@@ -37,13 +37,13 @@ impl Descriptors {
         self.limit
     }
 
-    /// How many may still be opened.
+    /// The number of descriptors that may still be opened.
     pub fn free(&self) -> u64 {
         let below = self.open.iter().filter(|number| **number < self.limit).count();
         self.limit - below as u64
     }
 
-    /// The lowest limit under which so many more may be opened.
+    /// The lowest limit under which `more` descriptors may still be opened.
     pub fn limit_for(&self, more: u64) -> u64 {
         self.open.iter().fold(more, |limit, number| limit + u64::from(*number < limit))
     }
@@ -60,7 +60,7 @@ fn raise_limit() -> u64 {
 fn open_numbers() -> Result<Vec<u64>, Errno> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let mut directory = Dir::open("/proc/self/fd", flags, Mode::empty())?;
-    // The listing itself needs one.
+    // Reading the directory takes a descriptor.
     let own = directory.as_raw_fd();
     let numbers = directory.iter().filter_map(|entry| {
         let number: i32 = entry.ok()?.file_name().to_str().ok()?.parse().ok()?;
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_open_is_counted_and_the_listing_is_not() {
+    fn open_descriptors_are_counted_without_that_of_the_directory() {
         let file = File::open("/dev/null").expect("every system has it");
         let number = u64::try_from(file.as_raw_fd()).expect("descriptors are positive");
         let numbers = open_numbers().expect("/proc is mounted");

@@ -1,11 +1,11 @@
 //! Standard error for the log: a reader that has stopped reading must not stop the gateway.
 //!
-//! A pipe that nobody empties takes 64 KiB and then blocks whoever writes to it, and the reactor
-//! has one thread. So a line is written only if it fits; otherwise it is dropped and counted, and
-//! before the next line that fits comes one that says how many were. The first line that does not
-//! fit is worth a short wait: a pipe may be one page small (pipe(7)) and its reader only a little
-//! behind. O_NONBLOCK would not do: it belongs to the open file, which others, such as the shell
-//! that started us, use too.
+//! A pipe without a reader takes 64 KiB and then blocks its writer, and the reactor has one thread.
+//! So a line is written only if it fits; otherwise it is dropped and counted, and before the next
+//! line that fits there is one with the number of dropped lines. Before the first line that does
+//! not fit is dropped, there is a short wait: a pipe may have a single page (pipe(7)) and a reader
+//! that is only a little behind. O_NONBLOCK is not an alternative: it belongs to the open file,
+//! which other processes share, such as the shell that started this one.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -14,27 +14,28 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// What a pipe has room for when poll(2) calls it writable (PIPE_BUF, pipe(7)).
+/// Bytes for which a pipe has room when poll(2) calls it writable (PIPE_BUF, pipe(7)).
 const PIPE_BYTES: usize = 4096;
 
-/// The wait for a reader that is behind: so long, and once in so long.
+/// The wait for a reader that is behind.
 const PATIENCE_MILLISECONDS: u8 = 10;
+/// Shortest time between two such waits.
 const PATIENCE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Lines that were dropped since the start. A process has one standard error.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// How many lines of the log were dropped since the start.
+/// The number of lines of the log that were dropped since the start.
 pub fn lines_dropped() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
-/// Takes one line of the log in each call of `write`.
+/// A writer that takes one line of the log in each call of `write`.
 #[derive(Debug)]
 pub struct LineWriter {
-    /// Words the line that says how many are missing before it, with its end.
+    /// Words the line with the number of dropped lines, its newline included.
     notice: fn(u64) -> String,
-    /// Lines that are missing since the last one that was written.
+    /// Lines that were dropped since the last one that was written.
     missing: u64,
     waited_at: Option<Instant>,
 }
@@ -60,12 +61,13 @@ impl Write for LineWriter {
 }
 
 impl LineWriter {
-    /// Nothing written so far.
+    /// A writer that has not written anything.
     pub fn new(notice: fn(u64) -> String) -> LineWriter {
         LineWriter { notice, missing: 0, waited_at: None }
     }
 
-    /// Writes piece by piece; false if there was no room for one, which then is lost with the rest.
+    /// Writes the line piece by piece. False if there is no room for a piece: it is lost with the
+    /// rest.
     fn write_if_it_fits(&mut self, line: &[u8]) -> io::Result<bool> {
         for piece in line.chunks(PIPE_BYTES) {
             if !has_room(PollTimeout::ZERO) && !self.wait_for_room() {
@@ -76,11 +78,10 @@ impl LineWriter {
         Ok(true)
     }
 
-    /// Waits for the reader, unless that was done a moment ago; false if it was in vain.
+    /// Waits for the reader, unless it did so a moment ago. False if there is no room after that.
     fn wait_for_room(&mut self) -> bool {
         let now = Instant::now();
-        let is_recent = |at| now.duration_since(at) < PATIENCE_INTERVAL;
-        if self.waited_at.is_some_and(is_recent) {
+        if self.waited_at.is_some_and(|at| now.duration_since(at) < PATIENCE_INTERVAL) {
             return false;
         }
         self.waited_at = Some(now);
@@ -91,6 +92,6 @@ impl LineWriter {
 fn has_room(patience: PollTimeout) -> bool {
     let stderr = io::stderr();
     let mut descriptors = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
-    // None is ready: it would block. An error is for the write to find.
+    // 0: a write would block. An error counts as room, since the write reports it.
     poll(&mut descriptors, patience) != Ok(0)
 }

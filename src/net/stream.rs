@@ -1,9 +1,9 @@
-//! A connection's socket: bytes in and out of it, and when it may hold some back.
+//! A connection's socket: reading, writing and splicing, and when it gets TCP_NODELAY.
 //!
-//! Decides nothing else. A dialed socket gets TCP_NODELAY before its second write: the first finds
-//! nothing unacknowledged, so it goes out at once in any case (RFC 896; Linux holds back the tail
-//! of a long one only behind a small segment, of which there is none yet), and many connections
-//! never make a second one.
+//! Decides nothing else. A dialed socket gets TCP_NODELAY before its second write. The first one is
+//! sent at once without it, since no segment is unacknowledged (RFC 896; Linux delays the tail of a
+//! long write only behind a small segment, and none was sent yet), and many connections never have
+//! a second one.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 
@@ -20,25 +20,25 @@ pub struct Stream {
     delay: Delay,
 }
 
-/// Whether small segments may be held back until earlier ones are acknowledged (TCP_NODELAY,
+/// Whether the kernel may delay small segments until earlier ones are acknowledged (TCP_NODELAY,
 /// tcp(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Delay {
-    /// They may, but nothing was written yet that could be unacknowledged.
+    /// It may, but nothing was written yet that could be unacknowledged.
     Unwritten,
-    /// They may, and the next write is to forbid it.
+    /// It may; the next write sets TCP_NODELAY.
     Written,
-    /// They may not.
+    /// It may not.
     Off,
 }
 
 impl Stream {
-    /// One that was accepted: its listener has forbidden the delay.
+    /// A stream that was accepted: it has TCP_NODELAY from its listener.
     pub(super) fn accepted(socket: TcpStream) -> Stream {
         Stream { socket, delay: Delay::Off }
     }
 
-    /// One that is being dialed.
+    /// A stream that is being dialed.
     pub(super) fn dialed(socket: TcpStream) -> Stream {
         Stream { socket, delay: Delay::Unwritten }
     }
@@ -64,19 +64,19 @@ impl Stream {
         write_outcome(pipe.empty(&self.socket, bytes))
     }
 
-    /// Whether the error of a splice means that there is no such thing here, and not that the
-    /// connection is lost: a dead one may well end with the same errno, that of an ICMP message for
-    /// instance, but it has no peer any more.
+    /// Whether the error of a splice means that splicing is not available, and not that the
+    /// connection is lost: a lost one may have the same errno, that of an ICMP message for
+    /// instance, but it no longer has a peer.
     pub(super) fn refuses_splice(&self, error: &io::Error) -> bool {
         is_refusal(error) && self.socket.peer_addr().is_ok()
     }
 
-    /// To be called before each write.
+    /// Sets TCP_NODELAY if it is time. Called before each write.
     fn before_write(&mut self) {
         self.delay = match self.delay {
             Delay::Unwritten => Delay::Written,
             Delay::Written => {
-                // It fails for a socket that is lost, which the write will find.
+                // Fails for a lost socket, which the write reports.
                 let _ = self.socket.set_nodelay(true);
                 Delay::Off
             }
