@@ -1,13 +1,13 @@
-//! The cryptography of a handshake: that of ring, and what ring has not, by the crates of
-//! RustCrypto: the curve P-521, and SHA-512 under signatures by P-256 and P-384.
+//! The cryptography of a handshake: that of ring, and from the crates of RustCrypto what ring
+//! lacks: the curve P-521, and SHA-512 in signatures by P-256 and P-384.
 //!
-//! Private authorities use these, and etcd, Go and OpenSSL take them. With the curve comes its key
-//! exchange, not for its own sake: in TLS 1.2 a server may show a certificate with a key of P-521
-//! only to a client that lists the curve among its groups (RFC 8422, section 5.1), and OpenSSL's
-//! keeps to it.
+//! Private authorities use these, and etcd, Go and OpenSSL accept them. Key exchange on the curve
+//! is needed for its signatures: in TLS 1.2 a server may show a certificate with a key of P-521
+//! only to a client that lists the curve among its groups (RFC 8422, section 5.1), and OpenSSL
+//! obeys that.
 //!
-//! Verifying by P-521 takes about a millisecond, far more than by P-256. So servers that have the
-//! choice get to read of it last.
+//! Verifying by P-521 takes about a millisecond, far more than by P-256. So it is listed last, for
+//! servers that have the choice.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -34,7 +34,7 @@ use rustls::pki_types::{
 use rustls::{Error, NamedGroup, PeerMisbehaved, SignatureScheme};
 use webpki::ring as by_ring;
 
-/// What handshakes are made with.
+/// The algorithms of handshakes.
 pub(super) fn provider() -> CryptoProvider {
     let mut provider = provided::default_provider();
     provider.kx_groups.push(&P521);
@@ -42,10 +42,11 @@ pub(super) fn provider() -> CryptoProvider {
     provider
 }
 
-/// The signatures that can be verified: those that Go takes, but for curves smaller than P-256.
+/// The signatures that can be verified: those that Go accepts, except for curves smaller than
+/// P-256.
 ///
-/// In TLS 1.2 a scheme names the hash alone, and the key may be of any curve; in TLS 1.3 the first
-/// of a row is the only one that is meant (RFC 8446, section 4.2.3).
+/// In TLS 1.2 a scheme names the hash alone, and the key may be of any curve; in TLS 1.3 a scheme
+/// means the first algorithm of its row alone (RFC 8446, section 4.2.3).
 pub(super) static SIGNATURES: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     all: &[
         by_ring::ECDSA_P256_SHA256,
@@ -191,19 +192,18 @@ impl SupportedKxGroup for P521 {
 fn random_key(random: &dyn SecureRandom) -> Result<SecretKey, Error> {
     let mut bytes = [0; P521_BYTES];
     random.fill(&mut bytes)?;
-    // 521 bits, of which all but one in 2^260 values are below the order of the curve.
+    // 521 bits: all but one in 2^260 values are below the order of the curve.
     bytes[0] &= 1;
     SecretKey::from_slice(&bytes).map_err(|_| Error::FailedToGetRandomBytes)
 }
 
 impl ActiveKeyExchange for P521Exchange {
     fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, Error> {
-        let invalid = || Error::from(PeerMisbehaved::InvalidKeyShare);
-        // TLS knows no other form of a point.
+        // TLS has no other form of a point.
         if peer.len() != P521_POINT_BYTES {
-            return Err(invalid());
+            return Err(PeerMisbehaved::InvalidKeyShare.into());
         }
-        let peer = PublicKey::from_sec1_bytes(peer).map_err(|_| invalid())?;
+        let peer = PublicKey::from_sec1_bytes(peer).map_err(|_| PeerMisbehaved::InvalidKeyShare)?;
         let shared = peer.to_projective() * *self.secret.to_nonzero_scalar();
         Ok(SharedSecret::from(shared.to_affine().x().as_slice()))
     }

@@ -1,5 +1,5 @@
-//! Where the certificates that we trust come from: a file, or the system. Reads files, and so
-//! blocks; that belongs before the reactor.
+//! The sources of trusted certificates: a file, or the system. Reads files, which may block, and so
+//! runs before the reactor.
 
 use std::path::Path;
 
@@ -10,7 +10,11 @@ use rustls_native_certs::CertificateResult;
 use super::super::remark::Remark;
 use super::trust::Trust;
 
-/// The certificates of a file, in the form of RFC 7468.
+/// Trust in the certificates of a file (PEM, RFC 7468), with remarks as of `now`.
+///
+/// # Errors
+/// One line with the path, for a file that cannot be read, has no certificate or a broken one, or
+/// has none by which a server with this `name` could be verified.
 pub(super) fn of_file(
     path: &Path,
     name: &ServerName<'_>,
@@ -19,16 +23,14 @@ pub(super) fn of_file(
     let shown = path.display();
     let text = std::fs::read(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
     let text = with_usual_labels(&text);
-    let broken = |number: usize, reason: &str| {
-        format!("certificate {number} in {shown} is broken: {reason}")
-    };
     let (mut trust, mut remarks) = (Trust::default(), Vec::new());
     let mut count = 0;
     for certificate in CertificateDer::pem_slice_iter(&text) {
         count += 1;
-        let certificate = certificate.map_err(|_| broken(count, "no valid PEM"))?;
-        let said = trust.add(count, &certificate, name, now);
-        remarks.extend(said.ok_or_else(|| broken(count, "no valid X.509"))?);
+        let broken = format!("certificate {count} in {shown} is broken");
+        let certificate = certificate.map_err(|_| format!("{broken}: not valid PEM"))?;
+        let added = trust.add(count, &certificate, name, now);
+        remarks.extend(added.ok_or_else(|| format!("{broken}: not valid X.509"))?);
     }
     if count == 0 {
         return Err(format!("no certificate in {shown}"));
@@ -41,9 +43,9 @@ pub(super) fn of_file(
     Ok((trust, remarks))
 }
 
-/// The text with the other labels of certificates replaced by the usual one: the older one (RFC
-/// 7468, section 5.3), and that of OpenSSL, which may have more behind the certificate. To what has
-/// that, trust is limited; it is no certificate to others, and so is broken here.
+/// The text with two other labels of certificates replaced by the usual one: the older one (RFC
+/// 7468, section 5.3), and that of OpenSSL. OpenSSL may append limits of trust to the certificate,
+/// which other programs cannot read: such a certificate counts as broken.
 fn with_usual_labels(text: &[u8]) -> Vec<u8> {
     const OTHERS: [&[u8]; 4] = [
         b"-----BEGIN X509 CERTIFICATE-----",
@@ -64,8 +66,11 @@ fn with_usual_labels(text: &[u8]) -> Vec<u8> {
     usual
 }
 
-/// The system's certificates. Some that cannot be used are no reason to do without the others, and
-/// nothing that a user of this program could mend.
+/// Trust in the system's certificates. Those that cannot be used are skipped without a remark: the
+/// others suffice, and users of this program cannot mend them.
+///
+/// # Errors
+/// One line, if there is no certificate by which a server with this `name` could be verified.
 pub(super) fn of_system(
     found: CertificateResult,
     name: &ServerName<'_>,
@@ -73,7 +78,7 @@ pub(super) fn of_system(
 ) -> Result<Trust, String> {
     let mut trust = Trust::default();
     for (number, certificate) in (1..).zip(&found.certs) {
-        // What is no certificate is passed over.
+        // An item that is not a certificate is skipped.
         let _ = trust.add(number, certificate, name, now);
     }
     if trust.is_useless() {

@@ -1,8 +1,8 @@
-//! Whom to trust: the certificates of a file, or of the system, by what each says of itself.
+//! Trusted certificates, from a file or from the system, and how each may be used.
 //!
-//! Owns the rules for a certificate that is there: what makes it an authority, and that a server
-//! may show the very same one. They are those of Go, and so of etcd and its clients. Knows nothing
-//! of what servers show; that is `chain.rs`.
+//! Owns the rules for a trusted certificate: what makes it an authority, and when a server may show
+//! this very certificate. They are those of Go, and so of etcd and its clients. The certificates
+//! that servers show are the matter of `chain.rs`.
 
 use std::sync::OnceLock;
 
@@ -12,16 +12,16 @@ use webpki::{EndEntityCert, anchor_from_trusted_cert};
 use super::super::remark::{Remark, RemarkKind};
 use super::x509::{self, Certificate, Moment};
 
-/// What was found, for as long as the process lives.
+/// All trusted certificates, kept for the life of the process.
 #[derive(Debug, Default)]
 pub(super) struct Trust {
     authorities: Vec<Authority>,
-    /// Certificates that a server may show.
+    /// Certificates that a server may show itself.
     own: Vec<Own>,
 }
 
-/// A certificate that may vouch for others, or would if nothing spoke against it. Those as well,
-/// so that the reason can name it when a server's chain leads to it.
+/// A trusted certificate as the end of a server's chain. One that must not be an authority is kept
+/// as well, so that the error can name it when a chain leads to it.
 #[derive(Debug)]
 pub(super) struct Authority {
     anchor: TrustAnchor<'static>,
@@ -31,44 +31,46 @@ pub(super) struct Authority {
     has_supported_key: bool,
     flaw: Option<Flaw>,
     subject: String,
-    /// Words for the log, made when they are needed, once each: they have to outlive the verifier.
+    /// Texts for the log by [`Objection`], each made when it is first needed: they have to outlive
+    /// the verifier.
     words: [OnceLock<&'static str>; 3],
 }
 
+/// A trusted certificate that a server may show itself.
 #[derive(Debug)]
 struct Own {
     certificate: CertificateDer<'static>,
     validity: Validity,
 }
 
-/// From when on and until when, both included.
+/// The period in which a certificate is valid, both ends included.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Validity {
     not_before: Moment,
     not_after: Moment,
 }
 
-/// Why something is not in force.
+/// Why a certificate is not valid at some time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OutOfForce {
     NotYet,
     Expired,
 }
 
-/// Why a certificate cannot vouch for others, whenever it is.
+/// Why a certificate must not be an authority, whatever the time is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flaw {
-    /// It does not say that it is an authority, or says that it is none (`CA:FALSE`).
+    /// It is not marked as an authority, or is marked as none (`CA:FALSE`).
     NotAuthority,
-    /// Its key usage has no signatures of certificates.
+    /// Its key usage excludes signatures of certificates.
     NoCertificateSign,
-    /// Its extended key usage has neither servers nor any purpose.
+    /// Its extended key usage excludes servers.
     WrongPurpose,
-    /// It has an extension that must be understood and is not.
+    /// It has a critical extension that is not understood.
     UnknownCriticalExtension,
 }
 
-/// Why a chain that is good otherwise cannot end at an authority.
+/// Why a chain that is otherwise good cannot end at an authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Objection {
     Expired,
@@ -77,8 +79,8 @@ pub(super) enum Objection {
 }
 
 impl Trust {
-    /// Takes what a certificate says of itself; servers will have to be `name`. Returns what is to
-    /// be said of it as of `now`; its `number` is its place among all. `None` if it is none.
+    /// Adds a certificate, by its place among all, for servers with this `name`. Returns the
+    /// remarks on it as of `now`; `None` if it is not a certificate.
     pub(super) fn add(
         &mut self,
         number: usize,
@@ -95,17 +97,21 @@ impl Trust {
             anchor,
             key_id: read.subject_key_id.map(<[u8]>::to_vec),
             validity,
-            path_length_max: read.basic_constraints.and_then(|it| it.path_length_max),
+            path_length_max: read.basic_constraints.and_then(|found| found.path_length_max),
             has_supported_key: read.key.is_supported(),
             flaw,
             subject: x509::name(read.subject),
             words: Default::default(),
         };
         let facts = authority.remarks(is_own, now).into_iter().flatten();
-        let subject = || authority.subject.clone();
-        let remark =
-            |(kind, reason)| Remark { kind, number, subject: subject(), reason, file: None };
-        let remarks = facts.map(remark).collect();
+        let remarks = facts.map(|(kind, reason)| Remark {
+            kind,
+            number,
+            subject: authority.subject.clone(),
+            reason,
+            file: None,
+        });
+        let remarks = remarks.collect();
         if is_own {
             let certificate = certificate.clone().into_owned();
             self.own.push(Own { certificate, validity });
@@ -119,37 +125,40 @@ impl Trust {
         self.own.is_empty() && self.authorities.iter().all(|authority| authority.flaw.is_some())
     }
 
-    /// Certificates that may vouch for others. Those with one of these key identifiers come first:
-    /// of many with one name, the library tries so many and no more.
+    /// All authorities, those with one of these key identifiers first: of many with the same name
+    /// the library tries a limited number.
     pub(super) fn authorities(&self, key_ids: &[&[u8]]) -> Vec<&Authority> {
-        let is_named = |authority: &&Authority| {
-            authority.key_id.as_deref().is_some_and(|id| key_ids.contains(&id))
-        };
-        let (mut named, others): (Vec<_>, Vec<_>) = self.authorities.iter().partition(is_named);
+        let (mut named, others): (Vec<_>, Vec<_>) =
+            self.authorities.iter().partition(|authority| {
+                authority.key_id.as_deref().is_some_and(|id| key_ids.contains(&id))
+            });
         named.extend(others);
         named
     }
 
-    /// How many authorities have this name.
+    /// The number of authorities with this name.
     pub(super) fn count_of(&self, name: &[u8]) -> usize {
         self.all_of(name).count()
     }
 
-    /// Whether an authority of this name has a key of a kind that cannot be verified here.
+    /// Whether an authority with this name has a key by which nothing can be verified here.
     pub(super) fn has_unsupported_key(&self, name: &[u8]) -> bool {
         self.all_of(name).any(|authority| !authority.has_supported_key)
     }
 
     fn all_of(&self, name: &[u8]) -> impl Iterator<Item = &Authority> {
-        self.authorities.iter().filter(move |it| it.anchor.subject.as_ref() == name)
+        self.authorities.iter().filter(move |authority| authority.anchor.subject.as_ref() == name)
     }
 
-    /// When a server may show this very certificate; `None` if it needs an authority.
+    /// The period in which a server may show this very certificate; `None` if it needs an
+    /// authority.
     pub(super) fn validity_of_own(&self, certificate: &CertificateDer<'_>) -> Option<Validity> {
-        self.own.iter().find(|it| it.certificate == *certificate).map(|it| it.validity)
+        let mut own = self.own.iter();
+        own.find(|own| own.certificate == *certificate).map(|own| own.validity)
     }
 }
 
+/// Why the certificate must not be an authority; `None` if it may.
 fn flaw(certificate: &Certificate<'_>) -> Option<Flaw> {
     let is_authority = match certificate.basic_constraints {
         Some(constraints) => constraints.is_authority,
@@ -167,14 +176,14 @@ fn flaw(certificate: &Certificate<'_>) -> Option<Flaw> {
     (certificate.may_serve == Some(false)).then_some(Flaw::WrongPurpose)
 }
 
-/// Whether a server with the name may show the certificate itself, without any authority.
+/// Whether a server with this name may show the certificate itself, without an authority.
 fn may_be_shown(der: &CertificateDer<'_>, read: &Certificate<'_>, name: &ServerName<'_>) -> bool {
-    let is_for =
-        |certificate: EndEntityCert<'_>| certificate.verify_is_valid_for_subject_name(name).is_ok();
-    read.may_serve != Some(false) && EndEntityCert::try_from(der).is_ok_and(is_for)
+    let Ok(certificate) = EndEntityCert::try_from(der) else { return false };
+    read.may_serve != Some(false) && certificate.verify_is_valid_for_subject_name(name).is_ok()
 }
 
 impl Validity {
+    /// Why the certificate is not valid at that time; `None` if it is.
     pub(super) fn objection(self, now: UnixTime) -> Option<OutOfForce> {
         let now = Moment::Since1970(now.as_secs());
         match () {
@@ -186,17 +195,17 @@ impl Validity {
 }
 
 impl Authority {
-    /// What the library wants to know of it.
+    /// The authority as the library needs it.
     pub(super) fn anchor(&self) -> TrustAnchor<'_> {
         let TrustAnchor { subject, subject_public_key_info, name_constraints } = &self.anchor;
         TrustAnchor {
             subject: Der::from_slice(subject),
             subject_public_key_info: Der::from_slice(subject_public_key_info),
-            name_constraints: name_constraints.as_ref().map(|it| Der::from_slice(it)),
+            name_constraints: name_constraints.as_ref().map(|der| Der::from_slice(der)),
         }
     }
 
-    /// Why it cannot vouch for a chain at that time.
+    /// Why no chain can end at it at that time; `None` if one can.
     pub(super) fn objection(&self, now: UnixTime) -> Option<Objection> {
         match (self.flaw, self.validity.objection(now)) {
             (Some(_), _) => Some(Objection::Unfit),
@@ -206,23 +215,24 @@ impl Authority {
         }
     }
 
+    /// The remarks on it, if a server may show it itself or not.
     fn remarks(&self, is_own: bool, now: UnixTime) -> [Option<(RemarkKind, &'static str)>; 2] {
-        let standing = match self.flaw {
+        let usability = match self.flaw {
             Some(flaw) if is_own => Some((RemarkKind::TrustedForItself, flaw.word())),
             Some(flaw) => return [Some((RemarkKind::Skipped, flaw.word())), None],
             None if self.has_supported_key => None,
             None => Some((RemarkKind::Unusable, "unsupported_key")),
         };
         let validity = self.validity.objection(now).map(OutOfForce::word);
-        [standing, validity.map(|word| (RemarkKind::NotInForce, word))]
+        [usability, validity.map(|word| (RemarkKind::NotInForce, word))]
     }
 
-    /// How many authorities may be between it and a server.
+    /// The most authorities between it and a server.
     pub(super) fn path_length_max(&self) -> Option<usize> {
         self.path_length_max
     }
 
-    /// The objection and whom it is to, for the log.
+    /// The objection and the authority, as a text for the log.
     pub(super) fn words(&self, objection: Objection) -> &'static str {
         let reason = match objection {
             Objection::Expired => "authority_expired",
@@ -230,7 +240,7 @@ impl Authority {
             Objection::Unfit => "authority_unfit",
         };
         self.words[objection as usize].get_or_init(|| {
-            // At most once for each authority and reason.
+            // Leaked at most once for each authority and reason.
             Box::leak(format!("{reason} authority={:?}", self.subject).into_boxed_str())
         })
     }

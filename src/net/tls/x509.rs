@@ -1,7 +1,8 @@
-//! What a certificate says of itself (RFC 5280, section 4), read with the crate `der`.
+//! The fields of certificates (RFC 5280, section 4), read with the crate `der`.
 //!
-//! Reads and judges nothing: `trust.rs` does, of the certificates in the file, and `chain.rs`, to
-//! find the reason where the library names none. What servers show is verified by the library.
+//! Reads, and decides nothing: `trust.rs` does, for trusted certificates, and `chain.rs`, to find
+//! the reason where the library names none. The library verifies the certificates that servers
+//! show.
 
 use std::fmt::{self, Write};
 
@@ -12,15 +13,15 @@ use der::{Decode, ErrorKind, Reader, Result, SliceReader, Tag, TagMode, TagNumbe
 
 use super::algorithms::SIGNATURES;
 
-/// Extensions of which a critical one is understood, here or by the library: those of Go, which
-/// knows no constraints of policies either.
+/// Extensions that may be critical, because this file or the library understands them: those of Go,
+/// which does not know constraints of policies either.
 const UNDERSTOOD: [&str; 9] = [
     SUBJECT_KEY_ID,
     KEY_USAGE,
     "2.5.29.17", // Subject alternative name.
     BASIC_CONSTRAINTS,
     "2.5.29.30", // Name constraints.
-    "2.5.29.31", // Where lists of revoked certificates are.
+    "2.5.29.31", // Distribution points of lists of revoked certificates.
     "2.5.29.32", // Policies.
     AUTHORITY_KEY_ID,
     EXTENDED_KEY_USAGE,
@@ -30,41 +31,43 @@ const KEY_USAGE: &str = "2.5.29.15";
 const BASIC_CONSTRAINTS: &str = "2.5.29.19";
 const AUTHORITY_KEY_ID: &str = "2.5.29.35";
 const EXTENDED_KEY_USAGE: &str = "2.5.29.37";
-/// Extended key usage: any (RFC 5280, section 4.2.1.12).
+/// Extended key usage for any purpose (RFC 5280, section 4.2.1.12).
 const ANY_PURPOSE: &str = "2.5.29.37.0";
-/// Extended key usage: servers of TLS.
+/// Extended key usage for servers of TLS.
 const SERVER: &str = "1.3.6.1.5.5.7.3.1";
-/// Key usage: signatures of certificates, counted from 0.
+/// The bit of key usage for signatures of certificates, counted from 0.
 const CERTIFICATE_SIGN: usize = 5;
-/// What ring verifies of RSA, in bits of the modulus.
+/// RSA keys by which ring verifies signatures, in bits of the modulus.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
-/// The parts of a certificate that matter here.
+/// The fields of a certificate that are used here.
 #[derive(Debug)]
 pub(super) struct Certificate<'a> {
-    /// Such a certificate can say nothing of what it is for.
+    /// Whether it has version 1, which has no extensions to state its purpose.
     pub(super) is_version_1: bool,
-    /// The name of the authority, without its tag and length.
+    /// The name of the authority that signed it, without its tag and length.
     pub(super) issuer: &'a [u8],
-    /// The name of the holder, in the same form.
+    /// The name of its holder, in the same form.
     pub(super) subject: &'a [u8],
     pub(super) not_before: Moment,
     pub(super) not_after: Moment,
     pub(super) key: Key<'a>,
-    /// Whether it is an authority, and how many more may be below it.
+    /// Whether it is an authority; `None` if it does not say.
     pub(super) basic_constraints: Option<BasicConstraints>,
-    /// Whether the key may sign certificates, where its usage is limited.
+    /// Whether its key may sign certificates; `None` if its usage is not limited.
     pub(super) may_certify: Option<bool>,
-    /// Whether it may serve by TLS, where its purposes are limited.
+    /// Whether a server of TLS may show it; `None` if its purposes are not limited.
     pub(super) may_serve: Option<bool>,
     pub(super) subject_key_id: Option<&'a [u8]>,
     pub(super) authority_key_id: Option<&'a [u8]>,
     pub(super) has_unknown_critical_extension: bool,
 }
 
+/// The extension that marks authorities (RFC 5280, section 4.2.1.9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BasicConstraints {
     pub(super) is_authority: bool,
+    /// The most authorities between it and a server; `None`: any number.
     pub(super) path_length_max: Option<usize>,
 }
 
@@ -87,7 +90,7 @@ pub(super) struct Key<'a> {
 /// Reads a certificate.
 ///
 /// # Errors
-/// When it is no certificate, or something is behind it.
+/// For bytes that are not a certificate, or more than one.
 pub(super) fn read(certificate: &[u8]) -> Result<Certificate<'_>> {
     let mut reader = SliceReader::new(certificate)?;
     let read = reader.sequence(|reader| {
@@ -138,7 +141,7 @@ fn read_signed<'a>(reader: &mut SliceReader<'a>) -> Result<Certificate<'a>> {
 fn moment(reader: &mut SliceReader<'_>) -> Result<Moment> {
     let time = AnyRef::decode(reader)?;
     let seconds = match (time.tag(), time.value()) {
-        // Two digits of the year, of which 50 is 1950 (RFC 5280, section 4.1.2.5.1).
+        // The year has two digits, and 50 is 1950 (RFC 5280, section 4.1.2.5.1).
         (Tag::UtcTime, [b'5' | b'6', _, ..]) => return Ok(Moment::Before1970),
         (Tag::UtcTime, _) => time.decode_as::<UtcTime>()?.to_unix_duration(),
         (Tag::GeneralizedTime, text) if text < &b"1970"[..] => return Ok(Moment::Before1970),
@@ -166,29 +169,32 @@ impl<'a> Certificate<'a> {
         is_critical: bool,
         value: &'a [u8],
     ) -> Result<()> {
-        let is = |name: &str| id == ObjectIdentifier::new_unwrap(name);
-        if is(BASIC_CONSTRAINTS) {
+        if is(id, BASIC_CONSTRAINTS) {
             self.basic_constraints = Some(basic_constraints(value)?);
-        } else if is(KEY_USAGE) {
+        } else if is(id, KEY_USAGE) {
             let usage = BitStringRef::from_der(value)?;
             self.may_certify = Some(usage.get(CERTIFICATE_SIGN) == Some(true));
-        } else if is(EXTENDED_KEY_USAGE) {
+        } else if is(id, EXTENDED_KEY_USAGE) {
             self.may_serve = Some(may_serve(value)?);
-        } else if is(SUBJECT_KEY_ID) {
+        } else if is(id, SUBJECT_KEY_ID) {
             self.subject_key_id = Some(<&OctetStringRef>::from_der(value)?.as_bytes());
-        } else if is(AUTHORITY_KEY_ID) {
+        } else if is(id, AUTHORITY_KEY_ID) {
             self.authority_key_id = authority_key_id(value)?;
-        } else if is_critical && !UNDERSTOOD.iter().any(|name| is(name)) {
+        } else if is_critical && !UNDERSTOOD.iter().any(|name| is(id, name)) {
             self.has_unknown_critical_extension = true;
         }
         Ok(())
     }
 }
 
+fn is(id: ObjectIdentifier, name: &str) -> bool {
+    id == ObjectIdentifier::new_unwrap(name)
+}
+
 fn basic_constraints(value: &[u8]) -> Result<BasicConstraints> {
     SliceReader::new(value)?.sequence(|reader| {
         let is_authority = Option::<bool>::decode(reader)?.unwrap_or(false);
-        // A length beyond any that a chain has is none.
+        // A length that no chain reaches is not a limit.
         let length = Option::<UintRef<'_>>::decode(reader)?;
         let path_length_max = length.and_then(|length| match *length.as_bytes() {
             [] => Some(0),
@@ -225,13 +231,11 @@ fn authority_key_id(value: &[u8]) -> Result<Option<&[u8]>> {
 }
 
 impl Key<'_> {
-    /// Whether signatures by it can be verified here.
+    /// Whether signatures by this key can be verified here.
     pub(super) fn is_supported(&self) -> bool {
-        let is_of = |known: &&dyn rustls::pki_types::SignatureVerificationAlgorithm| {
-            *known.public_key_alg_id() == *self.algorithm
-        };
+        let mut known = SIGNATURES.all.iter().map(|algorithm| algorithm.public_key_alg_id());
         let is_rsa = *self.algorithm == *rustls::pki_types::alg_id::RSA_ENCRYPTION;
-        SIGNATURES.all.iter().any(is_of) && (!is_rsa || self.is_rsa_of_size())
+        known.any(|id| *id == *self.algorithm) && (!is_rsa || self.is_rsa_of_size())
     }
 
     fn is_rsa_of_size(&self) -> bool {
@@ -241,17 +245,18 @@ impl Key<'_> {
                 Ok::<_, der::Error>(modulus)
             })
         });
-        let bits = |modulus: UintRef<'_>| {
-            let leading = modulus.as_bytes().first().map_or(0, |byte| byte.leading_zeros());
-            8 * modulus.as_bytes().len() - leading as usize
-        };
-        modulus.is_ok_and(|modulus| RSA_BITS.contains(&bits(modulus)))
+        modulus.is_ok_and(|modulus| RSA_BITS.contains(&bits(modulus.as_bytes())))
     }
+}
+
+/// The length of a number in bits.
+fn bits(bytes: &[u8]) -> usize {
+    8 * bytes.len() - bytes.first().map_or(0, |byte| byte.leading_zeros()) as usize
 }
 
 // ------------------------------------------------------------------------------- names
 
-/// A name for people, in the order of Go and RFC 4514: the most special part comes first.
+/// A name as a text, in the order of Go and RFC 4514: the most specific part first.
 pub(super) fn name(name: &[u8]) -> String {
     let mut text = String::new();
     match write_name(name, &mut text) {
@@ -281,7 +286,7 @@ fn write_name(name: &[u8], text: &mut String) -> Result<()> {
     Ok(())
 }
 
-/// Strings of the kinds that names have; those of two bytes a character (BMPString) as well.
+/// The text of a string in a name, also of one with two bytes for each character (BMPString).
 fn string(value: AnyRef<'_>) -> String {
     match value.tag() {
         Tag::BmpString => {
@@ -296,7 +301,7 @@ fn string(value: AnyRef<'_>) -> String {
     }
 }
 
-/// The kind of a part of a name, by its usual letters.
+/// The kind of a part of a name. Displays as its usual letters, or as its number.
 struct Attribute(ObjectIdentifier);
 
 impl fmt::Display for Attribute {

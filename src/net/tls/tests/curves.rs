@@ -1,4 +1,4 @@
-//! Signatures and key exchange on all curves, beside what openssl makes of them.
+//! Signatures and key exchange on all curves, compared with those of openssl.
 
 use rustls::NamedGroup;
 use rustls::pki_types::SignatureVerificationAlgorithm;
@@ -7,7 +7,7 @@ use rustls::pki_types::alg_id;
 use super::super::algorithms::{SIGNATURES, provider};
 use super::*;
 
-const MESSAGE: &str = "what is signed";
+const MESSAGE: &str = "the message";
 const CURVES: [(&str, alg_id::AlgorithmIdentifier, usize); 3] = [
     ("prime256v1", alg_id::ECDSA_P256, 65),
     ("secp384r1", alg_id::ECDSA_P384, 97),
@@ -23,10 +23,11 @@ fn algorithm(
     key: alg_id::AlgorithmIdentifier,
     signature: alg_id::AlgorithmIdentifier,
 ) -> &'static dyn SignatureVerificationAlgorithm {
-    let is_meant = |it: &&&'static dyn SignatureVerificationAlgorithm| {
-        it.public_key_alg_id() == key && it.signature_alg_id() == signature
-    };
-    *SIGNATURES.all.iter().find(is_meant).expect("an algorithm for each")
+    let mut known = SIGNATURES.all.iter();
+    let found = known.find(|algorithm| {
+        algorithm.public_key_alg_id() == key && algorithm.signature_alg_id() == signature
+    });
+    *found.expect("an algorithm for each")
 }
 
 #[test]
@@ -41,21 +42,27 @@ fn signatures_by_each_curve_over_each_hash_are_verified() {
         let public = &public[public.len() - point_bytes..];
         for (hash, hash_id) in HASHES {
             let algorithm = algorithm(key_id, hash_id);
-            // Numbers are shorter now and then, and so their encoding.
+            // Numbers, and with them their encoding, are sometimes shorter.
             for _ in 0..8 {
                 scratch.openssl(&format!("dgst -{hash} -sign key -out signature message"));
                 let signed = std::fs::read(scratch.path.join("signature"));
                 let mut signature = signed.expect("what openssl wrote");
-                let verify = |message: &str, signature: &[u8]| {
-                    algorithm.verify_signature(public, message.as_bytes(), signature).is_ok()
-                };
-                assert!(verify(MESSAGE, &signature), "{curve} {hash}");
-                assert!(!verify("what is not signed", &signature), "{curve} {hash}");
-                assert!(!verify(MESSAGE, &[&signature[..], &[0]].concat()), "{curve} {hash}");
-                assert!(!verify(MESSAGE, &signature[..signature.len() - 1]), "{curve} {hash}");
-                assert!(!verify(MESSAGE, &[]), "{curve} {hash}");
+                let longer = [&signature[..], &[0]].concat();
+                let shorter = signature[..signature.len() - 1].to_vec();
+                let right = signature.clone();
                 *signature.last_mut().expect("a signature") ^= 1;
-                assert!(!verify(MESSAGE, &signature), "{curve} {hash}");
+                for (message, signature, want) in [
+                    (MESSAGE, &right, true),
+                    ("not the message", &right, false),
+                    (MESSAGE, &longer, false),
+                    (MESSAGE, &shorter, false),
+                    (MESSAGE, &Vec::new(), false),
+                    (MESSAGE, &signature, false),
+                ] {
+                    let verified =
+                        algorithm.verify_signature(public, message.as_bytes(), signature);
+                    assert_eq!(verified.is_ok(), want, "{curve} {hash} {message}");
+                }
             }
             for broken in [&[][..], &[4], &public[1..], &[0; 133]] {
                 let outcome = algorithm.verify_signature(broken, MESSAGE.as_bytes(), &[]);
@@ -68,7 +75,8 @@ fn signatures_by_each_curve_over_each_hash_are_verified() {
 #[test]
 fn both_sides_of_an_exchange_on_p521_come_to_the_same_and_other_points_are_refused() {
     let groups = provider().kx_groups;
-    let group = groups.iter().find(|it| it.name() == NamedGroup::secp521r1).expect("the curve");
+    let group =
+        groups.iter().find(|group| group.name() == NamedGroup::secp521r1).expect("the curve");
     let [ours, theirs] = [group.start().expect("random"), group.start().expect("random")];
     let [ours_public, theirs_public] = [ours.pub_key().to_vec(), theirs.pub_key().to_vec()];
     assert_ne!(ours_public, theirs_public);

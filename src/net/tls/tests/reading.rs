@@ -1,10 +1,10 @@
-//! Certificates as they are read: names for people, and what is cut short or bent.
+//! Reading certificates: names as texts, and certificates that are cut short or changed.
 
 use super::super::x509;
 use super::*;
 
 #[test]
-fn names_are_read_for_people() {
+fn names_are_read_as_texts() {
     let scratch = Scratch::new();
     for (subject, want) in [
         ("/C=DE/O=An authority/CN=root", "CN=root,O=An authority,C=DE"),
@@ -24,14 +24,14 @@ fn names_are_read_for_people() {
         let read = x509::read(&certificate).expect("a certificate");
         assert_eq!(x509::name(read.subject), want);
     }
-    // Names of another alphabet, by two bytes a character, and what is no name.
+    // A name in another alphabet, with two bytes for each character, and bytes that are not a name.
     let name = [49, 13, 48, 11, 6, 3, 85, 4, 3, 30, 4, 0x04, 0x14, 0x04, 0x30];
     assert_eq!(x509::name(&name), "CN=Да");
     assert_eq!(x509::name(&[49, 200]), "unreadable");
 }
 
 #[test]
-fn no_part_of_a_certificate_can_be_missing_or_bent_so_that_reading_it_fails_badly() {
+fn certificates_that_are_cut_short_or_changed_are_read_without_a_panic() {
     let text = CertificateDer::from_pem_slice(made().server.as_bytes()).expect("a certificate");
     assert!(x509::read(&text).is_ok());
     for end in 0..text.len() {
@@ -40,10 +40,10 @@ fn no_part_of_a_certificate_can_be_missing_or_bent_so_that_reading_it_fails_badl
     assert!(x509::read(&[&text[..], &[0]].concat()).is_err());
     for position in 0..text.len() {
         for value in [0, 1, 0x7f, 0x80, 0x82, 0xff] {
-            let mut bent = text.to_vec();
-            bent[position] = value;
-            // Any outcome will do.
-            if let Ok(read) = x509::read(&bent) {
+            let mut changed = text.to_vec();
+            changed[position] = value;
+            // Any outcome is right.
+            if let Ok(read) = x509::read(&changed) {
                 let _ = (x509::name(read.subject), read.key.is_supported());
             }
         }

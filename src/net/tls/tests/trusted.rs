@@ -393,5 +393,5 @@ fn other_labels_of_certificates_are_taken() {
     let text = maker.scratch.read("trusted.pem");
     assert!(text.starts_with("-----BEGIN TRUSTED CERTIFICATE-----\n"));
     let told = of_text(&text).expect_err("not trusted for what is asked");
-    assert_eq!(told, "certificate 1 in FILE is broken: no valid X.509");
+    assert_eq!(told, "certificate 1 in FILE is broken: not valid X.509");
 }
