@@ -1,5 +1,5 @@
-//! What the host says of itself: its addresses, routes, name, and the files that say how it
-//! resolves names. The trait [`Host`], and the real one.
+//! Facts of the host: its addresses, routes and name, and the files that configure how it resolves
+//! names. The trait [`Host`], and its implementation for the real host.
 
 use std::fs::File;
 use std::net::IpAddr;
@@ -12,36 +12,36 @@ use super::mio::MioNet;
 use super::resolver_file;
 use super::{FileError, FileVersion, ResolverFile};
 
-/// What the reactor asks of the host.
+/// The facts of the host that the reactor needs.
 pub trait Host {
     /// A file that is being read.
     type File;
 
-    /// Whether this host answers for that address itself.
+    /// Whether connections to the address arrive at this host itself.
     fn is_local(&mut self, address: IpAddr) -> bool;
 
-    /// Whether anything leads to that address, as far as this host knows.
+    /// Whether the host has a route to the address. Also true where that is unknown.
     fn has_route(&mut self, address: IpAddr) -> bool;
 
-    /// Whether the kernel may choose that port for our end of a dial.
+    /// Whether the kernel may choose the port for the local end of a dial.
     fn is_ephemeral(&mut self, port: u16) -> bool;
 
-    /// Which version of the file there is now, without opening it.
+    /// The current version of the file, without opening it.
     ///
     /// # Errors
-    /// When there is none, or it is no regular file.
+    /// [`FileError`] for a file that is missing or not a regular one.
     fn file_version(&mut self, file: ResolverFile) -> Result<FileVersion, FileError>;
 
-    /// Opens the file to read it from its beginning; never waits for anybody, whatever it is.
+    /// Opens the file to read it from its beginning. Does not block, whatever kind of file it is.
     ///
     /// # Errors
-    /// When there is none, it is no regular file, or we may not.
+    /// [`FileError`] for a file that is missing, not a regular one, or not readable.
     fn open_file(&mut self, file: ResolverFile) -> Result<Self::File, FileError>;
 
     /// Reads the next bytes into `buffer`, which is not empty; 0 at the end of the file.
     ///
     /// # Errors
-    /// When the device fails.
+    /// [`FileError`] for a failure of the device.
     fn read_file(&mut self, file: &mut Self::File, buffer: &mut [u8]) -> Result<usize, FileError>;
 
     /// The name of this host (gethostname(2)).

@@ -1,6 +1,7 @@
-//! The real [`Net`]: mio for readiness, socket2 for options, `splice.rs` for bulk.
+//! The implementation of [`Net`] for real sockets: mio for readiness, socket2 for options,
+//! `splice.rs` for bulk.
 //!
-//! Decides nothing. Options that the kernel lets accepted sockets inherit (TCP_NODELAY, keepalive,
+//! Decides nothing. Options that accepted sockets inherit (TCP_NODELAY, keepalive,
 //! TCP_USER_TIMEOUT) are set on the listener, so that accepting costs no call for them.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -24,19 +25,19 @@ use super::stream::Stream;
 use super::{Accept, Close, Dial, Event, Net, NetError, Read, Readiness, Receive, Write};
 use crate::config::limits::{EVENTS_PER_TURN, KEEPALIVE_PROBES};
 
-/// The token of the signal descriptor; the reactor's own tokens never have all bits set.
+/// The token of the signal descriptor; those of the reactor never have all bits set.
 const SIGNALS: Token = Token(usize::MAX);
 
-/// What sockets are set to: those of both sides, but for the last one.
+/// Options of sockets, those of clients and those of servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketOptions {
     /// Idle time before the first keepalive probe and between probes; `None`: no probes.
     pub keepalive: Option<Duration>,
-    /// How long sent data may stay unacknowledged, or unsent before a peer that takes nothing;
-    /// `None`: as the kernel has it (tcp(7), TCP_USER_TIMEOUT).
+    /// How long data may be unacknowledged, or unsent because the peer takes none; `None`: the
+    /// kernel's default (TCP_USER_TIMEOUT, tcp(7)).
     pub user_timeout: Option<Duration>,
     /// Whether listeners share their addresses with those of other processes of the same user that
-    /// ask for it, too (socket(7), SO_REUSEPORT).
+    /// have the option, too (SO_REUSEPORT, socket(7)).
     pub reuse_port: bool,
 }
 
@@ -47,15 +48,15 @@ pub struct MioNet {
     signals: Option<Signals>,
     options: SocketOptions,
     pub(super) ephemeral_ports: EphemeralPorts,
-    /// When the clock was read last.
+    /// The time when the clock was last read.
     pub(super) now: Instant,
 }
 
 impl MioNet {
-    /// Readiness without any socket yet.
+    /// A `MioNet` without sockets.
     ///
     /// # Errors
-    /// When the kernel has no descriptor or memory for it.
+    /// [`NetError`] for want of descriptors or memory.
     pub fn new(options: SocketOptions) -> Result<MioNet, NetError> {
         let poll = Poll::new().map_err(net_error)?;
         let events = Events::with_capacity(EVENTS_PER_TURN);
@@ -64,10 +65,10 @@ impl MioNet {
         Ok(MioNet { poll, events, signals: None, options, ephemeral_ports, now })
     }
 
-    /// From now on every signal has its effect: an [`Event::Signal`], or none.
+    /// Takes signals over: from now on they are [`Event::Signal`], or have no effect.
     ///
     /// # Errors
-    /// When the kernel has no descriptor or memory for it.
+    /// [`NetError`] for want of descriptors or memory.
     pub fn take_signals(&mut self) -> Result<(), NetError> {
         let mut signals = Signals::new().map_err(net_error)?;
         let registry = self.poll.registry();
@@ -99,12 +100,12 @@ impl MioNet {
             socket.set_reuse_port(true)?;
         }
         if is_wildcard_v6(address) {
-            // `[::]` means both families, as in Go, whatever net.ipv6.bindv6only says.
+            // `[::]` means both families, as in Go, whatever net.ipv6.bindv6only is.
             socket.set_only_v6(false)?;
         }
         socket.bind(&address.into())?;
-        // The kernel caps the backlog at net.core.somaxconn (listen(2)), which is the length
-        // that administrators tune; a number of our own would only be able to lower it.
+        // The kernel limits the backlog to net.core.somaxconn (listen(2)), the length that
+        // administrators tune; a smaller number here could only lower it.
         socket.listen(i32::MAX)?;
         let mut listener = TcpListener::from_std(socket.into());
         self.poll.registry().register(&mut listener, Token(token), Interest::READABLE)?;
@@ -117,7 +118,7 @@ impl MioNet {
             Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
             Ok(()) | Err(_) => {}
         }
-        // Registered after connect: a socket that was never connected reports a hang-up.
+        // Registered after connect: before, the socket would report a hang-up.
         let mut socket = TcpStream::from_std(socket.into());
         self.register(&mut socket, token)?;
         Ok(Stream::dialed(socket))
@@ -143,8 +144,8 @@ impl Net for MioNet {
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), NetError> {
         let mut polled = self.poll.poll(&mut self.events, timeout);
         while polled.as_ref().is_err_and(|error| error.kind() == ErrorKind::Interrupted) {
-            // A process that was stopped comes back here. What arrived meanwhile has to be told
-            // before anybody looks at the clock.
+            // A process that was stopped continues here. Events that came meanwhile have to be
+            // handled before deadlines are.
             polled = self.poll.poll(&mut self.events, Some(Duration::ZERO));
         }
         polled.map_err(net_error)?;
@@ -173,8 +174,8 @@ impl Net for MioNet {
     }
 
     fn random(&mut self) -> u64 {
-        // The standard library seeds each state from the system; hashing nothing yields 64 bits
-        // that nobody can guess cheaply. Enough for jitter, and no generator to keep.
+        // The standard library seeds each state from the system. The hash of nothing is 64 bits
+        // that are expensive to guess: enough for jitter, without the state of a generator.
         RandomState::new().build_hasher().finish()
     }
 
@@ -184,7 +185,7 @@ impl Net for MioNet {
         token: usize,
     ) -> Result<(TcpListener, SocketAddr), NetError> {
         let listener = match self.try_listen(address, token) {
-            // `[::]` asks for both families; a host may have the first one only.
+            // `[::]` is both families; the host may have IPv4 only.
             Err(error) if is_wildcard_v6(address) && lacks_v6(&error) => {
                 let address = SocketAddr::from(([0, 0, 0, 0], address.port()));
                 self.try_listen(address, token)
@@ -223,9 +224,9 @@ impl Net for MioNet {
         self.try_dial(address, token).map_err(net_error)
     }
 
-    fn dial_result(&mut self, stream: &mut Stream, told: Readiness) -> Dial {
+    fn dial_result(&mut self, stream: &mut Stream, readiness: Readiness) -> Dial {
         // A socket that is still connecting is not writable, and one that failed has an error.
-        if told.writable && !told.error && !told.closed {
+        if readiness.writable && !readiness.error && !readiness.closed {
             return Dial::Connected;
         }
         if let Some(error) = self.take_error(stream) {
@@ -244,7 +245,7 @@ impl Net for MioNet {
     }
 
     fn set_deferred_options(&mut self, stream: &mut Stream) {
-        // It fails for a connection that is lost, of which an event tells.
+        // Fails for a lost connection, which an event reports.
         let _ = self.set_timeouts(&SockRef::from(&stream.socket));
     }
 
@@ -288,7 +289,7 @@ impl Net for MioNet {
         // SAFETY: the descriptor is open for as long as `stream` is borrowed, and SIOCOUTQ
         // (tcp(7)) writes one int to a pointer that is valid for an int.
         let outcome = unsafe { siocoutq(stream.socket.as_raw_fd(), &raw mut bytes) };
-        // A socket that cannot be asked is lost, and holds nothing that could still arrive.
+        // Fails for a lost socket, whose bytes cannot arrive.
         outcome.map_or(0, |_| usize::try_from(bytes).unwrap_or(0))
     }
 
@@ -297,7 +298,7 @@ impl Net for MioNet {
             Close::Orderly => None,
             Close::Reset => Some(Duration::ZERO),
         };
-        // If this fails the connection is gone already, and there is nobody to tell.
+        // Fails for a connection that is gone, for which it makes no difference.
         let _ = SockRef::from(&stream.socket).set_linger(linger);
     }
 
@@ -365,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn both_sides_that_last_have_nodelay_keepalive_and_user_timeout() {
+    fn connections_of_both_sides_have_nodelay_keepalive_and_user_timeout() {
         let mut net = net();
         let (accepted, mut dialed) = accepted_and_dialed(&mut net);
         net.set_deferred_options(&mut dialed);
@@ -388,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn a_splice_counts_as_a_write_that_later_ones_may_wait_for() {
+    fn a_splice_counts_as_a_write_before_the_second_one() {
         let mut net = net();
         let (mut accepted, mut dialed) = accepted_and_dialed(&mut net);
         let mut pipe = net.open_pipe().expect("a pipe");
@@ -402,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_met_itself_shows_one_address_at_both_ends() {
+    fn a_socket_that_is_connected_to_itself_has_one_address_at_both_ends() {
         let mut net = net();
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
@@ -417,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_spoke_before_it_reset_was_reached() {
+    fn a_server_that_sent_bytes_before_a_reset_was_reached() {
         let mut net = net();
         for (greeting, want) in
             [(&b"hello"[..], Dial::Lost(NetError::Reset)), (b"", Dial::Failed(NetError::Reset))]
@@ -432,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_connection_is_no_refusal_to_splice() {
+    fn a_lost_connection_does_not_refuse_to_splice() {
         let mut net = net();
         let (accepted, dialed) = accepted_and_dialed(&mut net);
         for errno in [libc::EINVAL, libc::ENOSYS, libc::EPERM, libc::EACCES] {
@@ -446,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn unsent_counts_what_the_peer_has_not_acknowledged() {
+    fn unsent_counts_bytes_that_the_peer_has_not_acknowledged() {
         let mut net = net();
         let (mut accepted, mut dialed) = accepted_and_dialed(&mut net);
         let block = vec![7; 256 * 1024];

@@ -1,6 +1,6 @@
-//! Stands in for `net/tls.rs` in a build without the feature `tls`: nothing can be verified, so
-//! there is no verifier and no session. The compiler knows it in here, where the fields are seen;
-//! elsewhere it would call what follows unreachable.
+//! The replacement of `net/tls.rs` in a build without the feature `tls`: there is no verifier and
+//! no session. The compiler can see that in this file alone, since the fields are private;
+//! elsewhere it would warn of unreachable code.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -8,14 +8,14 @@ use std::path::Path;
 use super::remark::Remark;
 use crate::proto::tls::{Connector, Session};
 
-/// What servers would be verified against. There is none in this build.
+/// Verifies servers. There is none in this build.
 #[derive(Debug)]
 pub struct Verifier {
     none: Infallible,
 }
 
 impl Verifier {
-    /// Has nothing to verify with.
+    /// Fails: this build has no verifier.
     ///
     /// # Errors
     /// Always: one line that says so.
@@ -27,9 +27,7 @@ impl Verifier {
     pub fn remarks(&self) -> &[Remark] {
         match self.none {}
     }
-}
 
-impl Verifier {
     /// Never called, as there is no verifier.
     pub fn into_connector(self) -> Box<dyn Connector> {
         match self.none {}

@@ -1,11 +1,11 @@
-//! TLS sessions with servers that have to hold a certificate for a name.
+//! TLS sessions with servers that have to prove a certificate for a name.
 //!
-//! Owns what is trusted, the name that is asked for and how far each session has come. The socket
-//! and the deadline are the caller's: bytes in, bytes out. Reads files in [`Verifier::new`] alone,
-//! which blocks and so belongs before the reactor. The library asks the wall clock whether a
-//! certificate is in force, and the system for random bytes; nothing else here does.
+//! Owns the trusted certificates, the name and the state of each session. The socket and the
+//! deadline are the caller's: bytes in, bytes out. Reads files in [`Verifier::new`] alone, which
+//! may block and so runs before the reactor. The library reads the wall clock, for the validity of
+//! certificates, and takes random bytes from the system; nothing else here does.
 //!
-//! A name in the subject alone (common name) counts for nothing, as in Go.
+//! A name in the subject alone (common name) is ignored, as in Go.
 
 mod algorithms;
 mod chain;
@@ -34,7 +34,7 @@ use super::remark::Remark;
 use crate::config::limits::HANDSHAKE_BYTES_MAX;
 use crate::proto::tls::{Connector, HandshakeError, Session, Status};
 
-/// What servers are verified against: the authorities and the name.
+/// Verifies servers: the trusted certificates and the name.
 #[derive(Debug)]
 pub struct Verifier {
     config: ClientConfig,
@@ -44,17 +44,16 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// Trusts the certificates in the PEM file `authority`, or the system's if there is none, and
-    /// asks for certificates for `name`: a DNS name or the literal of an IP address.
+    /// A verifier that trusts the certificates in the PEM file `authority`, or the system's without
+    /// one, and requires a certificate for `name`: a DNS name or the literal of an IP address.
     ///
-    /// Several certificates may stand in the file, and other things beside them, which are passed
-    /// over. `SSL_CERT_FILE` and `SSL_CERT_DIR` name the system's certificates elsewhere, as they
-    /// do for OpenSSL.
+    /// The file may have several certificates, and other text, which is ignored. `SSL_CERT_FILE`
+    /// and `SSL_CERT_DIR` name another place of the system's certificates, as for OpenSSL.
     ///
     /// # Errors
-    /// One line that names the file or the name and says what is wrong with it: it cannot be read,
-    /// has no certificate, a broken one, or none that could ever vouch for a server; the system has
-    /// none; the name is no such name.
+    /// One line with the file or the name, and what is wrong with it: the file cannot be read, or
+    /// has no certificate, a broken one, or none by which a server could be verified; the system
+    /// has no certificate; the name is neither of the two.
     pub fn new(authority: Option<&Path>, name: &str) -> Result<Verifier, String> {
         let now = UnixTime::now();
         let name = server_name(name)?;
@@ -64,8 +63,8 @@ impl Verifier {
         };
         let mut verifier = Verifier::trusting(trust, name)?;
         let file = authority.map(|path| path.display().to_string());
-        let in_file = |remark| Remark { file: file.clone(), ..remark };
-        verifier.remarks = remarks.into_iter().map(in_file).collect();
+        verifier.remarks = remarks;
+        verifier.remarks.iter_mut().for_each(|remark| remark.file.clone_from(&file));
         Ok(verifier)
     }
 
@@ -78,22 +77,20 @@ impl Verifier {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Proof::new(Arc::clone(&trust))))
             .with_no_client_auth();
-        // A resumed session shows no certificate: it would prove that the server knows a secret of
-        // some earlier server of that name.
+        // A resumed session shows no certificate. It would prove that the server knows a secret of
+        // an earlier server with that name.
         config.resumption = Resumption::disabled();
-        // No protocol is offered (ALPN). etcd takes that for HTTP/1.1, and a connection that ends
-        // before the first request is nothing it would log.
+        // No protocol is offered (ALPN). etcd takes that for HTTP/1.1, and does not log a
+        // connection that ends before the first request.
         Ok(Verifier { config, trust, name, remarks: Vec::new() })
     }
 
-    /// Which certificates of the file are of no use, or not now.
+    /// The certificates of the file that are not used, or not without a limit.
     pub fn remarks(&self) -> &[Remark] {
         &self.remarks
     }
-}
 
-impl Verifier {
-    /// Makes of it what begins the sessions.
+    /// The verifier as the reactor uses it, to begin sessions.
     pub fn into_connector(self) -> Box<dyn Connector> {
         Box::new(self)
     }
@@ -108,17 +105,17 @@ impl Connector for Verifier {
 impl Verifier {
     fn begin(&self) -> TlsSession {
         let proof = Arc::new(Proof::new(Arc::clone(&self.trust)));
-        // What is proven is kept per session, so each has a configuration of its own. Cloning one
+        // The notes belong to one session, so each has a configuration of its own. Cloning one
         // copies a few pointers.
         let mut config = self.config.clone();
         config.dangerous().set_certificate_verifier(proof.clone());
         config.client_auth_cert_resolver = proof.clone();
         let connection = ClientConnection::new(Arc::new(config), self.name.clone());
-        let begun = |mut connection: ClientConnection| {
+        let begun = connection.map(|mut connection| {
             connection.set_buffer_limit(None);
             Box::new(Begun { connection, proof, received_bytes: 0, outgoing: Vec::new() })
-        };
-        TlsSession { begun: connection.map(begun).map_err(|error| of_beginning(&error)) }
+        });
+        TlsSession { begun: begun.map_err(|error| of_beginning(&error)) }
     }
 }
 
@@ -127,18 +124,20 @@ fn server_name(name: &str) -> Result<ServerName<'static>, String> {
         .map_err(|_| format!("{name:?} is neither a DNS name nor an IP address"))
 }
 
-/// One session with a server, from its first byte on.
+/// A session with a server, from its first byte on.
 #[derive(Debug)]
 struct TlsSession {
-    /// Boxed, as there are few at a time, and mostly none.
+    /// Boxed, as there are few at a time, and usually none.
     begun: Result<Box<Begun>, HandshakeError>,
 }
 
+/// A session that could begin.
 #[derive(Debug)]
 struct Begun {
     connection: ClientConnection,
     proof: Arc<Proof>,
-    /// Of the handshake: at most [`HANDSHAKE_BYTES_MAX`], and what one more read brings.
+    /// Bytes of the handshake from the server: at most [`HANDSHAKE_BYTES_MAX`], and those of one
+    /// more read.
     received_bytes: usize,
     outgoing: Vec<u8>,
 }
@@ -157,7 +156,7 @@ impl Session for TlsSession {
         }
     }
 
-    /// A usual handshake has 2 to 6 KiB; one that floods is given up.
+    /// A usual handshake has 2 to 6 KiB; one with far more is given up.
     fn incoming(&mut self, bytes: &[u8]) -> Status {
         match &mut self.begun {
             Ok(begun) => begun.incoming(bytes),
@@ -181,7 +180,7 @@ impl Session for TlsSession {
 
     fn receive(&mut self, buffer: &mut [u8]) -> usize {
         match &mut self.begun {
-            // What it calls an error is that there is nothing now, or that the peer has ended.
+            // Its errors are that there is nothing to read now, or that the peer has ended.
             Ok(begun) => begun.connection.reader().read(buffer).unwrap_or(0),
             Err(_) => 0,
         }
@@ -197,7 +196,7 @@ impl Session for TlsSession {
 impl Begun {
     fn outgoing(&mut self) -> &[u8] {
         while self.connection.wants_write() {
-            // A vector takes everything.
+            // A vector takes all bytes.
             if self.connection.write_tls(&mut self.outgoing).is_err() {
                 break;
             }
@@ -211,7 +210,8 @@ impl Begun {
         }
         let mut rest = bytes;
         while !rest.is_empty() {
-            // The library takes as much as it has room for, and makes room as it goes on.
+            // The library takes the bytes that it has room for, and makes room when it processes
+            // them.
             if !matches!(self.connection.read_tls(&mut rest), Ok(1..)) {
                 return Status::Failed(HandshakeError::Refused);
             }
@@ -232,7 +232,8 @@ impl Begun {
     fn end(&self, is_orderly: bool) -> Option<Status> {
         match self.proof.is_complete() {
             true => Some(Status::Established),
-            // etcd without TLS ends in order, without a word, when it is greeted in TLS.
+            // A server of etcd without TLS closes the connection in reply to TLS, without an
+            // answer.
             false if is_orderly && self.received_bytes == 0 => {
                 Some(Status::Failed(HandshakeError::NoTls))
             }
@@ -240,8 +241,8 @@ impl Begun {
         }
     }
 
-    /// The server said what ends the handshake, or we did; the alert that says so to the server is
-    /// among what is outgoing.
+    /// The result after an error that ends the handshake, the server's or the library's own. The
+    /// alert for the server is among the outgoing bytes.
     fn failed(&self, error: &rustls::Error) -> Status {
         if !self.connection.is_handshaking()
             || (matches!(error, rustls::Error::AlertReceived(_)) && self.proof.is_complete())
@@ -251,7 +252,7 @@ impl Begun {
         Status::Failed(of_handshake(error, self.speaks_tls()))
     }
 
-    /// Whether the server has said something valid, the first of which is the version.
+    /// Whether the server has sent a valid message: the first one sets the version.
     fn speaks_tls(&self) -> bool {
         self.connection.protocol_version().is_some()
     }

@@ -1,8 +1,8 @@
-//! Whether what a server shows leads to whom we trust, and if not, for which reason.
+//! Whether the certificates of a server lead to a trusted one, and if not, for which reason.
 //!
-//! Paths, signatures and names are verified by the library. Added is what it does not look at: what
-//! the authority at the end says of itself, certificates that are trusted by themselves, and
-//! certificates for any purpose. Pure: takes the time as an argument.
+//! The library verifies paths, signatures and names. This file adds what it does not check: the
+//! limits of the authority at the end, certificates that are trusted themselves, and certificates
+//! for any purpose. Pure: takes the time as an argument.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -15,34 +15,34 @@ use webpki::{
 
 use super::algorithms::SIGNATURES;
 use super::failure::of_chain;
-use super::trust::{OutOfForce, Trust};
+use super::trust::{Authority, OutOfForce, Trust};
 use super::x509::{self, Moment};
 use crate::proto::tls::HandshakeError;
 
-/// Authorities of one name that the library tries, as Go does.
+/// Most authorities with the same name that the library tries; Go has the same limit.
 const AUTHORITIES_OF_ONE_NAME_MAX: usize = 99;
 
-/// Certificates of authorities that a server may show. Those that do show few: each one more is
-/// looked at for every path that there may be, and the loop does nothing else meanwhile.
+/// Most certificates of authorities that a server may show. Servers usually show few, and each
+/// further one is tried in every possible path, while the loop waits.
 const AUTHORITIES_SHOWN_MAX: usize = 10;
 
-/// Of these, those that may have a subject that another one has, as where an authority is signed by
-/// two. With every one of them the paths, and the signatures to verify, may double.
+/// Most of these with a subject that another one has, as where two authorities have signed the same
+/// one. Each of them may double the paths and the signatures to verify.
 const SAME_SUBJECTS_MAX: usize = 2;
 
-/// What a server shows.
+/// The certificates that a server shows.
 pub(super) struct Shown<'a> {
-    /// Its own certificate.
+    /// That of the server.
     pub(super) own: &'a CertificateDer<'a>,
     /// Those of authorities, in any order.
     pub(super) others: &'a [CertificateDer<'a>],
 }
 
 impl Shown<'_> {
-    /// Whether a server that is `name` may show that, at that time.
+    /// Verifies the certificates of a server with this `name` as of `now`.
     ///
     /// # Errors
-    /// The reason.
+    /// The reason why they do not prove that the server has the name.
     pub(super) fn verify(
         &self,
         trust: &Trust,
@@ -52,7 +52,7 @@ impl Shown<'_> {
         if !self.is_within_limits() {
             return Err(HandshakeError::ChainTooLong);
         }
-        // The name and the purpose are known to fit.
+        // Name and purpose are right, or `trust.rs` would not list the certificate.
         if let Some(validity) = trust.validity_of_own(self.own) {
             return match validity.objection(now) {
                 Some(OutOfForce::Expired) => Err(HandshakeError::Expired),
@@ -65,13 +65,13 @@ impl Shown<'_> {
         own.verify_is_valid_for_subject_name(name).map_err(|error| of_chain(&error))
     }
 
-    /// Whether there are few paths to look at, whatever they come to. Whoever answers at an address
-    /// may show what they like, and need no key for it.
+    /// Whether there are few possible paths. Any server can show any certificates, and needs no key
+    /// for that.
     fn is_within_limits(&self) -> bool {
         if self.others.len() > AUTHORITIES_SHOWN_MAX {
             return false;
         }
-        // One that cannot be read may have any subject.
+        // A certificate that cannot be read may have any subject.
         let read = self.others.iter().filter_map(|certificate| x509::read(certificate).ok());
         let subjects: HashSet<&[u8]> = read.map(|certificate| certificate.subject).collect();
         self.others.len() - subjects.len() <= SAME_SUBJECTS_MAX
@@ -84,20 +84,9 @@ impl Shown<'_> {
         now: UnixTime,
     ) -> Result<(), HandshakeError> {
         let authorities = trust.authorities(&self.authority_key_ids());
-        let anchors: Vec<TrustAnchor<'_>> = authorities.iter().map(|it| it.anchor()).collect();
+        let anchors: Vec<TrustAnchor<'_>> =
+            authorities.iter().map(|authority| authority.anchor()).collect();
         let objection = Cell::new(None);
-        let judge = |path: &VerifiedPath<'_>| {
-            let is_end = |anchor: &TrustAnchor<'_>| std::ptr::eq(anchor, path.anchor());
-            let end = anchors.iter().position(is_end).ok_or(Error::UnknownIssuer)?;
-            let authority = authorities[end];
-            let length = path.intermediate_certificates().count();
-            if authority.path_length_max().is_some_and(|max| length > max) {
-                return Err(Error::PathLenConstraintViolated);
-            }
-            let Some(found) = authority.objection(now) else { return Ok(()) };
-            objection.set(Some(authority.words(found)));
-            Err(Error::UnknownIssuer)
-        };
         let path = own.verify_for_usage(
             SIGNATURES.all,
             &anchors,
@@ -105,33 +94,43 @@ impl Shown<'_> {
             now,
             Serving,
             None,
-            Some(&judge),
+            Some(&|path: &VerifiedPath<'_>| {
+                let mut ends = anchors.iter().zip(&authorities);
+                let end = ends.find(|(anchor, _)| std::ptr::eq(*anchor, path.anchor()));
+                let (_, authority) = end.ok_or(Error::UnknownIssuer)?;
+                check_end(path, authority, now, &objection)
+            }),
         );
         match (path, objection.get()) {
             (Ok(_), _) => Ok(()),
-            // A path that is good but for its end.
+            // A path that is good except for its end.
             (Err(_), Some(words)) => Err(HandshakeError::Authority(words)),
             (Err(error), None) => Err(self.reason(&error, trust)),
         }
     }
 
-    /// The reason, where the library's is too general: it names neither what it does not support
-    /// nor how many there are of what.
+    /// The reason, more precise where the library's is too general: that names neither unsupported
+    /// algorithms nor the limit that was exceeded.
     fn reason(&self, error: &Error, trust: &Trust) -> HandshakeError {
         let mut shown = self.all().filter_map(|certificate| x509::read(certificate).ok());
-        let is_early = |it: x509::Certificate<'_>| it.not_before == Moment::Before1970;
         match error {
-            Error::BadDerTime | Error::UnknownIssuer if shown.any(is_early) => {
+            Error::BadDerTime | Error::UnknownIssuer
+                if shown.any(|certificate| certificate.not_before == Moment::Before1970) =>
+            {
                 HandshakeError::Before1970
             }
-            Error::InvalidSignatureForPublicKey if shown.any(|it| !it.key.is_supported()) => {
+            Error::InvalidSignatureForPublicKey
+                if shown.any(|certificate| !certificate.key.is_supported()) =>
+            {
                 HandshakeError::UnsupportedAlgorithm
             }
             Error::InvalidSignatureForPublicKey if self.lead_to_unsupported_keys(trust) => {
                 HandshakeError::UnsupportedAlgorithm
             }
             Error::MaximumSignatureChecksExceeded
-                if shown.any(|it| trust.count_of(it.issuer) > AUTHORITIES_OF_ONE_NAME_MAX) =>
+                if shown.any(|certificate| {
+                    trust.count_of(certificate.issuer) > AUTHORITIES_OF_ONE_NAME_MAX
+                }) =>
             {
                 HandshakeError::TooManyAuthorities
             }
@@ -145,21 +144,38 @@ impl Shown<'_> {
 
     fn lead_to_unsupported_keys(&self, trust: &Trust) -> bool {
         let mut shown = self.all().filter_map(|certificate| x509::read(certificate).ok());
-        shown.any(|it| trust.has_unsupported_key(it.issuer))
+        shown.any(|certificate| trust.has_unsupported_key(certificate.issuer))
     }
 
     fn authority_key_ids(&self) -> Vec<&[u8]> {
-        let id = |certificate| x509::read(certificate).ok()?.authority_key_id;
-        self.all().filter_map(|certificate| id(certificate)).collect()
+        let read = self.all().filter_map(|certificate| x509::read(certificate).ok());
+        read.filter_map(|certificate| certificate.authority_key_id).collect()
     }
 }
 
-/// For servers, or for any purpose: Go takes both, as RFC 5280 leaves it to the application.
+/// Checks that a path may end at this authority; notes the objection otherwise.
+fn check_end(
+    path: &VerifiedPath<'_>,
+    authority: &Authority,
+    now: UnixTime,
+    objection: &Cell<Option<&'static str>>,
+) -> Result<(), Error> {
+    let length = path.intermediate_certificates().count();
+    if authority.path_length_max().is_some_and(|max| length > max) {
+        return Err(Error::PathLenConstraintViolated);
+    }
+    let Some(found) = authority.objection(now) else { return Ok(()) };
+    objection.set(Some(authority.words(found)));
+    Err(Error::UnknownIssuer)
+}
+
+/// Certificates for servers, or for any purpose: Go accepts both, as RFC 5280 leaves it to the
+/// application.
 struct Serving;
 
 impl ExtendedKeyUsageValidator for Serving {
     fn validate(&self, purposes: KeyPurposeIdIter<'_, '_>) -> Result<(), Error> {
-        // Their encoding, without tag and length: 1.3.6.1.5.5.7.3.1 and 2.5.29.37.0.
+        // The encodings of 1.3.6.1.5.5.7.3.1 and 2.5.29.37.0, without tag and length.
         const SERVER: KeyPurposeId<'static> = KeyPurposeId::new(&[43, 6, 1, 5, 5, 7, 3, 1]);
         const ANY: KeyPurposeId<'static> = KeyPurposeId::new(&[85, 29, 37, 0]);
         let mut is_limited = false;

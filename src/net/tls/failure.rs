@@ -1,4 +1,4 @@
-//! What the errors of the TLS library mean here: the one table, as `net/errno.rs` is for errnos.
+//! The meaning of the errors of the TLS library: the one table, as `net/errno.rs` is for errnos.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use webpki::Error as ChainError;
 
 use crate::proto::tls::HandshakeError;
 
-/// Why a handshake could not even begin: of what the library names, it needs random bytes alone.
+/// The error of a handshake that could not begin, for which the library needs random bytes alone.
 pub(super) fn of_beginning(error: &Error) -> HandshakeError {
     debug_assert!(matches!(error, Error::FailedToGetRandomBytes), "{error}");
     HandshakeError::Local
 }
 
-/// Why a handshake failed; `speaks_tls` if the server had said something valid before.
+/// The error of a handshake; `speaks_tls` if the server had sent a valid message before.
 pub(super) fn of_handshake(error: &Error, speaks_tls: bool) -> HandshakeError {
     match error {
         Error::InvalidCertificate(error) => of_certificate(error),
@@ -26,7 +26,7 @@ pub(super) fn of_handshake(error: &Error, speaks_tls: bool) -> HandshakeError {
         | Error::AlertReceived(AlertDescription::ProtocolVersion) => {
             HandshakeError::NoCommonVersion
         }
-        // The answer to our first message: the server finds nothing in there that it could use.
+        // The answer to the first message, in which the server finds nothing that it supports.
         Error::AlertReceived(
             AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity,
         ) if !speaks_tls => HandshakeError::NoCommonCipherSuite,
@@ -38,12 +38,12 @@ pub(super) fn of_handshake(error: &Error, speaks_tls: bool) -> HandshakeError {
         {
             HandshakeError::NoTls
         }
-        // Another alert, or a server that does not keep to the protocol.
+        // Another alert, or a violation of the protocol.
         _ => HandshakeError::Refused,
     }
 }
 
-/// About a signature of the handshake, or what `to_certificate` has made.
+/// The error of a signature in the handshake, or of a certificate, as `to_certificate` wrapped it.
 fn of_certificate(error: &CertificateError) -> HandshakeError {
     match error {
         CertificateError::Other(OtherError(error)) => {
@@ -62,7 +62,7 @@ fn of_certificate(error: &CertificateError) -> HandshakeError {
     }
 }
 
-/// What the library is handed, so that it tells the server by the alert that is meant for that.
+/// The error as the library takes it, so that it sends the server the right alert.
 pub(super) fn to_certificate(error: HandshakeError) -> CertificateError {
     match error {
         HandshakeError::Expired => CertificateError::Expired,
@@ -75,7 +75,7 @@ pub(super) fn to_certificate(error: HandshakeError) -> CertificateError {
     }
 }
 
-/// Why what a server shows does not lead to whom we trust.
+/// The error of certificates that do not lead to a trusted one.
 pub(super) fn of_chain(error: &ChainError) -> HandshakeError {
     match error {
         ChainError::CertExpired { .. } | ChainError::InvalidCertValidity => HandshakeError::Expired,

@@ -1,30 +1,30 @@
-//! What one handshake has established, noted as the library comes by it.
+//! The facts that one handshake has proven, noted when the library verifies them.
 //!
-//! Judges nothing by itself: certificates go to `chain.rs` and signatures to the library, and what
-//! they say is handed on as it is.
+//! Decides nothing by itself: certificates go to `chain.rs` and signatures to the library, and
+//! their results are passed on unchanged.
 //!
-//! A handshake that completes needs none of this. But a server that wants a certificate of its
-//! client gets an empty one from us. In TLS 1.3 our side is complete before the server can say no.
-//! In TLS 1.2 the server's last message, which completes our side, comes only after it has seen
-//! our certificate; instead of it comes an alert, or the mere end of the connection. That server
+//! A handshake that completes needs no notes. But a server that requires a certificate of its
+//! client gets an empty one. In TLS 1.3 the client's side is complete before the server can refuse
+//! that. In TLS 1.2 the server's last message, which completes the client's side, follows the
+//! client's certificate; instead of it comes an alert, or the end of the connection. Such a server
 //! is proven as well:
 //!
-//! 1. Its chain leads to our authorities, is in force and is for our name (`verify_server_cert`).
-//! 2. It holds the key of that certificate, now: the signature that was verified covers our random
-//!    bytes of this handshake (in TLS 1.2 both sides' and the key exchange, RFC 5246 7.4.3, and
-//!    the library has no suite without one; in TLS 1.3 all that was said, RFC 8446 4.4.3). There
-//!    is no other way to come by it than from the holder of the key, and no session is resumed.
-//! 3. The library has verified both for one and the same certificate, in that order, before our
-//!    own certificate goes out.
+//! 1. Its chain leads to a trusted authority, is valid and is for the name (`verify_server_cert`).
+//! 2. It has the key of that certificate, now: the verified signature covers the client's random
+//!    bytes of this handshake (in TLS 1.2 those of both sides and the key exchange, RFC 5246 7.4.3,
+//!    and the library has no suite without a signature; in TLS 1.3 all messages so far, RFC 8446
+//!    4.4.3). Only the holder of the key can make it, and no session is resumed.
+//! 3. The library has verified both for one and the same certificate, in this order, before it
+//!    sends the client's certificate.
 //!
-//! What is missing then is the server's word that nobody changed the messages under way (its
-//! Finished). It protects what is agreed on, such as the cipher, and what is sent under it. We
-//! send nothing under it. That somebody in between may pass on the messages of the true server is
-//! so after a complete handshake, too; and who breaks off at this point where the true server
-//! would not have gains no more than by letting it finish.
+//! Only the server's Finished is missing then, the proof that the messages were not changed on
+//! their way. It protects the parameters, such as the cipher, and the data that is sent under them.
+//! No data is sent here. A man in the middle can relay the messages of the true server after a
+//! complete handshake, too; and one who ends the connection at this point, where the true server
+//! would not, gains no more than by letting the handshake complete.
 //!
-//! That the server asked for a certificate (`CertificateRequest`) is demanded besides: without it
-//! an end at this place has some other reason, a broken server for instance, and is a failure.
+//! The server must also have asked for a certificate (`CertificateRequest`): without that, an end
+//! at this point has another reason, a broken server for instance, and is a failure.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,33 +43,33 @@ use super::trust::Trust;
 use super::x509;
 use crate::proto::tls::HandshakeError;
 
-/// Notes of one handshake. Atomic because the library wants to share them between threads, of
-/// which there is one.
+/// The notes of one handshake. Atomic because the library may share them between threads, although
+/// there is only one.
 #[derive(Debug)]
 pub(super) struct Proof {
     trust: Arc<Trust>,
     /// The server's certificate was accepted.
     is_certified: AtomicBool,
-    /// And then a signature by its key over this handshake.
+    /// After that, a signature by its key over this handshake was.
     is_signed: AtomicBool,
-    /// The server asked for a certificate of ours.
+    /// The server asked for a certificate of the client.
     is_asked: AtomicBool,
 }
 
 impl Proof {
-    /// Nothing is established yet.
+    /// Notes without any fact yet.
     pub(super) fn new(trust: Arc<Trust>) -> Proof {
         let [is_certified, is_signed, is_asked] = [false; 3].map(AtomicBool::new);
         Proof { trust, is_certified, is_signed, is_asked }
     }
 
-    /// Whether the server has shown its certificate and that it holds the key.
+    /// Whether the server has proven its certificate and that it has the key.
     pub(super) fn is_signed(&self) -> bool {
         self.is_signed.load(Ordering::Relaxed)
     }
 
-    /// Whether nothing is left to prove even if the server breaks off now, for want of a
-    /// certificate of ours.
+    /// Whether the proof is complete even if the server ends the connection now, for want of a
+    /// certificate of the client.
     pub(super) fn is_complete(&self) -> bool {
         self.is_signed() && self.is_asked.load(Ordering::Relaxed)
     }
@@ -83,9 +83,9 @@ impl Proof {
         debug_assert!(is_certified, "a signature before its certificate");
         self.is_signed.store(is_certified && outcome.is_ok(), Ordering::Relaxed);
         outcome.map_err(|error| match error {
-            // Of a key that is too short, for instance, the library says no more than that.
+            // The library has no other error for a key that is too short, for instance.
             Error::InvalidCertificate(CertificateError::BadSignature)
-                if x509::read(certificate).is_ok_and(|it| !it.key.is_supported()) =>
+                if x509::read(certificate).is_ok_and(|read| !read.key.is_supported()) =>
             {
                 to_certificate(HandshakeError::UnsupportedAlgorithm).into()
             }
@@ -106,8 +106,9 @@ impl ServerCertVerifier for Proof {
         let shown = Shown { own: end_entity, others: intermediates };
         let outcome = shown.verify(&self.trust, name, now);
         self.is_certified.store(outcome.is_ok(), Ordering::Relaxed);
-        let refused = |error| Error::InvalidCertificate(to_certificate(error));
-        outcome.map(|()| ServerCertVerified::assertion()).map_err(refused)
+        outcome
+            .map(|()| ServerCertVerified::assertion())
+            .map_err(|error| Error::InvalidCertificate(to_certificate(error)))
     }
 
     fn verify_tls12_signature(
@@ -136,7 +137,7 @@ impl ServerCertVerifier for Proof {
 }
 
 impl ResolvesClientCert for Proof {
-    /// Called when the server asks, and at no other time.
+    /// Called when the server asks for a certificate, and only then.
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         self.is_asked.store(true, Ordering::Relaxed);
         None

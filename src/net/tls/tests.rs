@@ -1,7 +1,7 @@
 //! Handshakes with servers in memory, good ones and bad ones, and one over a real socket.
 //!
-//! The certificates come from the command `openssl`, once for the whole process. They are in force
-//! from now on; that they are not is a matter of the clock that the verifier is given.
+//! The command `openssl` makes the certificates, once for the whole process. They are valid from
+//! now on; other times are set by the clock of the verifier.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -239,19 +239,20 @@ impl Setup {
         server
     }
 
-    fn outcome(&self) -> Shake {
-        Wire::default().shake(&verifier(), &mut self.server())
+    fn outcome(&self) -> Outcome {
+        Wire::default().handshake(&verifier(), &mut self.server())
     }
 }
 
 enum Server {
-    /// Ends the connection after so many flights, or after an error, which it tells by an alert.
+    /// Ends the connection after `flights_max` flights, or after an error, which it sends as an
+    /// alert.
     Tls {
         connection: Box<ServerConnection>,
         flights_max: usize,
         outcome: Result<(), rustls::Error>,
     },
-    /// Says this, whatever it hears, and ends the connection if there is something after it.
+    /// Sends these bytes, whatever it receives, and then ends the connection if an end is given.
     Fixed(Vec<u8>, Option<End>),
 }
 
@@ -288,27 +289,27 @@ impl Wire {
         }
     }
 
-    /// Goes on until the handshake is over, or both sides wait for the other.
-    fn shake(&mut self, verifier: &Verifier, server: &mut Server) -> Shake {
+    /// Carries out a handshake until it is over, or both sides wait for each other.
+    fn handshake(&mut self, verifier: &Verifier, server: &mut Server) -> Outcome {
         let mut handshake = Handshake::new(verifier);
-        self.shake_on(&mut handshake, server)
+        self.carry_out(&mut handshake, server)
     }
 
-    fn shake_on(&mut self, handshake: &mut Handshake, server: &mut Server) -> Shake {
+    fn carry_out(&mut self, handshake: &mut Handshake, server: &mut Server) -> Outcome {
         let mut idle = 0;
         for _ in 0..STEPS_MAX {
             let moved_before = self.moved_bytes;
-            let shake = handshake.advance(self);
+            let outcome = handshake.advance(self);
             let is_idle = !self.serve(server) && self.moved_bytes == moved_before;
             idle = if is_idle { idle + 1 } else { 0 };
-            if shake != Shake::Pending || idle > 4 {
-                return shake;
+            if outcome != Outcome::Pending || idle > 4 {
+                return outcome;
             }
         }
         panic!("no end after {STEPS_MAX} steps");
     }
 
-    /// Lets the server hear and speak; whether anything came of it.
+    /// Lets the server receive and send. Returns whether it did either.
     fn serve(&mut self, server: &mut Server) -> bool {
         if self.end.is_some() {
             return false;
@@ -373,17 +374,17 @@ impl Write for Wire {
     }
 }
 
-fn failed(error: HandshakeError) -> Shake {
-    Shake::Failed(error)
+fn failed(error: HandshakeError) -> Outcome {
+    Outcome::Failed(error)
 }
 
-/// How far a handshake has come.
+/// The state of a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shake {
+enum Outcome {
     Pending,
     Done,
     Failed(HandshakeError),
-    /// The connection is lost, and nothing better is known.
+    /// The connection is lost, for no reason that the handshake gives.
     Lost(NetError),
 }
 
@@ -402,15 +403,15 @@ impl Handshake {
         Handshake { dialogue: Dialogue::over_tls(Box::new(session), Dialogue::Connect), lost: None }
     }
 
-    fn advance(&mut self, socket: &mut (impl Read + Write)) -> Shake {
+    fn advance(&mut self, socket: &mut (impl Read + Write)) -> Outcome {
         let mut buffer = [0; 1024];
         loop {
             let progress = self.dialogue.poll();
             self.write(socket);
             match progress {
                 Progress::Pending => {}
-                Progress::Done => return Shake::Done,
-                Progress::Failed(error) => return Shake::Failed(error),
+                Progress::Done => return Outcome::Done,
+                Progress::Failed(error) => return Outcome::Failed(error),
                 Progress::Message(_) => panic!("a handshake brings no message"),
             }
             let (is_orderly, error) = match retry(|| socket.read(&mut buffer)) {
@@ -420,15 +421,15 @@ impl Handshake {
                     continue;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => match self.lost {
-                    None => return Shake::Pending,
+                    None => return Outcome::Pending,
                     Some(error) => (false, error),
                 },
                 Err(error) => (false, net_error(error)),
             };
             return match self.dialogue.end(is_orderly) {
-                Some(Progress::Done) => Shake::Done,
-                Some(Progress::Failed(error)) => Shake::Failed(error),
-                _ => Shake::Lost(error),
+                Some(Progress::Done) => Outcome::Done,
+                Some(Progress::Failed(error)) => Outcome::Failed(error),
+                _ => Outcome::Lost(error),
             };
         }
     }
@@ -521,11 +522,11 @@ fn the_network_of_the_machine_shakes_hands() {
         is_established |= socket.net.dial_result(&mut socket.stream, readiness) == Dial::Connected;
         assert!(is_established || readiness == Readiness::default());
         match handshake.advance(&mut socket) {
-            Shake::Pending => {}
+            Outcome::Pending => {}
             outcome => break outcome,
         }
     };
-    assert_eq!(outcome, Shake::Done);
+    assert_eq!(outcome, Outcome::Done);
     let Socket { mut net, stream } = socket;
     net.close(stream);
     server.join().expect("a server that is content");

@@ -1,17 +1,20 @@
-//! Where authorities are from: a file, or the system.
+//! Sources of authorities: a file, or the system.
 
 use super::*;
 
 #[test]
-fn a_file_may_hold_several_authorities_and_more() {
+fn a_file_may_have_several_authorities_and_other_text() {
     let made = made();
     let several = [&made.other_authority, "# ours\n", &made.key, &made.authority].join("\n");
     let verifier = verifier_of(&several, NAME);
-    assert_eq!(Wire::default().shake(&verifier, &mut Setup::of(&TLS13).server()), Shake::Done);
+    assert_eq!(
+        Wire::default().handshake(&verifier, &mut Setup::of(&TLS13).server()),
+        Outcome::Done
+    );
 }
 
 #[test]
-fn what_cannot_be_trusted_is_named_in_one_line() {
+fn a_file_that_cannot_be_used_is_named_in_one_line() {
     let scratch = Scratch::new();
     let half = &made().authority[..made().authority.len() / 2];
     let base64 = "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n";
@@ -49,16 +52,20 @@ fn a_name_has_to_be_one() {
 }
 
 #[test]
-fn the_system_is_taken_at_its_word_unless_it_has_none() {
-    let of_system = |found| file::of_system(found, &server_name(NAME)?, UnixTime::now());
-    let reason = of_system(CertificateResult::default()).expect_err("nothing found");
+fn the_system_needs_one_certificate_that_can_be_used() {
+    let (name, now) = (server_name(NAME).expect("a name"), UnixTime::now());
+    let nothing = CertificateResult::default();
+    let reason = file::of_system(nothing, &name, now).expect_err("nothing found");
     assert_eq!(reason, "this system has no certificates of authorities: none was found");
 
     let mut found = CertificateResult::default();
     let broken = CertificateDer::from(vec![0]);
     let authority = CertificateDer::from_pem_slice(made().authority.as_bytes());
     found.certs = vec![broken, authority.expect("a certificate")];
-    let trusting = |trust| Verifier::trusting(trust, server_name(NAME)?);
-    let verifier = of_system(found).and_then(trusting).expect("one that can be used");
-    assert_eq!(Wire::default().shake(&verifier, &mut Setup::of(&TLS13).server()), Shake::Done);
+    let trust = file::of_system(found, &name, now).expect("one that can be used");
+    let verifier = Verifier::trusting(trust, name).expect("a verifier");
+    assert_eq!(
+        Wire::default().handshake(&verifier, &mut Setup::of(&TLS13).server()),
+        Outcome::Done
+    );
 }

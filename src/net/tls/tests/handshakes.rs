@@ -1,4 +1,4 @@
-//! How handshakes end: with good servers, bad certificates, and what is no server of TLS.
+//! Results of handshakes with good servers, with bad certificates, and with servers without TLS.
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn a_server_is_verified_and_told_of_the_end() {
         for trickles in [false, true] {
             let mut wire = Wire { trickles, ..Wire::default() };
             let mut server = Setup::of(version).server();
-            assert_eq!(wire.shake(&verifier(), &mut server), Shake::Done, "{version:?}");
+            assert_eq!(wire.handshake(&verifier(), &mut server), Outcome::Done, "{version:?}");
             // What the socket does not take at once is not waited for.
             if trickles {
                 continue;
@@ -28,11 +28,11 @@ fn a_server_is_verified_and_told_of_the_end() {
 fn the_name_is_a_dns_name_or_an_address() {
     for version in VERSIONS {
         for (name, want) in [
-            ("example.test", Shake::Done),
-            ("EXAMPLE.test", Shake::Done),
-            ("example.test.", Shake::Done),
-            ("a.wild.test", Shake::Done),
-            ("127.0.0.1", Shake::Done),
+            ("example.test", Outcome::Done),
+            ("EXAMPLE.test", Outcome::Done),
+            ("example.test.", Outcome::Done),
+            ("a.wild.test", Outcome::Done),
+            ("127.0.0.1", Outcome::Done),
             ("wild.test", failed(HandshakeError::WrongName)),
             ("a.b.wild.test", failed(HandshakeError::WrongName)),
             ("a.example.test", failed(HandshakeError::WrongName)),
@@ -41,7 +41,7 @@ fn the_name_is_a_dns_name_or_an_address() {
         ] {
             let verifier = verifier_of(&made().authority, name);
             let mut server = Setup::of(version).server();
-            assert_eq!(Wire::default().shake(&verifier, &mut server), want, "{name}");
+            assert_eq!(Wire::default().handshake(&verifier, &mut server), want, "{name}");
         }
     }
 }
@@ -55,7 +55,7 @@ fn one_verifier_serves_many_handshakes_and_each_in_full() {
             let connection = ServerConnection::new(Arc::clone(&config)).expect("random bytes");
             let (connection, outcome) = (Box::new(connection), Ok(()));
             let mut server = Server::Tls { connection, flights_max: usize::MAX, outcome };
-            assert_eq!(Wire::default().shake(&verifier, &mut server), Shake::Done);
+            assert_eq!(Wire::default().handshake(&verifier, &mut server), Outcome::Done);
             let Server::Tls { connection, .. } = server else { unreachable!() };
             assert_eq!(connection.handshake_kind(), Some(rustls::HandshakeKind::Full));
         }
@@ -65,10 +65,10 @@ fn one_verifier_serves_many_handshakes_and_each_in_full() {
 #[test]
 fn a_server_that_stalls_is_waited_for() {
     let mut silent = Server::Fixed(Vec::new(), None);
-    assert_eq!(Wire::default().shake(&verifier(), &mut silent), Shake::Pending);
+    assert_eq!(Wire::default().handshake(&verifier(), &mut silent), Outcome::Pending);
     // The beginning of a record.
     let mut stalled = Server::Fixed(vec![22, 3, 3], None);
-    assert_eq!(Wire::default().shake(&verifier(), &mut stalled), Shake::Pending);
+    assert_eq!(Wire::default().handshake(&verifier(), &mut stalled), Outcome::Pending);
 }
 
 // ------------------------------------------------------------------------------- bad certificates
@@ -85,7 +85,7 @@ fn a_certificate_out_of_its_time_is_told_from_the_others() {
             (&reset_clock, HandshakeError::NotYetValid),
         ] {
             let mut server = Setup::of(version).server();
-            assert_eq!(Wire::default().shake(verifier, &mut server), failed(want));
+            assert_eq!(Wire::default().handshake(verifier, &mut server), failed(want));
             // The server's log says the same.
             let Server::Tls { outcome, .. } = server else { unreachable!() };
             assert!(matches!(outcome, Err(rustls::Error::AlertReceived(_))), "{outcome:?}");
@@ -103,13 +103,13 @@ fn a_certificate_needs_an_authority_a_name_and_a_purpose() {
             (&made.authority, &made.common_name, failed(HandshakeError::WrongName)),
             (&made.authority, &made.client, failed(HandshakeError::WrongPurpose)),
             // What is itself in the file may be shown, as Go has it.
-            (&made.self_signed, &made.self_signed, Shake::Done),
-            (&made.server, &made.server, Shake::Done),
-            (&made.self_signed_authority, &made.self_signed_authority, Shake::Done),
+            (&made.self_signed, &made.self_signed, Outcome::Done),
+            (&made.server, &made.server, Outcome::Done),
+            (&made.self_signed_authority, &made.self_signed_authority, Outcome::Done),
         ] {
             let verifier = verifier_of(authority, NAME);
             let mut server = Setup { certificate, ..Setup::of(version) }.server();
-            assert_eq!(Wire::default().shake(&verifier, &mut server), want, "{version:?}");
+            assert_eq!(Wire::default().handshake(&verifier, &mut server), want, "{version:?}");
         }
     }
 }
@@ -120,7 +120,7 @@ fn a_certificate_without_its_key_proves_nothing() {
         let asking = Setup { key: &made().other_key, ..Setup::asking(version) };
         let plain = Setup { key: &made().other_key, ..Setup::of(version) };
         for mut server in [plain.server(), asking.server(), asking.breaking_off()] {
-            let outcome = Wire::default().shake(&verifier(), &mut server);
+            let outcome = Wire::default().handshake(&verifier(), &mut server);
             assert_eq!(outcome, failed(HandshakeError::BadCertificate), "{version:?}");
         }
     }
@@ -131,7 +131,7 @@ fn a_certificate_without_its_key_proves_nothing() {
 #[test]
 fn a_server_that_wants_a_certificate_of_ours_is_verified_all_the_same() {
     for version in VERSIONS {
-        assert_eq!(Setup::asking(version).outcome(), Shake::Done, "{version:?}");
+        assert_eq!(Setup::asking(version).outcome(), Outcome::Done, "{version:?}");
     }
 }
 
@@ -141,19 +141,19 @@ fn what_breaks_off_for_want_of_our_certificate_is_verified_however_it_does() {
         let mut wire = Wire::default();
         let mut handshake = Handshake::new(&verifier());
         let mut server = Setup::asking(&TLS12).server();
-        assert_eq!(handshake.advance(&mut wire), Shake::Pending);
+        assert_eq!(handshake.advance(&mut wire), Outcome::Pending);
         assert!(wire.serve(&mut server));
-        assert_eq!(handshake.advance(&mut wire), Shake::Pending);
+        assert_eq!(handshake.advance(&mut wire), Outcome::Pending);
         wire.end = Some(end);
-        assert_eq!(handshake.advance(&mut wire), Shake::Done);
+        assert_eq!(handshake.advance(&mut wire), Outcome::Done);
     }
 }
 
 #[test]
 fn what_breaks_off_without_wanting_our_certificate_is_not_verified() {
     let mut wire = Wire::default();
-    let outcome = wire.shake(&verifier(), &mut Setup::of(&TLS12).breaking_off());
-    assert_eq!(outcome, Shake::Lost(NetError::Reset));
+    let outcome = wire.handshake(&verifier(), &mut Setup::of(&TLS12).breaking_off());
+    assert_eq!(outcome, Outcome::Lost(NetError::Reset));
 }
 
 #[test]
@@ -162,11 +162,11 @@ fn what_breaks_off_before_it_has_signed_is_not_verified() {
     for (said, want) in [
         // Something was in common, since the server has chosen.
         (&alert[..], failed(HandshakeError::Refused)),
-        (&[], Shake::Lost(NetError::Reset)),
+        (&[], Outcome::Lost(NetError::Reset)),
     ] {
         let mut wire = Wire::default();
         let mut handshake = Handshake::new(&verifier());
-        assert_eq!(handshake.advance(&mut wire), Shake::Pending);
+        assert_eq!(handshake.advance(&mut wire), Outcome::Pending);
         assert!(wire.serve(&mut Setup::asking(&TLS12).server()));
         // All in one record, and last the message of four bytes on which all is verified.
         let flight = wire.to_client.make_contiguous();
@@ -176,10 +176,10 @@ fn what_breaks_off_before_it_has_signed_is_not_verified() {
         let shorter = u16::try_from(length - 4).expect("shorter than it was");
         flight[3..5].copy_from_slice(&shorter.to_be_bytes());
         wire.to_client.truncate(length + 1);
-        assert_eq!(handshake.advance(&mut wire), Shake::Pending);
+        assert_eq!(handshake.advance(&mut wire), Outcome::Pending);
 
         let mut server = Server::Fixed(said.to_vec(), Some(End::Eof));
-        assert_eq!(wire.shake_on(&mut handshake, &mut server), want);
+        assert_eq!(wire.carry_out(&mut handshake, &mut server), want);
     }
 }
 
@@ -188,7 +188,7 @@ fn asking_for_a_certificate_does_not_excuse_a_bad_one() {
     let other = verifier_of(&made().other_authority, NAME);
     for version in VERSIONS {
         for mut server in [Setup::asking(version).server(), Setup::asking(version).breaking_off()] {
-            let outcome = Wire::default().shake(&other, &mut server);
+            let outcome = Wire::default().handshake(&other, &mut server);
             assert_eq!(outcome, failed(HandshakeError::UnknownAuthority), "{version:?}");
         }
     }
@@ -197,9 +197,9 @@ fn asking_for_a_certificate_does_not_excuse_a_bad_one() {
 // ------------------------------------------------------------------------------- no servers of TLS
 
 #[test]
-fn what_speaks_no_tls_is_told_from_what_refuses() {
+fn a_server_without_tls_differs_from_one_that_refuses() {
     let no_tls = failed(HandshakeError::NoTls);
-    let lost = Shake::Lost;
+    let lost = Outcome::Lost;
     let http = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
     let alert = |number| [21, 3, 3, 0, 2, 2, number];
     for (said, end, want) in [
@@ -225,7 +225,7 @@ fn what_speaks_no_tls_is_told_from_what_refuses() {
     ] {
         for trickles in [false, true] {
             let mut wire = Wire { trickles, ..Wire::default() };
-            let outcome = wire.shake(&verifier(), &mut Server::Fixed(said.to_vec(), Some(end)));
+            let outcome = wire.handshake(&verifier(), &mut Server::Fixed(said.to_vec(), Some(end)));
             assert_eq!(outcome, want, "{:?}", String::from_utf8_lossy(said));
         }
     }
@@ -240,7 +240,7 @@ fn an_alert_is_read_even_where_nothing_can_be_written() {
 
     let mut wire = Wire { write_error: Some(libc::EHOSTUNREACH), ..Wire::default() };
     let mut handshake = Handshake::new(&verifier());
-    let lost = Shake::Lost(NetError::HostUnreachable);
+    let lost = Outcome::Lost(NetError::HostUnreachable);
     assert_eq!(handshake.advance(&mut wire), lost);
 }
 
@@ -252,11 +252,12 @@ fn what_stops_making_sense_is_refused() {
     {
         let mut wire = Wire::default();
         let mut handshake = Handshake::new(&verifier());
-        assert_eq!(handshake.advance(&mut wire), Shake::Pending);
+        assert_eq!(handshake.advance(&mut wire), Outcome::Pending);
         assert!(wire.serve(&mut setup.server()));
         wire.to_client.truncate(wire.to_client.len() / kept_part);
         wire.to_client.extend([7; 4096]);
-        let outcome = wire.shake_on(&mut handshake, &mut Server::Fixed(Vec::new(), Some(End::Eof)));
+        let outcome =
+            wire.carry_out(&mut handshake, &mut Server::Fixed(Vec::new(), Some(End::Eof)));
         assert_eq!(outcome, failed(HandshakeError::Refused), "{:?}", setup.version);
     }
 }
@@ -267,6 +268,6 @@ fn a_handshake_without_end_is_given_up() {
     session.begun.as_mut().expect("random bytes").received_bytes = HANDSHAKE_BYTES_MAX;
     let mut handshake = Handshake::of(session);
     let mut server = Server::Fixed(vec![22], None);
-    let outcome = Wire::default().shake_on(&mut handshake, &mut server);
+    let outcome = Wire::default().carry_out(&mut handshake, &mut server);
     assert_eq!(outcome, failed(HandshakeError::Refused));
 }

@@ -81,16 +81,16 @@ fn leaked(text: String) -> &'static str {
     Box::leak(text.into_boxed_str())
 }
 
-fn outcome_with(verifier: &Verifier, certificate: &'static str) -> Shake {
+fn outcome_with(verifier: &Verifier, certificate: &'static str) -> Outcome {
     let outcomes = VERSIONS.map(|version| {
         let mut server = Setup { certificate, ..Setup::of(version) }.server();
-        Wire::default().shake(verifier, &mut server)
+        Wire::default().handshake(verifier, &mut server)
     });
     assert_eq!(outcomes[0], outcomes[1]);
     outcomes[0]
 }
 
-/// The verifier of such a file, or why there is none. The path, which differs, is FILE.
+/// The verifier from a file with this text, or the error, with FILE for the path.
 fn of_text(text: &str) -> Result<Verifier, String> {
     let scratch = Scratch::new();
     let path = scratch.write("authority.pem", text);
@@ -103,7 +103,7 @@ fn remarks(verifier: &Verifier) -> Vec<String> {
 }
 
 #[test]
-fn what_is_no_authority_vouches_for_nobody() {
+fn a_certificate_that_must_not_be_an_authority_verifies_no_server() {
     let maker = Maker::new();
     for (extensions, reason) in [
         ("basicConstraints=critical,CA:FALSE", "not_authority"),
@@ -115,18 +115,18 @@ fn what_is_no_authority_vouches_for_nobody() {
         ("basicConstraints=CA:TRUE\n2.5.29.99=critical,ASN1:NULL", "unknown_critical_extension"),
     ] {
         let authority = maker.authority(ALWAYS, extensions);
-        let told = of_text(&authority).expect_err(extensions);
+        let message = of_text(&authority).expect_err(extensions);
         let said = format!(r#"number=1 subject="CN=root" reason={reason}"#);
-        assert_eq!(told, format!("no certificate in FILE can vouch for a server: {said}"));
+        assert_eq!(message, format!("no certificate in FILE can vouch for a server: {said}"));
 
-        // Beside one that can be used, it costs no more than a line, and a chain that leads there.
+        // Together with one that can be used, it causes a remark, and fails chains that lead to it.
         let server = maker.server("");
         let both = format!("{authority}{}", made().authority);
         let verifier = of_text(&both).expect("one authority");
         assert_eq!(remarks(&verifier), [format!("Skipped {said}")]);
         let unfit = HandshakeError::Authority(r#"authority_unfit authority="CN=root""#);
         assert_eq!(outcome_with(&verifier, server), failed(unfit), "{extensions}");
-        assert_eq!(outcome_with(&verifier, &made().server), Shake::Done);
+        assert_eq!(outcome_with(&verifier, &made().server), Outcome::Done);
     }
 }
 
@@ -146,13 +146,13 @@ fn what_is_an_authority_in_one_way_or_another_vouches() {
         let authority = maker.authority(ALWAYS, extensions);
         let verifier = of_text(&authority).expect(extensions);
         assert_eq!(remarks(&verifier), [""; 0], "{extensions}");
-        assert_eq!(outcome_with(&verifier, maker.server("")), Shake::Done, "{extensions}");
+        assert_eq!(outcome_with(&verifier, maker.server("")), Outcome::Done, "{extensions}");
     }
     // Of version 1, which cannot say so.
     maker.scratch.openssl("req -new -key root.key -out request -subj /CN=root");
     maker.scratch.openssl("x509 -req -in request -signkey root.key -days 2 -out root.pem");
     let verifier = of_text(&maker.scratch.read("root.pem")).expect("an authority");
-    assert_eq!(outcome_with(&verifier, maker.server("")), Shake::Done);
+    assert_eq!(outcome_with(&verifier, maker.server("")), Outcome::Done);
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn an_authority_counts_as_long_as_it_is_in_force() {
         let renewed = maker.authority(ALWAYS, AUTHORITY);
         for both in [authority.clone() + &renewed, renewed + &authority] {
             let verifier = of_text(&both).expect("authorities");
-            assert_eq!(outcome_with(&verifier, server), Shake::Done);
+            assert_eq!(outcome_with(&verifier, server), Outcome::Done);
         }
     }
 }
@@ -184,7 +184,7 @@ fn an_authority_expires_while_the_gateway_runs() {
     let authority = maker.authority(["20200101000000Z", "20400101000000Z"], AUTHORITY);
     let server = maker.server("");
     let mut verifier = of_text(&authority).expect("an authority");
-    assert_eq!(outcome_with(&verifier, server), Shake::Done);
+    assert_eq!(outcome_with(&verifier, server), Outcome::Done);
     // 2040-01-01 and a second.
     let later = UnixTime::since_unix_epoch(Duration::from_secs(2_208_988_801));
     verifier.config.time_provider = Arc::new(Clock(later));
@@ -196,8 +196,8 @@ fn an_authority_expires_while_the_gateway_runs() {
 fn authorities_in_between_are_limited_by_the_last_one() {
     let maker = Maker::new();
     for (root, want) in [
-        (AUTHORITY, Shake::Done),
-        ("basicConstraints=CA:TRUE,pathlen:1", Shake::Done),
+        (AUTHORITY, Outcome::Done),
+        ("basicConstraints=CA:TRUE,pathlen:1", Outcome::Done),
         ("basicConstraints=CA:TRUE,pathlen:0", failed(HandshakeError::BadCertificate)),
     ] {
         let root = maker.authority(ALWAYS, root);
@@ -211,7 +211,7 @@ fn authorities_in_between_are_limited_by_the_last_one() {
         assert_eq!(alone, failed(HandshakeError::UnknownAuthority));
         // As for Go, it need not be a root.
         let verifier = of_text(&middle).expect("an authority");
-        assert_eq!(outcome_with(&verifier, leaked(server)), Shake::Done);
+        assert_eq!(outcome_with(&verifier, leaked(server)), Outcome::Done);
     }
 }
 
@@ -220,15 +220,15 @@ fn few_authorities_may_be_shown_and_few_of_one_subject() {
     let maker = Maker::new();
     let verifier = of_text(&maker.authority(ALWAYS, AUTHORITY)).expect("an authority");
     let server = maker.server("");
-    let other = |number| format!("other{number}");
-    let issue = |number| maker.issue([&other(number), "middle"], "root", ALWAYS, AUTHORITY);
-    let others: Vec<String> = (0..11).map(issue).collect();
+    let others: Vec<String> = (0..11)
+        .map(|number| maker.issue([&format!("other{number}"), "middle"], "root", ALWAYS, AUTHORITY))
+        .collect();
     let show =
         |others: &[String]| outcome_with(&verifier, leaked(format!("{server}{}", others.concat())));
     let too_long = failed(HandshakeError::ChainTooLong);
-    assert_eq!([show(&others[..10]), show(&others)], [Shake::Done, too_long]);
+    assert_eq!([show(&others[..10]), show(&others)], [Outcome::Done, too_long]);
     let same = vec![others[0].clone(); 4];
-    assert_eq!([show(&same[..3]), show(&same)], [Shake::Done, too_long]);
+    assert_eq!([show(&same[..3]), show(&same)], [Outcome::Done, too_long]);
 }
 
 #[test]
@@ -240,9 +240,9 @@ fn what_is_itself_in_the_file_may_be_shown_while_it_is_in_force() {
     };
     let remark = r#"TrustedForItself number=1 subject="CN=own" reason=not_authority"#;
     for (period, extensions, said, want) in [
-        (ALWAYS, AUTHORITY, vec![], Shake::Done),
-        (ALWAYS, "basicConstraints=CA:FALSE", vec![remark], Shake::Done),
-        (ALWAYS, "extendedKeyUsage=anyExtendedKeyUsage", vec![remark], Shake::Done),
+        (ALWAYS, AUTHORITY, vec![], Outcome::Done),
+        (ALWAYS, "basicConstraints=CA:FALSE", vec![remark], Outcome::Done),
+        (ALWAYS, "extendedKeyUsage=anyExtendedKeyUsage", vec![remark], Outcome::Done),
         (
             PAST,
             "basicConstraints=CA:TRUE",
@@ -262,7 +262,7 @@ fn what_is_itself_in_the_file_may_be_shown_while_it_is_in_force() {
         assert_eq!(outcome_with(&verifier, certificate), want, "{extensions}");
         // Another one of the same name and key needs an authority.
         let other = own(ALWAYS, "basicConstraints=CA:FALSE\nsubjectKeyIdentifier=hash");
-        let is_taken = outcome_with(&verifier, other) == Shake::Done;
+        let is_taken = outcome_with(&verifier, other) == Outcome::Done;
         assert_eq!(is_taken, extensions == AUTHORITY, "{extensions}");
     }
     // Of no use, as it is not for us: the names are other ones, or the purpose is.
@@ -289,15 +289,15 @@ fn of_many_authorities_of_one_name_the_key_identifier_finds_the_one() {
         others += &scratch.read("other");
     }
     let verifier = of_text(&(others.clone() + &authority)).expect("authorities");
-    assert_eq!(outcome_with(&verifier, server), Shake::Done, "the last of a hundred");
-    assert_eq!(outcome_with(&verifier, without_ids), Shake::Done, "as many as are tried");
+    assert_eq!(outcome_with(&verifier, server), Outcome::Done, "the last of a hundred");
+    assert_eq!(outcome_with(&verifier, without_ids), Outcome::Done, "as many as are tried");
     // Those of other names do not count.
     let more = made().authority.clone() + &others + &authority;
-    assert_eq!(outcome_with(&of_text(&more).expect("authorities"), without_ids), Shake::Done);
+    assert_eq!(outcome_with(&of_text(&more).expect("authorities"), without_ids), Outcome::Done);
 
     let first = others.split_inclusive("-----END CERTIFICATE-----\n").next().expect("many");
     let verifier = of_text(&format!("{first}{others}{authority}")).expect("authorities");
-    assert_eq!(outcome_with(&verifier, server), Shake::Done);
+    assert_eq!(outcome_with(&verifier, server), Outcome::Done);
     let too_many = failed(HandshakeError::TooManyAuthorities);
     assert_eq!(outcome_with(&verifier, without_ids), too_many);
 }
@@ -307,9 +307,9 @@ fn a_certificate_for_any_purpose_is_one_for_servers() {
     let maker = Maker::new();
     let verifier = of_text(&maker.authority(ALWAYS, AUTHORITY)).expect("an authority");
     for (usage, want) in [
-        ("serverAuth", Shake::Done),
-        ("anyExtendedKeyUsage", Shake::Done),
-        ("clientAuth,anyExtendedKeyUsage", Shake::Done),
+        ("serverAuth", Outcome::Done),
+        ("anyExtendedKeyUsage", Outcome::Done),
+        ("clientAuth,anyExtendedKeyUsage", Outcome::Done),
         ("clientAuth", failed(HandshakeError::WrongPurpose)),
         ("codeSigning,1.2.3.4", failed(HandshakeError::WrongPurpose)),
     ] {
@@ -342,7 +342,7 @@ fn what_is_not_supported_has_a_reason_of_its_own() {
     for early in [early, ["00010101000000Z", "99991231235959Z"]] {
         let verifier = of_text(&maker.authority(early, AUTHORITY)).expect("an authority");
         assert_eq!(remarks(&verifier), [""; 0]);
-        assert_eq!(outcome_with(&verifier, maker.server("")), Shake::Done);
+        assert_eq!(outcome_with(&verifier, maker.server("")), Outcome::Done);
     }
 
     let limited = format!("{AUTHORITY}nameConstraints=critical,permitted;DNS:other.test");
@@ -367,7 +367,7 @@ fn keys_that_cannot_be_verified_are_named_at_the_start_and_by_the_proof() {
         let want = failed(HandshakeError::UnsupportedAlgorithm);
         assert_eq!(outcome_with(&verifier, maker.server("")), want, "{key}");
     }
-    // SHA-1 is not what anybody takes any more.
+    // SHA-1 is no longer accepted anywhere.
     let maker = Maker::new();
     let verifier = of_text(&maker.authority(ALWAYS, AUTHORITY)).expect("an authority");
     maker.scratch.write("settings", &SETTINGS.replace("sha256", "sha1"));
@@ -380,18 +380,18 @@ fn other_labels_of_certificates_are_taken() {
     for label in ["X509 CERTIFICATE", "TRUSTED CERTIFICATE"] {
         let text = made().authority.replace("CERTIFICATE", label);
         assert!(text.starts_with(&format!("-----BEGIN {label}-----\n")));
-        let beside = format!("{}{text}", made().other_authority);
-        for text in [text.clone(), text.replace('\n', "\r\n"), text.trim_end().to_owned(), beside] {
+        let both = format!("{}{text}", made().other_authority);
+        for text in [text.clone(), text.replace('\n', "\r\n"), text.trim_end().to_owned(), both] {
             let verifier = of_text(&text).expect("an authority");
-            assert_eq!(outcome_with(&verifier, &made().server), Shake::Done);
+            assert_eq!(outcome_with(&verifier, &made().server), Outcome::Done);
         }
     }
-    // With what OpenSSL has behind the certificate.
+    // With the limits of trust that OpenSSL appends to the certificate.
     let maker = Maker::new();
     maker.scratch.write("root.pem", &made().authority);
     maker.scratch.openssl("x509 -in root.pem -addreject serverAuth -out trusted.pem");
     let text = maker.scratch.read("trusted.pem");
     assert!(text.starts_with("-----BEGIN TRUSTED CERTIFICATE-----\n"));
-    let told = of_text(&text).expect_err("not trusted for what is asked");
-    assert_eq!(told, "certificate 1 in FILE is broken: not valid X.509");
+    let message = of_text(&text).expect_err("not trusted for servers");
+    assert_eq!(message, "certificate 1 in FILE is broken: not valid X.509");
 }
