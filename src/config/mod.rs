@@ -84,7 +84,8 @@ mod tests {
 
     use log::LevelFilter;
 
-    use super::flags::{FLAGS, Invocation, Kind, parse};
+    use super::duration::format_duration;
+    use super::flags::{FLAGS, Flag, Invocation, Kind, parse};
     use super::*;
 
     fn configure(arguments: &[&str]) -> Result<Config, UsageError> {
@@ -353,18 +354,11 @@ mod tests {
         );
     }
 
+    /// Each flag with a duration, in the range of its row.
     #[test]
     fn bad_durations() {
-        for name in [
-            "listen-retry",
-            "retry-delay",
-            "connect-timeout",
-            "tcp-user-timeout",
-            "keepalive",
-            "half-close-timeout",
-            "idle-timeout",
-            "drain-timeout",
-        ] {
+        for flag in FLAGS {
+            let Kind::Duration(range) = &flag.kind else { continue };
             for (value, reason) in [
                 ("-1s", "must not be negative"),
                 ("-1ns", "must not be negative"),
@@ -374,28 +368,32 @@ mod tests {
                 ("1d", r#"unknown unit "d"; known are ns, us, ms, s, m, h"#),
                 ("9999999h", "too long"),
             ] {
-                let want = format!("invalid value {value:?} for --{name}: {reason}");
-                refuse(&format!("--{name}={value}"), &want);
+                refuse_value(flag, value, reason);
             }
-        }
-        for name in ["retry-delay", "connect-timeout"] {
+            let name = flag.name;
             for value in ["0", "0s", "-0", "0.1ns"] {
-                let want = format!("invalid value {value:?} for --{name}: must be above 0");
-                refuse(&format!("--{name}={value}"), &want);
+                match range.is_above_zero {
+                    true => refuse_value(flag, value, "must be above 0"),
+                    false => drop(configure(&[&format!("--{name}={value}")]).expect(name)),
+                }
             }
+            let longest = format_duration(range.max);
+            let reason = format!("must be at most {longest}");
+            refuse_value(flag, &format!("{longest}1ns"), &reason);
+            configure(&[&format!("--{name}={longest}")]).expect(name);
         }
-        for name in [
-            "listen-retry",
-            "retry-delay",
-            "connect-timeout",
-            "half-close-timeout",
-            "idle-timeout",
-            "drain-timeout",
-        ] {
-            let want =
-                format!(r#"invalid value "8760h1ns" for --{name}: must be at most 8760h0m0s"#);
-            refuse(&format!("--{name}=8760h1ns"), &want);
-        }
+        let above_zero = FLAGS.iter().filter(|flag| match &flag.kind {
+            Kind::Duration(range) => range.is_above_zero,
+            _ => false,
+        });
+        let names: Vec<&str> = above_zero.map(|flag| flag.name).collect();
+        assert_eq!(names, ["retry-delay", "connect-timeout"]);
+    }
+
+    #[track_caller]
+    fn refuse_value(flag: &Flag, value: &str, reason: &str) {
+        let want = format!("invalid value {value:?} for --{}: {reason}", flag.name);
+        refuse(&format!("--{}={value}", flag.name), &want);
     }
 
     #[test]
