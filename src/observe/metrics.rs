@@ -195,11 +195,12 @@ impl Metrics {
             return;
         }
         assert_eq!(self.pairs_open, pairs, "open pairs");
-        let sum = |of: fn(&Listener) -> u64| self.listeners.iter().map(of).sum::<u64>();
+        let accepted: u64 = self.listeners.iter().map(|listener| listener.accepted).sum();
+        let open_of_all: u64 = self.listeners.iter().map(|listener| listener.open).sum();
         let open = pairs as u64;
         assert_eq!(self.clients_accepted, open + self.endings.total(), "accepted = open + ended");
-        assert_eq!(sum(|listener| listener.accepted), self.clients_accepted, "by listener");
-        assert_eq!(sum(|listener| listener.open), open, "by listener");
+        assert_eq!(accepted, self.clients_accepted, "by listener");
+        assert_eq!(open_of_all, open, "by listener");
         assert_eq!(self.rejections.total(), self.endings.unserved(), "rejected clients");
         assert_eq!(self.pairs_connected, self.dials.succeeded, "each pair by one dial");
         assert!(self.dials.in_flight() <= open, "dials without a client");

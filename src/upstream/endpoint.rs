@@ -82,8 +82,9 @@ impl Endpoint {
         &self.tally
     }
 
-    /// A probe in flight is the one that has no result yet. An outage began before its last failure; probing means a probe in flight; a removed endpoint
-    /// has pairs, and no part in the rotation.
+    /// A probe in flight is the one that has no result yet. An outage began before its last
+    /// failure; probing means a probe in flight; a removed endpoint has pairs, and no part in the
+    /// rotation.
     pub(super) fn invariants(&self) {
         assert_eq!(self.tally.probes.in_flight(), u64::from(self.probe_in_flight), "one at most");
         match self.health {
