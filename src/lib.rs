@@ -11,7 +11,8 @@
 //!                               clock and entropy
 //! ```
 //!
-//! Leaves that every layer may import: `readiness`, what is known of a socket without asking it.
+//! Leaves that every layer may import: `readiness`, what is known of a socket without asking it;
+//! `recent`, what was true not long ago.
 //!
 //! What must always hold:
 //! - A byte read from one side is written to the other exactly once and in order, or the pair

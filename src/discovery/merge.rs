@@ -23,15 +23,15 @@ pub(super) fn merge(
     hosts: &[Host],
     usability: &mut dyn FnMut(SocketAddr, bool) -> Usability,
 ) -> (Vec<Found>, Vec<Excluded>) {
-    let judged = usability_of_all(hosts, usability);
+    let checked = usability_of_all(hosts, usability);
     // Where nothing can be reached at all, that says more of our link than of them.
-    let can_reach = judged.iter().flatten().any(|(_, usability)| usability.is_ok());
+    let can_reach = checked.iter().flatten().any(|(_, usability)| usability.is_ok());
     let mut excluded = Vec::new();
     let mut count = 0;
     let mut used: Vec<Vec<SocketAddr>> = Vec::new();
-    for (host, judged) in hosts.iter().zip(judged) {
+    for (host, addresses) in hosts.iter().zip(checked) {
         let mut own = Vec::new();
-        for (address, usability) in judged {
+        for (address, usability) in addresses {
             match usability {
                 Err(unusable) if can_reach || unusable != Unusable::NoRoute => {
                     let item = item(address, unusable, &host.name);
@@ -75,16 +75,16 @@ fn usability_of_all(
     let mut seen = BTreeSet::new();
     let mut all = Vec::with_capacity(hosts.len());
     for host in hosts {
-        let mut judged = Vec::new();
+        let mut checked = Vec::new();
         for address in host.addresses.iter().map(|ip| SocketAddr::new(*ip, host.port)) {
             let special = SpecialAddress::of(address.ip()).filter(|_| host.is_resolved);
             if let Some(class) = special {
-                judged.push((address, Err(Unusable::Special(class))));
+                checked.push((address, Err(Unusable::Special(class))));
             } else if seen.insert(server(address)) {
-                judged.push((address, usability(address, host.is_resolved)));
+                checked.push((address, usability(address, host.is_resolved)));
             }
         }
-        all.push(judged);
+        all.push(checked);
     }
     debug_assert_eq!(all.len(), hosts.len());
     all
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_server_can_be_is_left_out_and_never_judged() {
+    fn an_address_that_no_server_can_have_is_excluded_and_not_looked_at() {
         let blocked = ["0.0.0.0", "224.0.0.1", "255.255.255.255", "240.0.0.1", "::ffff:0.0.0.0"];
         let mut hosts = [host("a", 3, &blocked), host("b", 1, &["0.0.0.0", "10.0.0.2"])];
         let want = [
@@ -188,7 +188,7 @@ mod tests {
         ];
         check(&hosts, &[("10.0.0.2", 1)], &want);
         for six in ["::", "ff02::1"] {
-            assert_eq!(merge(&[host("a", 1, &[six])], &mut |_, _| panic!("judged")).0, []);
+            assert_eq!(merge(&[host("a", 1, &[six])], &mut |_, _| panic!("looked at")).0, []);
         }
         // What was typed is refused at the start or meant.
         hosts[0] = Host { is_resolved: false, ..host("a", 1, &["0.0.0.0"]) };
