@@ -67,6 +67,6 @@ make install PREFIX=/usr/local DESTDIR="$work/installed"
 cmp "$work/installed/usr/bin/etcd-gateway" "$work/installed/usr/local/bin/etcd-gateway"
 
 ln -s "$sysroot/bin/cargo" "$sysroot/bin/rustc" "$work/bin/"
-# They are over in a second; optimizing them would take longer.
+# They are over in seconds; optimizing them would take longer.
 CARGO_PROFILE_TEST_OPT_LEVEL=0 \
     cargo test --frozen --test tidy --test sim -- house_rules notices planted

@@ -128,6 +128,10 @@ fn words(prose: &str) -> Vec<Word> {
 
 /// Whether a phrase begins at this word.
 fn begins(words: &[Word], at: usize, phrase: &str) -> bool {
+    // Mostly it does not, which the first word says.
+    if !phrase.starts_with(&words[at].text) {
+        return false;
+    }
     let count = phrase.split(' ').count();
     let Some(found) = words.get(at..at + count) else { return false };
     let is_same = found.iter().map(|word| word.text.as_str()).eq(phrase.split(' '));
