@@ -122,6 +122,13 @@ impl<T> Arena<T> {
         Some(Key { slot: slot as u32, generation: entry.generation })
     }
 
+    /// The value in that slot, to be changed, and its key, if there is one.
+    #[inline]
+    pub fn at_mut(&mut self, slot: usize) -> Option<(Key, &mut T)> {
+        let entry = self.entries.get_mut(slot)?;
+        Some((Key { slot: slot as u32, generation: entry.generation }, &mut entry.value))
+    }
+
     /// Whether the value is there still.
     pub fn contains(&self, key: Key) -> bool {
         self.get(key).is_some()
@@ -198,6 +205,7 @@ mod tests {
         assert_eq!(arena[c], "c");
         assert_eq!(arena.key_at(c.slot()), Some(c));
         assert_eq!(arena.key_at(7), None);
+        assert_eq!(arena.at_mut(c.slot()), Some((c, &mut "c")));
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(super) struct Front<N: Net> {
     listeners: Arena<Listener<N>>,
     /// Their keys in the order of accepting.
     order: Vec<Key>,
+    /// Those whose backlog may hold a client. Asked in each turn, so counted.
+    ready_count: usize,
     /// The place in `order` where the next round of accepting begins, so that no listener starves
     /// behind another.
     next: usize,
@@ -38,7 +40,7 @@ impl<N: Net> Front<N> {
     /// These listeners, to be served in this order.
     pub(super) fn new(listeners: Arena<Listener<N>>, order: Vec<Key>) -> Front<N> {
         debug_assert_eq!(listeners.len(), order.len(), "each listener has its place");
-        Front { listeners, order, next: 0 }
+        Front { listeners, order, ready_count: 0, next: 0 }
     }
 
     /// No listener.
@@ -53,17 +55,24 @@ impl<N: Net> Front<N> {
 
     /// Whether there is a client to let in, or one to go on with, and nothing in the way.
     pub(super) fn could_accept(&self, relays: &Relays<N>) -> bool {
-        let is_ready = self.listeners.iter().any(|(_, listener)| listener.ready);
         match relays.admission {
-            Admission::Open => relays.waiting_room.is_short() || (is_ready && relays.has_room()),
+            Admission::Open => {
+                relays.waiting_room.is_short() || (self.ready_count > 0 && relays.has_room())
+            }
             Admission::Paused(_) => false,
         }
+    }
+
+    fn set_ready(&mut self, key: Key, is_ready: bool) {
+        let before = std::mem::replace(&mut self.listeners[key].ready, is_ready);
+        self.ready_count = self.ready_count - usize::from(before) + usize::from(is_ready);
+        debug_assert!(self.ready_count <= self.listeners.len(), "each listener counts once");
     }
 
     /// An event of a listener: its backlog is no longer empty.
     pub(super) fn on_event(&mut self, context: &mut Context<N>, token: Token) {
         match token.key_in(&self.listeners) {
-            Some(key) => self.listeners[key].ready = true,
+            Some(key) => self.set_ready(key, true),
             None => context.metrics.events_stale += 1,
         }
     }
@@ -111,7 +120,7 @@ impl<N: Net + Host> Front<N> {
         let number = ListenerNumber::try_from(listener.slot()).expect("listeners are few");
         let from = &mut self.listeners[listener];
         match context.net.accept(&mut from.socket, token.pack()) {
-            Accept::WouldBlock => from.ready = false,
+            Accept::WouldBlock => self.set_ready(self.order[place], false),
             Accept::Connection(client, address) => {
                 context.metrics.client_accepted(number);
                 self.next = place + 1;
@@ -136,13 +145,14 @@ impl<N: Net + Host> Front<N> {
         upstream: &mut Upstream<N>,
     ) {
         relays.admission.resume(context);
-        for (_, listener) in self.listeners.iter_mut() {
-            listener.ready = true;
+        for place in 0..self.order.len() {
+            self.set_ready(self.order[place], true);
         }
         for _ in 0..ACCEPTS_AT_DRAIN / ACCEPTS_PER_TURN {
             self.accept(context, relays, upstream);
         }
         self.order.clear();
+        self.ready_count = 0;
         for listener in self.listeners.drain() {
             context.net.close_listener(listener.socket);
         }

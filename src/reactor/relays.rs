@@ -183,20 +183,24 @@ impl<N: Net + Host> Relays<N> {
         token: Token,
         readiness: Readiness,
     ) {
-        let key = self.slots.key_at(token.slot);
-        let key = key.filter(|key| self.slots[*key].is_current(*key, side, token));
-        let Some(key) = key else {
+        let found = self.slots.at_mut(token.slot);
+        let Some((key, mut slot)) = found.filter(|(key, slot)| slot.is_current(*key, side, token))
+        else {
             context.metrics.events_stale += 1;
             return;
         };
-        if side == Side::Server && matches!(self.slots[key].pair.phase(), Phase::Dialing(_)) {
+        if side == Side::Server && matches!(slot.pair.phase(), Phase::Dialing(_)) {
             self.on_dial_event(context, upstream, key, readiness);
+            slot = &mut self.slots[key];
+            // The dial may have gone on to another endpoint, whose socket the event says nothing of.
+            if !slot.is_current(key, side, token) {
+                return;
+            }
         }
-        let slot = &mut self.slots[key];
-        // The dial may have gone on to another endpoint, whose socket the event says nothing of.
-        if slot.is_current(key, side, token) {
-            slot.pair.on_ready(side, readiness, context.now);
-            self.enqueue(key);
+        slot.pair.on_ready(side, readiness, context.now);
+        if !slot.queued {
+            slot.queued = true;
+            self.ready.push(key);
         }
     }
 
