@@ -178,9 +178,7 @@ impl Names {
     /// Makes the names those that are needed, each once: gives up the others, and begins to watch
     /// the new ones in the order given.
     pub(super) fn sync(&mut self, needed: &[Needed], now: Instant) {
-        let kept: HashSet<&Needed> = needed.iter().collect();
-        let gone = self.watches.iter().filter(|(_, watch)| !kept.contains(watch.needed()));
-        for key in gone.map(|(key, _)| key).collect::<Vec<_>>() {
+        for key in self.not_among(needed) {
             self.resolver.forget(LookupId(key));
             let (gone, reported) = self.watches.remove(key).into_reported();
             if !reported.is_empty() {
@@ -195,6 +193,17 @@ impl Names {
             }
         }
         self.invariants();
+    }
+
+    /// The watches of names that are not needed. Without a watch no set is made, which would draw
+    /// random bytes at the start.
+    fn not_among(&self, needed: &[Needed]) -> Vec<usize> {
+        if self.watches.is_empty() {
+            return Vec::new();
+        }
+        let needed: HashSet<&Needed> = needed.iter().collect();
+        let gone = self.watches.iter().filter(|(_, watch)| !needed.contains(watch.needed()));
+        gone.map(|(key, _)| key).collect()
     }
 
     /// The watch of a name that a source needs.
