@@ -192,7 +192,7 @@ impl<N: Net + Host> Relays<N> {
         if side == Side::Server && matches!(slot.pair.phase(), Phase::Dialing(_)) {
             self.on_dial_event(context, upstream, key, readiness);
             slot = &mut self.slots[key];
-            // The dial may have gone on to another endpoint, whose socket the event says nothing of.
+            // The dial may have gone on to another endpoint, which the event is not about.
             if !slot.is_current(key, side, token) {
                 return;
             }
