@@ -15,6 +15,7 @@
 mod configuration;
 mod fixed;
 mod known;
+mod lookups;
 mod merge;
 mod name;
 mod names;
@@ -37,6 +38,7 @@ use crate::proto::dns::{Exchange, Failure, hosts};
 use crate::upstream::EndpointSpec;
 
 pub use crate::proto::dns::resolv_conf::Environment;
+pub use lookups::Lookups;
 pub use names::Names;
 pub use report::{Exclusion, FallbackReason, Item, Report, ResolveError, Unusable, Usability};
 

@@ -16,6 +16,7 @@ use std::time::Instant;
 use slab::Slab;
 
 use super::configuration::Configuration;
+use super::lookups::Lookups;
 use super::round::ResolveError;
 use super::watch::Watch;
 use crate::config::{ABSENCE_MAX, EXCLUSIONS_REPORTED_MAX};
@@ -55,6 +56,7 @@ pub struct Names {
     absent: Recent<Needed, Vec<ResolveError>>,
     resolver: Resolver,
     configuration: Configuration,
+    lookups: Lookups,
     /// A name server was needed, so the log should tell what is wrong with resolv.conf(5).
     has_asked: bool,
 }
@@ -77,6 +79,7 @@ impl Names {
             absent: Recent::new(ABSENCE_MAX, EXCLUSIONS_REPORTED_MAX),
             resolver: Resolver::new(configuration.current().clone()),
             configuration,
+            lookups: Lookups::default(),
             has_asked: false,
         }
     }
@@ -84,6 +87,11 @@ impl Names {
     /// Whether there is no name, so that nothing can ever change.
     pub fn is_empty(&self) -> bool {
         self.watches.is_empty()
+    }
+
+    /// Look-ups by result.
+    pub fn lookups(&self) -> &Lookups {
+        &self.lookups
     }
 
     /// Whether a look-up is under way or due: then an endpoint may turn up soon.
@@ -180,7 +188,9 @@ impl Names {
     pub(super) fn sync(&mut self, needed: &[Needed], now: Instant) {
         for key in self.not_among(needed) {
             self.resolver.forget(LookupId(key));
-            let (gone, reported) = self.watches.remove(key).into_reported();
+            let watch = self.watches.remove(key);
+            self.lookups.abandoned += u64::from(!watch.is_idle());
+            let (gone, reported) = watch.into_reported();
             if !reported.is_empty() {
                 self.absent.insert(gone, reported, now);
             }
@@ -255,10 +265,12 @@ impl Names {
             match table.and_then(|table| watch.local_addresses(table)) {
                 Some(addresses) => {
                     watch.resolve_locally(&addresses, now);
+                    self.lookups.local += 1;
                     is_changed = true;
                 }
                 None => {
                     watch.begin(now);
+                    self.lookups.begun += 1;
                     self.has_asked = true;
                     let urgency = watch.urgency();
                     self.resolver.look_up(LookupId(key), watch.subject(), watch.wanted(), urgency);
@@ -287,7 +299,11 @@ impl Names {
         };
         let is_vital = is_vital(watch);
         let is_changed = watch.on_answer(answered, is_vital, now);
-        Some(Taken { is_changed, is_last: watch.is_idle() })
+        let is_last = watch.is_idle();
+        if is_last {
+            self.lookups.finish(watch.error());
+        }
+        Some(Taken { is_changed, is_last })
     }
 
     fn invariants(&self) {
@@ -300,6 +316,8 @@ impl Names {
             let is_asked = self.resolver.is_asked(LookupId(key));
             debug_assert!(is_asked != watch.is_idle(), "asked for without a watch, or the reverse");
         }
+        let under_way = self.watches.iter().filter(|(_, watch)| !watch.is_idle()).count();
+        debug_assert_eq!(self.lookups.under_way(), under_way as u64, "look-ups under way");
     }
 }
 

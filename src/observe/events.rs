@@ -384,12 +384,12 @@ mod tests {
     #[test]
     fn fields_without_a_value_are_absent() {
         let (endpoints, listen) = (list([1, 2]), list([""; 0]));
-        let ready = |reuse_port| {
-            Event::Ready { endpoints: &endpoints, listen: &listen, reuse_port }.to_string()
-        };
-        let want = "ready to proxy client requests endpoints=[1,2] listen=[]";
-        assert_eq!(ready(None), want);
-        assert_eq!(ready(Some(true)), format!("{want} reuse_port=true"));
+        let (endpoints, listen) = (&endpoints[..], &listen[..]);
+        let text = "ready to proxy client requests endpoints=[1,2] listen=[]";
+        for (reuse_port, want) in [(None, ""), (Some(true), " reuse_port=true")] {
+            let line = Event::Ready { endpoints, listen, reuse_port }.to_string();
+            assert_eq!(line, format!("{text}{want}"));
+        }
     }
 
     #[test]

@@ -266,6 +266,11 @@ mod tests {
         Event::EndpointAdded { endpoint, name: &"a.test:1", priority: 0, weight: 0 }
     }
 
+    fn without_route<'a>(endpoint: Value<'a>) -> Event<'a> {
+        let endpoint = Some(endpoint);
+        Event::EndpointWithoutRoute { endpoint, name: None, reason: &"no_route" }
+    }
+
     #[test]
     fn what_clients_can_repeat_is_counted_kind_by_kind() {
         let (now, mut journal) = (Instant::now(), journal());
@@ -308,16 +313,13 @@ mod tests {
     #[test]
     fn problems_of_discovery_are_summed_up_at_their_worst_level() {
         let (now, mut journal) = (Instant::now(), journal());
-        let skipped = |endpoint: Value<'_>, journal: &mut Journal| {
-            let (endpoint, reason) = (Some(endpoint), &"no_route");
-            journal.log(Event::EndpointWithoutRoute { endpoint, name: None, reason }, now);
-        };
         for port in 0..TROUBLES_AT_ONCE {
-            skipped(&format!("10.0.0.1:{port}"), &mut journal);
+            let endpoint = format!("10.0.0.1:{port}");
+            journal.log(without_route(&endpoint), now);
         }
         let first = "INFO endpoint skipped endpoint=10.0.0.1:0 reason=no_route";
         assert_eq!(lines().first().map(String::as_str), Some(first));
-        skipped(&"10.0.0.2:1", &mut journal);
+        journal.log(without_route(&"10.0.0.2:1"), now);
         let (name, reason): (Value<'_>, Value<'_>) = (&"a.test", &"no_such_name");
         journal.log(Event::NameNotResolved { name, reason }, now);
         journal.log_rest();

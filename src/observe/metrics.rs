@@ -7,8 +7,9 @@
 //!
 //! `accepted = open + ended` holds at any moment, for each listener and in all; a client that was
 //! rejected is one of those that ended. The figures of an endpoint are a part of it
-//! ([`crate::upstream::Tally`]), those of look-ups a part of discovery, and lines of the log that
-//! were dropped are counted where they are written ([`crate::net::stderr::lines_dropped`]).
+//! ([`crate::upstream::Tally`]), and those of look-ups a part of discovery
+//! ([`crate::discovery::Lookups`]). Lines of the log that were dropped are counted where they are
+//! written ([`crate::net::stderr::lines_dropped`]).
 
 use std::fmt;
 

@@ -11,6 +11,7 @@ use super::wheel::{TimerKey, Wheel};
 use crate::arena::Key;
 use crate::config::BUFFER_BYTES;
 use crate::net::{Dial, Host, Net, NetError, Readiness};
+use crate::observe::events::Event;
 use crate::observe::journal::Journal;
 use crate::observe::metrics::Metrics;
 use crate::upstream::EndpointId;
@@ -79,6 +80,27 @@ impl<N: Net> Context<N> {
         purpose: Timer,
     ) {
         self.wheel.rearm(timer, wanted, purpose);
+    }
+
+    /// Logs the event now or, if the journal keeps it, later.
+    pub(super) fn log(&mut self, event: Event<'_>) {
+        self.journal.log(event, self.now);
+        self.arm_journal();
+    }
+
+    /// Logs what the journal has kept for long enough.
+    pub(super) fn on_journal_timer(&mut self) {
+        self.journal_timer_armed = false;
+        self.journal.log_due(self.now);
+        self.arm_journal();
+    }
+
+    fn arm_journal(&mut self) {
+        let deadline = self.journal.deadline().filter(|_| !self.journal_timer_armed);
+        if let Some(deadline) = deadline {
+            self.journal_timer_armed = true;
+            self.wheel.arm(deadline, Timer::Journal);
+        }
     }
 }
 

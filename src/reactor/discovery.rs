@@ -10,9 +10,11 @@ use super::exchanges::{self, Owner, Report};
 use super::files::HostsReading;
 use super::wheel::TimerKey;
 use crate::config::DNS_DESCRIPTORS_MAX;
-use crate::discovery::{Discovery, Found, Unusable};
-use crate::net::{Host, Net, NetError};
+use crate::discovery::{Discovery, Exclusion, Found, Item, Report as Finding, Unusable};
+use crate::net::{Host, Net, NetError, ResolverFile};
+use crate::observe::events::{Event, Value, list};
 use crate::proto::dialogue::Dialogue;
+use crate::proto::dns::resolv_conf::Problem;
 use crate::proto::dns::stream::Framing;
 use crate::proto::dns::{Command, Exchange, Failure, Transport};
 use crate::upstream::DialFailure;
@@ -129,8 +131,8 @@ impl<N: Net + Host> DiscoveryDriver<N> {
     /// may know them at once. Each round settles or begins something, so there are few.
     pub(super) fn end_round(&mut self, context: &mut Context<N>) -> bool {
         self.execute(context);
-        for report in self.discovery.take_reports() {
-            context.log_finding(&report);
+        for finding in self.discovery.take_reports() {
+            log_finding(context, &finding);
         }
         !self.hosts.is_under_way() && self.discovery.names().is_refresh_due(context.now)
     }
@@ -249,4 +251,55 @@ fn failure_of(error: NetError) -> Failure {
         NetError::TimedOut => Failure::TimedOut,
         _ => Failure::Unreachable,
     }
+}
+
+/// Logs a change of discovery.
+fn log_finding<N: Net>(context: &mut Context<N>, finding: &Finding) {
+    match finding {
+        Finding::NotResolved { name, reason } => {
+            context.log(Event::NameNotResolved { name, reason });
+        }
+        Finding::Resolved { name } => context.log(Event::NameResolved { name }),
+        Finding::Excluded { item, reason } => log_excluded(context, item, *reason),
+        Finding::Kept { endpoints } => context.log(Event::LastEndpointsKept { count: *endpoints }),
+        Finding::FellBack { domain, reason, endpoints } => {
+            context.log(Event::TypedEndpointsUsed { domain, reason, count: *endpoints });
+        }
+        Finding::Discovered { domain } => context.log(Event::DiscoveredEndpointsUsed { domain }),
+        Finding::NameServers { problem, servers } => {
+            log_name_servers(context, problem.as_ref(), servers);
+        }
+    }
+}
+
+fn log_excluded<N: Net>(context: &mut Context<N>, item: &Item, reason: Exclusion) {
+    let (endpoint, name): (Option<Value<'_>>, Option<Value<'_>>) = match item {
+        Item::Name(name) => (None, Some(name)),
+        Item::Address(address) => (Some(address), None),
+        Item::AddressOf { address, name } => (Some(address), Some(name)),
+    };
+    let listener = reason.listener();
+    let listener = listener.as_ref().map(|listener| listener as Value<'_>);
+    // On a host with one family of addresses it is the usual case.
+    let is_usual = reason == Exclusion::Unusable(Unusable::NoRoute);
+    let reason: Value<'_> = &reason;
+    context.log(match is_usual {
+        true => Event::EndpointWithoutRoute { endpoint, name, reason },
+        false => Event::EndpointSkipped { endpoint, name, reason, listener },
+    });
+}
+
+fn log_name_servers<N: Net>(
+    context: &mut Context<N>,
+    problem: Option<&Problem>,
+    servers: &[SocketAddr],
+) {
+    let (file, servers) = (&ResolverFile::Configuration.path(), &list(servers)[..]);
+    context.log(match problem {
+        None => Event::NameServersKnown { file, servers },
+        Some(reason) if reason.is_about_servers() => {
+            Event::NameServersUnknown { file, reason, servers }
+        }
+        Some(reason) => Event::ResolverFileTooLong { file, reason, servers },
+    });
 }

@@ -43,7 +43,6 @@ mod own_listeners;
 mod pipes;
 mod pump;
 mod relays;
-mod report;
 mod start;
 pub mod token;
 mod upstream;
@@ -63,6 +62,7 @@ use self::lifecycle::Life;
 use self::relays::Relays;
 use self::token::{Kind, Token};
 use self::upstream::Upstream;
+use crate::discovery::Lookups;
 use crate::net::{Event, Host, Net, NetError, Readiness};
 use crate::observe::events::Event as LogEvent;
 use crate::observe::metrics::Metrics;
@@ -103,6 +103,11 @@ impl<N: Net + Host> Reactor<N> {
     /// What happened so far.
     pub fn metrics(&self) -> &Metrics {
         &self.context.metrics
+    }
+
+    /// Look-ups by result.
+    pub fn lookups(&self) -> &Lookups {
+        self.upstream.discovery.discovery.names().lookups()
     }
 
     /// What it holds now.

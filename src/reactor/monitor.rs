@@ -15,7 +15,7 @@ use super::wheel::TimerKey;
 use crate::config::limits::ENDPOINTS_MAX;
 use crate::discovery::Found;
 use crate::net::{Host, Net, NetError};
-use crate::observe::events::Event;
+use crate::observe::events::{Event, Value};
 use crate::proto::dialogue::Dialogue;
 use crate::proto::tls::{Connector, HandshakeError};
 use crate::relay::dialing::Attempt;
@@ -111,7 +111,10 @@ impl Monitor {
         endpoint: EndpointId,
         error: NetError,
     ) {
-        context.log_local_failure(self.endpoints.address(endpoint), error);
+        let address = self.endpoints.address(endpoint);
+        let endpoint = address.as_ref().map(|address| address as Value<'_>);
+        let (reason, pairs) = (&error, context.metrics.pairs_open);
+        context.log(Event::DialFailedLocally { endpoint, reason, pairs });
     }
 
     /// Tells of an endpoint's new state, and plans to look after one that is inactive.
@@ -123,7 +126,7 @@ impl Monitor {
     ) {
         let Some(change) = change else { return };
         let check = self.endpoints.get(change.id).map(|endpoint| endpoint.check());
-        context.log_change(&change, check == Some(Check::Tls), source);
+        log_change(context, &change, check == Some(Check::Tls), source);
         // What was planned before is void. Otherwise an endpoint that comes and goes would leave
         // a timer behind each time.
         self.forget_probe(context, change.id);
@@ -305,6 +308,28 @@ impl Monitor {
     pub(super) fn check_invariants(&self) {
         debug_assert!(self.planned.len() <= ENDPOINTS_MAX, "one endpoint planned twice");
     }
+}
+
+/// Logs an endpoint's new state. Of one that `has_to_prove` itself it says what it has shown.
+fn log_change<N: Net>(context: &mut Context<N>, change: &Change, has_to_prove: bool, source: &str) {
+    let endpoint: Value<'_> = &change.address;
+    context.log(match &change.kind {
+        ChangeKind::BecameActive { down_for: after } if has_to_prove => {
+            Event::EndpointVerified { endpoint, after: *after }
+        }
+        ChangeKind::BecameActive { down_for } => {
+            Event::EndpointActive { endpoint, reason: &source, down_for: *down_for }
+        }
+        ChangeKind::BecameInactive { reason, retry_at } => {
+            let retry_in = retry_at.saturating_duration_since(context.now);
+            Event::EndpointInactive { endpoint, reason, retry_in }
+        }
+        ChangeKind::StillInactive { is_news: false, .. } => return,
+        ChangeKind::StillInactive { reason, retry_at, .. } => {
+            let retry_in = retry_at.saturating_duration_since(context.now);
+            Event::EndpointNotVerified { endpoint, reason, retry_in }
+        }
+    });
 }
 
 /// The name by which the address was found.

@@ -86,6 +86,22 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// How many failures are told apart by [`Failure::index`].
+    pub const COUNT: usize = 6;
+
+    /// 0 to [`Failure::COUNT`] - 1, for arrays with an entry per failure; all that servers reply
+    /// are one.
+    pub fn index(self) -> usize {
+        match self {
+            Failure::TimedOut => 0,
+            Failure::Unreachable => 1,
+            Failure::Server(_) => 2,
+            Failure::Malformed => 3,
+            Failure::Shortage => 4,
+            Failure::NoName => 5,
+        }
+    }
+
     /// Whether no server has replied.
     fn is_silence(self) -> bool {
         matches!(self, Failure::TimedOut | Failure::Unreachable | Failure::Shortage)
