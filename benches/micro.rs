@@ -15,9 +15,10 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::hint::black_box;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
+use etcd_gateway::address::Address;
 use etcd_gateway::config::{
     ABSENCE_MAX, ABSENT_MAX, BUFFER_BYTES, ENDPOINTS_MAX, LAST_RESORT_INTERVAL, RETRY_DELAY_MIN,
     SPARE_BUFFERS_MAX,
@@ -278,10 +279,9 @@ fn wheel_expire(bench: &Bench) {
 
 fn pick(bench: &Bench, endpoints: usize) {
     let picks = bench.parameter("picks", 100, 10_000);
-    let address = |index: usize| {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, 1000 + u16::try_from(index).unwrap()))
-    };
-    let addresses: Vec<SocketAddr> = (0..endpoints).map(address).collect();
+    let address =
+        |index: usize| Address::from((Ipv4Addr::LOCALHOST, 1000 + u16::try_from(index).unwrap()));
+    let addresses: Vec<Address> = (0..endpoints).map(address).collect();
     let now = Instant::now();
     let mut set = EndpointSet::new(RetryLimits {
         delay_min: RETRY_DELAY_MIN,
@@ -290,8 +290,8 @@ fn pick(bench: &Bench, endpoints: usize) {
         absence_max: ABSENCE_MAX,
         absent_max: ABSENT_MAX,
     });
-    let spec = |&address: &SocketAddr| EndpointSpec {
-        address,
+    let spec = |address: &Address| EndpointSpec {
+        address: address.clone(),
         priority: 0,
         weight: 1,
         check: Check::Connect,
@@ -310,7 +310,7 @@ fn pick(bench: &Bench, endpoints: usize) {
         Spent::on(picks, || {
             for _ in 0..picks {
                 next = (next + 1) % black_box(&addresses).len();
-                black_box(addresses[next]);
+                black_box(&addresses[next]);
             }
         })
     };

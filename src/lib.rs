@@ -28,6 +28,7 @@
 //! - No call waits for a name server: names are looked up by events, as everything else, also those
 //!   to listen on.
 
+pub mod address;
 pub mod arena;
 pub mod config;
 pub mod discovery;

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str;
 use std::time::Instant;
 
+use etcd_gateway::address::Address;
 use etcd_gateway::config::ENDPOINTS_MAX;
 use etcd_gateway::config::address::{EndpointAddress, Host};
 use etcd_gateway::discovery::{Discovery, Found, Sources};
@@ -20,7 +21,7 @@ const ADDRESSES_EXACT_MAX: usize = 4;
 /// An endpoint as typed, and the addresses that are its own.
 struct Expected {
     typed: EndpointAddress,
-    own: Vec<SocketAddr>,
+    own: Vec<Address>,
 }
 
 /// Reads the bytes as lines: an endpoint each, and all of them together as a hosts file.
@@ -40,8 +41,8 @@ pub fn check(data: &[u8]) {
         discovery.take_found(&mut |_, _| Ok(()), now).expect("known for the first time").to_vec();
 
     let expected = expected(&endpoints, data);
-    let all: Vec<SocketAddr> = expected.iter().flat_map(|host| host.own.iter().copied()).collect();
-    let addresses: Vec<SocketAddr> = found.iter().map(|found| found.spec.address).collect();
+    let all: Vec<Address> = expected.iter().flat_map(|host| host.own.iter().cloned()).collect();
+    let addresses: Vec<Address> = found.iter().map(|found| found.spec.address.clone()).collect();
     assert_eq!(addresses, all, "{text:?}");
     check_shares(&expected, &found);
 }
@@ -58,7 +59,7 @@ fn expected(endpoints: &[EndpointAddress], hosts_text: &[u8]) -> Vec<Expected> {
             let server = (address.ip().to_canonical(), address.port());
             seen.len() < ENDPOINTS_MAX && seen.insert(server)
         });
-        let own = own.collect();
+        let own = own.map(Address::Inet).collect();
         expected.push(Expected { typed: typed.clone(), own });
     }
     expected

@@ -40,22 +40,23 @@ impl Source for Fixed {
     fn hosts(&self, _: &Names) -> Vec<Host> {
         // Of several one may lack a route, as an address of a name may.
         let is_resolved = self.addresses.len() > 1;
-        vec![Host::typed(&self.endpoint, self.addresses.clone(), is_resolved)]
+        vec![Host::typed(&self.endpoint, self.addresses.iter().copied(), is_resolved)]
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::Address;
     use crate::proto::dns::resolv_conf::Environment;
 
     #[test]
     fn only_an_address_that_stands_for_several_may_lack_a_route() {
         let names = Names::new(Environment::default());
         for (text, addresses, is_resolved) in [
-            ("10.0.0.1:1", &["10.0.0.1"][..], false),
-            ("0.0.0.0:1", &["127.0.0.1"], false),
-            ("[::]:1", &["127.0.0.1", "::1"], true),
+            ("10.0.0.1:1", &["10.0.0.1:1"][..], false),
+            ("0.0.0.0:1", &["127.0.0.1:1"], false),
+            ("[::]:1", &["127.0.0.1:1", "[::1]:1"], true),
         ] {
             let endpoint: EndpointAddress = text.parse().expect(text);
             let crate::config::address::Host::Address(address) = endpoint.host else {
@@ -64,7 +65,7 @@ mod tests {
             let fixed = Fixed::new(endpoint, address);
             assert_eq!((fixed.state(&names), fixed.names()), (State::Listing, vec![]));
             let hosts = fixed.hosts(&names);
-            let found: Vec<String> = hosts[0].addresses.iter().map(IpAddr::to_string).collect();
+            let found: Vec<String> = hosts[0].addresses.iter().map(Address::to_string).collect();
             assert_eq!(found, addresses);
             assert_eq!((hosts.len(), hosts[0].is_resolved), (1, is_resolved), "{text}");
         }

@@ -7,12 +7,12 @@
 //! without any the last known ones stay.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
 
 use super::report::Excluded;
 use super::source::Host;
 use super::weights::{self, Share};
 use super::{Exclusion, Found, Item, Unusable, Usability};
+use crate::address::Address;
 use crate::config::ENDPOINTS_MAX;
 use crate::config::special_address::SpecialAddress;
 use crate::upstream::EndpointSpec;
@@ -21,20 +21,20 @@ use crate::upstream::EndpointSpec;
 /// addresses that are used, so that a host has its share whatever else is true of it.
 pub(super) fn merge(
     hosts: &[Host],
-    usability: &mut dyn FnMut(SocketAddr, bool) -> Usability,
+    usability: &mut dyn FnMut(&Address, bool) -> Usability,
 ) -> (Vec<Found>, Vec<Excluded>) {
     let checked = usability_of_all(hosts, usability);
     // Where nothing can be reached at all, that says more of our link than of them.
     let can_reach = checked.iter().flatten().any(|(_, usability)| usability.is_ok());
     let mut excluded = Vec::new();
     let mut count = 0;
-    let mut used: Vec<Vec<SocketAddr>> = Vec::new();
+    let mut used: Vec<Vec<Address>> = Vec::new();
     for (host, addresses) in hosts.iter().zip(checked) {
         let mut own = Vec::new();
         for (address, usability) in addresses {
             match usability {
                 Err(unusable) if can_reach || unusable != Unusable::NoRoute => {
-                    let item = item(address, unusable, &host.name);
+                    let item = item(address, &unusable, &host.name);
                     excluded.push((item, Exclusion::Unusable(unusable)));
                 }
                 _ if count == ENDPOINTS_MAX => {
@@ -53,35 +53,28 @@ pub(super) fn merge(
 }
 
 /// The address for the log; where it says nothing by itself, with the name that has it.
-fn item(address: SocketAddr, unusable: Unusable, name: &str) -> Item {
+fn item(address: Address, unusable: &Unusable, name: &str) -> Item {
     match unusable {
         Unusable::Special(_) => Item::AddressOf { address, name: name.to_owned() },
         Unusable::OwnListener(_) | Unusable::NoRoute => Item::Address(address),
     }
 }
 
-/// The server that an address leads to: one of IPv4 that is written as IPv6 leads to the same (RFC
-/// 4291, 2.5.5.2).
-pub(super) fn server(address: SocketAddr) -> (IpAddr, u16) {
-    (address.ip().to_canonical(), address.port())
-}
-
 /// Each address with its usability, under the first host that has it; one that no server can have
 /// under each.
 fn usability_of_all(
     hosts: &[Host],
-    usability: &mut dyn FnMut(SocketAddr, bool) -> Usability,
-) -> Vec<Vec<(SocketAddr, Usability)>> {
+    usability: &mut dyn FnMut(&Address, bool) -> Usability,
+) -> Vec<Vec<(Address, Usability)>> {
     let mut seen = BTreeSet::new();
     let mut all = Vec::with_capacity(hosts.len());
     for host in hosts {
         let mut checked = Vec::new();
-        for address in host.addresses.iter().map(|ip| SocketAddr::new(*ip, host.port)) {
-            let special = SpecialAddress::of(address.ip()).filter(|_| host.is_resolved);
-            if let Some(class) = special {
-                checked.push((address, Err(Unusable::Special(class))));
-            } else if seen.insert(server(address)) {
-                checked.push((address, usability(address, host.is_resolved)));
+        for address in &host.addresses {
+            if let Some(class) = special(address).filter(|_| host.is_resolved) {
+                checked.push((address.clone(), Err(Unusable::Special(class))));
+            } else if seen.insert(address.to_canonical()) {
+                checked.push((address.clone(), usability(address, host.is_resolved)));
             }
         }
         all.push(checked);
@@ -90,8 +83,13 @@ fn usability_of_all(
     all
 }
 
+/// The class of an address that no server can have.
+fn special(address: &Address) -> Option<SpecialAddress> {
+    SpecialAddress::of(address.ip()?)
+}
+
 /// The endpoints of each host, with its weight divided over them.
-fn with_weights(hosts: &[Host], used: Vec<Vec<SocketAddr>>) -> Vec<Found> {
+fn with_weights(hosts: &[Host], used: Vec<Vec<Address>>) -> Vec<Found> {
     debug_assert_eq!(hosts.len(), used.len());
     let mut shares = Vec::with_capacity(hosts.len());
     for (host, own) in hosts.iter().zip(&used) {
@@ -112,20 +110,25 @@ fn with_weights(hosts: &[Host], used: Vec<Vec<SocketAddr>>) -> Vec<Found> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
     use crate::upstream::Check;
 
     fn host(name: &str, weight: u16, addresses: &[&str]) -> Host {
-        let addresses = addresses.iter().map(|text| text.parse().expect(text)).collect();
+        let ips = addresses.iter().map(|text| text.parse::<IpAddr>().expect(text));
+        let addresses = ips.map(|ip| Address::from((ip, 1))).collect();
         let (name, check) = (name.to_owned(), Check::Connect);
-        Host { name, port: 1, priority: 0, weight, check, is_resolved: true, addresses }
+        Host { name, priority: 0, weight, check, is_resolved: true, addresses }
     }
 
     /// IPv6 has no route, and 10.0.0.9 is ours.
-    fn usability(address: SocketAddr, _: bool) -> Usability {
-        match address.ip().to_string().as_str() {
-            "10.0.0.9" => Err(Unusable::OwnListener(address)),
-            _ if address.is_ipv6() => Err(Unusable::NoRoute),
+    fn usability(address: &Address, _: bool) -> Usability {
+        match address.ip() {
+            Some(ip) if ip.is_ipv6() => Err(Unusable::NoRoute),
+            Some(_) if address.to_string() == "10.0.0.9:1" => {
+                Err(Unusable::OwnListener(address.clone()))
+            }
             _ => Ok(()),
         }
     }
@@ -141,9 +144,9 @@ mod tests {
     fn check(hosts: &[Host], want: &[(&str, u16)], want_excluded: &[&str]) {
         let (found, excluded) = merge(hosts, &mut usability);
         let found: Vec<(String, u16)> =
-            found.iter().map(|one| (one.spec.address.ip().to_string(), one.spec.weight)).collect();
+            found.iter().map(|one| (one.spec.address.to_string(), one.spec.weight)).collect();
         let want: Vec<(String, u16)> =
-            want.iter().map(|(text, weight)| ((*text).to_owned(), *weight)).collect();
+            want.iter().map(|(ip, weight)| (format!("{ip}:1"), *weight)).collect();
         assert_eq!(found, want);
         assert_eq!(excluded.iter().map(in_words).collect::<Vec<_>>(), want_excluded);
     }
@@ -157,7 +160,7 @@ mod tests {
     #[test]
     fn without_any_route_all_are_used_but_those_that_lead_back() {
         let hosts = [host("a", 1, &["::1", "::2", "10.0.0.9"])];
-        check(&hosts, &[("::1", 1), ("::2", 1)], &["10.0.0.9:1 own_listener"]);
+        check(&hosts, &[("[::1]", 1), ("[::2]", 1)], &["10.0.0.9:1 own_listener"]);
     }
 
     #[test]

@@ -28,9 +28,9 @@ mod watch;
 mod weights;
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use crate::address::Address;
 use crate::config::address::{EndpointAddress, Host as TypedHost};
 use crate::config::discovery_srv::DiscoverySrv;
 use crate::config::{DNS_REFRESH_MIN, ENDPOINTS_MAX};
@@ -228,7 +228,7 @@ impl Discovery {
     /// each address whether it can be dialed; its second argument is whether it is from a name.
     pub fn take_found(
         &mut self,
-        usability: &mut dyn FnMut(SocketAddr, bool) -> Usability,
+        usability: &mut dyn FnMut(&Address, bool) -> Usability,
         now: Instant,
     ) -> Option<&[Found]> {
         if !std::mem::take(&mut self.is_changed) {
@@ -334,8 +334,8 @@ fn is_vital(sources: &[Ranked], watch: &Watch) -> bool {
 
 impl Found {
     /// The server that it leads to.
-    fn server(&self) -> (IpAddr, u16) {
-        merge::server(self.spec.address)
+    fn server(&self) -> Address {
+        self.spec.address.to_canonical()
     }
 }
 
@@ -569,9 +569,9 @@ mod tests {
         let (mut discovery, now) = discover(&["a.test:1", "b.test:1"], None);
         refresh(&mut discovery, "10.0.0.1 a.test\n10.0.0.2 b.test", now);
         let later = now + 2 * SECOND;
-        discovery.names_mut().on_dial_failed("10.0.0.3:1".parse().expect("an address"), later);
+        discovery.names_mut().on_dial_failed(&Address::from(([10, 0, 0, 3], 1)), later);
         assert!(!discovery.names().is_refresh_due(later));
-        discovery.names_mut().on_dial_failed("10.0.0.2:1".parse().expect("an address"), later);
+        discovery.names_mut().on_dial_failed(&Address::from(([10, 0, 0, 2], 1)), later);
         let due: Vec<String> = discovery.names.host_names(Some(later)).collect();
         assert_eq!(due, ["b.test"]);
         discovery.on_none_active(later);
@@ -582,7 +582,7 @@ mod tests {
     #[derive(Debug)]
     struct Fake {
         state: State,
-        address: IpAddr,
+        address: Address,
     }
 
     impl Source for Fake {
@@ -599,18 +599,16 @@ mod tests {
         }
 
         fn hosts(&self, _: &Names) -> Vec<Host> {
-            let (name, port, priority, weight) = (self.label(), 1, 0, 1);
+            let (name, priority, weight) = (self.label(), 0, 1);
             let (check, is_resolved) = (Check::Connect, true);
-            let addresses = vec![self.address];
-            vec![Host { name, port, priority, weight, check, is_resolved, addresses }]
+            let addresses = vec![self.address.clone()];
+            vec![Host { name, priority, weight, check, is_resolved, addresses }]
         }
     }
 
-    fn last_octet(found: &Found) -> usize {
-        match found.spec.address.ip() {
-            IpAddr::V4(address) => usize::from(address.octets()[3]),
-            IpAddr::V6(_) => unreachable!("none was made"),
-        }
+    /// The place of the source that has listed the endpoint.
+    fn place_of(found: &Found) -> usize {
+        usize::from(found.spec.address.port().expect("no endpoint is a path"))
     }
 
     /// The sources that count, of those with this rank and state each, by their places; and the
@@ -619,12 +617,12 @@ mod tests {
         let (mut discovery, now) = discover(&[], None);
         discovery.patient_until = is_patient.then_some(now + SECOND);
         let ranked = sources.iter().enumerate().map(|(place, (rank, state))| {
-            let address = IpAddr::from([10, 0, 0, place as u8]);
+            let address = Address::from(([10, 0, 0, 1], place as u16));
             Ranked { rank: *rank, source: Box::new(Fake { state: *state, address }) }
         });
         discovery.sources = ranked.collect();
         let found = discovery.take_found(&mut |_, _| Ok(()), now).expect("news");
-        let found = found.iter().map(last_octet).collect();
+        let found = found.iter().map(place_of).collect();
         let mut reports = discovery.take_reports().into_iter();
         let label = reports.find_map(|report| match report {
             Report::FellBack { domain, .. } => Some(domain),
@@ -638,7 +636,7 @@ mod tests {
         use State::Listing;
         let [pending, empty] =
             [State::Pending(FallbackReason::NoAnswer), State::Empty(FallbackReason::NoAnswer)];
-        let first = Some("10.0.0.0".to_owned());
+        let first = Some("10.0.0.1:0".to_owned());
         for (sources, is_patient, want) in [
             (&[(0, Listing), (1, Listing), (2, Listing)][..], false, (vec![0], None)),
             (&[(0, empty), (1, Listing), (2, Listing)], false, (vec![1], first.clone())),

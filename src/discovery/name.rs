@@ -48,7 +48,7 @@ impl Source for Named {
     }
 
     fn hosts(&self, names: &Names) -> Vec<Host> {
-        let addresses = self.watch(names).into_iter().flat_map(Watch::addresses).collect();
+        let addresses = self.watch(names).into_iter().flat_map(Watch::addresses);
         vec![Host::typed(&self.endpoint, addresses, true)]
     }
 }

@@ -10,7 +10,7 @@
 //! ```
 
 use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use slab::Slab;
@@ -19,6 +19,7 @@ use super::configuration::Configuration;
 use super::lookups::Lookups;
 use super::round::ResolveError;
 use super::watch::Watch;
+use crate::address::Address;
 use crate::config::{ABSENCE_MAX, EXCLUSIONS_REPORTED_MAX};
 use crate::proto::dns::resolv_conf::{Environment, Problem};
 use crate::proto::dns::resolver::Resolver;
@@ -170,9 +171,10 @@ impl Names {
 
     /// Brings look-ups forward of the names that have the address: a dial to it failed, so they may
     /// lead elsewhere by now.
-    pub fn on_dial_failed(&mut self, address: SocketAddr, now: Instant) {
+    pub fn on_dial_failed(&mut self, address: &Address, now: Instant) {
+        let Some(ip) = address.ip() else { return };
         for (_, watch) in &mut self.watches {
-            if watch.addresses().any(|known| known == address.ip()) {
+            if watch.addresses().any(|known| known == ip) {
                 watch.expedite(now);
             }
         }

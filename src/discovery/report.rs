@@ -10,6 +10,7 @@ use super::configuration::Configuration;
 use super::names::Needed;
 pub use super::round::ResolveError;
 use super::watch::Watch;
+use crate::address::Address;
 use crate::config::special_address::SpecialAddress;
 use crate::config::{ABSENCE_MAX, EXCLUSIONS_REPORTED_MAX};
 use crate::proto::dns::resolv_conf::Problem;
@@ -71,18 +72,18 @@ pub enum Item {
     /// A whole record, or what is left of a name: `host:port`.
     Name(String),
     /// An address, whatever name it has.
-    Address(SocketAddr),
+    Address(Address),
     /// An address that means something only together with the name that has it.
     AddressOf {
         /// The address.
-        address: SocketAddr,
+        address: Address,
         /// The name: `host:port`.
         name: String,
     },
 }
 
 /// Why a record or an address is not used. Shown as one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exclusion {
     /// The record has port 0, which no server listens on.
     PortZero,
@@ -96,7 +97,7 @@ pub enum Exclusion {
 
 impl Exclusion {
     /// The listener of our own that the address leads to.
-    pub fn listener(self) -> Option<SocketAddr> {
+    pub fn listener(&self) -> Option<&Address> {
         match self {
             Exclusion::Unusable(Unusable::OwnListener(listener)) => Some(listener),
             _ => None,
@@ -119,10 +120,10 @@ impl fmt::Display for Exclusion {
 pub type Usability = Result<(), Unusable>;
 
 /// Why an address cannot be dialed. Shown as one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unusable {
     /// A dial would come back to this listener of our own.
-    OwnListener(SocketAddr),
+    OwnListener(Address),
     /// No route leads there. Not counted where no address has one.
     NoRoute,
     /// An address of a class that no server can have.
@@ -212,7 +213,7 @@ impl Reports {
     /// Reports what is excluded now. What comes and goes with every answer is reported once.
     pub(super) fn note_excluded(&mut self, excluded: Vec<Excluded>, now: Instant) {
         for (item, reason) in excluded {
-            let pair = (item.clone(), reason);
+            let pair = (item.clone(), reason.clone());
             if self.excluded.take(&pair, now).is_none() {
                 self.pending.push(Report::Excluded { item, reason });
             }
@@ -273,7 +274,7 @@ mod tests {
 
     fn item(number: usize) -> Excluded {
         let octets = [10, 0, (number / 256) as u8, (number % 256) as u8];
-        let address = SocketAddr::from((octets, 1));
+        let address = Address::from((octets, 1));
         (Item::Address(address), Exclusion::Unusable(Unusable::NoRoute))
     }
 
@@ -294,7 +295,7 @@ mod tests {
     /// A value of the log is a word; an address is a field of its own.
     #[test]
     fn reasons_are_words() {
-        let listener = SocketAddr::from(([10, 0, 0, 1], 2379));
+        let listener = Address::from(([10, 0, 0, 1], 2379));
         for (exclusion, word, own) in [
             (Exclusion::PortZero, "port_zero", None),
             (Exclusion::Insecure, "insecure", None),
@@ -305,7 +306,11 @@ mod tests {
                 "multicast_address",
                 None,
             ),
-            (Exclusion::Unusable(Unusable::OwnListener(listener)), "own_listener", Some(listener)),
+            (
+                Exclusion::Unusable(Unusable::OwnListener(listener.clone())),
+                "own_listener",
+                Some(&listener),
+            ),
         ] {
             assert_eq!((exclusion.to_string().as_str(), exclusion.listener()), (word, own));
         }

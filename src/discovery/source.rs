@@ -11,6 +11,7 @@ use std::time::Instant;
 use super::names::{Names, Needed};
 use super::report::{Excluded, FallbackReason};
 use super::watch::Watch;
+use crate::address::Address;
 use crate::config::address::EndpointAddress;
 use crate::upstream::Check;
 
@@ -82,31 +83,29 @@ pub(super) enum State {
 pub(super) struct Host {
     /// `host:port`, as typed or as in the record.
     pub(super) name: String,
-    pub(super) port: u16,
     pub(super) priority: u16,
     /// Shared by the addresses.
     pub(super) weight: u16,
     pub(super) check: Check,
     /// The addresses come from a name or a record, and were not typed.
     pub(super) is_resolved: bool,
-    pub(super) addresses: Vec<IpAddr>,
+    pub(super) addresses: Vec<Address>,
 }
 
 impl Host {
     /// A typed endpoint with these addresses.
     pub(super) fn typed(
         endpoint: &EndpointAddress,
-        addresses: Vec<IpAddr>,
+        addresses: impl Iterator<Item = IpAddr>,
         is_resolved: bool,
     ) -> Host {
         Host {
             name: endpoint.to_string(),
-            port: endpoint.port,
             priority: endpoint.priority,
             weight: endpoint.weight,
             check: Check::Connect,
             is_resolved,
-            addresses,
+            addresses: addresses.map(|ip| Address::from((ip, endpoint.port))).collect(),
         }
     }
 }

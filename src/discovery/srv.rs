@@ -12,6 +12,7 @@ use super::report::{Excluded, Exclusion, FallbackReason, Item, ResolveError};
 use super::retiring::RetiringRecords;
 use super::source::{Host, Source, State};
 use super::watch::Watch;
+use crate::address::Address;
 use crate::config::ENDPOINTS_MAX;
 use crate::config::discovery_srv::{DiscoverySrv, Trust};
 use crate::proto::dns::Wanted;
@@ -91,14 +92,14 @@ impl Listed {
     fn host(&self, names: &Names) -> Host {
         let Service { priority, weight, port, .. } = self.service;
         let known = self.watch(names).into_iter().flat_map(Watch::addresses);
+        let ips = literal(&self.service).into_iter().chain(known);
         Host {
             name: name_of(&self.service),
-            port,
             priority,
             weight,
             check: self.check,
             is_resolved: true,
-            addresses: literal(&self.service).into_iter().chain(known).collect(),
+            addresses: ips.map(|ip| Address::from((ip, port))).collect(),
         }
     }
 }

@@ -23,6 +23,7 @@ use super::signal::Signals;
 use super::splice::Pipe;
 use super::stream::Stream;
 use super::{Accept, Close, Dial, Event, Net, NetError, Read, Readiness, Receive, Write};
+use crate::address::Address;
 use crate::config::limits::{EVENTS_PER_TURN, KEEPALIVE_PROBES};
 
 /// The token of the signal descriptor; those of the reactor never have all bits set.
@@ -181,9 +182,10 @@ impl Net for MioNet {
 
     fn listen(
         &mut self,
-        address: SocketAddr,
+        address: &Address,
         token: usize,
-    ) -> Result<(TcpListener, SocketAddr), NetError> {
+    ) -> Result<(TcpListener, Address), NetError> {
+        let address = address.inet().ok_or(NetError::NotSupported)?;
         let listener = match self.try_listen(address, token) {
             // `[::]` is both families; the host may have IPv4 only.
             Err(error) if is_wildcard_v6(address) && lacks_v6(&error) => {
@@ -194,7 +196,7 @@ impl Net for MioNet {
         };
         let listener = listener.map_err(net_error)?;
         let address = listener.local_addr().map_err(net_error)?;
-        Ok((listener, address))
+        Ok((listener, Address::Inet(address)))
     }
 
     fn accept(&mut self, listener: &mut TcpListener, token: usize) -> Accept<Stream> {
@@ -203,7 +205,7 @@ impl Net for MioNet {
                 let registered = self.register(&mut socket, token);
                 let mut stream = Stream::accepted(socket);
                 match registered {
-                    Ok(()) => Accept::Connection(stream, peer),
+                    Ok(()) => Accept::Connection(stream, Address::Inet(peer)),
                     Err(error) => {
                         self.set_close(&mut stream, Close::Reset);
                         self.close(stream);
@@ -220,7 +222,8 @@ impl Net for MioNet {
         drop(listener);
     }
 
-    fn dial(&mut self, address: SocketAddr, token: usize) -> Result<Stream, NetError> {
+    fn dial(&mut self, address: &Address, token: usize) -> Result<Stream, NetError> {
+        let address = address.inet().ok_or(NetError::NotSupported)?;
         self.try_dial(address, token).map_err(net_error)
     }
 
@@ -240,8 +243,8 @@ impl Net for MioNet {
         }
     }
 
-    fn local_address(&mut self, stream: &mut Stream) -> Option<SocketAddr> {
-        stream.socket.local_addr().ok()
+    fn local_address(&mut self, stream: &mut Stream) -> Option<Address> {
+        stream.socket.local_addr().ok().map(Address::Inet)
     }
 
     fn set_deferred_options(&mut self, stream: &mut Stream) {
@@ -348,9 +351,9 @@ mod tests {
     }
 
     fn accepted_and_dialed(net: &mut MioNet) -> (Stream, Stream) {
-        let any = "127.0.0.1:0".parse().expect("an address");
-        let (mut listener, address) = net.listen(any, 0).expect("a listener");
-        let dialed = net.dial(address, 1).expect("a dial");
+        let any = Address::from(([127, 0, 0, 1], 0));
+        let (mut listener, address) = net.listen(&any, 0).expect("a listener");
+        let dialed = net.dial(&address, 1).expect("a dial");
         let mut events = Vec::new();
         loop {
             net.poll(Some(Duration::from_secs(10)), &mut events).expect("events");
@@ -403,6 +406,14 @@ mod tests {
     }
 
     #[test]
+    fn a_path_is_not_supported_yet() {
+        let mut net = net();
+        let path = Address::from(std::path::Path::new("/nowhere"));
+        assert!(matches!(net.listen(&path, 0), Err(NetError::NotSupported)));
+        assert!(matches!(net.dial(&path, 0), Err(NetError::NotSupported)));
+    }
+
+    #[test]
     fn a_socket_that_is_connected_to_itself_has_one_address_at_both_ends() {
         let mut net = net();
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
@@ -413,7 +424,7 @@ mod tests {
         let socket = TcpStream::from_std(socket.into());
         let mut stream = Stream::dialed(socket);
         assert_eq!(net.dial_result(&mut stream, Readiness::default()), Dial::Connected);
-        assert_eq!(net.local_address(&mut stream), Some(own));
+        assert_eq!(net.local_address(&mut stream), Some(Address::Inet(own)));
         assert!(net.is_ephemeral(own.port()));
     }
 

@@ -27,12 +27,13 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::address::Address;
+
+pub use crate::readiness::Readiness;
 pub use host::Host;
 #[cfg(not(feature = "tls"))]
 pub use no_tls as tls;
 pub use resolver_file::{FileError, FileVersion, ResolverFile};
-
-pub use crate::readiness::Readiness;
 
 /// What [`Net::poll`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +76,7 @@ impl fmt::Display for Signal {
 #[derive(Debug)]
 pub enum Accept<S> {
     /// A connection and its peer's address.
-    Connection(S, SocketAddr),
+    Connection(S, Address),
     /// The backlog is empty; an event will tell of the next connection.
     WouldBlock,
     /// Nothing was accepted. The listener still stands.
@@ -239,9 +240,9 @@ pub trait Net {
     /// When the address is taken, not ours or forbidden, or resources are short.
     fn listen(
         &mut self,
-        address: SocketAddr,
+        address: &Address,
         token: usize,
-    ) -> Result<(Self::Listener, SocketAddr), NetError>;
+    ) -> Result<(Self::Listener, Address), NetError>;
 
     /// Takes one connection from the backlog; it is registered under `token`.
     fn accept(&mut self, listener: &mut Self::Listener, token: usize) -> Accept<Self::Stream>;
@@ -254,14 +255,14 @@ pub trait Net {
     ///
     /// # Errors
     /// When the attempt failed at once.
-    fn dial(&mut self, address: SocketAddr, token: usize) -> Result<Self::Stream, NetError>;
+    fn dial(&mut self, address: &Address, token: usize) -> Result<Self::Stream, NetError>;
 
     /// How the dial stands. `told` is what an event of this very turn said of it, which may spare
     /// asking; nothing without one.
     fn dial_result(&mut self, stream: &mut Self::Stream, told: Readiness) -> Dial;
 
     /// The address of our end of a connection; `None` if it is lost already.
-    fn local_address(&mut self, stream: &mut Self::Stream) -> Option<SocketAddr>;
+    fn local_address(&mut self, stream: &mut Self::Stream) -> Option<Address>;
 
     /// Sets the options of a dialed connection that a short one is spared (keepalive, user
     /// timeout). Accepted ones have theirs from their listener.

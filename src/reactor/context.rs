@@ -1,13 +1,13 @@
 //! What every part of the reactor may use: sockets, the time of this turn, timers, counters, the
 //! log, one buffer, and the check that no dial leads back to us. Never the other parts.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::exchanges::Exchanges;
 use super::own_listeners::OwnListeners;
 use super::token::Token;
 use super::wheel::{TimerKey, Wheel};
+use crate::address::Address;
 use crate::arena::Key;
 use crate::config::BUFFER_BYTES;
 use crate::net::{Dial, Host, Net, NetError, Readiness};
@@ -107,7 +107,7 @@ impl<N: Net> Context<N> {
 impl<N: Net + Host> Context<N> {
     /// The listener of ours at which a connection to `address` would end. Asked for every dial,
     /// because addresses come and go; only an equal port under a wildcard asks the system for them.
-    pub(super) fn own_listener(&mut self, address: SocketAddr) -> Option<SocketAddr> {
+    pub(super) fn own_listener(&mut self, address: &Address) -> Option<&Address> {
         let net = &mut self.net;
         self.own_listeners.at_the_end_of(address, |ip| net.is_local(ip))
     }
@@ -116,11 +116,7 @@ impl<N: Net + Host> Context<N> {
     ///
     /// # Errors
     /// When it would, or the attempt failed at once.
-    pub(super) fn dial(
-        &mut self,
-        address: SocketAddr,
-        token: Token,
-    ) -> Result<N::Stream, NetError> {
+    pub(super) fn dial(&mut self, address: &Address, token: Token) -> Result<N::Stream, NetError> {
         if self.own_listener(address).is_some() {
             return Err(NetError::OwnAddress);
         }
@@ -131,7 +127,7 @@ impl<N: Net + Host> Context<N> {
     /// listeners counts as failed.
     pub(super) fn dial_result(
         &mut self,
-        address: Option<SocketAddr>,
+        address: Option<&Address>,
         stream: &mut N::Stream,
         readiness: Readiness,
     ) -> Dial {

@@ -5,13 +5,12 @@
 //! never hold more than its two descriptors, or an outage would exhaust them. That is safe because
 //! every dial has a generation of its own, so a late event of the old socket finds no pair.
 
-use std::net::SocketAddr;
-
 use super::context::Context;
 use super::pump::failed;
 use super::relays::Relays;
 use super::token::{Kind, Token};
 use super::upstream::Upstream;
+use crate::address::Address;
 use crate::arena::Key;
 use crate::net::{Dial, Host, Net, NetError, Readiness};
 use crate::observe::events::Event;
@@ -230,11 +229,10 @@ impl<N: Net + Host> Relays<N> {
         removed: &[Removed],
     ) {
         let dialed = |endpoint| removed.iter().find(|gone| gone.id == endpoint);
-        let attempts = self
-            .slots
-            .iter()
-            .filter_map(|(key, slot)| Some((key, dialed(slot.pair.attempt()?.endpoint)?.address)));
-        for (key, address) in attempts.collect::<Vec<(Key, SocketAddr)>>() {
+        let attempts = self.slots.iter().filter_map(|(key, slot)| {
+            Some((key, dialed(slot.pair.attempt()?.endpoint)?.address.clone()))
+        });
+        for (key, address) in attempts.collect::<Vec<(Key, Address)>>() {
             let slot = &mut self.slots[key];
             if let Some(server) = slot.server.take() {
                 context.net.close(server);
@@ -255,9 +253,9 @@ impl<N: Net + Host> Relays<N> {
         error: NetError,
     ) -> bool {
         let pair = &mut self.slots[key].pair;
-        let attempt = pair.attempt();
-        let address = attempt.and_then(|it| upstream.monitor.endpoints.address(it.endpoint));
-        match pair.fail_attempt(address) {
+        let endpoint = pair.attempt().map(|attempt| attempt.endpoint);
+        let address = endpoint.and_then(|id| upstream.monitor.endpoints.address(id));
+        match pair.fail_attempt(address.cloned()) {
             Some(attempt) => upstream.dial_failed(context, attempt, error),
             None => false,
         }

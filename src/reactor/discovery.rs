@@ -9,6 +9,7 @@ use super::context::{Context, Timer};
 use super::exchanges::{self, Owner, Report};
 use super::files::HostsReading;
 use super::wheel::TimerKey;
+use crate::address::Address;
 use crate::config::DNS_DESCRIPTORS_MAX;
 use crate::discovery::{Discovery, Exclusion, Found, Item, Report as Finding, Unusable};
 use crate::net::{Host, Net, NetError, ResolverFile};
@@ -70,7 +71,7 @@ impl<N: Net + Host> DiscoveryDriver<N> {
     }
 
     /// A dial to the address failed: what led there may be out of date.
-    pub(super) fn doubt(&mut self, address: SocketAddr, failure: DialFailure, now: Instant) {
+    pub(super) fn doubt(&mut self, address: &Address, failure: DialFailure, now: Instant) {
         if self.discovery.names().is_empty() {
             return;
         }
@@ -112,15 +113,15 @@ impl<N: Net + Host> DiscoveryDriver<N> {
     /// The endpoints that should exist, if that may be others than before.
     pub(super) fn take_found(&mut self, context: &mut Context<N>) -> Option<Vec<Found>> {
         let now = context.now;
-        let mut usability = |address: SocketAddr, is_resolved: bool| {
-            match context.own_listener(address) {
-                Some(listener) => Err(Unusable::OwnListener(listener)),
-                // A host with addresses of both families is common, and a network with one of
-                // them is, too. What was typed is dialed, whatever the routes say now.
-                None if is_resolved && !context.net.has_route(address.ip()) => {
-                    Err(Unusable::NoRoute)
-                }
-                None => Ok(()),
+        let mut usability = |address: &Address, is_resolved: bool| {
+            if let Some(listener) = context.own_listener(address) {
+                return Err(Unusable::OwnListener(listener.clone()));
+            }
+            // A host with addresses of both families is common, and a network with one of them is,
+            // too. What was typed is dialed, whatever the routes say now.
+            match address.ip().filter(|_| is_resolved) {
+                Some(ip) if !context.net.has_route(ip) => Err(Unusable::NoRoute),
+                _ => Ok(()),
             }
         };
         self.discovery.take_found(&mut usability, now).map(<[Found]>::to_vec)
@@ -240,7 +241,7 @@ fn ask<N: Net + Host>(
         }
         Transport::Stream => {
             let dialogue = Dialogue::Dns(Framing::new(message));
-            context.open_stream(owner, server, dialogue, None)
+            context.open_stream(owner, &Address::Inet(server), dialogue, None)
         }
     }
 }
@@ -260,7 +261,7 @@ fn log_finding<N: Net>(context: &mut Context<N>, finding: &Finding) {
             context.log(Event::NameNotResolved { name, reason });
         }
         Finding::Resolved { name } => context.log(Event::NameResolved { name }),
-        Finding::Excluded { item, reason } => log_excluded(context, item, *reason),
+        Finding::Excluded { item, reason } => log_excluded(context, item, reason),
         Finding::Kept { endpoints } => context.log(Event::LastEndpointsKept { count: *endpoints }),
         Finding::FellBack { domain, reason, endpoints } => {
             context.log(Event::TypedEndpointsUsed { domain, reason, count: *endpoints });
@@ -272,17 +273,16 @@ fn log_finding<N: Net>(context: &mut Context<N>, finding: &Finding) {
     }
 }
 
-fn log_excluded<N: Net>(context: &mut Context<N>, item: &Item, reason: Exclusion) {
+fn log_excluded<N: Net>(context: &mut Context<N>, item: &Item, reason: &Exclusion) {
     let (endpoint, name): (Option<Value<'_>>, Option<Value<'_>>) = match item {
         Item::Name(name) => (None, Some(name)),
         Item::Address(address) => (Some(address), None),
         Item::AddressOf { address, name } => (Some(address), Some(name)),
     };
-    let listener = reason.listener();
-    let listener = listener.as_ref().map(|listener| listener as Value<'_>);
+    let listener = reason.listener().map(|listener| listener as Value<'_>);
     // On a host with one family of addresses it is the usual case.
-    let is_usual = reason == Exclusion::Unusable(Unusable::NoRoute);
-    let reason: Value<'_> = &reason;
+    let is_usual = *reason == Exclusion::Unusable(Unusable::NoRoute);
+    let reason: Value<'_> = reason;
     context.log(match is_usual {
         true => Event::EndpointWithoutRoute { endpoint, name, reason },
         false => Event::EndpointSkipped { endpoint, name, reason, listener },

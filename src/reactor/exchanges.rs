@@ -19,6 +19,7 @@ use std::time::Duration;
 use super::context::{Context, Timer};
 use super::token::{Kind, Token};
 use super::wheel::TimerKey;
+use crate::address::Address;
 use crate::arena::{Arena, Key};
 use crate::net::{Dial, Host, Net, NetError, Read, Readiness, Receive, Write};
 use crate::proto::dialogue::{Dialogue, Progress};
@@ -64,10 +65,10 @@ enum Socket<N: Net> {
 }
 
 /// How far a stream has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Stage {
     /// It is being connected; to an endpoint, which must not be ourselves, if there is an address.
-    Connecting(Option<SocketAddr>),
+    Connecting(Option<Address>),
     Established,
 }
 
@@ -137,14 +138,14 @@ impl<N: Net + Host> Context<N> {
     pub(super) fn open_stream(
         &mut self,
         owner: Owner,
-        address: SocketAddr,
+        address: &Address,
         dialogue: Dialogue,
         time_limit: Option<Duration>,
     ) -> Result<(), NetError> {
         let key = self.exchanges.table.reserve();
         let token = Token::new(Kind::Exchange, key);
         let (stream, endpoint) = match owner {
-            Owner::Monitor(_) => (self.dial(address, token)?, Some(address)),
+            Owner::Monitor(_) => (self.dial(address, token)?, Some(address.clone())),
             Owner::Resolver(_) => (self.net.dial(address, token.pack())?, None),
         };
         let stage = Stage::Connecting(endpoint);
@@ -206,9 +207,8 @@ impl<N: Net + Host> Context<N> {
         let report = match &mut self.exchanges.table.get_mut(key)?.socket {
             Socket::Datagram(_) => return self.receive_datagram(key),
             Socket::Stream { stage: Stage::Established, .. } => self.converse(key),
-            Socket::Stream { stage: Stage::Connecting(endpoint), .. } => {
-                let endpoint = *endpoint;
-                match self.finish_connecting(key, endpoint, readiness) {
+            Socket::Stream { stage: Stage::Connecting(_), .. } => {
+                match self.finish_connecting(key, readiness) {
                     Some(report) => Some(report),
                     None if self.is_connecting(key) => None,
                     None => self.converse(key),
@@ -250,16 +250,12 @@ impl<N: Net + Host> Context<N> {
 
     /// Looks whether the connection is established. What follows has a time of its own: that for
     /// connecting may be almost over.
-    fn finish_connecting(
-        &mut self,
-        key: Key,
-        endpoint: Option<SocketAddr>,
-        readiness: Readiness,
-    ) -> Option<Report> {
+    fn finish_connecting(&mut self, key: Key, readiness: Readiness) -> Option<Report> {
         let Context { net, own_listeners, exchanges, .. } = self;
         let Exchange { socket, .. } = &mut exchanges.table[key];
         let Socket::Stream { stream, stage, dialogue, .. } = socket else { return None };
-        match own_listeners.dial_result(net, endpoint, stream, readiness) {
+        let Stage::Connecting(endpoint) = stage else { return None };
+        match own_listeners.dial_result(net, endpoint.as_ref(), stream, readiness) {
             Dial::Pending => None,
             Dial::Connected | Dial::Lost(_) if dialogue.is_connect() => Some(Report::Done),
             Dial::Lost(error) | Dial::Failed(error) => Some(Report::Failed(Failure::Net(error))),

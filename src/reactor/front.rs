@@ -4,13 +4,12 @@
 //! remembered until an accept says `WouldBlock`; pausing for lack of a slot or a descriptor
 //! therefore loses no wake-up. Clients that wait meanwhile stay in the kernel's backlog.
 
-use std::net::SocketAddr;
-
 use super::admission::Admission;
 use super::context::Context;
 use super::relays::{Relays, Slot};
 use super::token::{Kind, Token};
 use super::upstream::Upstream;
+use crate::address::Address;
 use crate::arena::{Arena, Key};
 use crate::config::{ACCEPTS_AT_DRAIN, ACCEPTS_PER_TURN};
 use crate::net::{Accept, Host, Net, NetError};
@@ -32,7 +31,7 @@ pub(super) struct Front<N: Net> {
 /// A listener and whether its backlog may hold a client.
 pub(super) struct Listener<N: Net> {
     pub(super) socket: N::Listener,
-    pub(super) address: SocketAddr,
+    pub(super) address: Address,
     pub(super) ready: bool,
 }
 
@@ -49,8 +48,8 @@ impl<N: Net> Front<N> {
     }
 
     /// The addresses that clients can connect to.
-    pub(super) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        self.order.iter().map(|key| self.listeners[*key].address)
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.order.iter().map(|key| &self.listeners[*key].address)
     }
 
     /// Whether there is a client to let in, or one to go on with, and nothing in the way.

@@ -1,7 +1,6 @@
 //! From nothing to a reactor that serves, and the orderly end: listeners close, running pairs go on
 //! for at most the drain timeout.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::Reactor;
@@ -13,6 +12,7 @@ use super::monitor::Monitor;
 use super::relays::Relays;
 use super::start::{Limits, StartError};
 use super::upstream::Upstream;
+use crate::address::Address;
 use crate::discovery::{Discovery, Sources, Unusable};
 use crate::net::{Host, Net, NetError};
 use crate::observe::events::Event;
@@ -45,7 +45,7 @@ impl<N: Net + Host> Reactor<N> {
     pub fn start(
         mut net: N,
         limits: Limits,
-        listen: &[SocketAddr],
+        listen: &[Address],
         sources: Sources,
         connector: Option<Box<dyn Connector>>,
     ) -> Result<Reactor<N>, StartError> {
@@ -55,15 +55,17 @@ impl<N: Net + Host> Reactor<N> {
         let mut reactor = Reactor::new(net, limits, front, discovery, connector, now);
         let Reactor { context, upstream, .. } = &mut reactor;
         // Of what was typed only an address that stands for several is left out without a route.
-        let mut usability = |address: SocketAddr, is_resolved| {
-            let is_lost = is_resolved && !context.net.has_route(address.ip());
-            if is_lost { Err(Unusable::NoRoute) } else { Ok(()) }
-        };
+        let mut usability =
+            |address: &Address, is_resolved| match address.ip().filter(|_| is_resolved) {
+                Some(ip) if !context.net.has_route(ip) => Err(Unusable::NoRoute),
+                _ => Ok(()),
+            };
         let found = upstream.discovery.discovery.take_found(&mut usability, now);
         let specs: Vec<EndpointSpec> =
-            found.unwrap_or_default().iter().map(|found| found.spec).collect();
-        for EndpointSpec { address: endpoint, .. } in specs.iter().copied() {
-            if let Some(listener) = context.own_listener(endpoint) {
+            found.unwrap_or_default().iter().map(|found| found.spec.clone()).collect();
+        for EndpointSpec { address, .. } in &specs {
+            if let Some(listener) = context.own_listener(address) {
+                let (endpoint, listener) = (address.clone(), listener.clone());
                 return Err(StartError::OwnEndpoint { endpoint, listener });
             }
         }
@@ -82,7 +84,7 @@ impl<N: Net + Host> Reactor<N> {
     ) -> Reactor<N> {
         assert!(limits.connections_max > 0, "a gateway that lets nobody in");
         let mut context = Context::new(net, now);
-        front.addresses().for_each(|address| context.own_listeners.add(address));
+        front.addresses().for_each(|address| context.own_listeners.add(address.clone()));
         Reactor {
             context,
             life: Life::Running,

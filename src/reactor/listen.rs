@@ -3,17 +3,17 @@
 //! All of them or none: while one is waited for, nobody can connect to the others and be left
 //! without service. So the one that was missing is tried first, before any other is opened.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::front::{Front, Listener};
 use super::start::StartError;
 use super::token::{Kind, Token};
+use crate::address::Address;
 use crate::arena::{Arena, Key};
 use crate::config::LISTEN_RETRY_INTERVAL;
 use crate::config::listen::covers_address;
 use crate::net::{Event, Net, NetError, Signal};
-use crate::observe::events::Event as LogEvent;
+use crate::observe::events::{Event as LogEvent, Value};
 use crate::observe::journal::Journal;
 
 /// The one of the addresses that cannot be listened on.
@@ -21,7 +21,7 @@ struct Missing {
     index: usize,
     error: NetError,
     /// The one of ours that is in its way.
-    own: Option<SocketAddr>,
+    own: Option<Address>,
 }
 
 impl Missing {
@@ -34,18 +34,18 @@ impl Missing {
 /// Listens on all addresses; tries again for up to `retry` while one of them may still come.
 pub(super) fn listen_on<N: Net>(
     net: &mut N,
-    addresses: &[SocketAddr],
+    addresses: &[Address],
     retry: Duration,
 ) -> Result<Front<N>, StartError> {
     let mut missing = match try_all(net, addresses, 0) {
         Ok(front) => return Ok(front),
         Err(missing) => missing,
     };
-    let (began, address) = (net.now(), addresses[missing.index]);
+    let (began, address) = (net.now(), &addresses[missing.index]);
     let (mut now, mut journal) = (began, Journal::new());
     while missing.may_come() && now < began + retry {
         if now == began {
-            let (address, reason, timeout) = (&address, &missing.error, retry);
+            let (reason, timeout): (Value<'_>, _) = (&missing.error, retry);
             let event = LogEvent::WaitingForListenAddress { address, reason, timeout };
             journal.log(event, now);
         }
@@ -58,7 +58,7 @@ pub(super) fn listen_on<N: Net>(
         };
     }
     let Missing { index, error, own } = missing;
-    let address = addresses[index];
+    let address = addresses[index].clone();
     Err(match own {
         Some(other) => StartError::ListenTwice { address, other },
         None => StartError::Listen { address, error, waited: now - began },
@@ -66,15 +66,11 @@ pub(super) fn listen_on<N: Net>(
 }
 
 /// Listens on all addresses, beginning with the one at `first`, or on none.
-fn try_all<N: Net>(
-    net: &mut N,
-    addresses: &[SocketAddr],
-    first: usize,
-) -> Result<Front<N>, Missing> {
+fn try_all<N: Net>(net: &mut N, addresses: &[Address], first: usize) -> Result<Front<N>, Missing> {
     let mut listeners = Arena::default();
     let mut keys: Vec<(usize, Key)> = Vec::new();
     for index in (first..addresses.len()).chain(0..first) {
-        match listen(net, addresses[index], index, &mut listeners) {
+        match listen(net, &addresses[index], index, &mut listeners) {
             Ok(key) => keys.push((index, key)),
             Err(missing) => {
                 listeners.drain().for_each(|listener| net.close_listener(listener.socket));
@@ -88,16 +84,16 @@ fn try_all<N: Net>(
 
 fn listen<N: Net>(
     net: &mut N,
-    asked: SocketAddr,
+    asked: &Address,
     index: usize,
     listeners: &mut Arena<Listener<N>>,
 ) -> Result<Key, Missing> {
     let in_the_way = {
-        let mut ours = listeners.iter().map(|(_, listener)| listener.address);
-        ours.find(|own| overlap(*own, asked))
+        let mut ours = listeners.iter().map(|(_, listener)| &listener.address);
+        ours.find(|own| overlap(own, asked)).cloned()
     };
     let missing = |error| {
-        let own = in_the_way.filter(|_| error == NetError::AddressInUse);
+        let own = in_the_way.clone().filter(|_| error == NetError::AddressInUse);
         Missing { index, error, own }
     };
     let key = listeners.reserve();
@@ -119,7 +115,8 @@ fn may_come(error: NetError) -> bool {
 }
 
 /// Whether one process cannot listen on both.
-fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+fn overlap(one: &Address, other: &Address) -> bool {
+    let (Some(one), Some(other)) = (one.inet(), other.inet()) else { return one == other };
     let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
     one.port() == other.port() && (a == b || covers_address(a, b) || covers_address(b, a))
 }
@@ -150,13 +147,18 @@ fn pause<N: Net>(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[track_caller]
     fn check(one: &str, other: &str, want: bool) {
-        let [one, other] = [one, other].map(|text| text.parse().expect("an address"));
-        assert_eq!(overlap(one, other), want, "{one} {other}");
-        assert_eq!(overlap(other, one), want, "{other} {one}");
+        let [one, other] = [one, other].map(|text| match text.parse() {
+            Ok(inet) => Address::Inet(inet),
+            Err(_) => Address::from(Path::new(text)),
+        });
+        assert_eq!(overlap(&one, &other), want, "{one} {other}");
+        assert_eq!(overlap(&other, &one), want, "{other} {one}");
     }
 
     #[test]
@@ -173,6 +175,9 @@ mod tests {
         check("127.0.0.1:1", "[::ffff:127.0.0.1]:1", true);
         check("127.0.0.1:1", "[::ffff:0.0.0.0]:1", true);
         check("[::1]:1", "[::ffff:0.0.0.0]:1", false);
+        check("/run/a", "/run/a", true);
+        check("/run/a", "/run/b", false);
+        check("/run/a", "0.0.0.0:1", false);
     }
 
     #[test]

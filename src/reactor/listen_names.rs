@@ -4,7 +4,7 @@
 //! asks as it does for endpoints, so that one deadline holds for all names, and a signal ends it.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Reactor;
@@ -12,6 +12,7 @@ use super::context::Timer;
 use super::front::Front;
 use super::lifecycle::Life;
 use super::start::Limits;
+use crate::address::Address;
 use crate::config::address::{Host, ListenAddress};
 use crate::config::duration::format_duration;
 use crate::config::special_address::SpecialAddress;
@@ -77,7 +78,7 @@ pub struct Listeners<N> {
     /// What found them.
     pub net: N,
     /// One for each that was typed, in that order.
-    pub addresses: Vec<SocketAddr>,
+    pub addresses: Vec<Address>,
     /// What is left of `--listen-retry`.
     pub retry: Duration,
 }
@@ -117,14 +118,14 @@ pub fn resolve_listeners<N: Net + net::Host>(
     let mut addresses = Vec::with_capacity(listen.len());
     for address in listen {
         addresses.push(match address {
-            ListenAddress::Any { port } => SocketAddr::from(([0_u16; 8], *port)),
-            ListenAddress::Host { host: Host::Address(ip), port } => SocketAddr::new(*ip, *port),
+            ListenAddress::Any { port } => Address::from(([0_u16; 8], *port)),
+            ListenAddress::Host { host: Host::Address(ip), port } => Address::from((*ip, *port)),
             ListenAddress::Host { host: Host::Name(name), port } => {
                 let known = discovery.names().addresses_of(name).and_then(Result::ok);
                 let ip = choose(&known.unwrap_or_default(), |ip| net.is_local(ip));
                 let listen = address.clone();
                 let ip = ip.map_err(|class| ListenNameError::Special { listen, class })?;
-                SocketAddr::new(ip, *port)
+                Address::from((ip, *port))
             }
         });
     }

@@ -49,7 +49,6 @@ mod upstream;
 mod waiting_room;
 pub mod wheel;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use self::listen_names::{ListenNameError, Listeners, resolve_listeners};
@@ -62,6 +61,7 @@ use self::lifecycle::Life;
 use self::relays::Relays;
 use self::token::{Kind, Token};
 use self::upstream::Upstream;
+use crate::address::Address;
 use crate::discovery::Lookups;
 use crate::net::{Event, Host, Net, NetError, Readiness};
 use crate::observe::events::Event as LogEvent;
@@ -128,7 +128,7 @@ impl<N: Net + Host> Reactor<N> {
     }
 
     /// The addresses that clients can connect to.
-    pub fn listening(&self) -> impl Iterator<Item = SocketAddr> {
+    pub fn listening(&self) -> impl Iterator<Item = &Address> {
         self.front.addresses()
     }
 

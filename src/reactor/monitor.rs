@@ -5,13 +5,13 @@
 //! most endpoints an established connection is proof enough, and is closed again without a byte.
 //! One that was found by discovery has to show who it is: the probe goes on with a TLS handshake.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::context::{Context, Timer};
 use super::exchanges::{Failure, Owner, Report};
 use super::upstream::dial_failure;
 use super::wheel::TimerKey;
+use crate::address::Address;
 use crate::config::limits::ENDPOINTS_MAX;
 use crate::discovery::Found;
 use crate::net::{Host, Net, NetError};
@@ -241,11 +241,11 @@ impl Monitor {
         context: &mut Context<N>,
         found: &[Found],
     ) -> (Vec<Removed>, Vec<FailedProbe>) {
-        let specs: Vec<EndpointSpec> = found.iter().map(|found| found.spec).collect();
+        let specs: Vec<EndpointSpec> = found.iter().map(|found| found.spec.clone()).collect();
         let Reconciled { added, removed } = self.endpoints.reconcile(&specs, context.now);
-        for Removed { id, address, pairs } in removed.iter().copied() {
-            context.log(Event::EndpointRemoved { endpoint: &address, pairs });
-            self.forget_probe(context, id);
+        for Removed { id, address, pairs } in &removed {
+            context.log(Event::EndpointRemoved { endpoint: address, pairs: *pairs });
+            self.forget_probe(context, *id);
         }
         self.has_news |= !added.is_empty();
         let failed = added.into_iter().filter_map(|id| self.announce(context, id, found));
@@ -264,7 +264,7 @@ impl Monitor {
         let endpoint = self.endpoints.get(id)?;
         let (address, health) = (endpoint.address(), *endpoint.health());
         let (priority, weight) = (endpoint.priority(), endpoint.weight());
-        let (endpoint, name) = (&address, &name_of(address, found));
+        let (endpoint, name) = (address, &name_of(address, found));
         context.log(Event::EndpointAdded { endpoint, name, priority, weight });
         match health {
             Health::Inactive { retry_at, .. } if retry_at <= context.now => {
@@ -333,6 +333,6 @@ fn log_change<N: Net>(context: &mut Context<N>, change: &Change, has_to_prove: b
 }
 
 /// The name by which the address was found.
-fn name_of(address: SocketAddr, found: &[Found]) -> &str {
-    found.iter().find(|found| found.spec.address == address).map_or("", |found| &found.name)
+fn name_of<'a>(address: &Address, found: &'a [Found]) -> &'a str {
+    found.iter().find(|found| found.spec.address == *address).map_or("", |found| &found.name)
 }

@@ -1,19 +1,20 @@
 //! The addresses that we listen on, for those who dial: no dial may end there.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
+use crate::address::Address;
 use crate::net::{Dial, Host, Net, NetError, Readiness};
 use crate::upstream::loopback::{could_meet_ourselves, leads_back, met_ourselves};
 
 /// The addresses of our listeners, in the order in which they were opened.
 #[derive(Debug, Default)]
 pub(super) struct OwnListeners {
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<Address>,
 }
 
 impl OwnListeners {
     /// A listener was opened on `address`.
-    pub(super) fn add(&mut self, address: SocketAddr) {
+    pub(super) fn add(&mut self, address: Address) {
         self.addresses.push(address);
     }
 
@@ -23,17 +24,17 @@ impl OwnListeners {
     }
 
     /// The addresses.
-    pub(super) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        self.addresses.iter().copied()
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.addresses.iter()
     }
 
     /// The listener at which a connection to `address` would end.
     pub(super) fn at_the_end_of(
         &self,
-        address: SocketAddr,
+        address: &Address,
         mut is_local: impl FnMut(IpAddr) -> bool,
-    ) -> Option<SocketAddr> {
-        self.addresses().find(|listener| leads_back(*listener, address, &mut is_local))
+    ) -> Option<&Address> {
+        self.addresses().find(|listener| leads_back(listener, address, &mut is_local))
     }
 
     /// The state of a dial to an endpoint, if that is what `address` is; a connection that ends at
@@ -41,7 +42,7 @@ impl OwnListeners {
     pub(super) fn dial_result<N: Net + Host>(
         &self,
         net: &mut N,
-        address: Option<SocketAddr>,
+        address: Option<&Address>,
         stream: &mut N::Stream,
         readiness: Readiness,
     ) -> Dial {
@@ -51,7 +52,7 @@ impl OwnListeners {
             return outcome;
         }
         match net.local_address(stream) {
-            Some(local) if met_ourselves(self.addresses(), local, address) => {
+            Some(local) if met_ourselves(self.addresses(), &local, address) => {
                 Dial::Failed(NetError::OwnAddress)
             }
             _ => outcome,

@@ -4,7 +4,6 @@
 //! and timer at the end of the turn. One socket goes earlier: that of a failed dial (`dial.rs`).
 //! What a pair wants is decided in `relay`, bytes are moved by `pump.rs`.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::admission::Admission;
@@ -16,6 +15,7 @@ use super::token::Token;
 use super::upstream::Upstream;
 use super::waiting_room::WaitingRoom;
 use super::wheel::{TimerKey, Wheel};
+use crate::address::Address;
 use crate::arena::{Arena, Generation, Key};
 use crate::config::{BUFFER_BYTES, SPARE_BUFFERS_MAX};
 use crate::net::{Close, Host, Net, Readiness};
@@ -56,7 +56,7 @@ pub(super) struct Slot<N: Net> {
     timer: Option<TimerKey>,
     /// The endpoint that was dialed last: where the server connection leads, if there is one.
     pub(super) endpoint: Option<EndpointId>,
-    client_address: SocketAddr,
+    client_address: Address,
     accepted_at: Instant,
     /// The listener that it came to.
     listener: ListenerNumber,
@@ -68,7 +68,7 @@ impl<N: Net> Slot<N> {
     /// A client that was just accepted.
     pub(super) fn new(
         client: N::Stream,
-        client_address: SocketAddr,
+        client_address: Address,
         listener: ListenerNumber,
         now: Instant,
     ) -> Slot<N> {

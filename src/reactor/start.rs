@@ -1,9 +1,9 @@
 //! What the reactor is held to, and why it could not start.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::address::Address;
 use crate::config::capacity::ConnectionsLimit;
 use crate::config::duration::format_milliseconds;
 use crate::config::{self, Config};
@@ -71,12 +71,12 @@ impl Limits {
 const PRIVILEGED_PORTS: u16 = 1024;
 
 /// Why the reactor could not start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartError {
     /// The address cannot be listened on.
     Listen {
         /// The address.
-        address: SocketAddr,
+        address: Address,
         /// Why.
         error: NetError,
         /// How long it was waited for.
@@ -85,9 +85,9 @@ pub enum StartError {
     /// Another listener of ours is there already: two names, or a name and an address, lead there.
     ListenTwice {
         /// The address.
-        address: SocketAddr,
+        address: Address,
         /// The other listener, which is the same or covers it.
-        other: SocketAddr,
+        other: Address,
     },
     /// Readiness itself fails.
     Wait(NetError),
@@ -96,9 +96,9 @@ pub enum StartError {
     /// Connections to the endpoint would come back to our own listener.
     OwnEndpoint {
         /// The endpoint.
-        endpoint: SocketAddr,
+        endpoint: Address,
         /// The listener.
-        listener: SocketAddr,
+        listener: Address,
     },
 }
 
@@ -108,7 +108,8 @@ impl fmt::Display for StartError {
             StartError::Listen { address, error, waited } => {
                 let reason = error.to_string().replace('_', " ");
                 write!(f, "cannot listen on {address}: {reason}")?;
-                if *error == NetError::Denied && address.port() < PRIVILEGED_PORTS {
+                let is_privileged = address.port().is_some_and(|port| port < PRIVILEGED_PORTS);
+                if *error == NetError::Denied && is_privileged {
                     let capability = "CAP_NET_BIND_SERVICE";
                     write!(f, "; a port below {PRIVILEGED_PORTS} takes {capability}")?;
                 }

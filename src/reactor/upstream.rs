@@ -1,13 +1,13 @@
 //! What clients are led to: the endpoints with their monitor, and discovery; and how each hears of
 //! what the other found. Knows nothing of pairs.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::context::Context;
 use super::discovery::DiscoveryDriver;
 use super::exchanges::{Owner, Report};
 use super::monitor::{FailedProbe, Monitor};
+use crate::address::Address;
 use crate::net::{Host, Net, NetError};
 use crate::observe::metrics::Rejection;
 use crate::relay::dialing::Attempt;
@@ -25,7 +25,7 @@ impl<N: Net + Host> Upstream<N> {
     pub(super) fn pick(
         &mut self,
         postponed: Option<EndpointId>,
-        tried: &[SocketAddr],
+        tried: &[Address],
         now: Instant,
     ) -> Option<EndpointId> {
         match postponed {

@@ -11,10 +11,10 @@
 //!
 //! Which endpoint is next is decided in `upstream/pick`; the reactor makes the dial.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::{Pair, Phase};
+use crate::address::Address;
 use crate::upstream::EndpointId;
 
 /// One attempt to reach an endpoint.
@@ -33,7 +33,7 @@ pub struct Attempt {
 #[derive(Clone, Debug, Default)]
 pub struct Dialing {
     state: State,
-    tried: Vec<SocketAddr>,
+    tried: Vec<Address>,
     /// When waiting ends. Set by the first wait for all of them, so that no client waits without
     /// end.
     give_up_at: Option<Instant>,
@@ -65,7 +65,7 @@ impl Dialing {
     /// Addresses of the endpoints that failed this client, each once, in the order tried. An
     /// endpoint that leaves the set and comes back is another one at the same address: in a set
     /// that changes all the time a client would never have tried them all.
-    pub fn tried(&self) -> &[SocketAddr] {
+    pub fn tried(&self) -> &[Address] {
         &self.tried
     }
 
@@ -102,7 +102,7 @@ impl Dialing {
     }
 
     /// Ends the attempt as one that failed at `address`. `None` if none was under way.
-    pub(super) fn fail(&mut self, address: Option<SocketAddr>) -> Option<Attempt> {
+    pub(super) fn fail(&mut self, address: Option<Address>) -> Option<Attempt> {
         let attempt = self.attempt()?;
         self.tried.extend(address);
         self.state = State::Waiting;
@@ -141,7 +141,7 @@ impl Dialing {
 impl Pair {
     /// Addresses of the endpoints that failed this client; empty once a server connection is
     /// established.
-    pub fn tried(&self) -> &[SocketAddr] {
+    pub fn tried(&self) -> &[Address] {
         self.phase.dialing().map_or(&[], Dialing::tried)
     }
 
@@ -168,7 +168,7 @@ impl Pair {
     }
 
     /// The attempt failed; its endpoint counts as tried. `None` if none was under way.
-    pub fn fail_attempt(&mut self, address: Option<SocketAddr>) -> Option<Attempt> {
+    pub fn fail_attempt(&mut self, address: Option<Address>) -> Option<Attempt> {
         let attempt = self.phase.dialing_mut()?.fail(address);
         self.invariants();
         attempt

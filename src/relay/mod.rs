@@ -324,6 +324,7 @@ mod tests {
     use super::dialing::{Attempt, Wait};
     use super::step::Fault;
     use super::*;
+    use crate::address::Address;
     use crate::upstream::{Check, EndpointId, EndpointSet, EndpointSpec, RetryLimits};
 
     const MILLISECOND: Duration = Duration::from_millis(1);
@@ -432,13 +433,13 @@ mod tests {
         let now = Instant::now();
         let ids = endpoint_ids(2, now);
         let mut pair = Pair::new(now);
-        let addresses = [1, 2].map(|port| ([127, 0, 0, 1], port).into());
-        for (endpoint, address) in ids.into_iter().zip(addresses) {
+        let addresses = [1, 2].map(|port| Address::from(([127, 0, 0, 1], port)));
+        for (endpoint, address) in ids.into_iter().zip(&addresses) {
             let attempt = Attempt { endpoint, started_at: now, deadline: now + SECOND };
             pair.begin_attempt(attempt);
             assert_eq!(pair.next_deadline(&LIMITS), Some(now + SECOND));
-            assert_eq!(pair.fail_attempt(Some(address)), Some(attempt));
-            assert_eq!(pair.fail_attempt(Some(address)), None);
+            assert_eq!(pair.fail_attempt(Some(address.clone())), Some(attempt));
+            assert_eq!(pair.fail_attempt(Some(address.clone())), None);
         }
         assert_eq!(pair.tried(), addresses);
     }

@@ -7,18 +7,18 @@
 //! remembered: one that only has to be there is active as a new one is, and one that has to prove
 //! who it is does so each time it comes.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::backoff::RetryLimits;
 use super::health::Health;
 use super::{Check, Endpoint, EndpointSpec};
+use crate::address::Address;
 use crate::recent::Recent;
 
 /// Endpoints that have left.
 #[derive(Debug)]
 pub(super) struct Absentees {
-    all: Recent<SocketAddr, Absentee>,
+    all: Recent<Address, Absentee>,
 }
 
 #[derive(Debug)]
@@ -37,9 +37,9 @@ impl Absentees {
     /// Remembers the health of an endpoint that leaves, if it is a bad one.
     pub(super) fn remember(&mut self, endpoint: &Endpoint, now: Instant, limits: &RetryLimits) {
         let Some(health) = endpoint.health.in_absence(limits) else { return };
-        let Endpoint { address, check, dialed_at, .. } = *endpoint;
+        let Endpoint { check, dialed_at, .. } = *endpoint;
         debug_assert!(health.outage().is_some());
-        self.all.insert(address, Absentee { check, health, dialed_at }, now);
+        self.all.insert(endpoint.address.clone(), Absentee { check, health, dialed_at }, now);
         self.all.forget(now);
     }
 

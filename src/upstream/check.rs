@@ -165,12 +165,12 @@ mod tests {
     fn an_address_that_is_to_be_checked_from_now_on_is_another_endpoint() {
         let (mut set, ids, now) = set_of(1);
         let mut spec = EndpointSpec {
-            address: set.address(ids[0]).expect("it is there"),
+            address: set.address(ids[0]).expect("it is there").clone(),
             priority: 0,
             weight: 1,
             check: Check::Connect,
         };
-        let changed = set.reconcile(&[spec], now);
+        let changed = set.reconcile(&[spec.clone()], now);
         assert_eq!((changed.added.len(), changed.removed[0].id), (1, ids[0]));
         assert_eq!(set.pick(&[], now), Some(changed.added[0]));
         spec.check = Check::Tls;

@@ -2,16 +2,16 @@
 //!
 //! Owns the fields and the rule for new endpoints. Only the set changes one.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::backoff::RetryLimits;
 use super::{Check, EndpointSpec, Health, Tally};
+use crate::address::Address;
 
 /// One endpoint, to be read by others and changed by its set alone.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Endpoint {
-    pub(super) address: SocketAddr,
+    pub(super) address: Address,
     pub(super) priority: u16,
     pub(super) weight: u16,
     pub(super) check: Check,
@@ -31,7 +31,7 @@ pub struct Endpoint {
 impl Endpoint {
     pub(super) fn new(spec: &EndpointSpec, now: Instant, limits: &RetryLimits) -> Endpoint {
         Endpoint {
-            address: spec.address,
+            address: spec.address.clone(),
             priority: spec.priority,
             weight: spec.weight,
             check: spec.check,
@@ -48,8 +48,8 @@ impl Endpoint {
     }
 
     /// Where it is dialed.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 
     /// Its class: lower numbers first.

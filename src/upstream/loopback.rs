@@ -6,9 +6,26 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::address::Address;
+
 /// Whether a connection to `endpoint` ends at a socket that listens on `listener`. `is_local`
-/// tells whether an address is one of this host's; it is asked only when the answer depends on it.
+/// is asked whether an IP address is one of this host's, only when the answer depends on it.
 pub fn leads_back(
+    listener: &Address,
+    endpoint: &Address,
+    is_local: impl FnOnce(IpAddr) -> bool,
+) -> bool {
+    match (listener, endpoint) {
+        (Address::Inet(listener), Address::Inet(endpoint)) => {
+            inet_leads_back(*listener, *endpoint, is_local)
+        }
+        // Another path to the same socket shows when the dial is accepted.
+        (Address::Unix(listener), Address::Unix(endpoint)) => listener == endpoint,
+        (Address::Inet(_), Address::Unix(_)) | (Address::Unix(_), Address::Inet(_)) => false,
+    }
+}
+
+fn inet_leads_back(
     listener: SocketAddr,
     endpoint: SocketAddr,
     is_local: impl FnOnce(IpAddr) -> bool,
@@ -28,25 +45,36 @@ pub fn leads_back(
 /// Whether a connection to `endpoint` whose own end is `local` ends at its own socket, or at one
 /// of our `listeners`. That is too late to prevent it, but needs no list of the host's addresses:
 /// towards one of its own, the kernel uses that very address or the loopback one.
-pub fn met_ourselves(
-    mut listeners: impl Iterator<Item = SocketAddr>,
-    local: SocketAddr,
-    endpoint: SocketAddr,
+pub fn met_ourselves<'a>(
+    mut listeners: impl Iterator<Item = &'a Address>,
+    local: &Address,
+    endpoint: &Address,
 ) -> bool {
-    let own = local.ip().to_canonical();
-    let is_local = |address| address == own || own.is_loopback();
-    let is_own_socket = local.port() == endpoint.port() && own == dialed_address(endpoint.ip());
-    is_own_socket || listeners.any(|listener| leads_back(listener, endpoint, is_local))
+    let own = local.ip().map(|ip| ip.to_canonical());
+    let is_local = |address| own.is_some_and(|own| address == own || own.is_loopback());
+    is_own_socket(local, endpoint)
+        || listeners.any(|listener| leads_back(listener, endpoint, is_local))
+}
+
+/// Whether the kernel has chosen the port that is dialed for our end: TCP connects such a socket to
+/// itself (RFC 9293, 3.5, simultaneous open).
+fn is_own_socket(local: &Address, endpoint: &Address) -> bool {
+    let (Some(local), Some(endpoint)) = (local.inet(), endpoint.inet()) else { return false };
+    let is_same = local.ip().to_canonical() == dialed_address(endpoint.ip());
+    is_same && local.port() == endpoint.port()
 }
 
 /// Whether [`met_ourselves`] could be true of a dial to `endpoint` at all, which spares most dials
-/// the question for their own end. `is_ephemeral` tells whether the kernel chooses from that port.
-pub fn could_meet_ourselves(
-    mut listeners: impl Iterator<Item = SocketAddr>,
-    endpoint: SocketAddr,
+/// the question for their own end. `is_ephemeral`: whether the kernel chooses from that port.
+pub fn could_meet_ourselves<'a>(
+    mut listeners: impl Iterator<Item = &'a Address>,
+    endpoint: &Address,
     is_ephemeral: impl FnOnce(u16) -> bool,
 ) -> bool {
-    listeners.any(|listener| listener.port() == endpoint.port()) || is_ephemeral(endpoint.port())
+    match endpoint.port() {
+        Some(port) => listeners.any(|one| one.port() == Some(port)) || is_ephemeral(port),
+        None => listeners.any(|listener| listener == endpoint),
+    }
 }
 
 /// The address that a dial really goes to: v4-mapped ones are IPv4, and the kernel turns the
@@ -61,6 +89,8 @@ fn dialed_address(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     /// This host is 10.0.0.1 and 2001:db8::1 beside its loopback addresses.
@@ -69,10 +99,30 @@ mod tests {
         address.is_loopback() || own.contains(&address)
     }
 
+    fn inet(text: &str) -> Address {
+        Address::Inet(text.parse().expect("an address"))
+    }
+
     fn check(listener: &str, endpoint: &str, want: bool) {
-        let listener = listener.parse().expect("a listener");
-        let endpoint = endpoint.parse().expect("an endpoint");
-        assert_eq!(leads_back(listener, endpoint, is_local), want, "{listener} {endpoint}");
+        let (listener, endpoint) = (inet(listener), inet(endpoint));
+        assert_eq!(leads_back(&listener, &endpoint, is_local), want, "{listener} {endpoint}");
+    }
+
+    #[test]
+    fn a_path_leads_back_to_the_same_path_alone() {
+        let [one, other] = ["/run/one", "/run/other"].map(|path| Address::from(Path::new(path)));
+        let port = inet("0.0.0.0:80");
+        let not_asked = |_| panic!("asked for no reason");
+        assert!(leads_back(&one, &one.clone(), not_asked));
+        for (listener, endpoint) in [(&one, &other), (&one, &port), (&port, &one)] {
+            assert!(!leads_back(listener, endpoint, not_asked), "{listener} {endpoint}");
+        }
+        let unnamed = Address::from(Path::new(""));
+        for (endpoint, want) in [(&one, true), (&other, false)] {
+            let listeners = || [&port, &one].into_iter();
+            assert_eq!(met_ourselves(listeners(), &unnamed, endpoint), want);
+            assert_eq!(could_meet_ourselves(listeners(), endpoint, |_| true), want);
+        }
     }
 
     #[test]
@@ -133,21 +183,21 @@ mod tests {
             ("[::]:80", "[::1]:5000", "[2001:db8::5]:80", true),
             ("127.0.0.1:80", "127.0.0.1:5000", "127.0.0.5:80", false),
         ] {
-            let [listener, local, endpoint] =
-                [listener, local, endpoint].map(|text| text.parse().expect("an address"));
-            let found = met_ourselves([listener].into_iter(), local, endpoint);
+            let [listener, local, endpoint] = [listener, local, endpoint].map(inet);
+            let listeners = || [&listener].into_iter();
+            let found = met_ourselves(listeners(), &local, &endpoint);
             assert_eq!(found, want, "{listener} {local} {endpoint}");
             let is_suspect =
-                could_meet_ourselves([listener].into_iter(), endpoint, |port| port == local.port());
+                could_meet_ourselves(listeners(), &endpoint, |port| local.port() == Some(port));
             assert!(is_suspect || !found, "{listener} {local} {endpoint}: not even asked");
         }
     }
 
     #[test]
     fn the_host_is_asked_only_when_it_matters() {
-        let ask_nobody = |_| panic!("asked for no reason");
-        let [one, two] = ["10.0.0.1:80", "10.0.0.2:81"].map(|text| text.parse().expect("valid"));
-        assert!(!leads_back(one, two, ask_nobody));
-        assert!(leads_back(one, one, ask_nobody));
+        let not_asked = |_| panic!("asked for no reason");
+        let [one, two] = ["10.0.0.1:80", "10.0.0.2:81"].map(inet);
+        assert!(!leads_back(&one, &two, not_asked));
+        assert!(leads_back(&one, &one, not_asked));
     }
 }

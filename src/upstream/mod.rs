@@ -34,9 +34,9 @@ pub use tally::{Dials, Tally};
 use absence::Absentees;
 use health::Failure;
 use members::Members;
-use std::net::SocketAddr;
 use std::time::Instant;
 
+use crate::address::Address;
 use crate::arena::Key;
 
 /// Names one endpoint from the moment it is added until it is forgotten, and none after that.
@@ -44,10 +44,10 @@ use crate::arena::Key;
 pub struct EndpointId(Key);
 
 /// An endpoint that a source of discovery wants to exist, in the terms of RFC 2782.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct EndpointSpec {
     /// Where to dial. The key, with `check`: two specs of one address are one endpoint.
-    pub address: SocketAddr,
+    pub address: Address,
     /// 0..=65535; the class with the lowest number that can serve does.
     pub priority: u16,
     /// 0..=65535; share inside the class. 0 among others above it gets a very small one.
@@ -57,12 +57,12 @@ pub struct EndpointSpec {
 }
 
 /// Something happened to an endpoint that is worth a log line or a timer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Change {
     /// The endpoint.
     pub id: EndpointId,
     /// Its address, for the log.
-    pub address: SocketAddr,
+    pub address: Address,
     /// What happened.
     pub kind: ChangeKind,
 }
@@ -205,8 +205,8 @@ impl EndpointSet {
     }
 
     /// Where to dial it; `None` once it is forgotten.
-    pub fn address(&self, id: EndpointId) -> Option<SocketAddr> {
-        self.get(id).map(|endpoint| endpoint.address)
+    pub fn address(&self, id: EndpointId) -> Option<&Address> {
+        self.get(id).map(|endpoint| &endpoint.address)
     }
 
     /// The endpoint, unless it is forgotten.
@@ -220,8 +220,8 @@ impl EndpointSet {
     }
 
     /// The addresses that the specs asked for, for the log.
-    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        self.members.live().map(|(_, endpoint)| endpoint.address)
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.members.live().map(|(_, endpoint)| &endpoint.address)
     }
 
     /// Endpoints that the specs asked for.
@@ -247,15 +247,15 @@ impl EndpointSet {
     ) -> Option<Change> {
         let limits = self.limits;
         let endpoint = self.members.get_mut(id)?;
-        let address = endpoint.address;
         let kind = event(endpoint, &limits);
         match kind {
             Some(ChangeKind::BecameActive { .. }) => endpoint.tally.became_active += 1,
             Some(ChangeKind::BecameInactive { .. }) => endpoint.tally.became_inactive += 1,
             Some(ChangeKind::StillInactive { .. }) | None => {}
         }
+        let change = kind.map(|kind| Change { id, address: endpoint.address.clone(), kind });
         self.invariants();
-        kind.map(|kind| Change { id, address, kind })
+        change
     }
 
     fn invariants(&self) {
@@ -286,12 +286,12 @@ mod tests {
     }
 
     fn spec(port: u16) -> EndpointSpec {
-        let address = SocketAddr::from(([10, 0, 0, 1], port));
+        let address = Address::from(([10, 0, 0, 1], port));
         EndpointSpec { address, priority: 0, weight: 0, check: Check::Connect }
     }
 
     fn ports(set: &EndpointSet) -> Vec<u16> {
-        set.addresses().map(|address| address.port()).collect()
+        set.addresses().filter_map(Address::port).collect()
     }
 
     /// One endpoint, brought into a state by the shortest way there.
@@ -512,7 +512,7 @@ mod tests {
         set.pair_opened(first.added[1]);
         let changed = EndpointSpec { priority: 7, weight: 9, ..spec(2) };
         let again = EndpointSpec { priority: 8, ..spec(2) };
-        let second = set.reconcile(&[spec(4), changed, again, spec(3)], now + ms(5));
+        let second = set.reconcile(&[spec(4), changed.clone(), again, spec(3)], now + ms(5));
         let gone = Removed { id: first.added[0], address: spec(1).address, pairs: 0 };
         assert_eq!(second.removed, [gone]);
         assert_eq!(second.added.len(), 1);
@@ -542,16 +542,16 @@ mod tests {
         assert_eq!(set.reconcile(&[], now), Reconciled::default(), "removed once");
         assert_eq!((set.count(), set.active_count(), set.iter().count()), (0, 0, 1));
         assert_eq!(set.pick(&[], now), None);
-        assert_eq!(set.address(old), Some(spec(1).address));
+        assert_eq!(set.address(old), Some(&spec(1).address));
         let new = set.reconcile(&[spec(1)], now).added[0];
         assert_ne!(new, old);
         assert_eq!(set.pick(&[], now), Some(new));
         assert_eq!((set.pairs(old), set.pairs(new)), (2, 0));
         set.pair_closed(old, [1, 2]);
-        assert_eq!(set.address(old), Some(spec(1).address));
+        assert_eq!(set.address(old), Some(&spec(1).address));
         set.pair_closed(old, [1, 2]);
         assert_eq!(set.address(old), None);
-        assert_eq!(set.address(new), Some(spec(1).address));
+        assert_eq!(set.address(new), Some(&spec(1).address));
     }
 
     #[test]

@@ -3,10 +3,10 @@
 //! Owns the comparison of the set with specs. Pairs are never touched: an endpoint that is removed
 //! is remembered until the last of its pairs is gone.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::{Endpoint, EndpointId, EndpointSet, EndpointSpec, pick};
+use crate::address::Address;
 
 /// What [`EndpointSet::reconcile`] did.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -19,12 +19,12 @@ pub struct Reconciled {
 }
 
 /// An endpoint that is no longer wanted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Removed {
     /// The endpoint; by now it may be forgotten.
     pub id: EndpointId,
     /// Its address, for the log.
-    pub address: SocketAddr,
+    pub address: Address,
     /// Pairs that go on.
     pub pairs: u32,
 }
@@ -63,13 +63,13 @@ impl EndpointSet {
     fn remove_absent(&mut self, specs: &[EndpointSpec], now: Instant) -> Vec<Removed> {
         let absent = self.members.live().filter(|(_, endpoint)| !endpoint.is_wanted_by(specs));
         let removed: Vec<Removed> = absent.map(|(id, endpoint)| endpoint.removed_as(id)).collect();
-        for Removed { id, .. } in removed.iter().copied() {
-            let endpoint = self.members.get_mut(id).expect("its id was collected just above");
+        for Removed { id, .. } in &removed {
+            let endpoint = self.members.get_mut(*id).expect("its id was collected just above");
             self.absentees.remember(endpoint, now, &self.limits);
             endpoint.health.remove();
             endpoint.credit = 0;
             if endpoint.pairs == 0 {
-                self.members.forget(id);
+                self.members.forget(*id);
             }
         }
         removed
@@ -88,7 +88,7 @@ impl Endpoint {
     }
 
     fn removed_as(&self, id: EndpointId) -> Removed {
-        Removed { id, address: self.address, pairs: self.pairs }
+        Removed { id, address: self.address.clone(), pairs: self.pairs }
     }
 
     /// Takes priority and weight over. Credit is counted in connections, so it outlasts a change of

@@ -62,11 +62,11 @@ pub struct Tally {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
     use std::time::{Duration, Instant};
 
     use super::super::{Check, EndpointSet, EndpointSpec, RetryLimits};
     use super::*;
+    use crate::address::Address;
 
     #[test]
     fn figures_of_an_endpoint_last_until_its_last_pair_is_gone() {
@@ -78,9 +78,9 @@ mod tests {
             absence_max: Duration::from_secs(600),
             absent_max: 512,
         });
-        let address = SocketAddr::from(([10, 0, 0, 1], 1));
+        let address = Address::from(([10, 0, 0, 1], 1));
         let spec = EndpointSpec { address, priority: 0, weight: 0, check: Check::Connect };
-        let id = set.reconcile(&[spec], now).added[0];
+        let id = set.reconcile(std::slice::from_ref(&spec), now).added[0];
         for _ in 0..4 {
             set.dial_begun(id, now);
         }

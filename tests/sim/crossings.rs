@@ -1,7 +1,6 @@
 //! What concerns two parts of the world at once.
 
-use std::net::SocketAddr;
-
+use etcd_gateway::address::Address;
 use etcd_gateway::net::{Accept, NetError, Read, Write};
 
 use crate::actor::Actor;
@@ -57,7 +56,7 @@ impl World {
             }
             Ok(Some(taken)) => {
                 network.accept(context, taken.id, token);
-                Accept::Connection(taken.id, SocketAddr::from(([192, 0, 2, 1], 1)))
+                Accept::Connection(taken.id, Address::from(([192, 0, 2, 1], 1)))
             }
         }
     }
@@ -103,9 +102,9 @@ impl World {
     }
 
     /// The gateway's end of a connection, as the kernel knows it.
-    pub fn local_address(&self, id: Id) -> Option<SocketAddr> {
+    pub fn local_address(&self, id: Id) -> Option<Address> {
         let endpoint = self.network.connections[id].role.endpoint();
-        let dialed = endpoint.map(|endpoint| self.context.plan.endpoints[endpoint].address);
+        let dialed = endpoint.map(|endpoint| self.context.plan.endpoints[endpoint].address.clone());
         self.network.local_address(id, dialed)
     }
 

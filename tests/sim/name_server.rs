@@ -12,6 +12,7 @@ use crate::exchange::{Exchange, Letter, Meaning};
 use crate::faults::Fault;
 use crate::habits::{Edns, Room, Server};
 use crate::message::{Damage, Data, Line, OptRecord, Question, Reply};
+use crate::names::ip_of;
 use crate::plan::Plan;
 use crate::trouble::{blocked, in_part, is_dead};
 use crate::zone::{A, AAAA, Found, Value, Zone};
@@ -212,7 +213,7 @@ impl NameServers {
     fn genuine(&mut self, context: &mut Context, question: &Question) -> (Reply, Meaning) {
         let life = context.random.one_of(context.plan.names().lives);
         let families: Vec<bool> =
-            context.plan.endpoints.iter().map(|spec| spec.address.is_ipv6()).collect();
+            context.plan.endpoints.iter().map(|spec| ip_of(spec).is_ipv6()).collect();
         let names = context.plan.names();
         let subject = Zone::subject_of(names, &question.name);
         let found = self.zone.find(names, &question.name, question.kind, &families, life);
@@ -367,7 +368,7 @@ fn data_of(plan: &Plan, value: &Value) -> Vec<Data> {
     match value {
         Value::Endpoints(endpoints) => {
             let endpoints = endpoints.iter().map(|endpoint| &plan.endpoints[*endpoint]);
-            endpoints.map(|spec| Data::Address(spec.address.ip())).collect()
+            endpoints.map(|spec| Data::Address(ip_of(spec))).collect()
         }
         Value::Records(records) => {
             let service = |record: &crate::zone::Record| Data::Service {

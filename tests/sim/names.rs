@@ -2,9 +2,10 @@
 //! files say. Which of it is true at a moment is in `zone.rs`.
 
 use std::fmt::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use etcd_gateway::address::Address;
 use etcd_gateway::config::DNS_QUERY_MAX;
 use etcd_gateway::config::address::{EndpointAddress, Host as TypedHost};
 use etcd_gateway::config::discovery_srv::{DiscoverySrv, Trust};
@@ -77,6 +78,11 @@ pub struct Names {
     pub hosts_bytes: &'static [usize],
     /// The number of names of a zone that no server answers for, typed before the others.
     pub dead: usize,
+}
+
+/// The IP address of an endpoint.
+pub fn ip_of(spec: &EndpointSpec) -> IpAddr {
+    spec.address.ip().expect("no endpoint is a path")
 }
 
 pub fn server_address(server: usize) -> SocketAddr {
@@ -200,9 +206,9 @@ impl Names {
                 assert_eq!(*endpoint, specs.len(), "endpoints are numbered by host");
                 let last = 10 + *endpoint as u8;
                 let address = if random.chance(v6) {
-                    SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(last)], host.port))
+                    Address::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(last)], host.port))
                 } else {
-                    SocketAddr::from(([192, 0, 2, last], host.port))
+                    Address::from(([192, 0, 2, last], host.port))
                 };
                 let (priority, weight) = (host.priority, host.weight);
                 specs.push(EndpointSpec { address, priority, weight, check });
@@ -220,7 +226,7 @@ impl Names {
     pub fn sources(&self, specs: &[EndpointSpec]) -> Sources {
         let typed = |host: &Host| EndpointAddress {
             host: match host.is_literal {
-                true => TypedHost::Address(specs[host.endpoints[0]].address.ip()),
+                true => TypedHost::Address(ip_of(&specs[host.endpoints[0]])),
                 false => TypedHost::Name(host.text.clone()),
             },
             port: host.port,
@@ -266,7 +272,7 @@ impl Names {
         text.push_str("127.0.0.1 localhost\n");
         for host in self.hosts.iter().filter(|host| host.is_in_file) {
             for endpoint in &host.endpoints {
-                let (address, name) = (specs[*endpoint].address.ip(), &host.full);
+                let (address, name) = (ip_of(&specs[*endpoint]), &host.full);
                 let short = name.split('.').next().unwrap_or(name);
                 writeln!(text, "{address}\t{name} {short}").expect("a string takes everything");
             }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use etcd_gateway::address::Address;
 use etcd_gateway::net::{
     Accept, Close, Dial, Event, FileError, FileVersion, Host, Net, NetError, Read, Readiness,
     Receive, ResolverFile, Write,
@@ -64,16 +65,13 @@ impl Net for SimNet {
         self.simulation().draw()
     }
 
-    fn listen(
-        &mut self,
-        address: SocketAddr,
-        token: usize,
-    ) -> Result<(usize, SocketAddr), NetError> {
+    fn listen(&mut self, address: &Address, token: usize) -> Result<(usize, Address), NetError> {
+        let port = address.port().expect("an address of the plan");
         let mut world = self.world();
-        let index = world.listener_of(address.port());
+        let index = world.listener_of(port);
         let World { context, listeners, .. } = &mut *world;
-        listeners.open(context, index, address.port(), token)?;
-        Ok((index, address))
+        listeners.open(context, index, port, token)?;
+        Ok((index, address.clone()))
     }
 
     fn accept(&mut self, listener: &mut usize, token: usize) -> Accept<Id> {
@@ -84,7 +82,7 @@ impl Net for SimNet {
         self.simulation().close_listener(listener);
     }
 
-    fn dial(&mut self, address: SocketAddr, token: usize) -> Result<Id, NetError> {
+    fn dial(&mut self, address: &Address, token: usize) -> Result<Id, NetError> {
         self.simulation().dial(address, token)
     }
 
@@ -92,7 +90,7 @@ impl Net for SimNet {
         self.simulation().dial_result(*stream, readiness)
     }
 
-    fn local_address(&mut self, stream: &mut Id) -> Option<SocketAddr> {
+    fn local_address(&mut self, stream: &mut Id) -> Option<Address> {
         self.simulation().local_address(*stream)
     }
 

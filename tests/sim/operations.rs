@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use etcd_gateway::address::Address;
 use etcd_gateway::net::{
     Accept, Close, Dial, NetError, Read, Readiness, Receive, ResolverFile, Write,
 };
@@ -46,14 +47,14 @@ impl Simulation {
     }
 
     /// A host is identified by its address; the purpose of a dial to an endpoint is not.
-    pub fn dial(&mut self, address: SocketAddr, token: usize) -> Result<Id, NetError> {
-        match server_of(address) {
+    pub fn dial(&mut self, address: &Address, token: usize) -> Result<Id, NetError> {
+        match address.inet().and_then(server_of) {
             Some(server) => self.dial_name_server(server, token),
             None => self.dial_endpoint(address, token),
         }
     }
 
-    fn dial_endpoint(&mut self, address: SocketAddr, token: usize) -> Result<Id, NetError> {
+    fn dial_endpoint(&mut self, address: &Address, token: usize) -> Result<Id, NetError> {
         let Simulation { world, oracle } = self;
         oracle.books.record.operation_begins();
         let endpoint = world.endpoint_of(address);
@@ -107,7 +108,7 @@ impl Simulation {
         outcome
     }
 
-    pub fn local_address(&mut self, id: Id) -> Option<SocketAddr> {
+    pub fn local_address(&mut self, id: Id) -> Option<Address> {
         self.operate("local_address", id);
         self.world.local_address(id)
     }

@@ -14,7 +14,7 @@ use etcd_gateway::relay::splice::SpliceLimits;
 use etcd_gateway::upstream::{Check, EndpointSpec, RetryLimits};
 
 use crate::faults::{Fault, Faults};
-use crate::names::Names;
+use crate::names::{Names, ip_of};
 use crate::pipes::PAGE;
 use crate::random::Random;
 
@@ -133,8 +133,8 @@ impl Plan {
     /// The endpoints as they would be typed.
     fn typed(&self) -> Vec<EndpointAddress> {
         let typed = |spec: &EndpointSpec| EndpointAddress {
-            host: Host::Address(spec.address.ip()),
-            port: spec.address.port(),
+            host: Host::Address(ip_of(spec)),
+            port: spec.address.port().expect("no endpoint is a path"),
             priority: spec.priority,
             weight: spec.weight,
         };

@@ -5,9 +5,9 @@
 //! Time does not pass while the reactor works: it passes in [`World::poll`], and before the clock
 //! is read after it. What must hold is not a matter of the world's, but of `oracle/`.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
+use etcd_gateway::address::Address;
 use etcd_gateway::net::{Event, Readiness, Signal};
 
 use crate::agenda::Happening;
@@ -116,9 +116,9 @@ impl World {
     }
 
     /// The endpoint with that address; no other host is ever dialed, name servers apart.
-    pub fn endpoint_of(&self, address: SocketAddr) -> usize {
+    pub fn endpoint_of(&self, address: &Address) -> usize {
         let mut endpoints = self.context.plan.endpoints.iter();
-        let endpoint = endpoints.position(|endpoint| endpoint.address == address);
+        let endpoint = endpoints.position(|endpoint| endpoint.address == *address);
         endpoint.unwrap_or_else(|| panic!("no host has the address {address}"))
     }
 

@@ -24,6 +24,7 @@ use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
 use rustls_native_certs::CertificateResult;
 
 use super::*;
+use crate::address::Address;
 use crate::net::errno::{net_error, retry};
 use crate::net::mio::MioNet;
 use crate::net::stream::Stream;
@@ -506,7 +507,7 @@ fn the_network_of_the_machine_shakes_hands() {
 
     let options = SocketOptions { keepalive: None, user_timeout: None, reuse_port: false };
     let mut net = MioNet::new(options).expect("a poll");
-    let mut socket = Socket { stream: net.dial(address, 1).expect("a dial"), net };
+    let mut socket = Socket { stream: net.dial(&Address::Inet(address), 1).expect("a dial"), net };
     let mut handshake = Handshake::new(&verifier());
     let until = socket.net.now() + DEADLINE;
     let (mut events, mut is_established) = (Vec::new(), false);

@@ -9,16 +9,16 @@
 //! its connect timeout, while one beside it is back. Failures in one turn have the same time; then
 //! the better class goes first, and then the order of the set.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::address::Address;
 use crate::upstream::members::Members;
 use crate::upstream::{Check, Endpoint, EndpointId, Health};
 
 /// The endpoint to try, if there is one that was left alone for an `interval`.
 pub(super) fn choose(
     members: &Members,
-    tried: &[SocketAddr],
+    tried: &[Address],
     interval: Duration,
     now: Instant,
 ) -> Option<EndpointId> {

@@ -9,22 +9,22 @@ mod last_resort;
 pub(super) mod rotation;
 mod weight;
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::{EndpointId, EndpointSet};
+use crate::address::Address;
 
 impl EndpointSet {
     /// The endpoint to dial for a client that has tried the addresses `tried` in vain: from the
     /// rotation of the lowest class that has active ones, else as a last resort one that is due for
     /// a real attempt, else none. To be followed by [`Self::dial_begun`], or later by
     /// [`Self::pick_again`] if our own resources did not suffice.
-    pub fn pick(&mut self, tried: &[SocketAddr], now: Instant) -> Option<EndpointId> {
+    pub fn pick(&mut self, tried: &[Address], now: Instant) -> Option<EndpointId> {
         let id = rotation::advance(&mut self.members, tried).or_else(|| {
             last_resort::choose(&self.members, tried, self.limits.last_resort_interval, now)
         })?;
         debug_assert!(
-            self.address(id).is_some_and(|address| !tried.contains(&address)),
+            self.address(id).is_some_and(|address| !tried.contains(address)),
             "each endpoint is tried once"
         );
         self.invariants();
@@ -37,7 +37,7 @@ impl EndpointSet {
     pub fn pick_again(
         &mut self,
         postponed: EndpointId,
-        tried: &[SocketAddr],
+        tried: &[Address],
         now: Instant,
     ) -> Option<EndpointId> {
         let endpoint = self.get(postponed).filter(|endpoint| endpoint.health.is_active());
@@ -78,7 +78,7 @@ mod tests {
     }
 
     fn spec((port, &(priority, weight)): (usize, &(u16, u16))) -> EndpointSpec {
-        let address = SocketAddr::from(([10, 0, 0, 1], 1 + port as u16));
+        let address = Address::from(([10, 0, 0, 1], 1 + port as u16));
         EndpointSpec { address, priority, weight, check: Check::Connect }
     }
 
@@ -100,12 +100,12 @@ mod tests {
     }
 
     /// The addresses of those that were tried.
-    fn addresses(set: &EndpointSet, ids: &[EndpointId]) -> Vec<SocketAddr> {
-        ids.iter().filter_map(|id| set.address(*id)).collect()
+    fn addresses(set: &EndpointSet, ids: &[EndpointId]) -> Vec<Address> {
+        ids.iter().filter_map(|id| set.address(*id).cloned()).collect()
     }
 
     /// The positions of those that were picked.
-    fn picks(set: &mut EndpointSet, count: usize, tried: &[SocketAddr]) -> Vec<usize> {
+    fn picks(set: &mut EndpointSet, count: usize, tried: &[Address]) -> Vec<usize> {
         let now = Instant::now();
         let pick = |_| set.pick(tried, now).expect("one is active").0.slot();
         (0..count).map(pick).collect()
@@ -123,7 +123,7 @@ mod tests {
     }
 
     /// Picks an endpoint for a client, and begins the dial.
-    fn send(set: &mut EndpointSet, tried: &[SocketAddr], now: Instant) -> Option<EndpointId> {
+    fn send(set: &mut EndpointSet, tried: &[Address], now: Instant) -> Option<EndpointId> {
         let id = set.pick(tried, now)?;
         set.dial_begun(id, now);
         Some(id)
@@ -202,13 +202,13 @@ mod tests {
     }
 
     #[test]
-    fn failover_tries_everyone_once_in_order_of_class() {
+    fn failover_tries_each_once_in_order_of_class() {
         let (mut set, ids, now) = set_of(&[(2, 1), (1, 1), (1, 0), (3, 5), (1, 65_535)]);
         for _ in 0..500 {
             let (mut order, mut tried) = (Vec::new(), Vec::new());
             while let Some(id) = set.pick(&tried, now) {
                 order.push(id);
-                tried.extend(set.address(id));
+                tried.extend(set.address(id).cloned());
             }
             assert_eq!(order.len(), ids.len());
             assert_eq!(order[3..], [ids[0], ids[3]]);
@@ -253,7 +253,7 @@ mod tests {
         /// them, they got one at most and paid one: no more than before. Else the winner was no
         /// lower, so they are at most the average of `j + 1` of whom none paid yet, which is
         /// `A(j + 1) + 1/(j + 1)`. And `A(n)` is zero, as is the sum of all.
-        fn check(&self, set: &mut EndpointSet, tried: &[SocketAddr], now: Instant) -> Vec<usize> {
+        fn check(&self, set: &mut EndpointSet, tried: &[Address], now: Instant) -> Vec<usize> {
             let takers = self.parts.iter().filter(|&&part| part > 0).count();
             // In sixtieths of a connection, which two to five divide.
             let ahead_max = (60 - 60 / takers as i64) * self.whole;
@@ -437,7 +437,7 @@ mod tests {
             let place = |_| (xorshift(&mut seed) as u16 % 2, 1);
             let places: Vec<(u16, u16)> = (0..8).map(place).collect();
             let mut wanted = specs(&places);
-            wanted.retain(|spec| mask >> (spec.address.port() - 1) & 1 == 1);
+            wanted.retain(|spec| mask >> (spec.address.port().expect("a port") - 1) & 1 == 1);
             set.reconcile(&wanted, now);
             for class in [0, 1] {
                 let members = set.members.live().filter(|(_, endpoint)| endpoint.priority == class);

@@ -17,14 +17,13 @@
 //! connections once that endpoint is gone. Those that do not take part get no credit meanwhile, so
 //! an endpoint returns with what it left with, and is not made up for its absence.
 
-use std::net::SocketAddr;
-
 use super::weight::{CONNECTION, Contest};
+use crate::address::Address;
 use crate::upstream::members::Members;
 use crate::upstream::{Endpoint, EndpointId};
 
 /// Holds one round; `None` if no endpoint takes part.
-pub(super) fn advance(members: &mut Members, tried: &[SocketAddr]) -> Option<EndpointId> {
+pub(super) fn advance(members: &mut Members, tried: &[Address]) -> Option<EndpointId> {
     let contest = contest(members, tried)?;
     let mut winner: Option<(EndpointId, i64)> = None;
     let mut handed_out = 0;
@@ -47,7 +46,7 @@ pub(super) fn advance(members: &mut Members, tried: &[SocketAddr]) -> Option<End
 }
 
 /// The class from which the next round would take an endpoint.
-pub(super) fn class(members: &Members, tried: &[SocketAddr]) -> Option<u16> {
+pub(super) fn class(members: &Members, tried: &[Address]) -> Option<u16> {
     contest(members, tried).map(|contest| contest.priority)
 }
 
@@ -84,7 +83,7 @@ fn recentre_class(members: &mut Members, priority: u16) {
 }
 
 /// The lowest class in which an endpoint takes part, and what its shares depend on.
-fn contest(members: &Members, tried: &[SocketAddr]) -> Option<Contest> {
+fn contest(members: &Members, tried: &[Address]) -> Option<Contest> {
     let mut best: Option<Contest> = None;
     for (_, endpoint) in members.live() {
         if !endpoint.takes_part(tried) {
@@ -104,7 +103,7 @@ fn contest(members: &Members, tried: &[SocketAddr]) -> Option<Contest> {
 }
 
 impl Endpoint {
-    fn takes_part(&self, tried: &[SocketAddr]) -> bool {
+    fn takes_part(&self, tried: &[Address]) -> bool {
         self.health.is_active() && !tried.contains(&self.address)
     }
 }

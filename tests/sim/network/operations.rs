@@ -3,8 +3,7 @@
 //! The order is always the same: faults are drawn, the connection changes, and what the gateway now
 //! knows is noted.
 
-use std::net::SocketAddr;
-
+use etcd_gateway::address::Address;
 use etcd_gateway::net::{Close, Dial, NetError, Read, Readiness, Write};
 
 use super::Network;
@@ -76,13 +75,13 @@ impl Network {
     }
 
     /// The gateway's end of a connection; that of a dial which met its own socket is `dialed`.
-    pub fn local_address(&self, id: Id, dialed: Option<SocketAddr>) -> Option<SocketAddr> {
+    pub fn local_address(&self, id: Id, dialed: Option<Address>) -> Option<Address> {
         let connection = &self.connections[id];
         if connection.is_dead() {
             return None;
         }
         let dialed = dialed.filter(|_| connection.meets_itself);
-        Some(dialed.unwrap_or_else(|| SocketAddr::from(([192, 0, 2, 1], 1))))
+        Some(dialed.unwrap_or_else(|| Address::from(([192, 0, 2, 1], 1))))
     }
 
     pub fn set_deferred_options(&mut self, context: &mut Context, id: Id) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use etcd_gateway::address::Address;
 use etcd_gateway::config::LISTEN_RETRY_INTERVAL;
 use etcd_gateway::net::NetError;
 use etcd_gateway::reactor::{Reactor, StartError};
@@ -35,7 +36,7 @@ fn an_address_that_comes_in_time_is_waited_for_and_all_are_served() {
             let mut reactor = try_start(&net).expect("it came in time");
             let now = net.world().context.now;
             assert!(now >= SECOND / 2 && now <= SECOND / 2 + LISTEN_RETRY_INTERVAL, "{now:?}");
-            let ports: Vec<u16> = reactor.listening().map(|address| address.port()).collect();
+            let ports: Vec<u16> = reactor.listening().filter_map(Address::port).collect();
             assert_eq!(ports, [PORT, SECOND_PORT], "in the order in which they were typed");
             // While one was missing the other was open in the first attempt at most.
             let openings = net

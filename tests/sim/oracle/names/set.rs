@@ -36,7 +36,7 @@ impl Oracle {
         let mut present: Vec<Option<Endpoint>> = vec![None; world.hosts.places.len()];
         for (_, endpoint) in reactor.endpoints().iter() {
             if !endpoint.health().is_removed() {
-                present[world.endpoint_of(endpoint.address())] = Some(*endpoint);
+                present[world.endpoint_of(endpoint.address())] = Some(endpoint.clone());
             }
         }
         let beliefs: Vec<_> =
