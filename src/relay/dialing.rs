@@ -130,9 +130,9 @@ impl Dialing {
 
     /// Each address was tried once, and a postponed attempt has an end.
     pub(super) fn invariants(&self) {
-        let mut tried = self.tried.iter().enumerate();
-        let is_first = |(at, address)| !self.tried[..at].contains(address);
-        assert!(tried.all(is_first), "an endpoint was tried twice: {:?}", self.tried);
+        for (at, address) in self.tried.iter().enumerate() {
+            assert!(!self.tried[..at].contains(address), "{address} was tried twice");
+        }
         let is_endless = matches!(self.state, State::Postponed(_)) && self.give_up_at.is_none();
         assert!(!is_endless, "postponed without an end");
     }

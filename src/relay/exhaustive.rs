@@ -136,9 +136,8 @@ impl Node {
             }
             Step::Write(source) | Step::SpliceOut(source) => {
                 let held = self.expected.held[source.index()];
-                let moved = |bytes| Outcome::Moved { bytes, short: bytes < held };
                 let failed = Outcome::Failed(Fault::TimedOut);
-                let moves = (1..=held).map(moved);
+                let moves = (1..=held).map(|bytes| Outcome::Moved { bytes, short: bytes < held });
                 moves.chain([Outcome::WouldBlock, failed]).collect()
             }
             Step::Shut(_) => vec![Outcome::Done, Outcome::Failed(Fault::Other)],
@@ -305,16 +304,23 @@ impl Node {
 type Key = Vec<u32>;
 
 impl Node {
+    /// Milliseconds since then, as far as they matter.
+    fn age(&self, at: Instant) -> u32 {
+        self.now.duration_since(at).min(4 * OPEN).as_millis() as u32
+    }
+
+    /// Milliseconds until then, one added; 0: never.
+    fn wait(&self, at: Option<Instant>) -> u32 {
+        at.map_or(0, |at| 1 + at.saturating_duration_since(self.now).as_millis() as u32)
+    }
+
     fn key(&self) -> Key {
-        let age = |at: Instant| self.now.duration_since(at).min(4 * OPEN).as_millis() as u32;
         let mut key = Vec::with_capacity(32);
         key.extend(match self.pair.phase() {
             Phase::Dialing(dialing) => [0, dialing.tried().len() as u32, 0],
             Phase::Relaying => [1, 0, 0],
             Phase::Flushing(flush) => {
-                let wait = flush.measure_at().map(|at| at.saturating_duration_since(self.now));
-                let wait = wait.map_or(0, |wait| 1 + wait.as_millis() as u32);
-                [2 + flush.lost as u32, flush.fault as u32, wait]
+                [2 + flush.lost as u32, flush.fault as u32, self.wait(flush.measure_at())]
             }
             Phase::Closing(ending) => {
                 let cause = match ending.cause {
@@ -327,8 +333,8 @@ impl Node {
             }
         });
         key.extend(match self.pair.inactivity {
-            Inactivity::Since(at) => [age(at), 0],
-            Inactivity::Measured { at, unsent } => [age(at), 1 + unsent as u32],
+            Inactivity::Since(at) => [self.age(at), 0],
+            Inactivity::Measured { at, unsent } => [self.age(at), 1 + unsent as u32],
         });
         for side in Side::BOTH {
             let flow = self.pair.flow(side);
@@ -347,14 +353,11 @@ impl Node {
         key.push(bits(&[eof, over, shut, [lost_again, delivered]].concat()));
         key.push(lost.map_or(0, |(side, fault)| 1 + side as u32 + 2 * fault as u32));
         key.extend([
-            age(self.expected.progress_at),
+            self.age(self.expected.progress_at),
             self.expected.unsent.map_or(0, |unsent| 1 + unsent as u32),
         ]);
         key.push(self.expected.measurements.min(3));
-        let wait = |at: Instant| 1 + at.saturating_duration_since(self.now).as_millis() as u32;
-        key.extend(
-            [self.pair.deferred.due_at(), self.expected.options_at].map(|at| at.map_or(0, wait)),
-        );
+        key.extend([self.wait(self.pair.deferred.due_at()), self.wait(self.expected.options_at)]);
         key
     }
 }

@@ -354,13 +354,11 @@ mod tests {
             absence_max: SECOND,
             absent_max: 1,
         };
-        let spec = |port| EndpointSpec {
-            address: ([127, 0, 0, 1], port).into(),
-            priority: 0,
-            weight: 1,
-            check: Check::Connect,
-        };
-        let specs: Vec<_> = (1..=count).map(spec).collect();
+        let addresses = (1..=count).map(|port| Address::from(([127, 0, 0, 1], port)));
+        let check = Check::Connect;
+        let specs: Vec<_> = addresses
+            .map(|address| EndpointSpec { address, priority: 0, weight: 1, check })
+            .collect();
         EndpointSet::new(limits).reconcile(&specs, now).added
     }
 

@@ -71,15 +71,14 @@ mod tests {
     };
     const STRANGER: DialFailure = DialFailure::Mistrusted("unknown");
 
+    fn spec(port: u16) -> EndpointSpec {
+        let address = ([10, 0, 0, 1], port).into();
+        EndpointSpec { address, priority: 0, weight: 1, check: Check::Tls }
+    }
+
     fn set_of(count: u16) -> (EndpointSet, Vec<EndpointId>, Instant) {
         let now = Instant::now();
         let mut set = EndpointSet::new(LIMITS);
-        let spec = |port| EndpointSpec {
-            address: ([10, 0, 0, 1], port).into(),
-            priority: 0,
-            weight: 1,
-            check: Check::Tls,
-        };
         let specs: Vec<EndpointSpec> = (1..=count).map(spec).collect();
         let ids = set.reconcile(&specs, now).added;
         (set, ids, now)
@@ -164,12 +163,7 @@ mod tests {
     #[test]
     fn an_address_that_is_to_be_checked_from_now_on_is_another_endpoint() {
         let (mut set, ids, now) = set_of(1);
-        let mut spec = EndpointSpec {
-            address: set.address(ids[0]).expect("it is there").clone(),
-            priority: 0,
-            weight: 1,
-            check: Check::Connect,
-        };
+        let mut spec = EndpointSpec { check: Check::Connect, ..spec(1) };
         let changed = set.reconcile(&[spec.clone()], now);
         assert_eq!((changed.added.len(), changed.removed[0].id), (1, ids[0]));
         assert_eq!(set.pick(&[], now), Some(changed.added[0]));

@@ -497,18 +497,23 @@ mod tests {
         assert_eq!(found[49], Duration::from_nanos(1 << 49));
     }
 
+    fn failure(reason: DialFailure, at: Instant) -> Failure {
+        Failure { reason, at, jitter: u64::MAX }
+    }
+
     #[test]
     fn local_probe_failure_keeps_the_step_and_life_resets_it() {
         let limits = limits(SECOND, 60 * SECOND);
         let start = Instant::now();
-        let at = |seconds: u32| start + seconds * SECOND;
-        let failure = |reason, seconds| Failure { reason, at: at(seconds), jitter: u64::MAX };
         let local = DialFailure::Local;
         let timeout = DialFailure::TimedOut;
         let mut health = Health::new(start);
-        assert_eq!(health.dial_failed(failure(local, 1), at(1), &limits), None);
-        let change = health.dial_failed(failure(timeout, 1), at(1), &limits);
-        let want = ChangeKind::BecameInactive { reason: timeout, retry_at: at(2) };
+        assert_eq!(
+            health.dial_failed(failure(local, start + SECOND), start + SECOND, &limits),
+            None
+        );
+        let change = health.dial_failed(failure(timeout, start + SECOND), start + SECOND, &limits);
+        let want = ChangeKind::BecameInactive { reason: timeout, retry_at: (start + 2 * SECOND) };
         assert_eq!(change, Some(want));
         for (reason, seconds, retry_at) in [
             (local, 10, 11),
@@ -517,18 +522,23 @@ mod tests {
             (local, 40, 42),
             (timeout, 50, 54),
         ] {
-            assert!(health.begin_probe(at(seconds)));
-            let change = health.probe_failed(failure(reason, seconds), &limits);
-            let retry_at = at(retry_at);
+            assert!(health.begin_probe(start + seconds * SECOND));
+            let change = health.probe_failed(failure(reason, start + seconds * SECOND), &limits);
+            let retry_at = start + retry_at * SECOND;
             let want = ChangeKind::StillInactive { reason, is_news: false, retry_at };
             assert_eq!(change, Some(want));
             let failed_at = health.outage().expect("inactive").failed_at;
-            assert_eq!(failed_at == at(seconds), reason == timeout, "only evidence is a failure");
+            assert_eq!(
+                failed_at == (start + seconds * SECOND),
+                reason == timeout,
+                "only evidence is a failure"
+            );
         }
-        let change = health.dial_succeeded(at(60));
+        let change = health.dial_succeeded(start + 60 * SECOND);
         assert_eq!(change, Some(ChangeKind::BecameActive { down_for: 59 * SECOND }));
-        let change = health.dial_failed(failure(timeout, 70), at(70), &limits);
-        let want = ChangeKind::BecameInactive { reason: timeout, retry_at: at(71) };
+        let change =
+            health.dial_failed(failure(timeout, start + 70 * SECOND), start + 70 * SECOND, &limits);
+        let want = ChangeKind::BecameInactive { reason: timeout, retry_at: (start + 71 * SECOND) };
         assert_eq!(change, Some(want));
     }
 

@@ -50,10 +50,14 @@ pub fn met_ourselves<'a>(
     local: &Address,
     endpoint: &Address,
 ) -> bool {
-    let own = local.ip().map(|ip| ip.to_canonical());
-    let is_local = |address| own.is_some_and(|own| address == own || own.is_loopback());
     is_own_socket(local, endpoint)
-        || listeners.any(|listener| leads_back(listener, endpoint, is_local))
+        || listeners
+            .any(|listener| leads_back(listener, endpoint, |address| shows_local(local, address)))
+}
+
+/// Whether our own end of a connection shows that its other end, `address`, is on this host.
+fn shows_local(local: &Address, address: IpAddr) -> bool {
+    local.ip().is_some_and(|own| own.to_canonical() == address || own.to_canonical().is_loopback())
 }
 
 /// Whether the kernel has chosen the port that is dialed for our end: TCP connects such a socket to
@@ -99,6 +103,10 @@ mod tests {
         address.is_loopback() || own.contains(&address)
     }
 
+    fn not_asked(_: IpAddr) -> bool {
+        panic!("asked for no reason");
+    }
+
     fn inet(text: &str) -> Address {
         Address::Inet(text.parse().expect("an address"))
     }
@@ -112,16 +120,15 @@ mod tests {
     fn a_path_leads_back_to_the_same_path_alone() {
         let [one, other] = ["/run/one", "/run/other"].map(|path| Address::from(Path::new(path)));
         let port = inet("0.0.0.0:80");
-        let not_asked = |_| panic!("asked for no reason");
         assert!(leads_back(&one, &one.clone(), not_asked));
         for (listener, endpoint) in [(&one, &other), (&one, &port), (&port, &one)] {
             assert!(!leads_back(listener, endpoint, not_asked), "{listener} {endpoint}");
         }
         let unnamed = Address::from(Path::new(""));
         for (endpoint, want) in [(&one, true), (&other, false)] {
-            let listeners = || [&port, &one].into_iter();
-            assert_eq!(met_ourselves(listeners(), &unnamed, endpoint), want);
-            assert_eq!(could_meet_ourselves(listeners(), endpoint, |_| true), want);
+            let listeners = [&port, &one];
+            assert_eq!(met_ourselves(listeners.into_iter(), &unnamed, endpoint), want);
+            assert_eq!(could_meet_ourselves(listeners.into_iter(), endpoint, |_| true), want);
         }
     }
 
@@ -184,18 +191,18 @@ mod tests {
             ("127.0.0.1:80", "127.0.0.1:5000", "127.0.0.5:80", false),
         ] {
             let [listener, local, endpoint] = [listener, local, endpoint].map(inet);
-            let listeners = || [&listener].into_iter();
-            let found = met_ourselves(listeners(), &local, &endpoint);
+            let listeners = [&listener];
+            let found = met_ourselves(listeners.into_iter(), &local, &endpoint);
             assert_eq!(found, want, "{listener} {local} {endpoint}");
-            let is_suspect =
-                could_meet_ourselves(listeners(), &endpoint, |port| local.port() == Some(port));
+            let is_suspect = could_meet_ourselves(listeners.into_iter(), &endpoint, |port| {
+                local.port() == Some(port)
+            });
             assert!(is_suspect || !found, "{listener} {local} {endpoint}: not even asked");
         }
     }
 
     #[test]
     fn the_host_is_asked_only_when_it_matters() {
-        let not_asked = |_| panic!("asked for no reason");
         let [one, two] = ["10.0.0.1:80", "10.0.0.2:81"].map(inet);
         assert!(!leads_back(&one, &two, not_asked));
         assert!(leads_back(&one, &one, not_asked));

@@ -298,7 +298,6 @@ mod tests {
     fn bring_into(state: &str, start: Instant) -> (EndpointSet, EndpointId) {
         let mut set = EndpointSet::new(LIMITS);
         let id = set.reconcile(&[spec(1)], start).added[0];
-        let at = |milliseconds| start + ms(milliseconds);
         let refused = DialFailure::Refused;
         let steps: &[&str] = match state {
             "active" => &[],
@@ -312,14 +311,18 @@ mod tests {
         };
         for &step in steps {
             match step {
-                "fail" => assert!(set.dial_failed(id, at(10), refused, at(10), 0).is_some()),
-                "probe" => assert!(set.begin_probe(id, at(1010))),
-                "live" => assert!(set.dial_succeeded(id, at(1020)).is_some()),
+                "fail" => {
+                    let at = start + ms(10);
+                    assert!(set.dial_failed(id, at, refused, at, 0).is_some())
+                }
+                "probe" => assert!(set.begin_probe(id, start + ms(1010))),
+                "live" => assert!(set.dial_succeeded(id, start + ms(1020)).is_some()),
                 "fail again" => {
-                    assert!(set.dial_failed(id, at(1030), refused, at(1030), 0).is_some())
+                    let at = start + ms(1030);
+                    assert!(set.dial_failed(id, at, refused, at, 0).is_some())
                 }
                 "open" => set.pair_opened(id),
-                _ => assert_eq!(set.reconcile(&[], at(1)).removed[0].id, id),
+                _ => assert_eq!(set.reconcile(&[], start + ms(1)).removed[0].id, id),
             }
         }
         (set, id)

@@ -66,8 +66,6 @@ const CLOSURES_TODAY: &[(&str, usize)] = &[
     ("src/net/", 5),
     ("src/proto/", 17),
     ("src/reactor/", 12),
-    ("src/relay/", 10),
-    ("src/upstream/", 24),
     ("tests/it/", 103),
     ("tests/sim/", 25),
     ("tests/tidy/", 26),

@@ -240,8 +240,8 @@ impl Expected {
     }
 
     pub(super) fn is_half_closed(&self) -> bool {
-        let has_ended = |heard: &Readiness| heard.closed || heard.error;
-        self.lost.is_some() || self.eof.contains(&true) || self.heard.iter().any(has_ended)
+        let has_ended = self.heard.iter().any(|heard| heard.closed || heard.error);
+        self.lost.is_some() || self.eof.contains(&true) || has_ended
     }
 
     pub(super) fn inactivity_limit(&self) -> Duration {

@@ -107,8 +107,7 @@ mod tests {
     /// The positions of those that were picked.
     fn picks(set: &mut EndpointSet, count: usize, tried: &[Address]) -> Vec<usize> {
         let now = Instant::now();
-        let pick = |_| set.pick(tried, now).expect("one is active").0.slot();
-        (0..count).map(pick).collect()
+        (0..count).map(|_| set.pick(tried, now).expect("one is active").0.slot()).collect()
     }
 
     fn counts(picks: &[usize], of: usize) -> Vec<usize> {
@@ -215,7 +214,7 @@ mod tests {
         }
     }
 
-    /// Everyone's share of a contest in exact fractions, to compare with: `parts[i] / whole`.
+    /// The shares of a contest in exact fractions, to compare with: `parts[i] / whole`.
     struct Shares {
         parts: Vec<i64>,
         whole: i64,
@@ -226,29 +225,34 @@ mod tests {
         fn of(weights: &[Option<u16>]) -> Shares {
             let sum: i64 = weights.iter().flatten().map(|&weight| i64::from(weight)).sum();
             let zeros = weights.iter().filter(|&&weight| weight == Some(0)).count() as i64;
-            let part = |weight: i64| match (sum, zeros) {
-                (0, _) => 1,
-                (_, 0) => weight,
-                _ if weight == 0 => sum,
-                _ => 99 * weight * zeros,
-            };
-            let parts: Vec<i64> =
-                weights.iter().map(|weight| weight.map_or(0, |it| part(i64::from(it)))).collect();
+            let mut parts = Vec::new();
+            for weight in weights {
+                parts.push(match (weight.map(i64::from), sum, zeros) {
+                    (None, ..) => 0,
+                    (Some(_), 0, _) => 1,
+                    (Some(weight), _, 0) => weight,
+                    (Some(0), ..) => sum,
+                    (Some(weight), ..) => 99 * weight * zeros,
+                });
+            }
             Shares { whole: parts.iter().sum(), parts }
         }
 
-        /// The least number of connections of which everyone's share is a whole number.
+        /// The least number of connections of which each share is a whole number.
         fn period(&self) -> i64 {
-            let is_whole =
-                |count: i64| self.parts.iter().all(|part| count * part % self.whole == 0);
-            (1..=self.whole).find(|&count| is_whole(count)).expect("the whole itself is one")
+            let mut counts = 1..=self.whole;
+            counts.find(|&count| self.is_period(count)).expect("the whole itself is one")
+        }
+
+        fn is_period(&self, count: i64) -> bool {
+            self.parts.iter().all(|part| count * part % self.whole == 0)
         }
 
         /// Checks a whole period of picks, at every prefix of it.
         ///
-        /// Of `n` takers nobody is ever ahead of its share by more than `1 - 1/n`: the winner has
+        /// Of `n` takers none is ever ahead of its share by more than `1 - 1/n`: the winner has
         /// the highest of credits that sum up to one connection, so at least `1/n`, and pays one.
-        /// And nobody is behind by more than `1/2 + 1/3 + ... + 1/n`. For let `A(j)` be the most
+        /// And none is behind by more than `1/2 + 1/3 + ... + 1/n`. For let `A(j)` be the most
         /// that the `j` highest credits can be on average after a round. If the winner is among
         /// them, they got one at most and paid one: no more than before. Else the winner was no
         /// lower, so they are at most the average of `j + 1` of whom none paid yet, which is
@@ -261,7 +265,7 @@ mod tests {
             let mut counts = vec![0; self.parts.len()];
             let mut order = Vec::new();
             for round in 1..=self.period() {
-                let id = set.pick(tried, now).expect("somebody is active and untried");
+                let id = set.pick(tried, now).expect("one is active and untried");
                 order.push(id.0.slot());
                 counts[id.0.slot()] += 1;
                 for (&part, &count) in self.parts.iter().zip(&counts) {
@@ -275,24 +279,30 @@ mod tests {
         }
     }
 
-    /// Every contest of up to five with these weights, beside endpoints that are out of it: tried,
+    /// Every contest of up to five with these weights, among endpoints that are out of it: tried,
     /// inactive, or of a class that is not their turn.
     #[test]
     fn every_contest_is_shared_exactly() {
         const WEIGHTS: [Option<u16>; 4] = [None, Some(0), Some(1), Some(3)];
         for contest in 1..4_usize.pow(5) {
-            let place = |position: u32| contest / 4_usize.pow(position) % 4;
-            let weights: Vec<Option<u16>> = (0..5).map(|it| WEIGHTS[place(it)]).collect();
-            // Those who are out take turns in the ways to be so.
-            let way = |position: usize| (weights[position].is_none(), (contest + position) % 3);
-            let places = (0..5).map(|position| match way(position) {
-                (true, 0) => (1, 1),
-                _ => (0, weights[position].unwrap_or(7)),
-            });
-            let (mut set, ids, now) = set_of(&places.collect::<Vec<_>>());
-            let out = |kind| (0..5).filter(move |&position| way(position) == (true, kind));
-            out(1).for_each(|position| fail(&mut set, ids[position], now));
-            let tried: Vec<_> = out(2).map(|position| ids[position]).collect();
+            let digits = (0..5).map(|position| contest / 4_usize.pow(position) % 4);
+            let weights: Vec<Option<u16>> = digits.map(|digit| WEIGHTS[digit]).collect();
+            // Those that are out take turns in the ways to be so.
+            let (mut places, mut inactive, mut tried) = (Vec::new(), Vec::new(), Vec::new());
+            for (position, weight) in weights.iter().enumerate() {
+                let way = (contest + position) % 3;
+                match weight {
+                    None if way == 0 => places.push((1, 1)),
+                    None => {
+                        places.push((0, 7));
+                        if way == 1 { &mut inactive } else { &mut tried }.push(position);
+                    }
+                    Some(weight) => places.push((0, *weight)),
+                }
+            }
+            let (mut set, ids, now) = set_of(&places);
+            inactive.into_iter().for_each(|position| fail(&mut set, ids[position], now));
+            let tried: Vec<_> = tried.into_iter().map(|position| ids[position]).collect();
             let tried = addresses(&set, &tried);
             let shares = Shares::of(&weights);
             let first = shares.check(&mut set, &tried, now);
@@ -308,35 +318,41 @@ mod tests {
 
     /// Up to five endpoints, each in one of two classes, active or not, and tried or not.
     #[test]
-    fn the_lowest_class_serves_that_has_somebody_left() {
+    fn the_lowest_class_serves_that_has_one_left() {
         for size in 1..=5 {
-            let has = |mask: usize, bit: usize| mask >> bit & 1 == 1;
-            for (classes, active) in
-                (0..1 << size).flat_map(|it| (0..1 << size).map(move |on| (it, on)))
-            {
-                let weight = |bit| [0, 1, 3, 1, 65_535][(bit + classes + active) % 5];
-                let place = |bit| (has(classes, bit) as u16, weight(bit));
-                let (mut set, ids, mut now) = set_of(&(0..size).map(place).collect::<Vec<_>>());
+            for number in 0..1 << (2 * size) {
+                let (classes, active) = (number >> size, number % (1 << size));
+                let mut places = Vec::new();
+                for bit in 0..size {
+                    let weight = [0, 1, 3, 1, 65_535][(bit + classes + active) % 5];
+                    places.push((u16::from(has(classes, bit)), weight));
+                }
+                let (mut set, ids, mut now) = set_of(&places);
                 let dead = (0..size).filter(|&bit| !has(active, bit));
                 dead.for_each(|bit| fail(&mut set, ids[bit], now));
-                for mask in 0..1 << size {
-                    let tried = |bit: &usize| has(mask, *bit);
-                    let given: Vec<_> = (0..size).filter(tried).map(|it| ids[it]).collect();
+                for tried in 0..1 << size {
+                    let given: Vec<_> =
+                        (0..size).filter(|&bit| has(tried, bit)).map(|bit| ids[bit]).collect();
                     let given = addresses(&set, &given);
-                    let left = |bit: &usize| has(active, *bit) && !has(mask, *bit);
-                    let class = (0..size).filter(left).map(|bit| has(classes, bit)).min();
                     // Long enough for the last resort, which is the others that were not tried.
                     now += ms(1000);
                     let found = send(&mut set, &given, now).map(|id| id.0.slot());
-                    let may_serve = |bit: &usize| match class {
-                        Some(class) => left(bit) && has(classes, *bit) == class,
-                        None => !has(mask, *bit),
+                    let left = active & !tried;
+                    let [low, high] = [left & !classes, left & classes];
+                    let may_serve = match (low, high) {
+                        (0, 0) => !tried & ((1 << size) - 1),
+                        (0, high) => high,
+                        (low, _) => low,
                     };
-                    assert_eq!(found.is_some(), (0..size).any(|bit| may_serve(&bit)));
-                    assert!(found.is_none_or(|bit| may_serve(&bit)), "{found:?}");
+                    assert_eq!(found.is_some(), may_serve != 0);
+                    assert!(found.is_none_or(|bit| has(may_serve, bit)), "{found:?}");
                 }
             }
         }
+    }
+
+    fn has(mask: usize, bit: usize) -> bool {
+        mask >> bit & 1 == 1
     }
 
     /// Every set of survivors out of five, in every spread over two classes.
@@ -347,16 +363,15 @@ mod tests {
             for survivors in 1..32_usize {
                 let (mut set, ids, now) = set_of(&places);
                 picks(&mut set, survivors % 7, &[]);
-                let dead = (0..5).filter(|bit| survivors >> bit & 1 == 0);
+                let dead = (0..5).filter(|&bit| !has(survivors, bit));
                 dead.for_each(|bit| fail(&mut set, ids[bit], now));
-                let alive = |bit: &usize| survivors >> bit & 1 == 1;
-                let lowest = (0..5).filter(alive).map(|bit| places[bit].0).min();
-                let served = |bit: usize| alive(&bit) && Some(places[bit].0) == lowest;
-                let share = 60 / (0..5).filter(|&bit| served(bit)).count();
+                let low = survivors & !usize::from(classes);
+                let served = if low == 0 { survivors } else { low };
+                let share = 60 / served.count_ones() as usize;
                 let found = counts(&picks(&mut set, 60, &[]), 5);
                 for (bit, &count) in found.iter().enumerate() {
-                    let want = if served(bit) { share } else { 0 };
-                    assert!(count.abs_diff(want) <= usize::from(served(bit)), "{found:?}");
+                    let want = if has(served, bit) { share } else { 0 };
+                    assert!(count.abs_diff(want) <= usize::from(has(served, bit)), "{found:?}");
                 }
             }
         }
@@ -412,8 +427,8 @@ mod tests {
     fn credit_is_bounded_under_any_choice_of_takers() {
         let mut seed = 0x1234_5678_9abc_def1;
         for size in [2_usize, 3, 5, 12] {
-            let weight = |seed: &mut u64| [0, 1, 1, 3, 50, 65_535][xorshift(seed) as usize % 6];
-            let weights: Vec<u16> = (0..size).map(|_| weight(&mut seed)).collect();
+            let drawn = (0..size).map(|_| xorshift(&mut seed) as usize % 6);
+            let weights: Vec<u16> = drawn.map(|at| [0, 1, 1, 3, 50, 65_535][at]).collect();
             let (mut set, ids, now) = weighted(&weights);
             for _ in 0..4000 {
                 let mask = xorshift(&mut seed);
@@ -434,8 +449,8 @@ mod tests {
         for _ in 0..300 {
             picks(&mut set, xorshift(&mut seed) as usize % 9, &[]);
             let mask = xorshift(&mut seed) | 1;
-            let place = |_| (xorshift(&mut seed) as u16 % 2, 1);
-            let places: Vec<(u16, u16)> = (0..8).map(place).collect();
+            let places: Vec<(u16, u16)> =
+                (0..8).map(|_| (xorshift(&mut seed) as u16 % 2, 1)).collect();
             let mut wanted = specs(&places);
             wanted.retain(|spec| mask >> (spec.address.port().expect("a port") - 1) & 1 == 1);
             set.reconcile(&wanted, now);

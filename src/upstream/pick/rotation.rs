@@ -67,11 +67,13 @@ fn next_class(members: &Members, done: Option<u16>) -> Option<u16> {
 }
 
 fn recentre_class(members: &mut Members, priority: u16) {
-    let class = || members.live().filter(|(_, endpoint)| endpoint.priority == priority);
-    let count = class().count() as i64;
-    let credits: i64 = class().map(|(_, endpoint)| endpoint.credit).sum();
+    let (mut count, mut credits) = (0, 0);
+    for (_, endpoint) in members.live().filter(|(_, endpoint)| endpoint.priority == priority) {
+        count += 1;
+        credits += endpoint.credit;
+    }
     debug_assert!(count > 0, "called for the class of a member");
-    let mut odd_units = credits.rem_euclid(count);
+    let mut odd_units: i64 = credits.rem_euclid(count);
     members.change_live(|_, endpoint| {
         if endpoint.priority == priority {
             let odd_unit = i64::from(odd_units > 0);
