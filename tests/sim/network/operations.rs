@@ -150,7 +150,11 @@ impl Network {
         if inbound.waiting() > 0 || !(death.is_some() || inbound.end_arrived) {
             (reported.readable, reported.urgent) = (false, false);
             context.note("read blocks", id, 0);
-            self.touch(context, id);
+            // A probe reads at every event: no kernel has one more for a read that found nothing.
+            let is_probe = matches!(self.connections[id].role, Role::Probe { .. });
+            if !is_probe || self.connections[id].unreported() != Readiness::default() {
+                self.touch(context, id);
+            }
             return Read::WouldBlock;
         }
         if let Some(error) = death.as_mut().and_then(|death| death.error.take()) {
