@@ -81,11 +81,19 @@ fn log_that_is_not_read_stops_nothing() {
     for _ in 0..1000 {
         round_trip(&gateway.connect(), b"a line that is not read");
     }
+    // As soon as there is room, a line says how many are missing before it.
+    let mut log = vec![0; 32 << 10];
+    reader.read_exact(&mut log).expect("more than that did fit");
     gateway.expect_service();
-    let mut log = String::new();
-    reader.read_to_string(&mut log).expect("what did fit");
+    reader.read_to_end(&mut log).expect("what did fit");
+    let log = String::from_utf8(log).expect("text");
     assert!(log.lines().count() < 1000, "everything fitted, so nothing was tested");
     assert!(log.starts_with("DEBUG limits "), "{log}");
+    let (_, rest) = log.split_once("WARN log lines dropped ").expect("how many are missing");
+    let (notice, rest) = rest.split_once('\n').expect("a line");
+    assert!(number_in(notice, "count") > 0, "{notice}");
+    assert!(rest.starts_with("DEBUG pair closed "), "{rest}");
+    assert!(rest.contains("INFO stopped "), "{rest}");
 }
 
 #[test]
