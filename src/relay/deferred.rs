@@ -25,7 +25,9 @@ pub(super) enum DeferredOptions {
 impl DeferredOptions {
     /// Those of a pair whose server connection was established at `now`.
     pub(super) fn since(now: Instant, limits: &Limits) -> DeferredOptions {
-        DeferredOptions::DueAt(now + limits.deferred_options_after)
+        let options = DeferredOptions::DueAt(now + limits.deferred_options_after);
+        debug_assert!(options.due_at().is_some_and(|at| at >= now), "due before it began");
+        options
     }
 
     /// When they are to be set.

@@ -99,11 +99,13 @@ impl Dialing {
         assert_eq!(self.state, State::Waiting, "an attempt next to another");
         assert!(attempt.started_at <= attempt.deadline, "an attempt that is over before it begins");
         self.state = State::Attempting(attempt);
+        debug_assert_eq!(self.wait(), None, "an attempt next to a wait");
     }
 
     /// Ends the attempt as one that failed at `address`. `None` if none was under way.
     pub(super) fn fail(&mut self, address: Option<Address>) -> Option<Attempt> {
         let attempt = self.attempt()?;
+        debug_assert!(address.as_ref().is_none_or(|one| !self.tried.contains(one)), "tried twice");
         self.tried.extend(address);
         self.state = State::Waiting;
         Some(attempt)
@@ -118,6 +120,8 @@ impl Dialing {
             (_, state) => panic!("a wait for {wait:?} in the state {state:?}"),
         };
         self.give_up_at.get_or_insert(give_up_at);
+        debug_assert_eq!(self.wait(), Some(wait), "another wait than asked for");
+        debug_assert!(self.deadline().is_some_and(|at| at <= give_up_at), "it was put off");
     }
 
     /// Takes up the attempt that was postponed; `None` if none was.

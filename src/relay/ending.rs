@@ -51,7 +51,9 @@ impl Ending {
     /// Whether both sides may be shown an orderly end. In every other case they get a reset: no
     /// failure may look like a clean end of file.
     pub fn is_orderly(self) -> bool {
-        self.cause == Cause::Completed
+        let is_complete = self.cause == Cause::Completed;
+        debug_assert!(!is_complete || self.phase == EndedIn::Relaying, "complete without a server");
+        is_complete
     }
 
     /// Whether we closed a client that was still there before it had a server: for want of an

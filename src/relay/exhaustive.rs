@@ -1,4 +1,4 @@
-//! Every sequence of outcomes and events that a pair can meet, against a model of what it expects.
+//! Every sequence of outcomes and events that a pair can meet, compared with a model of it.
 //! Tests only.
 //!
 //! Different sequences soon meet in the same state, and what can follow is then the same. So each
@@ -45,7 +45,7 @@ const SPLICING: Limits = Limits {
 /// With bytes to spare for both flows first: the others are what a turn may come to.
 const BUDGETS: [[usize; 2]; 4] = [[1, 1], [1, 0], [0, 1], [0, 0]];
 
-/// Each bit alone: an event that tells several things at once is several events.
+/// Each bit alone: an event that says several things at once is several events.
 const NEWS: [Readiness; 5] = [
     READABLE,
     WRITABLE,
@@ -63,7 +63,7 @@ struct Node {
     limits: &'static Limits,
     /// The flow whose reads may fill the buffer; `None`: both.
     bulk: Option<Side>,
-    /// How it came here, to be told when something is wrong.
+    /// The events that led here, to be shown when something is wrong.
     way: Vec<Event>,
 }
 
@@ -362,7 +362,7 @@ impl Node {
     }
 }
 
-/// Tells the way to what is wrong.
+/// Shows the events that led to a failure.
 struct Witness<'a>(&'a Node, Event);
 
 impl Drop for Witness<'_> {

@@ -14,7 +14,7 @@
 //! be written straight from the scratch buffer.
 //!
 //! For a pipe the same rule does more: one that is only filled when it is empty can never be the
-//! reason why a splice into it would block, so that EAGAIN conditions what it does for a read.
+//! reason why a splice into it would block, so that EAGAIN means what it does for a read.
 
 use super::splice::SpliceLimits;
 
@@ -78,7 +78,7 @@ enum Pending {
 /// One direction of a pair.
 ///
 /// Always holds: `delivered + pending` = bytes read from the source and not discarded;
-/// `Finished` and `Broken` have nothing pending.
+/// `Finished` and `Broken` have nothing pending; bulk is known by what was read before.
 #[derive(Clone, Debug)]
 pub struct Flow {
     state: FlowState,
@@ -150,6 +150,7 @@ impl Flow {
             Path::Copied { full_reads } if full => Path::Copied { full_reads: full_reads + 1 },
             _ => Path::Copied { full_reads: 0 },
         };
+        self.invariants();
     }
 
     /// `bytes` (> 0) were spliced into the pipe; `short` if it was asked for more.
@@ -165,6 +166,7 @@ impl Flow {
             before if before + 1 >= limits.small_max => Path::Copied { full_reads: 0 },
             before => Path::Spliced { small_splices: before + 1 },
         };
+        self.invariants();
     }
 
     /// A read found nothing: what comes next is another burst.
@@ -178,7 +180,9 @@ impl Flow {
     /// The next bytes are copied: there is no pipe, or the next read has to show what a splice
     /// cannot.
     pub fn fall_back_to_copy(&mut self) {
+        debug_assert_eq!(self.pending(), 0, "another way while bytes are on the one");
         self.path = Path::Copied { full_reads: 0 };
+        self.invariants();
     }
 
     /// `bytes` (> 0) of the pending ones were written or spliced to the sink.
@@ -191,27 +195,29 @@ impl Flow {
             Pending::InPipe(_) => Pending::InPipe(pending - bytes),
         };
         self.delivered += bytes as u64;
-        self.check();
+        self.invariants();
     }
 
     /// The source sends no more: its end of file was read, or it is lost.
     pub fn on_end(&mut self) {
         assert_eq!(self.state, FlowState::Open, "ended twice");
         self.state = FlowState::Ended;
+        self.invariants();
     }
 
     /// The end was passed on.
     pub fn on_shutdown(&mut self) {
         assert!(self.is_drained(), "an end before the last byte");
         self.state = FlowState::Finished;
-        self.check();
+        self.invariants();
     }
 
     /// The sink is lost: what is pending is undeliverable.
     pub fn on_sink_lost(&mut self) {
+        debug_assert_ne!(self.state, FlowState::Broken, "lost twice");
         self.state = FlowState::Broken;
         self.pending = Pending::InBuffer(0);
-        self.check();
+        self.invariants();
     }
 
     fn check_empty(&self, bytes: usize) {
@@ -220,10 +226,12 @@ impl Flow {
         assert!(bytes > 0, "a read of nothing is an end of file, not data");
     }
 
-    fn check(&self) {
-        if matches!(self.state, FlowState::Finished | FlowState::Broken) {
-            debug_assert_eq!(self.pending(), 0, "bytes pending in a flow that is over");
-        }
+    fn invariants(&self) {
+        let is_over = matches!(self.state, FlowState::Finished | FlowState::Broken);
+        debug_assert!(!is_over || self.pending() == 0, "bytes pending in a flow that is over");
+        let is_untouched = self.is_untouched();
+        debug_assert!(!is_untouched || !self.is_drained(), "drained before anything was read");
+        debug_assert!(!is_untouched || !self.is_spliced(), "bulk before anything was read");
     }
 }
 

@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::ending::{Cause, EndedIn, Ending};
+use super::flow::FlowState;
 use super::step::{Budget, Fault, Side, Step};
 use super::{Limits, Pair, Phase};
 
@@ -69,6 +70,7 @@ impl Flush {
             Measurement::Due => limits.min,
             Measurement::At { interval, .. } => (interval * 2).min(limits.max),
         };
+        debug_assert!((limits.min..=limits.max).contains(&interval), "beyond the limits");
         self.next_measurement = Measurement::At { measure_at: now + interval, interval };
         assert!(!self.is_measurement_due(now), "a measurement that is due at once would spin");
     }
@@ -82,6 +84,7 @@ impl Pair {
         now: Instant,
     ) -> Option<Step> {
         let left = flush.lost.other();
+        debug_assert_eq!(self.flow(left).state(), FlowState::Broken, "bytes for a lost side");
         if self.ready[left.index()].error {
             return Some(Step::TakeError(left));
         }
@@ -96,6 +99,7 @@ impl Pair {
             let is_drained = self.flows[flush.lost.index()].is_drained();
             if is_drained && unsent[flush.lost.other().index()] == 0 {
                 let ending = Ending { cause: flush.cause(), phase: EndedIn::Relaying };
+                debug_assert!(!ending.is_orderly(), "a loss that looks like an end");
                 self.phase = Phase::Closing(ending);
                 return;
             }

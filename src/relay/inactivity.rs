@@ -28,6 +28,7 @@ use super::{Limits, Pair, Phase};
 /// The queues are first measured after this time, or this part of the limit if that is shorter.
 const FIRST_MEASUREMENT: Duration = Duration::from_secs(1);
 const FIRST_MEASUREMENT_DIVISOR: u32 = 8;
+const _: () = assert!(FIRST_MEASUREMENT_DIVISOR > 1, "the first comes before time is up");
 
 /// How long a pair may be without progress, above zero; `None` means forever.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +108,7 @@ impl Pair {
 
     /// The queues hold `unsent` bytes in all: ends the pair if that shows that nothing moves.
     pub(super) fn end_if_inactive(&mut self, unsent: usize, limits: &Limits, now: Instant) {
+        debug_assert!(self.ending().is_none(), "measured after the end");
         let Some((limit, cause)) = self.inactivity_limit(limits) else { return };
         if self.inactivity.on_measurement(unsent, limit, now) {
             self.end(cause);
@@ -114,7 +116,8 @@ impl Pair {
     }
 
     fn measure_at(&self, limits: &Limits) -> Option<Instant> {
-        let (limit, _) = self.inactivity_limit(limits)?;
+        let (limit, cause) = self.inactivity_limit(limits)?;
+        debug_assert_eq!(self.is_half_closed(), cause == Cause::HalfCloseTimeout, "another limit");
         Some(self.inactivity.measure_at(limit))
     }
 

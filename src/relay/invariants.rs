@@ -48,7 +48,15 @@ impl Pair {
     /// would spin. What follows from the deadline of an attempt is not decided here.
     pub(super) fn sleeps_until_later(&self, limits: &Limits, now: Instant) -> bool {
         let is_idle = self.next(&Budget::new(1), limits, now).is_none();
-        let is_connected = matches!(self.phase, Phase::Relaying | Phase::Flushing(_));
-        !is_idle || !is_connected || self.next_deadline(limits).is_none_or(|at| at > now)
+        !is_idle
+            || !self.phase.is_connected()
+            || self.next_deadline(limits).is_none_or(|at| at > now)
+    }
+}
+
+impl Phase {
+    /// Whether bytes may flow.
+    pub(super) fn is_connected(&self) -> bool {
+        matches!(self, Phase::Relaying | Phase::Flushing(_))
     }
 }

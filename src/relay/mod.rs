@@ -119,6 +119,7 @@ impl Pair {
     /// When no attempt is under way.
     pub fn connect(&mut self, limits: &Limits, now: Instant) {
         assert!(self.attempt().is_some(), "connected without an attempt");
+        debug_assert!(!self.resets_on_close(), "options of a server that is not there");
         self.phase = Phase::Relaying;
         self.ready[Side::Server.index()] = Readiness { writable: true, ..Readiness::default() };
         self.inactivity.restart(now);
@@ -130,6 +131,7 @@ impl Pair {
     pub fn on_ready(&mut self, side: Side, news: Readiness, now: Instant) {
         let ends_first = (news.closed || news.error) && !self.is_half_closed();
         self.ready[side.index()].add(news);
+        debug_assert!(!ends_first || self.is_half_closed(), "an end that is not noted");
         if ends_first {
             self.inactivity.restart(now);
         }
@@ -246,6 +248,7 @@ impl Pair {
     }
 
     fn apply_read(&mut self, side: Side, outcome: Outcome, limits: &Limits, now: Instant) {
+        debug_assert!(self.phase.is_connected(), "a read of a pair that has no server: {self:?}");
         let flow = &mut self.flows[side.index()];
         let ready = &mut self.ready[side.index()];
         match outcome {
@@ -288,6 +291,7 @@ impl Pair {
     }
 
     fn apply_write(&mut self, side: Side, outcome: Outcome, now: Instant) {
+        debug_assert!(self.phase.is_connected(), "a write to no server: {self:?}");
         let sink = side.other();
         match outcome {
             Outcome::Moved { bytes, short } => {
@@ -608,7 +612,7 @@ mod tests {
             &[
                 (Step::Read(Side::Client), ALL),
                 (Step::Write(Side::Client), Outcome::Failed(Fault::Reset)),
-                // No event told of these: the failed write did.
+                // No event reported these: the failed write did.
                 (Step::Read(Side::Server), Outcome::Moved { bytes: 10, short: false }),
                 (Step::Write(Side::Server), Outcome::Moved { bytes: 10, short: false }),
                 // The write took the error, so the read shows a plain end of file.
@@ -662,7 +666,7 @@ mod tests {
         let now = start + 3600 * SECOND;
         pair.on_ready(Side::Client, WRITABLE, now);
         run(&mut pair, now, &[]);
-        // Behind a sink that takes nothing the end is not read, but an event told of it.
+        // Behind a sink that takes nothing the end is not read, but an event reported it.
         pair.on_ready(Side::Client, READABLE, now);
         run(
             &mut pair,

@@ -37,7 +37,9 @@ impl Pair {
         limits: &Limits,
         now: Instant,
     ) {
+        debug_assert!(self.may_splice(side), "a splice that says less than a read");
         let flow = &mut self.flows[side.index()];
+        debug_assert!(flow.is_spliced(), "a splice in a flow that is copied");
         match outcome {
             Outcome::Moved { bytes, short } => {
                 flow.on_splice_in(bytes, short, limits.splice);
@@ -53,6 +55,7 @@ impl Pair {
     }
 
     pub(super) fn apply_splice_out(&mut self, side: Side, outcome: Outcome, now: Instant) {
+        debug_assert!(self.flow(side).pending() > 0, "a splice out of an empty pipe");
         match outcome {
             Outcome::Moved { bytes, .. } => {
                 self.flows[side.index()].on_write(bytes);
@@ -126,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_that_fill_the_buffer_one_at_a_time_are_no_bulk() {
+    fn messages_that_fill_the_buffer_one_at_a_time_are_not_bulk() {
         let now = Instant::now();
         let mut pair = relaying(now);
         for _ in 0..5 {

@@ -1,4 +1,4 @@
-//! The words in which a pair and the reactor talk: sides, steps and their outcomes.
+//! The vocabulary between a pair and the reactor: sides, steps and their outcomes.
 //!
 //! Names only; which step follows from what is decided in `relay/mod.rs` and `relay/flow.rs`.
 
@@ -152,6 +152,7 @@ impl Budget {
 
     /// The flow from `source` read `bytes`; the last read may overdraw.
     pub fn spend(&mut self, source: Side, bytes: usize) {
+        debug_assert!(bytes > 0, "a read of nothing costs nothing");
         let left = &mut self.bytes[source.index()];
         *left = left.saturating_sub(bytes);
     }

@@ -1,11 +1,11 @@
 //! Bad health that outlives absence: name servers may give a part of a large set with each answer,
-//! so that an endpoint leaves and comes back, and what was found out about it is still true.
+//! so that an endpoint leaves and comes back, and what was found out about it is still true. Pure.
 //!
 //! Owns what is remembered of endpoints that have left the set, bounded in number and time. They
-//! are not dialed meanwhile, but soon after they come back: who lists only what works, as
+//! are not dialed meanwhile, but soon after they come back: a source that lists only what works, as
 //! Kubernetes does of a headless service, has just said that they do. Good health is not
-//! remembered: one that only has to be there is active as a new one is, and one that has to prove
-//! who it is does so each time it comes.
+//! remembered: an endpoint without a check is active like a new one, and one with a check has to
+//! pass it each time it comes.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use super::{Check, Endpoint, EndpointSpec};
 use crate::address::Address;
 use crate::recent::Recent;
 
-/// Endpoints that have left.
+/// The endpoints that have left in bad health.
 #[derive(Debug)]
 pub(super) struct Absentees {
     all: Recent<Address, Absentee>,
@@ -29,7 +29,7 @@ struct Absentee {
 }
 
 impl Absentees {
-    /// None so far.
+    /// No endpoint has left so far.
     pub(super) fn new(limits: &RetryLimits) -> Absentees {
         Absentees { all: Recent::new(limits.absence_max, limits.absent_max) }
     }
@@ -43,7 +43,7 @@ impl Absentees {
         self.all.forget(now);
     }
 
-    /// An endpoint as it comes: with the health that it left with, if that was a bad one.
+    /// Builds the endpoint of a spec: with the health that it left with, if that was bad.
     pub(super) fn recall(
         &mut self,
         spec: &EndpointSpec,
@@ -53,9 +53,12 @@ impl Absentees {
         let mut endpoint = Endpoint::new(spec, now, limits);
         let absentee = self.all.take(&spec.address, now);
         if let Some(absentee) = absentee.filter(|absentee| absentee.check == spec.check) {
+            debug_assert!(!absentee.health.is_active(), "good health is not remembered");
             endpoint.health = absentee.health.on_return(now, limits);
             endpoint.dialed_at = absentee.dialed_at;
         }
+        debug_assert!(!endpoint.health.is_removed(), "it has just come");
+        debug_assert_eq!((endpoint.pairs, endpoint.credit), (0, 0), "a new endpoint");
         endpoint
     }
 }
@@ -112,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_in_bad_health_returns_with_it() {
+    fn an_endpoint_that_leaves_in_bad_health_returns_with_it() {
         let mut bench = Bench::new(Check::Connect);
         let id = bench.list(&[1]).expect("new");
         bench.fail(id);
@@ -121,7 +124,7 @@ mod tests {
         bench.now += SECOND / 2;
         let id = bench.list(&[1, 2]).expect("it is back");
         assert_eq!((bench.retry_at(id), bench.set.active_count()), (due, 1));
-        assert_eq!(bench.set.pick(&[], bench.now).map(|it| it == id), Some(false));
+        assert_eq!(bench.set.pick(&[], bench.now).map(|picked| picked == id), Some(false));
         bench.now += SECOND;
         assert!(bench.set.begin_probe(id, bench.now), "due while it was away, if need be");
         let change = bench.set.probe_succeeded(id, bench.now).expect("it is back");
@@ -209,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn whose_pairs_go_on_is_remembered_too() {
+    fn an_endpoint_whose_pairs_go_on_is_remembered_too() {
         let mut bench = Bench::new(Check::Connect);
         let old = bench.list(&[1]).expect("new");
         bench.set.pair_opened(old);

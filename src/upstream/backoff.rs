@@ -1,4 +1,4 @@
-//! How often an endpoint that does not answer may be dialed again: back-off and jitter.
+//! How often an endpoint that does not answer may be dialed again: back-off and jitter. Pure.
 //!
 //! Owns the arithmetic. When a retry is due is kept in `health.rs`; randomness is an argument.
 
@@ -18,9 +18,9 @@ pub struct RetryLimits {
     pub delay_max: Duration,
     /// Shortest time between two dials that clients cause to one endpoint that is not active.
     pub last_resort_interval: Duration,
-    /// How long the bad health of an endpoint is remembered that has left the set.
+    /// How long the bad health of an endpoint that has left the set is remembered.
     pub absence_max: Duration,
-    /// Of how many it is at a time.
+    /// The most endpoints of which it is remembered at a time.
     pub absent_max: usize,
 }
 
@@ -42,6 +42,7 @@ impl RetryLimits {
         self.delay_min.min(self.delay_max)
     }
 
+    /// The ceiling of the delay after this one.
     pub(super) fn step_after(&self, step: Duration) -> Duration {
         debug_assert!(step >= self.floor());
         let next = step.saturating_mul(2).min(self.delay_max);
@@ -49,8 +50,8 @@ impl RetryLimits {
         next
     }
 
-    /// Even over `[max(floor, step / 2), step]`, both ends included. The first delay is exactly
-    /// the floor: a member that only restarts is wanted back soon.
+    /// A delay, even over `[max(floor, step / 2), step]`, both ends included. The first one is
+    /// exactly the floor: a member that only restarts is wanted back soon.
     pub(super) fn delay(&self, step: Duration, jitter: u64) -> Duration {
         debug_assert!(step >= self.floor());
         debug_assert!(step <= self.delay_max);

@@ -1,7 +1,7 @@
 //! What an endpoint has to pass before clients are sent to it, and how clients that wait for one
 //! expedite that.
 //!
-//! Owns the rule. The handshake itself is made by the monitor's probe, in the reactor.
+//! Owns the rule. The handshake itself is made by the monitor's probe, in the reactor. Pure.
 
 use std::time::Instant;
 
@@ -28,7 +28,9 @@ impl EndpointSet {
         });
         let rested = failures.filter(|(failed_at, ..)| *failed_at + interval <= now);
         let (.., id) = rested.min_by_key(|&(failed_at, class, _)| (failed_at, class))?;
-        self.members.get_mut(id).expect("found just above").health.expedite(now);
+        let endpoint = self.members.get_mut(id).expect("found just above");
+        endpoint.health.expedite(now);
+        debug_assert!(endpoint.health.retry_at().is_some_and(|at| at <= now), "not due");
         self.invariants();
         Some(id)
     }
@@ -44,6 +46,7 @@ impl EndpointSet {
 impl Endpoint {
     /// When it failed last, if it has to pass a check and no probe is on its way to find out.
     fn could_be_checked_since(&self) -> Option<Instant> {
+        debug_assert!(!self.health.is_active() || self.health.outage().is_none());
         match self.health {
             Health::Inactive { outage, .. }
                 if self.check == Check::Tls && !self.probe_in_flight =>

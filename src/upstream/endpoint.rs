@@ -92,7 +92,7 @@ impl Endpoint {
             Health::Inactive { outage, .. } => outage.invariants(),
             Health::Probing { outage, .. } => {
                 outage.invariants();
-                assert!(self.probe_in_flight, "probing without a probe would last for ever");
+                assert!(self.probe_in_flight, "probing without a probe would never end");
             }
             Health::Removed => {
                 assert!(self.pairs > 0, "nothing to remember it for");

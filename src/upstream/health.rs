@@ -67,7 +67,7 @@ pub enum Health {
     Removed,
 }
 
-/// An endpoint's way from the failure that made it inactive up to now.
+/// The outage of an endpoint: from the failure that made it inactive up to now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outage {
     /// When the endpoint became inactive.
@@ -85,7 +85,7 @@ pub struct Outage {
 /// What an event changed, for one log line and for the monitor's timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeKind {
-    /// In rotation again. A probe that was planned is not needed any more.
+    /// In rotation again. A probe that was planned is no longer needed.
     BecameActive {
         /// Time since it became inactive.
         down_for: Duration,
@@ -123,7 +123,7 @@ impl DialFailure {
         !matches!(self, DialFailure::Local)
     }
 
-    /// How many reasons are told apart by [`DialFailure::index`].
+    /// How many reasons are distinguished by [`DialFailure::index`].
     pub const COUNT: usize = 8;
 
     /// 0 to [`DialFailure::COUNT`] - 1, for arrays with an entry per reason; all words of a
@@ -223,6 +223,7 @@ impl Health {
         let outage = *self.outage()?;
         let down_for = now.saturating_duration_since(outage.since);
         self.set(Health::Active { proven_at: now });
+        debug_assert_eq!(self.outage(), None, "the outage is over");
         Some(ChangeKind::BecameActive { down_for })
     }
 
@@ -366,7 +367,7 @@ impl Outage {
         is_other && (reason.is_of_trust() || self.reason.is_of_trust())
     }
 
-    /// It began before its last failure.
+    /// An outage began before its last failure, and its two reasons differ.
     pub(super) fn invariants(&self) {
         debug_assert!(self.since <= self.failed_at, "an outage that failed before it began");
         debug_assert_ne!(Some(self.reason), self.reason_before, "the same reason twice");

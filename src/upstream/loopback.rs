@@ -19,7 +19,7 @@ pub fn leads_back(
         (Address::Inet(listener), Address::Inet(endpoint)) => {
             inet_leads_back(*listener, *endpoint, is_local)
         }
-        // Another path to the same socket shows when the dial is accepted.
+        // Through a link the same socket may have another path: that is not found here.
         (Address::Unix(listener), Address::Unix(endpoint)) => listener == endpoint,
         (Address::Inet(_), Address::Unix(_)) | (Address::Unix(_), Address::Inet(_)) => false,
     }
@@ -36,7 +36,7 @@ fn inet_leads_back(
     let target = dialed_address(endpoint.ip());
     match listener.ip().to_canonical() {
         IpAddr::V4(own) if own.is_unspecified() => target.is_ipv4() && is_local(target),
-        // A wildcard of the second family takes both: we clear IPV6_V6ONLY on it.
+        // An IPv6 wildcard takes both families: we clear IPV6_V6ONLY on it.
         IpAddr::V6(own) if own.is_unspecified() => is_local(target),
         own => own == target,
     }
@@ -97,7 +97,7 @@ mod tests {
 
     use super::*;
 
-    /// This host is 10.0.0.1 and 2001:db8::1 beside its loopback addresses.
+    /// This host is 10.0.0.1 and 2001:db8::1, besides its loopback addresses.
     fn is_local(address: IpAddr) -> bool {
         let own = ["10.0.0.1", "2001:db8::1"].map(|own| own.parse::<IpAddr>().expect("valid"));
         address.is_loopback() || own.contains(&address)

@@ -30,7 +30,7 @@ impl Members {
         self.endpoints.get_mut(id.0)
     }
 
-    /// Takes a live endpoint in.
+    /// Adds a live endpoint.
     pub(super) fn insert(&mut self, endpoint: Endpoint) -> EndpointId {
         debug_assert!(!endpoint.health.is_removed(), "removed before it came");
         let key = self.endpoints.insert(endpoint);
@@ -62,7 +62,7 @@ impl Members {
         self.iter().filter(|(_, endpoint)| !endpoint.health.is_removed())
     }
 
-    /// Calls `change` with each of those, in order.
+    /// Calls `change` with each member that is not removed, in order.
     pub(super) fn change_live(&mut self, mut change: impl FnMut(EndpointId, &mut Endpoint)) {
         for key in self.places.iter().flatten() {
             let endpoint = &mut self.endpoints[*key];

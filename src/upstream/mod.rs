@@ -1,4 +1,4 @@
-//! The endpoints: the set of addresses we may dial, what is in it and how each dial ended.
+//! The endpoints: the set of addresses we may dial, and how each dial ended.
 //!
 //! Owns the in-flight counts and passes events to `health.rs`. `pick/` chooses, `reconcile.rs` lets
 //! endpoints come and go, `absence.rs` remembers the ill ones that are gone. Must not dial, log,
@@ -56,7 +56,7 @@ pub struct EndpointSpec {
     pub check: Check,
 }
 
-/// Something happened to an endpoint that is worth a log line or a timer.
+/// An event of an endpoint that is worth a log line or a timer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Change {
     /// The endpoint.
@@ -87,8 +87,8 @@ impl EndpointSet {
         EndpointSet { limits: limits.checked(), members: Members::default(), absentees }
     }
 
-    /// A client's dial is established. One that was begun before the endpoint became inactive may
-    /// be; of an endpoint that has to pass its check again it says nothing.
+    /// A client's dial is established, perhaps one that was begun before the endpoint became
+    /// inactive. It says nothing about an endpoint that has to pass its check again.
     pub fn dial_succeeded(&mut self, id: EndpointId, now: Instant) -> Option<Change> {
         self.change(id, |endpoint, _| {
             endpoint.tally.dials.succeeded += 1;
@@ -108,6 +108,7 @@ impl EndpointSet {
         now: Instant,
         jitter: u64,
     ) -> Option<Change> {
+        debug_assert!(started_at <= now, "a dial that failed before it began");
         let failure = Failure { reason, at: now, jitter };
         self.change(id, |endpoint, limits| {
             endpoint.tally.dials.fail(reason);
@@ -239,7 +240,7 @@ impl EndpointSet {
         self.members.live().filter_map(|(_, endpoint)| endpoint.health.retry_at()).min()
     }
 
-    /// The gate for all events: stale ids end here, and every mutation is checked.
+    /// The one place where events change endpoints: stale ids end here, each change is checked.
     fn change(
         &mut self,
         id: EndpointId,

@@ -51,8 +51,15 @@ impl EndpointSet {
             }
         }
         pick::rotation::recentre(&mut self.members);
+        debug_assert!(self.holds(specs), "other endpoints than asked for");
         self.invariants();
         Reconciled { added, removed }
+    }
+
+    /// Whether each spec has its endpoint, and each live endpoint a spec.
+    fn holds(&self, specs: &[EndpointSpec]) -> bool {
+        let is_met = specs.iter().all(|spec| self.addresses().any(|one| *one == spec.address));
+        is_met && self.members.live().all(|(_, endpoint)| endpoint.is_wanted_by(specs))
     }
 
     fn find(&mut self, spec: &EndpointSpec) -> Option<&mut Endpoint> {
@@ -94,8 +101,8 @@ impl Endpoint {
     /// Takes priority and weight over. Credit is counted in connections, so it outlasts a change of
     /// weight, and even one of class.
     fn update_spec(&mut self, spec: &EndpointSpec) {
-        debug_assert_eq!(self.address, spec.address);
-        debug_assert!(!self.health.is_removed());
+        debug_assert!(self.is_meant_by(spec), "the spec of another endpoint");
+        debug_assert!(!self.health.is_removed(), "an update of what is gone");
         self.priority = spec.priority;
         self.weight = spec.weight;
     }

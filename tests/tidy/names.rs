@@ -10,12 +10,15 @@ use crate::source::Source;
 const CLEAN: &[&str] = &[
     "benches/",
     "fuzz/",
+    "src/address.rs",
     "src/config/",
     "src/discovery/",
     "src/main.rs",
     "src/proto/",
+    "src/readiness.rs",
     "src/recent.rs",
     "src/relay/",
+    "src/upstream/",
     "tests/it/",
     "tests/tidy/",
 ];

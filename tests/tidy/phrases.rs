@@ -14,12 +14,15 @@ const CLEAN: &[&str] = &[
     "benches/",
     "docs/",
     "fuzz/",
+    "src/address.rs",
     "src/config/",
     "src/discovery/",
     "src/main.rs",
     "src/proto/",
+    "src/readiness.rs",
     "src/recent.rs",
     "src/relay/",
+    "src/upstream/",
     "tests/",
 ];
 /// A report of the benches, as it was; and words of the simulator's trace, which its hash covers.

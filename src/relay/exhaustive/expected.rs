@@ -1,4 +1,4 @@
-//! What a pair was expected so far, and what that obliges it to: the model that it is held against.
+//! The model of a pair: what was reported to it so far, and what that obliges it to.
 //! Tests only. Must not call the pair.
 
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use crate::readiness::Readiness;
 use crate::relay::Limits;
 use crate::relay::step::{Fault, Outcome, Side, Step};
 
-/// What the pair was expected so far, kept in the plainest way; arrays have an entry for each side.
+/// What was reported to the pair so far, kept in the plainest way. Arrays: an entry for each side.
 #[derive(Clone)]
 pub(super) struct Expected {
     limits: &'static Limits,
@@ -32,7 +32,7 @@ pub(super) struct Expected {
     pub(super) lost: Option<(Side, Fault)>,
     pub(super) lost_again: bool,
     pub(super) delivered: bool,
-    /// When anything last moved or changed, and how much was unsent when that was asked last.
+    /// When anything last moved or changed, and how much was unsent when that was last measured.
     pub(super) progress_at: Instant,
     pub(super) unsent: Option<usize>,
     /// How often the send queue was measured since the loss.
@@ -220,7 +220,7 @@ impl Expected {
                 self.held[side.other().index()] = 0;
                 let heard = &mut self.heard[side.index()];
                 heard.error = false;
-                // What it sent before is fetched without waiting to be expected of it.
+                // What it sent before is fetched without waiting for an event.
                 heard.readable = true;
                 self.progress(now);
             }
@@ -267,7 +267,7 @@ impl Expected {
             let is_due = self.over[own] && self.held[own] == 0 && !self.shut[own];
             // An end with an error behind it may not be a clean one: that is heard first.
             let shut = is_due && self.lost.is_none() && !heard.error;
-            // A side that is read will tell of its error by itself.
+            // A side that is read will show its error by itself.
             let is_read = self.connected && !self.over[own] && !is_left;
             let take_error = heard.error && !is_read && !is_lost;
             let is_bulk = self.small_splices[own].is_some();

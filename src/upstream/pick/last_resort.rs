@@ -2,11 +2,11 @@
 //!
 //! The one that was not tried for longest, of those not dialed for a client just now. So a total
 //! outage ends with the first endpoint, not with a timer, and a crowd of clients costs an endpoint
-//! no more than a few dials a second. Endpoints that have to pass a check are left out: for them
+//! no more than a few dials a second. Endpoints that have to pass a check are skipped: for them
 //! the crowd expedites a probe (`check.rs`).
 //!
 //! A dial in flight counts as an attempt: otherwise a silent endpoint would take every client until
-//! its connect timeout, while one beside it is back. Failures in one turn have the same time; then
+//! its connect timeout, while another one is back. Failures in one turn have the same time; then
 //! the better class goes first, and then the order of the set.
 
 use std::time::{Duration, Instant};
@@ -29,7 +29,8 @@ pub(super) fn choose(
     });
     let attempts = candidates
         .filter_map(|(id, endpoint)| Some((endpoint.last_attempt()?, endpoint.priority, id)));
-    let (.., id) = attempts.min_by_key(|&(at, class, _)| (at, class))?;
+    let (at, _, id) = attempts.min_by_key(|&(at, class, _)| (at, class))?;
+    debug_assert!(at <= now, "an attempt in the future");
     Some(id)
 }
 
@@ -39,7 +40,7 @@ impl Endpoint {
         self.dialed_at.is_none_or(|at| now.saturating_duration_since(at) >= interval)
     }
 
-    /// When it was last tried in vain, or an attempt began; `None` while it is active or removed.
+    /// When a try last failed, or an attempt began; `None` while it is active or removed.
     fn last_attempt(&self) -> Option<Instant> {
         let failed_at = self.health.outage()?.failed_at;
         let probed_at = match self.health {

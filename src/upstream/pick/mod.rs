@@ -15,7 +15,7 @@ use super::{EndpointId, EndpointSet};
 use crate::address::Address;
 
 impl EndpointSet {
-    /// The endpoint to dial for a client that has tried the addresses `tried` in vain: from the
+    /// The endpoint to dial for a client whose dials to the addresses `tried` have failed: from the
     /// rotation of the lowest class that has active ones, else as a last resort one that is due for
     /// a real attempt, else none. To be followed by [`Self::dial_begun`], or later by
     /// [`Self::pick_again`] if our own resources did not suffice.
@@ -255,7 +255,7 @@ mod tests {
         /// And none is behind by more than `1/2 + 1/3 + ... + 1/n`. For let `A(j)` be the most
         /// that the `j` highest credits can be on average after a round. If the winner is among
         /// them, they got one at most and paid one: no more than before. Else the winner was no
-        /// lower, so they are at most the average of `j + 1` of whom none paid yet, which is
+        /// lower, so they are at most the average of `j + 1` of which none paid yet, which is
         /// `A(j + 1) + 1/(j + 1)`. And `A(n)` is zero, as is the sum of all.
         fn check(&self, set: &mut EndpointSet, tried: &[Address], now: Instant) -> Vec<usize> {
             let takers = self.parts.iter().filter(|&&part| part > 0).count();
@@ -536,7 +536,7 @@ mod tests {
         }
     }
 
-    /// A probe that began before the last failure is no reason to go there first.
+    /// A probe that began before the last failure does not bring an endpoint forward.
     #[test]
     fn last_resort_counts_failures_during_a_probe() {
         let (mut set, ids, start) = set_of(&[(0, 1), (0, 1)]);

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! nginx counts credit in units of weight. We count it in connections, because those that take part
-//! change: credit that is half a connection beside a weight of 65535 would be a burst of 32767
+//! change: credit that is half a connection next to a weight of 65535 would be a burst of 32767
 //! connections once that endpoint is gone. Those that do not take part get no credit meanwhile, so
 //! an endpoint returns with what it left with, and is not made up for its absence.
 
@@ -41,7 +41,10 @@ pub(super) fn advance(members: &mut Members, tried: &[Address]) -> Option<Endpoi
     });
     debug_assert!(handed_out <= CONNECTION as i64, "more than one connection was handed out");
     let (id, _) = winner.expect("a contest has at least the one it was opened for");
-    members.get_mut(id).expect("the winner takes part").credit -= handed_out;
+    let winner = members.get_mut(id).expect("the winner takes part");
+    debug_assert!(winner.takes_part(tried), "one that is tried or inactive wins");
+    debug_assert_eq!(winner.priority, contest.priority, "the winner is of another class");
+    winner.credit -= handed_out;
     Some(id)
 }
 
