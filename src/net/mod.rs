@@ -257,9 +257,9 @@ pub trait Net {
     /// When the attempt failed at once.
     fn dial(&mut self, address: &Address, token: usize) -> Result<Self::Stream, NetError>;
 
-    /// How the dial stands. `told` is what an event of this very turn said of it, which may spare
-    /// asking; nothing without one.
-    fn dial_result(&mut self, stream: &mut Self::Stream, told: Readiness) -> Dial;
+    /// The state of the dial. `readiness` is that of an event of this very turn, which may spare a
+    /// system call; the default where there was none.
+    fn dial_result(&mut self, stream: &mut Self::Stream, readiness: Readiness) -> Dial;
 
     /// The address of our end of a connection; `None` if it is lost already.
     fn local_address(&mut self, stream: &mut Self::Stream) -> Option<Address>;

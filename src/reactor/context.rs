@@ -10,6 +10,7 @@ use super::wheel::{TimerKey, Wheel};
 use crate::address::Address;
 use crate::arena::Key;
 use crate::config::BUFFER_BYTES;
+use crate::discovery::Unusable;
 use crate::net::{Dial, Host, Net, NetError, Readiness};
 use crate::observe::events::Event;
 use crate::observe::journal::Journal;
@@ -109,7 +110,24 @@ impl<N: Net + Host> Context<N> {
     /// because addresses come and go; only an equal port under a wildcard asks the system for them.
     pub(super) fn own_listener(&mut self, address: &Address) -> Option<&Address> {
         let net = &mut self.net;
-        self.own_listeners.at_the_end_of(address, |ip| net.is_local(ip))
+        self.own_listeners.reached_by(address, |ip| net.is_local(ip))
+    }
+
+    /// Checks that a route leads to an address that a name was resolved to, or that one typed
+    /// address stands for. An address that was typed itself is dialed, whatever the routes say now.
+    /// A host with addresses of both families is common, and a network with one of them is, too.
+    ///
+    /// # Errors
+    /// [`Unusable::NoRoute`] when none does.
+    pub(super) fn check_route(
+        &mut self,
+        address: &Address,
+        is_resolved: bool,
+    ) -> Result<(), Unusable> {
+        match address.ip().filter(|_| is_resolved) {
+            Some(ip) if !self.net.has_route(ip) => Err(Unusable::NoRoute),
+            _ => Ok(()),
+        }
     }
 
     /// Begins a connection to an endpoint, unless it would lead back to ourselves.

@@ -35,15 +35,15 @@ impl<N: Net + Host> Relays<N> {
             let postponed = pair.take_postponed();
             let Some(endpoint) = upstream.pick(postponed, pair.tried(), context.now) else {
                 match self.may_wait(context, upstream, key) {
-                    true => self.wait(context, upstream, key),
-                    false => self.turn_away(context, upstream, key, failed_locally),
+                    true => self.wait_for_endpoint(context, upstream, key),
+                    false => self.reject(context, upstream, key, failed_locally),
                 }
                 break;
             };
             let outcome = self.begin_dial(context, upstream, key, endpoint);
             if let Err(error @ (NetError::Descriptors | NetError::Memory)) = outcome {
                 context.metrics.dials_postponed += 1;
-                self.starve(context, key, error);
+                self.wait_for_resources(context, key, error);
                 break;
             }
             upstream.monitor.dial_begun(context, endpoint);
@@ -139,7 +139,7 @@ impl<N: Net + Host> Relays<N> {
                 self.slots[key].pair.end(Cause::LocalShortage);
                 context.metrics.rejections.add(Rejection::LocalShortage);
             }
-            Some(Wait::Endpoint) => self.turn_away(context, upstream, key, false),
+            Some(Wait::Endpoint) => self.reject(context, upstream, key, false),
             None => return,
         }
         self.sync(context, key);
@@ -176,7 +176,7 @@ impl<N: Net + Host> Relays<N> {
 
     /// There is no descriptor or memory for the dial. The client keeps its place and waits, for as
     /// long as a dial may take; nobody new is let in meanwhile.
-    fn starve(&mut self, context: &mut Context<N>, key: Key, error: NetError) {
+    fn wait_for_resources(&mut self, context: &mut Context<N>, key: Key, error: NetError) {
         let until = context.now + self.limits.connect_timeout;
         self.slots[key].pair.wait_for(Wait::Resources, until);
         self.waiting_room.enter(Wait::Resources, key);
@@ -184,7 +184,11 @@ impl<N: Net + Host> Relays<N> {
     }
 
     /// Goes on with the clients that wait for resources.
-    pub(super) fn dial_starved(&mut self, context: &mut Context<N>, upstream: &mut Upstream<N>) {
+    pub(super) fn dial_waiting_for_resources(
+        &mut self,
+        context: &mut Context<N>,
+        upstream: &mut Upstream<N>,
+    ) {
         for key in self.waiting_room.take(Wait::Resources) {
             self.dial_next(context, upstream, key);
         }
@@ -194,23 +198,28 @@ impl<N: Net + Host> Relays<N> {
     fn may_wait(&self, context: &Context<N>, upstream: &Upstream<N>, key: Key) -> bool {
         let Phase::Dialing(dialing) = self.slots[key].pair.phase() else { return false };
         let is_over = dialing.deadline().is_some_and(|until| until <= context.now);
-        !is_over && upstream.may_turn_up(context.now)
+        !is_over && upstream.may_find_endpoint(context.now)
     }
 
-    fn wait(&mut self, context: &mut Context<N>, upstream: &mut Upstream<N>, key: Key) {
+    fn wait_for_endpoint(
+        &mut self,
+        context: &mut Context<N>,
+        upstream: &mut Upstream<N>,
+        key: Key,
+    ) {
         let until = context.now + self.limits.connect_timeout;
         self.slots[key].pair.wait_for(Wait::Endpoint, until);
         self.waiting_room.enter(Wait::Endpoint, key);
         let slots = &self.slots;
         self.waiting_room
-            .tidy(slots.len(), |key| slots.get(key).is_some_and(|slot| slot.waits_for_endpoint()));
+            .prune(slots.len(), |key| slots.get(key).is_some_and(|slot| slot.waits_for_endpoint()));
         upstream.expedite_probe(context);
     }
 
     /// Goes on with the clients that wait for an endpoint, if there may be one now, or if none is
     /// to be expected.
     pub(super) fn dial_waiting(&mut self, context: &mut Context<N>, upstream: &mut Upstream<N>) {
-        if !upstream.take_news() {
+        if !upstream.take_retry_waiting() {
             return;
         }
         for key in self.waiting_room.take(Wait::Endpoint) {
@@ -228,9 +237,10 @@ impl<N: Net + Host> Relays<N> {
         upstream: &mut Upstream<N>,
         removed: &[Removed],
     ) {
-        let dialed = |endpoint| removed.iter().find(|gone| gone.id == endpoint);
         let attempts = self.slots.iter().filter_map(|(key, slot)| {
-            Some((key, dialed(slot.pair.attempt()?.endpoint)?.address.clone()))
+            let endpoint = slot.pair.attempt()?.endpoint;
+            let dialed = removed.iter().find(|gone| gone.id == endpoint)?;
+            Some((key, dialed.address.clone()))
         });
         for (key, address) in attempts.collect::<Vec<(Key, Address)>>() {
             let slot = &mut self.slots[key];
@@ -262,7 +272,7 @@ impl<N: Net + Host> Relays<N> {
     }
 
     /// No endpoint is left that this client could try.
-    fn turn_away(
+    fn reject(
         &mut self,
         context: &mut Context<N>,
         upstream: &Upstream<N>,
@@ -287,7 +297,7 @@ impl<N: Net + Host> Relays<N> {
         context.metrics.accept_pauses += 1;
         let (reason, pairs) = (&error, self.slots.len());
         context.log(Event::AcceptPaused { reason, pairs });
-        self.pipes.make_way(&mut context.net, context.now);
+        self.pipes.release_descriptors(&mut context.net, context.now);
         // What was given up before this did not suffice.
         context.exchanges.take_freed();
         self.admission.pause(context);

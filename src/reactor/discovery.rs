@@ -61,7 +61,7 @@ impl<N: Net + Host> DiscoveryDriver<N> {
     }
 
     /// Whether the endpoints may ever be others than they are.
-    pub(super) fn is_looking(&self) -> bool {
+    pub(super) fn is_discovering(&self) -> bool {
         !self.discovery.names().is_empty() && !self.is_stopped
     }
 
@@ -71,7 +71,7 @@ impl<N: Net + Host> DiscoveryDriver<N> {
     }
 
     /// A dial to the address failed: what led there may be out of date.
-    pub(super) fn doubt(&mut self, address: &Address, failure: DialFailure, now: Instant) {
+    pub(super) fn recheck(&mut self, address: &Address, failure: DialFailure, now: Instant) {
         if self.discovery.names().is_empty() {
             return;
         }
@@ -83,7 +83,7 @@ impl<N: Net + Host> DiscoveryDriver<N> {
     }
 
     /// No endpoint works: every name is in doubt.
-    pub(super) fn doubt_all(&mut self, now: Instant) {
+    pub(super) fn recheck_all(&mut self, now: Instant) {
         if !self.discovery.names().is_empty() {
             self.discovery.on_none_active(now);
             self.mark_dirty();
@@ -113,18 +113,14 @@ impl<N: Net + Host> DiscoveryDriver<N> {
     /// The endpoints that should exist, if that may be others than before.
     pub(super) fn take_found(&mut self, context: &mut Context<N>) -> Option<Vec<Found>> {
         let now = context.now;
-        let mut usability = |address: &Address, is_resolved: bool| {
-            if let Some(listener) = context.own_listener(address) {
-                return Err(Unusable::OwnListener(listener.clone()));
-            }
-            // A host with addresses of both families is common, and a network with one of them is,
-            // too. What was typed is dialed, whatever the routes say now.
-            match address.ip().filter(|_| is_resolved) {
-                Some(ip) if !context.net.has_route(ip) => Err(Unusable::NoRoute),
-                _ => Ok(()),
-            }
-        };
-        self.discovery.take_found(&mut usability, now).map(<[Found]>::to_vec)
+        let found = self.discovery.take_found(
+            &mut |address, is_resolved| match context.own_listener(address) {
+                Some(listener) => Err(Unusable::OwnListener(listener.clone())),
+                None => context.check_route(address, is_resolved),
+            },
+            now,
+        );
+        found.map(<[Found]>::to_vec)
     }
 
     /// Ends a round: carries out what the resolver wants, and reports. Whether there is to be

@@ -206,12 +206,12 @@ impl<N: Net + Host> Context<N> {
     pub(super) fn advance_exchange(&mut self, key: Key, readiness: Readiness) -> Option<Report> {
         let report = match &mut self.exchanges.table.get_mut(key)?.socket {
             Socket::Datagram(_) => return self.receive_datagram(key),
-            Socket::Stream { stage: Stage::Established, .. } => self.converse(key),
+            Socket::Stream { stage: Stage::Established, .. } => self.run_dialogue(key),
             Socket::Stream { stage: Stage::Connecting(_), .. } => {
                 match self.finish_connecting(key, readiness) {
                     Some(report) => Some(report),
                     None if self.is_connecting(key) => None,
-                    None => self.converse(key),
+                    None => self.run_dialogue(key),
                 }
             }
         };
@@ -278,7 +278,7 @@ impl<N: Net + Host> Context<N> {
 
     /// Writes what the dialogue has to say, and reads what there is. A dialogue bounds what it
     /// takes, so there is an end to it, whoever sends.
-    fn converse(&mut self, key: Key) -> Option<Report> {
+    fn run_dialogue(&mut self, key: Key) -> Option<Report> {
         let Context { net, scratch, exchanges, .. } = self;
         let Socket::Stream { stream, dialogue, lost, .. } = &mut exchanges.table[key].socket else {
             return None;

@@ -53,7 +53,7 @@ impl<N: Net + Host> DiscoveryDriver<N> {
         let now = context.now;
         let due: Vec<String> = self.discovery.names().host_names(Some(now)).collect();
         if !due.is_empty() && self.hosts.file.table(due.iter(), now).is_none() {
-            self.look_at_hosts(context, &due);
+            self.check_hosts_file(context, &due);
         }
         self.hosts.read(context);
         let table = self.hosts.file.table(due.iter(), now);
@@ -73,15 +73,19 @@ impl<N: Net + Host> DiscoveryDriver<N> {
         );
     }
 
-    fn look_at_hosts(&mut self, context: &mut Context<N>, due: &[String]) {
+    fn check_hosts_file(&mut self, context: &mut Context<N>, due: &[String]) {
         if self.hosts.is_under_way() {
             return;
         }
         let version = self.hosts.version(context);
         let Ok(version) = version else { return self.hosts.file.fail(context.now) };
         let discovery = &self.discovery;
-        let names = || discovery.names().host_names(None).collect();
-        self.hosts.file.look(version, due, names, context.now);
+        self.hosts.file.look(
+            version,
+            due,
+            || discovery.names().host_names(None).collect(),
+            context.now,
+        );
     }
 }
 

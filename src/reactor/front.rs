@@ -56,7 +56,8 @@ impl<N: Net> Front<N> {
     pub(super) fn could_accept(&self, relays: &Relays<N>) -> bool {
         match relays.admission {
             Admission::Open => {
-                relays.waiting_room.is_short() || (self.ready_count > 0 && relays.has_room())
+                relays.waiting_room.has_resource_waiters()
+                    || (self.ready_count > 0 && relays.has_room())
             }
             Admission::Paused(_) => false,
         }
@@ -93,7 +94,7 @@ impl<N: Net + Host> Front<N> {
             return;
         }
         if relays.admission == Admission::Open {
-            relays.dial_starved(context, upstream);
+            relays.dial_waiting_for_resources(context, upstream);
         }
         let (first, count) = (self.next, self.order.len());
         for place in (first..count).chain(0..first.min(count)) {

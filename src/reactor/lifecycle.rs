@@ -13,7 +13,7 @@ use super::relays::Relays;
 use super::start::{Limits, StartError};
 use super::upstream::Upstream;
 use crate::address::Address;
-use crate::discovery::{Discovery, Sources, Unusable};
+use crate::discovery::{Discovery, Sources};
 use crate::net::{Host, Net, NetError};
 use crate::observe::events::Event;
 use crate::proto::tls::Connector;
@@ -54,13 +54,11 @@ impl<N: Net + Host> Reactor<N> {
         let discovery = Discovery::new(sources, now);
         let mut reactor = Reactor::new(net, limits, front, discovery, connector, now);
         let Reactor { context, upstream, .. } = &mut reactor;
-        // Of what was typed only an address that stands for several is left out without a route.
-        let mut usability =
-            |address: &Address, is_resolved| match address.ip().filter(|_| is_resolved) {
-                Some(ip) if !context.net.has_route(ip) => Err(Unusable::NoRoute),
-                _ => Ok(()),
-            };
-        let found = upstream.discovery.discovery.take_found(&mut usability, now);
+        // An endpoint at one of our own listeners ends the start, see below.
+        let found = upstream
+            .discovery
+            .discovery
+            .take_found(&mut |address, is_resolved| context.check_route(address, is_resolved), now);
         let specs: Vec<EndpointSpec> =
             found.unwrap_or_default().iter().map(|found| found.spec.clone()).collect();
         for EndpointSpec { address, .. } in &specs {

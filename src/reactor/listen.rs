@@ -26,8 +26,8 @@ struct Missing {
 
 impl Missing {
     /// Whether it may be had later.
-    fn may_come(&self) -> bool {
-        self.own.is_none() && may_come(self.error)
+    fn may_become_available(&self) -> bool {
+        self.own.is_none() && may_become_available(self.error)
     }
 }
 
@@ -43,7 +43,7 @@ pub(super) fn listen_on<N: Net>(
     };
     let (began, address) = (net.now(), &addresses[missing.index]);
     let (mut now, mut journal) = (began, Journal::new());
-    while missing.may_come() && now < began + retry {
+    while missing.may_become_available() && now < began + retry {
         if now == began {
             let (reason, timeout): (Value<'_>, _) = (&missing.error, retry);
             let event = LogEvent::WaitingForListenAddress { address, reason, timeout };
@@ -88,29 +88,33 @@ fn listen<N: Net>(
     index: usize,
     listeners: &mut Arena<Listener<N>>,
 ) -> Result<Key, Missing> {
-    let in_the_way = {
+    let conflicting = {
         let mut ours = listeners.iter().map(|(_, listener)| &listener.address);
         ours.find(|own| overlap(own, asked)).cloned()
     };
-    let missing = |error| {
-        let own = in_the_way.clone().filter(|_| error == NetError::AddressInUse);
-        Missing { index, error, own }
-    };
     let key = listeners.reserve();
     let token = Token::new(Kind::Listener, key).pack();
-    let (socket, address) = net.listen(asked, token).map_err(missing)?;
-    // Where sockets share their addresses the kernel does not object to two of our own.
-    if listeners.iter().any(|(_, listener)| listener.address == address) {
-        net.close_listener(socket);
-        return Err(missing(NetError::AddressInUse));
-    }
+    let listened = match net.listen(asked, token) {
+        // Where sockets share their addresses the kernel does not object to two of our own.
+        Ok((socket, address))
+            if listeners.iter().any(|(_, listener)| listener.address == address) =>
+        {
+            net.close_listener(socket);
+            Err(NetError::AddressInUse)
+        }
+        listened => listened,
+    };
+    let (socket, address) = listened.map_err(|error| {
+        let own = conflicting.filter(|_| error == NetError::AddressInUse);
+        Missing { index, error, own }
+    })?;
     listeners.fill(key, Listener { socket, address, ready: false });
     Ok(key)
 }
 
 /// Whether an address that failed so may be had later: its interface comes up, the check for
 /// duplicates of an IPv6 address ends (RFC 4862, section 5.4), or who has it leaves.
-fn may_come(error: NetError) -> bool {
+fn may_become_available(error: NetError) -> bool {
     matches!(error, NetError::AddressNotAvailable | NetError::AddressInUse)
 }
 
@@ -132,8 +136,7 @@ fn pause<N: Net>(
     let mut events = Vec::new();
     while now < until {
         net.poll(Some(until - now), &mut events).map_err(StartError::Wait)?;
-        let is_end = |event: &Event| matches!(event, Event::Signal(it) if it.asks_to_end());
-        if events.iter().any(is_end) {
+        if events.iter().any(asks_to_end) {
             return Err(StartError::Terminated);
         }
         let hang_up = Event::Signal(Signal::HangUp);
@@ -143,6 +146,10 @@ fn pause<N: Net>(
         now = net.now();
     }
     Ok(now)
+}
+
+fn asks_to_end(event: &Event) -> bool {
+    matches!(event, Event::Signal(signal) if signal.asks_to_end())
 }
 
 #[cfg(test)]
@@ -182,9 +189,12 @@ mod tests {
 
     #[test]
     fn only_an_address_that_is_missing_or_taken_is_waited_for() {
-        assert!(may_come(NetError::AddressNotAvailable) && may_come(NetError::AddressInUse));
+        assert!(
+            may_become_available(NetError::AddressNotAvailable)
+                && may_become_available(NetError::AddressInUse)
+        );
         for error in [NetError::Denied, NetError::NetworkUnreachable, NetError::Descriptors] {
-            assert!(!may_come(error), "{error}");
+            assert!(!may_become_available(error), "{error}");
         }
     }
 }

@@ -11,7 +11,7 @@ use super::Reactor;
 use super::context::Timer;
 use super::front::Front;
 use super::lifecycle::Life;
-use super::start::Limits;
+use super::start::{Limits, spaced};
 use crate::address::Address;
 use crate::config::address::{Host, ListenAddress};
 use crate::config::duration::format_duration;
@@ -53,17 +53,16 @@ pub enum ListenNameError {
 
 impl fmt::Display for ListenNameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = |reason: &dyn fmt::Display| reason.to_string().replace('_', " ");
         match self {
             ListenNameError::NoAddress { listen, reason } => {
-                write!(f, "cannot resolve {listen}: {}", plain(reason))
+                write!(f, "cannot resolve {listen}: {}", spaced(reason))
             }
             ListenNameError::Special { listen, class } => {
-                write!(f, "cannot listen on {listen}: its name leads to a {}", plain(class))
+                write!(f, "cannot listen on {listen}: its name leads to a {}", spaced(class))
             }
             ListenNameError::TimedOut { listen, reason, within } => {
                 let within = format_duration(*within);
-                write!(f, "cannot resolve {listen} within {within}: {}", plain(reason))
+                write!(f, "cannot resolve {listen} within {within}: {}", spaced(reason))
             }
             ListenNameError::Broken(error) => write!(f, "cannot wait for events: {error}"),
         }
@@ -149,7 +148,7 @@ fn look_up<N: Net + net::Host>(
             return Ok(true);
         };
         let now = reactor.context.now;
-        let within = patience(reason, retry);
+        let within = lookup_limit(reason, retry);
         if now >= began + within {
             let listen = listen.clone();
             return Err(match within.is_zero() {
@@ -159,7 +158,7 @@ fn look_up<N: Net + net::Host>(
         }
         // That there is nothing is known for longer than somebody may want to wait.
         if !retry.is_zero() && now >= again_at {
-            reactor.upstream.discovery.doubt_all(now);
+            reactor.upstream.discovery.recheck_all(now);
             again_at = now + DNS_RETRY_MIN;
             reactor.context.wheel.arm(again_at, Timer::Listen);
         }
@@ -174,19 +173,19 @@ fn missing_name<'a>(
     listen: &'a [ListenAddress],
     retry: Duration,
 ) -> Option<(&'a ListenAddress, ResolveError)> {
-    let reason =
-        |address: &'a ListenAddress| match discovery.names().addresses_of(name_of(address)?) {
+    let missing = listen.iter().filter_map(|address| {
+        match discovery.names().addresses_of(name_of(address)?) {
             Some(Ok(_)) => None,
             Some(Err(reason)) => Some((address, reason)),
             None => Some((address, ResolveError::Failed(Failure::TimedOut))),
-        };
-    let missing = listen.iter().filter_map(reason);
-    missing.min_by_key(|(_, reason)| patience(*reason, retry))
+        }
+    });
+    missing.min_by_key(|(_, reason)| lookup_limit(*reason, retry))
 }
 
 /// How long a name is looked up that has no address for this reason. One that leads nowhere is like
 /// an address that is not there: a mistake, unless it is to be waited for.
-fn patience(reason: ResolveError, retry: Duration) -> Duration {
+fn lookup_limit(reason: ResolveError, retry: Duration) -> Duration {
     match reason {
         ResolveError::NoSuchName | ResolveError::NoRecord => retry,
         ResolveError::Failed(_) => retry.max(LISTEN_LOOKUP_MAX),
@@ -206,9 +205,9 @@ fn choose(
     addresses: &[IpAddr],
     mut is_local: impl FnMut(IpAddr) -> bool,
 ) -> Result<IpAddr, SpecialAddress> {
-    let usable = || addresses.iter().copied().filter(|ip| SpecialAddress::of(*ip).is_none());
+    let usable = addresses.iter().copied().filter(|ip| SpecialAddress::of(*ip).is_none());
     let special = addresses.iter().find_map(|ip| SpecialAddress::of(*ip));
-    let chosen = usable().find(|ip| is_local(*ip)).or_else(|| usable().next());
+    let chosen = usable.clone().find(|ip| is_local(*ip)).or_else(|| usable.clone().next());
     chosen.ok_or(special.unwrap_or(SpecialAddress::Unspecified))
 }
 
@@ -216,9 +215,12 @@ fn choose(
 mod tests {
     use super::*;
 
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
     #[test]
     fn the_first_address_that_is_ours_is_taken() {
-        let is_local = |ip: IpAddr| ip.is_loopback();
         for (addresses, want) in [
             (&["127.0.0.1"][..], Ok("127.0.0.1")),
             (&["10.0.0.1", "127.0.0.2", "127.0.0.3", "::1"], Ok("127.0.0.2")),
@@ -228,10 +230,9 @@ mod tests {
             (&["0.0.0.0", "::"], Err(SpecialAddress::Unspecified)),
             (&["224.0.0.1"], Err(SpecialAddress::Multicast)),
         ] {
-            let parse = |text: &&str| text.parse::<IpAddr>().expect("an address");
-            let parsed: Vec<IpAddr> = addresses.iter().map(parse).collect();
-            let want = want.map(|text| parse(&text));
-            assert_eq!(choose(&parsed, is_local), want, "{addresses:?}");
+            let parsed: Vec<IpAddr> = addresses.iter().map(|text| ip(text)).collect();
+            let want = want.map(ip);
+            assert_eq!(choose(&parsed, |ip| ip.is_loopback()), want, "{addresses:?}");
         }
     }
 
@@ -247,7 +248,7 @@ mod tests {
             (silent, 3, 10),
             (silent, 30, 30),
         ] {
-            assert_eq!(patience(reason, retry * second), want * second, "{reason} {retry}");
+            assert_eq!(lookup_limit(reason, retry * second), want * second, "{reason} {retry}");
         }
     }
 

@@ -244,14 +244,14 @@ impl<N: Net + Host> Reactor<N> {
             let removed = upstream.apply_found(context);
             if !removed.is_empty() {
                 relays.abandon_dials(context, upstream, &removed);
-                upstream.seek_if_none_active(context.now);
+                upstream.recheck_all_if_none_active(context.now);
             }
             if !upstream.discovery.end_round(context) {
                 break;
             }
         }
         // Once nothing is asked, there is no answer to wait for.
-        upstream.monitor.has_news |= upstream.discovery.end_run(context);
+        upstream.monitor.retry_waiting |= upstream.discovery.end_run(context);
     }
 
     /// Gives up what is over.

@@ -31,9 +31,9 @@ pub(super) struct Monitor {
     /// Begins the sessions by which endpoints prove themselves.
     connector: Option<Box<dyn Connector>>,
     /// Endpoints whose next probe is planned, each once, and its timer.
-    planned: Vec<(EndpointId, TimerKey)>,
+    scheduled: Vec<(EndpointId, TimerKey)>,
     /// Clients that wait for an endpoint should look again.
-    pub(super) has_news: bool,
+    pub(super) retry_waiting: bool,
     /// Nothing is probed any longer, since the process is to end.
     is_stopped: bool,
 }
@@ -55,8 +55,8 @@ impl Monitor {
             endpoints: EndpointSet::new(limits),
             connect_timeout,
             connector,
-            planned: Vec::new(),
-            has_news: false,
+            scheduled: Vec::new(),
+            retry_waiting: false,
             is_stopped: false,
         }
     }
@@ -129,27 +129,32 @@ impl Monitor {
         log_change(context, &change, check == Some(Check::Tls), source);
         // What was planned before is void. Otherwise an endpoint that comes and goes would leave
         // a timer behind each time.
-        self.forget_probe(context, change.id);
+        self.cancel_probe(context, change.id);
         match change.kind {
             // A client that waits for an endpoint has one.
-            ChangeKind::BecameActive { .. } => self.has_news = true,
+            ChangeKind::BecameActive { .. } => self.retry_waiting = true,
             ChangeKind::BecameInactive { retry_at, .. }
             | ChangeKind::StillInactive { retry_at, .. } => {
-                self.plan_probe(context, change.id, retry_at);
+                self.schedule_probe(context, change.id, retry_at);
             }
         }
     }
 
     /// The endpoint is to be probed then; nothing else is planned for it.
-    fn plan_probe<N: Net>(&mut self, context: &mut Context<N>, endpoint: EndpointId, at: Instant) {
+    fn schedule_probe<N: Net>(
+        &mut self,
+        context: &mut Context<N>,
+        endpoint: EndpointId,
+        at: Instant,
+    ) {
         let timer = context.wheel.arm(at, Timer::Monitor(endpoint));
-        self.planned.push((endpoint, timer));
+        self.scheduled.push((endpoint, timer));
     }
 
-    fn forget_probe<N: Net>(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
-        let planned = self.planned.iter().position(|(planned, _)| *planned == endpoint);
-        if let Some(position) = planned {
-            let (_, timer) = self.planned.swap_remove(position);
+    fn cancel_probe<N: Net>(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
+        let scheduled = self.scheduled.iter().position(|(scheduled, _)| *scheduled == endpoint);
+        if let Some(position) = scheduled {
+            let (_, timer) = self.scheduled.swap_remove(position);
             context.wheel.cancel(timer);
         }
     }
@@ -160,7 +165,7 @@ impl Monitor {
         context: &mut Context<N>,
         endpoint: EndpointId,
     ) -> Option<FailedProbe> {
-        self.forget_probe(context, endpoint);
+        self.cancel_probe(context, endpoint);
         if self.is_stopped || !self.endpoints.begin_probe(endpoint, context.now) {
             return None;
         }
@@ -245,9 +250,9 @@ impl Monitor {
         let Reconciled { added, removed } = self.endpoints.reconcile(&specs, context.now);
         for Removed { id, address, pairs } in &removed {
             context.log(Event::EndpointRemoved { endpoint: address, pairs: *pairs });
-            self.forget_probe(context, *id);
+            self.cancel_probe(context, *id);
         }
-        self.has_news |= !added.is_empty();
+        self.retry_waiting |= !added.is_empty();
         let failed = added.into_iter().filter_map(|id| self.announce(context, id, found));
         let failed = failed.collect();
         (removed, failed)
@@ -270,7 +275,7 @@ impl Monitor {
             Health::Inactive { retry_at, .. } if retry_at <= context.now => {
                 return self.probe(context, id);
             }
-            Health::Inactive { retry_at, .. } => self.plan_probe(context, id, retry_at),
+            Health::Inactive { retry_at, .. } => self.schedule_probe(context, id, retry_at),
             Health::Active { .. } | Health::Probing { .. } | Health::Removed => {}
         }
         None
@@ -306,7 +311,7 @@ impl Monitor {
 
     /// What must hold between two turns.
     pub(super) fn check_invariants(&self) {
-        debug_assert!(self.planned.len() <= ENDPOINTS_MAX, "one endpoint planned twice");
+        debug_assert!(self.scheduled.len() <= ENDPOINTS_MAX, "one endpoint planned twice");
     }
 }
 

@@ -29,7 +29,7 @@ impl OwnListeners {
     }
 
     /// The listener at which a connection to `address` would end.
-    pub(super) fn at_the_end_of(
+    pub(super) fn reached_by(
         &self,
         address: &Address,
         mut is_local: impl FnMut(IpAddr) -> bool,

@@ -108,7 +108,7 @@ impl<P> Pipes<P> {
 
     /// A client is short of descriptors, of which each unused pipe has two: they are closed, and
     /// none is opened for a while, or the next bulk flow would take what the client waits for.
-    pub(super) fn make_way<N: Net<Pipe = P>>(&mut self, net: &mut N, now: Instant) {
+    pub(super) fn release_descriptors<N: Net<Pipe = P>>(&mut self, net: &mut N, now: Instant) {
         self.close_spare(net);
         if self.supply != Supply::Refused {
             self.supply = Supply::Short { retry_at: now + PIPE_PAUSE };

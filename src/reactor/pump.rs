@@ -45,7 +45,7 @@ impl<N: Net> Relays<N> {
         let mut link = Link {
             net: &mut context.net,
             sockets: Sockets { client: &mut slot.client, server: slot.server.as_mut() },
-            held: &mut slot.held,
+            parked: &mut slot.parked,
             scratch: &mut context.scratch,
             fresh: None,
             buffers: &mut self.buffers,
@@ -62,7 +62,7 @@ impl<N: Net> Relays<N> {
             }
             slot.pair.apply(step, outcome, limits, now);
             match step {
-                Step::Write(source) => link.keep_remainder(source, outcome, &mut slot.pair),
+                Step::Write(source) => link.park_remainder(source, outcome, &mut slot.pair),
                 Step::SpliceOut(source) => link.give_back_if_empty(source, outcome, &slot.pair),
                 _ => {}
             }
@@ -74,8 +74,7 @@ impl<N: Net> Relays<N> {
         link.drop_undeliverable(&slot.pair);
         debug_assert!(link.fresh.is_none(), "bytes left in the scratch buffer");
         // Nothing more to do, unless it is the budget that forbids it.
-        let has_more = || slot.pair.next(&Budget::new(budget_bytes), limits, now).is_some();
-        if budget.is_spent() && has_more() {
+        if budget.is_spent() && slot.pair.next(&Budget::new(budget_bytes), limits, now).is_some() {
             self.enqueue(key);
         }
         self.sync(context, key);
@@ -83,7 +82,7 @@ impl<N: Net> Relays<N> {
 }
 
 /// Where the bytes are that a flow has read and could not write yet.
-pub(super) enum Held<P> {
+pub(super) enum Parked<P> {
     /// There are none.
     Nothing,
     Buffer(Buffer),
@@ -91,9 +90,9 @@ pub(super) enum Held<P> {
     Pipe(P),
 }
 
-impl<P> Held<P> {
-    fn take(&mut self) -> Held<P> {
-        std::mem::replace(self, Held::Nothing)
+impl<P> Parked<P> {
+    fn take(&mut self) -> Parked<P> {
+        std::mem::replace(self, Parked::Nothing)
     }
 
     /// Gives back what was held. A pipe may still have bytes in it, which wait for nobody.
@@ -104,9 +103,9 @@ impl<P> Held<P> {
         pipes: &mut Pipes<P>,
     ) {
         match self {
-            Held::Nothing => {}
-            Held::Buffer(buffer) => buffers.give_back(buffer),
-            Held::Pipe(pipe) => pipes.discard(net, pipe),
+            Parked::Nothing => {}
+            Parked::Buffer(buffer) => buffers.give_back(buffer),
+            Parked::Pipe(pipe) => pipes.discard(net, pipe),
         }
     }
 }
@@ -115,7 +114,7 @@ impl<P> Held<P> {
 struct Link<'a, N: Net> {
     net: &'a mut N,
     sockets: Sockets<'a, N>,
-    held: &'a mut [Held<N::Pipe>; 2],
+    parked: &'a mut [Parked<N::Pipe>; 2],
     scratch: &'a mut [u8],
     /// How many bytes of the scratch buffer wait to be written: those of the last read.
     fresh: Option<usize>,
@@ -180,20 +179,23 @@ impl<N: Net> Link<'_, N> {
     }
 
     fn write(&mut self, source: Side) -> Outcome {
-        let bytes = match (&self.held[source.index()], self.fresh) {
-            (Held::Buffer(buffer), None) => buffer.bytes(),
-            (Held::Nothing, Some(fresh)) => &self.scratch[..fresh],
+        let bytes = match (&self.parked[source.index()], self.fresh) {
+            (Parked::Buffer(buffer), None) => buffer.bytes(),
+            (Parked::Nothing, Some(fresh)) => &self.scratch[..fresh],
             _ => panic!("pending bytes are in one place"),
         };
         has_written(self.net.write(self.sockets.of(source.other()), bytes), bytes.len())
     }
 
     fn splice_in(&mut self, source: Side, bytes_max: usize) -> Outcome {
-        assert!(matches!(self.held[source.index()], Held::Nothing), "a splice behind other bytes");
+        assert!(
+            matches!(self.parked[source.index()], Parked::Nothing),
+            "a splice behind other bytes"
+        );
         let Some(mut pipe) = self.pipes.lend(self.net, self.now) else { return Outcome::NoPipe };
         let read = self.net.splice_in(self.sockets.of(source), &mut pipe, bytes_max);
         if let Read::Data(_) = read {
-            self.held[source.index()] = Held::Pipe(pipe);
+            self.parked[source.index()] = Parked::Pipe(pipe);
         } else {
             self.pipes.give_back(self.net, pipe);
         }
@@ -205,7 +207,7 @@ impl<N: Net> Link<'_, N> {
     }
 
     fn splice_out(&mut self, source: Side, bytes: usize) -> Outcome {
-        let Held::Pipe(pipe) = &mut self.held[source.index()] else {
+        let Parked::Pipe(pipe) = &mut self.parked[source.index()] else {
             panic!("a splice out of no pipe");
         };
         has_written(self.net.splice_out(pipe, self.sockets.of(source.other()), bytes), bytes)
@@ -214,9 +216,9 @@ impl<N: Net> Link<'_, N> {
     /// What was held for a side that is lost now waits for nobody.
     fn drop_undeliverable(&mut self, pair: &Pair) {
         for source in Side::BOTH {
-            let held = &mut self.held[source.index()];
-            if pair.flow(source).pending() == 0 && !matches!(held, Held::Nothing) {
-                held.take().release(self.net, self.buffers, self.pipes);
+            let parked = &mut self.parked[source.index()];
+            if pair.flow(source).pending() == 0 && !matches!(parked, Parked::Nothing) {
+                parked.take().release(self.net, self.buffers, self.pipes);
             }
         }
     }
@@ -227,33 +229,33 @@ impl<N: Net> Link<'_, N> {
         let is_written = matches!(outcome, Outcome::Moved { .. });
         if is_written
             && pair.flow(source).pending() == 0
-            && let Held::Pipe(pipe) = self.held[source.index()].take()
+            && let Parked::Pipe(pipe) = self.parked[source.index()].take()
         {
             self.pipes.give_back(self.net, pipe);
         }
     }
 
     /// After a write: what is still pending is parked, what is not needed any more given back.
-    fn keep_remainder(&mut self, source: Side, outcome: Outcome, pair: &mut Pair) {
+    fn park_remainder(&mut self, source: Side, outcome: Outcome, pair: &mut Pair) {
         let written = match outcome {
             Outcome::Moved { bytes, .. } => bytes,
             _ => 0,
         };
         let pending = pair.flow(source).pending();
-        let held = &mut self.held[source.index()];
+        let parked = &mut self.parked[source.index()];
         match self.fresh.take() {
             Some(_) if pending == 0 => {}
             Some(fresh) => {
                 assert_eq!(fresh - written, pending, "the flow counts other bytes than we hold");
                 match self.buffers.lend(&self.scratch[written..fresh]) {
-                    Some(buffer) => *held = Held::Buffer(buffer),
+                    Some(buffer) => *parked = Parked::Buffer(buffer),
                     // The bytes cannot be kept, so neither can the connection.
                     None => pair.end(Cause::LocalShortage),
                 }
             }
-            None if pending == 0 => held.take().release(self.net, self.buffers, self.pipes),
+            None if pending == 0 => parked.take().release(self.net, self.buffers, self.pipes),
             None => {
-                let Held::Buffer(buffer) = held else { panic!("a write out of no buffer") };
+                let Parked::Buffer(buffer) = parked else { panic!("a write out of no buffer") };
                 buffer.consume(written);
                 assert_eq!(buffer.bytes().len(), pending, "the flow counts other bytes");
             }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::admission::Admission;
 use super::context::{Context, Timer};
 use super::pipes::Pipes;
-use super::pump::Held;
+use super::pump::Parked;
 use super::start::Limits;
 use super::token::Token;
 use super::upstream::Upstream;
@@ -52,7 +52,7 @@ pub(super) struct Slot<N: Net> {
     /// finds no pair.
     pub(super) server_generation: Generation,
     /// Bytes that a flow, named by its source, could not write yet.
-    pub(super) held: [Held<N::Pipe>; 2],
+    pub(super) parked: [Parked<N::Pipe>; 2],
     timer: Option<TimerKey>,
     /// The endpoint that was dialed last: where the server connection leads, if there is one.
     pub(super) endpoint: Option<EndpointId>,
@@ -77,7 +77,7 @@ impl<N: Net> Slot<N> {
             client,
             server: None,
             server_generation: Generation::default(),
-            held: [Held::Nothing, Held::Nothing],
+            parked: [Parked::Nothing, Parked::Nothing],
             timer: None,
             endpoint: None,
             client_address,
@@ -167,8 +167,8 @@ impl<N: Net> Relays<N> {
     pub(super) fn check_invariants(&self) {
         debug_assert!(self.slots.len() <= self.limits.connections_max, "more pairs than allowed");
         debug_assert!(self.doomed.is_empty(), "not reaped");
-        let held = self.buffers.lent() + self.pipes.lent();
-        debug_assert!(held <= 2 * self.slots.len(), "buffers or pipes without a pair");
+        let parked = self.buffers.lent() + self.pipes.lent();
+        debug_assert!(parked <= 2 * self.slots.len(), "buffers or pipes without a pair");
         debug_assert!(self.pipes.lent() <= self.limits.pipes_max, "more pipes than allowed");
     }
 }
@@ -236,18 +236,18 @@ impl<N: Net + Host> Relays<N> {
             self.tear_down(context, upstream, slot);
         }
         let slots = &self.slots;
-        self.waiting_room.forget_resources(|key| !slots.contains(key));
+        self.waiting_room.remove_gone(|key| !slots.contains(key));
     }
 
     fn tear_down(&mut self, context: &mut Context<N>, upstream: &mut Upstream<N>, slot: Slot<N>) {
         log_closed(context, &slot, upstream);
-        let Slot { pair, client, server, held, timer, endpoint, listener, .. } = slot;
+        let Slot { pair, client, server, parked, timer, endpoint, listener, .. } = slot;
         let ending = pair.ending().expect("only a pair with an ending is marked for reaping");
         if let Some(timer) = timer {
             context.wheel.cancel(timer);
         }
-        for held in held {
-            held.release(&mut context.net, &mut self.buffers, &mut self.pipes);
+        for parked in parked {
+            parked.release(&mut context.net, &mut self.buffers, &mut self.pipes);
         }
         let bytes = Side::BOTH.map(|side| pair.flow(side).delivered());
         if let Some(endpoint) = endpoint.filter(|_| server.is_some()) {

@@ -102,12 +102,16 @@ pub enum StartError {
     },
 }
 
+/// A word of the log as it is written in a message: with blanks instead of underscores.
+pub(super) fn spaced(word: &dyn fmt::Display) -> String {
+    word.to_string().replace('_', " ")
+}
+
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Listen { address, error, waited } => {
-                let reason = error.to_string().replace('_', " ");
-                write!(f, "cannot listen on {address}: {reason}")?;
+                write!(f, "cannot listen on {address}: {}", spaced(error))?;
                 let is_privileged = address.port().is_some_and(|port| port < PRIVILEGED_PORTS);
                 if *error == NetError::Denied && is_privileged {
                     let capability = "CAP_NET_BIND_SERVICE";

@@ -43,7 +43,7 @@ impl<N: Net + Host> Upstream<N> {
     ) -> bool {
         let failure = dial_failure(error);
         self.monitor.dial_failed(context, attempt, failure);
-        self.doubt_names(context, attempt.endpoint, failure);
+        self.recheck_names(context, attempt.endpoint, failure);
         if !failure.is_evidence() {
             self.monitor.log_local_failure(context, attempt.endpoint, error);
         }
@@ -52,31 +52,31 @@ impl<N: Net + Host> Upstream<N> {
 
     /// A dial or a probe failed, so what is known of the endpoint's name, or of our way there, may
     /// be out of date.
-    pub(super) fn doubt_names(
+    pub(super) fn recheck_names(
         &mut self,
         context: &Context<N>,
         endpoint: EndpointId,
         failure: DialFailure,
     ) {
         if let Some(address) = self.monitor.endpoints.address(endpoint) {
-            self.discovery.doubt(address, failure, context.now);
-            self.seek_if_none_active(context.now);
+            self.discovery.recheck(address, failure, context.now);
+            self.recheck_all_if_none_active(context.now);
         }
     }
 
     /// With no endpoint left that works, every name is in doubt.
-    pub(super) fn seek_if_none_active(&mut self, now: Instant) {
+    pub(super) fn recheck_all_if_none_active(&mut self, now: Instant) {
         if self.monitor.endpoints.active_count() == 0 {
-            self.discovery.doubt_all(now);
+            self.discovery.recheck_all(now);
         }
     }
 
     /// Whether an endpoint may turn up before long: names are being looked up, or one that is known
     /// has to prove itself first.
-    pub(super) fn may_turn_up(&self, now: Instant) -> bool {
+    pub(super) fn may_find_endpoint(&self, now: Instant) -> bool {
         let endpoints = &self.monitor.endpoints;
         // Asked to end, nobody looks for endpoints.
-        self.discovery.is_looking()
+        self.discovery.is_discovering()
             && (endpoints.count() == 0 || endpoints.awaits_check() || self.discovery.is_asking(now))
     }
 
@@ -90,7 +90,7 @@ impl<N: Net + Host> Upstream<N> {
     /// Dials the endpoint if it is inactive and due.
     pub(super) fn probe(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
         if let Some(failed) = self.monitor.probe(context, endpoint) {
-            self.doubt_names(context, failed.endpoint, failed.failure);
+            self.recheck_names(context, failed.endpoint, failed.failure);
         }
     }
 
@@ -100,7 +100,7 @@ impl<N: Net + Host> Upstream<N> {
         let Some(found) = self.discovery.take_found(context) else { return Vec::new() };
         let (removed, failed) = self.monitor.apply_found(context, &found);
         for FailedProbe { endpoint, failure } in failed {
-            self.doubt_names(context, endpoint, failure);
+            self.recheck_names(context, endpoint, failure);
         }
         if !removed.is_empty() {
             self.monitor.abandon_probes(context, &removed);
@@ -114,7 +114,7 @@ impl<N: Net + Host> Upstream<N> {
             Owner::Resolver(question) => self.discovery.on_report(context, question, report),
             Owner::Monitor(endpoint) => {
                 if let Some(failed) = self.monitor.on_report(context, endpoint, report) {
-                    self.doubt_names(context, failed.endpoint, failed.failure);
+                    self.recheck_names(context, failed.endpoint, failed.failure);
                 }
             }
         }
@@ -125,13 +125,13 @@ impl<N: Net + Host> Upstream<N> {
         self.monitor.stop(context);
         self.discovery.stop(context);
         // Clients that wait for an endpoint wait in vain.
-        self.monitor.has_news = true;
+        self.monitor.retry_waiting = true;
     }
 
     /// Whether clients that wait for an endpoint should look again: there may be one, or none is
     /// to be expected. True once.
-    pub(super) fn take_news(&mut self) -> bool {
-        std::mem::take(&mut self.monitor.has_news)
+    pub(super) fn take_retry_waiting(&mut self) -> bool {
+        std::mem::take(&mut self.monitor.retry_waiting)
     }
 
     /// Why a client finds no endpoint.

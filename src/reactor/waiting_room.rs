@@ -29,18 +29,18 @@ impl WaitingRoom {
     }
 
     /// Whether a pair waits for resources of ours.
-    pub(super) fn is_short(&self) -> bool {
+    pub(super) fn has_resource_waiters(&self) -> bool {
         !self.resources.is_empty()
     }
 
     /// Those are gone that waited for resources.
-    pub(super) fn forget_resources(&mut self, is_gone: impl Fn(Key) -> bool) {
+    pub(super) fn remove_gone(&mut self, is_gone: impl Fn(Key) -> bool) {
         self.resources.retain(|key| !is_gone(*key));
     }
 
     /// Forgets those whose wait for an endpoint is over, once they may be most of all: taking each
     /// out at once would cost a crowd the square of its size.
-    pub(super) fn tidy(&mut self, pairs: usize, is_waiting: impl Fn(Key) -> bool) {
+    pub(super) fn prune(&mut self, pairs: usize, is_waiting: impl Fn(Key) -> bool) {
         if self.endpoint.len() > 2 * pairs {
             self.endpoint.retain(|key| is_waiting(*key));
         }

@@ -189,7 +189,7 @@ impl Run {
         let after = self.reactor.metrics();
         assert_eq!(after.pairs_connected - before.pairs_connected, count, "not all were served");
         assert_eq!(after.dials.begun - before.dials.begun, count, "not at the first attempt");
-        let [before, after] = [&before, after].map(|it| it.pairs_completed());
+        let [before, after] = [&before, after].map(|metrics| metrics.pairs_completed());
         let completed = after - before;
         assert_eq!(completed, count, "not all got what they were sent");
     }

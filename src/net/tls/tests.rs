@@ -75,6 +75,21 @@ impl Scratch {
         let output = command.output().expect("openssl runs");
         assert!(output.status.success(), "{arguments}: {output:?}");
     }
+
+    /// A certificate that is signed by its own key.
+    fn self_signed(&self, out: &str, key: &str, subject: &str, more: &str) -> String {
+        let subject = format!("-days 2 -subj /CN={subject}");
+        self.openssl(&format!("req -x509 -key {key} -out {out} {subject} {more}"));
+        self.read(out)
+    }
+
+    /// A certificate for the file `request`.
+    fn signed(&self, out: &str, by: &str, extensions: &str) -> String {
+        self.write("extensions", extensions);
+        let input = "-req -in request -days 2 -extfile extensions";
+        self.openssl(&format!("x509 {input} {by} -out {out}"));
+        self.read(out)
+    }
 }
 
 impl Drop for Scratch {
@@ -109,22 +124,11 @@ fn made() -> &'static Made {
             let curve = "-algorithm EC -pkeyopt ec_paramgen_curve:prime256v1";
             scratch.openssl(&format!("genpkey {curve} -out {key}"));
         }
-        let itself = |out: &str, key: &str, subject: &str, more: &str| {
-            let subject = format!("-days 2 -subj /CN={subject}");
-            scratch.openssl(&format!("req -x509 -key {key} -out {out} {subject} {more}"));
-            scratch.read(out)
-        };
         let named = format!("-addext subjectAltName=DNS:{NAME}");
-        let authority = itself("authority", "authority.key", "authority", "");
-        let other_authority = itself("other", "other.key", "other", "");
-        let self_signed_authority = itself("self", "key", NAME, &named);
+        let authority = scratch.self_signed("authority", "authority.key", "authority", "");
+        let other_authority = scratch.self_signed("other", "other.key", "other", "");
+        let self_signed_authority = scratch.self_signed("self", "key", NAME, &named);
         scratch.openssl(&format!("req -new -key key -out request -subj /CN={NAME}"));
-        let signed = |out: &str, by: &str, extensions: &str| {
-            scratch.write("extensions", extensions);
-            let input = "-req -in request -days 2 -extfile extensions";
-            scratch.openssl(&format!("x509 {input} {by} -out {out}"));
-            scratch.read(out)
-        };
         let by_authority = "-CA authority -CAkey authority.key -CAcreateserial";
         let names = format!("subjectAltName=DNS:{NAME},DNS:*.wild.test,IP:127.0.0.1\n");
         Made {
@@ -132,14 +136,18 @@ fn made() -> &'static Made {
             other_authority,
             key: scratch.read("key"),
             other_key: scratch.read("other.key"),
-            server: signed("server", by_authority, &names),
-            common_name: signed("common", by_authority, "basicConstraints=CA:FALSE"),
-            client: signed(
+            server: scratch.signed("server", by_authority, &names),
+            common_name: scratch.signed("common", by_authority, "basicConstraints=CA:FALSE"),
+            client: scratch.signed(
                 "client",
                 by_authority,
                 &(names.clone() + "extendedKeyUsage=clientAuth"),
             ),
-            self_signed: signed("self", "-signkey key", &(names + "basicConstraints=CA:FALSE")),
+            self_signed: scratch.signed(
+                "self",
+                "-signkey key",
+                &(names + "basicConstraints=CA:FALSE"),
+            ),
             self_signed_authority,
         }
     })

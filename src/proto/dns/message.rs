@@ -500,14 +500,18 @@ mod tests {
         assert_eq!(read(&bytes, Kind::Aaaa), want);
     }
 
+    /// An alias for 9 seconds and its address for `ttl`.
+    fn aliased(ttl: u32) -> [Vec<u8>; 2] {
+        let cname = record(ASKED, CNAME, 9, &wire("b"));
+        [cname, record(&wire("b"), A, ttl, &[10, 0, 0, 1])]
+    }
+
     #[test]
     fn the_shortest_time_to_live_counts() {
-        let cname = record(ASKED, CNAME, 9, &wire("b"));
-        let with = |ttl| [cname.clone(), record(&wire("b"), A, ttl, &[10, 0, 0, 1])];
-        check(&with(60), &[], &addresses(&["10.0.0.1"], 9));
-        check(&with(3), &[], &addresses(&["10.0.0.1"], 3));
-        check(&with(0x8000_0000), &[], &addresses(&["10.0.0.1"], 0));
-        let mut longer = with(60).to_vec();
+        check(&aliased(60), &[], &addresses(&["10.0.0.1"], 9));
+        check(&aliased(3), &[], &addresses(&["10.0.0.1"], 3));
+        check(&aliased(0x8000_0000), &[], &addresses(&["10.0.0.1"], 0));
+        let mut longer = aliased(60).to_vec();
         longer.insert(1, record(&wire("b"), CNAME, 12, &wire("c")));
         longer[2] = record(&wire("c"), A, 60, &[10, 0, 0, 1]);
         check(&longer, &[], &addresses(&["10.0.0.1"], 9));
@@ -540,6 +544,19 @@ mod tests {
         }
     }
 
+    /// As many aliases in a row, and the address of the last one.
+    fn chain(links: usize) -> Vec<Vec<u8>> {
+        let mut owner = "a.example".to_owned();
+        let mut answer = Vec::new();
+        for link in 0..links {
+            let target = format!("n{link}");
+            answer.push(record(&wire(&owner), CNAME, 60, &wire(&target)));
+            owner = target;
+        }
+        answer.push(record(&wire(&owner), A, 60, &[10, 0, 0, 1]));
+        answer
+    }
+
     #[test]
     fn aliases_are_followed_in_any_order() {
         let address = record(&wire("c"), A, 60, &[10, 0, 0, 1]);
@@ -555,17 +572,6 @@ mod tests {
         // The one that follows is not the one that was asked for.
         check(&[second], &[], &nothing(true, None));
 
-        let chain = |links: usize| {
-            let mut owner = "a.example".to_owned();
-            let mut answer = Vec::new();
-            for link in 0..links {
-                let target = format!("n{link}");
-                answer.push(record(&wire(&owner), CNAME, 60, &wire(&target)));
-                owner = target;
-            }
-            answer.push(record(&wire(&owner), A, 60, &[10, 0, 0, 1]));
-            answer
-        };
         check(&chain(DNS_ALIASES_MAX), &[], &want);
         check(&chain(DNS_ALIASES_MAX + 1), &[], &Reply::Malformed);
     }
@@ -633,14 +639,16 @@ mod tests {
     #[track_caller]
     fn check_srv(answer: &[Vec<u8>], authority: &[Vec<u8>], want: Result<&[(u16, &str)], Reply>) {
         let bytes = message(REPLY, Kind::Srv, [answer, authority, &[]]);
-        let service = |(port, target): &(u16, &str)| Service {
-            priority: 1,
-            weight: 7,
-            port: *port,
-            target: name(target),
-        };
         let ttl = Duration::from_secs(60);
-        let want = want.map(|services| services.iter().map(service).collect());
+        let want = want.map(|services| {
+            let services = services.iter().map(|(port, target)| Service {
+                priority: 1,
+                weight: 7,
+                port: *port,
+                target: name(target),
+            });
+            services.collect()
+        });
         let want = want.map(|found| Reply::Records { records: Records::Services(found), ttl });
         assert_eq!(read(&bytes, Kind::Srv), want.unwrap_or_else(|reply| reply));
     }
@@ -664,8 +672,9 @@ mod tests {
 
     #[test]
     fn all_that_a_message_holds_is_read_and_each_once() {
-        let one = |i: u16| record(ASKED, A, 60, &[10, 0, (i >> 8) as u8, i as u8]);
-        let answer: Vec<_> = (0..3000).map(|i| one(i % 2000)).collect();
+        let numbers = (0..3000).map(|i: u16| (i % 2000).to_be_bytes());
+        let answer: Vec<_> =
+            numbers.map(|[high, low]| record(ASKED, A, 60, &[10, 0, high, low])).collect();
         let bytes = message(REPLY, Kind::A, [&answer, &[], &[]]);
         let Reply::Records { records: Records::Addresses(found), .. } = read(&bytes, Kind::A)
         else {
@@ -691,6 +700,11 @@ mod tests {
         }
     }
 
+    /// The reading of a reply that says that there is no such name.
+    fn missing(answer: &[Vec<u8>], authority: &[Vec<u8>]) -> Reply {
+        read(&message(REPLY | 3, Kind::A, [answer, authority, &[]]), Kind::A)
+    }
+
     #[test]
     fn nothing_is_an_answer() {
         check(&[], &[], &nothing(true, None));
@@ -700,9 +714,6 @@ mod tests {
         let broken = record(&wire("example"), SOA, 60, &[0; 21]);
         check(&[], &[broken, soa("example", 60, 50)], &nothing(true, Some(50)));
 
-        let missing = |answer: &[Vec<u8>], authority: &[Vec<u8>]| {
-            read(&message(REPLY | 3, Kind::A, [answer, authority, &[]]), Kind::A)
-        };
         assert_eq!(missing(&[], &[]), nothing(false, None));
         assert_eq!(missing(&[], &[soa("example", 60, 50)]), nothing(false, Some(50)));
         let cname = [record(ASKED, CNAME, 9, &wire("b"))];
@@ -727,18 +738,16 @@ mod tests {
         }
     }
 
+    /// The reading of a reply to a question with EDNS; to one without, options are ignored.
+    fn with_edns(sections: [&[Vec<u8>]; 3]) -> Reply {
+        let bytes = message(REPLY, Kind::A, sections);
+        assert_eq!(read(&bytes, Kind::A), addresses(&["10.0.0.1"], 60), "as if it were not there");
+        read_reply(&bytes, ID, &name("a.example"), Kind::A, true)
+    }
+
     #[test]
     fn options_count_where_they_were_asked_for() {
         let answer = [record(ASKED, A, 60, &[10, 0, 0, 1])];
-        let with_edns = |sections: [&[Vec<u8>]; 3]| {
-            let bytes = message(REPLY, Kind::A, sections);
-            assert_eq!(
-                read(&bytes, Kind::A),
-                addresses(&["10.0.0.1"], 60),
-                "as if it were not there"
-            );
-            read_reply(&bytes, ID, &name("a.example"), Kind::A, true)
-        };
         let plain = record(&[0], OPT, 0x0000_8000, &[1, 2, 3]);
         let option = &[plain.clone()][..];
         assert_eq!(with_edns([&answer, &[], option]), addresses(&["10.0.0.1"], 60));
@@ -789,10 +798,12 @@ mod tests {
 
     #[test]
     fn a_server_without_edns_need_not_repeat_the_question() {
-        let bare = |code| [&ID.to_be_bytes()[..], &[0x80, code], &[0; 8]].concat();
-        assert_eq!(read(&bare(1), Kind::A), Reply::Failed(ServerFailure::Format));
-        assert_eq!(read(&bare(2), Kind::A), Reply::Foreign);
-        assert_eq!(read(&bare(0), Kind::A), Reply::Foreign);
+        for (code, want) in
+            [(1, Reply::Failed(ServerFailure::Format)), (2, Reply::Foreign), (0, Reply::Foreign)]
+        {
+            let bare = [&ID.to_be_bytes()[..], &[0x80, code], &[0; 8]].concat();
+            assert_eq!(read(&bare, Kind::A), want, "{code}");
+        }
     }
 
     /// Of a part of a reply nothing is ever read that the whole does not say.

@@ -390,11 +390,11 @@ mod tests {
 
     #[test]
     fn what_is_cut_short_is_a_problem() {
-        let many = |count: usize| (0..count).map(|i| format!(" n{i}")).collect::<String>();
         for (count, problem) in
             [(DNS_SEARCH_MAX, None), (DNS_SEARCH_MAX + 1, Some(Problem::TooManySuffixes))]
         {
-            let mut found = read(&format!("nameserver ::1\nsearch{}", many(count)));
+            let suffixes: String = (0..count).map(|i| format!(" n{i}")).collect();
+            let mut found = read(&format!("nameserver ::1\nsearch{suffixes}"));
             assert_eq!((found.search.len(), &found.problem), (DNS_SEARCH_MAX, &problem), "{count}");
             let local_domain = Some(b"a".to_vec());
             found.amend(&Environment { local_domain, ..Environment::default() });
@@ -418,19 +418,25 @@ mod tests {
         check_search("search a\n\r\n", &["a"]);
     }
 
+    #[track_caller]
+    fn check_amended(
+        local_domain: Option<&str>,
+        options: Option<&str>,
+        search: &str,
+        want: (u8, u64, bool),
+    ) {
+        let mut found = read("nameserver ::1\nsearch a b\noptions ndots:2 timeout:9");
+        let [local_domain, options] =
+            [local_domain, options].map(|text| text.map(|text| text.as_bytes().to_vec()));
+        found.amend(&Environment { local_domain, options });
+        let suffixes: Vec<String> = found.search.iter().map(Name::to_string).collect();
+        assert_eq!(suffixes.join(","), search);
+        assert_eq!((found.dots_min, found.timeout.as_secs(), found.no_aaaa), want);
+    }
+
     #[test]
     fn the_environment_comes_after_the_file() {
-        let amended = |local_domain: Option<&str>, options: Option<&str>| {
-            let mut found = read("nameserver ::1\nsearch a b\noptions ndots:2 timeout:9");
-            let bytes = |text: &str| text.as_bytes().to_vec();
-            let (local_domain, options) = (local_domain.map(bytes), options.map(bytes));
-            found.amend(&Environment { local_domain, options });
-            let search: Vec<String> = found.search.iter().map(Name::to_string).collect();
-            (search.join(","), found.dots_min, found.timeout.as_secs(), found.no_aaaa)
-        };
-        let want =
-            |search: &str, dots, timeout, no_aaaa| (search.to_owned(), dots, timeout, no_aaaa);
-        assert_eq!(amended(None, None), want("a,b", 2, 9, false));
+        check_amended(None, None, "a,b", (2, 9, false));
         for (text, search) in [
             ("c d.e", "c,d.e"),
             ("c \td\ne", "c,d"),
@@ -440,11 +446,11 @@ mod tests {
             ("c ", "c"),
             ("c..d e", "e"),
         ] {
-            assert_eq!(amended(Some(text), None), want(search, 2, 9, false), "{text:?}");
+            check_amended(Some(text), None, search, (2, 9, false));
         }
-        assert_eq!(amended(None, Some("no-aaaa\tndots:7")), want("a,b", 7, 9, true));
-        assert_eq!(amended(None, Some("")), want("a,b", 2, 9, false));
-        assert_eq!(amended(Some("c"), Some("timeout:1")), want("c", 2, 1, false));
+        check_amended(None, Some("no-aaaa\tndots:7"), "a,b", (7, 9, true));
+        check_amended(None, Some(""), "a,b", (2, 9, false));
+        check_amended(Some("c"), Some("timeout:1"), "c", (2, 1, false));
     }
 
     #[test]
@@ -463,14 +469,16 @@ mod tests {
         let found = read("options ndots:3 timeout:7\toptions\noptions attempts:4 rotate use-vc");
         assert_eq!((found.dots_min, found.timeout.as_secs(), found.attempts), (3, 7, 4));
         assert!(found.rotate && found.tcp_only);
-        let ours = |text: &str| {
-            let found = read(text);
-            [found.no_aaaa, found.one_by_one, found.no_tld_query, found.no_reload]
-        };
-        assert_eq!(ours("options no-aaaa"), [true, false, false, false]);
-        assert_eq!(ours("options single-request"), [false, true, false, false]);
-        assert_eq!(ours("options no-tld-query"), [false, false, true, false]);
-        assert_eq!(ours("options no_tld_query no-reload"), [false, false, true, true]);
+        for (options, want) in [
+            ("no-aaaa", [true, false, false, false]),
+            ("single-request", [false, true, false, false]),
+            ("no-tld-query", [false, false, true, false]),
+            ("no_tld_query no-reload", [false, false, true, true]),
+        ] {
+            let found = read(&format!("options {options}"));
+            let found = [found.no_aaaa, found.one_by_one, found.no_tld_query, found.no_reload];
+            assert_eq!(found, want, "{options}");
+        }
         let others = "edns0 trust-ad inet6 debug strict-error no-check-names single-request-reopen \
                       norotate use_vc Rotate no_aaaa ip6-dotint";
         assert_eq!(read(&format!("#\noptions {others}\nsortlist 10.0.0.0")), read("#"));

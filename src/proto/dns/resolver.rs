@@ -386,6 +386,13 @@ mod tests {
             Bench { resolver, now: Instant::now(), drawn: 0, open, resent }
         }
 
+        /// The open questions: name and type of each.
+        fn questions(&self) -> String {
+            let questions = self.open.iter().map(Asked::question);
+            let texts = questions.map(|(name, kind)| format!("{name} {kind}"));
+            texts.collect::<Vec<_>>().join(", ")
+        }
+
         fn look_up(&mut self, id: usize, subject: Subject, name: &str) {
             self.look_up_as(id, subject, name, Urgency::Usual);
         }
@@ -1139,17 +1146,13 @@ mod tests {
     fn families_may_be_asked_for_one_by_one() {
         let mut bench = Bench::new("nameserver 10.0.0.1\nsearch one.test\noptions single-request");
         bench.look_up(0, Subject::Host, "m");
-        let asked = |bench: &Bench| {
-            let of = |asked: &Asked| format!("{} {}", asked.question().0, asked.question().1);
-            bench.open.iter().map(of).collect::<Vec<_>>().join(", ")
-        };
         for (question, reply) in [
             ("m.one.test 1", (NO_NAME, &[][..])),
             ("m.one.test 28", (NO_NAME, &[])),
             ("m 1", (OK, &[&[10, 0, 0, 9][..]])),
             ("m 28", (OK, &[])),
         ] {
-            assert_eq!(asked(&bench), question);
+            assert_eq!(bench.questions(), question);
             let last = bench.last();
             bench.answer(&last, Ok(&last.reply(reply.0, reply.1)));
         }
@@ -1159,7 +1162,7 @@ mod tests {
         // One that is silent about the first family is asked for the second one nevertheless.
         bench.look_up(1, Subject::Host, "n.test.");
         bench.answer(&bench.last(), Err(Failure::Unreachable));
-        assert_eq!(asked(&bench), "n.test 28");
+        assert_eq!(bench.questions(), "n.test 28");
         bench.answer(&bench.last(), Err(Failure::Unreachable));
         assert_eq!(bench.answers().len(), 2);
     }

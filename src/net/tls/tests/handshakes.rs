@@ -196,12 +196,16 @@ fn asking_for_a_certificate_does_not_excuse_a_bad_one() {
 
 // ------------------------------------------------------------------------------- no servers of TLS
 
+/// A record with a fatal alert.
+fn alert(number: u8) -> [u8; 7] {
+    [21, 3, 3, 0, 2, 2, number]
+}
+
 #[test]
 fn a_server_without_tls_differs_from_one_that_refuses() {
     let no_tls = failed(HandshakeError::NoTls);
     let lost = Outcome::Lost;
     let http = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
-    let alert = |number| [21, 3, 3, 0, 2, 2, number];
     for (said, end, want) in [
         (&b""[..], End::Eof, no_tls),
         (b"", End::Error(libc::ECONNRESET), lost(NetError::Reset)),

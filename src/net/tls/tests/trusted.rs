@@ -67,6 +67,12 @@ impl Maker {
         self.issue(["root", "root"], "root", period, extensions)
     }
 
+    /// The certificate of a server, signed by itself, with a key of its own.
+    fn own(&self, period: [&str; 2], extensions: &str) -> &'static str {
+        let names = format!("subjectAltName=DNS:{NAME}\n{extensions}");
+        leaked(self.issue(["own", "server"], "own", period, &names))
+    }
+
     /// A server's certificate by the last authority.
     fn server(&self, extensions: &str) -> &'static str {
         let names = format!("subjectAltName=DNS:{NAME}\n{extensions}");
@@ -223,21 +229,18 @@ fn few_authorities_may_be_shown_and_few_of_one_subject() {
     let others: Vec<String> = (0..11)
         .map(|number| maker.issue([&format!("other{number}"), "middle"], "root", ALWAYS, AUTHORITY))
         .collect();
-    let show =
-        |others: &[String]| outcome_with(&verifier, leaked(format!("{server}{}", others.concat())));
-    let too_long = failed(HandshakeError::ChainTooLong);
-    assert_eq!([show(&others[..10]), show(&others)], [Outcome::Done, too_long]);
-    let same = vec![others[0].clone(); 4];
-    assert_eq!([show(&same[..3]), show(&same)], [Outcome::Done, too_long]);
+    for (others, most) in [(&others[..], 10), (&vec![others[0].clone(); 4], 3)] {
+        let too_long = failed(HandshakeError::ChainTooLong);
+        for (count, want) in [(most, Outcome::Done), (most + 1, too_long)] {
+            let chain = leaked(format!("{server}{}", others[..count].concat()));
+            assert_eq!(outcome_with(&verifier, chain), want, "{count} others");
+        }
+    }
 }
 
 #[test]
 fn what_is_itself_in_the_file_may_be_shown_while_it_is_in_force() {
     let maker = Maker::new();
-    let own = |period, extensions: &str| {
-        let names = format!("subjectAltName=DNS:{NAME}\n{extensions}");
-        leaked(maker.issue(["own", "server"], "own", period, &names))
-    };
     let remark = r#"TrustedForItself number=1 subject="CN=own" reason=not_authority"#;
     for (period, extensions, said, want) in [
         (ALWAYS, AUTHORITY, vec![], Outcome::Done),
@@ -256,19 +259,19 @@ fn what_is_itself_in_the_file_may_be_shown_while_it_is_in_force() {
             failed(HandshakeError::NotYetValid),
         ),
     ] {
-        let certificate = own(period, extensions);
+        let certificate = maker.own(period, extensions);
         let verifier = of_text(certificate).expect(extensions);
         assert_eq!(remarks(&verifier), said, "{extensions}");
         assert_eq!(outcome_with(&verifier, certificate), want, "{extensions}");
         // Another one of the same name and key needs an authority.
-        let other = own(ALWAYS, "basicConstraints=CA:FALSE\nsubjectKeyIdentifier=hash");
+        let other = maker.own(ALWAYS, "basicConstraints=CA:FALSE\nsubjectKeyIdentifier=hash");
         let is_taken = outcome_with(&verifier, other) == Outcome::Done;
         assert_eq!(is_taken, extensions == AUTHORITY, "{extensions}");
     }
     // Of no use, as it is not for us: the names are other ones, or the purpose is.
     let text = maker.issue(["own", "server"], "own", ALWAYS, "subjectAltName=DNS:other.test");
     assert!(of_text(&text).expect_err("another name").contains("reason=not_authority"));
-    let text = own(ALWAYS, "extendedKeyUsage=clientAuth");
+    let text = maker.own(ALWAYS, "extendedKeyUsage=clientAuth");
     assert!(of_text(text).expect_err("another purpose").contains("reason=not_authority"));
 }
 
