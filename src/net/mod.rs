@@ -1,8 +1,8 @@
 //! The seam under the reactor: the traits [`Net`] and [`Host`], and their outcomes.
 //!
-//! Everything the reactor wants of the outside world goes through here: sockets, readiness,
-//! signals, the clock and entropy. `net/mio.rs` is the real one; the simulator is another. No
-//! `io::Error` and no errno crosses this line upwards: what is expected comes back as a value.
+//! The reactor reaches the outside world through these traits alone: sockets, readiness, signals,
+//! the clock and entropy. `net/mio.rs` implements them for the real machine, and the simulator for
+//! a virtual one. No `io::Error` and no errno goes further up: expected outcomes are values.
 
 pub mod datagram;
 mod ephemeral;
@@ -35,28 +35,29 @@ pub use host::Host;
 pub use no_tls as tls;
 pub use resolver_file::{FileError, FileVersion, ResolverFile};
 
-/// What [`Net::poll`] found.
+/// An event that [`Net::poll`] reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A socket registered under this token may be ready. A hint: the operation may still block.
+    /// A socket registered under this token may be ready. It is a hint: the operation may still
+    /// block.
     Socket(usize, Readiness),
-    /// The process was sent a signal; once per signal received.
+    /// The process received a signal; one event for each.
     Signal(Signal),
 }
 
-/// A signal that asks for something; all others have no effect or the kernel's own (signal(7)).
+/// A signal with a request. All others have no effect or the kernel's default one (signal(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// SIGTERM: the process is to end.
     Terminate,
     /// SIGINT: likewise, from a terminal.
     Interrupt,
-    /// SIGHUP: it is to read its configuration again.
+    /// SIGHUP: the process is to read its configuration again.
     HangUp,
 }
 
 impl Signal {
-    /// Whether it asks the process to end.
+    /// Whether the signal asks the process to end.
     pub fn asks_to_end(self) -> bool {
         matches!(self, Signal::Terminate | Signal::Interrupt)
     }
@@ -77,34 +78,36 @@ impl fmt::Display for Signal {
 pub enum Accept<S> {
     /// A connection and its peer's address.
     Connection(S, Address),
-    /// The backlog is empty; an event will tell of the next connection.
+    /// The backlog is empty; the next connection causes an event.
     WouldBlock,
-    /// Nothing was accepted. The listener still stands.
+    /// Nothing was accepted. The socket is still listening.
     Failed(NetError),
 }
 
 /// Outcome of [`Net::dial_result`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dial {
-    /// The connection stands.
+    /// The connection is established.
     Connected,
-    /// It stood and is lost again, but bytes came before that and wait to be read.
+    /// The connection was established and is lost again, but bytes arrived before that and can be
+    /// read.
     Lost(NetError),
-    /// Not decided yet; an event will tell.
+    /// Not decided yet; the decision causes an event.
     Pending,
-    /// It will never stand.
+    /// The connection was not established, and never will be.
     Failed(NetError),
 }
 
 /// Outcome of [`Net::read`] and [`Net::splice_in`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read {
-    /// So many bytes, at least one, were put at the start of the buffer, or into the pipe.
+    /// The number of bytes, at least one, that were put at the start of the buffer or into the
+    /// pipe.
     Data(usize),
     /// Of a read: the peer ended its side in order, and every byte before that was read. Of a
-    /// splice it is a hint, for a read to confirm: before an urgent mark Linux says the same.
+    /// splice this is a hint, for a read to confirm: Linux reports the same before an urgent mark.
     Eof,
-    /// Nothing there now; an event will tell.
+    /// No bytes at present; the next ones cause an event.
     WouldBlock,
     /// The connection is lost.
     Failed(NetError),
@@ -113,9 +116,10 @@ pub enum Read {
 /// Outcome of [`Net::write`] and [`Net::splice_out`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Write {
-    /// So many bytes, at least one, were taken from the start of the buffer, or out of the pipe.
+    /// The number of bytes, at least one, that were taken from the start of the buffer or out of
+    /// the pipe.
     Data(usize),
-    /// No room now; an event will tell.
+    /// No room at present; new room causes an event.
     WouldBlock,
     /// The connection is lost.
     Failed(NetError),
@@ -124,44 +128,47 @@ pub enum Write {
 /// Outcome of [`Net::receive`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Receive {
-    /// A datagram of so many bytes, possibly none, is at the start of the buffer; what did not fit
-    /// is gone.
+    /// The bytes, possibly none, of a datagram that was put at the start of the buffer. Those that
+    /// did not fit are lost.
     Datagram(usize),
-    /// Nothing there now; an event will tell.
+    /// No datagram at present; the next one causes an event.
     WouldBlock,
-    /// The peer's host, or the network, answered that nobody takes what was sent.
+    /// The peer's host, or the network, answered that a datagram was not delivered.
     Failed(NetError),
 }
 
 /// How a connection ends when its socket is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Close {
-    /// With a FIN after what the kernel still holds for the peer.
+    /// With a FIN, after the bytes that the kernel still has for the peer.
     Orderly,
-    /// With a RST, at once; what the kernel still holds is dropped (`SO_LINGER` 0, socket(7)).
+    /// With a RST, at once; the kernel drops the bytes that it still has (`SO_LINGER` 0,
+    /// socket(7)).
     Reset,
 }
 
-/// Why an operation on the network failed, as far as this program treats the reasons apart.
+/// Why an operation on the network failed, as far as this program distinguishes the reasons.
+/// Displays as one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetError {
     /// The host answered that nothing listens there.
     Refused,
     /// The peer reset the connection.
     Reset,
-    /// Nobody answered in time: a dial, keepalive probes or unacknowledged data.
+    /// No answer in time: to a dial, to keepalive probes or to unacknowledged data.
     TimedOut,
     /// The host cannot be reached.
     HostUnreachable,
-    /// We have no route: our own link, no evidence about the other side.
+    /// This host has no route: a fault of its own link, which is not evidence about the other
+    /// side.
     NetworkUnreachable,
-    /// No free local port towards that address, or the address is not ours.
+    /// No local port is free towards that address, or the address is not one of this host.
     AddressNotAvailable,
-    /// The address is taken.
+    /// Another socket has the address.
     AddressInUse,
     /// The process or the system has no descriptor left.
     Descriptors,
-    /// The kernel has no memory for it.
+    /// The kernel has no memory for the operation.
     Memory,
     /// An incoming connection was gone before it was accepted.
     Aborted,
@@ -169,9 +176,9 @@ pub enum NetError {
     Denied,
     /// The dialed connection ended at its own socket, or at our own listener.
     OwnAddress,
-    /// The kernel, or a sandbox around us, does not offer the operation at all.
+    /// The kernel, or a sandbox, does not offer the operation at all.
     NotSupported,
-    /// Anything else, with its errno.
+    /// Any other reason, by its errno.
     Other(i32),
 }
 
@@ -197,19 +204,19 @@ impl fmt::Display for NetError {
     }
 }
 
-/// Sockets, readiness, clock and entropy, as the reactor needs them. What it asks of the host
-/// itself is in [`Host`].
+/// Sockets, readiness, clock and entropy, as the reactor needs them. Facts of the host are in
+/// [`Host`].
 ///
-/// Sockets are registered when they come into being, for both directions and edge-triggered: an
-/// event says that something changed; after that only `WouldBlock`, or a read or write shorter than
-/// asked for, says that the change is used up. Of splices only `WouldBlock` does: one stops short
-/// where the pipe has no slot left for another small segment, too. From an `urgent` socket a short
-/// read says nothing. From a `closed` one that is not `urgent` and has no `error` to tell, a short
-/// read has taken the last byte, and the end behind it need not be read.
+/// A socket is registered when it is made, for both directions and edge-triggered. An event reports
+/// a change, which is used up once an operation returns `WouldBlock`, or reads or writes less than
+/// it was asked to. A splice uses a change up only by `WouldBlock`, as it is also short where the
+/// pipe has no slot for another small segment. A short read from an `urgent` socket means nothing.
+/// A short read from a `closed` socket that is not `urgent` and has no `error` has taken the last
+/// byte, and the end of file after it need not be read.
 ///
-/// A socket whose error was reported, by whichever call, still gives the bytes that arrived before
-/// and then an end or an error; `WouldBlock` from it counts as the end. A socket is given up by
-/// [`Net::close`] alone, a pipe by [`Net::close_pipe`].
+/// After any call has reported the error of a socket, the bytes that arrived before the error can
+/// still be read, followed by an end of file or an error; `WouldBlock` counts as the end of file.
+/// Sockets are closed by [`Net::close`] alone, and pipes by [`Net::close_pipe`].
 pub trait Net {
     /// A socket that accepts connections.
     type Listener;
@@ -220,52 +227,53 @@ pub trait Net {
     /// A socket for datagrams to and from one peer.
     type Datagram;
 
-    /// Waits until something happens, at most for `timeout` (`None`: without limit), and appends
-    /// what did. May return early, with nothing; but what had happened by then is told first.
+    /// Waits for events, at most for `timeout` (`None`: without limit), and appends them. May
+    /// return early without events, but never omits those that happened before it returned.
     ///
     /// # Errors
-    /// Only when the facility itself is broken, after which the process cannot go on.
+    /// [`NetError`] when waiting itself fails, after which the process cannot go on.
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), NetError>;
 
-    /// The monotonic time. The reactor asks once a turn.
+    /// The monotonic time. The reactor reads it once a turn.
     fn now(&mut self) -> Instant;
 
-    /// Sixty-four random bits that nobody can guess who has not seen them.
+    /// Sixty-four random bits, which an observer of earlier ones cannot predict.
     fn random(&mut self) -> u64;
 
-    /// Listens on `address`, registered under `token`; also tells the address that it became
-    /// when the port was left to the kernel.
+    /// Listens on `address`, registered under `token`. Also returns the actual address, which
+    /// differs where the kernel was to choose the port.
     ///
     /// # Errors
-    /// When the address is taken, not ours or forbidden, or resources are short.
+    /// [`NetError`] when another socket has the address, it is not one of this host or forbidden,
+    /// or resources are short.
     fn listen(
         &mut self,
         address: &Address,
         token: usize,
     ) -> Result<(Self::Listener, Address), NetError>;
 
-    /// Takes one connection from the backlog; it is registered under `token`.
+    /// Takes one connection from the backlog and registers it under `token`.
     fn accept(&mut self, listener: &mut Self::Listener, token: usize) -> Accept<Self::Stream>;
 
     /// Stops listening. Connections still in the backlog are reset by the kernel.
     fn close_listener(&mut self, listener: Self::Listener);
 
-    /// Begins a connection to `address`, registered under `token`; an event tells that it is
-    /// decided, [`Net::dial_result`] how.
+    /// Begins a connection to `address`, registered under `token`. An event reports that it is
+    /// decided; [`Net::dial_result`] returns the result.
     ///
     /// # Errors
-    /// When the attempt failed at once.
+    /// [`NetError`] when the attempt failed at once.
     fn dial(&mut self, address: &Address, token: usize) -> Result<Self::Stream, NetError>;
 
     /// The state of the dial. `readiness` is that of an event of this very turn, which may spare a
     /// system call; the default where there was none.
     fn dial_result(&mut self, stream: &mut Self::Stream, readiness: Readiness) -> Dial;
 
-    /// The address of our end of a connection; `None` if it is lost already.
+    /// The address of the local end of a connection; `None` if the connection is lost.
     fn local_address(&mut self, stream: &mut Self::Stream) -> Option<Address>;
 
-    /// Sets the options of a dialed connection that a short one is spared (keepalive, user
-    /// timeout). Accepted ones have theirs from their listener.
+    /// Sets those options of a dialed connection that a short connection can do without
+    /// (keepalive, user timeout). Accepted connections inherit them from their listener.
     fn set_deferred_options(&mut self, stream: &mut Self::Stream);
 
     /// Reads into `buffer`, which is not empty.
@@ -277,12 +285,12 @@ pub trait Net {
     /// A new, empty pipe.
     ///
     /// # Errors
-    /// When descriptors, memory or this user's share of pipe memory (pipe(7)) are short, or when
-    /// the kernel has none.
+    /// [`NetError`] when descriptors, memory or this user's share of pipe memory (pipe(7)) are
+    /// short, or when the kernel or a sandbox refuses.
     fn open_pipe(&mut self) -> Result<Self::Pipe, NetError>;
 
-    /// Moves at most `bytes_max` bytes, above 0, from the socket into the pipe, which is empty.
-    /// Fails with [`NetError::NotSupported`], and nothing moved, where splice(2) is refused.
+    /// Moves at most `bytes_max` bytes (> 0) from the socket into the pipe, which is empty. Fails
+    /// with [`NetError::NotSupported`], without moving anything, where splice(2) is refused.
     fn splice_in(
         &mut self,
         stream: &mut Self::Stream,
@@ -290,7 +298,7 @@ pub trait Net {
         bytes_max: usize,
     ) -> Read;
 
-    /// Moves bytes from the pipe into the socket; `bytes` is what the pipe holds, at least one.
+    /// Moves bytes from the pipe, which holds `bytes` (> 0), into the socket.
     fn splice_out(
         &mut self,
         pipe: &mut Self::Pipe,
@@ -298,45 +306,45 @@ pub trait Net {
         bytes: usize,
     ) -> Write;
 
-    /// Gives the pipe up, and what it still holds.
+    /// Closes the pipe, and drops the bytes that it still holds.
     fn close_pipe(&mut self, pipe: Self::Pipe);
 
-    /// Ends our side of the connection with a FIN after what was written; the peer may go on.
+    /// Ends our side of the connection with a FIN after the written bytes; the peer may go on.
     ///
     /// # Errors
-    /// When the connection is lost already.
+    /// [`NetError`] when the connection is lost.
     fn shutdown_write(&mut self, stream: &mut Self::Stream) -> Result<(), NetError>;
 
-    /// The error that waits in the socket, which is taken out of it; `None` if there is none.
+    /// Takes the pending error out of the socket (`SO_ERROR`, socket(7)); `None` if there is none.
     fn take_error(&mut self, stream: &mut Self::Stream) -> Option<NetError>;
 
-    /// Bytes written that the peer's kernel has not acknowledged yet.
+    /// The number of written bytes that the peer's kernel has not acknowledged yet.
     fn unsent(&mut self, stream: &mut Self::Stream) -> usize;
 
     /// Sets how the connection ends when its socket is closed, by [`Net::close`] or by the kernel
-    /// when the process dies; a new one ends in order.
+    /// when the process dies. A new connection has [`Close::Orderly`].
     fn set_close(&mut self, stream: &mut Self::Stream, how: Close);
 
-    /// Gives the socket up.
+    /// Closes the socket.
     fn close(&mut self, stream: Self::Stream);
 
-    /// A socket of its own for datagrams to and from `peer`, registered under `token`. Our port is
-    /// one that nobody can guess: Linux draws it at random for each socket (RFC 5452, section 4.5).
+    /// A socket for datagrams to and from `peer` alone, registered under `token`. Its port cannot
+    /// be guessed: Linux draws one at random for each socket (RFC 5452, section 4.5).
     ///
     /// # Errors
-    /// When resources are short or nothing leads to `peer`.
+    /// [`NetError`] when resources are short or there is no route to `peer`.
     fn open_datagram(&mut self, peer: SocketAddr, token: usize)
     -> Result<Self::Datagram, NetError>;
 
     /// Sends one datagram, which may get lost.
     ///
     /// # Errors
-    /// When it certainly was, or when an earlier one was refused.
+    /// [`NetError`] when the datagram was certainly lost, or an earlier one was refused.
     fn send(&mut self, datagram: &mut Self::Datagram, bytes: &[u8]) -> Result<(), NetError>;
 
-    /// Takes one datagram that came from the peer.
+    /// Receives one datagram of the peer.
     fn receive(&mut self, datagram: &mut Self::Datagram, buffer: &mut [u8]) -> Receive;
 
-    /// Gives the socket up.
+    /// Closes the socket.
     fn close_datagram(&mut self, datagram: Self::Datagram);
 }

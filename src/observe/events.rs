@@ -242,6 +242,7 @@ events! {
     EndpointNotVerified: Warn "endpoint not verified" {
         endpoint: Value<'a>,
         reason: Value<'a>,
+        authority: Option<Quoted<'a>>,
         retry_in: Duration,
     };
 

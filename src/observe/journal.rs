@@ -221,7 +221,7 @@ mod tests {
     use std::sync::Once;
     use std::time::Duration;
 
-    use super::super::events::Value;
+    use super::super::events::{Quoted, Value};
     use super::*;
     use crate::config::SUMMARY_INTERVAL;
 
@@ -326,6 +326,25 @@ mod tests {
         let want = "WARN discovery changed skipped=[10.0.0.2:1] not_resolved=[a.test/no_such_name]";
         assert_eq!(lines(), [want]);
         assert_eq!(journal.deadline(), None);
+    }
+
+    #[test]
+    fn an_authority_is_named_in_the_line_of_its_endpoint_alone() {
+        let (now, mut journal) = (Instant::now(), journal());
+        let event = Event::EndpointNotVerified {
+            endpoint: &"10.0.0.1:1",
+            reason: &"authority_unfit",
+            authority: Some(Quoted("CN=the root")),
+            retry_in: SUMMARY_INTERVAL,
+        };
+        (0..=TROUBLES_AT_ONCE).for_each(|_| journal.log(event, now));
+        let line = "WARN endpoint not verified endpoint=10.0.0.1:1 reason=authority_unfit \
+                    authority=\"CN=the root\" retry_in=1s";
+        assert_eq!(lines().pop().as_deref(), Some(line));
+        (0..2).for_each(|_| journal.log(event, now));
+        journal.log_rest();
+        let together = "WARN discovery changed not_verified=[10.0.0.1:1/authority_unfit,+2]";
+        assert_eq!(lines(), [together]);
     }
 
     #[test]

@@ -71,9 +71,9 @@ pub enum HandshakeError {
     NameNotPermitted,
     /// No authority that we trust vouches for the certificate.
     UnknownAuthority,
-    /// An authority of ours vouches for the certificate and is not in force, or not fit for it. The
-    /// word names both, the reason and the authority: that is not a fault of the server.
-    Authority(&'static str),
+    /// The certificate leads to a trusted authority that cannot be used, which is not a fault of
+    /// the server.
+    Authority(UnusableAuthority),
     /// The certificate is one of an authority, of another one than the server's own in our file.
     AuthorityAsServer,
     /// The certificate is invalid for another reason: malformed, a signature that is wrong, or an
@@ -104,11 +104,41 @@ pub enum HandshakeError {
     Local,
 }
 
+/// A trusted authority that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnusableAuthority {
+    /// Why it cannot be used.
+    pub problem: AuthorityProblem,
+    /// Its subject, as in RFC 4514. Anything may be in it.
+    pub subject: &'static str,
+}
+
+/// Why a trusted authority cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthorityProblem {
+    /// It has expired.
+    Expired,
+    /// It is not valid yet.
+    NotYetValid,
+    /// It must not be an authority, or not one of servers.
+    Unfit,
+}
+
+impl AuthorityProblem {
+    fn word(self) -> &'static str {
+        match self {
+            AuthorityProblem::Expired => "authority_expired",
+            AuthorityProblem::NotYetValid => "authority_not_yet_valid",
+            AuthorityProblem::Unfit => "authority_unfit",
+        }
+    }
+}
+
 impl HandshakeError {
-    /// The reason as one word, behind which an authority is named where it speaks against that.
+    /// The reason as one word.
     pub fn word(self) -> &'static str {
         match self {
-            HandshakeError::Authority(words) => words,
+            HandshakeError::Authority(UnusableAuthority { problem, .. }) => problem.word(),
             HandshakeError::Expired => "certificate_expired",
             HandshakeError::NotYetValid => "certificate_not_yet_valid",
             HandshakeError::WrongName => "certificate_wrong_name",
@@ -130,6 +160,14 @@ impl HandshakeError {
             HandshakeError::Local => "not_supported",
         }
     }
+
+    /// The subject of the trusted authority that the reason is about, if it is about one.
+    pub fn authority(self) -> Option<&'static str> {
+        match self {
+            HandshakeError::Authority(UnusableAuthority { subject, .. }) => Some(subject),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for HandshakeError {
@@ -145,9 +183,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_unusable_authority_is_named_apart_from_the_reason() {
+        for (problem, word) in [
+            (AuthorityProblem::Expired, "authority_expired"),
+            (AuthorityProblem::NotYetValid, "authority_not_yet_valid"),
+            (AuthorityProblem::Unfit, "authority_unfit"),
+        ] {
+            let subject = "CN=the root";
+            let error = HandshakeError::Authority(UnusableAuthority { problem, subject });
+            assert_eq!((error.word(), error.authority()), (word, Some(subject)));
+        }
+        assert_eq!(HandshakeError::Expired.authority(), None);
+    }
+
+    #[test]
     fn each_reason_is_one_word_of_its_own() {
         for (error, word) in [
-            (HandshakeError::Authority("authority_expired"), "authority_expired"),
             (HandshakeError::Expired, "certificate_expired"),
             (HandshakeError::NotYetValid, "certificate_not_yet_valid"),
             (HandshakeError::WrongName, "certificate_wrong_name"),

@@ -15,7 +15,7 @@ use crate::address::Address;
 use crate::config::limits::ENDPOINTS_MAX;
 use crate::discovery::Found;
 use crate::net::{Host, Net, NetError};
-use crate::observe::events::{Event, Value};
+use crate::observe::events::{Event, Quoted, Value};
 use crate::proto::dialogue::Dialogue;
 use crate::proto::tls::{Connector, HandshakeError};
 use crate::relay::dialing::Attempt;
@@ -203,7 +203,8 @@ impl Monitor {
                 Some(self.fail_probe(context, endpoint, NetError::NotSupported))
             }
             Report::Failed(Failure::Handshake(error)) => {
-                let failure = DialFailure::Mistrusted(error.word());
+                let (reason, authority) = (error.word(), error.authority());
+                let failure = DialFailure::Mistrusted { reason, authority };
                 Some(self.probe_failed(context, endpoint, failure))
             }
             Report::Message(_) => {
@@ -332,7 +333,8 @@ fn log_change<N: Net>(context: &mut Context<N>, change: &Change, has_to_prove: b
         ChangeKind::StillInactive { is_news: false, .. } => return,
         ChangeKind::StillInactive { reason, retry_at, .. } => {
             let retry_in = retry_at.saturating_duration_since(context.now);
-            Event::EndpointNotVerified { endpoint, reason, retry_in }
+            let authority = reason.authority().map(Quoted);
+            Event::EndpointNotVerified { endpoint, reason, authority, retry_in }
         }
     });
 }

@@ -72,7 +72,7 @@ mod tests {
         absence_max: Duration::from_secs(600),
         absent_max: 512,
     };
-    const STRANGER: DialFailure = DialFailure::Mistrusted("unknown");
+    const STRANGER: DialFailure = DialFailure::Mistrusted { reason: "unknown", authority: None };
 
     fn spec(port: u16) -> EndpointSpec {
         let address = ([10, 0, 0, 1], port).into();
@@ -131,7 +131,7 @@ mod tests {
             (STRANGER, false),
             (DialFailure::Refused, false),
             (STRANGER, false),
-            (DialFailure::Mistrusted("expired"), true),
+            (DialFailure::Mistrusted { reason: "expired", authority: None }, true),
             (STRANGER, false),
             (DialFailure::Refused, true),
         ] {

@@ -31,8 +31,13 @@ pub enum DialFailure {
     /// The dial met its own socket or our own listener: no server is there.
     OwnAddress,
     /// The connection was established, and the TLS handshake that had to show which server is there
-    /// failed: the reason, as one word.
-    Mistrusted(&'static str),
+    /// failed.
+    Mistrusted {
+        /// Why, as one word.
+        reason: &'static str,
+        /// The subject of the trusted authority that the reason is about, if it is about one.
+        authority: Option<&'static str>,
+    },
     /// It has to pass a check that was not made yet.
     Unproven,
     /// A shortage or fault on our side: descriptors, ports, our own link. It says nothing about
@@ -135,15 +140,23 @@ impl DialFailure {
             DialFailure::TimedOut => 2,
             DialFailure::Unreachable => 3,
             DialFailure::OwnAddress => 4,
-            DialFailure::Mistrusted(_) => 5,
+            DialFailure::Mistrusted { .. } => 5,
             DialFailure::Unproven => 6,
             DialFailure::Local => 7,
         }
     }
 
+    /// The subject of the trusted authority that cannot be used, if that is the reason.
+    pub fn authority(self) -> Option<&'static str> {
+        match self {
+            DialFailure::Mistrusted { authority, .. } => authority,
+            _ => None,
+        }
+    }
+
     /// Whether it says something about the check, and not about the connection.
     fn is_of_trust(self) -> bool {
-        matches!(self, DialFailure::Mistrusted(_) | DialFailure::Unproven)
+        matches!(self, DialFailure::Mistrusted { .. } | DialFailure::Unproven)
     }
 }
 
@@ -155,7 +168,7 @@ impl fmt::Display for DialFailure {
             DialFailure::TimedOut => "timed_out",
             DialFailure::Unreachable => "host_unreachable",
             DialFailure::OwnAddress => "own_address",
-            DialFailure::Mistrusted(word) => word,
+            DialFailure::Mistrusted { reason, .. } => reason,
             DialFailure::Unproven => "unproven",
             DialFailure::Local => "local",
         })

@@ -115,8 +115,11 @@ mod tests {
         dials.succeeded = 1;
         dials.abandoned = 1;
         dials.fail(DialFailure::Refused);
-        dials.fail(DialFailure::Mistrusted("expired"));
+        dials.fail(DialFailure::Mistrusted { reason: "expired", authority: None });
         assert_eq!((dials.in_flight(), dials.failed()), (0, 2));
-        assert_eq!(dials.failed_by(DialFailure::Mistrusted("other").index()), 1);
+        assert_eq!(
+            dials.failed_by(DialFailure::Mistrusted { reason: "other", authority: None }.index()),
+            1
+        );
     }
 }

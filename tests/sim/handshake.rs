@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use etcd_gateway::net::NetError;
-use etcd_gateway::proto::tls::{Connector, HandshakeError, Session, Status};
+use etcd_gateway::proto::tls::{
+    AuthorityProblem, Connector, HandshakeError, Session, Status, UnusableAuthority,
+};
 
 use crate::agenda::{Direction, Happening};
 use crate::connection::{Id, Role};
@@ -21,7 +23,10 @@ const UNTRUSTED: [HandshakeError; 12] = [
     HandshakeError::BadCertificate,
     HandshakeError::UnsupportedAlgorithm,
     HandshakeError::Before1970,
-    HandshakeError::Authority("authority_expired authority=\"CN=root\""),
+    HandshakeError::Authority(UnusableAuthority {
+        problem: AuthorityProblem::Expired,
+        subject: "CN=root",
+    }),
     HandshakeError::NoTls,
     HandshakeError::NoCommonVersion,
     HandshakeError::NoCommonCipherSuite,

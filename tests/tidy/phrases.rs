@@ -18,6 +18,7 @@ const CLEAN: &[&str] = &[
     "src/config/",
     "src/discovery/",
     "src/main.rs",
+    "src/net/",
     "src/proto/",
     "src/readiness.rs",
     "src/recent.rs",

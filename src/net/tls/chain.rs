@@ -17,7 +17,7 @@ use super::algorithms::SIGNATURES;
 use super::failure::of_chain;
 use super::trust::{Authority, OutOfForce, Trust};
 use super::x509::{self, Moment};
-use crate::proto::tls::HandshakeError;
+use crate::proto::tls::{HandshakeError, UnusableAuthority};
 
 /// Most authorities with the same name that the library tries; Go has the same limit.
 const AUTHORITIES_OF_ONE_NAME_MAX: usize = 99;
@@ -104,7 +104,7 @@ impl Shown<'_> {
         match (path, objection.get()) {
             (Ok(_), _) => Ok(()),
             // A path that is good except for its end.
-            (Err(_), Some(words)) => Err(HandshakeError::Authority(words)),
+            (Err(_), Some(authority)) => Err(HandshakeError::Authority(authority)),
             (Err(error), None) => Err(self.reason(&error, trust)),
         }
     }
@@ -158,14 +158,14 @@ fn check_end(
     path: &VerifiedPath<'_>,
     authority: &Authority,
     now: UnixTime,
-    objection: &Cell<Option<&'static str>>,
+    objection: &Cell<Option<UnusableAuthority>>,
 ) -> Result<(), Error> {
     let length = path.intermediate_certificates().count();
     if authority.path_length_max().is_some_and(|max| length > max) {
         return Err(Error::PathLenConstraintViolated);
     }
-    let Some(found) = authority.objection(now) else { return Ok(()) };
-    objection.set(Some(authority.words(found)));
+    let Some(unusable) = authority.objection(now) else { return Ok(()) };
+    objection.set(Some(unusable));
     Err(Error::UnknownIssuer)
 }
 

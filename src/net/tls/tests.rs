@@ -30,6 +30,7 @@ use crate::net::mio::MioNet;
 use crate::net::stream::Stream;
 use crate::net::{self, Net, NetError};
 use crate::proto::dialogue::{Dialogue, Progress};
+use crate::proto::tls::{AuthorityProblem, UnusableAuthority};
 
 mod authorities;
 mod curves;
@@ -195,7 +196,7 @@ impl ResolvesServerCert for Shown {
     }
 }
 
-/// How a server is set up; the usual one has the certificate that it should and asks for none.
+/// The settings of a server. The usual one has a good certificate and asks for none.
 struct Setup {
     version: &'static SupportedProtocolVersion,
     certificate: &'static str,
@@ -239,7 +240,7 @@ impl Setup {
         Server::Tls { connection: Box::new(connection), flights_max: usize::MAX, outcome: Ok(()) }
     }
 
-    /// A server that breaks off after what it says first.
+    /// A server that breaks off after its first flight.
     fn breaking_off(&self) -> Server {
         let mut server = self.server();
         if let Server::Tls { flights_max, .. } = &mut server {
@@ -277,7 +278,7 @@ struct Wire {
     to_client: VecDeque<u8>,
     to_server: Vec<u8>,
     end: Option<End>,
-    /// What a write finds.
+    /// The error of each write.
     write_error: Option<i32>,
     /// Gives and takes one byte at a time, and nothing every other time.
     trickles: bool,
@@ -287,7 +288,7 @@ struct Wire {
 }
 
 impl Wire {
-    /// What one call may move.
+    /// The most bytes that one call moves.
     fn bytes_max(&mut self) -> io::Result<usize> {
         self.calls += 1;
         match (self.trickles, self.calls % 4) {
@@ -381,6 +382,11 @@ impl Write for Wire {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// The outcome where the trusted certificate of `CN=root` cannot be used.
+fn root_is(problem: AuthorityProblem) -> Outcome {
+    failed(HandshakeError::Authority(UnusableAuthority { problem, subject: "CN=root" }))
 }
 
 fn failed(error: HandshakeError) -> Outcome {

@@ -11,6 +11,7 @@ use webpki::{EndEntityCert, anchor_from_trusted_cert};
 
 use super::super::remark::{Remark, RemarkKind};
 use super::x509::{self, Certificate, Moment};
+use crate::proto::tls::{AuthorityProblem, UnusableAuthority};
 
 /// All trusted certificates, kept for the life of the process.
 #[derive(Debug, Default)]
@@ -31,9 +32,8 @@ pub(super) struct Authority {
     has_supported_key: bool,
     flaw: Option<Flaw>,
     subject: String,
-    /// Texts for the log by [`Objection`], each made when it is first needed: they have to outlive
-    /// the verifier.
-    words: [OnceLock<&'static str>; 3],
+    /// The subject in an error, made when it is first needed: it has to outlive the verifier.
+    static_subject: OnceLock<&'static str>,
 }
 
 /// A trusted certificate that a server may show itself.
@@ -70,14 +70,6 @@ pub(super) enum Flaw {
     UnknownCriticalExtension,
 }
 
-/// Why a chain that is otherwise good cannot end at an authority.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Objection {
-    Expired,
-    NotYetValid,
-    Unfit,
-}
-
 impl Trust {
     /// Adds a certificate, by its place among all, for servers with this `name`. Returns the
     /// remarks on it as of `now`; `None` if it is not a certificate.
@@ -101,7 +93,7 @@ impl Trust {
             has_supported_key: read.key.is_supported(),
             flaw,
             subject: x509::name(read.subject),
-            words: Default::default(),
+            static_subject: OnceLock::new(),
         };
         let facts = authority.remarks(is_own, now).into_iter().flatten();
         let remarks = facts.map(|(kind, reason)| Remark {
@@ -206,13 +198,17 @@ impl Authority {
     }
 
     /// Why no chain can end at it at that time; `None` if one can.
-    pub(super) fn objection(&self, now: UnixTime) -> Option<Objection> {
-        match (self.flaw, self.validity.objection(now)) {
-            (Some(_), _) => Some(Objection::Unfit),
-            (None, Some(OutOfForce::Expired)) => Some(Objection::Expired),
-            (None, Some(OutOfForce::NotYet)) => Some(Objection::NotYetValid),
-            (None, None) => None,
-        }
+    pub(super) fn objection(&self, now: UnixTime) -> Option<UnusableAuthority> {
+        let problem = match (self.flaw, self.validity.objection(now)) {
+            (Some(_), _) => AuthorityProblem::Unfit,
+            (None, Some(OutOfForce::Expired)) => AuthorityProblem::Expired,
+            (None, Some(OutOfForce::NotYet)) => AuthorityProblem::NotYetValid,
+            (None, None) => return None,
+        };
+        // Leaked at most once for each authority.
+        let subject =
+            self.static_subject.get_or_init(|| Box::leak(self.subject.clone().into_boxed_str()));
+        Some(UnusableAuthority { problem, subject })
     }
 
     /// The remarks on it, if a server may show it itself or not.
@@ -230,19 +226,6 @@ impl Authority {
     /// The most authorities between it and a server.
     pub(super) fn path_length_max(&self) -> Option<usize> {
         self.path_length_max
-    }
-
-    /// The objection and the authority, as a text for the log.
-    pub(super) fn words(&self, objection: Objection) -> &'static str {
-        let reason = match objection {
-            Objection::Expired => "authority_expired",
-            Objection::NotYetValid => "authority_not_yet_valid",
-            Objection::Unfit => "authority_unfit",
-        };
-        self.words[objection as usize].get_or_init(|| {
-            // Leaked at most once for each authority and reason.
-            Box::leak(format!("{reason} authority={:?}", self.subject).into_boxed_str())
-        })
     }
 }
 

@@ -11,7 +11,7 @@ fn a_server_is_verified_and_told_of_the_end() {
             let mut wire = Wire { trickles, ..Wire::default() };
             let mut server = Setup::of(version).server();
             assert_eq!(wire.handshake(&verifier(), &mut server), Outcome::Done, "{version:?}");
-            // What the socket does not take at once is not waited for.
+            // Bytes that the socket does not take at once are not waited for.
             if trickles {
                 continue;
             }
@@ -102,7 +102,7 @@ fn a_certificate_needs_an_authority_a_name_and_a_purpose() {
             (&made.authority, &made.self_signed, failed(HandshakeError::UnknownAuthority)),
             (&made.authority, &made.common_name, failed(HandshakeError::WrongName)),
             (&made.authority, &made.client, failed(HandshakeError::WrongPurpose)),
-            // What is itself in the file may be shown, as Go has it.
+            // A server may show a certificate that is itself in the file, as for Go.
             (&made.self_signed, &made.self_signed, Outcome::Done),
             (&made.server, &made.server, Outcome::Done),
             (&made.self_signed_authority, &made.self_signed_authority, Outcome::Done),
@@ -160,7 +160,7 @@ fn what_breaks_off_without_wanting_our_certificate_is_not_verified() {
 fn what_breaks_off_before_it_has_signed_is_not_verified() {
     let alert = [21, 3, 3, 0, 2, 2, 40];
     for (said, want) in [
-        // Something was in common, since the server has chosen.
+        // The two sides had something in common, since the server has chosen.
         (&alert[..], failed(HandshakeError::Refused)),
         (&[], Outcome::Lost(NetError::Reset)),
     ] {
@@ -223,7 +223,7 @@ fn a_server_without_tls_differs_from_one_that_refuses() {
         (&alert(40), End::Eof, failed(HandshakeError::NoCommonCipherSuite)),
         (&alert(71), End::Eof, failed(HandshakeError::NoCommonCipherSuite)),
         (&alert(70), End::Eof, failed(HandshakeError::NoCommonVersion)),
-        // That the name is not known, and an error of its own.
+        // An unknown name, and an internal error.
         (&alert(112), End::Eof, failed(HandshakeError::Refused)),
         (&alert(80), End::Eof, failed(HandshakeError::Refused)),
     ] {
@@ -250,7 +250,7 @@ fn an_alert_is_read_even_where_nothing_can_be_written() {
 
 #[test]
 fn what_stops_making_sense_is_refused() {
-    // All that this server of TLS 1.2 says is in one record, and none of it is taken singly.
+    // All messages of this server of TLS 1.2 are in one record, and are not taken singly.
     for (setup, kept_part) in
         [(Setup::of(&TLS12), 1), (Setup::asking(&TLS12), 1), (Setup::of(&TLS13), 2)]
     {

@@ -1,8 +1,8 @@
-//! What certificates in the file say of themselves, and chains of all kinds that lead there.
+//! Fields of the certificates in the file, and chains of all kinds that lead to one of them.
 
 use super::*;
 
-/// What `openssl ca` wants to be told. It can date a certificate as one likes.
+/// The settings of `openssl ca`, which can give a certificate any dates.
 const SETTINGS: &str = "\
 [ca]
 default_ca = own
@@ -130,8 +130,8 @@ fn a_certificate_that_must_not_be_an_authority_verifies_no_server() {
         let both = format!("{authority}{}", made().authority);
         let verifier = of_text(&both).expect("one authority");
         assert_eq!(remarks(&verifier), [format!("Skipped {said}")]);
-        let unfit = HandshakeError::Authority(r#"authority_unfit authority="CN=root""#);
-        assert_eq!(outcome_with(&verifier, server), failed(unfit), "{extensions}");
+        let unfit = root_is(AuthorityProblem::Unfit);
+        assert_eq!(outcome_with(&verifier, server), unfit, "{extensions}");
         assert_eq!(outcome_with(&verifier, &made().server), Outcome::Done);
     }
 }
@@ -154,7 +154,7 @@ fn what_is_an_authority_in_one_way_or_another_vouches() {
         assert_eq!(remarks(&verifier), [""; 0], "{extensions}");
         assert_eq!(outcome_with(&verifier, maker.server("")), Outcome::Done, "{extensions}");
     }
-    // Of version 1, which cannot say so.
+    // Of version 1, which has no extension to mark an authority.
     maker.scratch.openssl("req -new -key root.key -out request -subj /CN=root");
     maker.scratch.openssl("x509 -req -in request -signkey root.key -days 2 -out root.pem");
     let verifier = of_text(&maker.scratch.read("root.pem")).expect("an authority");
@@ -164,16 +164,16 @@ fn what_is_an_authority_in_one_way_or_another_vouches() {
 #[test]
 fn an_authority_counts_as_long_as_it_is_in_force() {
     let maker = Maker::new();
-    for (period, start, reason) in [
-        (PAST, "expired", r#"authority_expired authority="CN=root""#),
-        (FUTURE, "not_yet_valid", r#"authority_not_yet_valid authority="CN=root""#),
+    for (period, start, problem) in [
+        (PAST, "expired", AuthorityProblem::Expired),
+        (FUTURE, "not_yet_valid", AuthorityProblem::NotYetValid),
     ] {
         let authority = maker.authority(period, AUTHORITY);
         let verifier = of_text(&authority).expect("it may be in force later");
         let remark = format!(r#"NotInForce number=1 subject="CN=root" reason={start}"#);
         assert_eq!(remarks(&verifier), [remark]);
         let server = maker.server("");
-        assert_eq!(outcome_with(&verifier, server), failed(HandshakeError::Authority(reason)));
+        assert_eq!(outcome_with(&verifier, server), root_is(problem));
 
         // The same key under the same name, as authorities are renewed.
         let renewed = maker.authority(ALWAYS, AUTHORITY);
@@ -194,8 +194,7 @@ fn an_authority_expires_while_the_gateway_runs() {
     // 2040-01-01 and a second.
     let later = UnixTime::since_unix_epoch(Duration::from_secs(2_208_988_801));
     verifier.config.time_provider = Arc::new(Clock(later));
-    let reason = HandshakeError::Authority(r#"authority_expired authority="CN=root""#);
-    assert_eq!(outcome_with(&verifier, server), failed(reason));
+    assert_eq!(outcome_with(&verifier, server), root_is(AuthorityProblem::Expired));
 }
 
 #[test]
@@ -268,7 +267,7 @@ fn what_is_itself_in_the_file_may_be_shown_while_it_is_in_force() {
         let is_taken = outcome_with(&verifier, other) == Outcome::Done;
         assert_eq!(is_taken, extensions == AUTHORITY, "{extensions}");
     }
-    // Of no use, as it is not for us: the names are other ones, or the purpose is.
+    // Useless, as the names or the purpose are others.
     let text = maker.issue(["own", "server"], "own", ALWAYS, "subjectAltName=DNS:other.test");
     assert!(of_text(&text).expect_err("another name").contains("reason=not_authority"));
     let text = maker.own(ALWAYS, "extendedKeyUsage=clientAuth");
