@@ -9,7 +9,7 @@
 //!              └──────────────── take_answer ◄────────────────────────┘
 //! ```
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -27,7 +27,7 @@ use crate::proto::dns::{Command, Exchange, Failure, LookupId, Subject, Wanted, h
 use crate::recent::Recent;
 
 /// A name that a source needs, and what it is looked up for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Needed {
     pub(super) wanted: Wanted,
     pub(super) subject: Subject,
@@ -207,13 +207,9 @@ impl Names {
         self.invariants();
     }
 
-    /// The watches of names that are not needed. Without a watch no set is made, which would draw
-    /// random bytes at the start.
+    /// The watches of names that are not needed.
     fn not_among(&self, needed: &[Needed]) -> Vec<usize> {
-        if self.watches.is_empty() {
-            return Vec::new();
-        }
-        let needed: HashSet<&Needed> = needed.iter().collect();
+        let needed: BTreeSet<&Needed> = needed.iter().collect();
         let gone = self.watches.iter().filter(|(_, watch)| !needed.contains(watch.needed()));
         gone.map(|(key, _)| key).collect()
     }
@@ -312,7 +308,7 @@ impl Names {
         if !cfg!(debug_assertions) {
             return;
         }
-        let mut seen = HashSet::new();
+        let mut seen = BTreeSet::new();
         for (key, watch) in &self.watches {
             debug_assert!(seen.insert(watch.needed()), "watched twice");
             let is_asked = self.resolver.is_asked(LookupId(key));

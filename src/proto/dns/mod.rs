@@ -124,7 +124,7 @@ impl fmt::Display for Failure {
 }
 
 /// The purpose of a look-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
     /// The addresses of a host: A and AAAA.
     Host,
@@ -133,7 +133,7 @@ pub enum Subject {
 }
 
 /// The name that is looked up.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Wanted {
     /// As typed, to be completed by the search list if it is not a full name.
     Typed(String),

@@ -12,7 +12,7 @@ const NAME_OCTETS_MAX: usize = 255;
 ///
 /// Shown without the trailing dot, the root as `.`. What is not printable ASCII is escaped as in a
 /// zone file (RFC 1035, 5.1), so that every name is one plain line, also one of an attacker.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(pub(super) domain::base::Name<Vec<u8>>);
 
 impl Name {

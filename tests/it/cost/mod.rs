@@ -40,8 +40,8 @@ const CALLS_PER_TRANSFER: usize = 14;
 
 /// Calls of main() up to the listener, and up to the first wait for clients; without the lines of
 /// the log. What loader and runtime do before depends on the machine's libraries.
-const CALLS_TO_LISTENER: usize = 28;
-const CALLS_TO_FIRST_WAIT: usize = 31;
+const CALLS_TO_LISTENER: usize = 27;
+const CALLS_TO_FIRST_WAIT: usize = 30;
 
 /// Instructions of the release build, outside the kernel, for one 128-byte round trip on the only
 /// busy connection, and for a short connection. Compilers differ a little, and so do connections,
