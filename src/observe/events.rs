@@ -51,6 +51,7 @@ macro_rules! events {
 
         impl Event<'_> {
             /// How much it matters.
+            #[inline]
             pub fn level(&self) -> Level {
                 match self {
                     $(Event::$name $({ $($field: _),* })? => Level::$level,)*
@@ -309,6 +310,12 @@ impl Event<'static> {
 }
 
 impl Event<'_> {
+    /// Whether any line of its level is written at all.
+    #[inline]
+    pub fn is_enabled(&self) -> bool {
+        self.level() <= log::max_level()
+    }
+
     /// Writes the line now. For what comes seldom, where there is no journal.
     pub fn write(&self) {
         log!(target: TARGET, self.level(), "{self}");

@@ -83,10 +83,14 @@ impl<N: Net> Context<N> {
         self.wheel.rearm(timer, wanted, purpose);
     }
 
-    /// Logs the event now or, if the journal keeps it, later.
+    /// Logs the event now or, if the journal keeps it, later. One that is not logged costs a
+    /// comparison: each connection has one for debugging.
+    #[inline]
     pub(super) fn log(&mut self, event: Event<'_>) {
-        self.journal.log(event, self.now);
-        self.arm_journal();
+        if event.is_enabled() {
+            self.journal.log(event, self.now);
+            self.arm_journal();
+        }
     }
 
     /// Logs what the journal has kept for long enough.
