@@ -21,7 +21,7 @@
 //!   (`relay/deferred.rs`).
 //! - An end of file is passed on only after the last byte before it.
 //! - A client is not read before its server connection stands, so failover can lose nothing.
-//! - A pair has one teardown (`reactor/relays.rs`), at the end of a turn and for a stated reason.
+//! - A pair has one teardown (`reactor/relays/`), at the end of a turn and for a stated reason.
 //!   Handlers only mark it as over.
 //! - `relay`, `upstream`, `discovery` and `proto` take `now`, files and randomness as arguments;
 //!   they own no socket, read no clock, write no log line. `tests/tidy/` checks who imports whom.

@@ -4,17 +4,15 @@
 //! remembered until an accept says `WouldBlock`; pausing for lack of a slot or a descriptor
 //! therefore loses no wake-up. Clients that wait meanwhile stay in the kernel's backlog.
 
-use super::admission::Admission;
 use super::context::Context;
-use super::relays::{Relays, Slot};
-use super::token::{Kind, Token};
+use super::relays::{Client, Relays};
+use super::token::Token;
 use super::upstream::Upstream;
 use crate::address::Address;
 use crate::arena::{Arena, Key};
 use crate::config::{ACCEPTS_AT_DRAIN, ACCEPTS_PER_TURN};
 use crate::net::{Accept, Host, Net, NetError};
 use crate::observe::metrics::ListenerNumber;
-use crate::relay::step::Side;
 
 /// All listeners.
 pub(super) struct Front<N: Net> {
@@ -54,13 +52,7 @@ impl<N: Net> Front<N> {
 
     /// Whether there is a client to let in, or one to go on with, and nothing in the way.
     pub(super) fn could_accept(&self, relays: &Relays<N>) -> bool {
-        match relays.admission {
-            Admission::Open => {
-                relays.waiting_room.has_resource_waiters()
-                    || (self.ready_count > 0 && relays.has_room())
-            }
-            Admission::Paused(_) => false,
-        }
+        relays.could_admit(self.ready_count > 0)
     }
 
     fn set_ready(&mut self, key: Key, is_ready: bool) {
@@ -93,9 +85,7 @@ impl<N: Net + Host> Front<N> {
         if !self.could_accept(relays) {
             return;
         }
-        if relays.admission == Admission::Open {
-            relays.dial_waiting_for_resources(context, upstream);
-        }
+        relays.dial_waiting_for_resources(context, upstream);
         let (first, count) = (self.next, self.order.len());
         for place in (first..count).chain(0..first.min(count)) {
             for _ in 0..ACCEPTS_PER_TURN {
@@ -114,18 +104,16 @@ impl<N: Net + Host> Front<N> {
         upstream: &mut Upstream<N>,
         place: usize,
     ) {
-        let key = relays.slots.reserve();
-        let token = Token::new(Kind::Pair(Side::Client), key);
+        let (key, token) = relays.reserve();
         let listener = self.order[place];
         let number = ListenerNumber::try_from(listener.slot()).expect("listeners are few");
         let from = &mut self.listeners[listener];
         match context.net.accept(&mut from.socket, token.pack()) {
             Accept::WouldBlock => self.set_ready(self.order[place], false),
-            Accept::Connection(client, address) => {
-                context.metrics.client_accepted(number);
+            Accept::Connection(stream, address) => {
                 self.next = place + 1;
-                relays.slots.fill(key, Slot::new(client, address, number, context.now));
-                relays.dial_next(context, upstream, key);
+                let client = Client { stream, address, listener: number };
+                relays.admit(context, upstream, key, client);
             }
             // The client left before its turn came; the next one may still be there.
             Accept::Failed(NetError::Aborted) => context.metrics.accepts_aborted += 1,
@@ -144,7 +132,7 @@ impl<N: Net + Host> Front<N> {
         relays: &mut Relays<N>,
         upstream: &mut Upstream<N>,
     ) {
-        relays.admission.resume(context);
+        relays.resume_admission(context);
         for place in 0..self.order.len() {
             self.set_ready(self.order[place], true);
         }

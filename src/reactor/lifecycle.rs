@@ -5,10 +5,8 @@ use std::time::Instant;
 
 use super::Reactor;
 use super::context::{Context, Timer};
-use super::discovery::DiscoveryDriver;
 use super::front::Front;
 use super::listen::listen_on;
-use super::monitor::Monitor;
 use super::relays::Relays;
 use super::start::{Limits, StartError};
 use super::upstream::Upstream;
@@ -55,19 +53,15 @@ impl<N: Net + Host> Reactor<N> {
         let mut reactor = Reactor::new(net, limits, front, discovery, connector, now);
         let Reactor { context, upstream, .. } = &mut reactor;
         // An endpoint at one of our own listeners ends the start, see below.
-        let found = upstream
-            .discovery
-            .discovery
-            .take_found(&mut |address, is_resolved| context.check_route(address, is_resolved), now);
-        let specs: Vec<EndpointSpec> =
-            found.unwrap_or_default().iter().map(|found| found.spec.clone()).collect();
+        let specs = upstream
+            .take_first(&mut |address, is_resolved| context.check_route(address, is_resolved), now);
         for EndpointSpec { address, .. } in &specs {
             if let Some(listener) = context.own_listener(address) {
                 let (endpoint, listener) = (address.clone(), listener.clone());
                 return Err(StartError::OwnEndpoint { endpoint, listener });
             }
         }
-        upstream.monitor.endpoints.reconcile(&specs, now);
+        upstream.begin_with(&specs, now);
         Ok(reactor)
     }
 
@@ -88,10 +82,7 @@ impl<N: Net + Host> Reactor<N> {
             life: Life::Running,
             front,
             relays: Relays::new(limits, now),
-            upstream: Upstream {
-                monitor: Monitor::new(limits.retry, limits.connect_timeout, connector),
-                discovery: DiscoveryDriver::new(discovery),
-            },
+            upstream: Upstream::new(&limits, discovery, connector),
             events: Vec::new(),
         }
     }
@@ -143,7 +134,7 @@ impl<N: Net + Host> Reactor<N> {
         let Reactor { context, front, relays, upstream, .. } = self;
         front.close(context, relays, upstream);
         self.life = Life::Draining;
-        let timeout = relays.limits.drain_timeout;
+        let timeout = relays.drain_timeout();
         let pairs = relays.len();
         context.log(match pairs > 0 && !timeout.is_zero() {
             true => Event::DrainingPairs { pairs, timeout },

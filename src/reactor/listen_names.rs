@@ -106,13 +106,13 @@ pub fn resolve_listeners<N: Net + net::Host>(
     if !discovery.names().is_empty() {
         let mut reactor = Reactor::new(net, limits, Front::none(), discovery, None, now);
         let is_known = look_up(&mut reactor, listen, limits.listen_retry)?;
-        reactor.upstream.discovery.stop(&mut reactor.context);
+        reactor.upstream.stop(&mut reactor.context);
         retry = retry.saturating_sub(reactor.context.now - now);
         if !is_known {
             return Ok(None);
         }
         net = reactor.context.net;
-        discovery = reactor.upstream.discovery.discovery;
+        discovery = reactor.upstream.into_discovery();
     }
     let mut addresses = Vec::with_capacity(listen.len());
     for address in listen {
@@ -143,7 +143,7 @@ fn look_up<N: Net + net::Host>(
     }
     let mut again_at = began;
     while reactor.life == Life::Running {
-        let discovery = &reactor.upstream.discovery.discovery;
+        let discovery = reactor.upstream.discovery();
         let Some((listen, reason)) = missing_name(discovery, listen, retry) else {
             return Ok(true);
         };
@@ -158,7 +158,7 @@ fn look_up<N: Net + net::Host>(
         }
         // That there is nothing is known for longer than somebody may want to wait.
         if !retry.is_zero() && now >= again_at {
-            reactor.upstream.discovery.recheck_all(now);
+            reactor.upstream.recheck_all_names(now);
             again_at = now + DNS_RETRY_MIN;
             reactor.context.wheel.arm(again_at, Timer::Listen);
         }

@@ -28,25 +28,17 @@
 //! `reap`. Two sockets go earlier: that of a failed dial (`dial.rs`), and the listeners when the
 //! process is asked to end (`lifecycle.rs`).
 
-mod admission;
 mod context;
-mod dial;
-mod discovery;
 mod exchanges;
-mod files;
 mod front;
 mod lifecycle;
 mod listen;
 mod listen_names;
-mod monitor;
 mod own_listeners;
-mod pipes;
-mod pump;
 mod relays;
 mod start;
 pub mod token;
 mod upstream;
-mod waiting_room;
 pub mod wheel;
 
 use std::time::Duration;
@@ -107,24 +99,25 @@ impl<N: Net + Host> Reactor<N> {
 
     /// Look-ups by result.
     pub fn lookups(&self) -> &Lookups {
-        self.upstream.discovery.discovery.names().lookups()
+        self.upstream.discovery().names().lookups()
     }
 
     /// What it holds now.
     pub fn census(&self) -> Census {
+        let (buffers, pipes) = self.relays.held();
         Census {
             pairs: self.relays.len(),
             probes: self.context.exchanges.count(|owner| matches!(owner, Owner::Monitor(_))),
             timers: self.context.wheel.len(),
-            buffers: self.relays.buffers.lent(),
-            pipes: self.relays.pipes.lent(),
+            buffers,
+            pipes,
             exchanges: self.context.exchanges.count(|owner| matches!(owner, Owner::Resolver(_))),
         }
     }
 
     /// The endpoints and what is known of them.
     pub fn endpoints(&self) -> &EndpointSet {
-        &self.upstream.monitor.endpoints
+        self.upstream.endpoints()
     }
 
     /// The addresses that clients can connect to.
@@ -134,7 +127,7 @@ impl<N: Net + Host> Reactor<N> {
 
     /// The names that have not been resolved so far.
     pub fn names_to_resolve(&self) -> impl Iterator<Item = &Wanted> {
-        self.upstream.discovery.discovery.names().unresolved()
+        self.upstream.discovery().names().unresolved()
     }
 
     /// One pass: waits for something to happen, and deals with it.
@@ -164,9 +157,9 @@ impl<N: Net + Host> Reactor<N> {
     }
 
     fn poll_timeout(&self) -> Option<Duration> {
-        let is_busy = !self.relays.ready.is_empty()
+        let is_busy = self.relays.is_busy()
             || self.front.could_accept(&self.relays)
-            || self.upstream.discovery.is_dirty();
+            || self.upstream.has_to_run();
         if is_busy || self.life == Life::Over {
             return Some(Duration::ZERO);
         }
@@ -221,8 +214,8 @@ impl<N: Net + Host> Reactor<N> {
                         upstream.on_report(context, owner, report);
                     }
                 }
-                Timer::Accept => relays.admission.resume(context),
-                Timer::Discovery => upstream.discovery.on_timer(),
+                Timer::Accept => relays.resume_admission(context),
+                Timer::Discovery => upstream.on_discovery_timer(),
                 Timer::SparePipes => relays.on_spare_pipes_timer(context),
                 Timer::Journal => context.on_journal_timer(),
                 Timer::Drain => relays.end_all(context),
@@ -235,23 +228,18 @@ impl<N: Net + Host> Reactor<N> {
     /// Lets discovery do what is due, and makes the endpoints what it has found.
     fn run_discovery(&mut self) {
         let Reactor { context, relays, upstream, .. } = self;
-        if !upstream.discovery.is_dirty() {
+        if !upstream.has_to_run() {
             return;
         }
-        upstream.discovery.begin_run(context);
+        upstream.begin_run(context);
         loop {
-            upstream.discovery.begin_round(context);
-            let removed = upstream.apply_found(context);
-            if !removed.is_empty() {
-                relays.abandon_dials(context, upstream, &removed);
-                upstream.recheck_all_if_none_active(context.now);
-            }
-            if !upstream.discovery.end_round(context) {
+            let removed = upstream.begin_round(context);
+            relays.abandon_dials(context, upstream, &removed);
+            if !upstream.end_round(context, &removed) {
                 break;
             }
         }
-        // Once nothing is asked, there is no answer to wait for.
-        upstream.monitor.retry_waiting |= upstream.discovery.end_run(context);
+        upstream.end_run(context);
     }
 
     /// Gives up what is over.
@@ -259,7 +247,7 @@ impl<N: Net + Host> Reactor<N> {
         let Reactor { context, relays, upstream, .. } = self;
         if context.exchanges.take_freed() {
             // A descriptor is free, which may be the one that accepting waits for.
-            relays.admission.resume(context);
+            relays.resume_admission(context);
         }
         relays.reap(context, upstream);
     }
@@ -268,6 +256,6 @@ impl<N: Net + Host> Reactor<N> {
     fn check_invariants(&self) {
         self.relays.check_invariants();
         self.context.metrics.check_invariants(self.relays.len());
-        self.upstream.monitor.check_invariants();
+        self.upstream.check_invariants();
     }
 }

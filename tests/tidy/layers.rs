@@ -253,12 +253,15 @@ mod tests {
             ("src/main.rs", "use etcd_gateway::{upstream, discovery, observe::events::Event};"),
             ("src/config/flags/help.rs", "use crate::config::limits::DURATION_MAX;"),
             ("src/config/mod.rs", "mod flags;\nuse flags::parse;"),
-            ("src/reactor/pump.rs", "use super::Reactor;\nuse crate::net::{self, Net, Read};"),
             (
-                "src/reactor/pump.rs",
+                "src/reactor/relays/pump.rs",
+                "use super::Relays;\nuse crate::net::{self, Net, Read};",
+            ),
+            (
+                "src/reactor/relays/pump.rs",
                 "use crate::{relay::Pair, upstream, discovery, observe, config};",
             ),
-            ("src/reactor/pump.rs", "use std::net::SocketAddr;\nfn a() { net::Read::Eof; }"),
+            ("src/reactor/relays/pump.rs", "use std::net::SocketAddr;\nfn a() { net::Read::Eof; }"),
             (
                 "src/net/mio.rs",
                 "use super::{Net, signal::Signals};\nuse crate::config::limits::KEEPALIVE;",

@@ -89,7 +89,7 @@ mod tests {
         let whole =
             "//! 1. `on_event`, for each\n//! 2. `accept`\n//! 3. `reap`\n//!\n//! More, 4. `f`.";
         keeps_still(turn, REACTOR, &with_header(whole));
-        keeps_still(turn, "src/reactor/pump.rs", TURN);
+        keeps_still(turn, "src/reactor/relays/pump.rs", TURN);
         fires(
             turn,
             REACTOR,

@@ -5,10 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::context::{Context, Timer};
-use super::exchanges::{self, Owner, Report};
 use super::files::HostsReading;
-use super::wheel::TimerKey;
 use crate::address::Address;
 use crate::config::DNS_DESCRIPTORS_MAX;
 use crate::discovery::{Discovery, Exclusion, Found, Item, Report as Finding, Unusable};
@@ -18,6 +15,9 @@ use crate::proto::dialogue::Dialogue;
 use crate::proto::dns::resolv_conf::Problem;
 use crate::proto::dns::stream::Framing;
 use crate::proto::dns::{Command, Exchange, Failure, Transport};
+use crate::reactor::context::{Context, Timer};
+use crate::reactor::exchanges::{self, Owner, Report};
+use crate::reactor::wheel::TimerKey;
 use crate::upstream::DialFailure;
 
 /// Discovery, and what it holds of the outside world.

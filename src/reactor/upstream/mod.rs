@@ -1,25 +1,80 @@
 //! What clients are led to: the endpoints with their monitor, and discovery; and how each hears of
 //! what the other found. Knows nothing of pairs.
 
+mod discovery;
+mod files;
+mod monitor;
+
 use std::time::Instant;
 
-use super::context::Context;
-use super::discovery::DiscoveryDriver;
-use super::exchanges::{Owner, Report};
-use super::monitor::{FailedProbe, Monitor};
+use self::discovery::DiscoveryDriver;
+use self::monitor::{FailedProbe, Monitor};
 use crate::address::Address;
+use crate::discovery::{Discovery, Unusable};
 use crate::net::{Host, Net, NetError};
 use crate::observe::metrics::Rejection;
+use crate::proto::tls::Connector;
+use crate::reactor::context::Context;
+use crate::reactor::exchanges::{Owner, Report};
+use crate::reactor::start::Limits;
 use crate::relay::dialing::Attempt;
-use crate::upstream::{DialFailure, EndpointId, Removed};
+use crate::upstream::{DialFailure, EndpointId, EndpointSet, EndpointSpec, Removed};
 
 /// The endpoints, and those who find and watch them.
 pub(super) struct Upstream<N: Net + Host> {
-    pub(super) monitor: Monitor,
-    pub(super) discovery: DiscoveryDriver<N>,
+    monitor: Monitor,
+    discovery: DiscoveryDriver<N>,
 }
 
 impl<N: Net + Host> Upstream<N> {
+    /// Knows no endpoint yet; `connector` as for [`super::Reactor::start`].
+    pub(super) fn new(
+        limits: &Limits,
+        discovery: Discovery,
+        connector: Option<Box<dyn Connector>>,
+    ) -> Upstream<N> {
+        Upstream {
+            monitor: Monitor::new(limits.retry, limits.connect_timeout, connector),
+            discovery: DiscoveryDriver::new(discovery),
+        }
+    }
+
+    /// The endpoints that are known before anything is looked up.
+    pub(super) fn take_first(
+        &mut self,
+        usability: &mut dyn FnMut(&Address, bool) -> Result<(), Unusable>,
+        now: Instant,
+    ) -> Vec<EndpointSpec> {
+        let found = self.discovery.discovery.take_found(usability, now).unwrap_or_default();
+        found.iter().map(|found| found.spec.clone()).collect()
+    }
+
+    /// Begins with these endpoints.
+    pub(super) fn begin_with(&mut self, specs: &[EndpointSpec], now: Instant) {
+        self.monitor.endpoints.reconcile(specs, now);
+    }
+
+    /// The endpoints and what is known of them.
+    pub(super) fn endpoints(&self) -> &EndpointSet {
+        &self.monitor.endpoints
+    }
+
+    /// The address of an endpoint, unless that is forgotten.
+    #[inline]
+    pub(super) fn address(&self, endpoint: EndpointId) -> Option<&Address> {
+        self.monitor.endpoints.address(endpoint)
+    }
+
+    /// Where endpoints are found.
+    pub(super) fn discovery(&self) -> &Discovery {
+        &self.discovery.discovery
+    }
+
+    /// Where endpoints are found, once nothing else is wanted.
+    pub(super) fn into_discovery(self) -> Discovery {
+        self.discovery.discovery
+    }
+
     /// The endpoint for a client, which had to postpone a dial if there is one of its own, and has
     /// tried these addresses in vain.
     pub(super) fn pick(
@@ -32,6 +87,29 @@ impl<N: Net + Host> Upstream<N> {
             Some(postponed) => self.monitor.endpoints.pick_again(postponed, tried, now),
             None => self.monitor.endpoints.pick(tried, now),
         }
+    }
+
+    /// A client's dial to the endpoint has begun.
+    #[inline]
+    pub(super) fn dial_begun(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
+        self.monitor.dial_begun(context, endpoint);
+    }
+
+    /// A client's dial was given up undecided: the client, or the endpoint, is gone.
+    pub(super) fn dial_abandoned(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
+        self.monitor.dial_abandoned(context, endpoint);
+    }
+
+    /// A client's dial to the endpoint is established.
+    #[inline]
+    pub(super) fn dial_succeeded(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
+        self.monitor.dial_succeeded(context, endpoint);
+    }
+
+    /// A pair with the endpoint has ended, which took and gave that many bytes.
+    #[inline]
+    pub(super) fn pair_closed(&mut self, endpoint: EndpointId, bytes: [u64; 2]) {
+        self.monitor.endpoints.pair_closed(endpoint, bytes);
     }
 
     /// A client's dial failed; tells whether for reasons of our own.
@@ -52,20 +130,20 @@ impl<N: Net + Host> Upstream<N> {
 
     /// A dial or a probe failed, so what is known of the endpoint's name, or of our way there, may
     /// be out of date.
-    pub(super) fn recheck_names(
-        &mut self,
-        context: &Context<N>,
-        endpoint: EndpointId,
-        failure: DialFailure,
-    ) {
+    fn recheck_names(&mut self, context: &Context<N>, endpoint: EndpointId, failure: DialFailure) {
         if let Some(address) = self.monitor.endpoints.address(endpoint) {
             self.discovery.recheck(address, failure, context.now);
             self.recheck_all_if_none_active(context.now);
         }
     }
 
+    /// Every name is in doubt.
+    pub(super) fn recheck_all_names(&mut self, now: Instant) {
+        self.discovery.recheck_all(now);
+    }
+
     /// With no endpoint left that works, every name is in doubt.
-    pub(super) fn recheck_all_if_none_active(&mut self, now: Instant) {
+    fn recheck_all_if_none_active(&mut self, now: Instant) {
         if self.monitor.endpoints.active_count() == 0 {
             self.discovery.recheck_all(now);
         }
@@ -94,9 +172,44 @@ impl<N: Net + Host> Upstream<N> {
         }
     }
 
-    /// Makes the endpoints what discovery has found, if that may be other than before. Gives those
-    /// that are gone: dials to them that are under way lead nowhere.
-    pub(super) fn apply_found(&mut self, context: &mut Context<N>) -> Vec<Removed> {
+    /// Whether discovery has something to do before this turn ends.
+    pub(super) fn has_to_run(&self) -> bool {
+        self.discovery.is_dirty()
+    }
+
+    /// A name is due, a look-up has had its turn, or a name server was silent for too long.
+    pub(super) fn on_discovery_timer(&mut self) {
+        self.discovery.on_timer();
+    }
+
+    /// Begins a run of discovery, which has one round or more.
+    pub(super) fn begin_run(&mut self, context: &mut Context<N>) {
+        self.discovery.begin_run(context);
+    }
+
+    /// Begins a round: lets discovery do what is due, and makes the endpoints what it has found.
+    /// Gives those that are gone: dials to them that are under way lead nowhere.
+    pub(super) fn begin_round(&mut self, context: &mut Context<N>) -> Vec<Removed> {
+        self.discovery.begin_round(context);
+        self.apply_found(context)
+    }
+
+    /// Ends the round in which these endpoints were removed. Whether there is to be another one.
+    pub(super) fn end_round(&mut self, context: &mut Context<N>, removed: &[Removed]) -> bool {
+        if !removed.is_empty() {
+            self.recheck_all_if_none_active(context.now);
+        }
+        self.discovery.end_round(context)
+    }
+
+    /// Ends the run.
+    pub(super) fn end_run(&mut self, context: &mut Context<N>) {
+        // Once nothing is asked, there is no answer to wait for.
+        self.monitor.retry_waiting |= self.discovery.end_run(context);
+    }
+
+    /// Makes the endpoints what discovery has found, if that may be other than before.
+    fn apply_found(&mut self, context: &mut Context<N>) -> Vec<Removed> {
         let Some(found) = self.discovery.take_found(context) else { return Vec::new() };
         let (removed, failed) = self.monitor.apply_found(context, &found);
         for FailedProbe { endpoint, failure } in failed {
@@ -126,6 +239,11 @@ impl<N: Net + Host> Upstream<N> {
         self.discovery.stop(context);
         // Clients that wait for an endpoint wait in vain.
         self.monitor.retry_waiting = true;
+    }
+
+    /// What must hold between two turns.
+    pub(super) fn check_invariants(&self) {
+        self.monitor.check_invariants();
     }
 
     /// Whether clients that wait for an endpoint should look again: there may be one, or none is

@@ -5,16 +5,17 @@
 //! never hold more than its two descriptors, or an outage would exhaust them. That is safe because
 //! every dial has a generation of its own, so a late event of the old socket finds no pair.
 
-use super::context::Context;
+use super::Relays;
+use super::admission::Admission;
 use super::pump::failed;
-use super::relays::Relays;
-use super::token::{Kind, Token};
-use super::upstream::Upstream;
 use crate::address::Address;
 use crate::arena::Key;
 use crate::net::{Dial, Host, Net, NetError, Readiness};
 use crate::observe::events::Event;
 use crate::observe::metrics::Rejection;
+use crate::reactor::context::Context;
+use crate::reactor::token::{Kind, Token};
+use crate::reactor::upstream::Upstream;
 use crate::relay::Phase;
 use crate::relay::dialing::{Attempt, Wait};
 use crate::relay::ending::Cause;
@@ -46,7 +47,7 @@ impl<N: Net + Host> Relays<N> {
                 self.wait_for_resources(context, key, error);
                 break;
             }
-            upstream.monitor.dial_begun(context, endpoint);
+            upstream.dial_begun(context, endpoint);
             match outcome {
                 Ok(()) => break,
                 Err(error) => {
@@ -73,7 +74,7 @@ impl<N: Net + Host> Relays<N> {
         slot.server_generation = self.dial_generation;
         slot.endpoint = Some(endpoint);
         let token = Token::of_generation(Kind::Pair(Side::Server), key, slot.server_generation);
-        let address = upstream.monitor.endpoints.address(endpoint);
+        let address = upstream.address(endpoint);
         let address = address.ok_or(NetError::AddressNotAvailable)?;
         slot.server = Some(context.dial(address, token)?);
         Ok(())
@@ -91,7 +92,7 @@ impl<N: Net + Host> Relays<N> {
         let (Some(attempt), Some(server)) = (slot.pair.attempt(), slot.server.as_mut()) else {
             return;
         };
-        let address = upstream.monitor.endpoints.address(attempt.endpoint);
+        let address = upstream.address(attempt.endpoint);
         match context.dial_result(address, server, readiness) {
             Dial::Pending => {}
             Dial::Connected => self.on_connected(context, upstream, key, attempt.endpoint),
@@ -155,7 +156,7 @@ impl<N: Net + Host> Relays<N> {
         let slot = &mut self.slots[key];
         slot.pair.connect(&self.limits.pair, context.now);
         context.metrics.pairs_connected += 1;
-        upstream.monitor.dial_succeeded(context, endpoint);
+        upstream.dial_succeeded(context, endpoint);
         self.sync(context, key);
     }
 
@@ -184,11 +185,14 @@ impl<N: Net + Host> Relays<N> {
     }
 
     /// Goes on with the clients that wait for resources.
-    pub(super) fn dial_waiting_for_resources(
+    pub(in crate::reactor) fn dial_waiting_for_resources(
         &mut self,
         context: &mut Context<N>,
         upstream: &mut Upstream<N>,
     ) {
+        if self.admission != Admission::Open {
+            return;
+        }
         for key in self.waiting_room.take(Wait::Resources) {
             self.dial_next(context, upstream, key);
         }
@@ -218,7 +222,11 @@ impl<N: Net + Host> Relays<N> {
 
     /// Goes on with the clients that wait for an endpoint, if there may be one now, or if none is
     /// to be expected.
-    pub(super) fn dial_waiting(&mut self, context: &mut Context<N>, upstream: &mut Upstream<N>) {
+    pub(in crate::reactor) fn dial_waiting(
+        &mut self,
+        context: &mut Context<N>,
+        upstream: &mut Upstream<N>,
+    ) {
         if !upstream.take_retry_waiting() {
             return;
         }
@@ -231,12 +239,15 @@ impl<N: Net + Host> Relays<N> {
 
     /// Gives up the dials under way to endpoints that are gone: their clients go on to the next
     /// one, and the failure is no one's.
-    pub(super) fn abandon_dials(
+    pub(in crate::reactor) fn abandon_dials(
         &mut self,
         context: &mut Context<N>,
         upstream: &mut Upstream<N>,
         removed: &[Removed],
     ) {
+        if removed.is_empty() {
+            return;
+        }
         let attempts = self.slots.iter().filter_map(|(key, slot)| {
             let endpoint = slot.pair.attempt()?.endpoint;
             let dialed = removed.iter().find(|gone| gone.id == endpoint)?;
@@ -248,7 +259,7 @@ impl<N: Net + Host> Relays<N> {
                 context.net.close(server);
             }
             if let Some(attempt) = slot.pair.fail_attempt(Some(address)) {
-                upstream.monitor.dial_abandoned(context, attempt.endpoint);
+                upstream.dial_abandoned(context, attempt.endpoint);
             }
             self.dial_next(context, upstream, key);
         }
@@ -264,7 +275,7 @@ impl<N: Net + Host> Relays<N> {
     ) -> bool {
         let pair = &mut self.slots[key].pair;
         let endpoint = pair.attempt().map(|attempt| attempt.endpoint);
-        let address = endpoint.and_then(|id| upstream.monitor.endpoints.address(id));
+        let address = endpoint.and_then(|id| upstream.address(id));
         match pair.fail_attempt(address.cloned()) {
             Some(attempt) => upstream.dial_failed(context, attempt, error),
             None => false,
@@ -293,7 +304,11 @@ impl<N: Net + Host> Relays<N> {
 
     /// Any failure but a client's own may last. Trying again at once would spin, giving up would
     /// end the service: so it is tried again, but not at once.
-    pub(super) fn pause_admission(&mut self, context: &mut Context<N>, error: NetError) {
+    pub(in crate::reactor) fn pause_admission(
+        &mut self,
+        context: &mut Context<N>,
+        error: NetError,
+    ) {
         context.metrics.accept_pauses += 1;
         let (reason, pairs) = (&error, self.slots.len());
         context.log(Event::AcceptPaused { reason, pairs });

@@ -1,9 +1,9 @@
 //! Whether clients are let in, or accepting pauses for want of descriptors or memory.
 
-use super::context::{Context, Timer};
-use super::wheel::TimerKey;
 use crate::config::ACCEPT_PAUSE;
 use crate::net::Net;
+use crate::reactor::context::{Context, Timer};
+use crate::reactor::wheel::TimerKey;
 
 /// Whether clients are let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

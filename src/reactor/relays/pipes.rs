@@ -7,11 +7,11 @@
 
 use std::time::Instant;
 
-use super::context::{Context, Timer};
-use super::relays::Relays;
+use super::Relays;
 use crate::config::{PIPE_PAUSE, SPARE_PIPES_AGE, SPARE_PIPES_MAX};
 use crate::net::{Net, NetError};
 use crate::observe::events::{Event, Value};
+use crate::reactor::context::{Context, Timer};
 
 /// Lends pipes.
 pub(super) struct Pipes<P> {
@@ -132,7 +132,7 @@ impl<P> Pipes<P> {
 
 impl<N: Net> Relays<N> {
     /// Sees to it that unused pipes do not stay for ever.
-    pub(super) fn watch_spare_pipes(&mut self, context: &mut Context<N>) {
+    pub(in crate::reactor) fn watch_spare_pipes(&mut self, context: &mut Context<N>) {
         let pipes = &mut self.pipes;
         if !pipes.spare.is_empty() && !pipes.is_watched {
             pipes.is_watched = true;
@@ -141,7 +141,7 @@ impl<N: Net> Relays<N> {
     }
 
     /// Unused pipes have been there for long enough, unless one was lent meanwhile.
-    pub(super) fn on_spare_pipes_timer(&mut self, context: &mut Context<N>) {
+    pub(in crate::reactor) fn on_spare_pipes_timer(&mut self, context: &mut Context<N>) {
         let pipes = &mut self.pipes;
         pipes.is_watched = false;
         if pipes.lent_at + SPARE_PIPES_AGE <= context.now {

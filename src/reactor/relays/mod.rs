@@ -4,23 +4,29 @@
 //! and timer at the end of the turn. One socket goes earlier: that of a failed dial (`dial.rs`).
 //! What a pair wants is decided in `relay`, bytes are moved by `pump.rs`.
 
-use std::time::Instant;
+mod admission;
+mod dial;
+mod pipes;
+mod pump;
+mod waiting_room;
 
-use super::admission::Admission;
-use super::context::{Context, Timer};
-use super::pipes::Pipes;
-use super::pump::Parked;
-use super::start::Limits;
-use super::token::Token;
-use super::upstream::Upstream;
-use super::waiting_room::WaitingRoom;
-use super::wheel::{TimerKey, Wheel};
+use std::time::{Duration, Instant};
+
+use self::admission::Admission;
+use self::pipes::Pipes;
+use self::pump::Parked;
+use self::waiting_room::WaitingRoom;
 use crate::address::Address;
 use crate::arena::{Arena, Generation, Key};
 use crate::config::{BUFFER_BYTES, SPARE_BUFFERS_MAX};
 use crate::net::{Close, Host, Net, Readiness};
 use crate::observe::events::{Event, Value};
 use crate::observe::metrics::ListenerNumber;
+use crate::reactor::context::{Context, Timer};
+use crate::reactor::start::Limits;
+use crate::reactor::token::{Kind, Token};
+use crate::reactor::upstream::Upstream;
+use crate::reactor::wheel::{TimerKey, Wheel};
 use crate::relay::buffer::Pool;
 use crate::relay::dialing::Wait;
 use crate::relay::ending::{Cause, EndedIn};
@@ -30,43 +36,51 @@ use crate::upstream::EndpointId;
 
 /// All pairs, and what they share.
 pub(super) struct Relays<N: Net> {
-    pub(super) limits: Limits,
-    pub(super) slots: Arena<Slot<N>>,
+    limits: Limits,
+    slots: Arena<Slot<N>>,
     /// Of the dial that began last.
-    pub(super) dial_generation: Generation,
+    dial_generation: Generation,
     /// Pairs to pump in this turn, or in the next once this turn's were taken.
-    pub(super) ready: Vec<Key>,
+    ready: Vec<Key>,
     doomed: Vec<Key>,
-    pub(super) waiting_room: WaitingRoom,
-    pub(super) admission: Admission,
-    pub(super) buffers: Pool,
-    pub(super) pipes: Pipes<N::Pipe>,
+    waiting_room: WaitingRoom,
+    admission: Admission,
+    buffers: Pool,
+    pipes: Pipes<N::Pipe>,
+}
+
+/// A client that was just accepted.
+pub(super) struct Client<N: Net> {
+    pub(super) stream: N::Stream,
+    pub(super) address: Address,
+    /// The listener that it came to.
+    pub(super) listener: ListenerNumber,
 }
 
 /// A pair and what it holds of the outside world.
-pub(super) struct Slot<N: Net> {
-    pub(super) pair: Pair,
-    pub(super) client: N::Stream,
-    pub(super) server: Option<N::Stream>,
+struct Slot<N: Net> {
+    pair: Pair,
+    client: N::Stream,
+    server: Option<N::Stream>,
     /// Of the dial that began last: each has one of its own, so that an event of the socket before
     /// finds no pair.
-    pub(super) server_generation: Generation,
+    server_generation: Generation,
     /// Bytes that a flow, named by its source, could not write yet.
-    pub(super) parked: [Parked<N::Pipe>; 2],
+    parked: [Parked<N::Pipe>; 2],
     timer: Option<TimerKey>,
     /// The endpoint that was dialed last: where the server connection leads, if there is one.
-    pub(super) endpoint: Option<EndpointId>,
+    endpoint: Option<EndpointId>,
     client_address: Address,
     accepted_at: Instant,
     /// The listener that it came to.
     listener: ListenerNumber,
-    pub(super) queued: bool,
+    queued: bool,
     doomed: bool,
 }
 
 impl<N: Net> Slot<N> {
     /// A client that was just accepted.
-    pub(super) fn new(
+    fn new(
         client: N::Stream,
         client_address: Address,
         listener: ListenerNumber,
@@ -89,7 +103,7 @@ impl<N: Net> Slot<N> {
     }
 
     /// Whether it waits for an endpoint that may turn up.
-    pub(super) fn waits_for_endpoint(&self) -> bool {
+    fn waits_for_endpoint(&self) -> bool {
         self.pair.wait() == Some(Wait::Endpoint)
     }
 
@@ -123,13 +137,18 @@ impl<N: Net> Relays<N> {
         }
     }
 
+    /// How long running pairs may go on once the process was asked to end.
+    pub(super) fn drain_timeout(&self) -> Duration {
+        self.limits.drain_timeout
+    }
+
     /// Pairs that are there.
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
 
     /// Puts the pair into the queue of pairs to pump.
-    pub(super) fn enqueue(&mut self, key: Key) {
+    fn enqueue(&mut self, key: Key) {
         let slot = &mut self.slots[key];
         if !slot.queued {
             slot.queued = true;
@@ -139,7 +158,7 @@ impl<N: Net> Relays<N> {
 
     /// Brings timer and reaping in line with what the pair now wants. To be called after every
     /// change of a pair.
-    pub(super) fn sync(&mut self, context: &mut Context<N>, key: Key) {
+    fn sync(&mut self, context: &mut Context<N>, key: Key) {
         let slot = &mut self.slots[key];
         if slot.pair.ending().is_some() && !slot.doomed {
             slot.doomed = true;
@@ -158,6 +177,38 @@ impl<N: Net> Relays<N> {
         }
     }
 
+    /// Bytes of flows that are held: buffers and pipes that are lent.
+    pub(super) fn held(&self) -> (usize, usize) {
+        (self.buffers.lent(), self.pipes.lent())
+    }
+
+    /// Whether a pair waits to be pumped.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Whether there is a client to let in, given that the backlog of a listener may hold one, or
+    /// one to go on with; and nothing in the way.
+    pub(super) fn could_admit(&self, has_backlog: bool) -> bool {
+        match self.admission {
+            Admission::Open => {
+                self.waiting_room.has_resource_waiters() || (has_backlog && self.has_room())
+            }
+            Admission::Paused(_) => false,
+        }
+    }
+
+    /// A descriptor or memory may have become free: clients may be let in again.
+    pub(super) fn resume_admission(&mut self, context: &mut Context<N>) {
+        self.admission.resume(context);
+    }
+
+    /// The token of the client that is accepted next, for [`Relays::admit`].
+    pub(super) fn reserve(&mut self) -> (Key, Token) {
+        let key = self.slots.reserve();
+        (key, Token::new(Kind::Pair(Side::Client), key))
+    }
+
     /// Whether one more client may be let in.
     pub(super) fn has_room(&self) -> bool {
         self.admission == Admission::Open && self.slots.len() < self.limits.connections_max
@@ -174,6 +225,20 @@ impl<N: Net> Relays<N> {
 }
 
 impl<N: Net + Host> Relays<N> {
+    /// Lets in a client that was accepted by the token just reserved, and dials for it.
+    pub(super) fn admit(
+        &mut self,
+        context: &mut Context<N>,
+        upstream: &mut Upstream<N>,
+        key: Key,
+        client: Client<N>,
+    ) {
+        let Client { stream, address, listener } = client;
+        context.metrics.client_accepted(listener);
+        self.slots.fill(key, Slot::new(stream, address, listener, context.now));
+        self.dial_next(context, upstream, key);
+    }
+
     /// An event of one side's socket.
     pub(super) fn on_event(
         &mut self,
@@ -252,8 +317,8 @@ impl<N: Net + Host> Relays<N> {
         let bytes = Side::BOTH.map(|side| pair.flow(side).delivered());
         if let Some(endpoint) = endpoint.filter(|_| server.is_some()) {
             match ending.phase {
-                EndedIn::Dialing => upstream.monitor.dial_abandoned(context, endpoint),
-                _ => upstream.monitor.endpoints.pair_closed(endpoint, bytes),
+                EndedIn::Dialing => upstream.dial_abandoned(context, endpoint),
+                _ => upstream.pair_closed(endpoint, bytes),
             }
         }
         let set = if pair.resets_on_close() { Close::Reset } else { Close::Orderly };
@@ -271,7 +336,7 @@ impl<N: Net + Host> Relays<N> {
 fn log_closed<N: Net + Host>(context: &mut Context<N>, slot: &Slot<N>, upstream: &Upstream<N>) {
     let Some(ending) = slot.pair.ending() else { return };
     let endpoint = slot.endpoint.filter(|_| ending.phase != EndedIn::Dialing);
-    let endpoint = endpoint.and_then(|endpoint| upstream.monitor.endpoints.address(endpoint));
+    let endpoint = endpoint.and_then(|endpoint| upstream.address(endpoint));
     let endpoint = endpoint.as_ref().map_or(&"none" as Value<'_>, |address| address);
     let age = context.now.saturating_duration_since(slot.accepted_at);
     context.log(Event::PairClosed {

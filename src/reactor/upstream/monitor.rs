@@ -7,10 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::context::{Context, Timer};
-use super::exchanges::{Failure, Owner, Report};
-use super::upstream::dial_failure;
-use super::wheel::TimerKey;
+use super::dial_failure;
 use crate::address::Address;
 use crate::config::limits::ENDPOINTS_MAX;
 use crate::discovery::Found;
@@ -18,6 +15,9 @@ use crate::net::{Host, Net, NetError};
 use crate::observe::events::{Event, Quoted, Value};
 use crate::proto::dialogue::Dialogue;
 use crate::proto::tls::{Connector, HandshakeError};
+use crate::reactor::context::{Context, Timer};
+use crate::reactor::exchanges::{Failure, Owner, Report};
+use crate::reactor::wheel::TimerKey;
 use crate::relay::dialing::Attempt;
 use crate::upstream::{
     Change, ChangeKind, Check, DialFailure, EndpointId, EndpointSet, EndpointSpec, Health,

@@ -8,12 +8,12 @@
 
 use std::time::Instant;
 
-use super::context::Context;
+use super::Relays;
 use super::pipes::Pipes;
-use super::relays::Relays;
 use crate::arena::Key;
 use crate::config::{FLOW_BUDGET_BYTES, FLOW_SHARE_BYTES_MIN, TURN_BUDGET_BYTES};
 use crate::net::{Close, Net, NetError, Read, Write};
+use crate::reactor::context::Context;
 use crate::relay::Pair;
 use crate::relay::buffer::{Buffer, Pool};
 use crate::relay::ending::Cause;
@@ -22,7 +22,7 @@ use crate::relay::step::{Budget, Fault, Outcome, Side, Step};
 impl<N: Net> Relays<N> {
     /// Pumps every pair that has been put into the queue before this turn's end; those that then
     /// still have work are in the queue of the next turn.
-    pub(super) fn pump_ready(&mut self, context: &mut Context<N>) {
+    pub(in crate::reactor) fn pump_ready(&mut self, context: &mut Context<N>) {
         let mut ready = std::mem::take(&mut self.ready);
         let share = TURN_BUDGET_BYTES / ready.len().max(1);
         let budget_bytes = share.clamp(FLOW_SHARE_BYTES_MIN, FLOW_BUDGET_BYTES);

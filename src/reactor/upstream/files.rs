@@ -1,13 +1,13 @@
 //! The files that say how this host resolves names, handed to those who know what they mean:
 //! `/etc/resolv.conf` in one piece, `/etc/hosts` piece by piece over as many turns as it takes.
 
-use super::context::Context;
 use super::discovery::DiscoveryDriver;
 use crate::config::{HOSTS_BYTES_PER_TURN, RESOLV_CONF_BYTES_MAX};
 use crate::net::{FileError, FileVersion, Host, Net, ResolverFile};
 use crate::observe::events::Event;
 use crate::proto::dns::hosts_file::HostsFile;
 use crate::proto::dns::resolv_conf::Problem;
+use crate::reactor::context::Context;
 
 /// `/etc/hosts` as far as it was read.
 pub(super) struct HostsReading<N: Net + Host> {
