@@ -1,28 +1,28 @@
-//! A generational slab: hands out a key for each value, which finds that value and never a later
-//! one in the same slot. For everything that is named by a token, a timer or another part.
+//! A generational slab: returns a key for each value, which finds that value and never a later one
+//! in the same slot. For every value that a token, a timer or another part refers to.
 //!
 //! ```text
 //!   insert a, b, c      remove b        insert d
 //!   slot 0  a  gen 1    a  gen 1        a  gen 1
-//!   slot 1  b  gen 2    vacant          d  gen 4      the key {1, 2} finds nothing any more
+//!   slot 1  b  gen 2    vacant          d  gen 4      the key {1, 2} no longer finds a value
 //!   slot 2  c  gen 3    c  gen 3        c  gen 3
 //! ```
 //!
-//! The generation is one counter for all slots of an arena, 32 bits wide: a key would have to be
-//! kept through 2^32 insertions to find a stranger. Slots are reused last in, first out.
+//! The generation is one counter for all slots of an arena, 32 bits wide: a stale key finds another
+//! value only after 2^32 insertions. Slots are reused last in, first out.
 
 use std::ops::{Index, IndexMut};
 
 use slab::Slab;
 
-/// Names one value of one arena, from its insertion until its removal.
+/// Identifies one value of one arena, from its insertion until its removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     slot: u32,
     generation: Generation,
 }
 
-/// Tells the successive values of one slot apart.
+/// Distinguishes the successive values of one slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Generation(u32);
 
@@ -32,19 +32,19 @@ impl Generation {
         Generation(self.0.wrapping_add(1))
     }
 
-    /// The number, to be packed into a token.
+    /// The number, for a token.
     pub fn get(self) -> u32 {
         self.0
     }
 }
 
 impl Key {
-    /// The place in the arena, below the number of values that it ever held at a time.
+    /// The index of the slot, less than the most values that the arena ever held at a time.
     pub fn slot(self) -> usize {
         self.slot as usize
     }
 
-    /// What tells it from other keys of the slot.
+    /// The generation, which distinguishes the key from others of its slot.
     pub fn generation(self) -> Generation {
         self.generation
     }
@@ -54,7 +54,7 @@ impl Key {
 #[derive(Clone, Debug)]
 pub struct Arena<T> {
     entries: Slab<Entry<T>>,
-    /// The generation that was handed out last.
+    /// The generation of the last key.
     generation: Generation,
 }
 
@@ -71,50 +71,51 @@ impl<T> Default for Arena<T> {
 }
 
 impl<T> Arena<T> {
-    /// Bytes that one value takes, with all that the arena keeps beside it.
+    /// Bytes that one value takes in the arena, with its generation.
     pub const ENTRY_BYTES: usize = size_of::<Entry<T>>() + size_of::<usize>();
 
-    /// The key that the next value is to have, for what has to know it before: the kernel, say,
-    /// under whose token a socket is registered. Void after any other call that reserves, inserts
-    /// or removes; a reserved key that is not used is never handed out again.
+    /// Reserves the key of the next value, for a caller that needs it first: a socket, for
+    /// instance, is registered in the kernel under its token before it becomes a value. The key is
+    /// void after any other call that reserves, inserts or removes. A reserved key that is not used
+    /// is never returned again.
     pub fn reserve(&mut self) -> Key {
         self.generation = self.generation.next();
         let slot = u32::try_from(self.entries.vacant_key()).expect("fewer than 2^32 values");
         Key { slot, generation: self.generation }
     }
 
-    /// Puts in the value for which `key` was reserved just before.
+    /// Inserts the value for which `key` was reserved by the call before.
     ///
     /// # Panics
-    /// When it was not: the key would name another slot than the one that is filled.
+    /// When the key is void, as it would not be that of the slot which is filled.
     pub fn fill(&mut self, key: Key, value: T) {
         assert_eq!(key.generation, self.generation, "a key that was not reserved just before");
         let slot = self.entries.insert(Entry { generation: key.generation, value });
         assert_eq!(slot, key.slot(), "the key names the slot");
     }
 
-    /// Puts in a value.
+    /// Inserts a value and returns its key.
     pub fn insert(&mut self, value: T) -> Key {
         let key = self.reserve();
         self.fill(key, value);
         key
     }
 
-    /// The value, if it is there still.
+    /// The value of the key; `None` if it was removed.
     #[inline]
     pub fn get(&self, key: Key) -> Option<&T> {
         let entry = self.entries.get(key.slot())?;
         (entry.generation == key.generation).then_some(&entry.value)
     }
 
-    /// The value, to be changed, if it is there still.
+    /// The value of the key, mutable; `None` if it was removed.
     #[inline]
     pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         let entry = self.entries.get_mut(key.slot())?;
         (entry.generation == key.generation).then_some(&mut entry.value)
     }
 
-    /// The key of the value in that slot, if there is one.
+    /// The key of the value in this slot; `None` if the slot is vacant.
     #[inline]
     pub fn key_at(&self, slot: usize) -> Option<Key> {
         let entry = self.entries.get(slot)?;
@@ -122,25 +123,25 @@ impl<T> Arena<T> {
         Some(Key { slot: slot as u32, generation: entry.generation })
     }
 
-    /// The value in that slot, to be changed, and its key, if there is one.
+    /// The value in this slot, mutable, and its key; `None` if the slot is vacant.
     #[inline]
     pub fn at_mut(&mut self, slot: usize) -> Option<(Key, &mut T)> {
         let entry = self.entries.get_mut(slot)?;
         Some((Key { slot: slot as u32, generation: entry.generation }, &mut entry.value))
     }
 
-    /// Whether the value is there still.
+    /// Whether the value of the key is there.
     pub fn contains(&self, key: Key) -> bool {
         self.get(key).is_some()
     }
 
-    /// Takes the value out; none if it is gone already.
+    /// Removes the value of the key and returns it; `None` if it was removed before.
     pub fn remove(&mut self, key: Key) -> Option<T> {
         self.get(key)?;
         Some(self.entries.remove(key.slot()).value)
     }
 
-    /// Takes all values out, in the order of their slots.
+    /// Removes all values, in the order of their slots.
     pub fn drain(&mut self) -> impl Iterator<Item = T> {
         self.entries.drain().map(|entry| entry.value)
     }
@@ -150,17 +151,17 @@ impl<T> Arena<T> {
         self.entries.iter().map(|(slot, entry)| (key_of(slot, entry), &entry.value))
     }
 
-    /// All values with their keys, to be changed, in the order of their slots.
+    /// All values, mutable, with their keys, in the order of their slots.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut T)> {
         self.entries.iter_mut().map(|(slot, entry)| (key_of(slot, entry), &mut entry.value))
     }
 
-    /// Values in it.
+    /// The number of values.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether it holds no value.
+    /// Whether there is no value.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -170,7 +171,7 @@ fn key_of<T>(slot: usize, entry: &Entry<T>) -> Key {
     Key { slot: slot as u32, generation: entry.generation }
 }
 
-/// For a key whose value is there, which the caller knows.
+/// Access by a key of which the caller knows that its value is there; panics otherwise.
 impl<T> Index<Key> for Arena<T> {
     type Output = T;
 

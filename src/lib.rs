@@ -1,32 +1,34 @@
-//! The map of etcd-gateway: the layers, who may call whom, and what must always hold.
+//! The map of etcd-gateway: its layers, the direction of their calls, and its invariants.
 //!
 //! ```text
 //! main ──► config  the command line: what was typed, then what it means; every limit
 //!   └────► reactor  the loop: moves facts between sockets and decisions, decides nothing
 //!            ├────► relay       one client and its server, two flows; pure
-//!            ├────► upstream    whom we may dial: priority, weight, health; pure
-//!            ├────► discovery   where endpoints come from; hands over specs
-//!            │        └──► proto::dns  names to records: a stub resolver that asks nobody itself
+//!            ├────► upstream    the endpoints to dial: priority, weight, health; pure
+//!            ├────► discovery   the sources of endpoints; results are specs for `upstream`
+//!            │        └──► proto::dns  names to records: a stub resolver without sockets
+//!            ├────► observe     events, which are lines of the log, and counters
 //!            └────► net         trait Net; its mio implementation is the only home of sockets,
 //!                               clock and entropy
 //! ```
 //!
-//! Leaves that every layer may import: `readiness`, what is known of a socket without asking it;
-//! `recent`, what was true not long ago.
+//! Leaves that every layer may import: `address`, of an endpoint or a listener; `arena`, values
+//! with generational keys; `readiness`, the known state of a socket; `recent`, facts that were true
+//! not long ago.
 //!
-//! What must always hold:
+//! Invariants:
 //! - A byte read from one side is written to the other exactly once and in order, or the pair
-//!   ends with a reset on both sides: no failure is ever shown as a clean end of file.
-//! - Nor is the death of the process, by SIGKILL for instance, once a pair is old enough
-//!   (`relay/deferred.rs`).
+//!   ends with a reset on both sides: a failure never appears as a clean end of file.
+//! - The death of the process, by SIGKILL for instance, does not appear as one either, once a pair
+//!   is old enough (`relay/deferred.rs`).
 //! - An end of file is passed on only after the last byte before it.
-//! - A client is not read before its server connection stands, so failover can lose nothing.
+//! - A client is not read before its server connection is established, so failover loses nothing.
 //! - A pair has one teardown (`reactor/relays/`), at the end of a turn and for a stated reason.
 //!   Handlers only mark it as over.
 //! - `relay`, `upstream`, `discovery` and `proto` take `now`, files and randomness as arguments;
-//!   they own no socket, read no clock, write no log line. `tests/tidy/` checks who imports whom.
-//! - No call waits for a name server: names are looked up by events, as everything else, also those
-//!   to listen on.
+//!   they own no socket, read no clock, write no log line. `tests/tidy/` checks the imports.
+//! - No call waits for a name server: look-ups are driven by events like everything else, also
+//!   those of names to listen on.
 
 pub mod address;
 pub mod arena;

@@ -1,9 +1,9 @@
-//! Events that come in crowds: some are logged at once, each by a line of its own, and then one
-//! line a second sums up. Pure.
+//! Changes that occur in large numbers: the first ones are logged at once, each in a line of its
+//! own, and further ones in one line a second. Pure.
 //!
-//! A name server may give another part of a large set every second, for as long as the process
-//! runs. The log then names the endpoints or names that changed, up to a bound, and counts the
-//! rest.
+//! A name server may answer with another part of a large set every second, for as long as the
+//! process runs. A line then names the endpoints or names that changed, up to a limit, and counts
+//! the others.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Instant;
@@ -15,41 +15,41 @@ use crate::config::{CHANGES_NAMED_MAX, SUMMARY_INTERVAL};
 /// One change.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// Its kind in a word: the key under which a line that sums up names it.
+    /// Its kind, as one word: its key in a line about several changes.
     pub kind: &'static str,
-    /// What has changed: an address or a name.
+    /// The address or the name that has changed.
     pub subject: String,
-    /// The line about it alone.
+    /// The line about this change alone.
     pub line: Line,
 }
 
 /// A line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// How much it matters.
+    /// Its level.
     pub level: Level,
-    /// Its text.
+    /// Its text without the level.
     pub text: String,
 }
 
-/// What is to be logged now.
+/// The changes to log now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Due {
     /// One change.
     Alone(Line),
-    /// Several.
+    /// Several changes, by kind.
     Together(Vec<Kind>),
 }
 
 /// Changes of one topic that are not logged yet.
 #[derive(Debug)]
 pub struct Changes {
-    /// Lines that may be written now, and most of them.
+    /// The number of lines that may be written now, at most `at_once`.
     allowance: u32,
     at_once: u32,
-    /// When the allowance last grew, or began to.
+    /// When the allowance last grew, or was first used; `None` while it is full.
     grown_at: Option<Instant>,
-    /// The first pending one, which is logged in full if it stays alone.
+    /// The line of the first pending change, which is logged in full if no other follows.
     first: Option<Line>,
     pending: Vec<Kind>,
 }
@@ -57,15 +57,15 @@ pub struct Changes {
 /// Changes of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kind {
-    /// The kind in a word.
+    /// The kind, as one word.
     pub key: &'static str,
-    /// The level of the one that matters most.
+    /// The most severe of their levels.
     pub level: Level,
     count: usize,
     named: Vec<String>,
 }
 
-/// The subjects, and the number of those that are not named: `10.0.0.1:1,10.0.0.2:1,+7`.
+/// Writes the subjects, and the number of those that are not named: `10.0.0.1:1,10.0.0.2:1,+7`.
 impl Display for Kind {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(&self.named.join(","))?;
@@ -77,12 +77,13 @@ impl Display for Kind {
 }
 
 impl Changes {
-    /// Nothing pending. `at_once` changes may be logged at once, each by a line of its own.
+    /// An empty list. `at_once` changes may be logged at once, each in a line of its own.
     pub fn new(at_once: u32) -> Changes {
         Changes { allowance: at_once, at_once, grown_at: None, first: None, pending: Vec::new() }
     }
 
-    /// Adds one. Gives what to log now; `None` if that must wait, see [`Changes::deadline`].
+    /// Adds a change. Returns the changes to log now; `None` if they have to wait until
+    /// [`Changes::deadline`].
     pub fn add(&mut self, change: Change, now: Instant) -> Option<Due> {
         self.grow(now);
         if self.pending.is_empty() && self.allowance > 0 {
@@ -107,7 +108,7 @@ impl Changes {
         self.take_due(now)
     }
 
-    /// What to log now, if something is pending and the last line is long enough ago.
+    /// Takes the pending changes, if there are any and a line may be written now.
     pub fn take_due(&mut self, now: Instant) -> Option<Due> {
         self.grow(now);
         if self.pending.is_empty() || self.allowance == 0 {
@@ -117,7 +118,7 @@ impl Changes {
         self.take_rest()
     }
 
-    /// All that is pending, whenever the last line was: none follows.
+    /// Takes the pending changes whenever the last line was written, for the end of the log.
     pub fn take_rest(&mut self) -> Option<Due> {
         let pending = std::mem::take(&mut self.pending);
         let first = self.first.take()?;
@@ -127,7 +128,7 @@ impl Changes {
         }
     }
 
-    /// When [`Changes::take_due`] will give something; `None` if nothing is pending.
+    /// When [`Changes::take_due`] returns changes; `None` if none is pending.
     pub fn deadline(&self) -> Option<Instant> {
         if self.pending.is_empty() { None } else { self.grown_at.map(|at| at + SUMMARY_INTERVAL) }
     }

@@ -1,10 +1,9 @@
-//! Events: each is one line of the log, with its level, its message and its fields. No other file
-//! words a line. Which lines may be written when is decided in `journal.rs`.
+//! Events: each is one line of the log, with its level, its message and its fields. The texts of
+//! all lines are in this file. `journal.rs` decides when a line is written.
 //!
-//! A line is `LEVEL message key=value key=value`. A message is fixed; a value is a word, a number,
-//! a duration in whole milliseconds, an address or a name. What somebody else chose and may contain
-//! anything, such as a path, is quoted. A list is `[one,two]`, and a field without a value is
-//! absent.
+//! A line is `LEVEL message key=value key=value`. A message is fixed. A value is a word, a number,
+//! a duration in whole milliseconds, an address or a name. A text from outside that may contain
+//! anything, such as a path, is quoted. A list is `[one,two]`. A field without a value is absent.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
@@ -14,7 +13,7 @@ use log::{Level, log};
 use super::changes::Kind;
 use crate::config::duration::format_milliseconds;
 
-/// What lines are filed under, for `RUST_LOG`: the part of the program that they are about.
+/// The target of all lines, for `RUST_LOG`: the part of the program that they are about.
 pub(super) const TARGET: &str = "etcd_gateway::reactor";
 
 /// A value of one word: an address, a name, a reason.
@@ -27,7 +26,7 @@ pub struct Quoted<'a>(pub &'a str);
 /// Values of one kind.
 pub type List<'a> = &'a [String];
 
-/// Changes that one line sums up; each kind is a field, its worst level counts.
+/// Changes that share one line. Each kind is a field; the line has the most severe level.
 pub type Kinds<'a> = &'a [Kind];
 
 /// The texts of `items`, for a [`List`].
@@ -35,22 +34,22 @@ pub fn list(items: impl IntoIterator<Item = impl Display>) -> Vec<String> {
     items.into_iter().map(|item| item.to_string()).collect()
 }
 
-/// Declares [`Event`]: for each its documentation, its name, level and message, and its fields,
-/// which are written under their names and in their order.
+/// Declares [`Event`]: the documentation, name, level, message and fields of each. Fields are
+/// written under their names and in their order.
 macro_rules! events {
     ($(
         $(#[$documentation:meta])*
         $name:ident: $level:ident $message:literal
         $({ $($field:ident: $type:ty),* $(,)? })?;
     )*) => {
-        /// Something that the log tells.
+        /// Something that is logged.
         #[derive(Clone, Copy)]
         pub enum Event<'a> {
             $($(#[$documentation])* $name $({ $($field: $type),* })?,)*
         }
 
         impl Event<'_> {
-            /// How much it matters.
+            /// The level of the line.
             #[inline]
             pub fn level(&self) -> Level {
                 match self {
@@ -59,7 +58,7 @@ macro_rules! events {
             }
         }
 
-        /// The line without its level.
+        /// Writes the line without its level.
         impl Display for Event<'_> {
             fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
                 match self {
@@ -88,7 +87,7 @@ events! {
         listen: List<'a>,
         reuse_port: Option<bool>,
     };
-    /// These names have no address so far.
+    /// The endpoints' names have no address so far.
     WaitingForEndpoints: Info "waiting for endpoints" { names: List<'a> };
     /// A listen address is missing or taken, and is tried again for `--listen-retry`.
     WaitingForListenAddress: Info "waiting for the listen address" {
@@ -96,7 +95,7 @@ events! {
         reason: Value<'a>,
         timeout: Duration,
     };
-    /// What the process is held to.
+    /// The limits of the process.
     Limits: Debug "limits" {
         connections_max: usize,
         pipes_max: usize,
@@ -118,62 +117,62 @@ events! {
     EndpointsMeanThisHost: Warn "endpoints without an address mean this host" {
         endpoints: List<'a>,
     };
-    /// A flag was typed in vain.
+    /// A flag that was typed has no effect.
     FlagWithoutEffect: Warn "flag has no effect" { flag: Value<'a>, reason: Value<'a> };
-    /// A part of `RUST_LOG` means nothing. `levels` are those that there are, if one was meant.
+    /// A part of `RUST_LOG` is invalid. `levels` lists the valid ones, if a level was expected.
     LogFilterIgnored: Warn "part of RUST_LOG ignored" {
         value: Quoted<'a>,
         reason: Value<'a>,
         levels: Option<List<'a>>,
     };
-    /// A certificate that was given to trust is of no use.
+    /// A certificate in the file of trusted ones is not used.
     CertificateSkipped: Warn "certificate skipped" {
         number: usize,
         subject: Quoted<'a>,
         reason: Value<'a>,
         file: Option<Quoted<'a>>,
     };
-    /// A certificate that is no authority; a server may show the very same one.
+    /// A trusted certificate is not one of an authority, but a server may show it itself.
     CertificateForItself: Warn "certificate trusted for itself alone" {
         number: usize,
         subject: Quoted<'a>,
         reason: Value<'a>,
         file: Option<Quoted<'a>>,
     };
-    /// The time of a certificate has not come, or is over.
+    /// A trusted certificate is not valid yet, or has expired.
     CertificateNotInForce: Warn "certificate not in force" {
         number: usize,
         subject: Quoted<'a>,
         reason: Value<'a>,
         file: Option<Quoted<'a>>,
     };
-    /// A certificate has a key of a kind that cannot be verified here.
+    /// A trusted certificate has a kind of key by which signatures cannot be verified.
     CertificateUnusable: Warn "certificate cannot be used" {
         number: usize,
         subject: Quoted<'a>,
         reason: Value<'a>,
         file: Option<Quoted<'a>>,
     };
-    /// The service manager cannot be spoken to. `state` is absent where that is known at the start.
+    /// The service manager cannot be notified. `state` is absent where its address is invalid.
     ServiceManagerNotNotified: Warn "service manager not notified" {
         state: Option<Value<'a>>,
         socket: Value<'a>,
         reason: Value<'a>,
     };
-    /// A signal came before there was anything to listen on.
+    /// A signal asked the process to end while names to listen on were being looked up.
     StoppedBeforeListening: Info "stopped before it listened";
-    /// A signal came before the gateway was ready.
+    /// A signal asked the process to end before the gateway was ready.
     StoppedBeforeReady: Info "stopped before it was ready";
-    /// The process was asked to end. No client is connected, or none is waited for.
+    /// The process was asked to end, and there are no clients to wait for, or no time.
     Draining: Info "draining" { pairs: usize, timeout: Duration };
     /// The process was asked to end, and waits for its clients to leave.
     DrainingPairs: Info "draining, a second signal ends at once" {
         pairs: usize,
         timeout: Duration,
     };
-    /// Lines that were dropped before this one, since nothing has read them in time.
+    /// Lines before this one were dropped, as standard error was not read in time.
     LinesDropped: Warn "log lines dropped" { count: u64 };
-    /// The orderly end, with what happened since the start.
+    /// The process ends in order. The fields are counts since the start.
     Stopped: Info "stopped" {
         clients: u64,
         completed: u64,
@@ -182,23 +181,23 @@ events! {
         client_bytes: u64,
         server_bytes: u64,
     };
-    /// A signal that means nothing here. Counted.
+    /// A signal has no effect here. Counted.
     SignalIgnored: Warn "signal ignored" { signal: Value<'a>, reason: Value<'a> };
 
     // ---------------------------------------------------------------- clients and resources
-    /// A client was closed unserved. Counted; reason and pairs are those of the last one.
+    /// A client was closed before it had a server. Counted; the fields are those of the last one.
     ClientRejected: Warn "clients rejected" { reason: Value<'a>, pairs: usize };
-    /// A dial failed for want of descriptors, ports, memory or a route of our own. Counted; the
+    /// A dial failed because this host lacks descriptors, ports, memory or a route. Counted; the
     /// fields are those of the last one.
     DialFailedLocally: Warn "dials failed locally" {
         endpoint: Option<Value<'a>>,
         reason: Value<'a>,
         pairs: usize,
     };
-    /// Nobody is let in for a moment, for want of descriptors or memory. Counted; the fields are
-    /// those of the last one.
+    /// No client is accepted for a moment, for want of descriptors or memory. Counted; the fields
+    /// are those of the last one.
     AcceptPaused: Warn "accept paused" { reason: Value<'a>, pairs: usize };
-    /// A client has left, or was closed. `cause` is what happened first, `phase` when.
+    /// A pair has ended: for which cause, and in which phase.
     PairClosed: Debug "pair closed" {
         client: Value<'a>,
         endpoint: Value<'a>,
@@ -208,11 +207,11 @@ events! {
         client_bytes: u64,
         server_bytes: u64,
     };
-    /// No pipe can be had, so bytes are copied: slower, and no failure.
+    /// No pipe could be opened, so bytes are copied. That is slower, but not a failure.
     NoPipe: Info "no pipe, copying instead" { reason: Value<'a>, pipes: usize };
-    /// There still is none.
+    /// A further attempt to open a pipe has failed.
     StillNoPipe: Debug "no pipe, copying instead" { reason: Value<'a>, pipes: usize };
-    /// splice(2) is not to be had at all.
+    /// splice(2) is not available, so all bytes are copied.
     SpliceRefused: Warn "splice refused by the kernel or a sandbox, copying from now on";
 
     // ------------------------------------------------------------------------------ endpoints
@@ -223,15 +222,15 @@ events! {
         priority: u16,
         weight: u16,
     };
-    /// Discovery does not find an endpoint any longer; its pairs go on. Gathered.
+    /// Discovery no longer finds an endpoint; its pairs go on. Gathered.
     EndpointRemoved: Info "endpoint removed" { endpoint: Value<'a>, pairs: u32 };
-    /// An endpoint is in rotation again; `reason` is whose dial has shown it.
+    /// An endpoint is in rotation again after a dial by `reason`: a client or a probe.
     EndpointActive: Info "endpoint active" {
         endpoint: Value<'a>,
         reason: Value<'a>,
         down_for: Duration,
     };
-    /// An endpoint is out of rotation, since a dial has failed.
+    /// An endpoint is out of rotation, because a dial has failed.
     EndpointInactive: Warn "endpoint inactive" {
         endpoint: Value<'a>,
         reason: Value<'a>,
@@ -239,7 +238,8 @@ events! {
     };
     /// An endpoint that discovery found has shown a certificate for the domain. Gathered.
     EndpointVerified: Info "endpoint verified" { endpoint: Value<'a>, after: Duration };
-    /// An endpoint that discovery found has not. Gathered.
+    /// An endpoint that discovery found has not shown a certificate for the domain. `authority` is
+    /// the subject of the trusted authority that the reason is about. Gathered.
     EndpointNotVerified: Warn "endpoint not verified" {
         endpoint: Value<'a>,
         reason: Value<'a>,
@@ -247,76 +247,77 @@ events! {
         retry_in: Duration,
     };
 
-    /// Several endpoints were added, removed or verified within a second: those of each kind, and
-    /// how many more.
+    /// Several endpoints were added, removed or verified within a second: the first ones of each
+    /// kind, and the number of the others.
     EndpointsChanged: Info "endpoints changed" { kinds: Kinds<'a> };
 
     // ------------------------------------------------------------------------------ discovery
-    /// Several of the following happened within a second: what of each kind, and how much more. The
-    /// level is the worst of theirs.
+    /// Several of the following happened within a second: the first subjects of each kind, and the
+    /// number of the others. The line has the most severe of their levels.
     DiscoveryChanged: Info "discovery changed" { kinds: Kinds<'a> };
-    /// A record or an address that was found is not used. `listener` is the one of our own that it
-    /// leads back to. Gathered.
+    /// A record or an address that was found is not used. `listener` is the listener of this
+    /// gateway that it leads back to. Gathered.
     EndpointSkipped: Warn "endpoint skipped" {
         endpoint: Option<Value<'a>>,
         name: Option<Value<'a>>,
         reason: Value<'a>,
         listener: Option<Value<'a>>,
     };
-    /// The same where no route leads there: usual on a host with one family of addresses. Gathered.
+    /// An address that was found is not used, as there is no route to it: usual on a host with one
+    /// family of addresses. Gathered.
     EndpointWithoutRoute: Info "endpoint skipped" {
         endpoint: Option<Value<'a>>,
         name: Option<Value<'a>>,
         reason: Value<'a>,
     };
-    /// A name gives nothing at present. Gathered.
+    /// A name has no records at present. Gathered.
     NameNotResolved: Warn "name not resolved" { name: Value<'a>, reason: Value<'a> };
-    /// It gives something again. Gathered.
+    /// A name has records again. Gathered.
     NameResolved: Info "name resolved again" { name: Value<'a> };
-    /// No name leads to an endpoint; the last known ones stay. Gathered.
+    /// No name leads to an endpoint, so the last known ones stay. Gathered.
     LastEndpointsKept: Warn "discovery returned no endpoints, keeping the last known ones" {
         count: usize,
     };
-    /// SRV records give no endpoint, so those of `--endpoints` are used, unverified. Gathered.
+    /// SRV records lead to no endpoint, so those of `--endpoints` are used, unverified. Gathered.
     TypedEndpointsUsed: Warn "no endpoint from SRV records, using those of --endpoints unverified" {
         domain: Value<'a>,
         reason: Value<'a>,
         count: usize,
     };
-    /// SRV records give endpoints, which replace those of `--endpoints`. Gathered.
+    /// SRV records lead to endpoints, which replace those of `--endpoints`. Gathered.
     DiscoveredEndpointsUsed: Info "endpoints from SRV records in use" { domain: Value<'a> };
-    /// resolv.conf(5) names no server; others are asked. Gathered.
+    /// The file resolv.conf(5) names no server, so default ones are asked. Gathered.
     NameServersUnknown: Warn "no name server given, asking others" {
         file: Value<'a>,
         reason: Value<'a>,
         servers: List<'a>,
     };
-    /// resolv.conf(5) is longer than is read. Gathered.
+    /// The file resolv.conf(5) is longer than what is read of it. Gathered.
     ResolverFileTooLong: Warn "file too long, using its beginning" {
         file: Value<'a>,
         reason: Value<'a>,
         servers: List<'a>,
     };
-    /// resolv.conf(5) can be used as it is again. Gathered.
+    /// The file resolv.conf(5) can be used as it is again. Gathered.
     NameServersKnown: Info "name servers known again" { file: Value<'a>, servers: List<'a> };
-    /// hosts(5) cannot be read.
+    /// The file hosts(5) cannot be read.
     HostsFileNotRead: Warn "hosts file not read" { file: Value<'a>, reason: Value<'a> };
 }
 
 impl Event<'static> {
-    /// There is nothing to reload.
+    /// SIGHUP has no effect, as there is nothing to reload.
     pub const RELOAD_IGNORED: Event<'static> =
         Event::SignalIgnored { signal: &"SIGHUP", reason: &"no_reload" };
 }
 
 impl Event<'_> {
-    /// Whether any line of its level is written at all.
+    /// Whether lines of its level are written at all.
     #[inline]
     pub fn is_enabled(&self) -> bool {
         self.level() <= log::max_level()
     }
 
-    /// Writes the line now. For what comes seldom, where there is no journal.
+    /// Writes the line now. For rare events, where there is no journal.
     pub fn write(&self) {
         log!(target: TARGET, self.level(), "{self}");
     }
@@ -352,7 +353,7 @@ impl Field for Kinds<'_> {
 }
 
 impl Field for Duration {
-    /// More digits than those of a millisecond would only look exact.
+    /// Writes whole milliseconds: more digits would suggest a precision that there is not.
     fn write(&self, key: &str, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, " {key}={}", format_milliseconds(*self))
     }

@@ -1,14 +1,13 @@
-//! The journal: decides of each event whether its line is written at once, with others of its kind,
-//! or later. Owns what is pending. Writes by the macro of the `log` crate and does nothing else to
-//! the outside world: the time is an argument, and whoever owns the journal keeps a timer for
-//! [`Journal::deadline`].
+//! The journal: decides for each event whether its line is written at once, or later, together with
+//! others. Owns the pending events. Writes by the macro of the `log` crate; has no other effect
+//! outside. Takes the time as an argument; its owner keeps a timer for [`Journal::deadline`].
 //!
 //! ```text
 //!   at once    most events
-//!   counted    what any client, or a script, can cause again and again: the first at once, then at
-//!              most one line a second for each kind, with a count
-//!   gathered   what comes in crowds when name servers or endpoints change: some at once, then one
-//!              line a second for each topic, which names the first ones
+//!   counted    events that any client or script can repeat: the first at once, then at most one
+//!              line a second for each kind, with a count
+//!   gathered   events that occur in large numbers when name servers or endpoints change: some at
+//!              once, then one line a second for each topic, which names the first subjects
 //! ```
 
 use std::collections::VecDeque;
@@ -22,18 +21,18 @@ use super::events::{Event, Kinds, TARGET};
 use super::repeats::Repeats;
 use crate::config::{CHANGES_AT_ONCE, NEWCOMERS_AT_ONCE, NEWCOMERS_KNOWN_MAX, TROUBLES_AT_ONCE};
 
-/// The lines that are still to be written.
+/// Events whose lines are still to be written.
 #[derive(Debug)]
 pub struct Journal {
     counted: [(Level, Repeats); Counted::COUNT],
-    /// Endpoints that come and go, and those that are verified.
+    /// Endpoints that were added, removed or verified.
     endpoints: Changes,
-    /// Endpoints that come for the first time.
+    /// Endpoints that were added for the first time.
     newcomers: Changes,
-    /// Those that have come, the latest last.
+    /// Endpoints that were added before, the latest last; at most [`NEWCOMERS_KNOWN_MAX`].
     known: VecDeque<String>,
-    /// Names that do not resolve or do so again, what of the findings is skipped, and endpoints
-    /// that are not verified.
+    /// Names that do not resolve, or do so again, findings that are skipped, and endpoints that are
+    /// not verified.
     discovery: Changes,
 }
 
@@ -71,7 +70,7 @@ impl Default for Journal {
 }
 
 impl Journal {
-    /// Nothing logged yet.
+    /// A journal without events.
     pub fn new() -> Journal {
         Journal {
             counted: std::array::from_fn(|_| (Level::Warn, Repeats::default())),
@@ -82,7 +81,7 @@ impl Journal {
         }
     }
 
-    /// Writes the line of the event, or keeps it until [`Journal::deadline`].
+    /// Writes the line of the event, or keeps the event until [`Journal::deadline`].
     pub fn log(&mut self, event: Event<'_>, now: Instant) {
         match pace(&event) {
             Pace::AtOnce => event.write(),
@@ -107,17 +106,17 @@ impl Journal {
         }
     }
 
-    /// Writes what was kept for long enough.
+    /// Writes the lines of events that are due.
     pub fn log_due(&mut self, now: Instant) {
         self.log_kept(|repeats| repeats.take_due(now), |changes| changes.take_due(now));
     }
 
-    /// Writes all that was kept, since the end has come.
+    /// Writes the lines of all events that were kept, for the end of the log.
     pub fn log_rest(&mut self) {
         self.log_kept(Repeats::take_rest, Changes::take_rest);
     }
 
-    /// When [`Journal::log_due`] has something to write; `None` if nothing is kept.
+    /// When [`Journal::log_due`] has a line to write; `None` if no event is kept.
     pub fn deadline(&self) -> Option<Instant> {
         let counted = self.counted.iter().filter_map(|(_, repeats)| repeats.deadline());
         let changes = [&self.endpoints, &self.newcomers, &self.discovery];
@@ -139,7 +138,7 @@ impl Journal {
         write_due(Topic::Discovery, due(&mut self.discovery));
     }
 
-    /// Notes that the endpoint has come, and returns whether it is not known from before.
+    /// Notes that the endpoint was added. Returns whether it is not among the known ones.
     fn is_newcomer(&mut self, endpoint: &str) -> bool {
         let before = self.known.iter().position(|known| known == endpoint);
         if let Some(position) = before {

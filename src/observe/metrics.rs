@@ -1,15 +1,14 @@
-//! Counters of a whole run, in one struct. Count; decide nothing.
+//! Counters of a whole run, in one struct. They count, and decide nothing.
 //!
 //! ```text
 //!   accepted ──► open ──► ended, by cause and phase
 //!            by listener
 //! ```
 //!
-//! `accepted = open + ended` holds at any moment, for each listener and in all; a client that was
-//! rejected is one of those that ended. The figures of an endpoint are a part of it
-//! ([`crate::upstream::Tally`]), and those of look-ups a part of discovery
-//! ([`crate::discovery::Lookups`]). Lines of the log that were dropped are counted where they are
-//! written ([`crate::net::stderr::lines_dropped`]).
+//! `accepted = open + ended` holds at any moment, for each listener and in total; a rejected client
+//! counts as ended. Other counters are elsewhere: those of an endpoint in the endpoint
+//! ([`crate::upstream::Tally`]), those of look-ups in discovery ([`crate::discovery::Lookups`]),
+//! and that of dropped lines of the log in its writer ([`crate::net::stderr::lines_dropped`]).
 
 use std::fmt;
 
@@ -17,12 +16,12 @@ use crate::relay::ending::{Cause, EndedIn, Ending};
 use crate::relay::step::Side;
 use crate::upstream::Dials;
 
-/// What happened since the start, and what is open now.
+/// Counts since the start, and gauges of the present.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metrics {
     /// Clients accepted.
     pub clients_accepted: u64,
-    /// Pairs that are open: clients, with their servers or without one. A gauge.
+    /// Pairs that are open: clients with or without a server. A gauge.
     pub pairs_open: usize,
     /// Pairs whose server connection was established.
     pub pairs_connected: u64,
@@ -30,12 +29,12 @@ pub struct Metrics {
     pub endings: Endings,
     /// Clients that were rejected: closed by us before they had a server.
     pub rejections: Rejections,
-    /// Each listener under its number, also once it is closed.
+    /// Listeners by number, also closed ones.
     pub listeners: Vec<Listener>,
     /// Dials for clients.
     pub dials: Dials,
-    /// Dials for clients that did not even begin, for want of a descriptor or memory; the client
-    /// waited, and each was tried again.
+    /// Dials for clients that did not begin, for want of a descriptor or memory. The client waited,
+    /// and the dial was tried again.
     pub dials_postponed: u64,
     /// Dials of the monitor.
     pub probes: Dials,
@@ -43,7 +42,7 @@ pub struct Metrics {
     pub accepts_aborted: u64,
     /// Times that accepting paused for want of descriptors or memory.
     pub accept_pauses: u64,
-    /// Events for a socket that was gone already.
+    /// Events for a socket that was closed before.
     pub events_stale: u64,
     /// Payload delivered from clients to servers, and from servers to clients, of pairs that have
     /// ended; bytes.
@@ -56,11 +55,11 @@ pub struct Metrics {
 pub struct Listener {
     /// Clients accepted there.
     pub accepted: u64,
-    /// Those of them that are open. A gauge.
+    /// Clients accepted there that are open. A gauge.
     pub open: u64,
 }
 
-/// Names a listener, from 0 on, in the order in which their first clients came.
+/// Identifies a listener: numbered from 0, in the order in which their first clients came.
 pub type ListenerNumber = u16;
 
 /// Pairs that ended, by cause and phase, in the words of the log.
@@ -71,22 +70,22 @@ pub struct Endings {
 }
 
 impl Endings {
-    /// Those of that cause, in that phase.
+    /// The number of pairs that ended by this cause in this phase.
     pub fn of(&self, ending: Ending) -> u64 {
         self.counts[ending.cause.index()][ending.phase.index()]
     }
 
-    /// Those of that cause, in whatever phase.
+    /// The number of pairs that ended by this cause, in any phase.
     pub fn by(&self, cause: Cause) -> u64 {
         self.counts[cause.index()].iter().sum()
     }
 
-    /// All of them.
+    /// The number of pairs that ended.
     pub fn total(&self) -> u64 {
         self.counts.iter().flatten().sum()
     }
 
-    /// Those of clients that we closed before they had a server; see [`Ending::is_unserved`].
+    /// The number of clients that we closed before they had a server; see [`Ending::is_unserved`].
     pub fn unserved(&self) -> u64 {
         self.unserved
     }
@@ -102,16 +101,16 @@ impl Endings {
 pub enum Rejection {
     /// Discovery has found no endpoint so far.
     NoEndpointKnown,
-    /// All endpoints are out of rotation, and none may be dialed as a last resort.
+    /// All endpoints are out of rotation, and none may be dialed as a last resort yet.
     NoEndpointActive,
     /// Endpoints are in rotation, but the client's dials to them have failed.
     NoDialSucceeded,
-    /// We had no descriptor, port, route or memory for its dial.
+    /// This host had no descriptor, port, route or memory for the client's dial.
     LocalShortage,
 }
 
 impl Rejection {
-    /// All of them, in the order of [`Rejections`].
+    /// All reasons, in the order of [`Rejections`].
     pub const ALL: [Rejection; 4] = [
         Rejection::NoEndpointKnown,
         Rejection::NoEndpointActive,
@@ -138,24 +137,24 @@ pub struct Rejections {
 }
 
 impl Rejections {
-    /// Counts one.
+    /// Counts a rejected client.
     pub fn add(&mut self, reason: Rejection) {
         self.counts[reason as usize] += 1;
     }
 
-    /// Those for that reason.
+    /// The number of clients that were rejected for this reason.
     pub fn of(&self, reason: Rejection) -> u64 {
         self.counts[reason as usize]
     }
 
-    /// All of them.
+    /// The number of rejected clients.
     pub fn total(&self) -> u64 {
         self.counts.iter().sum()
     }
 }
 
 impl Metrics {
-    /// Counts a client that was accepted.
+    /// Counts an accepted client.
     pub fn client_accepted(&mut self, listener: ListenerNumber) {
         let listener = usize::from(listener);
         if self.listeners.len() <= listener {
@@ -167,8 +166,8 @@ impl Metrics {
         self.listeners[listener].open += 1;
     }
 
-    /// Counts a pair that has ended, and what it has delivered: bytes from its client, and from its
-    /// server.
+    /// Counts a pair that has ended, and the bytes that it has delivered from its client and from
+    /// its server.
     pub fn pair_ended(&mut self, listener: ListenerNumber, ending: Ending, bytes: [u64; 2]) {
         self.pairs_open -= 1;
         self.listeners[usize::from(listener)].open -= 1;
@@ -177,20 +176,20 @@ impl Metrics {
         self.server_bytes += bytes[Side::Server.index()];
     }
 
-    /// Pairs that ended with everything delivered.
+    /// The number of pairs that ended with everything delivered.
     pub fn pairs_completed(&self) -> u64 {
         self.endings.by(Cause::Completed)
     }
 
-    /// Pairs that were cut at the end: the drain was over, or a second signal came.
+    /// The number of pairs that were cut at the end: by the drain timeout or a second signal.
     pub fn pairs_cut(&self) -> u64 {
         self.endings.by(Cause::DrainTimeout)
     }
 
-    /// What must hold at any moment, where so many pairs are open.
+    /// Checks what must hold at any moment, for this number of open `pairs`.
     ///
     /// # Panics
-    /// When it does not, with debug assertions.
+    /// When it does not hold, with debug assertions.
     pub fn check_invariants(&self, pairs: usize) {
         if !cfg!(debug_assertions) {
             return;

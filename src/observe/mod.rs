@@ -1,6 +1,5 @@
-//! What can be seen of a run from outside: events, which are lines of the log, and counters.
-//! Decides nothing about the run. Takes plain facts and `now` as arguments; knows no part of the
-//! reactor.
+//! Observation of a run from outside: events, which are lines of the log, and counters. Decides
+//! nothing about the run. Takes plain facts and `now` as arguments; does not know the reactor.
 //!
 //! ```text
 //!   the reactor's parts ──► Event ──► Journal ──┬─ at once ───────────────┬──► log

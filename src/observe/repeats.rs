@@ -1,7 +1,7 @@
-//! Events that any client can cause again and again: at most one line a second for each kind.
+//! Events that any client can repeat without end: at most one line a second for each kind.
 //!
-//! The first is logged at once, later ones are counted and logged together, in the words of the
-//! last one. Pure.
+//! The first event is logged at once. Later ones are counted and share one line, with the text of
+//! the last one. Pure.
 
 use std::fmt::{Display, Write};
 use std::time::Instant;
@@ -12,13 +12,13 @@ use crate::config::SUMMARY_INTERVAL;
 #[derive(Clone, Debug, Default)]
 pub struct Repeats {
     pending: u64,
-    /// The text of the last one; kept, so that counting one more allocates nothing.
+    /// The text of the last event. Its memory is kept, so that counting an event allocates nothing.
     last: String,
     quiet_until: Option<Instant>,
 }
 
 impl Repeats {
-    /// Counts one more. Gives the line to write now; `None` if that must wait, see
+    /// Counts an event. Returns the line to write now; `None` if it has to wait until
     /// [`Repeats::deadline`].
     pub fn add(&mut self, event: impl Display, now: Instant) -> Option<String> {
         self.pending += 1;
@@ -27,7 +27,7 @@ impl Repeats {
         self.take_due(now)
     }
 
-    /// The line to write now, if something is pending and the last line is long enough ago.
+    /// Takes the line about the pending events, if there are any and a line may be written now.
     pub fn take_due(&mut self, now: Instant) -> Option<String> {
         let is_quiet = self.quiet_until.is_some_and(|until| now < until);
         if self.pending == 0 || is_quiet {
@@ -37,13 +37,14 @@ impl Repeats {
         self.take_rest()
     }
 
-    /// The line about all that is pending, whenever the last one was: none follows.
+    /// Takes the line about the pending events whenever the last one was written, for the end of
+    /// the log.
     pub fn take_rest(&mut self) -> Option<String> {
         let count = std::mem::take(&mut self.pending);
         (count > 0).then(|| format!("{} count={count}", self.last))
     }
 
-    /// When [`Repeats::take_due`] will give something; `None` if nothing is pending.
+    /// When [`Repeats::take_due`] returns a line; `None` if no event is pending.
     pub fn deadline(&self) -> Option<Instant> {
         if self.pending == 0 { None } else { self.quiet_until }
     }
