@@ -20,6 +20,7 @@ impl Configuration {
     pub(super) fn new(environment: Environment) -> Configuration {
         let mut current = resolv_conf::parse(b"", "", |_| None);
         current.amend(&environment);
+        debug_assert!(!current.servers.is_empty(), "resolv.conf(5) has a default");
         Configuration { environment, text: None, current, problem: None }
     }
 
@@ -45,6 +46,7 @@ impl Configuration {
         host_name: &str,
         zone: impl FnMut(&str) -> Option<u32>,
     ) -> bool {
+        debug_assert!(self.is_reloadable(), "read although the file says that once is enough");
         let known = self.text.take();
         // One that is empty is most likely being written at this moment, and one that cannot be
         // read says nothing: what it said before is the better guess.
@@ -60,6 +62,8 @@ impl Configuration {
         let is_new = found != self.current;
         assert!(!found.servers.is_empty(), "resolv.conf(5) has a default");
         self.current = found;
+        debug_assert!(self.text.is_some(), "without a text it would be read as the first one");
+        debug_assert!(self.problem.is_some() || self.current.problem.is_none(), "not reported");
         is_new
     }
 }

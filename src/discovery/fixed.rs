@@ -20,6 +20,9 @@ impl Fixed {
     pub(super) fn new(endpoint: EndpointAddress, address: IpAddr) -> Fixed {
         let addresses = dialed(address);
         assert!(!addresses.is_empty(), "an address is dialed as itself or as this host");
+        debug_assert!(addresses.len() <= 2, "this host has one address of each family");
+        let is_typed = addresses == [address];
+        debug_assert!(is_typed || addresses.iter().all(IpAddr::is_loopback), "dialed elsewhere");
         Fixed { endpoint, addresses }
     }
 }

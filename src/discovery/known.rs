@@ -55,6 +55,8 @@ impl Known {
         let (v4, v6) = addresses.iter().partition(|address| address.is_ipv4());
         self.v4.replace(v4, None);
         self.v6.replace(v6, None);
+        debug_assert_eq!(self.addresses().count(), addresses.len(), "an address lost or made");
+        debug_assert!(self.services().is_empty(), "services of a host");
     }
 
     /// Whether the answer is about another full name than one that gave a part of what is known.
@@ -62,7 +64,9 @@ impl Known {
         let Some(name) = &answered.name else { return false };
         let known =
             [Kind::A, Kind::Aaaa, Kind::Srv].into_iter().filter_map(|kind| self.name_of(kind));
-        known.into_iter().any(|known| known != name)
+        let is_another = known.into_iter().any(|known| known != name);
+        debug_assert!(!is_another || !self.is_empty(), "a name that gave nothing");
+        is_another
     }
 
     /// A full name for which no server could say whether it still has what it gave, if there is
@@ -87,6 +91,15 @@ impl Known {
 
     /// Takes the records over; whether they are others than before.
     pub(super) fn store(&mut self, kind: Kind, records: Records, name: Option<Name>) -> bool {
+        debug_assert!(!is_none(&records), "records of which there are none");
+        let is_named = name.is_some();
+        let is_changed = self.replace(kind, records, name);
+        debug_assert!(!self.is_empty(), "there are records, and nothing is known");
+        debug_assert_eq!(self.name_of(kind).is_some(), is_named, "of another name");
+        is_changed
+    }
+
+    fn replace(&mut self, kind: Kind, records: Records, name: Option<Name>) -> bool {
         match (kind, records) {
             (Kind::A, Records::Addresses(all)) => self.v4.replace(few(all, |ip| *ip), name),
             (Kind::Aaaa, Records::Addresses(all)) => self.v6.replace(few(all, |ip| *ip), name),
@@ -100,11 +113,15 @@ impl Known {
 
     /// Forgets the records of that kind, since there are none; whether there were.
     pub(super) fn clear(&mut self, kind: Kind) -> bool {
-        match kind {
+        let was_empty = self.is_empty();
+        let is_changed = match kind {
             Kind::A => self.v4.replace(Vec::new(), None),
             Kind::Aaaa => self.v6.replace(Vec::new(), None),
             Kind::Srv => self.services.replace(Vec::new(), None),
-        }
+        };
+        debug_assert!(self.name_of(kind).is_none(), "a name that gave nothing");
+        debug_assert!(!was_empty || !is_changed, "nothing was forgotten");
+        is_changed
     }
 
     fn name_of(&self, kind: Kind) -> Option<&Name> {
@@ -116,11 +133,16 @@ impl Known {
     }
 
     pub(super) fn invariants(&self) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
         self.v4.invariants();
         self.v6.invariants();
         self.services.invariants();
         debug_assert!(self.v4.items.iter().all(IpAddr::is_ipv4));
         debug_assert!(self.v6.items.iter().all(IpAddr::is_ipv6));
+        let has_address = self.addresses().next().is_some();
+        debug_assert!(!has_address || self.services().is_empty(), "a host and a service");
     }
 }
 
@@ -142,6 +164,13 @@ impl<T: Eq> Part<T> {
         debug_assert!(self.name.is_none() || !self.items.is_empty(), "a name that gave nothing");
         let mut earlier = self.items.iter().enumerate().map(|(at, item)| (item, &self.items[..at]));
         debug_assert!(earlier.all(|(item, before)| !before.contains(item)), "a record twice");
+    }
+}
+
+fn is_none(records: &Records) -> bool {
+    match records {
+        Records::Addresses(all) => all.is_empty(),
+        Records::Services(all) => all.is_empty(),
     }
 }
 

@@ -26,16 +26,20 @@ pub struct Lookups {
 impl Lookups {
     /// Counts one that is over: with an error, or without one.
     pub(super) fn finish(&mut self, error: Option<ResolveError>) {
+        let before = self.under_way();
+        debug_assert!(before > 0, "over without a beginning");
         match error {
             None => self.resolved += 1,
             Some(ResolveError::NoSuchName) => self.no_such_name += 1,
             Some(ResolveError::NoRecord) => self.no_record += 1,
             Some(ResolveError::Failed(failure)) => self.failed[failure.index()] += 1,
         }
+        debug_assert_eq!(self.under_way() + 1, before, "counted as several results, or none");
     }
 
     /// Those that failed for reasons with this index, see [`Failure::index`].
     pub fn failed_by(&self, index: usize) -> u64 {
+        debug_assert!(index < Failure::COUNT, "not an index of a failure");
         self.failed[index]
     }
 

@@ -24,6 +24,7 @@ pub(super) fn merge(
     usability: &mut dyn FnMut(&Address, bool) -> Usability,
 ) -> (Vec<Found>, Vec<Excluded>) {
     let checked = usability_of_all(hosts, usability);
+    let addresses: usize = checked.iter().map(Vec::len).sum();
     // Where nothing can be reached at all, that says more of our link than of them.
     let can_reach = checked.iter().flatten().any(|(_, usability)| usability.is_ok());
     let mut excluded = Vec::new();
@@ -49,7 +50,11 @@ pub(super) fn merge(
         }
         used.push(own);
     }
-    (with_weights(hosts, used), excluded)
+    let found = with_weights(hosts, used);
+    debug_assert_eq!(found.len(), count, "an address lost or made");
+    debug_assert!(found.len() + excluded.len() <= addresses, "used and excluded");
+    debug_assert!(count > 0 || !can_reach, "the only address that can be reached is not used");
+    (found, excluded)
 }
 
 /// The address for the log; where it says nothing by itself, with the name that has it.
@@ -80,6 +85,8 @@ fn usability_of_all(
         all.push(checked);
     }
     debug_assert_eq!(all.len(), hosts.len());
+    let usable = all.iter().flatten().filter(|(_, usability)| usability.is_ok());
+    debug_assert!(usable.count() <= seen.len(), "a server twice");
     all
 }
 
@@ -94,6 +101,7 @@ fn with_weights(hosts: &[Host], used: Vec<Vec<Address>>) -> Vec<Found> {
     let mut shares = Vec::with_capacity(hosts.len());
     for (host, own) in hosts.iter().zip(&used) {
         let Host { priority, weight, .. } = *host;
+        debug_assert!(own.len() <= host.addresses.len(), "more than the host has");
         shares.push(Share { priority, weight, endpoints: own.len() });
     }
     let mut found = Vec::new();

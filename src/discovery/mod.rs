@@ -14,6 +14,7 @@
 
 mod configuration;
 mod fixed;
+mod invariants;
 mod known;
 mod lookups;
 mod merge;
@@ -147,6 +148,7 @@ impl Discovery {
             reconsidered_at: None,
         };
         discovery.sync_names(now);
+        discovery.invariants();
         discovery
     }
 
@@ -177,6 +179,7 @@ impl Discovery {
         for Ranked { source, .. } in &mut self.sources {
             self.is_changed |= source.expire(now);
         }
+        debug_assert!(self.is_expired_until(now), "the same deadline again would spin");
         self.invariants();
     }
 
@@ -190,11 +193,13 @@ impl Discovery {
     ) {
         self.names.on_exchange(exchange, outcome, now, random);
         self.take_answers(now);
+        self.invariants();
     }
 
     /// Begins the look-ups that are due; those of hosts only if there is a table of them.
     pub fn refresh(&mut self, table: Option<&hosts::Table>, now: Instant) {
         self.is_changed |= self.names.refresh(table, now);
+        self.invariants();
     }
 
     /// The changes that the log should show, the first one first.
@@ -213,6 +218,8 @@ impl Discovery {
     pub fn on_none_active(&mut self, now: Instant) {
         self.names.expedite_all(now);
         self.reconsider(now);
+        debug_assert!(self.names.is_empty() || self.names.is_asking(now), "a name is not in doubt");
+        self.invariants();
     }
 
     /// Has what is known looked at again although it is the same: the host's routes may have
@@ -240,12 +247,14 @@ impl Discovery {
         }
         self.sync_names(now);
         let rank = self.rank_in_effect();
+        debug_assert!(rank.is_none_or(|rank| self.has_rank(rank)), "of no source");
         let in_effect = self.sources.iter().filter(|ranked| Some(ranked.rank) == rank);
         let hosts: Vec<_> = in_effect.flat_map(|ranked| ranked.source.hosts(&self.names)).collect();
         let (found, unused) = merge::merge(&hosts, usability);
         excluded.extend(unused);
         self.reports.note_excluded(excluded, now);
         self.replace(found, rank);
+        debug_assert!(!self.is_changed, "it would be taken again and again");
         self.invariants();
         Some(&self.found)
     }
@@ -254,7 +263,9 @@ impl Discovery {
     /// client, so the endpoints of before stay then; and they stay while those in their place are
     /// not known.
     fn replace(&mut self, found: Vec<Found>, rank: Option<u8>) {
+        debug_assert!(found.len() <= ENDPOINTS_MAX);
         let fallback = self.fallback(rank);
+        debug_assert!(fallback.is_none() || self.has_ranks(), "nothing takes the place");
         let is_empty = found.is_empty() && !self.found.is_empty();
         let is_under_way = self.sources.iter().any(|ranked| ranked.source.is_in_transition());
         let is_kept = is_empty || self.is_interim && is_under_way;
@@ -265,6 +276,7 @@ impl Discovery {
             let kept = before.into_iter().filter(|found| !servers.contains(&found.server()));
             self.found.extend(kept);
             self.found.truncate(ENDPOINTS_MAX);
+            debug_assert!(!self.found.is_empty(), "there was nothing to keep");
         }
         let endpoints = self.found.len();
         self.reports.note_kept((is_empty && !is_under_way).then_some(endpoints));
@@ -312,18 +324,6 @@ impl Discovery {
             // to look at them again.
             self.reconsider(now);
         }
-    }
-
-    fn invariants(&self) {
-        if !cfg!(debug_assertions) {
-            return;
-        }
-        let servers: BTreeSet<_> = self.found.iter().map(Found::server).collect();
-        debug_assert_eq!(servers.len(), self.found.len(), "a server twice");
-        debug_assert!(self.found.len() <= ENDPOINTS_MAX);
-        let first = self.sources.first().map(|ranked| ranked.rank);
-        let has_ranks = self.sources.iter().any(|ranked| Some(ranked.rank) != first);
-        debug_assert!(has_ranks || self.patient_until.is_none(), "nothing to wait in place of");
     }
 }
 
@@ -601,6 +601,9 @@ mod tests {
         fn hosts(&self, _: &Names) -> Vec<Host> {
             let (name, priority, weight) = (self.label(), 0, 1);
             let (check, is_resolved) = (Check::Connect, true);
+            if self.state != State::Listing {
+                return Vec::new();
+            }
             let addresses = vec![self.address.clone()];
             vec![Host { name, priority, weight, check, is_resolved, addresses }]
         }
@@ -641,12 +644,12 @@ mod tests {
             (&[(0, Listing), (1, Listing), (2, Listing)][..], false, (vec![0], None)),
             (&[(0, empty), (1, Listing), (2, Listing)], false, (vec![1], first.clone())),
             (&[(0, empty), (2, Listing), (1, empty)], false, (vec![1], first.clone())),
-            (&[(0, pending), (1, Listing)], true, (vec![0], None)),
+            (&[(0, pending), (1, Listing)], true, (vec![], None)),
             (&[(0, pending), (1, Listing)], false, (vec![1], first.clone())),
-            (&[(0, empty), (1, pending), (2, Listing)], true, (vec![1], first.clone())),
+            (&[(0, empty), (1, pending), (2, Listing)], true, (vec![], first.clone())),
             (&[(0, empty), (1, empty)], false, (vec![], first)),
             // All of one rank count together, in their order.
-            (&[(1, Listing), (0, empty), (0, Listing), (0, pending)], false, (vec![1, 2, 3], None)),
+            (&[(1, Listing), (0, Listing), (0, pending), (0, Listing)], false, (vec![1, 3], None)),
             (&[(1, empty), (1, empty)], false, (vec![], None)),
         ] {
             assert_eq!(in_effect(sources, is_patient), want, "{sources:?} {is_patient}");

@@ -9,6 +9,8 @@
 //!              └──────────────── take_answer ◄────────────────────────┘
 //! ```
 
+mod invariants;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Instant;
@@ -114,6 +116,7 @@ impl Names {
             return None;
         }
         let addresses: Vec<IpAddr> = watch.addresses().collect();
+        debug_assert!(addresses.is_sorted_by_key(IpAddr::is_ipv6), "IPv4 first");
         match watch.error() {
             Some(error) if addresses.is_empty() => Some(Err(error)),
             _ => Some(Ok(addresses)),
@@ -188,7 +191,9 @@ impl Names {
     /// Makes the names those that are needed, each once: gives up the others, and begins to watch
     /// the new ones in the order given.
     pub(super) fn sync(&mut self, needed: &[Needed], now: Instant) {
-        for key in self.not_among(needed) {
+        let gone = self.not_among(needed);
+        let kept = self.watches.len() - gone.len();
+        for key in gone {
             self.resolver.forget(LookupId(key));
             let watch = self.watches.remove(key);
             self.lookups.abandoned += u64::from(!watch.is_idle());
@@ -198,12 +203,15 @@ impl Names {
             }
         }
         self.absent.forget(now);
+        debug_assert_eq!(self.watches.len(), kept, "a name that is needed was given up");
         for needed in needed {
             if self.get(needed).is_none() {
                 let reported = self.absent.take(needed, now).unwrap_or_default();
                 self.watches.insert(Watch::new(needed.clone(), reported, now));
             }
         }
+        debug_assert!(self.watches.len() <= needed.len(), "a name that is not needed");
+        debug_assert!(self.not_among(needed).is_empty(), "a name that is not needed");
         self.invariants();
     }
 
@@ -275,6 +283,7 @@ impl Names {
                 }
             }
         }
+        debug_assert!(table.is_none() || !self.is_refresh_due(now), "due again at once");
         self.invariants();
         is_changed
     }
@@ -295,6 +304,7 @@ impl Names {
             debug_assert!(false, "the resolver forgets a name with its watch");
             return Some(Taken { is_changed: false, is_last: false });
         };
+        debug_assert!(!watch.is_idle(), "an answer without a look-up");
         let is_vital = is_vital(watch);
         let is_changed = watch.on_answer(answered, is_vital, now);
         let is_last = watch.is_idle();
@@ -302,20 +312,6 @@ impl Names {
             self.lookups.finish(watch.error());
         }
         Some(Taken { is_changed, is_last })
-    }
-
-    fn invariants(&self) {
-        if !cfg!(debug_assertions) {
-            return;
-        }
-        let mut seen = BTreeSet::new();
-        for (key, watch) in &self.watches {
-            debug_assert!(seen.insert(watch.needed()), "watched twice");
-            let is_asked = self.resolver.is_asked(LookupId(key));
-            debug_assert!(is_asked != watch.is_idle(), "asked for without a watch, or the reverse");
-        }
-        let under_way = self.watches.iter().filter(|(_, watch)| !watch.is_idle()).count();
-        debug_assert_eq!(self.lookups.under_way(), under_way as u64, "look-ups under way");
     }
 }
 

@@ -12,7 +12,7 @@ pub use super::round::ResolveError;
 use super::watch::Watch;
 use crate::address::Address;
 use crate::config::special_address::SpecialAddress;
-use crate::config::{ABSENCE_MAX, EXCLUSIONS_REPORTED_MAX};
+use crate::config::{ABSENCE_MAX, DNS_SERVERS_MAX, ENDPOINTS_MAX, EXCLUSIONS_REPORTED_MAX};
 use crate::proto::dns::resolv_conf::Problem;
 use crate::recent::Recent;
 
@@ -202,6 +202,8 @@ impl Reports {
                 continue;
             }
             let Some(news) = watch.take_news() else { continue };
+            debug_assert!(watch.is_settled(), "news of a look-up that is not over");
+            debug_assert_eq!(news.err(), watch.error(), "news that are not so");
             let name = watch.wanted().to_string();
             self.pending.push(match news {
                 Err(reason) => Report::NotResolved { name, reason },
@@ -212,6 +214,7 @@ impl Reports {
 
     /// Reports what is excluded now. What comes and goes with every answer is reported once.
     pub(super) fn note_excluded(&mut self, excluded: Vec<Excluded>, now: Instant) {
+        let most = self.pending.len() + excluded.len();
         for (item, reason) in excluded {
             let pair = (item.clone(), reason.clone());
             if self.excluded.take(&pair, now).is_none() {
@@ -221,10 +224,12 @@ impl Reports {
         }
         self.excluded.forget(now);
         debug_assert!(self.excluded.count() <= EXCLUSIONS_REPORTED_MAX);
+        debug_assert!(self.pending.len() <= most, "an exclusion reported twice");
     }
 
     /// Reports that as many endpoints are kept although no source lists one; `None` if none is.
     pub(super) fn note_kept(&mut self, kept: Option<usize>) {
+        debug_assert_ne!(kept, Some(0), "there is nothing to keep");
         if let Some(endpoints) = kept.filter(|_| !self.is_kept) {
             self.pending.push(Report::Kept { endpoints });
         }
@@ -238,6 +243,8 @@ impl Reports {
         fallback: Option<(String, FallbackReason)>,
         endpoints: usize,
     ) {
+        debug_assert!(endpoints <= ENDPOINTS_MAX);
+        let is_fallback = fallback.is_some();
         match (self.fallback.take(), fallback) {
             (known, Some((domain, reason))) => {
                 if known.is_none() {
@@ -249,6 +256,7 @@ impl Reports {
             (Some(domain), None) => self.pending.push(Report::Discovered { domain }),
             (None, None) => {}
         }
+        debug_assert_eq!(self.fallback.is_some(), is_fallback, "the end would not be reported");
     }
 
     /// Reports a problem of the configuration that has come or gone.
@@ -259,6 +267,8 @@ impl Reports {
         }
         self.problem = problem.cloned();
         let servers = configuration.current().servers.clone();
+        debug_assert!(!servers.is_empty(), "resolv.conf(5) has a default");
+        debug_assert!(servers.len() <= DNS_SERVERS_MAX);
         self.pending.push(Report::NameServers { problem: problem.cloned(), servers });
     }
 

@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use super::srv::Listed;
-use crate::config::SRV_HANDOVER;
+use crate::config::{ENDPOINTS_MAX, SRV_HANDOVER};
 
 /// The records that count: those that are listed, and those that retire.
 ///
@@ -30,7 +30,8 @@ impl RetiringRecords {
         self.retiring.retain(|gone| !listed.iter().any(|other| other.is_for(&gone.service)));
         self.listed = listed;
         if !self.retiring.is_empty() || is_kept {
-            self.until.get_or_insert(now + SRV_HANDOVER);
+            let until = *self.until.get_or_insert(now + SRV_HANDOVER);
+            debug_assert!(until <= now + SRV_HANDOVER, "a list put the end off");
         }
         self.invariants();
     }
@@ -39,6 +40,9 @@ impl RetiringRecords {
     pub(super) fn complete(&mut self) {
         self.retiring.clear();
         self.until = None;
+        debug_assert!(!self.is_under_way());
+        debug_assert_eq!(self.in_effect().count(), self.listed.len(), "gone and still in effect");
+        self.invariants();
     }
 
     /// Lets what retires go if its time is up; whether it was.
@@ -70,6 +74,11 @@ impl RetiringRecords {
     }
 
     fn invariants(&self) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        debug_assert!(self.listed.len() <= ENDPOINTS_MAX);
+        debug_assert!(self.in_effect().all(|record| record.service.port > 0), "not to be dialed");
         debug_assert!(self.until.is_some() || self.retiring.is_empty(), "they would never go");
         for record in self.in_effect() {
             let same = self.in_effect().filter(|other| other.is_for(&record.service));

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::config::{DNS_NEGATIVE_TTL_MAX, DNS_RETRY_PARTIAL, DNS_TTL_MAX};
+use crate::config::{
+    DNS_NEGATIVE_TTL_MAX, DNS_RETRY_MAX, DNS_RETRY_MIN, DNS_RETRY_PARTIAL, DNS_TTL_MAX, DNS_TTL_MIN,
+};
 use crate::proto::dns::name::Name;
 use crate::proto::dns::{Answered, Failure};
 
@@ -65,6 +67,7 @@ pub(super) struct Round {
 impl Round {
     /// No answer so far, of that many.
     pub(super) fn new(answers: usize) -> Round {
+        debug_assert!(answers > 0, "nothing would end the look-up");
         Round {
             outstanding: answers,
             fresh_until: None,
@@ -87,6 +90,21 @@ impl Round {
         pause: Duration,
         now: Instant,
     ) -> (Status, Instant) {
+        debug_assert_eq!(self.outstanding, 0, "answers are missing");
+        debug_assert!(self.parked.is_empty(), "answers are not read");
+        debug_assert!((DNS_RETRY_MIN..=DNS_RETRY_MAX).contains(&pause));
+        let (status, until) = self.outcome_unbounded(is_vital, pause, now);
+        debug_assert_ne!(status, Status::Unknown, "a look-up that is over has an outcome");
+        debug_assert!(until <= now + DNS_TTL_MAX, "believed for too long");
+        (status, until)
+    }
+
+    fn outcome_unbounded(
+        &self,
+        is_vital: bool,
+        pause: Duration,
+        now: Instant,
+    ) -> (Status, Instant) {
         match (self.fresh_until, self.failure) {
             (Some(fresh_until), None) => (Status::Resolved, fresh_until),
             (Some(fresh_until), Some(_)) => {
@@ -103,5 +121,21 @@ impl Round {
                 (Status::Failed(error), now + self.absent_for.unwrap_or(most).min(most))
             }
         }
+    }
+
+    /// To be called after each answer.
+    pub(super) fn invariants(&self) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        if self.fresh_until.is_some() || self.absent_for.is_some() {
+            assert!(self.is_heard, "known from no server");
+        }
+        assert!(!self.exists || self.absent_for.is_some(), "exists by no answer");
+        assert!(self.doubt.is_none() || self.failure.is_some(), "in doubt without a failure");
+        if let Some(life) = self.absent_for {
+            assert!((DNS_TTL_MIN..=DNS_TTL_MAX).contains(&life));
+        }
+        assert!(self.parked.is_empty() || self.outstanding > 0, "answers that are never read");
     }
 }

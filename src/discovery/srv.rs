@@ -108,6 +108,7 @@ impl Srv {
     /// No record is known so far.
     pub(super) fn new(settings: DiscoverySrv) -> Srv {
         let sets = RecordSet::ALL.map(|set| Needed::service(Wanted::Typed(set.name(&settings))));
+        debug_assert_ne!(sets[0], sets[1], "one set under two names");
         Srv { settings, sets, records: RetiringRecords::default() }
     }
 
@@ -140,12 +141,16 @@ impl Source for Srv {
     }
 
     fn update(&mut self, names: &Names, is_interim: bool, now: Instant) -> Vec<Excluded> {
+        debug_assert_eq!(self.watches(names).count(), self.sets.len(), "a set is not looked up");
         let [secure, plain] =
             self.sets.each_ref().map(|set| names.get(set).map_or(&[][..], Watch::services));
         let (listed, excluded) = sort_out(&self.settings.trust, secure, plain);
         self.records.replace(listed, is_interim, now);
         if self.records.listed().iter().all(|listed| listed.is_known(names)) {
             self.records.complete();
+        }
+        if is_interim && self.records.is_under_way() {
+            debug_assert!(!self.records.listed().is_empty(), "nothing takes the place");
         }
         let excluded = excluded.into_iter();
         excluded.map(|(service, reason)| (Item::Name(name_of(service)), reason)).collect()
@@ -201,6 +206,7 @@ fn sort_out<'a>(
 ) -> (Vec<Listed>, Vec<(&'a Service, Exclusion)>) {
     let mut listed: Vec<Listed> = Vec::new();
     let mut excluded = Vec::new();
+    let records = secure.len() + plain.len();
     let secure = secure.iter().map(|service| (RecordSet::Secure, service));
     let plain = plain.iter().map(|service| (RecordSet::Plain, service));
     for (set, service) in secure.chain(plain) {
@@ -215,6 +221,9 @@ fn sort_out<'a>(
         }
     }
     assert!(listed.len() <= ENDPOINTS_MAX);
+    debug_assert!(listed.len() + excluded.len() <= records, "a record counted twice");
+    let are_certified = listed.iter().all(|listed| listed.check == Check::Tls);
+    debug_assert!(*trust == Trust::Unverified || are_certified, "a member that proves nothing");
     (listed, excluded)
 }
 

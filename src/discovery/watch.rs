@@ -9,6 +9,8 @@
 //!    └─ known by hosts(5): resolve_locally ──────────────────▲
 //! ```
 
+mod invariants;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
@@ -57,7 +59,7 @@ impl Watch {
     /// A name that is not looked up yet; due at once. `reported`: the errors that the log knows of
     /// from before.
     pub(super) fn new(needed: Needed, reported: Vec<ResolveError>, now: Instant) -> Watch {
-        Watch {
+        let watch = Watch {
             needed,
             known: Known::default(),
             phase: Phase::Idle { refresh_at: now, is_doubtful: false },
@@ -66,7 +68,10 @@ impl Watch {
             status: Status::Unknown,
             reported,
             silences: 0,
-        }
+        };
+        debug_assert!(watch.is_due(now), "due at once");
+        watch.invariants();
+        watch
     }
 
     pub(super) fn needed(&self) -> &Needed {
@@ -94,6 +99,7 @@ impl Watch {
         }
         let name = hosts::key(&self.wanted().to_string());
         if let Some(listed) = table.get(&name) {
+            debug_assert!(!listed.is_empty(), "the table has names with addresses alone");
             return Some(listed.clone());
         }
         let is_localhost = name == "localhost" || name.ends_with(".localhost");
@@ -116,7 +122,7 @@ impl Watch {
     /// The change that the log does not know of: an error, or that there is none now. Each error is
     /// news once until then, since servers that disagree give one after the other.
     pub(super) fn take_news(&mut self) -> Option<Result<(), ResolveError>> {
-        match self.status {
+        let news = match self.status {
             Status::Unknown => None,
             Status::Resolved if self.reported.is_empty() => None,
             Status::Resolved => {
@@ -131,7 +137,10 @@ impl Watch {
                 self.reported.push(error);
                 Some(Err(error))
             }
-        }
+        };
+        debug_assert!(self.is_reported(), "the same news next time");
+        self.invariants();
+        news
     }
 
     /// The name and the errors that the log knows of, to remember while it is not watched.
@@ -185,6 +194,8 @@ impl Watch {
     /// least time between two has passed.
     pub(super) fn expedite(&mut self, now: Instant) {
         let earliest = self.asked_at.map_or(now, |at| now.max(at + DNS_REFRESH_MIN));
+        debug_assert!(earliest <= now + DNS_REFRESH_MIN, "asked in the future");
+        let before = self.due_at();
         match &mut self.phase {
             Phase::Idle { refresh_at, is_doubtful } => {
                 *refresh_at = earliest.min(*refresh_at);
@@ -192,6 +203,8 @@ impl Watch {
             }
             Phase::Asking(round) => round.is_doubtful = true,
         }
+        debug_assert!(self.due_at() <= before, "put off");
+        debug_assert!(self.is_open(now), "in doubt, and there is nothing to wait for");
     }
 
     /// Begins a look-up, which is due.
@@ -199,17 +212,21 @@ impl Watch {
         debug_assert!(self.is_due(now), "asked without need");
         self.asked_at = Some(now);
         self.phase = Phase::Asking(Round::new(self.subject().kinds().len()));
+        debug_assert!(!self.is_due(now), "asked twice");
         self.invariants();
     }
 
     /// Takes over the addresses of a host that is in /etc/hosts, or needs no look-up.
     pub(super) fn resolve_locally(&mut self, addresses: &[IpAddr], now: Instant) {
-        debug_assert!(self.is_idle() && self.subject() == Subject::Host && !addresses.is_empty());
+        debug_assert!(self.is_idle(), "servers are asked");
+        debug_assert_eq!(self.subject(), Subject::Host, "hosts(5) has no services");
+        debug_assert!(!addresses.is_empty(), "resolved to nothing");
         self.known.store_local(addresses);
         self.asked_at = Some(now);
         self.phase = Phase::Idle { refresh_at: now + HOSTS_TTL, is_doubtful: false };
         self.status = Status::Resolved;
         self.silences = 0;
+        debug_assert!(!self.is_due(now), "read again at once");
         self.invariants();
     }
 
@@ -221,6 +238,8 @@ impl Watch {
             debug_assert!(false, "an answer without a look-up");
             return false;
         };
+        debug_assert!(round.outstanding > 0, "more answers than kinds");
+        debug_assert!(self.needed.subject.kinds().contains(&answered.kind), "not asked for");
         round.outstanding -= 1;
         let is_last = round.outstanding == 0;
         if !is_last && self.known.is_of_another(&answered) {
@@ -249,6 +268,8 @@ impl Watch {
             self.finish_round(is_vital, now);
             is_changed |= before != self.status;
         }
+        debug_assert_eq!(self.is_idle(), is_last, "idle before the last answer, or not after it");
+        debug_assert!(!is_last || self.is_settled(), "without an outcome");
         self.invariants();
         is_changed
     }
@@ -293,25 +314,6 @@ impl Watch {
         if is_doubtful {
             self.expedite(now);
         }
-    }
-
-    fn invariants(&self) {
-        debug_assert!((DNS_RETRY_MIN..=DNS_RETRY_MAX).contains(&self.pause));
-        debug_assert!(self.reported.len() <= ERRORS_REPORTED_MAX);
-        let is_empty = self.known.is_empty();
-        match (&self.phase, self.status) {
-            (Phase::Asking(round), _) => {
-                debug_assert!(round.outstanding > 0, "nothing would end the look-up");
-                let kinds = self.subject().kinds().len();
-                debug_assert!(round.outstanding + round.parked.len() <= kinds);
-            }
-            (Phase::Idle { .. }, Status::Resolved) => debug_assert!(!is_empty, "nothing was found"),
-            (Phase::Idle { .. }, Status::Failed(ResolveError::Failed(_))) => {}
-            (Phase::Idle { .. }, Status::Unknown | Status::Failed(_)) => {
-                debug_assert!(is_empty, "something is known although there is nothing");
-            }
-        }
-        self.known.invariants();
     }
 }
 

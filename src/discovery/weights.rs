@@ -3,6 +3,8 @@
 //! A weight is about hosts (RFC 2782): one with two addresses must not get twice as many clients as
 //! one with a single address, but each of its addresses is an endpoint. Pure arithmetic.
 
+use crate::config::ENDPOINTS_MAX;
+
 /// A host's share of the clients of its class, and how many endpoints have it together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Share {
@@ -14,6 +16,8 @@ pub(super) struct Share {
 impl Share {
     /// The weight of each endpoint, if all of the class have their weights times `multiple`.
     fn part(&self, multiple: u64) -> u64 {
+        debug_assert!(self.endpoints > 0, "a share of no endpoint");
+        debug_assert!(multiple >= self.endpoints as u64, "a part of nothing");
         u64::from(self.weight) * (multiple / self.endpoints as u64)
     }
 }
@@ -22,6 +26,7 @@ impl Share {
 /// of the shares' weights: exactly, unless that takes more than 16 bits.
 pub(super) fn divide(shares: &[Share]) -> Vec<u16> {
     let weights: Vec<u16> = shares.iter().map(|share| weight_in_class(share, shares)).collect();
+    debug_assert_eq!(weights.len(), shares.len());
     for (share, weight) in shares.iter().zip(&weights).filter(|(share, _)| share.endpoints > 0) {
         debug_assert_eq!(share.weight == 0, *weight == 0, "{share:?}");
     }
@@ -36,6 +41,7 @@ fn weight_in_class(share: &Share, shares: &[Share]) -> u16 {
     let class: Vec<&Share> = mates.filter(|other| other.endpoints > 0).collect();
     let endpoints = class.iter().map(|mate| mate.endpoints as u64);
     let multiple = endpoints.fold(1, least_common_multiple);
+    debug_assert!(class.contains(&share), "a class without its member");
     let largest = class.iter().map(|mate| mate.part(multiple)).max().unwrap_or(0);
     // Rounded up, so that the largest fits.
     let divisor = largest.div_ceil(u64::from(u16::MAX)).max(1);
@@ -47,11 +53,17 @@ fn weight_in_class(share: &Share, shares: &[Share]) -> u16 {
 /// Beyond what weights can express, any large number is as good.
 fn least_common_multiple(one: u64, other: u64) -> u64 {
     const ENOUGH: u64 = 1 << 32;
+    debug_assert!(one <= ENOUGH, "the product would not fit");
+    debug_assert!(other <= ENDPOINTS_MAX as u64, "the product would not fit");
     let multiple = one / greatest_common_divisor(one, other) * other;
-    if multiple > ENOUGH { one.max(other) } else { multiple }
+    let bounded = if multiple > ENOUGH { one.max(other) } else { multiple };
+    debug_assert!(bounded >= one.max(other), "no multiple of both");
+    bounded
 }
 
 fn greatest_common_divisor(mut one: u64, mut other: u64) -> u64 {
+    debug_assert!(one > 0, "0 has every divisor");
+    debug_assert!(other > 0, "0 has every divisor");
     while other > 0 {
         (one, other) = (other, one % other);
     }

@@ -92,6 +92,7 @@ impl Changes {
         }
         let Change { kind, subject, line } = change;
         let level = line.level;
+        debug_assert!(self.grown_at.is_some(), "kept, and no line is allowed ever");
         self.first.get_or_insert(line);
         let position =
             self.pending.iter().position(|known| known.key == kind).unwrap_or_else(|| {
@@ -115,13 +116,18 @@ impl Changes {
             return None;
         }
         self.spend(now);
-        self.take_rest()
+        let due = self.take_rest();
+        debug_assert!(due.is_some(), "a line was spent on nothing");
+        due
     }
 
     /// Takes the pending changes whenever the last line was written, for the end of the log.
     pub fn take_rest(&mut self) -> Option<Due> {
         let pending = std::mem::take(&mut self.pending);
+        debug_assert_eq!(self.first.is_none(), pending.is_empty(), "kept, and none was the first");
         let first = self.first.take()?;
+        debug_assert!(pending.iter().all(|kind| kind.count >= kind.named.len().max(1)));
+        debug_assert!(pending.iter().all(|kind| kind.named.len() <= CHANGES_NAMED_MAX));
         match &pending[..] {
             [Kind { count: 1, .. }] => Some(Due::Alone(first)),
             _ => Some(Due::Together(pending)),
@@ -142,12 +148,15 @@ impl Changes {
         if self.allowance == self.at_once {
             self.grown_at = None;
         }
+        debug_assert!(self.allowance <= self.at_once, "more lines at once than allowed");
     }
 
     fn spend(&mut self, now: Instant) {
         debug_assert!(self.allowance > 0, "more lines than allowed");
+        debug_assert!(self.allowance <= self.at_once, "more lines at once than allowed");
         self.allowance -= 1;
-        self.grown_at.get_or_insert(now);
+        let grown_at = *self.grown_at.get_or_insert(now);
+        debug_assert!(grown_at <= now, "grown in the future");
     }
 }
 

@@ -109,11 +109,13 @@ impl Journal {
     /// Writes the lines of events that are due.
     pub fn log_due(&mut self, now: Instant) {
         self.log_kept(|repeats| repeats.take_due(now), |changes| changes.take_due(now));
+        debug_assert!(self.deadline().is_none_or(|at| at > now), "it would spin");
     }
 
     /// Writes the lines of all events that were kept, for the end of the log.
     pub fn log_rest(&mut self) {
         self.log_kept(Repeats::take_rest, Changes::take_rest);
+        debug_assert!(self.deadline().is_none(), "a line is lost");
     }
 
     /// When [`Journal::log_due`] has a line to write; `None` if no event is kept.
@@ -147,6 +149,8 @@ impl Journal {
             self.known.pop_front();
         }
         self.known.push_back(endpoint.to_owned());
+        debug_assert!(self.known.len() <= NEWCOMERS_KNOWN_MAX, "remembered without end");
+        debug_assert!(self.known.iter().filter(|known| *known == endpoint).count() == 1);
         before.is_none()
     }
 }
@@ -197,6 +201,7 @@ fn write_due(topic: Topic, due: Option<Due>) {
         None => {}
         Some(Due::Alone(Line { level, text })) => write(level, text),
         Some(Due::Together(kinds)) => {
+            debug_assert!(!kinds.is_empty(), "a line about nothing");
             let level = kinds.iter().map(|kind| kind.level).min().unwrap_or(Level::Info);
             let kinds: Kinds<'_> = &kinds;
             write(

@@ -24,7 +24,9 @@ impl Repeats {
         self.pending += 1;
         self.last.clear();
         write!(self.last, "{event}").expect("a string takes all");
-        self.take_due(now)
+        let line = self.take_due(now);
+        debug_assert!(line.is_some() || self.deadline().is_some_and(|at| at > now), "never logged");
+        line
     }
 
     /// Takes the line about the pending events, if there are any and a line may be written now.
@@ -34,7 +36,10 @@ impl Repeats {
             return None;
         }
         self.quiet_until = Some(now + SUMMARY_INTERVAL);
-        self.take_rest()
+        let line = self.take_rest();
+        debug_assert!(line.is_some(), "a pause after no line");
+        debug_assert!(self.deadline().is_none(), "the same deadline again would spin");
+        line
     }
 
     /// Takes the line about the pending events whenever the last one was written, for the end of

@@ -75,7 +75,10 @@ impl Dialogue {
             Dialogue::Connect => {}
             Dialogue::Dns(framing) => framing.take(bytes),
             Dialogue::Tls { session, status, inner } => {
-                *status = session.incoming(bytes);
+                debug_assert!(!bytes.is_empty(), "an end has no bytes");
+                let next = session.incoming(bytes);
+                debug_assert!(status.may_become(next), "{status:?} became {next:?}");
+                *status = next;
                 if *status == Status::Established {
                     hand_on(session.as_mut(), inner);
                 }
@@ -110,7 +113,10 @@ impl Dialogue {
         match self {
             Dialogue::Connect | Dialogue::Dns(_) => None,
             Dialogue::Tls { session, status, inner } => {
-                *status = session.end(is_orderly)?;
+                let next = session.end(is_orderly)?;
+                debug_assert!(status.may_become(next), "{status:?} became {next:?}");
+                debug_assert_ne!(next, Status::Handshaking, "known, and nothing is known");
+                *status = next;
                 match (*status, inner.poll()) {
                     (Status::Failed(error), _) => Some(Progress::Failed(error)),
                     (Status::Established, Progress::Done) => Some(Progress::Done),
@@ -128,7 +134,10 @@ fn hand_on(session: &mut dyn Session, inner: &mut Dialogue) {
     loop {
         match session.receive(&mut plain) {
             0 => break,
-            bytes => inner.incoming(&plain[..bytes]),
+            bytes => {
+                debug_assert!(bytes <= plain.len(), "more than there is room for");
+                inner.incoming(&plain[..bytes]);
+            }
         }
     }
 }

@@ -53,6 +53,18 @@ pub enum Status {
     Failed(HandshakeError),
 }
 
+impl Status {
+    /// Whether a session in this state may be in the other one next: a peer is verified once, and
+    /// a session that has failed is read no further.
+    pub fn may_become(self, next: Status) -> bool {
+        match self {
+            Status::Handshaking => true,
+            Status::Established => next != Status::Handshaking,
+            Status::Failed(_) => next == self,
+        }
+    }
+}
+
 /// Why a server could not be verified. Its text is one word for the log, whose beginning says what
 /// it is about: `certificate_` what the server shows, `authority_` what we trust, `no_common_` what
 /// either side supports. What is `unsupported` is not a fault of the server.

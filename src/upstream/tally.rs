@@ -28,6 +28,7 @@ impl Dials {
 
     /// Those that failed for reasons with this index, see [`DialFailure::index`].
     pub fn failed_by(&self, index: usize) -> u64 {
+        debug_assert!(index < DialFailure::COUNT, "not an index of a failure");
         self.failed[index]
     }
 

@@ -59,6 +59,8 @@ impl HostsReader {
         let longest = wanted.iter().map(String::len).max().unwrap_or(0);
         let mut lengths = vec![false; longest + 1];
         wanted.iter().for_each(|name| lengths[name.len()] = true);
+        let has_capitals = wanted.iter().any(|name| name.bytes().any(|b| b.is_ascii_uppercase()));
+        debug_assert!(!has_capitals, "never found: words are compared in small letters");
         HostsReader {
             wanted,
             lengths,
@@ -96,7 +98,8 @@ impl HostsReader {
         self.end_word(&[]);
         for (name, addresses) in &self.table {
             debug_assert!(self.wanted.contains(name), "not asked for");
-            debug_assert!((1..=DNS_RECORDS_MAX).contains(&addresses.len()));
+            debug_assert!(!addresses.is_empty(), "a name without an address");
+            debug_assert!(addresses.len() <= DNS_RECORDS_MAX);
         }
         self.table
     }
@@ -125,6 +128,8 @@ impl HostsReader {
     }
 
     fn on_word(&mut self, word: &[u8]) {
+        debug_assert!(!word.is_empty(), "nothing is not a word");
+        debug_assert!(!ends_word(&word[0]), "what ends a word begins none");
         match self.place {
             Place::Address => {
                 self.address.clear();
@@ -137,7 +142,9 @@ impl HostsReader {
     }
 
     fn on_name(&mut self, word: &[u8]) {
-        debug_assert!(self.place == Place::Name && word.len() < self.lengths.len());
+        debug_assert_eq!(self.place, Place::Name);
+        debug_assert!(word.len() < self.lengths.len(), "longer than all that are wanted");
+        debug_assert!(!self.address.is_empty(), "a name before the address");
         self.lower.clear();
         self.lower.extend(word.iter().map(u8::to_ascii_lowercase));
         let known = str::from_utf8(&self.lower).ok().and_then(|word| self.wanted.get(word));

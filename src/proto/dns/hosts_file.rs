@@ -93,7 +93,11 @@ impl<V: Clone + PartialEq> HostsFile<V> {
     ) {
         debug_assert!(!self.is_reading(), "one reading at a time");
         let is_settled = self.see(version.clone(), now);
-        let Some(version) = version else { return self.on_nothing(is_settled, now) };
+        let Some(version) = version else {
+            self.on_nothing(is_settled, now);
+            debug_assert!(due.iter().all(|name| self.covers(name)), "looked up without end");
+            return;
+        };
         let is_known = match &self.source {
             // Two versions that look alike are two writes in one tick: a second look finds the
             // later one.
@@ -108,6 +112,7 @@ impl<V: Clone + PartialEq> HostsFile<V> {
         }
         let mut names = names();
         names.extend(due.iter().cloned());
+        debug_assert!(due.iter().all(|name| names.contains(name)), "due and not looked for");
         self.reading = Some(Reading::begin(version, names, is_settled, 1));
         self.invariants();
     }
@@ -152,6 +157,7 @@ impl<V: Clone + PartialEq> HostsFile<V> {
         self.reading = None;
         self.see(None, now);
         self.checked_at = Some(now);
+        self.invariants();
     }
 
     /// Notes the version that there is; whether it has been the same for a while.
@@ -160,17 +166,21 @@ impl<V: Clone + PartialEq> HostsFile<V> {
             Some((seen, since)) if *seen == version => *since,
             _ => self.seen.insert((version, now)).1,
         };
+        debug_assert!(since <= now, "seen in the future");
         now >= since + HOSTS_SETTLE
     }
 
     /// A file that is not there, or empty, is most likely being written at this moment: what it
     /// said before is believed for a while.
     fn on_nothing(&mut self, is_settled: bool, now: Instant) {
+        debug_assert!(matches!(self.seen, Some((None, _))), "there is a file");
+        debug_assert!(!self.is_reading(), "nothing is read");
         if is_settled {
             self.table.clear();
             self.source = Source::Nothing;
         }
         self.checked_at = Some(now);
+        self.invariants();
     }
 
     fn covers(&self, name: &String) -> bool {
@@ -184,6 +194,10 @@ impl<V: Clone + PartialEq> HostsFile<V> {
 
 impl<V: PartialEq> HostsFile<V> {
     fn invariants(&self) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        debug_assert!(self.seen.is_some(), "never looked at");
         if let Some(Reading { version, begun, .. }) = &self.reading {
             debug_assert!((1..=HOSTS_READS_MAX).contains(begun), "read again and again");
             let is_seen = matches!(&self.seen, Some((Some(seen), _)) if seen == version);
@@ -192,6 +206,7 @@ impl<V: PartialEq> HostsFile<V> {
         match &self.source {
             Source::Nothing => debug_assert!(self.table.is_empty(), "from nowhere"),
             Source::File { names, .. } => {
+                debug_assert!(self.checked_at.is_some(), "read and never compared");
                 debug_assert!(self.table.keys().all(|name| names.contains(name)));
             }
         }

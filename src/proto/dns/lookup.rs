@@ -11,6 +11,8 @@
 //! Silence about one full name says nothing of the next: each zone has servers of its own behind
 //! those that are asked. Only if the hosts of all name servers refuse, the next is not asked for.
 
+mod invariants;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -144,6 +146,7 @@ impl Lookup {
             end_at: context.now + DNS_LOOKUP_MAX,
         };
         lookup.ask(context);
+        debug_assert!(lookup.is_asking(), "begun without a question");
         lookup.invariants();
         lookup
     }
@@ -210,6 +213,7 @@ impl Lookup {
         context: &mut QueryContext<'_>,
         answers: &mut VecDeque<Answered>,
     ) {
+        debug_assert!(self.owns(exchange), "an exchange of another look-up");
         for index in 0..self.parts.len() {
             let State::Asking(query) = &mut self.parts[index].state else { continue };
             let answer = match outcome {
@@ -257,6 +261,9 @@ impl Lookup {
             let query = Query::begin(self.name.clone(), part.kind, time_max, context);
             part.state = State::Asking(query);
         }
+        debug_assert!(queued == 0 || self.is_asking(), "asked for nothing");
+        let asking = self.queries().count();
+        debug_assert!(asking <= 1 || !context.configuration.one_by_one, "two at once");
     }
 
     /// Takes the answer of a query, if there is one, and decides what follows: another kind, the
@@ -269,6 +276,7 @@ impl Lookup {
         answers: &mut VecDeque<Answered>,
     ) {
         let Some(answer) = answer else { return };
+        debug_assert!(self.parts[index].is_answered(), "sockets of a question that is over");
         match &answer {
             Answer::Records { .. } => {
                 // This is the name. What is still open of the other family is true of it, too.
@@ -290,6 +298,7 @@ impl Lookup {
         if !self.is_asking() {
             self.ask(context);
         }
+        debug_assert!(!self.parts[index].is_asking(), "asked again about the same name");
         if self.is_found() {
             self.report_all(answers);
         } else if !self.is_asking() {
@@ -330,6 +339,7 @@ impl Lookup {
     /// Reports the answer for each kind that is asked for no longer.
     fn report_all(&mut self, answers: &mut VecDeque<Answered>) {
         let is_found = self.is_found();
+        debug_assert!(is_found || !self.is_asking(), "reported while the name is open");
         for part in &mut self.parts {
             let State::Undecided(answer) = &part.state else { continue };
             let answer = answer.clone();
@@ -349,9 +359,12 @@ impl Lookup {
             });
         }
         self.candidates.clear();
+        debug_assert!(self.is_over() || self.is_asking(), "an answer that is never reported");
     }
 
     fn next_candidate(&mut self, context: &mut QueryContext<'_>) {
+        debug_assert!(!self.is_asking(), "two names at a time");
+        debug_assert!(!self.is_found(), "the name is decided");
         let Some(name) = self.candidates.pop() else { return };
         if std::mem::take(&mut self.is_typed_now) {
             self.parts.iter_mut().for_each(|part| part.keep_typed(&self.name));
@@ -359,15 +372,5 @@ impl Lookup {
         self.name = name;
         self.parts.iter_mut().for_each(|part| part.state = State::Queued);
         self.ask(context);
-    }
-
-    fn invariants(&self) {
-        debug_assert!(self.is_asking() || self.is_over(), "nothing would ever end it");
-        debug_assert!(!self.is_found() || self.candidates.is_empty(), "the name is decided");
-        debug_assert!(self.deadline().is_some() != self.is_over());
-        for part in &self.parts {
-            debug_assert!(part.typed.is_none() || !self.is_typed_now, "of a candidate before");
-            debug_assert!(part.unanswered.iter().all(|(name, _)| !self.candidates.contains(name)));
-        }
     }
 }

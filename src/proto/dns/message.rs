@@ -362,6 +362,7 @@ fn reply_with(found: &[&Record], kind: Kind, aliases_ttl: Option<Duration>) -> O
 fn distinct<T: Clone + Eq + Hash>(mut items: Vec<T>) -> Vec<T> {
     let mut seen = HashSet::new();
     items.retain(|item| seen.insert(item.clone()));
+    debug_assert_eq!(items.len(), seen.len(), "an item twice");
     items
 }
 

@@ -92,6 +92,12 @@ impl Failure {
     /// 0 to [`Failure::COUNT`] - 1, for arrays with an entry per failure; all that servers reply
     /// are one.
     pub fn index(self) -> usize {
+        let index = self.place();
+        debug_assert!(index < Failure::COUNT, "an array of an entry for each has no such place");
+        index
+    }
+
+    fn place(self) -> usize {
         match self {
             Failure::TimedOut => 0,
             Failure::Unreachable => 1,

@@ -48,7 +48,10 @@ impl Name {
     pub fn join(&self, suffix: &Name) -> Option<Name> {
         let own = self.0.as_slice();
         let without_root = &own[..own.len() - 1];
-        Name::from_wire([without_root, suffix.0.as_slice()].concat())
+        let joined = Name::from_wire([without_root, suffix.0.as_slice()].concat());
+        let is_root = joined.as_ref().is_some_and(Name::is_root);
+        debug_assert!(!is_root || (self.is_root() && suffix.is_root()), "a label was lost");
+        joined
     }
 
     /// Whether this is the root, the name without a label.
@@ -58,7 +61,11 @@ impl Name {
 
     /// A name as encoded in a message; `None` if a length is over its limit.
     fn from_wire(wire: Vec<u8>) -> Option<Name> {
-        domain::base::Name::from_octets(wire).ok().map(Name)
+        let name = domain::base::Name::from_octets(wire).ok().map(Name)?;
+        let wire = name.0.as_slice();
+        debug_assert!(wire.len() <= NAME_OCTETS_MAX, "no message has room for it");
+        debug_assert_eq!(wire.last(), Some(&0), "a name ends with the root");
+        Some(name)
     }
 }
 

@@ -19,6 +19,8 @@
 //! the same message once more, so that a reply counts however late it is. One that names another id
 //! or another question is ignored as if it had not come, and the wait goes on.
 
+mod invariants;
+
 use std::time::{Duration, Instant};
 
 use super::message::{self, Kind, Records, Reply};
@@ -26,7 +28,8 @@ use super::name::Name;
 use super::resolv_conf::ResolvConf;
 use super::{Answer, Command, Exchange, Failure, Transport};
 use crate::config::{
-    DNS_ALIASES_MAX, DNS_FOREIGN_MAX, DNS_QUERY_MAX, DNS_RESEND_MAX, DNS_TRIES_OPEN_MAX,
+    DNS_ALIASES_MAX, DNS_FOREIGN_MAX, DNS_QUERY_MAX, DNS_RESEND_MAX, DNS_TIMEOUT_MIN,
+    DNS_TRIES_OPEN_MAX,
 };
 
 /// What all queries share, and the arguments of a pure machine.
@@ -128,6 +131,7 @@ impl Query {
         context: &mut QueryContext<'_>,
     ) -> Query {
         assert!(context.server_count() > 0, "resolv.conf(5) has a default");
+        debug_assert!(time_max >= DNS_TIMEOUT_MIN, "no time for an answer");
         let first = match context.configuration.rotate {
             true => (context.random)() as usize,
             false => *context.server_first,
@@ -146,6 +150,7 @@ impl Query {
             give_up_at: context.now + context.time_in_all().min(time_max),
         };
         query.ask_next_server(context);
+        debug_assert_eq!(query.tries.len(), 1, "one server at first");
         query.invariants(context);
         query
     }
@@ -269,6 +274,7 @@ impl Query {
     fn on_foreign(&mut self, position: usize, context: &mut QueryContext<'_>) -> Option<Answer> {
         self.tries[position].foreign += 1;
         let Try { exchange, foreign, way, .. } = self.tries[position];
+        debug_assert!(foreign <= DNS_FOREIGN_MAX, "a forger may try without end");
         let is_hopeless = way.transport() == Transport::Stream || foreign >= DNS_FOREIGN_MAX;
         if is_hopeless { self.on_failed(exchange, Failure::Malformed, context) } else { None }
     }
@@ -341,6 +347,7 @@ impl Query {
         if self.tries.len() == DNS_TRIES_OPEN_MAX {
             self.close(0, context);
         }
+        debug_assert!(server < context.server_count(), "not a server");
         *context.exchanges += 1;
         let exchange = Exchange(*context.exchanges);
         // The cast keeps the lowest 16 of 64 random bits.
@@ -384,17 +391,5 @@ impl Query {
     fn finish(&mut self, answer: Answer, context: &mut QueryContext<'_>) -> Answer {
         self.abandon(context.commands);
         answer
-    }
-
-    fn invariants(&self, context: &QueryContext<'_>) {
-        debug_assert!(self.tries.len() <= DNS_TRIES_OPEN_MAX, "more sockets than were reserved");
-        for (position, open) in self.tries.iter().enumerate() {
-            debug_assert!(open.server < context.server_count());
-            debug_assert_eq!(self.position(open.exchange), Some(position), "an exchange twice");
-            debug_assert!(open.exchange.0 <= *context.exchanges);
-        }
-        debug_assert!(self.server_next < context.server_count());
-        debug_assert!(self.aliases <= DNS_ALIASES_MAX);
-        debug_assert_eq!(self.aliases > 0, self.alias_ttl.is_some());
     }
 }

@@ -64,11 +64,15 @@ impl Level {
     /// name is not dead yet.
     fn next(self, is_heard: bool) -> Level {
         let most = if is_heard { DNS_TURNS_HEARD_MAX } else { DNS_TURNS_MAX };
-        if self.0 < most - 1 { Level(self.0 + 1) } else { Level::DEAD }
+        let next = if self.0 < most - 1 { Level(self.0 + 1) } else { Level::DEAD };
+        debug_assert!(next > self || self.is_dead(), "as many turns as it likes");
+        debug_assert!(next.is_slow(), "a turn without an answer is not counted");
+        next
     }
 
     /// How long a turn lasts if others wait; none if it goes on to its end in any case.
     fn turn(self) -> Option<Duration> {
+        debug_assert!(self.is_dead() || self.0 < DNS_TURNS_HEARD_MAX, "more turns than there are");
         (!self.is_dead()).then(|| DNS_TURN_MIN * (1 << self.0))
     }
 }
@@ -139,12 +143,22 @@ impl Queue {
 
     /// Takes a look-up out, by its place.
     pub(super) fn take(&mut self, position: usize) -> Request {
-        self.waiting.remove(position).expect("a place that was found just now")
+        debug_assert!(position < self.waiting.len(), "not a place of the queue");
+        let request = self.waiting.remove(position).expect("a place that was found just now");
+        debug_assert!(self.ids().all(|id| id != request.id), "taken out and still waiting");
+        request
     }
 
     /// Drops the look-up with that id, if it waits.
     pub(super) fn forget(&mut self, id: LookupId) {
+        let before = self.waiting.len();
         self.waiting.retain(|request| request.id != id);
+        debug_assert!(before - self.waiting.len() <= 1, "two look-ups under one id");
+    }
+
+    /// How many look-ups wait.
+    pub(super) fn count(&self) -> usize {
+        self.waiting.len()
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = LookupId> {
@@ -183,6 +197,7 @@ impl Queue {
 
     fn first_dead(&self) -> Option<usize> {
         let position = self.waiting.partition_point(|request| !request.level.is_dead());
+        debug_assert!(self.first_usual().is_none() || position > 0, "dead ones wait behind");
         (position < self.waiting.len()).then_some(position)
     }
 
@@ -190,6 +205,7 @@ impl Queue {
     fn room(&self, request: &Request, turns: &[Turn]) -> Room {
         let dead = questions(turns, Level::is_dead);
         let mut needed = request.kinds.len();
+        debug_assert!(needed > 0, "room for no question");
         if request.level.is_dead() && dead + needed > DNS_QUESTIONS_DEAD_MAX {
             return Room::TooManySlow;
         }
@@ -197,10 +213,12 @@ impl Queue {
             needed += DNS_QUESTIONS_DEAD_MIN.saturating_sub(dead);
         }
         let slow = questions(turns, Level::is_slow);
+        debug_assert!(dead <= slow, "dead and not slow");
         if request.level.is_slow() && slow + needed > DNS_QUESTIONS_SLOW_MAX {
             return Room::TooManySlow;
         }
         let all = questions(turns, |_| true);
+        debug_assert!(slow <= all, "slow and not under way");
         if all + needed > DNS_QUESTIONS_MAX { Room::TooMany } else { Room::Enough }
     }
 
@@ -209,7 +227,11 @@ impl Queue {
             return;
         }
         debug_assert!(self.waiting.iter().is_sorted_by_key(|request| request.level));
-        debug_assert!(self.waiting.iter().all(|request| !request.kinds.is_empty()));
+        for Request { kinds, .. } in &self.waiting {
+            debug_assert!(!kinds.is_empty(), "nothing to ask");
+            debug_assert!(kinds.len() <= 2, "more kinds than a subject has");
+            debug_assert!(kinds[1..].iter().all(|kind| *kind != kinds[0]), "a kind twice");
+        }
         let ids: BTreeSet<usize> = self.ids().map(|LookupId(id)| id).collect();
         debug_assert_eq!(ids.len(), self.waiting.len(), "two look-ups under one id");
     }

@@ -155,10 +155,7 @@ pub fn parse(
         found.servers.push(SocketAddr::from((Ipv4Addr::LOCALHOST, DNS_PORT)));
         found.problem = Some(if is_empty { Problem::Empty } else { Problem::NoServer });
     }
-    assert!(found.servers.len() <= DNS_SERVERS_MAX);
-    assert!((1..=DNS_ATTEMPTS_MAX).contains(&found.attempts));
-    assert!((DNS_TIMEOUT_MIN..=DNS_TIMEOUT_MAX).contains(&found.timeout));
-    assert!(found.dots_min <= DNS_DOTS_MAX && found.search.len() <= DNS_SEARCH_MAX);
+    found.invariants();
     found
 }
 
@@ -177,6 +174,30 @@ impl ResolvConf {
         if let Some(text) = &environment.options {
             options(text, self);
         }
+        self.invariants();
+    }
+
+    /// Every value is within its range, whatever the file says: release builds rely on that, too.
+    fn invariants(&self) {
+        assert!(!self.servers.is_empty(), "resolv.conf(5) has a default");
+        assert!(self.servers.len() <= DNS_SERVERS_MAX);
+        assert!(self.attempts > 0, "asked never");
+        assert!(self.attempts <= DNS_ATTEMPTS_MAX);
+        assert!((DNS_TIMEOUT_MIN..=DNS_TIMEOUT_MAX).contains(&self.timeout));
+        assert!(self.dots_min <= DNS_DOTS_MAX);
+        assert!(self.search.len() <= DNS_SEARCH_MAX);
+        debug_assert!(self.servers.iter().all(|server| server.port() == DNS_PORT));
+        debug_assert_eq!(self.timeout.subsec_nanos(), 0, "whole seconds");
+        match self.problem {
+            Some(Problem::NoServer | Problem::Empty) => {
+                debug_assert_eq!(self.servers.len(), 1, "the default alone");
+                debug_assert!(self.servers[0].ip().is_loopback(), "the default alone");
+            }
+            Some(Problem::TooManySuffixes) => {
+                debug_assert_eq!(self.search.len(), DNS_SEARCH_MAX, "cut without need");
+            }
+            Some(Problem::Unread(_) | Problem::TooLong) | None => {}
+        }
     }
 
     fn cut_search(&mut self) {
@@ -184,7 +205,7 @@ impl ResolvConf {
             self.search.truncate(DNS_SEARCH_MAX);
             self.problem.get_or_insert(Problem::TooManySuffixes);
         }
-        assert!(self.search.len() <= DNS_SEARCH_MAX);
+        debug_assert!(self.search.len() <= DNS_SEARCH_MAX, "{:?}", self.problem);
     }
 }
 
@@ -196,6 +217,8 @@ fn whole_lines(text: &[u8]) -> (&[u8], bool) {
     // The first part of a name would be another name.
     let bounded = &text[..RESOLV_CONF_BYTES_MAX];
     let lines = bounded.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    debug_assert!(lines <= RESOLV_CONF_BYTES_MAX);
+    debug_assert!(lines == 0 || text[lines - 1] == b'\n', "the first part of a line");
     (&text[..lines], true)
 }
 

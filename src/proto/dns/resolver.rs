@@ -32,6 +32,7 @@ impl Running {
     fn turn(&self, now: Instant) -> Turn {
         // A family that has its answer may be asked for again, under the next name of the list.
         let questions = self.lookup.pending_kinds().count();
+        debug_assert!(questions <= self.request.kinds.len(), "a kind that was not requested");
         Turn {
             level: self.request.level,
             questions,
@@ -42,6 +43,7 @@ impl Running {
 
     /// Gives the look-up up, and hands back what is left to ask.
     fn stop(mut self, commands: &mut Vec<Command>) -> Request {
+        debug_assert!(!self.lookup.is_over(), "nothing is left to ask");
         self.request.kinds = self.lookup.pending_kinds().collect();
         if let Some((name, unanswered)) = self.lookup.found() {
             // What is left is asked about that name, and not about a later one of the list.
@@ -49,6 +51,7 @@ impl Running {
             self.request.unanswered = unanswered;
         }
         self.lookup.abandon(commands);
+        debug_assert!(!self.request.kinds.is_empty(), "nothing is left to ask");
         self.request
     }
 }
@@ -154,6 +157,16 @@ impl Resolver {
         self.ids().any(|asked| asked == id)
     }
 
+    /// How many look-ups are under way or wait for their turn.
+    pub fn lookup_count(&self) -> usize {
+        self.ids().count()
+    }
+
+    /// The configuration that counts.
+    pub fn configuration(&self) -> &ResolvConf {
+        &self.shared.configuration
+    }
+
     /// When to call [`Resolver::advance`] if nothing happens before: a server was silent for too
     /// long then, or a turn is over that another look-up waits for.
     pub fn next_deadline(&self) -> Option<Instant> {
@@ -180,6 +193,7 @@ impl Resolver {
             }
         }
         self.start_waiting(now, random);
+        debug_assert!(self.next_deadline().is_none_or(|at| at > now), "it would spin");
     }
 
     /// Takes a message that came in answer to an exchange, or the news that none will. One that was
@@ -193,6 +207,7 @@ impl Resolver {
     ) {
         let owner = self.running.iter_mut().find(|running| running.lookup.owns(exchange));
         let Some(Running { request, lookup, is_heard, .. }) = owner else { return };
+        debug_assert!(exchange.0 <= self.shared.exchanges, "an exchange of no question");
         *is_heard |= outcome.is_ok();
         request.is_heard |= outcome.is_ok();
         let context = &mut self.shared.context(now, random);
@@ -218,7 +233,12 @@ impl Resolver {
 
     fn start_waiting(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
         self.running.retain(|running| !running.lookup.is_over());
+        // What has yielded may begin again, and does not yield then: it has just begun.
+        let most = 2 * self.running.len() + self.queue.count();
+        let mut steps = 0;
         loop {
+            debug_assert!(steps <= most, "one yields to the other without end");
+            steps += 1;
             let turns: Vec<Turn> = self.running.iter().map(|running| running.turn(now)).collect();
             match self.queue.next_step(&turns) {
                 Some(Step::Begin(position)) => {
@@ -234,6 +254,7 @@ impl Resolver {
                 None => break,
             }
         }
+        debug_assert!(!self.running.is_empty() || self.queue.count() == 0, "it would never begin");
         self.invariants();
     }
 
@@ -263,6 +284,7 @@ impl Resolver {
         let context = &mut self.shared.context(now, random);
         let mut lookup = Lookup::begin(request.id, &request.kinds, names, is_typed_first, context);
         lookup.resume(&request.unanswered);
+        debug_assert!(!lookup.is_over(), "answered without a question");
         self.running.push(Running { request, lookup, since: now, is_heard: false });
     }
 
@@ -282,9 +304,16 @@ impl Resolver {
         debug_assert!(self.ids().all(|id| seen.insert(id)), "two look-ups under one id");
         let kinds = self.running.iter().map(|running| running.lookup.pending_kinds().count());
         debug_assert!(kinds.sum::<usize>() <= DNS_QUESTIONS_MAX, "more questions than places");
-        for running in &self.running {
-            debug_assert!(!running.lookup.is_over());
-            debug_assert!(running.request.is_heard || !running.is_heard);
+        let servers = self.shared.configuration.servers.len();
+        debug_assert!(self.shared.server_first < servers, "not a server");
+        for Running { request, lookup, is_heard, .. } in &self.running {
+            debug_assert!(!lookup.is_over());
+            debug_assert!(request.is_heard || !is_heard);
+            for kind in lookup.pending_kinds() {
+                debug_assert!(request.kinds.contains(&kind), "not requested");
+                let is_wanted = kind != Kind::Aaaa || !self.shared.configuration.no_aaaa;
+                debug_assert!(is_wanted, "asked for in spite of no-aaaa");
+            }
         }
     }
 }

@@ -32,6 +32,8 @@ pub fn candidates(name: &str, configuration: &ResolvConf) -> Vec<Name> {
         }
     }
     debug_assert!(candidates.len() <= configuration.search.len() + 1);
+    debug_assert!(is_never || candidates.contains(&own), "the name as typed is forgotten");
+    debug_assert!(!is_first || candidates.first() == Some(&own), "not in the order of the file");
     candidates
 }
 

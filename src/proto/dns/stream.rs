@@ -23,6 +23,7 @@ impl Framing {
     pub fn new(message: &[u8]) -> Framing {
         let length = u16::try_from(message.len()).expect("a question is short");
         let outgoing = [&length.to_be_bytes(), message].concat();
+        debug_assert_eq!(outgoing.len(), LENGTH_BYTES + message.len());
         Framing { outgoing, written: 0, incoming: Vec::new(), is_answered: false }
     }
 
@@ -33,6 +34,7 @@ impl Framing {
 
     /// Notes that `bytes` more of it were written, which it has.
     pub fn wrote(&mut self, bytes: usize) {
+        debug_assert!(bytes <= self.unwritten().len(), "more than there was");
         self.written += bytes;
         assert!(self.written <= self.outgoing.len(), "more than there was");
         debug_assert!(self.outgoing.len() >= LENGTH_BYTES);
@@ -49,6 +51,7 @@ impl Framing {
     pub fn take_message(&mut self) -> Option<Vec<u8>> {
         let message = self.message().filter(|_| !self.is_answered)?.to_vec();
         self.is_answered = true;
+        debug_assert!(message.len() + LENGTH_BYTES <= self.incoming.len(), "of what has not come");
         Some(message)
     }
 
