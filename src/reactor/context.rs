@@ -1,5 +1,6 @@
-//! What every part of the reactor may use: sockets, the time of this turn, timers, counters, the
-//! log, one buffer, and the check that no dial leads back to us. Never the other parts.
+//! The context, which every part of the reactor may use: sockets, the time of this turn, timers,
+//! counters, the log, one buffer, and the check that no dial leads back to this gateway. It does
+//! not contain the other parts.
 
 use std::time::Instant;
 
@@ -17,7 +18,7 @@ use crate::observe::journal::Journal;
 use crate::observe::metrics::Metrics;
 use crate::upstream::EndpointId;
 
-/// What every part may use.
+/// The context of all parts.
 pub(super) struct Context<N: Net> {
     pub(super) net: N,
     /// The time of this turn.
@@ -25,35 +26,35 @@ pub(super) struct Context<N: Net> {
     pub(super) wheel: Wheel<Timer>,
     pub(super) metrics: Metrics,
     pub(super) journal: Journal,
-    /// A timer is armed after which the journal writes what it has kept.
+    /// Whether the timer is armed after which the journal writes the events that it has kept.
     pub(super) journal_timer_armed: bool,
-    /// Payload and messages on their way through; nothing stays in it from one call to the next.
+    /// A buffer for payload and messages that pass through; nothing stays in it between calls.
     pub(super) scratch: Box<[u8]>,
     pub(super) own_listeners: OwnListeners,
-    /// Dialogues of our own, each of which belongs to one part.
+    /// Dialogues of the gateway itself, each of which belongs to one part.
     pub(super) exchanges: Exchanges<N>,
 }
 
-/// What a timer is for.
+/// The purpose of a timer.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Timer {
-    /// The pair's next deadline, or an earlier one that was not cancelled.
+    /// The next deadline of a pair, or an earlier one that was not cancelled.
     Pair(Key),
-    /// An inactive endpoint is due for a probe.
+    /// The next probe of an inactive endpoint.
     Monitor(EndpointId),
-    /// An exchange took too long.
+    /// The time limit of an exchange.
     Exchange(Key),
-    /// Accepting may be tried again.
+    /// The end of a pause of accepting.
     Accept,
-    /// Pipes that no flow has wanted for a while are to be closed.
+    /// The closing of pipes that no flow has needed for a while.
     SparePipes,
-    /// A name is to be looked up again, or a name server was silent for too long.
+    /// The next look-up of a name, or the time limit of a name server.
     Discovery,
-    /// Lines that the journal has kept are due.
+    /// The writing of events that the journal has kept.
     Journal,
-    /// Draining took too long.
+    /// The drain timeout.
     Drain,
-    /// Names to listen on took too long.
+    /// A time limit or a repetition of looking up names to listen on.
     Listen,
 }
 
@@ -72,7 +73,7 @@ impl<N: Net> Context<N> {
         }
     }
 
-    /// Sees that `timer` fires by `wanted`, or not at all without one; see [`Wheel::rearm`].
+    /// Makes `timer` fire by `wanted`, or never if that is `None`; see [`Wheel::rearm`].
     #[inline]
     pub(super) fn rearm(
         &mut self,
@@ -83,7 +84,7 @@ impl<N: Net> Context<N> {
         self.wheel.rearm(timer, wanted, purpose);
     }
 
-    /// Logs the event now or, if the journal keeps it, later. One that is not logged costs a
+    /// Logs the event now, or later if the journal keeps it. One that is not logged costs a
     /// comparison: each connection has one for debugging.
     #[inline]
     pub(super) fn log(&mut self, event: Event<'_>) {
@@ -93,7 +94,7 @@ impl<N: Net> Context<N> {
         }
     }
 
-    /// Logs what the journal has kept for long enough.
+    /// Logs the events that the journal has kept and that are due.
     pub(super) fn on_journal_timer(&mut self) {
         self.journal_timer_armed = false;
         self.journal.log_due(self.now);
@@ -110,19 +111,20 @@ impl<N: Net> Context<N> {
 }
 
 impl<N: Net + Host> Context<N> {
-    /// The listener of ours at which a connection to `address` would end. Asked for every dial,
-    /// because addresses come and go; only an equal port under a wildcard asks the system for them.
+    /// The listener of this gateway at which a connection to `address` would arrive. Checked for
+    /// every dial, because the addresses of a host change; the system is asked for them only where
+    /// the port is equal and the listener has a wildcard address.
     pub(super) fn own_listener(&mut self, address: &Address) -> Option<&Address> {
         let net = &mut self.net;
         self.own_listeners.reached_by(address, |ip| net.is_local(ip))
     }
 
-    /// Checks that a route leads to an address that a name was resolved to, or that one typed
-    /// address stands for. An address that was typed itself is dialed, whatever the routes say now.
-    /// A host with addresses of both families is common, and a network with one of them is, too.
+    /// Checks that there is a route to an address that was found for a name, or for an endpoint
+    /// that means several addresses. An address that was typed itself is dialed whatever the routes
+    /// are. Endpoints with addresses of both families are common, and so are networks with one.
     ///
     /// # Errors
-    /// [`Unusable::NoRoute`] when none does.
+    /// [`Unusable::NoRoute`] when there is no route.
     pub(super) fn check_route(
         &mut self,
         address: &Address,
@@ -134,10 +136,10 @@ impl<N: Net + Host> Context<N> {
         }
     }
 
-    /// Begins a connection to an endpoint, unless it would lead back to ourselves.
+    /// Begins a connection to an endpoint, unless it would lead back to this gateway.
     ///
     /// # Errors
-    /// When it would, or the attempt failed at once.
+    /// [`NetError`] when it would, or the attempt failed at once.
     pub(super) fn dial(&mut self, address: &Address, token: Token) -> Result<N::Stream, NetError> {
         if self.own_listener(address).is_some() {
             return Err(NetError::OwnAddress);
@@ -145,8 +147,8 @@ impl<N: Net + Host> Context<N> {
         self.net.dial(address, token.pack())
     }
 
-    /// The state of a dial to `address`; a connection that ends at its own socket or at one of our
-    /// listeners counts as failed.
+    /// The state of a dial to `address`. A connection that arrived at its own socket or at a
+    /// listener of this gateway counts as failed.
     pub(super) fn dial_result(
         &mut self,
         address: Option<&Address>,

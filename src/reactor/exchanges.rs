@@ -1,6 +1,6 @@
-//! Dialogues of our own: one table, one event handler, one deadline and one teardown for every
-//! bounded exchange with a server, whoever holds it: the resolver its questions, the monitor its
-//! probes. Pairs are not among them.
+//! Exchanges: the gateway's own dialogues with servers, which are the resolver's questions and the
+//! monitor's probes. One table, one event handler, one deadline and one teardown for all of them.
+//! Pairs are not exchanges.
 //!
 //! ```text
 //!   owner ── open, send, close ──► exchange {owner, socket, dialogue, timer} ◄── event, timer
@@ -8,10 +8,10 @@
 //!     └───────────── Report, by the dispatch ◄────────┘
 //! ```
 //!
-//! What is said is in `proto/dialogue.rs`. An exchange never calls its owner: what it has to say is
-//! a [`Report`], which the dispatch hands on. Its socket is given up at once when it has come to
-//! its end or its owner closes it; that is safe within a handler, because each exchange has a
-//! generation of its own: a late event finds none.
+//! The protocols are in `proto/dialogue.rs`. An exchange never calls its owner: it returns a
+//! [`Report`], which the dispatch passes on. Its socket is closed as soon as the exchange ends or
+//! its owner closes it. That is safe within a handler, because each exchange has a generation of
+//! its own: a late event finds none.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -30,7 +30,7 @@ use crate::upstream::EndpointId;
 /// All exchanges.
 pub(super) struct Exchanges<N: Net> {
     table: Arena<Exchange<N>>,
-    /// A descriptor was given up since that was last asked.
+    /// Whether a descriptor was freed since the last [`Exchanges::take_freed`].
     has_freed: bool,
 }
 
@@ -38,13 +38,13 @@ pub(super) struct Exchanges<N: Net> {
 struct Exchange<N: Net> {
     owner: Owner,
     socket: Socket<N>,
-    /// How long connecting may take, and then again all that follows; none: for as long as the
-    /// owner lets it.
+    /// The time limit for connecting, and again for the dialogue after it; `None`: the owner limits
+    /// the time.
     time_limit: Option<Duration>,
     timer: Option<TimerKey>,
 }
 
-/// The part that holds an exchange, and what for.
+/// The part that owns an exchange, and the purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
     /// The resolver, for one question.
@@ -59,36 +59,38 @@ enum Socket<N: Net> {
         stream: N::Stream,
         stage: Stage,
         dialogue: Dialogue,
-        /// What a write found. Bytes that came before may still be there to read.
+        /// The error of a write. Bytes that arrived before may still be read.
         lost: Option<NetError>,
     },
 }
 
-/// How far a stream has come.
+/// The stage of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stage {
-    /// It is being connected; to an endpoint, which must not be ourselves, if there is an address.
+    /// The stream is being connected. The address is that of an endpoint, which must not lead back
+    /// to this gateway; `None` for another server.
     Connecting(Option<Address>),
     Established,
 }
 
-/// What an exchange has to say to its owner.
+/// A report of an exchange to its owner.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Report {
-    /// A message has come.
+    /// A message was received.
     Message(Vec<u8>),
-    /// It has come to its end, as wanted. The exchange is gone.
+    /// The exchange has succeeded, and is closed.
     Done,
-    /// It has failed. A stream is gone; a datagram socket stays until it is closed.
+    /// The exchange has failed. A stream is closed; a datagram socket stays until its owner closes
+    /// it.
     Failed(Failure),
 }
 
 /// Why an exchange has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// By the network, or ourselves.
+    /// An error of the network or of this host.
     Net(NetError),
-    /// By what the server has shown, or not shown.
+    /// An error of the TLS handshake.
     Handshake(HandshakeError),
 }
 
@@ -99,27 +101,27 @@ impl<N: Net> Default for Exchanges<N> {
 }
 
 impl<N: Net> Exchanges<N> {
-    /// Exchanges of such owners.
+    /// The number of exchanges whose owner matches.
     pub(super) fn count(&self, is_meant: impl Fn(Owner) -> bool) -> usize {
         self.table.iter().filter(|(_, exchange)| is_meant(exchange.owner)).count()
     }
 
-    /// The owners that are meant, in the order of their slots.
+    /// The owners of all exchanges, in the order of their slots.
     pub(super) fn owners(&self) -> impl Iterator<Item = Owner> {
         self.table.iter().map(|(_, exchange)| exchange.owner)
     }
 
-    /// The owner of an exchange, if that is there still.
+    /// The owner of the exchange; `None` if the exchange is closed.
     pub(super) fn owner(&self, key: Key) -> Option<Owner> {
         self.table.get(key).map(|exchange| exchange.owner)
     }
 
-    /// The exchange that the token was made for, if that is there still.
+    /// The exchange that the token was made for; `None` if it is closed.
     pub(super) fn key_of(&self, token: Token) -> Option<Key> {
         token.key_in(&self.table)
     }
 
-    /// Whether a descriptor was given up since this was last asked.
+    /// Whether a descriptor was freed since the last call.
     pub(super) fn take_freed(&mut self) -> bool {
         std::mem::take(&mut self.has_freed)
     }
@@ -130,11 +132,11 @@ impl<N: Net> Exchanges<N> {
 }
 
 impl<N: Net + Host> Context<N> {
-    /// Begins a dialogue over a stream to `address`. A connection to an endpoint that would lead
-    /// back to ourselves is refused.
+    /// Begins a dialogue over a stream to `address`. Refuses a connection to an endpoint that would
+    /// lead back to this gateway.
     ///
     /// # Errors
-    /// When it cannot even begin; then there is no exchange.
+    /// [`NetError`] when the dialogue cannot begin; then there is no exchange.
     pub(super) fn open_stream(
         &mut self,
         owner: Owner,
@@ -158,7 +160,7 @@ impl<N: Net + Host> Context<N> {
     /// Opens a socket for datagrams to and from `peer`, which its owner closes.
     ///
     /// # Errors
-    /// When there is none to be had; then there is no exchange.
+    /// [`NetError`] when no socket can be opened; then there is no exchange.
     pub(super) fn open_datagram(&mut self, owner: Owner, peer: SocketAddr) -> Result<(), NetError> {
         let key = self.exchanges.table.reserve();
         let token = Token::new(Kind::Exchange, key);
@@ -168,10 +170,10 @@ impl<N: Net + Host> Context<N> {
         Ok(())
     }
 
-    /// Sends a datagram; does nothing where the owner holds no socket for that.
+    /// Sends a datagram. Does nothing where the owner has no datagram socket.
     ///
     /// # Errors
-    /// When it certainly got lost, or an earlier one was refused.
+    /// [`NetError`] when the datagram was certainly lost, or an earlier one was refused.
     pub(super) fn send_datagram(&mut self, owner: Owner, bytes: &[u8]) -> Result<(), NetError> {
         let key = self.exchanges.find(owner);
         let exchange = key.and_then(|key| self.exchanges.table.get_mut(key));
@@ -181,13 +183,13 @@ impl<N: Net + Host> Context<N> {
         }
     }
 
-    /// Gives up the exchange of that owner; whether there was one.
+    /// Closes the exchange of this owner. Returns whether there was one.
     pub(super) fn close_exchange_of(&mut self, owner: Owner) -> bool {
         let key = self.exchanges.find(owner);
         key.is_some_and(|key| self.close_exchange(key))
     }
 
-    /// The one teardown.
+    /// The only teardown of an exchange. Returns whether there was one.
     fn close_exchange(&mut self, key: Key) -> bool {
         let Some(exchange) = self.exchanges.table.remove(key) else { return false };
         if let Some(timer) = exchange.timer {
@@ -201,8 +203,8 @@ impl<N: Net + Host> Context<N> {
         true
     }
 
-    /// Goes on with an exchange as far as its socket lets it: to be called again until it gives
-    /// nothing, after each event of it.
+    /// Advances an exchange as far as its socket allows. To be called after each of its events,
+    /// until it returns `None`.
     pub(super) fn advance_exchange(&mut self, key: Key, readiness: Readiness) -> Option<Report> {
         let report = match &mut self.exchanges.table.get_mut(key)?.socket {
             Socket::Datagram(_) => return self.receive_datagram(key),
@@ -221,7 +223,7 @@ impl<N: Net + Host> Context<N> {
         report
     }
 
-    /// The time of an exchange is up: it is gone.
+    /// Closes an exchange whose time limit is over.
     pub(super) fn expire_exchange(&mut self, key: Key) -> Option<Report> {
         let exchange = self.exchanges.table.get_mut(key);
         debug_assert!(exchange.is_some(), "a timer outlived its exchange");
@@ -248,8 +250,8 @@ impl<N: Net + Host> Context<N> {
         matches!(socket, Some(Socket::Stream { stage: Stage::Connecting(_), .. }))
     }
 
-    /// Looks whether the connection is established. What follows has a time of its own: that for
-    /// connecting may be almost over.
+    /// Checks whether the connection is established. The dialogue then gets a time limit of its
+    /// own, since that for connecting may be almost over.
     fn finish_connecting(&mut self, key: Key, readiness: Readiness) -> Option<Report> {
         let Context { net, own_listeners, exchanges, .. } = self;
         let Exchange { socket, .. } = &mut exchanges.table[key];
@@ -276,8 +278,8 @@ impl<N: Net + Host> Context<N> {
         self.exchanges.table[key].timer = timer;
     }
 
-    /// Writes what the dialogue has to say, and reads what there is. A dialogue bounds what it
-    /// takes, so there is an end to it, whoever sends.
+    /// Writes the outgoing bytes of the dialogue, and reads all incoming ones. A dialogue limits
+    /// the bytes that it takes, so the loop ends whatever the peer sends.
     fn run_dialogue(&mut self, key: Key) -> Option<Report> {
         let Context { net, scratch, exchanges, .. } = self;
         let Socket::Stream { stream, dialogue, lost, .. } = &mut exchanges.table[key].socket else {
@@ -285,7 +287,7 @@ impl<N: Net + Host> Context<N> {
         };
         loop {
             let report = report_of(dialogue.poll());
-            // What ends the dialogue is said to the peer as far as the socket takes it at once.
+            // The last bytes of a dialogue are sent as far as the socket takes them at once.
             write_out(net, stream, dialogue, lost);
             if report.is_some() {
                 return report;
@@ -296,7 +298,8 @@ impl<N: Net + Host> Context<N> {
                     continue;
                 }
                 Read::WouldBlock => (false, (*lost)?),
-                // Behind an error that a write has taken, a read finds an end (tcp(7)).
+                // Once a write has taken the error of a socket, a read returns an end of file
+                // (tcp(7)).
                 Read::Eof => (lost.is_none(), lost.unwrap_or(NetError::Reset)),
                 Read::Failed(error) => (false, error),
             };

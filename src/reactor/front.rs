@@ -1,8 +1,9 @@
-//! The listeners: which of them may have a client in the backlog, and how many are let in a turn.
+//! The listeners: which of them may have a client in the backlog, and how many clients are accepted
+//! in a turn.
 //!
-//! Listeners are edge-triggered: the kernel tells once that the backlog is no longer empty. That is
-//! remembered until an accept says `WouldBlock`; pausing for lack of a slot or a descriptor
-//! therefore loses no wake-up. Clients that wait meanwhile stay in the kernel's backlog.
+//! Listeners are edge-triggered: the kernel reports once that the backlog is no longer empty. That
+//! is remembered until an accept returns `WouldBlock`, so a pause for want of a slot or a
+//! descriptor loses no wake-up. Clients that wait meanwhile stay in the kernel's backlog.
 
 use super::context::Context;
 use super::relays::{Client, Relays};
@@ -19,7 +20,7 @@ pub(super) struct Front<N: Net> {
     listeners: Arena<Listener<N>>,
     /// Their keys in the order of accepting.
     order: Vec<Key>,
-    /// Those whose backlog may hold a client. Asked in each turn, so counted.
+    /// The number of listeners whose backlog may hold a client. Counted, as each turn needs it.
     ready_count: usize,
     /// The place in `order` where the next round of accepting begins, so that no listener starves
     /// behind another.
@@ -34,13 +35,13 @@ pub(super) struct Listener<N: Net> {
 }
 
 impl<N: Net> Front<N> {
-    /// These listeners, to be served in this order.
+    /// A front of these listeners, accepted from in this order.
     pub(super) fn new(listeners: Arena<Listener<N>>, order: Vec<Key>) -> Front<N> {
         debug_assert_eq!(listeners.len(), order.len(), "each listener has its place");
         Front { listeners, order, ready_count: 0, next: 0 }
     }
 
-    /// No listener.
+    /// A front without a listener.
     pub(super) fn none() -> Front<N> {
         Front::new(Arena::default(), Vec::new())
     }
@@ -50,7 +51,8 @@ impl<N: Net> Front<N> {
         self.order.iter().map(|key| &self.listeners[*key].address)
     }
 
-    /// Whether there is a client to let in, or one to go on with, and nothing in the way.
+    /// Whether accepting is open, and there may be a client to accept or one that waits for
+    /// resources.
     pub(super) fn could_accept(&self, relays: &Relays<N>) -> bool {
         relays.could_admit(self.ready_count > 0)
     }
@@ -61,7 +63,7 @@ impl<N: Net> Front<N> {
         debug_assert!(self.ready_count <= self.listeners.len(), "each listener counts once");
     }
 
-    /// An event of a listener: its backlog is no longer empty.
+    /// Handles an event of a listener: its backlog is no longer empty.
     pub(super) fn on_event(&mut self, context: &mut Context<N>, token: Token) {
         match token.key_in(&self.listeners) {
             Some(key) => self.set_ready(key, true),
@@ -71,11 +73,11 @@ impl<N: Net> Front<N> {
 }
 
 impl<N: Net + Host> Front<N> {
-    /// Lets clients in, as far as room and budget go.
+    /// Accepts clients, within the limits of pairs and of a turn.
     ///
-    /// Those that were let in and lack a descriptor for their server go first, and pause accepting
-    /// again if they still lack it. Otherwise clients would take each other's last descriptors, and
-    /// none would be served.
+    /// Clients that were accepted before and lack a descriptor for their server go first, and pause
+    /// accepting again if they still lack it. Otherwise clients would take each other's last
+    /// descriptors, and none would be served.
     pub(super) fn accept(
         &mut self,
         context: &mut Context<N>,
@@ -115,17 +117,17 @@ impl<N: Net + Host> Front<N> {
                 let client = Client { stream, address, listener: number };
                 relays.admit(context, upstream, key, client);
             }
-            // The client left before its turn came; the next one may still be there.
+            // The client left before it was accepted; the next one may still be there.
             Accept::Failed(NetError::Aborted) => context.metrics.accepts_aborted += 1,
             Accept::Failed(error) => relays.pause_admission(context, error),
         }
     }
 
-    /// Lets those in that are in the backlog already, and stops listening.
+    /// Accepts the clients in the backlog, and stops listening.
     ///
-    /// Clients there believe that they are connected, and closing the listener would reset them.
-    /// Not without bound, since others may arrive faster than we go. Even if accepting is paused:
-    /// something may be free.
+    /// These clients believe that they are connected, and closing the listener would reset them.
+    /// Their number is limited, since further ones may arrive faster than they are accepted. Done
+    /// even if accepting is paused: a descriptor may be free by now.
     pub(super) fn close(
         &mut self,
         context: &mut Context<N>,

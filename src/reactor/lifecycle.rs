@@ -1,4 +1,4 @@
-//! From nothing to a reactor that serves, and the orderly end: listeners close, running pairs go on
+//! Start, run and orderly end of the reactor: at the end listeners close, and running pairs go on
 //! for at most the drain timeout.
 
 use std::time::Instant;
@@ -17,16 +17,16 @@ use crate::observe::events::Event;
 use crate::proto::tls::Connector;
 use crate::upstream::EndpointSpec;
 
-/// Where the reactor is in its life.
+/// The stage of the reactor's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Life {
-    /// Clients are let in.
+    /// Clients are accepted.
     Running,
-    /// The process was asked to end, in this turn: nothing is looked for any longer, and in its
-    /// accept step clients in the backlog are let in, and then no more. `at_once`: it was asked
+    /// The process was asked to end, in this turn. Discovery and probes have stopped; the accept
+    /// step accepts the clients in the backlog, and then no more. `at_once`: the process was asked
     /// twice, so running pairs are cut.
     Closing { at_once: bool },
-    /// No client is let in; running pairs go on.
+    /// No client is accepted; running pairs go on.
     Draining,
     /// No pair is left.
     Over,
@@ -34,12 +34,12 @@ pub(super) enum Life {
 
 impl<N: Net + Host> Reactor<N> {
     /// Listens on every address and takes over the endpoints that are known by their addresses;
-    /// names are looked up later. No client is let in before `run`. `connector` begins the sessions
-    /// by which endpoints prove themselves; it may be absent where none has to.
+    /// names are looked up later. No client is accepted before `run`. `connector` begins the TLS
+    /// sessions that verify endpoints; it may be absent where none has to be verified.
     ///
     /// # Errors
-    /// [`StartError`] when an address cannot be had, an endpoint is one of them, or the process was
-    /// asked to end meanwhile.
+    /// [`StartError`] when an address cannot be listened on, an endpoint leads back to a listener,
+    /// or the process was asked to end meanwhile.
     pub fn start(
         mut net: N,
         limits: Limits,
@@ -65,7 +65,7 @@ impl<N: Net + Host> Reactor<N> {
         Ok(reactor)
     }
 
-    /// A reactor that knows no endpoint yet.
+    /// A reactor without endpoints.
     pub(super) fn new(
         net: N,
         limits: Limits,
@@ -74,7 +74,7 @@ impl<N: Net + Host> Reactor<N> {
         connector: Option<Box<dyn Connector>>,
         now: Instant,
     ) -> Reactor<N> {
-        assert!(limits.connections_max > 0, "a gateway that lets nobody in");
+        assert!(limits.connections_max > 0, "a gateway that accepts no client");
         let mut context = Context::new(net, now);
         front.addresses().for_each(|address| context.own_listeners.add(address.clone()));
         Reactor {
@@ -90,7 +90,7 @@ impl<N: Net + Host> Reactor<N> {
     /// Serves until the process is asked to end; then [`Reactor::drain`] is to be called.
     ///
     /// # Errors
-    /// When readiness itself fails: the process cannot go on.
+    /// [`NetError`] when waiting for events fails, after which the process cannot go on.
     pub fn run(&mut self) -> Result<(), NetError> {
         while self.life == Life::Running {
             self.turn()?;
@@ -109,7 +109,7 @@ impl<N: Net + Host> Reactor<N> {
         Ok(())
     }
 
-    /// The process was asked to end. Asked a second time, it does not wait for running pairs.
+    /// Handles a signal that asks the process to end. A second one cuts running pairs.
     pub(super) fn on_terminate(&mut self) {
         match self.life {
             Life::Running => {
@@ -121,7 +121,7 @@ impl<N: Net + Host> Reactor<N> {
         }
     }
 
-    /// Lets clients in; once the process was asked to end, those in the backlog and no more.
+    /// Accepts clients; once the process was asked to end, those in the backlog and no more.
     pub(super) fn accept(&mut self) {
         let Reactor { context, front, relays, upstream, .. } = self;
         match self.life {

@@ -1,7 +1,7 @@
-//! Listening on every address, and waiting for one that is not there yet.
+//! Listening on every address, and waiting for one that is not available yet.
 //!
-//! All of them or none: while one is waited for, nobody can connect to the others and be left
-//! without service. So the one that was missing is tried first, before any other is opened.
+//! The gateway listens on all addresses or on none: while it waits for one, no client can connect
+//! to another and remain without service. So the missing one is tried first, before the others.
 
 use std::time::{Duration, Instant};
 
@@ -16,22 +16,22 @@ use crate::net::{Event, Net, NetError, Signal};
 use crate::observe::events::{Event as LogEvent, Value};
 use crate::observe::journal::Journal;
 
-/// The one of the addresses that cannot be listened on.
+/// The address that cannot be listened on.
 struct Missing {
     index: usize,
     error: NetError,
-    /// The one of ours that is in its way.
+    /// The listener of this gateway that conflicts with it.
     own: Option<Address>,
 }
 
 impl Missing {
-    /// Whether it may be had later.
+    /// Whether the address may become available later.
     fn may_become_available(&self) -> bool {
         self.own.is_none() && may_become_available(self.error)
     }
 }
 
-/// Listens on all addresses; tries again for up to `retry` while one of them may still come.
+/// Listens on all addresses; tries again for up to `retry` while one may become available.
 pub(super) fn listen_on<N: Net>(
     net: &mut N,
     addresses: &[Address],
@@ -95,7 +95,7 @@ fn listen<N: Net>(
     let key = listeners.reserve();
     let token = Token::new(Kind::Listener, key).pack();
     let listened = match net.listen(asked, token) {
-        // Where sockets share their addresses the kernel does not object to two of our own.
+        // With SO_REUSEPORT the kernel allows two listeners of one process, too.
         Ok((socket, address))
             if listeners.iter().any(|(_, listener)| listener.address == address) =>
         {
@@ -112,20 +112,21 @@ fn listen<N: Net>(
     Ok(key)
 }
 
-/// Whether an address that failed so may be had later: its interface comes up, the check for
-/// duplicates of an IPv6 address ends (RFC 4862, section 5.4), or who has it leaves.
+/// Whether an address may become available later after this error: its interface comes up, the
+/// check for duplicates of an IPv6 address ends (RFC 4862, section 5.4), or its owner ends.
 fn may_become_available(error: NetError) -> bool {
     matches!(error, NetError::AddressNotAvailable | NetError::AddressInUse)
 }
 
-/// Whether one process cannot listen on both.
+/// Whether one process cannot listen on both addresses.
 fn overlap(one: &Address, other: &Address) -> bool {
     let (Some(one), Some(other)) = (one.inet(), other.inet()) else { return one == other };
     let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
     one.port() == other.port() && (a == b || covers_address(a, b) || covers_address(b, a))
 }
 
-/// Waits, and returns the time then. Only the request to end is acted on.
+/// Waits for `span`, and returns the time after it. Of all signals only a request to end has an
+/// effect.
 fn pause<N: Net>(
     net: &mut N,
     span: Duration,

@@ -1,7 +1,7 @@
 //! Names to listen on: looked up by the loop itself, before it has a listener or an endpoint.
 //!
-//! The C library's resolver would block, for as long as it likes and whatever signals come; ours
-//! asks as it does for endpoints, so that one deadline holds for all names, and a signal ends it.
+//! The C library's resolver would block, without a deadline and regardless of signals. Our own
+//! works as it does for endpoints: one deadline holds for all names, and a signal ends the wait.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -26,28 +26,28 @@ use crate::proto::dns::Failure;
 pub enum ListenNameError {
     /// The name servers say that the name has no address.
     NoAddress {
-        /// As typed.
+        /// The address as typed.
         listen: ListenAddress,
-        /// What they say.
+        /// The result of the look-up.
         reason: ResolveError,
     },
-    /// All addresses of the name are of a class that is no host's.
+    /// All addresses of the name are special ones, which no host has.
     Special {
         /// As typed.
         listen: ListenAddress,
         /// The class of the first.
         class: SpecialAddress,
     },
-    /// There was no address in time.
+    /// No address was found in time.
     TimedOut {
         /// As typed.
         listen: ListenAddress,
-        /// What went wrong last.
+        /// The last error.
         reason: ResolveError,
-        /// How long it was looked up.
+        /// The time limit of the look-up.
         within: Duration,
     },
-    /// Readiness itself fails.
+    /// Waiting for events fails.
     Broken(NetError),
 }
 
@@ -74,11 +74,11 @@ impl std::error::Error for ListenNameError {}
 /// The addresses to listen on.
 #[derive(Debug)]
 pub struct Listeners<N> {
-    /// What found them.
+    /// The network that was used to find them.
     pub net: N,
-    /// One for each that was typed, in that order.
+    /// One address for each that was typed, in that order.
     pub addresses: Vec<Address>,
-    /// What is left of `--listen-retry`.
+    /// The rest of `--listen-retry`.
     pub retry: Duration,
 }
 
@@ -90,8 +90,8 @@ pub struct Listeners<N> {
 /// that is another host's.)
 ///
 /// # Errors
-/// [`ListenNameError`] when no name server has said in time what a name leads to, and when it is
-/// known to have no address: at once or, with `--listen-retry`, when that is over.
+/// [`ListenNameError`] when no name server has answered in time, or a name has no address; the
+/// latter at once or, with `--listen-retry`, after that time.
 pub fn resolve_listeners<N: Net + net::Host>(
     mut net: N,
     limits: Limits,
@@ -131,7 +131,7 @@ pub fn resolve_listeners<N: Net + net::Host>(
     Ok(Some(Listeners { net, addresses, retry }))
 }
 
-/// Goes on until all names have addresses: whether it came to that, or was asked to end.
+/// Runs the loop until all names have addresses. Returns false if the process was asked to end.
 fn look_up<N: Net + net::Host>(
     reactor: &mut Reactor<N>,
     listen: &[ListenAddress],
@@ -156,7 +156,7 @@ fn look_up<N: Net + net::Host>(
                 false => ListenNameError::TimedOut { listen, reason, within },
             });
         }
-        // That there is nothing is known for longer than somebody may want to wait.
+        // Negative answers are cached for longer than `--listen-retry` may be.
         if !retry.is_zero() && now >= again_at {
             reactor.upstream.recheck_all_names(now);
             again_at = now + DNS_RETRY_MIN;
@@ -167,7 +167,7 @@ fn look_up<N: Net + net::Host>(
     Ok(false)
 }
 
-/// A name without an address, and why: the first of those whose time is up first.
+/// A name without an address, and why: the first of those with the shortest time limit.
 fn missing_name<'a>(
     discovery: &Discovery,
     listen: &'a [ListenAddress],
@@ -183,8 +183,8 @@ fn missing_name<'a>(
     missing.min_by_key(|(_, reason)| lookup_limit(*reason, retry))
 }
 
-/// How long a name is looked up that has no address for this reason. One that leads nowhere is like
-/// an address that is not there: a mistake, unless it is to be waited for.
+/// How long a name is looked up that has no address for this reason. A name without records is like
+/// a missing address: a mistake, unless `--listen-retry` says to wait for it.
 fn lookup_limit(reason: ResolveError, retry: Duration) -> Duration {
     match reason {
         ResolveError::NoSuchName | ResolveError::NoRecord => retry,
@@ -199,8 +199,8 @@ fn name_of(address: &ListenAddress) -> Option<&str> {
     }
 }
 
-/// The address to listen on. A name server that filters answers `0.0.0.0` for a name that it
-/// blocks, and whoever typed a name did not mean all addresses.
+/// Chooses the address to listen on. A filtering name server answers `0.0.0.0` for a name that it
+/// blocks, and a user who types a name does not mean all addresses.
 fn choose(
     addresses: &[IpAddr],
     mut is_local: impl FnMut(IpAddr) -> bool,

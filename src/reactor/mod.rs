@@ -1,7 +1,7 @@
 //! The loop. Moves facts between sockets and decisions, decides nothing itself.
 //!
-//! The parts own their fields, share a [`Context`], and never reach into each other but by what is
-//! handed to them: the front uses relays, relays use the upstream.
+//! Each part owns its fields. Parts share a `Context`, and use another part only as an argument:
+//! the front uses relays, relays use the upstream.
 //!
 //! ```text
 //!   events ──► dispatch ──► front ───► relays ───► upstream: monitor, discovery
@@ -20,13 +20,13 @@
 //! 9. `end_if_drained`
 //! 10. `check_invariants`
 //!
-//! An event only notes what it says and puts its pair into the ready queue, so a pair is pumped
-//! once a turn however many events it had. A pair that spent its budget with work left is in the
-//! queue of the next turn, which then does not wait.
+//! An event handler only records the readiness of a socket and puts its pair into the ready queue,
+//! so a pair is pumped once a turn, whatever its number of events. A pair that has spent its budget
+//! and has work left goes into the queue of the next turn, which then does not wait.
 //!
-//! A pair or probe that is over is only marked in a handler; it gives up its slot and sockets in
-//! `reap`. Two sockets go earlier: that of a failed dial (`dial.rs`), and the listeners when the
-//! process is asked to end (`lifecycle.rs`).
+//! A handler only marks a pair as over; `reap` frees its slot and closes its sockets. Some sockets
+//! are closed earlier: that of a failed dial (`relays/dial.rs`), that of an exchange at its end
+//! (`exchanges.rs`), and the listeners when the process is asked to end (`lifecycle.rs`).
 
 mod context;
 mod exchanges;
@@ -71,7 +71,7 @@ pub struct Reactor<N: Net + Host> {
     events: Vec<Event>,
 }
 
-/// What the reactor holds at present; all zero when nothing is open and nothing waits.
+/// Resources that the reactor holds at present; all zero when nothing is open or scheduled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Census {
     /// Pairs.
@@ -82,7 +82,7 @@ pub struct Census {
     pub timers: usize,
     /// Buffers that hold bytes of a flow.
     pub buffers: usize,
-    /// Pipes that do.
+    /// Pipes that hold bytes of a flow.
     pub pipes: usize,
     /// Sockets of the resolver.
     pub exchanges: usize,
@@ -92,7 +92,7 @@ impl<N: Net + Host> Reactor<N> {
     /// Bytes of book-keeping for one pair: its slot, its timer, its places in two queues.
     pub const PAIR_BYTES: usize = Relays::<N>::PAIR_BYTES;
 
-    /// What happened so far.
+    /// The counters since the start.
     pub fn metrics(&self) -> &Metrics {
         &self.context.metrics
     }
@@ -102,7 +102,7 @@ impl<N: Net + Host> Reactor<N> {
         self.upstream.discovery().names().lookups()
     }
 
-    /// What it holds now.
+    /// The resources that it holds at present.
     pub fn census(&self) -> Census {
         let (buffers, pipes) = self.relays.held();
         Census {
@@ -115,7 +115,7 @@ impl<N: Net + Host> Reactor<N> {
         }
     }
 
-    /// The endpoints and what is known of them.
+    /// The endpoints and their health.
     pub fn endpoints(&self) -> &EndpointSet {
         self.upstream.endpoints()
     }
@@ -130,7 +130,7 @@ impl<N: Net + Host> Reactor<N> {
         self.upstream.discovery().names().unresolved()
     }
 
-    /// One pass: waits for something to happen, and deals with it.
+    /// Runs one turn: waits for events and handles them.
     ///
     /// # Errors
     /// As for [`Reactor::run`].
@@ -195,7 +195,7 @@ impl<N: Net + Host> Reactor<N> {
             context.metrics.events_stale += 1;
             return;
         };
-        // Given a report, the owner may have given the exchange up.
+        // The owner may close the exchange when it gets a report.
         while let Some(report) = context.advance_exchange(key, readiness) {
             upstream.on_report(context, owner, report);
         }
@@ -219,13 +219,13 @@ impl<N: Net + Host> Reactor<N> {
                 Timer::SparePipes => relays.on_spare_pipes_timer(context),
                 Timer::Journal => context.on_journal_timer(),
                 Timer::Drain => relays.end_all(context),
-                // It has ended the wait, and the clock says the rest.
+                // The timer has ended the wait; `look_up` compares the time.
                 Timer::Listen => {}
             }
         }
     }
 
-    /// Lets discovery do what is due, and makes the endpoints what it has found.
+    /// Runs discovery if it is dirty, and applies the endpoints that it has found.
     fn run_discovery(&mut self) {
         let Reactor { context, relays, upstream, .. } = self;
         if !upstream.has_to_run() {
@@ -242,17 +242,17 @@ impl<N: Net + Host> Reactor<N> {
         upstream.end_run(context);
     }
 
-    /// Gives up what is over.
+    /// Frees the resources of everything that is over.
     fn reap(&mut self) {
         let Reactor { context, relays, upstream, .. } = self;
         if context.exchanges.take_freed() {
-            // A descriptor is free, which may be the one that accepting waits for.
+            // Accepting may be waiting for the descriptor that was freed.
             relays.resume_admission(context);
         }
         relays.reap(context, upstream);
     }
 
-    /// What must hold between two turns; cheap enough for every one of them.
+    /// Checks what must hold between two turns; cheap enough for every turn.
     fn check_invariants(&self) {
         self.relays.check_invariants();
         self.context.metrics.check_invariants(self.relays.len());

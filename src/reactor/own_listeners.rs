@@ -1,4 +1,4 @@
-//! The addresses that we listen on, for those who dial: no dial may end there.
+//! The addresses of this gateway's listeners: no dial may lead back to one.
 
 use std::net::IpAddr;
 
@@ -13,12 +13,12 @@ pub(super) struct OwnListeners {
 }
 
 impl OwnListeners {
-    /// A listener was opened on `address`.
+    /// Adds the address of a listener.
     pub(super) fn add(&mut self, address: Address) {
         self.addresses.push(address);
     }
 
-    /// All listeners are closed.
+    /// Removes all addresses, once the listeners are closed.
     pub(super) fn clear(&mut self) {
         self.addresses.clear();
     }
@@ -28,7 +28,7 @@ impl OwnListeners {
         self.addresses.iter()
     }
 
-    /// The listener at which a connection to `address` would end.
+    /// The listener at which a connection to `address` would arrive.
     pub(super) fn reached_by(
         &self,
         address: &Address,
@@ -37,8 +37,9 @@ impl OwnListeners {
         self.addresses().find(|listener| leads_back(listener, address, &mut is_local))
     }
 
-    /// The state of a dial to an endpoint, if that is what `address` is; a connection that ends at
-    /// its own socket or at one of our listeners counts as failed.
+    /// The state of a dial. `address` is that of an endpoint, or `None` for another server. A
+    /// connection to an endpoint that arrived at its own socket or at a listener of this gateway
+    /// counts as failed.
     pub(super) fn dial_result<N: Net + Host>(
         &self,
         net: &mut N,

@@ -1,4 +1,4 @@
-//! What the reactor is held to, and why it could not start.
+//! The limits of the reactor, and the errors of its start.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,27 +14,27 @@ use crate::relay::inactivity::InactivityLimits;
 use crate::relay::splice::SpliceLimits;
 use crate::upstream::RetryLimits;
 
-/// What the reactor is held to; each value as in `config`.
+/// The limits of the reactor; each value as in `config`.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Most pairs at a time, at least one.
     pub connections_max: usize,
     /// Most pipes at a time; 0: everything is copied.
     pub pipes_max: usize,
-    /// How long an address that cannot be listened on yet is waited for; zero: not at all.
+    /// The longest wait for an address that cannot be listened on yet; zero: no wait.
     pub listen_retry: Duration,
     /// Longest wait for one endpoint.
     pub connect_timeout: Duration,
-    /// How long pairs may go on once the process was asked to end; zero: not at all.
+    /// How long pairs may go on once the process was asked to end; zero: they are cut at once.
     pub drain_timeout: Duration,
-    /// The times that pairs are held to.
+    /// The time limits of pairs.
     pub pair: relay::Limits,
     /// When inactive endpoints are dialed again.
     pub retry: RetryLimits,
 }
 
 impl Limits {
-    /// What `config` asks for, with so many pairs and pipes at most.
+    /// The limits of `config`, with those of `connections` for pairs and pipes.
     pub fn new(config: &Config, connections: ConnectionsLimit) -> Limits {
         Limits {
             connections_max: connections.max,
@@ -66,8 +66,7 @@ impl Limits {
     }
 }
 
-/// Below it a port takes a privilege, where net.ipv4.ip_unprivileged_port_start is not another one
-/// (ip(7)).
+/// The lowest port without a privilege, by default (net.ipv4.ip_unprivileged_port_start, ip(7)).
 const PRIVILEGED_PORTS: u16 = 1024;
 
 /// Why the reactor could not start.
@@ -79,21 +78,22 @@ pub enum StartError {
         address: Address,
         /// Why.
         error: NetError,
-        /// How long it was waited for.
+        /// The time of waiting for it.
         waited: Duration,
     },
-    /// Another listener of ours is there already: two names, or a name and an address, lead there.
+    /// Another listener of this gateway has the address: two names, or a name and an address, lead
+    /// there.
     ListenTwice {
         /// The address.
         address: Address,
         /// The other listener, which is the same or covers it.
         other: Address,
     },
-    /// Readiness itself fails.
+    /// Waiting for events fails.
     Wait(NetError),
     /// The process was asked to end before it was ready.
     Terminated,
-    /// Connections to the endpoint would come back to our own listener.
+    /// Connections to the endpoint would lead back to a listener of this gateway.
     OwnEndpoint {
         /// The endpoint.
         endpoint: Address,

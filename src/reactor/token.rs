@@ -6,9 +6,9 @@
 //!   bit 23-   generation: 32 bits, or the lowest 9 where a word has 32
 //! ```
 //!
-//! A slot is used again and again. An event that was meant for its former user carries the former
-//! generation, so it finds no value. Where only 9 bits of it fit, a late event could find a
-//! stranger 512 insertions later; events are hints, which a stranger survives.
+//! A slot is reused. A late event of its former value has the former generation, so it finds no
+//! value. Where only 9 bits of the generation fit, it could find another value 512 insertions
+//! later, which does no harm: events are hints.
 
 use crate::arena::{Arena, Generation, Key};
 use crate::config::CONNECTIONS_MAX;
@@ -24,25 +24,25 @@ const GENERATION_MASK: u32 = u32::MAX >> (32 - GENERATION_BITS);
 const _: () = assert!(CONNECTIONS_MAX <= 1 << SLOT_BITS, "a slot must fit its bits");
 const _: () = assert!(GENERATION_SHIFT + GENERATION_BITS <= usize::BITS);
 
-/// What kind of socket an event is about.
+/// The kind of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A listener.
     Listener,
-    /// One side of a pair. Each dial has a generation of its own, the client that of the slot.
+    /// One side of a pair. Each dial has a generation of its own; the client has that of the slot.
     Pair(Side),
-    /// A socket of a dialogue of our own.
+    /// A socket of an exchange.
     Exchange,
 }
 
-/// What an event is about.
+/// The token of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// Which arena the slot is in.
+    /// The kind, which implies the arena of the slot.
     pub kind: Kind,
     /// The slot.
     pub slot: usize,
-    /// The generation, as far as it fits the word.
+    /// The lowest [`GENERATION_BITS`] of the generation.
     generation: u32,
 }
 
@@ -57,13 +57,13 @@ impl Token {
         Token { kind, slot: key.slot(), generation: generation.get() & GENERATION_MASK }
     }
 
-    /// Whether it was made with that generation.
+    /// Whether the token was made with this generation.
     #[inline]
     pub fn is_of(self, generation: Generation) -> bool {
         self.generation == generation.get() & GENERATION_MASK
     }
 
-    /// The key of the value that it was made for, if that is there still.
+    /// The key of the value that the token was made for; `None` if that was removed.
     #[inline]
     pub fn key_in<T>(self, arena: &Arena<T>) -> Option<Key> {
         arena.key_at(self.slot).filter(|key| self.is_of(key.generation()))
@@ -81,7 +81,7 @@ impl Token {
         (self.generation as usize) << GENERATION_SHIFT | self.slot << SLOT_SHIFT | kind
     }
 
-    /// What [`Token::pack`] packed; none for a word that it cannot have made.
+    /// The inverse of [`Token::pack`]; `None` for a word that it cannot have made.
     #[inline]
     pub fn unpack(word: usize) -> Option<Token> {
         let kind = match word & ((1 << KIND_BITS) - 1) {

@@ -1,8 +1,8 @@
 //! The timer wheel: arm, cancel and expire in constant time, whatever the number of timers.
 //!
-//! Owns deadlines and one small value for each. Must not read the clock, call back, or know what
-//! a value means. One tick is one millisecond since the wheel's start; deadlines are rounded up
-//! to a tick, so a timer is never early, and late by less than a tick plus the caller's own delay.
+//! Owns deadlines and one small value for each. Must not read the clock, call back, or interpret
+//! a value. One tick is one millisecond since the wheel's start; deadlines are rounded up to a
+//! tick, so a timer is never early, and late by less than a tick plus the caller's own delay.
 //!
 //! ```text
 //!   tick = 36 bits and more:   | … | 6 | 6 | 6 | 6 | 6 | 6 |   six bits choose the slot
@@ -38,7 +38,7 @@ const DUE: usize = LEVELS * SLOTS;
 const NONE: u32 = u32::MAX;
 const _: () = assert!(SLOTS == u64::BITS as usize, "a level's mask has one bit for each slot");
 
-/// Names one armed timer. After it fired or was cancelled the key matches none, for ever.
+/// Identifies one armed timer. Once it has fired or was cancelled the key matches no timer again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TimerKey {
     index: u32,
@@ -46,7 +46,7 @@ pub struct TimerKey {
     serial: NonZeroU64,
 }
 
-/// Timers, each with a value of type `T` that says what it is for.
+/// Timers, each with a value of type `T` that states its purpose.
 #[derive(Debug)]
 pub struct Wheel<T> {
     start: Instant,
@@ -93,7 +93,7 @@ impl<T: Copy> Wheel<T> {
     }
 
     /// Arms a timer. One with a deadline in the past fires at the next tick: not in the same
-    /// round of [`Self::expire`], which could go on for ever.
+    /// round of [`Self::expire`], which could go on forever.
     pub fn arm(&mut self, deadline: Instant, value: T) -> TimerKey {
         let serial = self.serial_next;
         self.serial_next = serial.checked_add(1).expect("2^64 timers take longer than we run");
@@ -127,9 +127,9 @@ impl<T: Copy> Wheel<T> {
         self.get(key).is_some_and(|entry| entry.tick <= self.tick_after(deadline))
     }
 
-    /// Sees that `timer` fires by `wanted`, or not at all without one. An earlier one stays:
-    /// whom it is for has to ask again what is wanted then. Moving it each time would cost more, so
-    /// only an earlier deadline, or none, touches the wheel.
+    /// Makes `timer` fire by `wanted`, or never if that is `None`. A timer that fires earlier
+    /// stays, and its owner has to call this again then. Moving it each time would cost more, so
+    /// only an earlier deadline, or none, changes the wheel.
     #[inline]
     pub fn rearm(&mut self, timer: &mut Option<TimerKey>, wanted: Option<Instant>, value: T) {
         let keep = match (wanted, *timer) {
@@ -157,7 +157,7 @@ impl<T: Copy> Wheel<T> {
     }
 
     /// Takes one timer that is due, the earliest first, in the order of arming within a tick.
-    /// To be called with the same `now` until it returns none; early calls do no harm.
+    /// To be called with the same `now` until it returns `None`; early calls do no harm.
     pub fn expire(&mut self, now: Instant) -> Option<(TimerKey, T)> {
         self.advance(self.tick_before(now));
         let index = self.lists[DUE].head;
@@ -170,12 +170,12 @@ impl<T: Copy> Wheel<T> {
         Some((TimerKey { index, serial: entry.serial }, entry.value))
     }
 
-    /// Timers that are armed, or due and not taken yet.
+    /// The number of timers that are armed, or due and not taken yet.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is none.
+    /// Whether there is no timer.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -282,7 +282,8 @@ impl<T: Copy> Wheel<T> {
         self.start + Duration::from_millis(tick)
     }
 
-    /// Of one list: an end for each end, and its bit in the mask exactly while it holds timers.
+    /// Checks one list: both ends or neither, and its bit in the mask exactly while it holds
+    /// timers.
     fn invariants(&self, list: usize) {
         let List { head, tail } = self.lists[list];
         debug_assert_eq!(head == NONE, tail == NONE);
@@ -341,7 +342,7 @@ mod tests {
         panic!("nothing fired in {rounds_max} rounds");
     }
 
-    /// The plain way to do it, to compare with.
+    /// A simple implementation, to compare with.
     struct Model {
         start: Instant,
         elapsed: u64,
@@ -379,7 +380,7 @@ mod tests {
         }
     }
 
-    /// A wheel and the model of it, side by side; values count the timers.
+    /// A wheel and its model in parallel; values count the timers.
     struct Both {
         wheel: Wheel<u64>,
         model: Model,
@@ -407,7 +408,7 @@ mod tests {
             Duration::from_micros(self.below(1 << magnitude))
         }
 
-        /// A moment from now on: any, or one beside the border of a slot of any level.
+        /// A moment from now on: any, or one near the border of a slot of any level.
         fn moment(&mut self, bits: u64) -> Instant {
             if self.below(2) == 0 {
                 return self.now + self.span(bits);
@@ -437,7 +438,7 @@ mod tests {
             assert!(!self.wheel.fires_by(key, deadline - ms(1)), "a tick earlier");
         }
 
-        /// Any timer there ever was: most of them are gone.
+        /// Cancels any timer that was ever armed: most of them are gone.
         fn cancel(&mut self) {
             let value = self.below(self.keys.len() as u64 + 1);
             let Some(&key) = self.keys.get(value as usize) else { return };
@@ -631,7 +632,7 @@ mod tests {
     }
 
     #[test]
-    fn stale_keys_meet_nobody() {
+    fn stale_keys_match_no_timer() {
         let start = Instant::now();
         let mut wheel = Wheel::new(start);
         let fired = wheel.arm(start + ms(1), 1);

@@ -23,6 +23,7 @@ const CLEAN: &[&str] = &[
     "src/net/",
     "src/observe/",
     "src/proto/",
+    "src/reactor/",
     "src/readiness.rs",
     "src/recent.rs",
     "src/relay/",

@@ -1,7 +1,7 @@
-//! Dials for clients: non-blocking connect with a deadline, the next endpoint on failure.
+//! Dials for clients: non-blocking connect with a deadline, then the next endpoint on failure.
 //!
-//! Which endpoint is dialed is decided by `upstream`, what the pair makes of it by `relay`. The
-//! socket of a failed dial is given up here and at once, not at the end of the turn: a pair must
+//! The choice of the endpoint is that of `upstream`, and the state of the pair that of `relay`. The
+//! socket of a failed dial is closed here and at once, not at the end of the turn: a pair must
 //! never hold more than its two descriptors, or an outage would exhaust them. That is safe because
 //! every dial has a generation of its own, so a late event of the old socket finds no pair.
 
@@ -23,7 +23,7 @@ use crate::relay::step::{Side, Step};
 use crate::upstream::{EndpointId, Removed};
 
 impl<N: Net + Host> Relays<N> {
-    /// Dials the endpoint that is next for this client; closes the client if there is none.
+    /// Dials the next endpoint for this client; waits for one, or ends the pair, if there is none.
     pub(super) fn dial_next(
         &mut self,
         context: &mut Context<N>,
@@ -80,7 +80,7 @@ impl<N: Net + Host> Relays<N> {
         Ok(())
     }
 
-    /// An event came for the socket of the attempt that is under way.
+    /// Handles an event for the socket of the current attempt.
     pub(super) fn on_dial_event(
         &mut self,
         context: &mut Context<N>,
@@ -97,8 +97,8 @@ impl<N: Net + Host> Relays<N> {
             Dial::Pending => {}
             Dial::Connected => self.on_connected(context, upstream, key, attempt.endpoint),
             Dial::Lost(error) => {
-                // The server has spoken, so this is no failed dial any more: the client gets what
-                // it said, and then the loss.
+                // The server has sent bytes, so the dial counts as successful: the client gets
+                // them, and then the loss.
                 self.on_connected(context, upstream, key, attempt.endpoint);
                 let pair = &mut self.slots[key].pair;
                 let step = Step::TakeError(Side::Server);
@@ -108,14 +108,14 @@ impl<N: Net + Host> Relays<N> {
         }
     }
 
-    /// The attempt took too long, or the wait before it did.
+    /// Handles the end of the time for an attempt, or for the wait before one.
     pub(super) fn on_dial_timer(
         &mut self,
         context: &mut Context<N>,
         upstream: &mut Upstream<N>,
         key: Key,
     ) {
-        // The dial may be decided and its event still be on the way.
+        // The dial may be decided, and its event not be delivered yet.
         self.on_dial_event(context, upstream, key, Readiness::default());
         let pair = &self.slots[key].pair;
         if !matches!(pair.phase(), Phase::Dialing(_)) {
@@ -133,7 +133,7 @@ impl<N: Net + Host> Relays<N> {
         }
     }
 
-    /// What the client waited for did not come in time.
+    /// Ends a pair that has waited for its whole time.
     fn on_wait_over(&mut self, context: &mut Context<N>, upstream: &Upstream<N>, key: Key) {
         match self.slots[key].pair.wait() {
             Some(Wait::Resources) => {
@@ -160,7 +160,7 @@ impl<N: Net + Host> Relays<N> {
         self.sync(context, key);
     }
 
-    /// The attempt failed after it had begun; the client goes on to the next endpoint.
+    /// Handles the failure of an attempt that had begun: the client goes on to the next endpoint.
     fn on_dial_failed(
         &mut self,
         context: &mut Context<N>,
@@ -175,8 +175,8 @@ impl<N: Net + Host> Relays<N> {
         self.dial_next(context, upstream, key);
     }
 
-    /// There is no descriptor or memory for the dial. The client keeps its place and waits, for as
-    /// long as a dial may take; nobody new is let in meanwhile.
+    /// Lets a client wait that has no descriptor or memory for its dial: it keeps its place, for as
+    /// long as a dial may take. No new client is accepted meanwhile.
     fn wait_for_resources(&mut self, context: &mut Context<N>, key: Key, error: NetError) {
         let until = context.now + self.limits.connect_timeout;
         self.slots[key].pair.wait_for(Wait::Resources, until);
@@ -184,7 +184,7 @@ impl<N: Net + Host> Relays<N> {
         self.pause_admission(context, error);
     }
 
-    /// Goes on with the clients that wait for resources.
+    /// Dials for the clients that wait for resources.
     pub(in crate::reactor) fn dial_waiting_for_resources(
         &mut self,
         context: &mut Context<N>,
@@ -198,7 +198,7 @@ impl<N: Net + Host> Relays<N> {
         }
     }
 
-    /// Whether an endpoint may turn up for this client before long.
+    /// Whether this client may wait for an endpoint, and one may be found soon.
     fn may_wait(&self, context: &Context<N>, upstream: &Upstream<N>, key: Key) -> bool {
         let Phase::Dialing(dialing) = self.slots[key].pair.phase() else { return false };
         let is_over = dialing.deadline().is_some_and(|until| until <= context.now);
@@ -220,8 +220,8 @@ impl<N: Net + Host> Relays<N> {
         upstream.expedite_probe(context);
     }
 
-    /// Goes on with the clients that wait for an endpoint, if there may be one now, or if none is
-    /// to be expected.
+    /// Dials for the clients that wait for an endpoint, if there may be one now or none can be
+    /// expected.
     pub(in crate::reactor) fn dial_waiting(
         &mut self,
         context: &mut Context<N>,
@@ -237,8 +237,8 @@ impl<N: Net + Host> Relays<N> {
         }
     }
 
-    /// Gives up the dials under way to endpoints that are gone: their clients go on to the next
-    /// one, and the failure is no one's.
+    /// Abandons current dials to removed endpoints: their clients go on to the next endpoint, and
+    /// no failure is counted.
     pub(in crate::reactor) fn abandon_dials(
         &mut self,
         context: &mut Context<N>,
@@ -265,7 +265,7 @@ impl<N: Net + Host> Relays<N> {
         }
     }
 
-    /// Books the failure with the pair and the endpoint; tells whether it was our own shortage.
+    /// Records the failure in the pair and in the endpoint. Returns whether its cause was local.
     fn fail_attempt(
         &mut self,
         context: &mut Context<N>,
@@ -282,7 +282,7 @@ impl<N: Net + Host> Relays<N> {
         }
     }
 
-    /// No endpoint is left that this client could try.
+    /// Ends a client that has no further endpoint to try.
     fn reject(
         &mut self,
         context: &mut Context<N>,
@@ -302,8 +302,8 @@ impl<N: Net + Host> Relays<N> {
         context.log(Event::ClientRejected { reason: &reason, pairs });
     }
 
-    /// Any failure but a client's own may last. Trying again at once would spin, giving up would
-    /// end the service: so it is tried again, but not at once.
+    /// Pauses accepting after a failure that is not the client's own, and so may last. An immediate
+    /// retry would spin, and none would end the service.
     pub(in crate::reactor) fn pause_admission(
         &mut self,
         context: &mut Context<N>,
@@ -313,7 +313,7 @@ impl<N: Net + Host> Relays<N> {
         let (reason, pairs) = (&error, self.slots.len());
         context.log(Event::AcceptPaused { reason, pairs });
         self.pipes.release_descriptors(&mut context.net, context.now);
-        // What was given up before this did not suffice.
+        // Descriptors that were freed before did not suffice.
         context.exchanges.take_freed();
         self.admission.pause(context);
     }

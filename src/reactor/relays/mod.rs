@@ -1,8 +1,8 @@
 //! The pairs: their slots, the queue of those to pump, their timers, and the one teardown.
 //!
-//! Handlers only mark a pair as over; [`Relays::reap`] gives up its slot, sockets, buffers, pipes
-//! and timer at the end of the turn. One socket goes earlier: that of a failed dial (`dial.rs`).
-//! What a pair wants is decided in `relay`, bytes are moved by `pump.rs`.
+//! Handlers only mark a pair as over; [`Relays::reap`] frees its slot, sockets, buffers, pipes and
+//! timer at the end of the turn. One socket is closed earlier: that of a failed dial (`dial.rs`).
+//! `relay` decides the steps of a pair, and `pump.rs` moves the bytes.
 
 mod admission;
 mod dial;
@@ -34,14 +34,15 @@ use crate::relay::step::Side;
 use crate::relay::{Pair, Phase};
 use crate::upstream::EndpointId;
 
-/// All pairs, and what they share.
+/// All pairs, and the resources that they share.
 pub(super) struct Relays<N: Net> {
     limits: Limits,
     slots: Arena<Slot<N>>,
-    /// Of the dial that began last.
+    /// The generation of the last dial.
     dial_generation: Generation,
-    /// Pairs to pump in this turn, or in the next once this turn's were taken.
+    /// Pairs to pump in this turn, or in the next turn once those of this turn were taken.
     ready: Vec<Key>,
+    /// Pairs that are over, to be reaped in this turn.
     doomed: Vec<Key>,
     waiting_room: WaitingRoom,
     admission: Admission,
@@ -57,18 +58,18 @@ pub(super) struct Client<N: Net> {
     pub(super) listener: ListenerNumber,
 }
 
-/// A pair and what it holds of the outside world.
+/// A pair with its sockets and other resources.
 struct Slot<N: Net> {
     pair: Pair,
     client: N::Stream,
     server: Option<N::Stream>,
-    /// Of the dial that began last: each has one of its own, so that an event of the socket before
-    /// finds no pair.
+    /// The generation of the pair's last dial. Each dial has its own, so that a late event of an
+    /// earlier socket finds no pair.
     server_generation: Generation,
-    /// Bytes that a flow, named by its source, could not write yet.
+    /// The bytes that a flow, by its source, could not write yet.
     parked: [Parked<N::Pipe>; 2],
     timer: Option<TimerKey>,
-    /// The endpoint that was dialed last: where the server connection leads, if there is one.
+    /// The endpoint that was dialed last: that of the server connection, if there is one.
     endpoint: Option<EndpointId>,
     client_address: Address,
     accepted_at: Instant,
@@ -102,12 +103,12 @@ impl<N: Net> Slot<N> {
         }
     }
 
-    /// Whether it waits for an endpoint that may turn up.
+    /// Whether the pair waits for an endpoint.
     fn waits_for_endpoint(&self) -> bool {
         self.pair.wait() == Some(Wait::Endpoint)
     }
 
-    /// Whether the token is that of the socket which is there now.
+    /// Whether the token is that of the current socket of this side.
     #[inline]
     fn is_current(&self, key: Key, side: Side, token: Token) -> bool {
         token.is_of(match side {
@@ -122,7 +123,7 @@ impl<N: Net> Relays<N> {
     pub(super) const PAIR_BYTES: usize =
         Arena::<Slot<N>>::ENTRY_BYTES + Wheel::<Timer>::TIMER_BYTES + 2 * size_of::<Key>();
 
-    /// No pair yet.
+    /// Relays without a pair.
     pub(super) fn new(limits: Limits, now: Instant) -> Relays<N> {
         Relays {
             limits,
@@ -142,7 +143,7 @@ impl<N: Net> Relays<N> {
         self.limits.drain_timeout
     }
 
-    /// Pairs that are there.
+    /// The number of pairs.
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
@@ -156,8 +157,8 @@ impl<N: Net> Relays<N> {
         }
     }
 
-    /// Brings timer and reaping in line with what the pair now wants. To be called after every
-    /// change of a pair.
+    /// Updates the timer of the pair, and marks a pair that is over for reaping. To be called after
+    /// every change of a pair.
     fn sync(&mut self, context: &mut Context<N>, key: Key) {
         let slot = &mut self.slots[key];
         if slot.pair.ending().is_some() && !slot.doomed {
@@ -209,12 +210,12 @@ impl<N: Net> Relays<N> {
         (key, Token::new(Kind::Pair(Side::Client), key))
     }
 
-    /// Whether one more client may be let in.
+    /// Whether one more client may be accepted.
     pub(super) fn has_room(&self) -> bool {
         self.admission == Admission::Open && self.slots.len() < self.limits.connections_max
     }
 
-    /// What must hold between two turns; cheap enough for every one of them.
+    /// Checks what must hold between two turns; cheap enough for every turn.
     pub(super) fn check_invariants(&self) {
         debug_assert!(self.slots.len() <= self.limits.connections_max, "more pairs than allowed");
         debug_assert!(self.doomed.is_empty(), "not reaped");
@@ -239,7 +240,7 @@ impl<N: Net + Host> Relays<N> {
         self.dial_next(context, upstream, key);
     }
 
-    /// An event of one side's socket.
+    /// Handles an event of one side's socket.
     pub(super) fn on_event(
         &mut self,
         context: &mut Context<N>,
@@ -257,7 +258,7 @@ impl<N: Net + Host> Relays<N> {
         if side == Side::Server && matches!(slot.pair.phase(), Phase::Dialing(_)) {
             self.on_dial_event(context, upstream, key, readiness);
             slot = &mut self.slots[key];
-            // The dial may have gone on to another endpoint, which the event is not about.
+            // The client may have gone on to another endpoint, which the event is not about.
             if !slot.is_current(key, side, token) {
                 return;
             }
@@ -269,7 +270,7 @@ impl<N: Net + Host> Relays<N> {
         }
     }
 
-    /// A pair's deadline is over, or an earlier one that was not cancelled.
+    /// Handles a pair's deadline, or an earlier one that was not cancelled.
     pub(super) fn on_timer(
         &mut self,
         context: &mut Context<N>,
@@ -284,16 +285,16 @@ impl<N: Net + Host> Relays<N> {
         if matches!(slot.pair.phase(), Phase::Dialing(_)) {
             self.on_dial_timer(context, upstream, key);
         }
-        // What has arrived in time is pumped first; only then is the clock looked at.
+        // Bytes that have arrived in time are pumped first; only then is the deadline checked.
         self.enqueue(key);
     }
 
-    /// Gives up the pairs that are over.
+    /// Tears down the pairs that are over.
     pub(super) fn reap(&mut self, context: &mut Context<N>, upstream: &mut Upstream<N>) {
         if self.doomed.is_empty() {
             return;
         }
-        // Each pair frees a descriptor, which may be the one that accepting waits for.
+        // Each pair frees descriptors, for which accepting may be waiting.
         self.admission.resume(context);
         while let Some(key) = self.doomed.pop() {
             let slot =

@@ -1,9 +1,9 @@
-//! The pool of pipes: lends each to a flow for as long as it holds bytes of it.
+//! The pool of pipes, which lends a pipe to a flow while the pipe holds bytes of it.
 //!
 //! A flow fills a pipe and empties it within the same turn, unless its sink is slow, so a few pipes
-//! serve all flows. Bounded twice: in all, because full pipes hold the kernel's memory, and in
-//! those that are kept unused, which are closed once no flow has wanted one for a while. Being
-//! short of pipes is no error: the flow copies.
+//! serve all flows. Two limits: for all pipes, because full ones hold the kernel's memory, and for
+//! unused ones, which are closed once no flow has needed one for a while. A lack of pipes is not an
+//! error: the flow copies.
 
 use std::time::Instant;
 
@@ -16,24 +16,24 @@ use crate::reactor::context::{Context, Timer};
 /// Lends pipes.
 pub(super) struct Pipes<P> {
     supply: Supply,
-    /// Empty ones.
+    /// Empty pipes.
     spare: Vec<P>,
     lent: usize,
     pipes_max: usize,
     lent_at: Instant,
-    /// A timer is armed after which unused ones are closed.
+    /// Whether the timer is armed after which unused pipes are closed.
     is_watched: bool,
 }
 
-/// Whether there are more where the others came from.
+/// Whether the kernel gives further pipes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Supply {
     Open,
-    /// There was none for want of descriptors or memory; asked again then.
+    /// The last attempt failed for want of descriptors or memory; the next one is at `retry_at`.
     Short {
         retry_at: Instant,
     },
-    /// The kernel or a sandbox refuses to splice: never again.
+    /// The kernel or a sandbox refuses to splice, so no pipe is opened from now on.
     Refused,
 }
 
@@ -44,7 +44,7 @@ impl<P> Pipes<P> {
         Pipes { supply, spare, lent: 0, pipes_max, lent_at: now, is_watched: false }
     }
 
-    /// An empty pipe; `None` if there is none to be had now.
+    /// Lends an empty pipe; `None` if none is available now.
     pub(super) fn lend<N: Net<Pipe = P>>(&mut self, net: &mut N, now: Instant) -> Option<P> {
         let pipe = match (self.spare.pop(), self.supply) {
             (Some(spare), _) => spare,
@@ -69,7 +69,7 @@ impl<P> Pipes<P> {
                 None
             }
             Err(error) => {
-                // At info once for each time that it begins, and from then on at debug.
+                // The first failure in a row is logged at info, further ones at debug.
                 let (reason, pipes): (Value<'_>, _) = (&error, self.lent);
                 match self.supply {
                     Supply::Open => Event::NoPipe { reason, pipes }.write(),
@@ -91,13 +91,13 @@ impl<P> Pipes<P> {
         }
     }
 
-    /// Takes back a pipe that may hold bytes, which nobody wants any more.
+    /// Takes back a pipe that may hold bytes, which are dropped.
     pub(super) fn discard<N: Net<Pipe = P>>(&mut self, net: &mut N, pipe: P) {
         self.count_back();
         net.close_pipe(pipe);
     }
 
-    /// The kernel does not splice here: all flows copy from now on.
+    /// Makes all flows copy from now on, because the kernel does not splice here.
     pub(super) fn refuse<N: Net<Pipe = P>>(&mut self, net: &mut N) {
         if self.supply != Supply::Refused {
             self.supply = Supply::Refused;
@@ -106,8 +106,8 @@ impl<P> Pipes<P> {
         self.close_spare(net);
     }
 
-    /// A client is short of descriptors, of which each unused pipe has two: they are closed, and
-    /// none is opened for a while, or the next bulk flow would take what the client waits for.
+    /// Frees descriptors for a client that lacks one. Each unused pipe has two: they are closed,
+    /// and none is opened for a while, or the next bulk flow would take what the client waits for.
     pub(super) fn release_descriptors<N: Net<Pipe = P>>(&mut self, net: &mut N, now: Instant) {
         self.close_spare(net);
         if self.supply != Supply::Refused {
@@ -119,7 +119,7 @@ impl<P> Pipes<P> {
         self.spare.drain(..).for_each(|pipe| net.close_pipe(pipe));
     }
 
-    /// Pipes that are out at present.
+    /// The number of pipes that are lent at present.
     pub(super) fn lent(&self) -> usize {
         self.lent
     }
@@ -131,7 +131,7 @@ impl<P> Pipes<P> {
 }
 
 impl<N: Net> Relays<N> {
-    /// Sees to it that unused pipes do not stay for ever.
+    /// Arms the timer after which unused pipes are closed.
     pub(in crate::reactor) fn watch_spare_pipes(&mut self, context: &mut Context<N>) {
         let pipes = &mut self.pipes;
         if !pipes.spare.is_empty() && !pipes.is_watched {
@@ -140,7 +140,7 @@ impl<N: Net> Relays<N> {
         }
     }
 
-    /// Unused pipes have been there for long enough, unless one was lent meanwhile.
+    /// Handles the timer: closes unused pipes, unless one was lent meanwhile.
     pub(in crate::reactor) fn on_spare_pipes_timer(&mut self, context: &mut Context<N>) {
         let pipes = &mut self.pipes;
         pipes.is_watched = false;

@@ -1,10 +1,10 @@
-//! Carries out a pair's steps; the only code that touches payload.
+//! The pump: carries out a pair's steps. No other code touches payload.
 //!
-//! Bytes are read into one scratch buffer that all pairs share and written on from there at once.
-//! Only what the other side does not take is parked in a buffer of the pool. Bulk never enters
-//! memory of ours: it is spliced through a pipe, which goes back to its pool as soon as it is
-//! empty. A flow that holds bytes does not read, so none ever holds more than one buffer or pipe,
-//! and a quiet one neither.
+//! Bytes are read into one scratch buffer that all pairs share and written from there at once. Only
+//! the rest that the other side does not take is parked in a buffer of the pool. Bulk data does not
+//! enter the memory of this process: it is spliced through a pipe, which goes back to its pool as
+//! soon as it is empty. A flow with parked bytes does not read, so a flow never has more than one
+//! buffer or pipe, and an idle one has neither.
 
 use std::time::Instant;
 
@@ -32,7 +32,7 @@ impl<N: Net> Relays<N> {
                 self.pump(context, key, budget_bytes);
             }
         }
-        // The queue of the next turn, and of the two the one with memory already.
+        // The queue of the next turn, in the vector that has memory already.
         ready.append(&mut self.ready);
         self.ready = ready;
     }
@@ -67,13 +67,13 @@ impl<N: Net> Relays<N> {
                 _ => {}
             }
             if let (Step::Read(source), Outcome::Moved { .. }) = (step, outcome) {
-                // What else the pair would want is not worth asking for: these bytes come first.
+                // The next step is known: these bytes have to be written first.
                 next = Some(Step::Write(source));
             }
         }
         link.drop_undeliverable(&slot.pair);
         debug_assert!(link.fresh.is_none(), "bytes left in the scratch buffer");
-        // Nothing more to do, unless it is the budget that forbids it.
+        // The pair has no further step, unless the budget forbids one.
         if budget.is_spent() && slot.pair.next(&Budget::new(budget_bytes), limits, now).is_some() {
             self.enqueue(key);
         }
@@ -81,9 +81,9 @@ impl<N: Net> Relays<N> {
     }
 }
 
-/// Where the bytes are that a flow has read and could not write yet.
+/// The place of the bytes that a flow has read and could not write yet.
 pub(super) enum Parked<P> {
-    /// There are none.
+    /// There are no such bytes.
     Nothing,
     Buffer(Buffer),
     /// In a pipe of the kernel.
@@ -95,7 +95,7 @@ impl<P> Parked<P> {
         std::mem::replace(self, Parked::Nothing)
     }
 
-    /// Gives back what was held. A pipe may still have bytes in it, which wait for nobody.
+    /// Gives the buffer or pipe back. Bytes in it are dropped.
     pub(super) fn release<N: Net<Pipe = P>>(
         self,
         net: &mut N,
@@ -116,14 +116,15 @@ struct Link<'a, N: Net> {
     sockets: Sockets<'a, N>,
     parked: &'a mut [Parked<N::Pipe>; 2],
     scratch: &'a mut [u8],
-    /// How many bytes of the scratch buffer wait to be written: those of the last read.
+    /// The number of bytes in the scratch buffer that are still to be written: those of the last
+    /// read.
     fresh: Option<usize>,
     buffers: &'a mut Pool,
     pipes: &'a mut Pipes<N::Pipe>,
     now: Instant,
 }
 
-/// Those of the pair that is being pumped.
+/// The sockets of the pair that is being pumped.
 struct Sockets<'a, N: Net> {
     client: &'a mut N::Stream,
     server: Option<&'a mut N::Stream>,
@@ -136,7 +137,7 @@ impl<N: Net> Sockets<'_, N> {
             Side::Server => self
                 .server
                 .as_deref_mut()
-                .expect("a pair wants a step of the server side only once that connection stands"),
+                .expect("a pair has a step of the server side only once it is established"),
         }
     }
 }
@@ -213,7 +214,7 @@ impl<N: Net> Link<'_, N> {
         has_written(self.net.splice_out(pipe, self.sockets.of(source.other()), bytes), bytes)
     }
 
-    /// What was held for a side that is lost now waits for nobody.
+    /// Gives back the buffer or pipe with bytes for a side that is lost by now.
     fn drop_undeliverable(&mut self, pair: &Pair) {
         for source in Side::BOTH {
             let parked = &mut self.parked[source.index()];
@@ -223,8 +224,8 @@ impl<N: Net> Link<'_, N> {
         }
     }
 
-    /// After a splice out of the pipe: it goes back as soon as it is empty. One that holds bytes
-    /// for a lost side is left to `drop_undeliverable`.
+    /// Gives back the pipe after a splice that has emptied it. A pipe with bytes for a lost side is
+    /// left to `drop_undeliverable`.
     fn give_back_if_empty(&mut self, source: Side, outcome: Outcome, pair: &Pair) {
         let is_written = matches!(outcome, Outcome::Moved { .. });
         if is_written
@@ -235,7 +236,7 @@ impl<N: Net> Link<'_, N> {
         }
     }
 
-    /// After a write: what is still pending is parked, what is not needed any more given back.
+    /// Parks the bytes that are still pending after a write; gives back a buffer that is empty.
     fn park_remainder(&mut self, source: Side, outcome: Outcome, pair: &mut Pair) {
         let written = match outcome {
             Outcome::Moved { bytes, .. } => bytes,
@@ -263,8 +264,8 @@ impl<N: Net> Link<'_, N> {
     }
 }
 
-/// Bytes to ask for at once: what the budget has left, or a little more than that rather than a
-/// few bytes alone.
+/// The number of bytes to ask for at once: the rest of the budget, but not less than
+/// [`FLOW_SHARE_BYTES_MIN`], which exceeds the budget a little rather than reading a few bytes.
 fn at_once(budget: &Budget, source: Side) -> usize {
     budget.bytes[source.index()].max(FLOW_SHARE_BYTES_MIN)
 }
@@ -286,7 +287,7 @@ fn has_written(write: Write, asked: usize) -> Outcome {
     }
 }
 
-/// What the error means for the pair.
+/// The meaning of the error for the pair.
 pub(super) fn failed(error: NetError) -> Outcome {
     Outcome::Failed(match error {
         NetError::Reset => Fault::Reset,

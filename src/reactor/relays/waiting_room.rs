@@ -1,10 +1,10 @@
-//! Pairs that wait before their server is dialed, by what they wait for, in the order of coming.
+//! Pairs that wait before their server is dialed, by reason, in the order of arrival.
 
 use crate::arena::Key;
 use crate::relay::dialing::Wait;
 
 /// Pairs that wait, by reason. A pair whose wait is over may still be listed under
-/// [`Wait::Endpoint`]: whatever takes the list has to look at the pair.
+/// [`Wait::Endpoint`]: a caller of [`WaitingRoom::take`] has to check the pair.
 #[derive(Debug, Default)]
 pub(super) struct WaitingRoom {
     resources: Vec<Key>,
@@ -12,7 +12,7 @@ pub(super) struct WaitingRoom {
 }
 
 impl WaitingRoom {
-    /// The pair waits from now on.
+    /// Adds a pair.
     pub(super) fn enter(&mut self, wait: Wait, key: Key) {
         match wait {
             Wait::Resources => self.resources.push(key),
@@ -20,7 +20,7 @@ impl WaitingRoom {
         }
     }
 
-    /// All that wait for it, who leave.
+    /// Removes and returns all pairs that wait for this reason.
     pub(super) fn take(&mut self, wait: Wait) -> Vec<Key> {
         match wait {
             Wait::Resources => std::mem::take(&mut self.resources),
@@ -28,18 +28,18 @@ impl WaitingRoom {
         }
     }
 
-    /// Whether a pair waits for resources of ours.
+    /// Whether a pair waits for descriptors or memory.
     pub(super) fn has_resource_waiters(&self) -> bool {
         !self.resources.is_empty()
     }
 
-    /// Those are gone that waited for resources.
+    /// Removes the pairs that waited for resources and are gone.
     pub(super) fn remove_gone(&mut self, is_gone: impl Fn(Key) -> bool) {
         self.resources.retain(|key| !is_gone(*key));
     }
 
-    /// Forgets those whose wait for an endpoint is over, once they may be most of all: taking each
-    /// out at once would cost a crowd the square of its size.
+    /// Removes the pairs whose wait for an endpoint is over, once they may be the majority.
+    /// Removing each at once would take quadratic time for many pairs.
     pub(super) fn prune(&mut self, pairs: usize, is_waiting: impl Fn(Key) -> bool) {
         if self.endpoint.len() > 2 * pairs {
             self.endpoint.retain(|key| is_waiting(*key));

@@ -1,6 +1,6 @@
-//! Drives discovery: lets it do what is due, carries out what the resolver asks for, a socket for
-//! each question, by UDP or TCP, and hands on what was found. Knows nothing of names; bounds and
-//! answers are the resolver's business.
+//! The driver of discovery: runs it when something is due, executes the resolver's commands with a
+//! socket for each question, by UDP or TCP, and passes on the endpoints that were found. Does not
+//! interpret names or answers; limits are the resolver's.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -20,23 +20,23 @@ use crate::reactor::exchanges::{self, Owner, Report};
 use crate::reactor::wheel::TimerKey;
 use crate::upstream::DialFailure;
 
-/// Discovery, and what it holds of the outside world.
+/// Discovery, with its timer and its files.
 pub(super) struct DiscoveryDriver<N: Net + Host> {
     pub(super) discovery: Discovery,
     timer: Option<TimerKey>,
     pub(super) hosts: HostsReading<N>,
-    /// Something has happened that it may act on.
+    /// Whether discovery has to run before this turn ends.
     is_dirty: bool,
-    /// Time alone has.
+    /// Whether its timer has fired since the last run.
     is_overdue: bool,
-    /// The next round is to look at the files that say how to look up, whatever is due.
+    /// Whether the next round is to check the resolver's files even if no look-up is due.
     rereads: bool,
-    /// Nothing is looked up any longer, since the process is to end.
+    /// Whether the process is to end, so that names are no longer looked up.
     is_stopped: bool,
 }
 
 impl<N: Net + Host> DiscoveryDriver<N> {
-    /// Nothing is asked yet.
+    /// A driver that has not asked a name server yet.
     pub(super) fn new(discovery: Discovery) -> DiscoveryDriver<N> {
         let is_dirty = !discovery.names().is_empty();
         DiscoveryDriver {
@@ -50,17 +50,17 @@ impl<N: Net + Host> DiscoveryDriver<N> {
         }
     }
 
-    /// Whether there is something to do before this turn ends.
+    /// Whether discovery has to run before this turn ends.
     pub(super) fn is_dirty(&self) -> bool {
         self.is_dirty && !self.is_stopped
     }
 
-    /// It is to be run before this turn ends.
+    /// Requires a run before this turn ends.
     pub(super) fn mark_dirty(&mut self) {
         self.is_dirty = true;
     }
 
-    /// Whether the endpoints may ever be others than they are.
+    /// Whether the endpoints may still change.
     pub(super) fn is_discovering(&self) -> bool {
         !self.discovery.names().is_empty() && !self.is_stopped
     }
@@ -70,7 +70,7 @@ impl<N: Net + Host> DiscoveryDriver<N> {
         self.discovery.names().is_asking(now)
     }
 
-    /// A dial to the address failed: what led there may be out of date.
+    /// Rechecks the name of an address after a failed dial: its records may be out of date.
     pub(super) fn recheck(&mut self, address: &Address, failure: DialFailure, now: Instant) {
         if self.discovery.names().is_empty() {
             return;
@@ -82,7 +82,7 @@ impl<N: Net + Host> DiscoveryDriver<N> {
         self.mark_dirty();
     }
 
-    /// No endpoint works: every name is in doubt.
+    /// Rechecks every name, because no endpoint works.
     pub(super) fn recheck_all(&mut self, now: Instant) {
         if !self.discovery.names().is_empty() {
             self.discovery.on_none_active(now);
@@ -90,18 +90,18 @@ impl<N: Net + Host> DiscoveryDriver<N> {
         }
     }
 
-    /// Begins a run, for which [`DiscoveryDriver::is_dirty`] asked: to be followed by rounds.
+    /// Begins a run, which consists of rounds.
     pub(super) fn begin_run(&mut self, context: &Context<N>) {
         self.is_dirty = false;
         self.hosts.begin_turn();
         let is_timer = std::mem::take(&mut self.is_overdue);
-        // A name server was silent for too long: by now resolv.conf(5) may name others. Or it was
-        // begun for a host that is not wanted any longer, and has to come to its end, too.
+        // A name server did not answer in time: by now resolv.conf(5) may name others. A reading of
+        // /etc/hosts goes on to its end, even if the host that it began for is no longer needed.
         let is_overdue = is_timer && self.discovery.names().is_overdue(context.now);
         self.rereads = is_overdue || self.hosts.is_under_way();
     }
 
-    /// Begins a round: the look-ups that are due, and the answers that have come.
+    /// Begins a round: starts the look-ups that are due, and processes the answers.
     pub(super) fn begin_round(&mut self, context: &mut Context<N>) {
         if std::mem::take(&mut self.rereads) || self.discovery.names().is_refresh_due(context.now) {
             self.refresh_names(context);
@@ -110,7 +110,7 @@ impl<N: Net + Host> DiscoveryDriver<N> {
         self.discovery.advance(context.now, &mut || net.random());
     }
 
-    /// The endpoints that should exist, if that may be others than before.
+    /// The endpoints that should exist; `None` if they are those of the last call.
     pub(super) fn take_found(&mut self, context: &mut Context<N>) -> Option<Vec<Found>> {
         let now = context.now;
         let found = self.discovery.take_found(
@@ -123,9 +123,9 @@ impl<N: Net + Host> DiscoveryDriver<N> {
         found.map(<[Found]>::to_vec)
     }
 
-    /// Ends a round: carries out what the resolver wants, and reports. Whether there is to be
-    /// another one. What was found may name hosts that are to be looked up in turn, and /etc/hosts
-    /// may know them at once. Each round settles or begins something, so there are few.
+    /// Ends a round: executes the resolver's commands, and logs. Returns whether another round is
+    /// needed: SRV records may name hosts to look up, which /etc/hosts may have. Each round ends or
+    /// begins a look-up, so there are few.
     pub(super) fn end_round(&mut self, context: &mut Context<N>) -> bool {
         self.execute(context);
         for finding in self.discovery.take_reports() {
@@ -134,7 +134,7 @@ impl<N: Net + Host> DiscoveryDriver<N> {
         !self.hosts.is_under_way() && self.discovery.names().is_refresh_due(context.now)
     }
 
-    /// Ends a run. Whether nothing is asked now, so that no one is to wait for an answer.
+    /// Ends a run. Returns whether no look-up is under way, so that no client has to wait for one.
     pub(super) fn end_run(&mut self, context: &mut Context<N>) -> bool {
         if self.hosts.is_under_way() {
             self.mark_dirty();
@@ -145,14 +145,14 @@ impl<N: Net + Host> DiscoveryDriver<N> {
         !self.discovery.names().is_asking(context.now)
     }
 
-    /// A name is due, a look-up has had its turn, or a name server was silent for too long.
+    /// Handles the timer: a look-up is due, or a name server did not answer in time.
     pub(super) fn on_timer(&mut self) {
         self.timer = None;
         self.is_overdue = true;
         self.mark_dirty();
     }
 
-    /// What has become of a question.
+    /// Handles the report on a question.
     pub(super) fn on_report(
         &mut self,
         context: &mut Context<N>,
@@ -173,7 +173,7 @@ impl<N: Net + Host> DiscoveryDriver<N> {
         self.mark_dirty();
     }
 
-    /// Nothing is looked up from now on.
+    /// Ends all look-ups, and begins none from now on.
     pub(super) fn stop(&mut self, context: &mut Context<N>) {
         self.is_stopped = true;
         self.hosts.abandon();
@@ -188,8 +188,8 @@ impl<N: Net + Host> DiscoveryDriver<N> {
         }
     }
 
-    /// Opens and closes sockets until the resolver wants nothing more. A question that could not be
-    /// sent is one more thing that it may act on, each a bounded number of times.
+    /// Executes the resolver's commands until there are none. The resolver may react to a question
+    /// that could not be sent with further commands, a limited number of times for each.
     fn execute(&mut self, context: &mut Context<N>) {
         loop {
             let commands = self.discovery.names_mut().take_commands();
@@ -232,7 +232,7 @@ fn ask<N: Net + Host>(
     match transport {
         Transport::Datagram => {
             context.open_datagram(owner, server)?;
-            // Even if nothing could be sent the socket stays: it is the resolver that gives it up.
+            // The socket stays even if sending failed: the resolver commands when it is closed.
             context.send_datagram(owner, message)
         }
         Transport::Stream => {
@@ -276,7 +276,7 @@ fn log_excluded<N: Net>(context: &mut Context<N>, item: &Item, reason: &Exclusio
         Item::AddressOf { address, name } => (Some(address), Some(name)),
     };
     let listener = reason.listener().map(|listener| listener as Value<'_>);
-    // On a host with one family of addresses it is the usual case.
+    // This is usual on a host with one family of addresses.
     let is_usual = *reason == Exclusion::Unusable(Unusable::NoRoute);
     let reason: Value<'_> = reason;
     context.log(match is_usual {

@@ -1,5 +1,5 @@
-//! The files that say how this host resolves names, handed to those who know what they mean:
-//! `/etc/resolv.conf` in one piece, `/etc/hosts` piece by piece over as many turns as it takes.
+//! The files that configure how this host resolves names, read for their parsers:
+//! `/etc/resolv.conf` in one piece, `/etc/hosts` in pieces, over as many turns as that takes.
 
 use super::discovery::DiscoveryDriver;
 use crate::config::{HOSTS_BYTES_PER_TURN, RESOLV_CONF_BYTES_MAX};
@@ -9,14 +9,14 @@ use crate::proto::dns::hosts_file::HostsFile;
 use crate::proto::dns::resolv_conf::Problem;
 use crate::reactor::context::Context;
 
-/// `/etc/hosts` as far as it was read.
+/// The reading of `/etc/hosts`.
 pub(super) struct HostsReading<N: Net + Host> {
     file: HostsFile<FileVersion>,
-    /// What is being read.
+    /// The open file, while it is being read.
     open: Option<N::File>,
     /// Bytes that may still be read in this turn.
     budget: usize,
-    /// Why it cannot be read, as far as the log knows.
+    /// Why the file cannot be read, as it was logged last.
     problem: Option<FileError>,
 }
 
@@ -27,25 +27,25 @@ impl<N: Net + Host> Default for HostsReading<N> {
 }
 
 impl<N: Net + Host> HostsReading<N> {
-    /// Whether the next turn has to go on with it.
+    /// Whether the reading has to go on in the next turn.
     pub(super) fn is_under_way(&self) -> bool {
         self.file.is_reading()
     }
 
-    /// A new turn begins.
+    /// Begins a turn, with a new budget.
     pub(super) fn begin_turn(&mut self) {
         self.budget = HOSTS_BYTES_PER_TURN;
     }
 
-    /// Nobody wants to know any more.
+    /// Ends the reading without a result.
     pub(super) fn abandon(&mut self) {
         *self = HostsReading::default();
     }
 }
 
 impl<N: Net + Host> DiscoveryDriver<N> {
-    /// Begins the look-ups that are due. Those of hosts wait for `/etc/hosts`, if it takes longer
-    /// than this turn to read.
+    /// Begins the look-ups that are due. Those of hosts wait for `/etc/hosts`, if reading it takes
+    /// longer than this turn.
     pub(super) fn refresh_names(&mut self, context: &mut Context<N>) {
         if self.discovery.names().is_configurable() {
             self.configure_resolver(context);
@@ -89,7 +89,7 @@ impl<N: Net + Host> DiscoveryDriver<N> {
     }
 }
 
-/// What resolv.conf(5) says, and a byte more than counts if it says more.
+/// The text of resolv.conf(5), and one byte above the limit if it is longer.
 fn read_configuration<N: Net + Host>(context: &mut Context<N>) -> Result<Vec<u8>, FileError> {
     let Context { net, scratch, .. } = context;
     let mut file = net.open_file(ResolverFile::Configuration)?;
@@ -105,10 +105,10 @@ fn read_configuration<N: Net + Host>(context: &mut Context<N>) -> Result<Vec<u8>
 }
 
 impl<N: Net + Host> HostsReading<N> {
-    /// The version of the file; none if there is none, or nothing in it.
+    /// The version of the file; `None` if it is missing or empty.
     ///
     /// # Errors
-    /// When that cannot be told at present.
+    /// [`FileError`] when the version cannot be found out at present.
     fn version(&mut self, context: &mut Context<N>) -> Result<Option<FileVersion>, FileError> {
         match context.net.file_version(ResolverFile::Hosts) {
             Ok(version) => {
@@ -122,7 +122,7 @@ impl<N: Net + Host> HostsReading<N> {
         }
     }
 
-    /// Goes on with the file, as far as this turn may.
+    /// Reads on, within the budget of this turn.
     fn read(&mut self, context: &mut Context<N>) {
         while self.is_under_way() && self.budget > 0 {
             if let Err(error) = self.read_piece(context) {
@@ -153,7 +153,8 @@ impl<N: Net + Host> HostsReading<N> {
         Ok(())
     }
 
-    /// A container may well have no such file; one that we cannot read was meant for somebody.
+    /// Logs a new problem. A missing file is not one, as containers often have none; an unreadable
+    /// one probably has entries that are needed.
     fn note_problem(&mut self, context: &mut Context<N>, problem: Option<FileError>) {
         let problem = problem.filter(|problem| *problem != FileError::Missing);
         if self.problem != problem

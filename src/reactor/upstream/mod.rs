@@ -1,5 +1,5 @@
-//! What clients are led to: the endpoints with their monitor, and discovery; and how each hears of
-//! what the other found. Knows nothing of pairs.
+//! The upstream: the endpoints with their monitor, and discovery; passes the findings of each to
+//! the other. Does not know pairs.
 
 mod discovery;
 mod files;
@@ -20,14 +20,14 @@ use crate::reactor::start::Limits;
 use crate::relay::dialing::Attempt;
 use crate::upstream::{DialFailure, EndpointId, EndpointSet, EndpointSpec, Removed};
 
-/// The endpoints, and those who find and watch them.
+/// The endpoints with their monitor, and discovery.
 pub(super) struct Upstream<N: Net + Host> {
     monitor: Monitor,
     discovery: DiscoveryDriver<N>,
 }
 
 impl<N: Net + Host> Upstream<N> {
-    /// Knows no endpoint yet; `connector` as for [`super::Reactor::start`].
+    /// An upstream without endpoints; `connector` as for [`super::Reactor::start`].
     pub(super) fn new(
         limits: &Limits,
         discovery: Discovery,
@@ -39,7 +39,7 @@ impl<N: Net + Host> Upstream<N> {
         }
     }
 
-    /// The endpoints that are known before anything is looked up.
+    /// The endpoints that are known before the first look-up.
     pub(super) fn take_first(
         &mut self,
         usability: &mut dyn FnMut(&Address, bool) -> Result<(), Unusable>,
@@ -54,29 +54,29 @@ impl<N: Net + Host> Upstream<N> {
         self.monitor.endpoints.reconcile(specs, now);
     }
 
-    /// The endpoints and what is known of them.
+    /// The endpoints and their health.
     pub(super) fn endpoints(&self) -> &EndpointSet {
         &self.monitor.endpoints
     }
 
-    /// The address of an endpoint, unless that is forgotten.
+    /// The address of an endpoint; `None` if the endpoint is no longer known.
     #[inline]
     pub(super) fn address(&self, endpoint: EndpointId) -> Option<&Address> {
         self.monitor.endpoints.address(endpoint)
     }
 
-    /// Where endpoints are found.
+    /// Discovery, where endpoints are found.
     pub(super) fn discovery(&self) -> &Discovery {
         &self.discovery.discovery
     }
 
-    /// Where endpoints are found, once nothing else is wanted.
+    /// Discovery, without the rest.
     pub(super) fn into_discovery(self) -> Discovery {
         self.discovery.discovery
     }
 
-    /// The endpoint for a client, which had to postpone a dial if there is one of its own, and has
-    /// tried these addresses in vain.
+    /// The endpoint for a client: `postponed` is that of a dial which it had to postpone, and
+    /// `tried` the addresses of failed dials.
     pub(super) fn pick(
         &mut self,
         postponed: Option<EndpointId>,
@@ -89,30 +89,30 @@ impl<N: Net + Host> Upstream<N> {
         }
     }
 
-    /// A client's dial to the endpoint has begun.
+    /// Records that a client's dial to the endpoint has begun.
     #[inline]
     pub(super) fn dial_begun(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
         self.monitor.dial_begun(context, endpoint);
     }
 
-    /// A client's dial was given up undecided: the client, or the endpoint, is gone.
+    /// Records that a client's dial was abandoned: the client, or the endpoint, is gone.
     pub(super) fn dial_abandoned(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
         self.monitor.dial_abandoned(context, endpoint);
     }
 
-    /// A client's dial to the endpoint is established.
+    /// Records that a client's dial to the endpoint is established.
     #[inline]
     pub(super) fn dial_succeeded(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
         self.monitor.dial_succeeded(context, endpoint);
     }
 
-    /// A pair with the endpoint has ended, which took and gave that many bytes.
+    /// Records that a pair with the endpoint has ended, and the bytes that it delivered.
     #[inline]
     pub(super) fn pair_closed(&mut self, endpoint: EndpointId, bytes: [u64; 2]) {
         self.monitor.endpoints.pair_closed(endpoint, bytes);
     }
 
-    /// A client's dial failed; tells whether for reasons of our own.
+    /// Records that a client's dial has failed. Returns whether the reason is local.
     pub(super) fn dial_failed(
         &mut self,
         context: &mut Context<N>,
@@ -128,8 +128,8 @@ impl<N: Net + Host> Upstream<N> {
         !failure.is_evidence()
     }
 
-    /// A dial or a probe failed, so what is known of the endpoint's name, or of our way there, may
-    /// be out of date.
+    /// Rechecks the names of an endpoint after a failed dial or probe: their records, or our route,
+    /// may have changed.
     fn recheck_names(&mut self, context: &Context<N>, endpoint: EndpointId, failure: DialFailure) {
         if let Some(address) = self.monitor.endpoints.address(endpoint) {
             self.discovery.recheck(address, failure, context.now);
@@ -137,47 +137,48 @@ impl<N: Net + Host> Upstream<N> {
         }
     }
 
-    /// Every name is in doubt.
+    /// Rechecks every name.
     pub(super) fn recheck_all_names(&mut self, now: Instant) {
         self.discovery.recheck_all(now);
     }
 
-    /// With no endpoint left that works, every name is in doubt.
+    /// Rechecks every name if no endpoint is active.
     fn recheck_all_if_none_active(&mut self, now: Instant) {
         if self.monitor.endpoints.active_count() == 0 {
             self.discovery.recheck_all(now);
         }
     }
 
-    /// Whether an endpoint may turn up before long: names are being looked up, or one that is known
-    /// has to prove itself first.
+    /// Whether an endpoint may become available soon: names are being looked up, or an endpoint is
+    /// still to be verified.
     pub(super) fn may_find_endpoint(&self, now: Instant) -> bool {
         let endpoints = &self.monitor.endpoints;
-        // Asked to end, nobody looks for endpoints.
+        // At the end no endpoint is looked for.
         self.discovery.is_discovering()
             && (endpoints.count() == 0 || endpoints.awaits_check() || self.discovery.is_asking(now))
     }
 
-    /// A client waits: an endpoint that has to prove itself is probed now, unless it just was.
+    /// Probes an endpoint that is still to be verified now, as a client waits for it, unless it was
+    /// probed just before.
     pub(super) fn expedite_probe(&mut self, context: &mut Context<N>) {
         if let Some(endpoint) = self.monitor.endpoints.expedite_probe(context.now) {
             self.probe(context, endpoint);
         }
     }
 
-    /// Dials the endpoint if it is inactive and due.
+    /// Probes the endpoint if it is inactive and due.
     pub(super) fn probe(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
         if let Some(failed) = self.monitor.probe(context, endpoint) {
             self.recheck_names(context, failed.endpoint, failed.failure);
         }
     }
 
-    /// Whether discovery has something to do before this turn ends.
+    /// Whether discovery has to run before this turn ends.
     pub(super) fn has_to_run(&self) -> bool {
         self.discovery.is_dirty()
     }
 
-    /// A name is due, a look-up has had its turn, or a name server was silent for too long.
+    /// Handles the timer: a look-up is due, or a name server did not answer in time.
     pub(super) fn on_discovery_timer(&mut self) {
         self.discovery.on_timer();
     }
@@ -187,14 +188,14 @@ impl<N: Net + Host> Upstream<N> {
         self.discovery.begin_run(context);
     }
 
-    /// Begins a round: lets discovery do what is due, and makes the endpoints what it has found.
-    /// Gives those that are gone: dials to them that are under way lead nowhere.
+    /// Begins a round: runs discovery, and applies the endpoints that it has found. Returns the
+    /// removed ones, whose current dials are to be abandoned.
     pub(super) fn begin_round(&mut self, context: &mut Context<N>) -> Vec<Removed> {
         self.discovery.begin_round(context);
         self.apply_found(context)
     }
 
-    /// Ends the round in which these endpoints were removed. Whether there is to be another one.
+    /// Ends the round in which these endpoints were removed. Returns whether another one is needed.
     pub(super) fn end_round(&mut self, context: &mut Context<N>, removed: &[Removed]) -> bool {
         if !removed.is_empty() {
             self.recheck_all_if_none_active(context.now);
@@ -208,7 +209,7 @@ impl<N: Net + Host> Upstream<N> {
         self.monitor.retry_waiting |= self.discovery.end_run(context);
     }
 
-    /// Makes the endpoints what discovery has found, if that may be other than before.
+    /// Applies the endpoints that discovery has found, if they may have changed.
     fn apply_found(&mut self, context: &mut Context<N>) -> Vec<Removed> {
         let Some(found) = self.discovery.take_found(context) else { return Vec::new() };
         let (removed, failed) = self.monitor.apply_found(context, &found);
@@ -221,7 +222,7 @@ impl<N: Net + Host> Upstream<N> {
         removed
     }
 
-    /// What an exchange has to say to the part that holds it.
+    /// Passes the report of an exchange to its owner.
     pub(super) fn on_report(&mut self, context: &mut Context<N>, owner: Owner, report: Report) {
         match owner {
             Owner::Resolver(question) => self.discovery.on_report(context, question, report),
@@ -233,26 +234,26 @@ impl<N: Net + Host> Upstream<N> {
         }
     }
 
-    /// No endpoint is looked for and none is probed from now on.
+    /// Ends discovery and probes.
     pub(super) fn stop(&mut self, context: &mut Context<N>) {
         self.monitor.stop(context);
         self.discovery.stop(context);
-        // Clients that wait for an endpoint wait in vain.
+        // Clients that wait for an endpoint will not get one.
         self.monitor.retry_waiting = true;
     }
 
-    /// What must hold between two turns.
+    /// Checks what must hold between two turns.
     pub(super) fn check_invariants(&self) {
         self.monitor.check_invariants();
     }
 
-    /// Whether clients that wait for an endpoint should look again: there may be one, or none is
-    /// to be expected. True once.
+    /// Whether clients that wait for an endpoint should try again: there may be one, or none can be
+    /// expected. True once.
     pub(super) fn take_retry_waiting(&mut self) -> bool {
         std::mem::take(&mut self.monitor.retry_waiting)
     }
 
-    /// Why a client finds no endpoint.
+    /// The reason why there is no endpoint for a client.
     pub(super) fn rejection(&self) -> Rejection {
         let endpoints = &self.monitor.endpoints;
         match (endpoints.count(), endpoints.active_count()) {
@@ -263,7 +264,7 @@ impl<N: Net + Host> Upstream<N> {
     }
 }
 
-/// What a failed dial says about the endpoint. Only what the server's side did is evidence.
+/// The meaning of a failed dial for the endpoint. Only errors of the server's side are evidence.
 pub(super) fn dial_failure(error: NetError) -> DialFailure {
     match error {
         NetError::Refused => DialFailure::Refused,

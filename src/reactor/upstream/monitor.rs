@@ -1,9 +1,9 @@
-//! The monitor: the endpoints, what each dial said of them, and its own dials, by which it finds
-//! out whether an inactive endpoint is back.
+//! The monitor: the endpoints, the results of dials to them, and its own dials (probes), which find
+//! out whether an inactive endpoint works again.
 //!
-//! When a probe is due is decided in `upstream/health.rs`; a timer of the wheel brings it here. For
-//! most endpoints an established connection is proof enough, and is closed again without a byte.
-//! One that was found by discovery has to show who it is: the probe goes on with a TLS handshake.
+//! `upstream/health.rs` decides when a probe is due; a timer of the wheel starts it here. For most
+//! endpoints an established connection suffices, and is closed without a byte. An endpoint from SRV
+//! records may have to show a certificate: its probe goes on with a TLS handshake.
 
 use std::time::{Duration, Instant};
 
@@ -28,17 +28,17 @@ use crate::upstream::{
 pub(super) struct Monitor {
     pub(super) endpoints: EndpointSet,
     connect_timeout: Duration,
-    /// Begins the sessions by which endpoints prove themselves.
+    /// Begins the TLS sessions that verify endpoints.
     connector: Option<Box<dyn Connector>>,
-    /// Endpoints whose next probe is planned, each once, and its timer.
+    /// The endpoints whose next probe is scheduled, each once, with its timer.
     scheduled: Vec<(EndpointId, TimerKey)>,
     /// Clients that wait for an endpoint should look again.
     pub(super) retry_waiting: bool,
-    /// Nothing is probed any longer, since the process is to end.
+    /// Whether the process is to end, so that no endpoint is probed.
     is_stopped: bool,
 }
 
-/// A probe that failed, of which discovery is to hear.
+/// A failed probe, for discovery.
 pub(super) struct FailedProbe {
     pub(super) endpoint: EndpointId,
     pub(super) failure: DialFailure,
@@ -61,13 +61,13 @@ impl Monitor {
         }
     }
 
-    /// A client's dial to the endpoint has begun.
+    /// Records that a client's dial to the endpoint has begun.
     pub(super) fn dial_begun<N: Net>(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
         context.metrics.dials.begun += 1;
         self.endpoints.dial_begun(endpoint, context.now);
     }
 
-    /// A client's dial was given up undecided: the client, or the endpoint, is gone.
+    /// Records that a client's dial was abandoned: the client, or the endpoint, is gone.
     pub(super) fn dial_abandoned<N: Net>(
         &mut self,
         context: &mut Context<N>,
@@ -77,7 +77,7 @@ impl Monitor {
         self.endpoints.dial_abandoned(endpoint);
     }
 
-    /// A client's dial to the endpoint is established.
+    /// Records that a client's dial to the endpoint is established.
     pub(super) fn dial_succeeded<N: Net>(
         &mut self,
         context: &mut Context<N>,
@@ -89,7 +89,7 @@ impl Monitor {
         self.on_change(context, change, "client");
     }
 
-    /// A client's dial failed.
+    /// Records that a client's dial has failed.
     pub(super) fn dial_failed<N: Net>(
         &mut self,
         context: &mut Context<N>,
@@ -104,7 +104,7 @@ impl Monitor {
         self.on_change(context, change, "client");
     }
 
-    /// A dial failed for reasons of our own.
+    /// Logs that a dial failed for local reasons.
     pub(super) fn log_local_failure<N: Net>(
         &self,
         context: &mut Context<N>,
@@ -117,7 +117,7 @@ impl Monitor {
         context.log(Event::DialFailedLocally { endpoint, reason, pairs });
     }
 
-    /// Tells of an endpoint's new state, and plans to look after one that is inactive.
+    /// Logs an endpoint's new state, and schedules the next probe of an inactive one.
     fn on_change<N: Net>(
         &mut self,
         context: &mut Context<N>,
@@ -127,8 +127,8 @@ impl Monitor {
         let Some(change) = change else { return };
         let check = self.endpoints.get(change.id).map(|endpoint| endpoint.check());
         log_change(context, &change, check == Some(Check::Tls), source);
-        // What was planned before is void. Otherwise an endpoint that comes and goes would leave
-        // a timer behind each time.
+        // The probe that was scheduled before is void. Otherwise an endpoint that fails again and
+        // again would leave a timer behind each time.
         self.cancel_probe(context, change.id);
         match change.kind {
             // A client that waits for an endpoint has one.
@@ -140,7 +140,7 @@ impl Monitor {
         }
     }
 
-    /// The endpoint is to be probed then; nothing else is planned for it.
+    /// Schedules the endpoint's only probe.
     fn schedule_probe<N: Net>(
         &mut self,
         context: &mut Context<N>,
@@ -159,7 +159,7 @@ impl Monitor {
         }
     }
 
-    /// Dials the endpoint if it is inactive and due. Gives the failure if it fails at once.
+    /// Probes the endpoint if it is inactive and due. Returns a failure if the probe fails at once.
     pub(super) fn probe<N: Net + Host>(
         &mut self,
         context: &mut Context<N>,
@@ -184,7 +184,7 @@ impl Monitor {
         opened.err().map(|error| self.fail_probe(context, endpoint, error))
     }
 
-    /// The outcome of a probe. Gives the failure if it has failed.
+    /// Handles the report on a probe. Returns the failure of a failed one.
     pub(super) fn on_report<N: Net>(
         &mut self,
         context: &mut Context<N>,
@@ -240,8 +240,8 @@ impl Monitor {
         FailedProbe { endpoint, failure }
     }
 
-    /// Makes the endpoints what discovery has found. Gives those that are gone, and the probes that
-    /// failed at once.
+    /// Replaces the endpoints with those that discovery has found. Returns the removed ones, and
+    /// the probes that failed at once.
     pub(super) fn apply_found<N: Net + Host>(
         &mut self,
         context: &mut Context<N>,
@@ -259,8 +259,8 @@ impl Monitor {
         (removed, failed)
     }
 
-    /// Tells of a new endpoint, and looks after one that is not active: at once, if it must prove
-    /// itself, or as soon as is due after what was known of it before.
+    /// Logs a new endpoint, and probes one that is inactive: at once if it has to be verified, or
+    /// when the probe is due by its health from before.
     fn announce<N: Net + Host>(
         &mut self,
         context: &mut Context<N>,
@@ -282,7 +282,7 @@ impl Monitor {
         None
     }
 
-    /// Gives up the probes that are under way to endpoints that are gone.
+    /// Abandons the current probes of removed endpoints.
     pub(super) fn abandon_probes<N: Net + Host>(
         &mut self,
         context: &mut Context<N>,
@@ -291,7 +291,7 @@ impl Monitor {
         removed.iter().for_each(|removed| self.abandon(context, removed.id));
     }
 
-    /// Gives up all probes, and begins none from now on.
+    /// Abandons all probes, and begins none from now on.
     pub(super) fn stop<N: Net + Host>(&mut self, context: &mut Context<N>) {
         self.is_stopped = true;
         let owners: Vec<Owner> = context.exchanges.owners().collect();
@@ -302,7 +302,7 @@ impl Monitor {
         }
     }
 
-    /// Gives up the probe of the endpoint, if there is one; it still has its one result.
+    /// Abandons the current probe of the endpoint, if there is one. That counts as its one result.
     fn abandon<N: Net + Host>(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
         if context.close_exchange_of(Owner::Monitor(endpoint)) {
             context.metrics.probes.abandoned += 1;
@@ -310,13 +310,13 @@ impl Monitor {
         }
     }
 
-    /// What must hold between two turns.
+    /// Checks what must hold between two turns.
     pub(super) fn check_invariants(&self) {
         debug_assert!(self.scheduled.len() <= ENDPOINTS_MAX, "one endpoint planned twice");
     }
 }
 
-/// Logs an endpoint's new state. Of one that `has_to_prove` itself it says what it has shown.
+/// Logs an endpoint's new state; `has_to_prove`: in terms of its verification.
 fn log_change<N: Net>(context: &mut Context<N>, change: &Change, has_to_prove: bool, source: &str) {
     let endpoint: Value<'_> = &change.address;
     context.log(match &change.kind {
@@ -339,7 +339,7 @@ fn log_change<N: Net>(context: &mut Context<N>, change: &Change, has_to_prove: b
     });
 }
 
-/// The name by which the address was found.
+/// The name for which the address was found.
 fn name_of<'a>(address: &Address, found: &'a [Found]) -> &'a str {
     found.iter().find(|found| found.spec.address == *address).map_or("", |found| &found.name)
 }
