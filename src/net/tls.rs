@@ -97,25 +97,23 @@ impl Verifier {
 }
 
 impl Connector for Verifier {
-    fn connect(&self) -> Box<dyn Session> {
-        Box::new(self.begin())
+    fn connect(&self) -> Result<Box<dyn Session>, HandshakeError> {
+        Ok(Box::new(self.begin()?))
     }
 }
 
 impl Verifier {
-    fn begin(&self) -> TlsSession {
+    fn begin(&self) -> Result<TlsSession, HandshakeError> {
         let proof = Arc::new(Proof::new(Arc::clone(&self.trust)));
         // The notes belong to one session, so each has a configuration of its own. Cloning one
         // copies a few pointers.
         let mut config = self.config.clone();
         config.dangerous().set_certificate_verifier(proof.clone());
         config.client_auth_cert_resolver = proof.clone();
-        let connection = ClientConnection::new(Arc::new(config), self.name.clone());
-        let begun = connection.map(|mut connection| {
-            connection.set_buffer_limit(None);
-            Box::new(Begun { connection, proof, received_bytes: 0, outgoing: Vec::new() })
-        });
-        TlsSession { begun: begun.map_err(|error| of_beginning(&error)) }
+        let mut connection = ClientConnection::new(Arc::new(config), self.name.clone())
+            .map_err(|error| of_beginning(&error))?;
+        connection.set_buffer_limit(None);
+        Ok(TlsSession { connection, proof, received_bytes: 0, outgoing: Vec::new() })
     }
 }
 
@@ -127,13 +125,6 @@ fn server_name(name: &str) -> Result<ServerName<'static>, String> {
 /// A session with a server, from its first byte on.
 #[derive(Debug)]
 struct TlsSession {
-    /// Boxed, as there are few at a time, and usually none.
-    begun: Result<Box<Begun>, HandshakeError>,
-}
-
-/// A session that could begin.
-#[derive(Debug)]
-struct Begun {
     connection: ClientConnection,
     proof: Arc<Proof>,
     /// Bytes of the handshake from the server: at most [`HANDSHAKE_BYTES_MAX`], and those of one
@@ -144,57 +135,6 @@ struct Begun {
 
 impl Session for TlsSession {
     fn outgoing(&mut self) -> &[u8] {
-        match &mut self.begun {
-            Ok(begun) => begun.outgoing(),
-            Err(_) => &[],
-        }
-    }
-
-    fn wrote(&mut self, bytes: usize) {
-        if let Ok(begun) = &mut self.begun {
-            begun.outgoing.drain(..bytes);
-        }
-    }
-
-    /// A usual handshake has 2 to 6 KiB; one with far more is given up.
-    fn incoming(&mut self, bytes: &[u8]) -> Status {
-        match &mut self.begun {
-            Ok(begun) => begun.incoming(bytes),
-            Err(error) => Status::Failed(*error),
-        }
-    }
-
-    fn end(&mut self, is_orderly: bool) -> Option<Status> {
-        match &self.begun {
-            Ok(begun) => begun.end(is_orderly),
-            Err(error) => Some(Status::Failed(*error)),
-        }
-    }
-
-    fn send(&mut self, plain: &[u8]) {
-        if let Ok(begun) = &mut self.begun {
-            // The library keeps all of it, since no limit is set.
-            let _ = begun.connection.writer().write_all(plain);
-        }
-    }
-
-    fn receive(&mut self, buffer: &mut [u8]) -> usize {
-        match &mut self.begun {
-            // Its errors are that there is nothing to read now, or that the peer has ended.
-            Ok(begun) => begun.connection.reader().read(buffer).unwrap_or(0),
-            Err(_) => 0,
-        }
-    }
-
-    fn close(&mut self) {
-        if let Ok(begun) = &mut self.begun {
-            begun.connection.send_close_notify();
-        }
-    }
-}
-
-impl Begun {
-    fn outgoing(&mut self) -> &[u8] {
         while self.connection.wants_write() {
             // A vector takes all bytes.
             if self.connection.write_tls(&mut self.outgoing).is_err() {
@@ -204,33 +144,37 @@ impl Begun {
         &self.outgoing
     }
 
-    fn incoming(&mut self, bytes: &[u8]) -> Status {
+    fn wrote(&mut self, bytes: usize) {
+        self.outgoing.drain(..bytes);
+    }
+
+    /// A usual handshake has 2 to 6 KiB; one with far more is given up.
+    fn incoming(&mut self, bytes: &mut &[u8]) -> Status {
         if self.connection.is_handshaking() {
             self.received_bytes += bytes.len();
         }
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            // The library takes the bytes that it has room for, and makes room when it processes
-            // them.
-            if !matches!(self.connection.read_tls(&mut rest), Ok(1..)) {
-                return Status::Failed(HandshakeError::Refused);
-            }
-            if let Err(error) = self.connection.process_new_packets() {
-                return self.failed(&error);
+        while !bytes.is_empty() {
+            match self.feed(bytes) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    *bytes = &[];
+                    return self.failed(&error);
+                }
             }
         }
         if !self.connection.is_handshaking() {
             debug_assert!(self.proof.is_signed());
             return Status::Established;
         }
-        match self.received_bytes > HANDSHAKE_BYTES_MAX {
-            true => Status::Failed(HandshakeError::Refused),
-            false => Status::Handshaking,
+        match bytes.is_empty() && self.received_bytes <= HANDSHAKE_BYTES_MAX {
+            true => Status::Handshaking,
+            false => Status::Failed(HandshakeError::Refused),
         }
     }
 
-    fn end(&self, is_orderly: bool) -> Option<Status> {
-        match self.proof.is_complete() {
+    fn end(&mut self, is_orderly: bool) -> Option<Status> {
+        match !self.connection.is_handshaking() || self.proof.is_complete() {
             true => Some(Status::Established),
             // A server of etcd without TLS closes the connection in reply to TLS, without an
             // answer.
@@ -238,6 +182,36 @@ impl Begun {
                 Some(Status::Failed(HandshakeError::NoTls))
             }
             false => None,
+        }
+    }
+
+    fn send(&mut self, plain: &[u8]) {
+        // The library keeps all of it, since no limit is set.
+        let _ = self.connection.writer().write_all(plain);
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> usize {
+        // Its errors are that there is nothing to read now, or that the peer has ended.
+        self.connection.reader().read(buffer).unwrap_or(0)
+    }
+
+    fn close(&mut self) {
+        self.connection.send_close_notify();
+    }
+}
+
+impl TlsSession {
+    /// Gives the library the first of these bytes. Returns whether it took any: it takes none while
+    /// it holds more than 16 KiB of decrypted bytes.
+    fn feed(&mut self, bytes: &mut &[u8]) -> Result<bool, rustls::Error> {
+        match self.connection.read_tls(bytes) {
+            Ok(1..) => self.connection.process_new_packets().map(|_| true),
+            // The server has ended the session (`close_notify`): what follows is none of it.
+            Ok(0) => {
+                *bytes = &[];
+                Ok(true)
+            }
+            Err(_) => Ok(false),
         }
     }
 

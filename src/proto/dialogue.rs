@@ -76,11 +76,17 @@ impl Dialogue {
             Dialogue::Dns(framing) => framing.take(bytes),
             Dialogue::Tls { session, status, inner } => {
                 debug_assert!(!bytes.is_empty(), "an end has no bytes");
-                let next = session.incoming(bytes);
-                debug_assert!(status.may_become(next), "{status:?} became {next:?}");
-                *status = next;
-                if *status == Status::Established {
-                    hand_on(session.as_mut(), inner);
+                let mut rest = bytes;
+                while !rest.is_empty() {
+                    let left = rest.len();
+                    let next = session.incoming(&mut rest);
+                    debug_assert!(status.may_become(next), "{status:?} became {next:?}");
+                    *status = next;
+                    if *status != Status::Established {
+                        break;
+                    }
+                    let has_received = hand_on(session.as_mut(), inner);
+                    debug_assert!(has_received || rest.len() < left, "it would spin");
                 }
             }
         }
@@ -128,23 +134,28 @@ impl Dialogue {
     }
 }
 
-/// Hands decrypted bytes on to the dialogue inside.
-fn hand_on(session: &mut dyn Session, inner: &mut Dialogue) {
+/// Hands all decrypted bytes on to the dialogue inside. Returns whether there were any.
+fn hand_on(session: &mut dyn Session, inner: &mut Dialogue) -> bool {
     let mut plain = [0; PLAIN_BYTES];
+    let mut has_received = false;
     loop {
         match session.receive(&mut plain) {
-            0 => break,
+            0 => return has_received,
             bytes => {
                 debug_assert!(bytes <= plain.len(), "more than there is room for");
                 inner.incoming(&plain[..bytes]);
             }
         }
+        has_received = true;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Decrypted bytes that a [`Caesar`] holds at most.
+    const PLAIN_BYTES_MAX: usize = 2;
 
     /// A session whose handshake is one byte each way and whose cipher adds one to each byte.
     #[derive(Debug, Default)]
@@ -169,13 +180,15 @@ mod tests {
             self.outgoing.drain(..bytes);
         }
 
-        fn incoming(&mut self, bytes: &[u8]) -> Status {
-            let mut bytes = bytes.iter();
-            if !self.is_established && bytes.next() != Some(&b'!') {
+        fn incoming(&mut self, bytes: &mut &[u8]) -> Status {
+            if !self.is_established && bytes.split_off_first() != Some(&b'!') {
                 return Status::Failed(HandshakeError::Refused);
             }
             self.is_established = true;
-            self.plain.extend(bytes.map(|byte| byte - 1));
+            let room = PLAIN_BYTES_MAX - self.plain.len();
+            let (taken, rest) = bytes.split_at(room.min(bytes.len()));
+            self.plain.extend(taken.iter().map(|byte| byte - 1));
+            *bytes = rest;
             Status::Established
         }
 
@@ -236,6 +249,13 @@ mod tests {
         assert_eq!(dialogue.poll(), Progress::Message(b"ab".to_vec()));
         assert_eq!(dialogue.poll(), Progress::Pending, "once");
         assert_eq!(dialogue.end(true), None, "the inner one knows nothing of an end");
+    }
+
+    #[test]
+    fn data_of_one_read_with_the_handshake_is_taken_whole() {
+        let mut dialogue = Dialogue::over_tls(Caesar::new(), Dialogue::Dns(Framing::new(b"q")));
+        dialogue.incoming(b"!\x01\x06bcdef");
+        assert_eq!(dialogue.poll(), Progress::Message(b"abcde".to_vec()));
     }
 
     #[test]

@@ -17,9 +17,11 @@ pub trait Session: fmt::Debug {
     /// The first `bytes` of [`Session::outgoing`] were written.
     fn wrote(&mut self, bytes: usize);
 
-    /// Takes bytes that the peer has sent. A failed session may still have an alert for the peer in
-    /// [`Session::outgoing`].
-    fn incoming(&mut self, bytes: &[u8]) -> Status;
+    /// Takes bytes that the peer has sent, from the front of `bytes`, which keeps the rest. Some
+    /// are left only by an established session that holds all the decrypted bytes that it may: it
+    /// takes more after [`Session::receive`]. Bytes behind the peer's end are dropped. A failed
+    /// session may still have an alert for the peer in [`Session::outgoing`].
+    fn incoming(&mut self, bytes: &mut &[u8]) -> Status;
 
     /// The peer sends no more: in order, or since the connection is lost. `None` where the session
     /// knows nothing better than that.
@@ -39,7 +41,10 @@ pub trait Session: fmt::Debug {
 /// Begins sessions with servers, all of which have to show the same.
 pub trait Connector: fmt::Debug {
     /// A session that has sent nothing yet.
-    fn connect(&self) -> Box<dyn Session>;
+    ///
+    /// # Errors
+    /// When it cannot begin, which is not a fault of any server.
+    fn connect(&self) -> Result<Box<dyn Session>, HandshakeError>;
 }
 
 /// The state of a session.

@@ -111,9 +111,10 @@ impl std::fmt::Debug for SimConnector {
 }
 
 impl Connector for SimConnector {
-    fn connect(&self) -> Box<dyn Session> {
-        let index = self.0.simulation().begin_session();
-        Box::new(SimSession { net: self.0.clone(), index, outgoing: b"?".to_vec(), end: None })
+    fn connect(&self) -> Result<Box<dyn Session>, HandshakeError> {
+        let index = self.0.simulation().begin_session().ok_or(HandshakeError::Local)?;
+        let net = self.0.clone();
+        Ok(Box::new(SimSession { net, index, outgoing: b"?".to_vec(), end: None }))
     }
 }
 
@@ -149,9 +150,10 @@ impl Session for SimSession {
         self.outgoing.drain(..bytes);
     }
 
-    fn incoming(&mut self, bytes: &[u8]) -> Status {
+    fn incoming(&mut self, bytes: &mut &[u8]) -> Status {
         assert_eq!(self.end, None, "bytes for a handshake that is over");
-        let status = self.net.simulation().session_takes(self.index, bytes.len() as u64);
+        let count = std::mem::take(bytes).len() as u64;
+        let status = self.net.simulation().session_takes(self.index, count);
         match status {
             Some(status) => self.decide(status),
             None => {

@@ -292,14 +292,22 @@ impl Simulation {
         self.world.exchanges.close(&mut self.world.context, exchange);
     }
 
-    /// The gateway begins a session, for the next endpoint that it dials.
-    pub fn begin_session(&mut self) -> usize {
-        self.oracle.books.record.operation_begins();
+    /// The gateway begins a session, for the next endpoint that it dials. `None` if that fails.
+    pub fn begin_session(&mut self) -> Option<usize> {
+        let Simulation { world, oracle } = self;
+        oracle.books.record.operation_begins();
+        if let Some(endpoint) = world.network.session_fails {
+            world.context.advance("no session", endpoint, 0);
+            oracle.check_dial(world, Role::Probe { endpoint }, false);
+            let now = world.context.turn_at;
+            oracle.dial_failed(world, endpoint, None, now, NetError::NotSupported);
+            return None;
+        }
         let network = &mut self.world.network;
         network.handshakes.push(Handshake::draw(&mut self.world.context));
         let index = network.handshakes.len() - 1;
         assert_eq!(network.session_begun.replace(index), None, "a session without a dial");
-        index
+        Some(index)
     }
 
     /// The session that was begun for this dial, which is a probe's that must prove something.

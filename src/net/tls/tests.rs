@@ -411,7 +411,7 @@ struct Handshake {
 
 impl Handshake {
     fn new(verifier: &Verifier) -> Handshake {
-        Handshake::of(verifier.begin())
+        Handshake::of(verifier.begin().expect("random bytes"))
     }
 
     fn of(session: TlsSession) -> Handshake {

@@ -177,7 +177,10 @@ impl Monitor {
             Check::Tls => {
                 let connector = self.connector.as_ref();
                 let connector = connector.expect("proof is asked for only where it can be had");
-                Dialogue::over_tls(connector.connect(), Dialogue::Connect)
+                match connector.connect() {
+                    Ok(session) => Dialogue::over_tls(session, Dialogue::Connect),
+                    Err(error) => return Some(self.fail_handshake(context, endpoint, error)),
+                }
             }
         };
         let opened = context.open_stream(owner, address, dialogue, Some(self.connect_timeout));
@@ -199,19 +202,27 @@ impl Monitor {
                 None
             }
             Report::Failed(Failure::Net(error)) => Some(self.fail_probe(context, endpoint, error)),
-            Report::Failed(Failure::Handshake(HandshakeError::Local)) => {
-                Some(self.fail_probe(context, endpoint, NetError::NotSupported))
-            }
             Report::Failed(Failure::Handshake(error)) => {
-                let (reason, authority) = (error.word(), error.authority());
-                let failure = DialFailure::Mistrusted { reason, authority };
-                Some(self.probe_failed(context, endpoint, failure))
+                Some(self.fail_handshake(context, endpoint, error))
             }
             Report::Message(_) => {
                 debug_assert!(false, "a probe brings no message");
                 None
             }
         }
+    }
+
+    fn fail_handshake<N: Net>(
+        &mut self,
+        context: &mut Context<N>,
+        endpoint: EndpointId,
+        error: HandshakeError,
+    ) -> FailedProbe {
+        if error == HandshakeError::Local {
+            return self.fail_probe(context, endpoint, NetError::NotSupported);
+        }
+        let (reason, authority) = (error.word(), error.authority());
+        self.probe_failed(context, endpoint, DialFailure::Mistrusted { reason, authority })
     }
 
     fn fail_probe<N: Net>(

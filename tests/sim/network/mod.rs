@@ -34,6 +34,8 @@ pub struct Network {
     /// Connections with a change to report.
     changed: Vec<Id>,
     pub handshakes: Vec<Handshake>,
+    /// The endpoint for which no session can begin, where it is the only one.
+    pub session_fails: Option<usize>,
     /// A session was begun, and its connection is to be dialed next.
     pub session_begun: Option<usize>,
 }

@@ -250,6 +250,20 @@ fn who_shows_a_wrong_certificate_is_never_used() {
 }
 
 #[test]
+fn an_endpoint_is_not_blamed_for_a_session_that_cannot_begin() {
+    let (net, mut reactor) = named(Names::calm(SECURE, 1));
+    net.world().network.session_fails = Some(0);
+    until(&net, &mut reactor, SECOND, knows(&[0]));
+    pass(&net, &mut reactor, 60 * SECOND);
+    let probes = &reactor.metrics().probes;
+    assert!(probes.begun >= 2, "it is tried again: {probes:?}");
+    assert_eq!((probes.failed(), reactor.census().probes), (probes.begun, 0), "at once");
+    assert_eq!(net.world().dials_to(0).len(), 0, "for want of a session");
+    net.world().network.session_fails = None;
+    until(&net, &mut reactor, 10 * SECOND, |_, reactor| reactor.endpoints().active_count() == 1);
+}
+
+#[test]
 fn nothing_is_asked_once_the_end_was_asked_for() {
     let (net, mut reactor) = named(Names::calm(INSECURE, 1));
     net.world().name_servers.places.fill(ServerPlace::Silent);

@@ -268,10 +268,92 @@ fn what_stops_making_sense_is_refused() {
 
 #[test]
 fn a_handshake_without_end_is_given_up() {
-    let mut session = verifier().begin();
-    session.begun.as_mut().expect("random bytes").received_bytes = HANDSHAKE_BYTES_MAX;
+    let mut session = verifier().begin().expect("random bytes");
+    session.received_bytes = HANDSHAKE_BYTES_MAX;
     let mut handshake = Handshake::of(session);
     let mut server = Server::Fixed(vec![22], None);
     let outcome = Wire::default().carry_out(&mut handshake, &mut server);
     assert_eq!(outcome, failed(HandshakeError::Refused));
+}
+
+// ------------------------------------------------------------------------------- what follows
+
+/// Carries out a handshake up to the server's last flight, behind which the server sends `said`,
+/// and an end of the session if it `closes`. Gives the session, and all bytes that are to come.
+fn last_read(setup: &Setup, said: &[u8], closes: bool) -> (TlsSession, Vec<u8>) {
+    let mut session = verifier().begin().expect("random bytes");
+    let mut config = ServerConfig::clone(&setup.config());
+    config.send_half_rtt_data = true;
+    let mut server = ServerConnection::new(Arc::new(config)).expect("random bytes");
+    server.set_buffer_limit(None);
+    for _ in 0..4 {
+        let outgoing = session.outgoing().to_vec();
+        session.wrote(outgoing.len());
+        server.read_tls(&mut outgoing.as_slice()).expect("room in memory");
+        server.process_new_packets().expect("a client that keeps to the protocol");
+        let is_last = !server.is_handshaking() || setup.version == &TLS13;
+        if is_last {
+            // A server of TLS 1.3 may speak before it has heard the client's last message.
+            server.writer().write_all(said).expect("room in memory");
+            if closes {
+                server.send_close_notify();
+            }
+        }
+        let mut read = Vec::new();
+        while server.wants_write() {
+            server.write_tls(&mut read).expect("room in memory");
+        }
+        if is_last {
+            return (session, read);
+        }
+        assert_eq!(session.incoming(&mut &read[..]), Status::Handshaking);
+    }
+    panic!("no end of the handshake");
+}
+
+fn receive_all(session: &mut TlsSession) -> Vec<u8> {
+    let (mut all, mut buffer) = (Vec::new(), [0; 1000]);
+    loop {
+        match session.receive(&mut buffer) {
+            0 => return all,
+            bytes => all.extend(&buffer[..bytes]),
+        }
+    }
+}
+
+#[test]
+fn what_is_said_behind_the_handshake_is_received_whole() {
+    let said: Vec<u8> = (0..64 << 10).map(|number: u32| number.to_le_bytes()[1]).collect();
+    for version in VERSIONS {
+        let (mut session, read) = last_read(&Setup::of(version), &said, false);
+        let (mut rest, mut received) = (&read[..], Vec::new());
+        while !rest.is_empty() {
+            let left = rest.len();
+            assert_eq!(session.incoming(&mut rest), Status::Established, "{version:?}");
+            assert!(rest.len() < left, "it takes some each time");
+            let held = receive_all(&mut session);
+            assert!(held.len() <= 40_000, "it holds {} bytes", held.len());
+            received.extend(held);
+        }
+        assert!(received == said, "{version:?}: {} bytes", received.len());
+        // A probe wants none of it.
+        let (session, read) = last_read(&Setup::of(version), &said, false);
+        let mut probe = Dialogue::over_tls(Box::new(session), Dialogue::Connect);
+        probe.incoming(&read);
+        assert_eq!(probe.poll(), Progress::Done, "{version:?}");
+    }
+}
+
+#[test]
+fn what_follows_the_end_of_a_session_is_none_of_it() {
+    for version in VERSIONS {
+        let (mut session, mut read) = last_read(&Setup::of(version), b"bye", true);
+        read.extend([7; 9000]);
+        let mut rest = &read[..];
+        assert_eq!(session.incoming(&mut rest), Status::Established, "{version:?}");
+        assert_eq!((rest, receive_all(&mut session)), (&[][..], b"bye".to_vec()), "{version:?}");
+        let mut more = &[7; 9][..];
+        assert_eq!(session.incoming(&mut more), Status::Established, "{version:?}");
+        assert_eq!((more, session.end(true)), (&[][..], Some(Status::Established)));
+    }
 }
