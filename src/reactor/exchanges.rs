@@ -21,6 +21,7 @@ use super::token::{Kind, Token};
 use super::wheel::TimerKey;
 use crate::address::Address;
 use crate::arena::{Arena, Key};
+use crate::config::limits::{DNS_DESCRIPTORS_MAX, ENDPOINTS_MAX};
 use crate::net::{Dial, Host, Net, NetError, Read, Readiness, Receive, Write};
 use crate::proto::dialogue::{Dialogue, Progress};
 use crate::proto::dns;
@@ -38,8 +39,8 @@ pub(super) struct Exchanges<N: Net> {
 struct Exchange<N: Net> {
     owner: Owner,
     socket: Socket<N>,
-    /// The time limit for connecting, and again for the dialogue after it; `None`: the owner limits
-    /// the time.
+    /// The time limit for connecting, and again for the dialogue; `None`: the owner closes
+    /// the exchange in time.
     time_limit: Option<Duration>,
     timer: Option<TimerKey>,
 }
@@ -64,11 +65,20 @@ enum Socket<N: Net> {
     },
 }
 
+/// The server of a stream, and whether the connection may lead back to this gateway.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Destination<'a> {
+    /// An address that may be a listener of this gateway: a connection to that is refused.
+    Checked(&'a Address),
+    /// An address that is dialed without that check.
+    Unchecked(&'a Address),
+}
+
 /// The stage of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stage {
-    /// The stream is being connected. The address is that of an endpoint, which must not lead back
-    /// to this gateway; `None` for another server.
+    /// The stream is being connected. The address is one that must not lead back to this gateway;
+    /// `None` where that is not checked.
     Connecting(Option<Address>),
     Established,
 }
@@ -126,31 +136,50 @@ impl<N: Net> Exchanges<N> {
         std::mem::take(&mut self.has_freed)
     }
 
+    /// Checks what must hold between two turns, in a debug build.
+    pub(super) fn check_invariants(&self) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        for (key, exchange) in self.table.iter() {
+            let Exchange { owner, time_limit, timer, .. } = exchange;
+            debug_assert_eq!(self.find(*owner), Some(key), "two exchanges for one purpose");
+            debug_assert_eq!(time_limit.is_some(), timer.is_some(), "a limit without a timer");
+        }
+        let probes = self.count(|owner| matches!(owner, Owner::Monitor(_)));
+        debug_assert!(probes <= ENDPOINTS_MAX, "more probes than endpoints");
+        debug_assert!(self.table.len() - probes <= DNS_DESCRIPTORS_MAX, "more than was reserved");
+    }
+
     fn find(&self, owner: Owner) -> Option<Key> {
         self.table.iter().find(|(_, exchange)| exchange.owner == owner).map(|(key, _)| key)
     }
 }
 
 impl<N: Net + Host> Context<N> {
-    /// Begins a dialogue over a stream to `address`. Refuses a connection to an endpoint that would
-    /// lead back to this gateway.
+    /// Begins a dialogue over a stream.
+    ///
+    /// Without a `time_limit` the owner closes the exchange in time. The resolver does: the end of
+    /// a query is the deadline of all its exchanges, and comes forward when another query is over.
+    /// A limit here would expire at the same moment, and report as the failure of one server what
+    /// is the silence of all.
     ///
     /// # Errors
     /// [`NetError`] when the dialogue cannot begin; then there is no exchange.
     pub(super) fn open_stream(
         &mut self,
         owner: Owner,
-        address: &Address,
+        destination: Destination<'_>,
         dialogue: Dialogue,
         time_limit: Option<Duration>,
     ) -> Result<(), NetError> {
         let key = self.exchanges.table.reserve();
         let token = Token::new(Kind::Exchange, key);
-        let (stream, endpoint) = match owner {
-            Owner::Monitor(_) => (self.dial(address, token)?, Some(address.clone())),
-            Owner::Resolver(_) => (self.net.dial(address, token.pack())?, None),
+        let (stream, checked) = match destination {
+            Destination::Checked(address) => (self.dial(address, token)?, Some(address.clone())),
+            Destination::Unchecked(address) => (self.net.dial(address, token.pack())?, None),
         };
-        let stage = Stage::Connecting(endpoint);
+        let stage = Stage::Connecting(checked);
         let socket = Socket::Stream { stream, stage, dialogue, lost: None };
         let timer = self.arm_exchange(key, time_limit);
         self.exchanges.table.fill(key, Exchange { owner, socket, time_limit, timer });
@@ -225,9 +254,7 @@ impl<N: Net + Host> Context<N> {
 
     /// Closes an exchange whose time limit is over.
     pub(super) fn expire_exchange(&mut self, key: Key) -> Option<Report> {
-        let exchange = self.exchanges.table.get_mut(key);
-        debug_assert!(exchange.is_some(), "a timer outlived its exchange");
-        exchange?.timer = None;
+        self.exchanges.table.get_mut(key)?.timer = None;
         self.close_exchange(key);
         Some(Report::Failed(Failure::Net(NetError::TimedOut)))
     }

@@ -208,7 +208,9 @@ impl<N: Net + Host> Reactor<N> {
                 Timer::Pair(key) => relays.on_timer(context, upstream, key),
                 Timer::Monitor(endpoint) => upstream.probe(context, endpoint),
                 Timer::Exchange(key) => {
-                    if let Some(owner) = context.exchanges.owner(key)
+                    let owner = context.exchanges.owner(key);
+                    debug_assert!(owner.is_some(), "a timer outlived its exchange");
+                    if let Some(owner) = owner
                         && let Some(report) = context.expire_exchange(key)
                     {
                         upstream.on_report(context, owner, report);
@@ -255,6 +257,7 @@ impl<N: Net + Host> Reactor<N> {
     /// Checks what must hold between two turns; cheap enough for every turn.
     fn check_invariants(&self) {
         self.relays.check_invariants();
+        self.context.exchanges.check_invariants();
         self.context.metrics.check_invariants(self.relays.len());
         self.upstream.check_invariants();
     }

@@ -16,7 +16,7 @@ use crate::proto::dns::resolv_conf::Problem;
 use crate::proto::dns::stream::Framing;
 use crate::proto::dns::{Command, Exchange, Failure, Transport};
 use crate::reactor::context::{Context, Timer};
-use crate::reactor::exchanges::{self, Owner, Report};
+use crate::reactor::exchanges::{self, Destination, Owner, Report};
 use crate::reactor::wheel::TimerKey;
 use crate::upstream::DialFailure;
 
@@ -237,7 +237,8 @@ fn ask<N: Net + Host>(
         }
         Transport::Stream => {
             let dialogue = Dialogue::Dns(Framing::new(message));
-            context.open_stream(owner, &Address::Inet(server), dialogue, None)
+            let address = Address::Inet(server);
+            context.open_stream(owner, Destination::Unchecked(&address), dialogue, None)
         }
     }
 }

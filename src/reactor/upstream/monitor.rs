@@ -16,7 +16,7 @@ use crate::observe::events::{Event, Quoted, Value};
 use crate::proto::dialogue::Dialogue;
 use crate::proto::tls::{Connector, HandshakeError};
 use crate::reactor::context::{Context, Timer};
-use crate::reactor::exchanges::{Failure, Owner, Report};
+use crate::reactor::exchanges::{Destination, Failure, Owner, Report};
 use crate::reactor::wheel::TimerKey;
 use crate::relay::dialing::Attempt;
 use crate::upstream::{
@@ -183,7 +183,8 @@ impl Monitor {
                 }
             }
         };
-        let opened = context.open_stream(owner, address, dialogue, Some(self.connect_timeout));
+        let (destination, limit) = (Destination::Checked(address), Some(self.connect_timeout));
+        let opened = context.open_stream(owner, destination, dialogue, limit);
         opened.err().map(|error| self.fail_probe(context, endpoint, error))
     }
 
