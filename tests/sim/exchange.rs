@@ -285,6 +285,7 @@ impl Exchanges {
         }
         let Ok(bytes) = letter.bytes else {
             stream.death = Some(NetError::Reset);
+            stream.reported_readable = false;
             return self.touch(context, exchange);
         };
         // What follows the first answer is none of it.

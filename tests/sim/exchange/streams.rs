@@ -28,6 +28,8 @@ pub struct Stream {
     /// It breaks once so much has arrived.
     pub breaks_at: Option<usize>,
     pub meaning: Meaning,
+    /// All that has arrived was reported, be it read or not: an event follows what arrives later,
+    /// as with `EPOLLET` of epoll(7).
     pub reported_readable: bool,
     pub reported_writable: bool,
 }
@@ -158,9 +160,6 @@ impl Exchanges {
         let from = stream.taken;
         buffer[..count].copy_from_slice(&stream.incoming[from..from + count]);
         stream.taken += count;
-        if count < buffer.len() {
-            stream.reported_readable = false;
-        }
         let is_whole = framed(&stream.incoming[..stream.taken]).is_some();
         let was_whole = framed(&stream.incoming[..from]).is_some();
         let meaning = (is_whole && !was_whole).then(|| stream.meaning.clone());
@@ -177,6 +176,7 @@ impl Exchanges {
         let trickles = context.strike(Fault::StreamTrickles);
         let stream = self.all[exchange].stream.as_mut().expect("bytes arrive at streams alone");
         let (left, before) = (stream.incoming.len() - stream.arrived, stream.arrived);
+        let known = (before, stream.has_ended, stream.death);
         stream.arrived += if trickles { left.min(1) } else { left };
         let is_all = stream.arrived == stream.incoming.len();
         if let Some(at) = stream.breaks_at.filter(|at| *at <= stream.arrived) {
@@ -189,6 +189,9 @@ impl Exchanges {
             }
         } else if !is_all {
             context.plan_in(Duration::from_micros(1), Happening::Stream(exchange));
+        }
+        if known != (stream.arrived, stream.has_ended, stream.death) {
+            stream.reported_readable = false;
         }
         self.touch(context, exchange);
     }
@@ -211,6 +214,7 @@ impl Exchanges {
             }
             ServerPlace::Up | ServerPlace::Refuses => stream.death = Some(NetError::Refused),
         }
+        stream.reported_readable = false;
         self.touch(context, exchange);
     }
 }

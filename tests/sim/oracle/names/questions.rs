@@ -65,11 +65,9 @@ impl Oracle {
                 "{index}: no look at a dial that is reported"
             );
             let has_more = stream.arrived > stream.taken || stream.has_ended;
+            let has_more = has_more || stream.death.is_some();
             let is_unread = stream.is_known && stream.reported_readable && has_more;
-            assert!(
-                !is_unread || exchange.question.is_none(),
-                "{index}: told of bytes: {stream:?}"
-            );
+            assert!(!is_unread, "{index}: told of bytes or an end: {stream:?}");
             let is_unasked =
                 stream.is_known && stream.reported_writable && exchange.question.is_none();
             assert!(!is_unasked || stream.death.is_some(), "{index}: the question is held back");
