@@ -92,7 +92,7 @@ impl<N: Net + Host> Reactor<N> {
     /// # Errors
     /// [`NetError`] when waiting for events fails, after which the process cannot go on.
     pub fn run(&mut self) -> Result<(), NetError> {
-        while self.life == Life::Running {
+        while matches!(self.life, Life::Running) {
             self.turn()?;
         }
         Ok(())
@@ -103,7 +103,7 @@ impl<N: Net + Host> Reactor<N> {
     /// # Errors
     /// As for [`Reactor::run`].
     pub fn drain(&mut self) -> Result<(), NetError> {
-        while self.life != Life::Over {
+        while !matches!(self.life, Life::Over) {
             self.turn()?;
         }
         Ok(())
@@ -148,7 +148,7 @@ impl<N: Net + Host> Reactor<N> {
     }
 
     pub(super) fn end_if_drained(&mut self) {
-        if self.life == Life::Draining && self.relays.len() == 0 {
+        if matches!(self.life, Life::Draining) && self.relays.len() == 0 {
             self.life = Life::Over;
             self.context.journal.log_rest();
         }

@@ -142,7 +142,7 @@ fn look_up<N: Net + net::Host>(
         reactor.context.wheel.arm(began + deadline, Timer::Listen);
     }
     let mut again_at = began;
-    while reactor.life == Life::Running {
+    while matches!(reactor.life, Life::Running) {
         let discovery = reactor.upstream.discovery();
         let Some((listen, reason)) = missing_name(discovery, listen, retry) else {
             return Ok(true);

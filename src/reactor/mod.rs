@@ -160,7 +160,7 @@ impl<N: Net + Host> Reactor<N> {
         let is_busy = self.relays.is_busy()
             || self.front.could_accept(&self.relays)
             || self.upstream.has_to_run();
-        if is_busy || self.life == Life::Over {
+        if is_busy || matches!(self.life, Life::Over) {
             return Some(Duration::ZERO);
         }
         let deadline = self.context.wheel.next_deadline()?;

@@ -59,6 +59,7 @@ impl Inactivity {
     }
 
     /// When to measure the queues.
+    #[inline]
     fn measure_at(&self, limit: Duration) -> Instant {
         debug_assert!(!limit.is_zero(), "without a limit a pair would be over before it began");
         match self {
@@ -88,6 +89,7 @@ impl Inactivity {
 impl Pair {
     /// When the pair must be pumped again if nothing happens before. Changes with every `apply`,
     /// `on_ready`, `connect` and attempt; a call that comes too early is harmless.
+    #[inline]
     pub fn next_deadline(&self, limits: &Limits) -> Option<Instant> {
         let inactive_at = self.measure_at(limits);
         let options_at = self.deferred.due_at();
@@ -115,12 +117,14 @@ impl Pair {
         }
     }
 
+    #[inline]
     fn measure_at(&self, limits: &Limits) -> Option<Instant> {
         let (limit, cause) = self.inactivity_limit(limits)?;
         debug_assert_eq!(self.is_half_closed(), cause == Cause::HalfCloseTimeout, "another limit");
         Some(self.inactivity.measure_at(limit))
     }
 
+    #[inline]
     fn inactivity_limit(&self, limits: &Limits) -> Option<(Duration, Cause)> {
         if self.is_half_closed() {
             Some((limits.inactivity.half_closed?, Cause::HalfCloseTimeout))
@@ -131,6 +135,7 @@ impl Pair {
 
     /// Whether one side has ended. An end that an event reported counts although it was not read
     /// yet: behind a sink that takes nothing it might never be.
+    #[inline]
     pub(super) fn is_half_closed(&self) -> bool {
         Side::BOTH.into_iter().any(|side| {
             let ready = self.ready[side.index()];

@@ -31,8 +31,11 @@ impl<N: Net + Host> Relays<N> {
         key: Key,
     ) {
         let mut failed_locally = false;
-        while self.slots[key].pair.ending().is_none() {
+        loop {
             let pair = &mut self.slots[key].pair;
+            if pair.ending().is_some() {
+                break;
+            }
             let postponed = pair.take_postponed();
             let Some(endpoint) = upstream.pick(postponed, pair.tried(), context.now) else {
                 match self.may_wait(context, upstream, key) {

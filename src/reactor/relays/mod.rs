@@ -31,7 +31,7 @@ use crate::relay::buffer::Pool;
 use crate::relay::dialing::Wait;
 use crate::relay::ending::{Cause, EndedIn};
 use crate::relay::step::Side;
-use crate::relay::{Pair, Phase};
+use crate::relay::{self, Pair, Phase};
 use crate::upstream::EndpointId;
 
 /// All pairs, and the resources that they share.
@@ -108,6 +108,30 @@ impl<N: Net> Slot<N> {
         self.pair.wait() == Some(Wait::Endpoint)
     }
 
+    /// Puts the pair into the queue of pairs to pump.
+    fn enqueue(&mut self, key: Key, ready: &mut Vec<Key>) {
+        if !self.queued {
+            self.queued = true;
+            ready.push(key);
+        }
+    }
+
+    /// Brings timer and reaping in line with what the pair now wants.
+    fn sync(
+        &mut self,
+        key: Key,
+        doomed: &mut Vec<Key>,
+        limits: &relay::Limits,
+        context: &mut Context<N>,
+    ) {
+        if self.pair.ending().is_some() && !self.doomed {
+            self.doomed = true;
+            doomed.push(key);
+        }
+        let wanted = self.pair.next_deadline(limits);
+        context.rearm(&mut self.timer, wanted, Timer::Pair(key));
+    }
+
     /// Whether the token is that of the current socket of this side.
     #[inline]
     fn is_current(&self, key: Key, side: Side, token: Token) -> bool {
@@ -150,23 +174,13 @@ impl<N: Net> Relays<N> {
 
     /// Puts the pair into the queue of pairs to pump.
     fn enqueue(&mut self, key: Key) {
-        let slot = &mut self.slots[key];
-        if !slot.queued {
-            slot.queued = true;
-            self.ready.push(key);
-        }
+        self.slots[key].enqueue(key, &mut self.ready);
     }
 
     /// Updates the timer of the pair, and marks a pair that is over for reaping. To be called after
     /// every change of a pair.
     fn sync(&mut self, context: &mut Context<N>, key: Key) {
-        let slot = &mut self.slots[key];
-        if slot.pair.ending().is_some() && !slot.doomed {
-            slot.doomed = true;
-            self.doomed.push(key);
-        }
-        let wanted = slot.pair.next_deadline(&self.limits.pair);
-        context.rearm(&mut slot.timer, wanted, Timer::Pair(key));
+        self.slots[key].sync(key, &mut self.doomed, &self.limits.pair, context);
     }
 
     /// Ends every pair that still runs, with a reset on both sides.
@@ -264,10 +278,7 @@ impl<N: Net + Host> Relays<N> {
             }
         }
         slot.pair.on_ready(side, readiness, context.now);
-        if !slot.queued {
-            slot.queued = true;
-            self.ready.push(key);
-        }
+        slot.enqueue(key, &mut self.ready);
     }
 
     /// Handles a pair's deadline, or an earlier one that was not cancelled.

@@ -27,10 +27,7 @@ impl<N: Net> Relays<N> {
         let share = TURN_BUDGET_BYTES / ready.len().max(1);
         let budget_bytes = share.clamp(FLOW_SHARE_BYTES_MIN, FLOW_BUDGET_BYTES);
         for key in ready.drain(..) {
-            // A pair may have been reaped since it was queued.
-            if self.slots.get(key).is_some_and(|slot| slot.queued) {
-                self.pump(context, key, budget_bytes);
-            }
+            self.pump(context, key, budget_bytes);
         }
         // The queue of the next turn, in the vector that has memory already.
         ready.append(&mut self.ready);
@@ -39,7 +36,8 @@ impl<N: Net> Relays<N> {
 
     fn pump(&mut self, context: &mut Context<N>, key: Key, budget_bytes: usize) {
         let (limits, now) = (&self.limits.pair, context.now);
-        let slot = &mut self.slots[key];
+        // A pair may have been reaped since it was queued.
+        let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.queued) else { return };
         slot.queued = false;
         let mut budget = Budget::new(budget_bytes);
         let mut link = Link {
@@ -75,9 +73,9 @@ impl<N: Net> Relays<N> {
         debug_assert!(link.fresh.is_none(), "bytes left in the scratch buffer");
         // The pair has no further step, unless the budget forbids one.
         if budget.is_spent() && slot.pair.next(&Budget::new(budget_bytes), limits, now).is_some() {
-            self.enqueue(key);
+            slot.enqueue(key, &mut self.ready);
         }
-        self.sync(context, key);
+        slot.sync(key, &mut self.doomed, &self.limits.pair, context);
     }
 }
 
