@@ -316,8 +316,11 @@ impl<N: Net + Host> Relays<N> {
         let (reason, pairs) = (&error, self.slots.len());
         context.log(Event::AcceptPaused { reason, pairs });
         self.pipes.release_descriptors(&mut context.net, context.now);
-        // Descriptors that were freed before did not suffice.
-        context.exchanges.take_freed();
+        // A descriptor that was freed in this turn has not sufficed: with it, an earlier pause was
+        // over, and this one takes as long as any.
+        if context.exchanges.take_freed() {
+            self.admission.resume(context);
+        }
         self.admission.pause(context);
     }
 }
