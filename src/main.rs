@@ -163,13 +163,9 @@ fn verifier(config: &Config) -> Result<Option<Verifier>, String> {
 
 /// The sources of endpoints.
 fn sources(config: &Config, environment: Environment) -> Sources {
-    Sources {
-        endpoints: config.endpoints.addresses.clone(),
-        srv: config.discovery.clone(),
-        names: Vec::new(),
-        patience: config.time_limits.connect_timeout,
-        environment,
-    }
+    Sources::new(config.time_limits.connect_timeout, environment)
+        .with(config.endpoints.addresses.clone())
+        .with(config.discovery.clone())
 }
 
 /// The environment variables by which every program that uses the C library's resolver is

@@ -30,7 +30,7 @@ pub fn check(data: &[u8]) {
     let endpoints: Vec<EndpointAddress> =
         text.lines().filter_map(|line| line.parse().ok()).take(ENDPOINTS_MAX).collect();
     let now = Instant::now();
-    let sources = Sources { endpoints: endpoints.clone(), ..Sources::default() };
+    let sources = Sources::default().with(endpoints.clone());
     let mut discovery = Discovery::new(sources, now);
     let names: Vec<String> = discovery.names().host_names(Some(now)).collect();
     if !names.is_empty() {

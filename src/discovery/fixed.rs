@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 
+use super::name::Named;
 use super::names::{Names, Needed};
-use super::source::{Host, Source, State};
-use crate::config::address::EndpointAddress;
+use super::report::SourceLabel;
+use super::source::{Configured, Host, Ranked, Source, State};
+use crate::config::address::{EndpointAddress, Host as TypedHost};
 use crate::config::special_address::dialed;
 
 /// An endpoint whose address was typed.
@@ -27,9 +29,19 @@ impl Fixed {
     }
 }
 
+/// By its host: with a name, it is that of `name.rs`.
+impl Configured for EndpointAddress {
+    fn into_source(self) -> Ranked {
+        match self.host.clone() {
+            TypedHost::Address(address) => Ranked::typed(Fixed::new(self, address)),
+            TypedHost::Name(name) => Ranked::typed(Named::new(self, name)),
+        }
+    }
+}
+
 impl Source for Fixed {
-    fn label(&self) -> String {
-        self.endpoint.to_string()
+    fn label(&self) -> SourceLabel {
+        SourceLabel::of_endpoint(&self.endpoint)
     }
 
     fn names(&self) -> Vec<Needed> {

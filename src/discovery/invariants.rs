@@ -69,7 +69,7 @@ fn contract(source: &dyn Source, names: &Names) {
         let ports: BTreeSet<_> = host.addresses.iter().map(|address| address.port()).collect();
         assert!(ports.len() <= 1, "the addresses of a host have one port");
     }
-    assert!(!source.label().is_empty(), "a source without a label for the log");
+    assert!(!source.label().subject.is_empty(), "a source without a label for the log");
     let needed = source.names();
     assert!(source.optional(names).iter().all(|name| needed.contains(name)), "optional, unneeded");
     if source.is_in_transition() {

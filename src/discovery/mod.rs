@@ -11,11 +11,21 @@
 //!                needed ▼  │ known
 //!                       names: a watch for each, and the resolver
 //! ```
+//!
+//! A further source touches three places, besides the flags that configure it:
+//! 1. a file of its own: `impl Source`, and `impl Configured` for what configures it
+//! 2. its `mod` line here
+//! 3. its `.with(...)` line in `main.rs`
+//!
+//! Whether it needs names, a clock, both or neither: precedence, fallback, the timer and the lines
+//! of the log know it by its trait alone.
 
 mod configuration;
 mod fixed;
 mod invariants;
 mod known;
+#[cfg(test)]
+pub(crate) mod late;
 mod lookups;
 mod merge;
 mod name;
@@ -32,37 +42,30 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::address::Address;
-use crate::config::address::{EndpointAddress, Host as TypedHost};
-use crate::config::discovery_srv::DiscoverySrv;
 use crate::config::{DNS_REFRESH_MIN, ENDPOINTS_MAX};
 use crate::proto::dns::{Exchange, Failure, hosts};
 use crate::upstream::EndpointSpec;
 
 pub use crate::proto::dns::resolv_conf::Environment;
 pub use lookups::Lookups;
+pub use name::AddressName;
 pub use names::Names;
-pub use report::{Exclusion, FallbackReason, Item, Report, ResolveError, Unusable, Usability};
+pub use report::{
+    Exclusion, FallbackReason, Item, Report, ResolveError, SourceLabel, Unusable, Usability,
+};
+pub use source::{Configured, Ranked};
 
-use fixed::Fixed;
-use name::{AddressesOnly, Named};
 use report::Reports;
-use source::{Source, State};
-use srv::Srv;
+use source::State;
 use watch::Watch;
 
-/// What was configured.
-#[derive(Clone, Debug, Default)]
+/// The sources as configured, and how names are looked up for them.
+#[derive(Debug, Default)]
 pub struct Sources {
-    /// Endpoints as typed. With SRV records they count only while those list none.
-    pub endpoints: Vec<EndpointAddress>,
-    /// The SRV records to look up.
-    pub srv: Option<DiscoverySrv>,
-    /// Names to look up for their addresses alone, as those to listen on.
-    pub names: Vec<String>,
-    /// How long the first answer about SRV records may take before typed endpoints are used.
-    pub patience: Duration,
-    /// What the environment says of how to look names up.
-    pub environment: Environment,
+    /// Names are looked up first in this order.
+    list: Vec<Ranked>,
+    patience: Duration,
+    environment: Environment,
 }
 
 /// An endpoint that should exist, and the name that it was found by.
@@ -74,41 +77,18 @@ pub struct Found {
     pub name: String,
 }
 
-/// A source and its precedence.
-#[derive(Debug)]
-struct Ranked {
-    /// 0 counts first. Sources of one rank count together.
-    rank: u8,
-    source: Box<dyn Source>,
-}
-
-impl Ranked {
-    /// Whether the source lists hosts, or has yet to answer and may still take its time.
-    fn counts(&self, names: &Names, is_patient: bool) -> bool {
-        match self.source.state(names) {
-            State::Listing => true,
-            State::Pending(_) => is_patient,
-            State::Empty(_) => false,
-        }
-    }
-}
-
 impl Sources {
-    /// The list of sources. Names are looked up first in its order.
-    fn ranked(self) -> Vec<Ranked> {
-        let names = self.names.into_iter().map(|name| typed(Box::new(AddressesOnly::new(name))));
-        let endpoints = self.endpoints.into_iter().map(|endpoint| match endpoint.host.clone() {
-            TypedHost::Address(address) => typed(Box::new(Fixed::new(endpoint, address))),
-            TypedHost::Name(name) => typed(Box::new(Named::new(endpoint, name))),
-        });
-        let srv = self.srv.map(|settings| Ranked { rank: 0, source: Box::new(Srv::new(settings)) });
-        names.chain(endpoints).chain(srv).collect()
+    /// No source yet. `patience`: how long the first answer of discovery may take before typed
+    /// endpoints are used. `environment`: what it says of how to look names up.
+    pub fn new(patience: Duration, environment: Environment) -> Sources {
+        Sources { list: Vec::new(), patience, environment }
     }
-}
 
-/// A source that counts after those that were discovered.
-fn typed(source: Box<dyn Source>) -> Ranked {
-    Ranked { rank: 1, source }
+    /// These sources, too: an option, a list, or anything else that gives what configures some.
+    pub fn with(mut self, configured: impl IntoIterator<Item = impl Configured>) -> Sources {
+        self.list.extend(configured.into_iter().map(Configured::into_source));
+        self
+    }
 }
 
 /// The sources and what was found through them.
@@ -134,8 +114,8 @@ impl Discovery {
     /// The sources as configured. Nothing is looked up yet; an address is known at once.
     pub fn new(sources: Sources, now: Instant) -> Discovery {
         let patient_until = now + sources.patience;
-        let names = Names::new(sources.environment.clone());
-        let sources = sources.ranked();
+        let names = Names::new(sources.environment);
+        let sources = sources.list;
         let has_ranks = sources.iter().any(|ranked| ranked.rank != sources[0].rank);
         let mut discovery = Discovery {
             sources,
@@ -160,6 +140,12 @@ impl Discovery {
     /// The names that are looked up, to configure the resolver and to carry out what it wants.
     pub fn names_mut(&mut self) -> &mut Names {
         &mut self.names
+    }
+
+    /// Whether the endpoints may ever be others than they are: a name is looked up, or a source
+    /// changes with time.
+    pub fn may_change(&self) -> bool {
+        !self.names.is_empty() || self.next_deadline().is_some()
     }
 
     /// When to call [`Discovery::advance`] if nothing happens before.
@@ -265,11 +251,11 @@ impl Discovery {
     fn replace(&mut self, found: Vec<Found>, rank: Option<u8>) {
         debug_assert!(found.len() <= ENDPOINTS_MAX);
         let fallback = self.fallback(rank);
-        debug_assert!(fallback.is_none() || self.has_ranks(), "nothing takes the place");
+        debug_assert!(fallback.is_empty() || self.has_ranks(), "nothing takes the place");
         let is_empty = found.is_empty() && !self.found.is_empty();
         let is_under_way = self.sources.iter().any(|ranked| ranked.source.is_in_transition());
         let is_kept = is_empty || self.is_interim && is_under_way;
-        self.is_interim = is_kept || fallback.is_some();
+        self.is_interim = is_kept || !fallback.is_empty();
         let before = std::mem::replace(&mut self.found, found);
         if is_kept {
             let servers: BTreeSet<_> = self.found.iter().map(Found::server).collect();
@@ -280,8 +266,12 @@ impl Discovery {
         }
         let endpoints = self.found.len();
         self.reports.note_kept((is_empty && !is_under_way).then_some(endpoints));
-        if fallback.is_some() || !is_empty {
+        if !fallback.is_empty() {
             self.reports.note_fallback(fallback, endpoints);
+        } else if !is_empty {
+            let first = self.first_rank();
+            let listing = first.filter(|ranked| ranked.state(&self.names) == State::Listing);
+            self.reports.note_discovered(listing.map(Ranked::label).collect());
         }
     }
 
@@ -293,17 +283,25 @@ impl Discovery {
         counting.map(|ranked| ranked.rank).min()
     }
 
-    /// The source in whose place others count, or would if they listed hosts, and why.
-    fn fallback(&self, rank: Option<u8>) -> Option<(String, FallbackReason)> {
-        let first = self.sources.iter().min_by_key(|ranked| ranked.rank)?;
-        let has_others = self.sources.iter().any(|ranked| ranked.rank != first.rank);
-        if rank == Some(first.rank) || !has_others {
-            return None;
+    /// The sources in whose place others count, or would if they listed hosts, and why: all of the
+    /// first rank, or none.
+    fn fallback(&self, rank: Option<u8>) -> Vec<(SourceLabel, FallbackReason)> {
+        let first: Vec<_> = self.first_rank().collect();
+        let is_first = first.iter().any(|ranked| Some(ranked.rank) == rank);
+        if is_first || first.len() == self.sources.len() {
+            return Vec::new();
         }
-        match first.source.state(&self.names) {
+        let reasons = first.into_iter().filter_map(|ranked| match ranked.state(&self.names) {
             State::Listing => None,
-            State::Pending(reason) | State::Empty(reason) => Some((first.source.label(), reason)),
-        }
+            State::Pending(reason) | State::Empty(reason) => Some((ranked.label(), reason)),
+        });
+        reasons.collect()
+    }
+
+    /// The sources that count before all others.
+    fn first_rank(&self) -> impl Iterator<Item = &Ranked> {
+        let first = self.sources.iter().map(|ranked| ranked.rank).min();
+        self.sources.iter().filter(move |ranked| Some(ranked.rank) == first)
     }
 
     /// Makes the names those that the sources need.
@@ -341,10 +339,12 @@ impl Found {
 
 #[cfg(test)]
 mod tests {
+    use super::late::Late;
     use super::names::Needed;
-    use super::source::Host;
+    use super::source::{Host, Source};
     use super::*;
-    use crate::config::discovery_srv::Trust;
+    use crate::config::address::EndpointAddress;
+    use crate::config::discovery_srv::{DiscoverySrv, Trust};
     use crate::proto::dns::message::{Kind, Records, Service};
     use crate::proto::dns::name::Name;
     use crate::proto::dns::resolv_conf::Problem;
@@ -359,8 +359,8 @@ mod tests {
 
     fn discover(endpoints: &[&str], srv: Option<DiscoverySrv>) -> (Discovery, Instant) {
         let now = Instant::now();
-        let sources =
-            Sources { endpoints: typed(endpoints), srv, patience: SECOND, ..Sources::default() };
+        let sources = Sources::new(SECOND, Environment::default());
+        let sources = sources.with(typed(endpoints)).with(srv);
         (Discovery::new(sources, now), now)
     }
 
@@ -399,6 +399,71 @@ mod tests {
         assert_eq!(found(&mut discovery, now), Some(want));
         assert_eq!(found(&mut discovery, now), None, "reported once");
         assert_eq!(discovery.next_deadline(), None);
+    }
+
+    /// A source of the first rank.
+    fn late(number: u8, at: Option<Instant>) -> Late {
+        Late { address: ([10, 0, 0, number], 1).into(), at, is_first: true }
+    }
+
+    /// The endpoints that these sources and a typed one give from `at` on, without looking anything
+    /// up, and what is reported by then.
+    fn found_late(late: &[Late], now: Instant, at: Instant) -> (Vec<String>, Vec<Report>) {
+        let sources = Sources::new(SECOND, Environment::default());
+        let sources = sources.with(typed(&["10.0.0.9:1"])).with(late.iter().copied());
+        let mut discovery = Discovery::new(sources, now);
+        assert!(discovery.names().is_empty() && discovery.may_change());
+        found(&mut discovery, now);
+        assert_eq!(discovery.next_deadline(), Some(at));
+        discovery.advance(at, &mut || 0);
+        let found = found(&mut discovery, at).expect("news");
+        (found, discovery.take_reports())
+    }
+
+    #[test]
+    fn a_source_without_a_name_changes_with_time() {
+        let now = Instant::now();
+        let first = late(1, Some(now + SECOND / 2));
+        let [typed, own] = ["10.0.0.9:1 10.0.0.9:1", "10.0.0.1:1 10.0.0.1:1"];
+        let at = now + SECOND / 2;
+        assert_eq!(found_late(&[first], now, at), (vec![own.to_owned()], vec![]));
+        let second = Late { is_first: false, ..first };
+        assert_eq!(
+            found_late(&[second], now, at),
+            (vec![typed.to_owned(), own.to_owned()], vec![])
+        );
+    }
+
+    /// Of each source of the first rank a line says why it gives nothing.
+    #[test]
+    fn patience_ends_also_where_no_name_is_looked_up() {
+        let now = Instant::now();
+        let sources = [late(1, None), late(2, None)];
+        let (found, reports) = found_late(&sources, now, now + SECOND);
+        assert_eq!(found, ["10.0.0.9:1 10.0.0.9:1"]);
+        let want = sources.map(|late| Report::FellBack {
+            source: late.into_source().label(),
+            reason: FallbackReason::NoAnswer,
+            endpoints: 1,
+        });
+        assert_eq!(reports, want);
+    }
+
+    /// Only the sources that list something have come to be used.
+    #[test]
+    fn what_replaces_typed_endpoints_is_named() {
+        let now = Instant::now();
+        let at = now + 2 * SECOND;
+        let sources = Sources::new(SECOND, Environment::default()).with(typed(&["10.0.0.9:1"]));
+        let sources = sources.with([late(1, None), late(2, Some(at))]);
+        let mut discovery = Discovery::new(sources, now);
+        for now in [now, now + SECOND, at] {
+            discovery.advance(now, &mut || 0);
+            found(&mut discovery, now);
+        }
+        let reports = discovery.take_reports();
+        let source = late(2, None).into_source().label();
+        assert_eq!((reports.len(), reports.last()), (3, Some(&Report::Discovered { source })));
     }
 
     #[test]
@@ -586,8 +651,8 @@ mod tests {
     }
 
     impl Source for Fake {
-        fn label(&self) -> String {
-            self.address.to_string()
+        fn label(&self) -> SourceLabel {
+            SourceLabel { source: "fake", key: "address", subject: self.address.to_string() }
         }
 
         fn names(&self) -> Vec<Needed> {
@@ -599,7 +664,7 @@ mod tests {
         }
 
         fn hosts(&self, _: &Names) -> Vec<Host> {
-            let (name, priority, weight) = (self.label(), 0, 1);
+            let (name, priority, weight) = (self.address.to_string(), 0, 1);
             let (check, is_resolved) = (Check::Connect, true);
             if self.state != State::Listing {
                 return Vec::new();
@@ -615,8 +680,8 @@ mod tests {
     }
 
     /// The sources that count, of those with this rank and state each, by their places; and the
-    /// one in whose place they do.
-    fn in_effect(sources: &[(u8, State)], is_patient: bool) -> (Vec<usize>, Option<String>) {
+    /// ones in whose place they do.
+    fn in_effect(sources: &[(u8, State)], is_patient: bool) -> (Vec<usize>, Vec<String>) {
         let (mut discovery, now) = discover(&[], None);
         discovery.patient_until = is_patient.then_some(now + SECOND);
         let ranked = sources.iter().enumerate().map(|(place, (rank, state))| {
@@ -626,12 +691,12 @@ mod tests {
         discovery.sources = ranked.collect();
         let found = discovery.take_found(&mut |_, _| Ok(()), now).expect("news");
         let found = found.iter().map(place_of).collect();
-        let mut reports = discovery.take_reports().into_iter();
-        let label = reports.find_map(|report| match report {
-            Report::FellBack { domain, .. } => Some(domain),
+        let reports = discovery.take_reports().into_iter();
+        let replaced = reports.filter_map(|report| match report {
+            Report::FellBack { source, .. } => Some(source.subject),
             _ => None,
         });
-        (found, label)
+        (found, replaced.collect())
     }
 
     #[test]
@@ -639,20 +704,28 @@ mod tests {
         use State::Listing;
         let [pending, empty] =
             [State::Pending(FallbackReason::NoAnswer), State::Empty(FallbackReason::NoAnswer)];
-        let first = Some("10.0.0.1:0".to_owned());
+        let (none, first) = (&[""; 0][..], &["10.0.0.1:0"][..]);
         for (sources, is_patient, want) in [
-            (&[(0, Listing), (1, Listing), (2, Listing)][..], false, (vec![0], None)),
-            (&[(0, empty), (1, Listing), (2, Listing)], false, (vec![1], first.clone())),
-            (&[(0, empty), (2, Listing), (1, empty)], false, (vec![1], first.clone())),
-            (&[(0, pending), (1, Listing)], true, (vec![], None)),
-            (&[(0, pending), (1, Listing)], false, (vec![1], first.clone())),
-            (&[(0, empty), (1, pending), (2, Listing)], true, (vec![], first.clone())),
+            (&[(0, Listing), (1, Listing), (2, Listing)][..], false, (vec![0], none)),
+            (&[(0, empty), (1, Listing), (2, Listing)], false, (vec![1], first)),
+            (&[(0, empty), (2, Listing), (1, empty)], false, (vec![1], first)),
+            (&[(0, pending), (1, Listing)], true, (vec![], none)),
+            (&[(0, pending), (1, Listing)], false, (vec![1], first)),
+            (&[(0, empty), (1, pending), (2, Listing)], true, (vec![], first)),
             (&[(0, empty), (1, empty)], false, (vec![], first)),
             // All of one rank count together, in their order.
-            (&[(1, Listing), (0, Listing), (0, pending), (0, Listing)], false, (vec![1, 3], None)),
-            (&[(1, empty), (1, empty)], false, (vec![], None)),
+            (&[(1, Listing), (0, Listing), (0, pending), (0, Listing)], false, (vec![1, 3], none)),
+            (&[(1, empty), (1, empty)], false, (vec![], none)),
+            // And are replaced together.
+            (
+                &[(0, empty), (1, Listing), (0, pending)],
+                false,
+                (vec![1], &["10.0.0.1:0", "10.0.0.1:2"][..]),
+            ),
         ] {
-            assert_eq!(in_effect(sources, is_patient), want, "{sources:?} {is_patient}");
+            let (found, replaced) = in_effect(sources, is_patient);
+            let replaced: Vec<&str> = replaced.iter().map(String::as_str).collect();
+            assert_eq!((found, &replaced[..]), want, "{sources:?} {is_patient}");
         }
     }
 }

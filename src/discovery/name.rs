@@ -2,8 +2,8 @@
 //! alone.
 
 use super::names::{Names, Needed};
-use super::report::FallbackReason;
-use super::source::{Host, Source, State};
+use super::report::{FallbackReason, SourceLabel};
+use super::source::{Configured, Host, Ranked, Source, State};
 use super::watch::Watch;
 use crate::config::address::EndpointAddress;
 use crate::proto::dns::Wanted;
@@ -27,8 +27,8 @@ impl Named {
 }
 
 impl Source for Named {
-    fn label(&self) -> String {
-        self.endpoint.to_string()
+    fn label(&self) -> SourceLabel {
+        SourceLabel::of_endpoint(&self.endpoint)
     }
 
     fn names(&self) -> Vec<Needed> {
@@ -53,20 +53,23 @@ impl Source for Named {
     }
 }
 
-/// A name that no endpoint comes from, such as one to listen on.
-#[derive(Debug)]
-pub(super) struct AddressesOnly(Needed);
+/// A name to look up for its addresses alone, such as one to listen on; as typed.
+#[derive(Clone, Debug)]
+pub struct AddressName(pub String);
 
-impl AddressesOnly {
-    /// The name, as typed.
-    pub(super) fn new(name: String) -> AddressesOnly {
-        AddressesOnly(Needed::host(Wanted::Typed(name)))
+impl Configured for AddressName {
+    fn into_source(self) -> Ranked {
+        Ranked::typed(AddressesOnly(Needed::host(Wanted::Typed(self.0))))
     }
 }
 
+/// A name that no endpoint comes from.
+#[derive(Debug)]
+struct AddressesOnly(Needed);
+
 impl Source for AddressesOnly {
-    fn label(&self) -> String {
-        self.0.wanted.to_string()
+    fn label(&self) -> SourceLabel {
+        SourceLabel { source: "name", key: "name", subject: self.0.wanted.to_string() }
     }
 
     fn names(&self) -> Vec<Needed> {

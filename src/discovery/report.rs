@@ -11,6 +11,7 @@ use super::names::Needed;
 pub use super::round::ResolveError;
 use super::watch::Watch;
 use crate::address::Address;
+use crate::config::address::EndpointAddress;
 use crate::config::special_address::SpecialAddress;
 use crate::config::{ABSENCE_MAX, DNS_SERVERS_MAX, ENDPOINTS_MAX, EXCLUSIONS_REPORTED_MAX};
 use crate::proto::dns::resolv_conf::Problem;
@@ -43,19 +44,19 @@ pub enum Report {
         /// How many stay.
         endpoints: usize,
     },
-    /// SRV records give no endpoint; the typed ones take their place.
+    /// A source lists no endpoint, nor does another of its rank; the typed ones take their place.
     FellBack {
-        /// The domain of the records.
-        domain: String,
-        /// Why they give none.
+        /// The source.
+        source: SourceLabel,
+        /// Why it lists none.
         reason: FallbackReason,
         /// How many endpoints there are instead.
         endpoints: usize,
     },
-    /// SRV records give endpoints again, or for the first time after [`Report::FellBack`].
+    /// A source lists endpoints, which replace the typed ones of [`Report::FellBack`].
     Discovered {
-        /// The domain of the records.
-        domain: String,
+        /// The source.
+        source: SourceLabel,
     },
     /// The name servers in use, after a problem with resolv.conf(5) has come or gone.
     NameServers {
@@ -64,6 +65,23 @@ pub enum Report {
         /// The servers that are asked.
         servers: Vec<SocketAddr>,
     },
+}
+
+/// A source in terms of the log: `source=srv domain=example.test`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceLabel {
+    /// The kind of source, in a word.
+    pub source: &'static str,
+    /// The name of the field that tells it from others of its kind.
+    pub key: &'static str,
+    /// The value of that field: an address or a name.
+    pub subject: String,
+}
+
+impl SourceLabel {
+    pub(super) fn of_endpoint(endpoint: &EndpointAddress) -> SourceLabel {
+        SourceLabel { source: "typed", key: "endpoint", subject: endpoint.to_string() }
+    }
 }
 
 /// A record or an address, in terms of the log.
@@ -140,7 +158,7 @@ impl fmt::Display for Unusable {
     }
 }
 
-/// Why SRV records give no endpoint. Shown as one word.
+/// Why a source lists no endpoint. Shown as one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FallbackReason {
     /// No name server has answered within the patience of [`super::Sources`].
@@ -168,8 +186,8 @@ pub(super) struct Reports {
     /// Exclusions that were reported and were true not long ago.
     excluded: Recent<Excluded, ()>,
     is_kept: bool,
-    /// The source in whose place others count, as last reported.
-    fallback: Option<String>,
+    /// Whether typed endpoints count in place of discovered ones, as last reported.
+    has_fallen_back: bool,
     /// What is wrong with resolv.conf(5), as last reported.
     problem: Option<Problem>,
 }
@@ -183,7 +201,7 @@ impl Default for Reports {
             pending: Vec::new(),
             excluded: Recent::new(ABSENCE_MAX, EXCLUSIONS_REPORTED_MAX),
             is_kept: false,
-            fallback: None,
+            has_fallen_back: false,
             problem: None,
         }
     }
@@ -236,27 +254,29 @@ impl Reports {
         self.is_kept = kept.is_some();
     }
 
-    /// Reports that typed endpoints come to be used in place of those that a domain's records
-    /// list, or no longer are. `endpoints`: how many there are.
+    /// Reports that typed endpoints come to be used in place of those that these sources would
+    /// list. `endpoints`: how many there are.
     pub(super) fn note_fallback(
         &mut self,
-        fallback: Option<(String, FallbackReason)>,
+        sources: Vec<(SourceLabel, FallbackReason)>,
         endpoints: usize,
     ) {
         debug_assert!(endpoints <= ENDPOINTS_MAX);
-        let is_fallback = fallback.is_some();
-        match (self.fallback.take(), fallback) {
-            (known, Some((domain, reason))) => {
-                if known.is_none() {
-                    let domain = domain.clone();
-                    self.pending.push(Report::FellBack { domain, reason, endpoints });
-                }
-                self.fallback = Some(domain);
-            }
-            (Some(domain), None) => self.pending.push(Report::Discovered { domain }),
-            (None, None) => {}
+        if std::mem::replace(&mut self.has_fallen_back, true) {
+            return;
         }
-        debug_assert_eq!(self.fallback.is_some(), is_fallback, "the end would not be reported");
+        for (source, reason) in sources {
+            self.pending.push(Report::FellBack { source, reason, endpoints });
+        }
+    }
+
+    /// Reports that the endpoints of these sources, if there are any, replace typed ones.
+    pub(super) fn note_discovered(&mut self, sources: Vec<SourceLabel>) {
+        if sources.is_empty() || !std::mem::take(&mut self.has_fallen_back) {
+            return;
+        }
+        let reports = sources.into_iter().map(|source| Report::Discovered { source });
+        self.pending.extend(reports);
     }
 
     /// Reports a problem of the configuration that has come or gone.

@@ -1,15 +1,15 @@
 //! The contract of a source of endpoints, and the hosts that it lists.
 //!
 //! A source owns what it was configured with and what it remembers of its own answers. It looks
-//! nothing up: it says which names it needs, and reads in [`Names`] what is known of them. To add
-//! one is a file with an `impl Source`, and a line in the list of [`super::Discovery`].
+//! nothing up: it says which names it needs, and reads in [`Names`] what is known of them. What a
+//! further one touches is listed in [`super`].
 
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Instant;
 
 use super::names::{Names, Needed};
-use super::report::{Excluded, FallbackReason};
+use super::report::{Excluded, FallbackReason, SourceLabel};
 use super::watch::Watch;
 use crate::address::Address;
 use crate::config::address::EndpointAddress;
@@ -17,8 +17,8 @@ use crate::upstream::Check;
 
 /// A place where endpoints come from.
 pub(super) trait Source: fmt::Debug {
-    /// The source for the log: what was typed.
-    fn label(&self) -> String;
+    /// The source in terms of the log.
+    fn label(&self) -> SourceLabel;
 
     /// The names to look up for it, in the order in which they are looked up first.
     fn names(&self) -> Vec<Needed>;
@@ -64,6 +64,51 @@ pub(super) trait Source: fmt::Debug {
     fn expire(&mut self, now: Instant) -> bool {
         let _ = now;
         false
+    }
+}
+
+/// The configuration of a source.
+pub trait Configured {
+    /// The source, with its precedence.
+    fn into_source(self) -> Ranked;
+}
+
+/// A source and its precedence.
+#[derive(Debug)]
+pub struct Ranked {
+    /// 0 counts first. Sources of one rank count together.
+    pub(super) rank: u8,
+    pub(super) source: Box<dyn Source>,
+}
+
+impl Ranked {
+    /// A source that discovers endpoints, and counts before typed ones.
+    pub(super) fn discovered(source: impl Source + 'static) -> Ranked {
+        Ranked { rank: 0, source: Box::new(source) }
+    }
+
+    /// A source that was typed, and counts while those that discover list nothing.
+    pub(super) fn typed(source: impl Source + 'static) -> Ranked {
+        Ranked { rank: 1, source: Box::new(source) }
+    }
+
+    /// The source in terms of the log.
+    pub(super) fn label(&self) -> SourceLabel {
+        self.source.label()
+    }
+
+    /// What the source contributes at present.
+    pub(super) fn state(&self, names: &Names) -> State {
+        self.source.state(names)
+    }
+
+    /// Whether the source lists hosts, or has yet to answer and may still take its time.
+    pub(super) fn counts(&self, names: &Names, is_patient: bool) -> bool {
+        match self.state(names) {
+            State::Listing => true,
+            State::Pending(_) => is_patient,
+            State::Empty(_) => false,
+        }
     }
 }
 

@@ -8,9 +8,9 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::names::{Names, Needed};
-use super::report::{Excluded, Exclusion, FallbackReason, Item, ResolveError};
+use super::report::{Excluded, Exclusion, FallbackReason, Item, ResolveError, SourceLabel};
 use super::retiring::RetiringRecords;
-use super::source::{Host, Source, State};
+use super::source::{Configured, Host, Ranked, Source, State};
 use super::watch::Watch;
 use crate::address::Address;
 use crate::config::ENDPOINTS_MAX;
@@ -130,9 +130,15 @@ impl Srv {
     }
 }
 
+impl Configured for DiscoverySrv {
+    fn into_source(self) -> Ranked {
+        Ranked::discovered(Srv::new(self))
+    }
+}
+
 impl Source for Srv {
-    fn label(&self) -> String {
-        self.settings.domain.clone()
+    fn label(&self) -> SourceLabel {
+        SourceLabel { source: "srv", key: "domain", subject: self.settings.domain.clone() }
     }
 
     fn names(&self) -> Vec<Needed> {

@@ -23,6 +23,17 @@ pub type Value<'a> = &'a dyn Display;
 #[derive(Clone, Copy, Debug)]
 pub struct Quoted<'a>(pub &'a str);
 
+/// A source of endpoints: ` source=srv domain=example.test`.
+#[derive(Clone, Copy)]
+pub struct Origin<'a> {
+    /// The kind of source, in a word.
+    pub source: &'a str,
+    /// The name of the field that tells it from others of its kind.
+    pub key: &'a str,
+    /// The value of that field.
+    pub subject: Value<'a>,
+}
+
 /// Values of one kind.
 pub type List<'a> = &'a [String];
 
@@ -278,14 +289,14 @@ events! {
     LastEndpointsKept: Warn "discovery returned no endpoints, keeping the last known ones" {
         count: usize,
     };
-    /// SRV records lead to no endpoint, so those of `--endpoints` are used, unverified. Gathered.
-    TypedEndpointsUsed: Warn "no endpoint from SRV records, using those of --endpoints unverified" {
-        domain: Value<'a>,
+    /// A source leads to no endpoint, so those of `--endpoints` are used, unverified. Gathered.
+    TypedEndpointsUsed: Warn "no endpoint from discovery, using those of --endpoints unverified" {
+        source: Origin<'a>,
         reason: Value<'a>,
         count: usize,
     };
-    /// SRV records lead to endpoints, which replace those of `--endpoints`. Gathered.
-    DiscoveredEndpointsUsed: Info "endpoints from SRV records in use" { domain: Value<'a> };
+    /// A source leads to endpoints, which replace those of `--endpoints`. Gathered.
+    DiscoveredEndpointsUsed: Info "endpoints from discovery in use" { source: Origin<'a> };
     /// The file resolv.conf(5) names no server, so default ones are asked. Gathered.
     NameServersUnknown: Warn "no name server given, asking others" {
         file: Value<'a>,
@@ -337,6 +348,12 @@ impl Field for Value<'_> {
 impl Field for Quoted<'_> {
     fn write(&self, key: &str, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, " {key}={:?}", self.0)
+    }
+}
+
+impl Field for Origin<'_> {
+    fn write(&self, key: &str, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, " {key}={} {}={}", self.source, self.key, self.subject)
     }
 }
 

@@ -176,8 +176,12 @@ fn pace(event: &Event<'_>) -> Pace {
         }
         Event::NameResolved { name } => about_discovery("resolved", name),
         Event::LastEndpointsKept { .. } => about_discovery("kept", "endpoints"),
-        Event::TypedEndpointsUsed { domain, .. } => about_discovery("fallback", domain),
-        Event::DiscoveredEndpointsUsed { domain } => about_discovery("discovered", domain),
+        Event::TypedEndpointsUsed { source, .. } => {
+            about_discovery("fallback", format_args!("{}/{}", source.source, source.subject))
+        }
+        Event::DiscoveredEndpointsUsed { source } => {
+            about_discovery("discovered", format_args!("{}/{}", source.source, source.subject))
+        }
         Event::NameServersUnknown { reason, .. } | Event::ResolverFileTooLong { reason, .. } => {
             about_discovery("resolv_conf", reason)
         }

@@ -17,7 +17,7 @@ use crate::config::address::{Host, ListenAddress};
 use crate::config::duration::format_duration;
 use crate::config::special_address::SpecialAddress;
 use crate::config::{DNS_RETRY_MIN, LISTEN_LOOKUP_MAX};
-use crate::discovery::{Discovery, Environment, ResolveError, Sources};
+use crate::discovery::{AddressName, Discovery, Environment, ResolveError, Sources};
 use crate::net::{self, Net, NetError};
 use crate::proto::dns::Failure;
 
@@ -100,8 +100,8 @@ pub fn resolve_listeners<N: Net + net::Host>(
 ) -> Result<Option<Listeners<N>>, ListenNameError> {
     let now = net.now();
     let mut retry = limits.listen_retry;
-    let names = listen.iter().filter_map(name_of).map(str::to_owned).collect();
-    let sources = Sources { names, environment, ..Sources::default() };
+    let names = listen.iter().filter_map(name_of).map(|name| AddressName(name.to_owned()));
+    let sources = Sources::new(Duration::ZERO, environment).with(names);
     let mut discovery = Discovery::new(sources, now);
     if !discovery.names().is_empty() {
         let mut reactor = Reactor::new(net, limits, Front::none(), discovery, None, now);

@@ -197,14 +197,17 @@ fn endpoints_that_are_given_serve_until_there_are_records() {
         let _members = [member(11), member(12)];
         let gateway = insecure(machine).endpoint("127.0.0.12:2379").start();
         until("the fallback serves", || answer(&gateway) == Some('b'));
-        let line = gateway.wait_for_log("WARN no endpoint from SRV records, using those of");
-        assert!(line.contains(" domain=example.test reason=no_such_name count=1"), "{line}");
+        let line = gateway.wait_for_log("WARN no endpoint from discovery, using those of");
+        assert!(
+            line.contains(" source=srv domain=example.test reason=no_such_name count=1"),
+            "{line}"
+        );
         set_members(&dns, PLAIN, LONG, &[(11, 0, 1)]);
         wait_added(&gateway, &[11]);
         wait_removed(&gateway, 12);
         assert_eq!(letters(&gateway, 10), "a");
-        gateway.wait_for_log("INFO endpoints from SRV records in use domain=example.test");
-        assert_eq!(gateway.log_count("no endpoint from SRV records"), 1, "{:?}", gateway.log());
+        gateway.wait_for_log("INFO endpoints from discovery in use source=srv domain=example.test");
+        assert_eq!(gateway.log_count("no endpoint from discovery"), 1, "{:?}", gateway.log());
         assert_eq!(gateway.log_count("discovery returned no endpoints"), 0, "{:?}", gateway.log());
     });
 }

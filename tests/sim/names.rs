@@ -236,7 +236,7 @@ impl Names {
         match self.source {
             Source::Typed => {
                 let endpoints = dead_endpoints(self.dead).chain(self.hosts.iter().map(typed));
-                Sources { endpoints: endpoints.collect(), ..Sources::default() }
+                Sources::default().with(endpoints)
             }
             Source::Records { is_insecure } => {
                 let domain = DOMAIN.to_owned();
@@ -244,8 +244,7 @@ impl Names {
                     true => Trust::Unverified,
                     false => Trust::Certified { authority: None },
                 };
-                let srv = Some(DiscoverySrv { domain, name: None, trust });
-                Sources { srv, ..Sources::default() }
+                Sources::default().with([DiscoverySrv { domain, name: None, trust }])
             }
         }
     }

@@ -121,7 +121,7 @@ impl Plan {
     pub fn sources(&self) -> Sources {
         match &self.names {
             Some(names) => names.sources(&self.endpoints),
-            None => Sources { endpoints: self.typed(), ..Sources::default() },
+            None => Sources::default().with(self.typed()),
         }
     }
 

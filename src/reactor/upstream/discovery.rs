@@ -8,9 +8,11 @@ use std::time::Instant;
 use super::files::HostsReading;
 use crate::address::Address;
 use crate::config::DNS_DESCRIPTORS_MAX;
-use crate::discovery::{Discovery, Exclusion, Found, Item, Report as Finding, Unusable};
+use crate::discovery::{
+    Discovery, Exclusion, Found, Item, Report as Finding, SourceLabel, Unusable,
+};
 use crate::net::{Host, Net, NetError, ResolverFile};
-use crate::observe::events::{Event, Value, list};
+use crate::observe::events::{Event, Origin, Value, list};
 use crate::proto::dialogue::Dialogue;
 use crate::proto::dns::resolv_conf::Problem;
 use crate::proto::dns::stream::Framing;
@@ -38,7 +40,7 @@ pub(super) struct DiscoveryDriver<N: Net + Host> {
 impl<N: Net + Host> DiscoveryDriver<N> {
     /// A driver that has not asked a name server yet.
     pub(super) fn new(discovery: Discovery) -> DiscoveryDriver<N> {
-        let is_dirty = !discovery.names().is_empty();
+        let is_dirty = discovery.may_change();
         DiscoveryDriver {
             discovery,
             timer: None,
@@ -62,7 +64,7 @@ impl<N: Net + Host> DiscoveryDriver<N> {
 
     /// Whether the endpoints may still change.
     pub(super) fn is_discovering(&self) -> bool {
-        !self.discovery.names().is_empty() && !self.is_stopped
+        self.discovery.may_change() && !self.is_stopped
     }
 
     /// Whether a look-up is under way or due.
@@ -72,7 +74,7 @@ impl<N: Net + Host> DiscoveryDriver<N> {
 
     /// Rechecks the name of an address after a failed dial: its records may be out of date.
     pub(super) fn recheck(&mut self, address: &Address, failure: DialFailure, now: Instant) {
-        if self.discovery.names().is_empty() {
+        if !self.discovery.may_change() {
             return;
         }
         match failure.is_evidence() {
@@ -84,7 +86,7 @@ impl<N: Net + Host> DiscoveryDriver<N> {
 
     /// Rechecks every name, because no endpoint works.
     pub(super) fn recheck_all(&mut self, now: Instant) {
-        if !self.discovery.names().is_empty() {
+        if self.discovery.may_change() {
             self.discovery.on_none_active(now);
             self.mark_dirty();
         }
@@ -260,14 +262,21 @@ fn log_finding<N: Net>(context: &mut Context<N>, finding: &Finding) {
         Finding::Resolved { name } => context.log(Event::NameResolved { name }),
         Finding::Excluded { item, reason } => log_excluded(context, item, reason),
         Finding::Kept { endpoints } => context.log(Event::LastEndpointsKept { count: *endpoints }),
-        Finding::FellBack { domain, reason, endpoints } => {
-            context.log(Event::TypedEndpointsUsed { domain, reason, count: *endpoints });
+        Finding::FellBack { source, reason, endpoints } => {
+            let (source, count) = (origin(source), *endpoints);
+            context.log(Event::TypedEndpointsUsed { source, reason, count });
         }
-        Finding::Discovered { domain } => context.log(Event::DiscoveredEndpointsUsed { domain }),
+        Finding::Discovered { source } => {
+            context.log(Event::DiscoveredEndpointsUsed { source: origin(source) });
+        }
         Finding::NameServers { problem, servers } => {
             log_name_servers(context, problem.as_ref(), servers);
         }
     }
+}
+
+fn origin(source: &SourceLabel) -> Origin<'_> {
+    Origin { source: source.source, key: source.key, subject: &source.subject }
 }
 
 fn log_excluded<N: Net>(context: &mut Context<N>, item: &Item, reason: &Exclusion) {
@@ -299,4 +308,41 @@ fn log_name_servers<N: Net>(
         }
         Some(reason) => Event::ResolverFileTooLong { file, reason, servers },
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::discovery::late::Late;
+    use crate::discovery::{Environment, Sources};
+    use crate::net::mio::{MioNet, SocketOptions};
+
+    /// A source that no name is looked up for is led by the clock alone.
+    #[test]
+    fn discovery_runs_without_a_name() {
+        let options = SocketOptions { keepalive: None, user_timeout: None, reuse_port: false };
+        let net = MioNet::new(options).expect("a net");
+        let mut context = Context::new(net, Instant::now());
+        let at = context.now + Duration::from_secs(1);
+        let late = Late { address: ([127, 0, 0, 1], 1).into(), at: Some(at), is_first: false };
+        let sources = Sources::new(Duration::ZERO, Environment::default()).with([late]);
+        let mut driver = DiscoveryDriver::new(Discovery::new(sources, context.now));
+        assert!(driver.is_dirty() && driver.is_discovering());
+        for (now, want) in [(context.now, 0), (at, 1)] {
+            context.now = now;
+            while let Some((_, timer)) = context.wheel.expire(now) {
+                assert!(matches!(timer, Timer::Discovery));
+                driver.on_timer();
+            }
+            assert!(driver.is_dirty());
+            driver.begin_run(&context);
+            driver.begin_round(&mut context);
+            assert_eq!(driver.take_found(&mut context).map(|found| found.len()), Some(want));
+            assert!(!driver.end_round(&mut context));
+            assert!(driver.end_run(&mut context) && !driver.is_dirty());
+        }
+        assert!(!driver.is_discovering(), "nothing is to come");
+    }
 }
