@@ -196,18 +196,17 @@ events! {
     SignalIgnored: Warn "signal ignored" { signal: Value<'a>, reason: Value<'a> };
 
     // ---------------------------------------------------------------- clients and resources
-    /// A client was closed before it had a server. Counted; the fields are those of the last one.
-    ClientRejected: Warn "clients rejected" { reason: Value<'a>, pairs: usize };
+    /// A client was closed before it had a server. Counted; the reason is that of the last one.
+    ClientRejected: Warn "clients rejected" { reason: Value<'a> };
     /// A dial failed because this host lacks descriptors, ports, memory or a route. Counted; the
     /// fields are those of the last one.
     DialFailedLocally: Warn "dials failed locally" {
         endpoint: Option<Value<'a>>,
         reason: Value<'a>,
-        pairs: usize,
     };
-    /// No client is accepted for a moment, for want of descriptors or memory. Counted; the fields
-    /// are those of the last one.
-    AcceptPaused: Warn "accept paused" { reason: Value<'a>, pairs: usize };
+    /// No client is accepted for a moment, for want of descriptors or memory. Counted; the reason
+    /// is that of the last one.
+    AcceptPaused: Warn "accept paused" { reason: Value<'a> };
     /// A pair has ended: for which cause, and in which phase.
     PairClosed: Debug "pair closed" {
         client: Value<'a>,

@@ -24,7 +24,7 @@ use crate::config::{CHANGES_AT_ONCE, NEWCOMERS_AT_ONCE, NEWCOMERS_KNOWN_MAX, TRO
 /// Events whose lines are still to be written.
 #[derive(Debug)]
 pub struct Journal {
-    counted: [(Level, Repeats); Counted::COUNT],
+    counted: [(Level, Repeats); Counted::ALL.len()],
     /// Endpoints that were added, removed or verified.
     endpoints: Changes,
     /// Endpoints that were added for the first time.
@@ -53,7 +53,20 @@ enum Counted {
 }
 
 impl Counted {
-    const COUNT: usize = Counted::SignalsIgnored as usize + 1;
+    const ALL: [Counted; 4] = [
+        Counted::ClientsRejected,
+        Counted::DialsFailedLocally,
+        Counted::AcceptPauses,
+        Counted::SignalsIgnored,
+    ];
+
+    /// Whether its lines say how many pairs are open when they are written.
+    fn has_pairs(self) -> bool {
+        match self {
+            Counted::ClientsRejected | Counted::DialsFailedLocally | Counted::AcceptPauses => true,
+            Counted::SignalsIgnored => false,
+        }
+    }
 }
 
 /// The topics of events that are gathered.
@@ -81,15 +94,16 @@ impl Journal {
         }
     }
 
-    /// Writes the line of the event, or keeps the event until [`Journal::deadline`].
-    pub fn log(&mut self, event: Event<'_>, now: Instant) {
+    /// Writes the line of the event, or keeps the event until [`Journal::deadline`]. `pairs`: how
+    /// many are open.
+    pub fn log(&mut self, event: Event<'_>, now: Instant, pairs: usize) {
         match pace(&event) {
             Pace::AtOnce => event.write(),
             Pace::Counted(kind) => {
                 let (level, repeats) = &mut self.counted[kind as usize];
                 *level = event.level();
                 if let Some(line) = repeats.add(event, now) {
-                    write(*level, line);
+                    write_counted(kind, *level, &line, pairs);
                 }
             }
             Pace::Gathered(topic, kind, subject) => {
@@ -106,15 +120,16 @@ impl Journal {
         }
     }
 
-    /// Writes the lines of events that are due.
-    pub fn log_due(&mut self, now: Instant) {
-        self.log_kept(|repeats| repeats.take_due(now), |changes| changes.take_due(now));
+    /// Writes the lines of events that are due. `pairs`: how many are open.
+    pub fn log_due(&mut self, now: Instant, pairs: usize) {
+        self.log_kept(pairs, |repeats| repeats.take_due(now), |changes| changes.take_due(now));
         debug_assert!(self.deadline().is_none_or(|at| at > now), "it would spin");
     }
 
-    /// Writes the lines of all events that were kept, for the end of the log.
-    pub fn log_rest(&mut self) {
-        self.log_kept(Repeats::take_rest, Changes::take_rest);
+    /// Writes the lines of all events that were kept, for the end of the log. `pairs`: how many are
+    /// open.
+    pub fn log_rest(&mut self, pairs: usize) {
+        self.log_kept(pairs, Repeats::take_rest, Changes::take_rest);
         debug_assert!(self.deadline().is_none(), "a line is lost");
     }
 
@@ -127,12 +142,13 @@ impl Journal {
 
     fn log_kept(
         &mut self,
+        pairs: usize,
         mut line: impl FnMut(&mut Repeats) -> Option<String>,
         mut due: impl FnMut(&mut Changes) -> Option<Due>,
     ) {
-        for (level, repeats) in &mut self.counted {
+        for (kind, (level, repeats)) in Counted::ALL.into_iter().zip(&mut self.counted) {
             if let Some(line) = line(repeats) {
-                write(*level, line);
+                write_counted(kind, *level, &line, pairs);
             }
         }
         write_due(Topic::Endpoints, due(&mut self.endpoints));
@@ -198,6 +214,13 @@ fn about_endpoint(kind: &'static str, endpoint: impl Display) -> Pace {
 
 fn about_discovery(kind: &'static str, subject: impl Display) -> Pace {
     Pace::Gathered(Topic::Discovery, kind, subject.to_string())
+}
+
+fn write_counted(kind: Counted, level: Level, line: &str, pairs: usize) {
+    match kind.has_pairs() {
+        true => write(level, format_args!("{line} pairs={pairs}")),
+        false => write(level, line),
+    }
 }
 
 fn write_due(topic: Topic, due: Option<Due>) {
@@ -266,9 +289,7 @@ mod tests {
         LINES.take()
     }
 
-    fn rejected(pairs: usize) -> Event<'static> {
-        Event::ClientRejected { reason: &"no_endpoint_active", pairs }
-    }
+    const REJECTED: Event<'static> = Event::ClientRejected { reason: &"no_endpoint_active" };
 
     fn added<'a>(endpoint: Value<'a>) -> Event<'a> {
         Event::EndpointAdded { endpoint, name: &"a.test:1", priority: 0, weight: 0 }
@@ -282,17 +303,29 @@ mod tests {
     #[test]
     fn what_clients_can_repeat_is_counted_kind_by_kind() {
         let (now, mut journal) = (Instant::now(), journal());
-        (1..=3).for_each(|pairs| journal.log(rejected(pairs), now));
-        journal.log(Event::AcceptPaused { reason: &"no_descriptors", pairs: 3 }, now);
+        (1..=3).for_each(|pairs| journal.log(REJECTED, now, pairs));
+        journal.log(Event::AcceptPaused { reason: &"no_descriptors" }, now, 3);
         let text = "WARN clients rejected reason=no_endpoint_active";
-        let paused = "WARN accept paused reason=no_descriptors pairs=3 count=1";
-        assert_eq!(lines(), [format!("{text} pairs=1 count=1"), paused.to_owned()]);
+        let paused = "WARN accept paused reason=no_descriptors count=1 pairs=3";
+        assert_eq!(lines(), [format!("{text} count=1 pairs=1"), paused.to_owned()]);
         assert_eq!(journal.deadline(), Some(now + SUMMARY_INTERVAL));
-        journal.log_due(now + SUMMARY_INTERVAL - Duration::from_millis(1));
+        journal.log_due(now + SUMMARY_INTERVAL - Duration::from_millis(1), 3);
         assert_eq!(lines(), [""; 0]);
-        journal.log_due(now + SUMMARY_INTERVAL);
-        assert_eq!(lines(), [format!("{text} pairs=3 count=2")]);
+        journal.log_due(now + SUMMARY_INTERVAL, 9);
+        assert_eq!(lines(), [format!("{text} count=2 pairs=9")], "those that are open now");
         assert_eq!(journal.deadline(), None);
+    }
+
+    #[test]
+    fn at_the_end_no_pair_is_open() {
+        let (now, mut journal) = (Instant::now(), journal());
+        (0..2).for_each(|_| journal.log(REJECTED, now, 13));
+        (0..2).for_each(|_| journal.log(Event::RELOAD_IGNORED, now, 13));
+        lines();
+        journal.log_rest(0);
+        let rejected = "WARN clients rejected reason=no_endpoint_active count=1 pairs=0";
+        let reload = "WARN signal ignored signal=SIGHUP reason=no_reload count=1";
+        assert_eq!(lines(), [rejected, reload]);
     }
 
     #[test]
@@ -300,20 +333,23 @@ mod tests {
         let (now, mut journal) = (Instant::now(), journal());
         // The first time each is news, however many there are.
         let endpoints: Vec<String> = (1..=100).map(|port| format!("10.0.0.1:{port}")).collect();
-        endpoints.iter().for_each(|endpoint| journal.log(added(endpoint), now));
+        endpoints.iter().for_each(|endpoint| journal.log(added(endpoint), now, 0));
         assert_eq!(lines().len(), 100);
         for endpoint in &endpoints[..CHANGES_AT_ONCE as usize] {
-            journal.log(Event::EndpointRemoved { endpoint, pairs: 7 }, now);
+            journal.log(Event::EndpointRemoved { endpoint, pairs: 7 }, now, 0);
         }
         assert_eq!(
             lines().pop().as_deref(),
             Some("INFO endpoint removed endpoint=10.0.0.1:16 pairs=7")
         );
-        journal.log(added(&"10.0.0.1:1"), now);
-        journal
-            .log(Event::EndpointVerified { endpoint: &"10.0.0.1:2", after: SUMMARY_INTERVAL }, now);
+        journal.log(added(&"10.0.0.1:1"), now, 0);
+        journal.log(
+            Event::EndpointVerified { endpoint: &"10.0.0.1:2", after: SUMMARY_INTERVAL },
+            now,
+            0,
+        );
         assert_eq!(lines(), [""; 0]);
-        journal.log_due(now + SUMMARY_INTERVAL);
+        journal.log_due(now + SUMMARY_INTERVAL, 0);
         let want = "INFO endpoints changed added=[10.0.0.1:1] verified=[10.0.0.1:2]";
         assert_eq!(lines(), [want]);
     }
@@ -323,14 +359,14 @@ mod tests {
         let (now, mut journal) = (Instant::now(), journal());
         for port in 0..TROUBLES_AT_ONCE {
             let endpoint = format!("10.0.0.1:{port}");
-            journal.log(without_route(&endpoint), now);
+            journal.log(without_route(&endpoint), now, 0);
         }
         let first = "INFO endpoint skipped endpoint=10.0.0.1:0 reason=no_route";
         assert_eq!(lines().first().map(String::as_str), Some(first));
-        journal.log(without_route(&"10.0.0.2:1"), now);
+        journal.log(without_route(&"10.0.0.2:1"), now, 0);
         let (name, reason): (Value<'_>, Value<'_>) = (&"a.test", &"no_such_name");
-        journal.log(Event::NameNotResolved { name, reason }, now);
-        journal.log_rest();
+        journal.log(Event::NameNotResolved { name, reason }, now, 0);
+        journal.log_rest(0);
         let want = "WARN discovery changed skipped=[10.0.0.2:1] not_resolved=[a.test/no_such_name]";
         assert_eq!(lines(), [want]);
         assert_eq!(journal.deadline(), None);
@@ -345,12 +381,12 @@ mod tests {
             authority: Some(Quoted("CN=the root")),
             retry_in: SUMMARY_INTERVAL,
         };
-        (0..=TROUBLES_AT_ONCE).for_each(|_| journal.log(event, now));
+        (0..=TROUBLES_AT_ONCE).for_each(|_| journal.log(event, now, 0));
         let line = "WARN endpoint not verified endpoint=10.0.0.1:1 reason=authority_unfit \
                     authority=\"CN=the root\" retry_in=1s";
         assert_eq!(lines().pop().as_deref(), Some(line));
-        (0..2).for_each(|_| journal.log(event, now));
-        journal.log_rest();
+        (0..2).for_each(|_| journal.log(event, now, 0));
+        journal.log_rest(0);
         let together = "WARN discovery changed not_verified=[10.0.0.1:1/authority_unfit,+2]";
         assert_eq!(lines(), [together]);
     }
@@ -359,7 +395,7 @@ mod tests {
     fn most_events_are_written_at_once() {
         let (now, mut journal) = (Instant::now(), journal());
         for _ in 0..100 {
-            journal.log(Event::SpliceRefused, now);
+            journal.log(Event::SpliceRefused, now, 0);
         }
         assert_eq!((lines().len(), journal.deadline()), (100, None));
     }

@@ -89,7 +89,7 @@ impl<N: Net> Context<N> {
     #[inline]
     pub(super) fn log(&mut self, event: Event<'_>) {
         if event.is_enabled() {
-            self.journal.log(event, self.now);
+            self.journal.log(event, self.now, self.metrics.pairs_open);
             self.arm_journal();
         }
     }
@@ -97,7 +97,7 @@ impl<N: Net> Context<N> {
     /// Logs the events that the journal has kept and that are due.
     pub(super) fn on_journal_timer(&mut self) {
         self.journal_timer_armed = false;
-        self.journal.log_due(self.now);
+        self.journal.log_due(self.now, self.metrics.pairs_open);
         self.arm_journal();
     }
 

@@ -150,7 +150,7 @@ impl<N: Net + Host> Reactor<N> {
     pub(super) fn end_if_drained(&mut self) {
         if matches!(self.life, Life::Draining) && self.relays.len() == 0 {
             self.life = Life::Over;
-            self.context.journal.log_rest();
+            self.context.journal.log_rest(self.context.metrics.pairs_open);
         }
     }
 }

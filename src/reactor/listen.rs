@@ -47,10 +47,10 @@ pub(super) fn listen_on<N: Net>(
         if now == began {
             let (reason, timeout): (Value<'_>, _) = (&missing.error, retry);
             let event = LogEvent::WaitingForListenAddress { address, reason, timeout };
-            journal.log(event, now);
+            journal.log(event, now, 0);
         }
         let paused = pause(net, LISTEN_RETRY_INTERVAL.min(began + retry - now), &mut journal);
-        journal.log_rest();
+        journal.log_rest(0);
         now = paused?;
         missing = match try_all(net, addresses, missing.index) {
             Ok(front) => return Ok(front),
@@ -142,7 +142,7 @@ fn pause<N: Net>(
         }
         let hang_up = Event::Signal(Signal::HangUp);
         for _ in events.drain(..).filter(|event| *event == hang_up) {
-            journal.log(LogEvent::RELOAD_IGNORED, now);
+            journal.log(LogEvent::RELOAD_IGNORED, now, 0);
         }
         now = net.now();
     }

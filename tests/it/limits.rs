@@ -254,6 +254,21 @@ fn client_whose_server_lacks_a_descriptor_waits_for_one() {
     assert_eq!(gateway.log_count("pair closed"), 0);
 }
 
+/// Each client that is counted as rejected is in a line that says why.
+#[test]
+fn client_that_waits_for_a_descriptor_in_vain_is_rejected_in_the_log() {
+    let server = backend(echo);
+    let gateway = Gateway::start(&[server.address()], &["--connect-timeout=100ms"]);
+    let served = gateway.connect();
+    round_trip(&served, b"before the shortage");
+    set_soft_limit(&gateway, lowest_free(&gateway) + 1);
+    let _unlucky = gateway.connect();
+    let line = gateway.wait_for_log("clients rejected");
+    assert!(line.contains(" reason=local_shortage count=1 pairs="), "{line}");
+    gateway.signal("TERM");
+    assert!(gateway.wait_for_log("INFO stopped").contains(" rejected=1 "), "{:?}", gateway.log());
+}
+
 /// A listener whose connections the test accepts itself, within the deadline.
 fn listener() -> TcpListener {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");

@@ -40,7 +40,7 @@ impl<N: Net + Host> Relays<N> {
             let Some(endpoint) = upstream.pick(postponed, pair.tried(), context.now) else {
                 match self.may_wait(context, upstream, key) {
                     true => self.wait_for_endpoint(context, upstream, key),
-                    false => self.reject(context, upstream, key, failed_locally),
+                    false => self.reject_undialed(context, upstream, key, failed_locally),
                 }
                 break;
             };
@@ -140,10 +140,9 @@ impl<N: Net + Host> Relays<N> {
     fn on_wait_over(&mut self, context: &mut Context<N>, upstream: &Upstream<N>, key: Key) {
         match self.slots[key].pair.wait() {
             Some(Wait::Resources) => {
-                self.slots[key].pair.end(Cause::LocalShortage);
-                context.metrics.rejections.add(Rejection::LocalShortage);
+                self.reject(context, key, Cause::LocalShortage, Rejection::LocalShortage);
             }
-            Some(Wait::Endpoint) => self.reject(context, upstream, key, false),
+            Some(Wait::Endpoint) => self.reject_undialed(context, upstream, key, false),
             None => return,
         }
         self.sync(context, key);
@@ -285,24 +284,27 @@ impl<N: Net + Host> Relays<N> {
         }
     }
 
-    /// Ends a client that has no further endpoint to try.
-    fn reject(
+    /// Rejects a client that has no further endpoint to try.
+    fn reject_undialed(
         &mut self,
         context: &mut Context<N>,
         upstream: &Upstream<N>,
         key: Key,
         failed_locally: bool,
     ) {
-        let pair = &mut self.slots[key].pair;
-        let (cause, reason) = match pair.tried() {
+        let (cause, reason) = match self.slots[key].pair.tried() {
             [] => (Cause::Rejected, upstream.rejection()),
             _ if failed_locally => (Cause::LocalShortage, Rejection::LocalShortage),
             _ => (Cause::NoEndpoint, upstream.rejection()),
         };
-        pair.end(cause);
+        self.reject(context, key, cause, reason);
+    }
+
+    /// Ends a client that has no server, and counts and logs it as rejected.
+    fn reject(&mut self, context: &mut Context<N>, key: Key, cause: Cause, reason: Rejection) {
+        self.slots[key].pair.end(cause);
         context.metrics.rejections.add(reason);
-        let pairs = context.metrics.pairs_open;
-        context.log(Event::ClientRejected { reason: &reason, pairs });
+        context.log(Event::ClientRejected { reason: &reason });
     }
 
     /// Pauses accepting after a failure that is not the client's own, and so may last. An immediate
@@ -313,8 +315,7 @@ impl<N: Net + Host> Relays<N> {
         error: NetError,
     ) {
         context.metrics.accept_pauses += 1;
-        let (reason, pairs) = (&error, self.slots.len());
-        context.log(Event::AcceptPaused { reason, pairs });
+        context.log(Event::AcceptPaused { reason: &error });
         self.pipes.release_descriptors(&mut context.net, context.now);
         // A descriptor that was freed in this turn has not sufficed: with it, an earlier pause was
         // over, and this one takes as long as any.

@@ -113,8 +113,7 @@ impl Monitor {
     ) {
         let address = self.endpoints.address(endpoint);
         let endpoint = address.as_ref().map(|address| address as Value<'_>);
-        let (reason, pairs) = (&error, context.metrics.pairs_open);
-        context.log(Event::DialFailedLocally { endpoint, reason, pairs });
+        context.log(Event::DialFailedLocally { endpoint, reason: &error });
     }
 
     /// Logs an endpoint's new state, and schedules the next probe of an inactive one.
