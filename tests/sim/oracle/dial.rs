@@ -366,8 +366,14 @@ impl Oracle {
             // Its time is over and its endpoint gone at once: either may have been the reason.
             let watch = &mut self.watches.all[endpoint];
             match role {
-                Role::Probe { .. } => watch.may_have_been_left(before),
-                _ => watch.may_be_well |= before.is_active(),
+                Role::Probe { .. } => {
+                    watch.may_have_been_left(before);
+                    self.books.record.probes_left_at_most += 1;
+                }
+                _ => {
+                    watch.may_be_well |= before.is_active();
+                    self.books.record.dials_left_at_most += 1;
+                }
             }
         }
     }

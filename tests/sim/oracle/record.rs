@@ -75,6 +75,10 @@ pub struct Record {
     /// Those of them that failed, and dials that lacked a descriptor or memory.
     pub dials_failed: u64,
     pub probes_failed: u64,
+    /// Those of them whose endpoint went in the turn in which their time was over: they may have
+    /// been abandoned instead.
+    pub dials_left_at_most: u64,
+    pub probes_left_at_most: u64,
     pub dials_short: u64,
     /// Clients closed unserved, and those of them for want of an endpoint or of our resources.
     pub unserved: u64,
@@ -98,6 +102,8 @@ impl Record {
             probes: 0,
             dials_failed: 0,
             probes_failed: 0,
+            dials_left_at_most: 0,
+            probes_left_at_most: 0,
             dials_short: 0,
             unserved: 0,
             rejected: 0,
