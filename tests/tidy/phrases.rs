@@ -9,6 +9,7 @@ use crate::source::Source;
 
 /// Where the phrases are banned. A folder enters when it is clean, and does not leave.
 const CLEAN: &[&str] = &[
+    "Cargo.toml",
     "Makefile",
     "README.md",
     "benches/",
@@ -94,7 +95,9 @@ const PHRASES: &[Phrase] = &[
 pub fn phrases(source: &Source) -> Vec<Finding> {
     // Where they are listed they have to be written.
     let is_list = source.path == "tests/tidy/phrases.rs";
-    let is_text = [".rs", ".md", ".sh", "Makefile"].iter().any(|end| source.path.ends_with(end));
+    let is_text = [".rs", ".md", ".sh", "Makefile", "Cargo.toml"]
+        .iter()
+        .any(|end| source.path.ends_with(end));
     if is_list || !is_text || !source.is_in(CLEAN) || source.is_in(KEPT) {
         return Vec::new();
     }

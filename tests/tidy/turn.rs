@@ -4,7 +4,7 @@
 //! `self.front.accept(…);`. What only computes a value is not one.
 
 use crate::finding::{Finding, finding};
-use crate::lexer::{Token, is_word, item_end, tokens};
+use crate::lexer::{Token, is_word, item_end, line_of, tokens};
 use crate::source::Source;
 
 const REACTOR: &str = "src/reactor/mod.rs";
@@ -12,6 +12,10 @@ const REACTOR: &str = "src/reactor/mod.rs";
 pub fn turn(source: &Source) -> Vec<Finding> {
     if source.path != REACTOR {
         return Vec::new();
+    }
+    if let Some(line) = hidden_step(&source.code) {
+        let message = "a step that the list cannot show: call it by `self` in a statement instead";
+        return vec![finding(line, message)];
     }
     let listed = listed_steps(&source.text);
     let called = called_steps(&source.code);
@@ -34,6 +38,19 @@ fn listed_steps(text: &str) -> Vec<(usize, &str)> {
             is_item.then_some((number + 1, rest.split_once('`')?.0))
         })
         .collect()
+}
+
+/// The line of a `let` in `fn turn` that takes the reactor to pieces or drops a result: a call of a
+/// part would follow, or be within.
+fn hidden_step(code: &str) -> Option<usize> {
+    let at = code.find("fn turn(")?;
+    let (end, _) = item_end(code, at);
+    let tokens = tokens(&code[at..end]);
+    let statements = tokens.windows(3).filter(|three| three[0].text == "let");
+    let mut hiding = statements.filter(|three| {
+        ["_", "("].contains(&three[1].text) || ["{", "(", "<"].contains(&three[2].text)
+    });
+    hiding.next().map(|three| line_of(code, at) - 1 + three[0].line)
 }
 
 /// The methods that statements of `fn turn` call.
@@ -103,5 +120,11 @@ mod tests {
         fires(turn, REACTOR, &with_header(&one_more), 7, "list its steps");
         fires(turn, REACTOR, &with_header("//! no list"), 1, "list its steps");
         fires(turn, REACTOR, "//! 1. `reap`", 1, "list its steps");
+        for hidden in
+            ["let Reactor { a, .. } = self;", "let _ = self.a();", "let (a, b) = self.c();"]
+        {
+            let text = with_header(whole).replace("self.reap();", hidden);
+            fires(turn, REACTOR, &text, 14, "call it by `self`");
+        }
     }
 }

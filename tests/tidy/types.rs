@@ -14,9 +14,15 @@ const METHODS_MAX: usize = 40;
 const SIMULATOR_METHODS_MAX: usize = 60;
 /// Types over the limit: the file that defines it, the name, and how many methods it has today.
 const METHODS_TODAY: &[(&str, &str, usize)] = &[];
-/// The type that has the turn, and the most files that may have an `impl` of it.
+/// The type that has the turn: the most files that may have an `impl` of it, its most methods and
+/// fields.
 const HUB: &str = "Reactor";
 const HUB_FILES_MAX: usize = 2;
+const HUB_METHODS_MAX: usize = 25;
+const HUB_FIELDS_MAX: usize = 10;
+/// Files with a function that takes it, which is a method of it in disguise: names to listen on are
+/// looked up by turns of a reactor that has no listener.
+const HUB_TAKEN_IN: &[&str] = &["src/reactor/listen_names.rs"];
 
 /// For each type, by the file that defines it: the file of each of its methods.
 type Methods<'a> = BTreeMap<(&'a str, &'a str), Vec<&'a str>>;
@@ -37,7 +43,8 @@ pub fn types(sources: &[Source]) -> Vec<String> {
     let of_simulator = too_many_methods(&methods(&simulator), SIMULATOR_METHODS_MAX, &[]);
     let methods = methods(&files);
     let of_program = too_many_methods(&methods, METHODS_MAX, METHODS_TODAY);
-    [of_program, of_simulator, too_many_files(&methods, HUB_FILES_MAX)].concat()
+    [of_program, of_simulator, too_many_files(&methods, HUB_FILES_MAX), hub(&files, &methods)]
+        .concat()
 }
 
 fn too_many_methods(methods: &Methods, limit: usize, today: &[(&str, &str, usize)]) -> Vec<String> {
@@ -84,6 +91,65 @@ fn too_many_files(methods: &Methods, most: usize) -> Vec<String> {
         }
     }
     findings
+}
+
+/// What else may not grow about the hub.
+fn hub(files: &[(&str, Vec<Token>)], methods: &Methods) -> Vec<String> {
+    let mut findings = Vec::new();
+    for ((path, _), found) in methods.iter().filter(|((_, name), _)| *name == HUB) {
+        if found.len() > HUB_METHODS_MAX {
+            findings.push(format!(
+                "{path}:1: {HUB} has {} methods, {HUB_METHODS_MAX} at most: give them to the part \
+                 that owns the fields instead",
+                found.len()
+            ));
+        }
+    }
+    for (path, tokens) in files {
+        let fields = fields_of_hub(tokens);
+        if fields > HUB_FIELDS_MAX {
+            findings.push(format!(
+                "{path}:1: {HUB} has {fields} fields, {HUB_FIELDS_MAX} at most: give them to a \
+                 part instead"
+            ));
+        }
+        let takes = tokens
+            .windows(3)
+            .any(|three| [three[0].text, three[1].text, three[2].text] == ["&", "mut", HUB]);
+        if takes != HUB_TAKEN_IN.contains(path) {
+            findings.push(format!(
+                "{path}:1: `&mut {HUB}` as an argument is {}: take the part that is meant instead, \
+                 or bring HUB_TAKEN_IN in line",
+                if takes { "here" } else { "gone" }
+            ));
+        }
+    }
+    findings
+}
+
+/// The fields of `struct HUB { … }`: a colon each at depth one, not those of paths.
+fn fields_of_hub(tokens: &[Token]) -> usize {
+    let mut pairs = tokens.windows(2);
+    let at = pairs.position(|pair| pair[0].text == "struct" && pair[1].text == HUB);
+    let Some(at) = at else { return 0 };
+    let open = at + tokens[at..].iter().take_while(|token| token.text != "{").count();
+    let body = &tokens[open.min(tokens.len())..body_end(tokens, open)];
+    let mut depth = 0_i32;
+    let mut fields = 0;
+    for (index, token) in body.iter().enumerate() {
+        match token.text {
+            "{" | "<" | "(" | "[" => depth += 1,
+            "}" | ">" | ")" | "]" => depth -= 1,
+            ":" => {
+                let is_path = [index.wrapping_sub(1), index + 1]
+                    .iter()
+                    .any(|at| body.get(*at).is_some_and(|token| token.text == ":"));
+                fields += usize::from(depth == 1 && !is_path);
+            }
+            _ => {}
+        }
+    }
+    fields
 }
 
 fn methods<'a>(files: &[(&'a str, Vec<Token<'a>>)]) -> Methods<'a> {
@@ -278,5 +344,34 @@ mod tests {
         assert_eq!(of(1, 2) + &of(2, 2) + &of(3, 3), "");
         assert!(of(3, 2).contains("the part that owns the fields instead"));
         assert!(of(2, 3).contains("write that into HUB_FILES_MAX instead"));
+    }
+
+    fn hub_of(path: &str, text: &str) -> String {
+        let code = Source::new(path, text).production();
+        let files = [(path, tokens(&code))];
+        hub(&files, &methods(&files)).join("\n")
+    }
+
+    fn hub_with(fields: usize) -> String {
+        let fields: String =
+            (0..fields).map(|number| format!("pub(super) f{number}: a::B<C>,\n")).collect();
+        format!("struct {HUB}<N: Net> {{\n{fields}}}\n")
+    }
+
+    #[test]
+    fn rule_hub() {
+        let path = "src/reactor/mod.rs";
+        assert_eq!(hub_of(path, &hub_with(HUB_FIELDS_MAX)), "");
+        assert!(hub_of(path, &hub_with(HUB_FIELDS_MAX + 1)).contains("11 fields"));
+        assert_eq!(hub_of(path, &type_of(HUB, HUB_METHODS_MAX)), "");
+        assert!(hub_of(path, &type_of(HUB, HUB_METHODS_MAX + 1)).contains("26 methods"));
+        let taking = "fn f<N: Net>(reactor: &mut Reactor<N>) {}";
+        assert!(hub_of("src/reactor/a.rs", taking).contains("take the part that is meant"));
+        assert_eq!(hub_of("src/reactor/listen_names.rs", taking), "");
+        assert!(
+            hub_of("src/reactor/listen_names.rs", "fn f() {}")
+                .contains("bring HUB_TAKEN_IN in line")
+        );
+        assert_eq!(hub_of("src/reactor/a.rs", "fn f(&mut self, reactor: &Reactor<N>) {}"), "");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::super::x509;
 use super::*;
+use std::process::Command;
 
 #[test]
 fn names_are_read_as_texts() {
