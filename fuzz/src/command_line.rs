@@ -1,19 +1,19 @@
 //! Command lines: the words and flags that were typed, and refusals that say what they refuse.
 //!
-//! The oracle is a table of flags and one walk over the arguments; what the values mean comes from
-//! `configuration.rs`. It must not call the product, whose limits it shares where a limit is a
-//! matter of taste: the unit tests of `config` pin those.
+//! The oracle is one walk over the arguments; what the values mean comes from `configuration.rs`.
+//! It must not call the product, whose table of flags it reads, and whose limits it shares where a
+//! limit is a matter of taste: the unit tests of `config` pin those.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
 
 use etcd_gateway::config::Config;
-use etcd_gateway::config::flags::{Invocation, Typed, parse};
+use etcd_gateway::config::flags::{FLAGS, Flag, Invocation, Kind, Typed, parse};
 use etcd_gateway::config::limits::{CONNECTIONS_MAX, ENDPOINTS_MAX, LISTENERS_MAX};
 
 use super::assert_one_line;
-use super::configuration::{Values, YEAR, bare, expected_config};
+use super::configuration::{Values, YEAR, bare, expected_config, is_accepted};
 
 /// The arguments in these bytes, the program's name first: as in `/proc/self/cmdline`, a zero byte
 /// is between two of them.
@@ -36,12 +36,14 @@ pub fn check_flag(data: &[u8]) {
     let [program, start, gateway] = ["etcd-gateway", "start", "gateway"].map(OsString::from);
 
     let wanted = check_arguments(&[program.clone(), whole.clone()]);
-    let is_valued = valued().any(|known| name.as_bytes()[2..] == *known.as_bytes());
+    let known = name.to_str().and_then(|name| valued(&name[2..]));
+    // The flags that take the next argument as their value where there is no equals sign.
+    let takes_next = known.is_some_and(|flag| !is_boolean(flag));
     // The input chooses the second way, so that it costs the fuzzer two command lines, not five.
     let found = match (data.len() % 4, value) {
         (0, _) => check_arguments(&[program, start, whole]),
         (1, _) => check_arguments(&[program, gateway, whole, start]),
-        (2, Some(value)) if is_valued => check_arguments(&[program, name, value]),
+        (2, Some(value)) if takes_next => check_arguments(&[program, name, value]),
         _ => {
             // Lists grow, so a flag that is repeated has not the same value.
             check_arguments(&[program, whole.clone(), whole]);
@@ -124,13 +126,16 @@ fn flags_of(argument: &str) -> Vec<String> {
 fn check_config(typed: &Typed, values: &Values) -> Option<Config> {
     match Config::from_typed(typed) {
         Ok(config) => {
-            assert_eq!(Some(&config), expected_config(values).as_ref(), "{values:?}");
+            assert!(is_accepted(values), "{values:?}");
+            assert_eq!(Some(&config), expected_config(values, &config).as_ref(), "{values:?}");
             check_ranges(&config);
             Some(config)
         }
         Err(error) => {
             let message = error.to_string();
-            assert_eq!(None, expected_config(values), "{values:?}: {message}");
+            let defaults = Config::from_typed(&Typed::default()).expect("the defaults are valid");
+            let expected = expected_config(values, &defaults).filter(|_| is_accepted(values));
+            assert_eq!(None, expected, "{values:?}: {message}");
             assert_one_line(&message);
             let is_named = typed.iter().any(|(name, value)| names_value(&message, name, value));
             assert!(is_named, "{values:?}: {message}");
@@ -197,29 +202,14 @@ enum Wanted {
     Refusal,
 }
 
-// Names of its own, not those of the table of flags: with that it would share a mistake.
-const LISTS: [&str; 2] = ["listen-addr", "endpoints"];
-const BOOLEANS: [&str; 2] = ["reuse-port", "insecure-discovery"];
+/// The flag of that name which takes a value; `None` also for a request.
+fn valued(name: &str) -> Option<&'static Flag> {
+    let known = FLAGS.iter().find(|flag| flag.name == name)?;
+    (!matches!(known.kind, Kind::Request { .. })).then_some(known)
+}
 
-const SINGLE: [&str; 13] = [
-    "listen-retry",
-    "retry-delay",
-    "discovery-srv",
-    "discovery-srv-name",
-    "trusted-ca-file",
-    "connect-timeout",
-    "tcp-user-timeout",
-    "keepalive",
-    "half-close-timeout",
-    "idle-timeout",
-    "max-connections",
-    "drain-timeout",
-    "log-level",
-];
-
-/// The flags that take the next argument as their value where there is no equals sign.
-fn valued() -> impl Iterator<Item = &'static str> {
-    LISTS.into_iter().chain(SINGLE)
+fn is_boolean(flag: &Flag) -> bool {
+    matches!(flag.kind, Kind::Boolean)
 }
 
 /// The word `help` once, at any place of a command.
@@ -254,16 +244,14 @@ fn expected(arguments: &[OsString]) -> Wanted {
                 ("help" | "h", None) => is_help = true,
                 ("version", None) => is_version = true,
                 _ => {
-                    let Some(name) = valued().chain(BOOLEANS).find(|known| *known == name) else {
-                        return Wanted::Refusal;
-                    };
+                    let Some(flag) = valued(name) else { return Wanted::Refusal };
                     let value = match value {
-                        None if BOOLEANS.contains(&name) => Some("true"),
+                        None if is_boolean(flag) => Some("true"),
                         None => rest.next(),
                         Some(value) => Some(value),
                     };
                     let Some(value) = value else { return Wanted::Refusal };
-                    store(&mut values, name, bare(value));
+                    store(&mut values, flag, bare(value));
                 }
             }
         } else if argument.starts_with('-') && argument != "-" {
@@ -292,9 +280,9 @@ fn is_etcd(program: &OsStr) -> bool {
 }
 
 /// Lists grow; of everything else the last counts.
-fn store(values: &mut Values, name: &'static str, value: &str) {
-    let of_flag = values.entry(name).or_default();
-    if !LISTS.contains(&name) {
+fn store(values: &mut Values, flag: &Flag, value: &str) {
+    let of_flag = values.entry(flag.name).or_default();
+    if !matches!(flag.kind, Kind::List { .. }) {
         of_flag.clear();
     }
     of_flag.push(value.to_owned());

@@ -1,7 +1,8 @@
 //! Configurations: what the values of all flags mean together, by an oracle.
 //!
 //! The meaning of one address or duration comes from the oracles of the other files. It must not
-//! call the product.
+//! call the product. Names, defaults and ranges of the flags that are here are pinned here; a flag
+//! that is not is refused by the range of its row, and the field that it sets is not compared.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -11,8 +12,9 @@ use std::time::Duration;
 
 use etcd_gateway::config::address::ListenAddress;
 use etcd_gateway::config::discovery_srv::{CAN_VERIFY, DiscoverySrv, NoEffect, Trust, UnusedFlag};
+use etcd_gateway::config::flags::{FLAGS, Flag, Kind};
 use etcd_gateway::config::limits::{CONNECTIONS_MAX, ENDPOINTS_MAX, LISTENERS_MAX};
-use etcd_gateway::config::{Config, Endpoints, Listen, Log, SizeLimits, TimeLimits};
+use etcd_gateway::config::{Config, TimeLimits};
 use log::LevelFilter;
 
 use super::address::{expected_endpoint, expected_listen};
@@ -50,40 +52,55 @@ pub fn bare(text: &str) -> &str {
     }
 }
 
-/// The configuration that the help promises, or nothing where it promises a refusal.
-pub fn expected_config(values: &Values) -> Option<Config> {
-    let discovery = expected_discovery(values)?;
+/// Whether no value is out of the range in its flag's row. Lists and texts are left to
+/// [`expected_config`].
+pub fn is_accepted(values: &Values) -> bool {
+    FLAGS.iter().all(|flag| last(values, flag.name).is_none_or(|text| is_in_range(flag, text)))
+}
+
+fn is_in_range(flag: &Flag, text: &str) -> bool {
+    match &flag.kind {
+        Kind::Duration(range) => {
+            let [max, unit] = [range.max, range.unit].map(|time| time.as_nanos() as u64);
+            let value = rounded(text, max, unit);
+            value.is_some_and(|value| !(range.is_above_zero && value.is_zero()))
+        }
+        Kind::Count { max } => count(text, *max).is_some(),
+        Kind::Boolean => boolean(text).is_some(),
+        Kind::Level { .. } => level(text).is_some(),
+        Kind::List { .. } | Kind::Text { .. } => true,
+        Kind::Request { .. } => false,
+    }
+}
+
+/// The configuration that the help promises, or nothing where it promises a refusal. A field that
+/// is not known here is taken from `base`.
+pub fn expected_config(values: &Values, base: &Config) -> Option<Config> {
+    let mut config = base.clone();
+    config.discovery = expected_discovery(values)?;
+    config.unused = expected_unused(values, config.discovery.as_ref());
+
     let listen = items(values, "listen-addr", expected_listen);
+    config.listen.addresses = listen.unwrap_or_else(|| default("127.0.0.1:23790"))?;
+    config.listen.reuse_port = last(values, "reuse-port").map_or(Some(false), boolean)?;
+    config.listen.retry = nanoseconds(values, "listen-retry", 0, YEAR, 1)?;
+
     let endpoints = items(values, "endpoints", expected_endpoint);
-    let config = Config {
-        listen: Listen {
-            addresses: listen.unwrap_or_else(|| default("127.0.0.1:23790"))?,
-            reuse_port: last(values, "reuse-port").map_or(Some(false), boolean)?,
-            retry: nanoseconds(values, "listen-retry", 0, YEAR, 1)?,
-        },
-        endpoints: Endpoints {
-            addresses: match (endpoints, &discovery) {
-                (None, Some(_)) => Vec::new(),
-                (None, None) => default("127.0.0.1:2379")?,
-                (Some(endpoints), _) => endpoints?,
-            },
-            retry_delay: nanoseconds(values, "retry-delay", 60 * SECOND, YEAR, 1)?,
-        },
-        unused: expected_unused(values, discovery.as_ref()),
-        discovery,
-        time_limits: expected_time_limits(values)?,
-        limits: SizeLimits {
-            connections_max: match last(values, "max-connections") {
-                Some(text) => Some(count(text)?),
-                None => None,
-            },
-        },
-        log: Log {
-            level: match last(values, "log-level") {
-                Some(text) => Some(level(text)?),
-                None => None,
-            },
-        },
+    config.endpoints.addresses = match (endpoints, &config.discovery) {
+        (None, Some(_)) => Vec::new(),
+        (None, None) => default("127.0.0.1:2379")?,
+        (Some(endpoints), _) => endpoints?,
+    };
+    config.endpoints.retry_delay = nanoseconds(values, "retry-delay", 60 * SECOND, YEAR, 1)?;
+
+    set_time_limits(&mut config.time_limits, values)?;
+    config.limits.connections_max = match last(values, "max-connections") {
+        Some(text) => Some(count(text, CONNECTIONS_MAX)?),
+        None => None,
+    };
+    config.log.level = match last(values, "log-level") {
+        Some(text) => Some(level(text)?),
+        None => None,
     };
     let is_good = config.listen.addresses.len() <= LISTENERS_MAX
         && config.endpoints.addresses.len() <= ENDPOINTS_MAX
@@ -94,34 +111,24 @@ pub fn expected_config(values: &Values) -> Option<Config> {
     is_good.then_some(config)
 }
 
-fn expected_time_limits(values: &Values) -> Option<TimeLimits> {
+/// Nothing where one of the values is refused.
+fn set_time_limits(limits: &mut TimeLimits, values: &Values) -> Option<()> {
     let milliseconds = i32::MAX as u64;
-    Some(TimeLimits {
-        connect_timeout: nanoseconds(values, "connect-timeout", SECOND, YEAR, 1)?,
-        tcp_user_timeout: unless_zero(nanoseconds(
-            values,
-            "tcp-user-timeout",
-            30 * SECOND,
-            milliseconds * 1_000_000,
-            1_000_000,
-        )?),
-        keepalive: unless_zero(nanoseconds(
-            values,
-            "keepalive",
-            15 * SECOND,
-            32767 * SECOND,
-            SECOND,
-        )?),
-        half_close_timeout: unless_zero(nanoseconds(
-            values,
-            "half-close-timeout",
-            300 * SECOND,
-            YEAR,
-            1,
-        )?),
-        idle_timeout: unless_zero(nanoseconds(values, "idle-timeout", 0, YEAR, 1)?),
-        drain_timeout: nanoseconds(values, "drain-timeout", 10 * SECOND, YEAR, 1)?,
-    })
+    limits.connect_timeout = nanoseconds(values, "connect-timeout", SECOND, YEAR, 1)?;
+    limits.tcp_user_timeout = unless_zero(nanoseconds(
+        values,
+        "tcp-user-timeout",
+        30 * SECOND,
+        milliseconds * 1_000_000,
+        1_000_000,
+    )?);
+    limits.keepalive =
+        unless_zero(nanoseconds(values, "keepalive", 15 * SECOND, 32767 * SECOND, SECOND)?);
+    limits.half_close_timeout =
+        unless_zero(nanoseconds(values, "half-close-timeout", 300 * SECOND, YEAR, 1)?);
+    limits.idle_timeout = unless_zero(nanoseconds(values, "idle-timeout", 0, YEAR, 1)?);
+    limits.drain_timeout = nanoseconds(values, "drain-timeout", 10 * SECOND, YEAR, 1)?;
+    Some(())
 }
 
 /// What the flags of discovery mean together; the inner nothing where there is no domain.
@@ -230,7 +237,7 @@ fn default<T: FromStr>(text: &str) -> Option<Vec<T>> {
     text.parse().ok().map(|item| vec![item])
 }
 
-/// A duration up to a limit, rounded up to a step.
+/// The duration of a flag, up to a limit and rounded up to a step.
 fn nanoseconds(
     values: &Values,
     name: &str,
@@ -238,7 +245,13 @@ fn nanoseconds(
     most: u64,
     step: u64,
 ) -> Option<Duration> {
-    let Some(text) = last(values, name) else { return Some(Duration::from_nanos(default)) };
+    match last(values, name) {
+        None => Some(Duration::from_nanos(default)),
+        Some(text) => rounded(text, most, step),
+    }
+}
+
+fn rounded(text: &str, most: u64, step: u64) -> Option<Duration> {
     let value = u64::try_from(duration::expected(text)?).ok().filter(|value| *value <= most)?;
     Some(Duration::from_nanos(value.div_ceil(step) * step))
 }
@@ -247,11 +260,11 @@ fn unless_zero(value: Duration) -> Option<Duration> {
     (value > Duration::ZERO).then_some(value)
 }
 
-fn count(text: &str) -> Option<usize> {
+fn count(text: &str, max: usize) -> Option<usize> {
     let digits = text.trim_start_matches('0');
-    let is_count = digits.len() <= 7 && digits.chars().all(|c| c.is_ascii_digit());
+    let is_count = digits.len() <= 19 && digits.chars().all(|c| c.is_ascii_digit());
     let number = digits.parse().ok().filter(|_| is_count)?;
-    (1..=CONNECTIONS_MAX).contains(&number).then_some(number)
+    (1..=max).contains(&number).then_some(number)
 }
 
 /// A digit, a letter or a word: small, in capitals, or with the first one a capital.

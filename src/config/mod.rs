@@ -85,7 +85,7 @@ mod tests {
     use log::LevelFilter;
 
     use super::duration::format_duration;
-    use super::flags::{FLAGS, Flag, Invocation, Kind, parse};
+    use super::flags::{CONNECT_TIMEOUT, FLAGS, Flag, Invocation, Kind, RETRY_DELAY, parse};
     use super::*;
 
     fn configure(arguments: &[&str]) -> Result<Config, UsageError> {
@@ -118,32 +118,42 @@ mod tests {
         items.iter().map(T::to_string).collect()
     }
 
+    /// What users rely on without typing it. That each flag has the default of its row is held
+    /// below.
     #[test]
     fn defaults() {
-        let want = Config {
-            listen: Listen {
-                addresses: vec!["127.0.0.1:23790".parse().expect("an address")],
-                reuse_port: false,
-                retry: Duration::ZERO,
-            },
-            endpoints: Endpoints {
-                addresses: vec!["127.0.0.1:2379".parse().expect("an address")],
-                retry_delay: seconds(60),
-            },
-            discovery: None,
-            time_limits: TimeLimits {
-                connect_timeout: seconds(1),
-                tcp_user_timeout: Some(seconds(30)),
-                keepalive: Some(seconds(15)),
-                half_close_timeout: Some(seconds(300)),
-                idle_timeout: None,
-                drain_timeout: seconds(10),
-            },
-            limits: SizeLimits { connections_max: None },
-            log: Log { level: None },
-            unused: Vec::new(),
-        };
-        assert_eq!(configure(&[]), Ok(want));
+        let config = configure(&[]).expect("the defaults");
+        assert_eq!(texts(&config.listen.addresses), ["127.0.0.1:23790"]);
+        assert_eq!((config.listen.reuse_port, config.listen.retry), (false, Duration::ZERO));
+        assert_eq!(texts(&config.endpoints.addresses), ["127.0.0.1:2379"]);
+        assert_eq!(config.endpoints.retry_delay, seconds(60));
+        assert_eq!((config.discovery, config.unused), (None, Vec::new()));
+        assert_eq!(config.time_limits.connect_timeout, seconds(1));
+        assert_eq!(config.time_limits.tcp_user_timeout, Some(seconds(30)));
+        assert_eq!(config.time_limits.keepalive, Some(seconds(15)));
+        assert_eq!(config.time_limits.half_close_timeout, Some(seconds(300)));
+        assert_eq!(config.time_limits.idle_timeout, None);
+        assert_eq!(config.time_limits.drain_timeout, seconds(10));
+        assert_eq!((config.limits.connections_max, config.log.level), (None, None));
+    }
+
+    /// A row that no field reads would be a flag without effect.
+    #[test]
+    fn each_flag_is_read_by_a_field() {
+        let absent = configure(&[]).expect("the defaults");
+        for flag in FLAGS {
+            let value = match flag.kind {
+                Kind::List { .. } => "192.0.2.1:9",
+                Kind::Duration(_) => "7s",
+                Kind::Boolean => "true",
+                Kind::Count { .. } => "1",
+                Kind::Level { .. } => "trace",
+                Kind::Text { .. } => "a",
+                Kind::Request { .. } => continue,
+            };
+            let typed = configure(&[&format!("--{}={value}", flag.name)]).expect(flag.name);
+            assert_ne!(typed, absent, "--{}", flag.name);
+        }
     }
 
     /// A default that is typed means what the same default means that is not.
@@ -382,12 +392,8 @@ mod tests {
             refuse_value(flag, &format!("{longest}1ns"), &reason);
             configure(&[&format!("--{name}={longest}")]).expect(name);
         }
-        let above_zero = FLAGS.iter().filter(|flag| match &flag.kind {
-            Kind::Duration(range) => range.is_above_zero,
-            _ => false,
-        });
-        let names: Vec<&str> = above_zero.map(|flag| flag.name).collect();
-        assert_eq!(names, ["retry-delay", "connect-timeout"]);
+        refuse_value(&RETRY_DELAY, "0", "must be above 0");
+        refuse_value(&CONNECT_TIMEOUT, "0", "must be above 0");
     }
 
     #[track_caller]

@@ -53,7 +53,7 @@ fn check(target: &Target, name: &str, input: &[u8]) {
     assert!(
         held.is_ok(),
         "the property `{target}` does not hold of {name}. Once it does, keep the input:\n  \
-         printf '%b' '{octal}' >tests/fuzz/corpus/{target}/regression-NAME",
+         printf '%b' '{octal}' >fuzz/corpus/{target}/regression-NAME",
         target = target.name,
         octal = input.iter().map(|byte| format!("\\0{byte:03o}")).collect::<String>(),
     );
@@ -100,15 +100,15 @@ fn properties_targets_and_corpus_belong_together() {
     let want: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
     let files = names(&folder("fuzz_targets"));
     let stems: Vec<&str> = files.iter().filter_map(|name| name.strip_suffix(".rs")).collect();
-    assert_eq!(stems, want, "tests/fuzz/fuzz_targets");
-    assert_eq!(names(&folder("corpus")), want, "tests/fuzz/corpus");
-    assert_eq!(names(&folder("dictionaries")), want, "tests/fuzz/dictionaries");
+    assert_eq!(stems, want, "fuzz/fuzz_targets");
+    assert_eq!(names(&folder("corpus")), want, "fuzz/corpus");
+    assert_eq!(names(&folder("dictionaries")), want, "fuzz/dictionaries");
     let manifest = fs::read_to_string(folder("Cargo.toml")).expect("the manifest");
     let declared: BTreeSet<&str> =
         manifest.lines().filter_map(|line| line.strip_prefix("path = \"fuzz_targets/")).collect();
     let declared: Vec<&str> =
         declared.iter().filter_map(|name| name.strip_suffix(".rs\"")).collect();
-    assert_eq!(declared, want, "tests/fuzz/Cargo.toml");
+    assert_eq!(declared, want, "fuzz/Cargo.toml");
 }
 
 /// The binary makes of a refusal what the properties cannot see: status 2 and that one line.

@@ -1,8 +1,12 @@
 //! The table of flags: name, kind, default, range, unit, section and help of each, in one row.
 //!
 //! The parser, the help text, the advice after a typo and the names of environment variables are
-//! made from the table. A new flag is a row here, a field in `config/sections.rs` that names the
-//! row, and the code that uses the field. (A test in `help.rs` holds the help text to the letter.)
+//! made from the table, and so is what tests and fuzz targets expect of every flag. A new flag
+//! takes three places: a row here, a field in `config/sections.rs` that names the row (a test finds
+//! a row without one), and the code that uses the field. Everything compiles and all tests hold
+//! with these alone. Beyond them, for its readers and for better checks: a row in the manual, whose
+//! defaults are held to the table, what the flag means in `fuzz/src/configuration.rs`, and its name
+//! in `fuzz/dictionaries`.
 //!
 //! ```text
 //! arguments ──► parse ──► Typed (what was typed) ──► Config::from_typed (what it means)
@@ -232,6 +236,26 @@ mod tests {
         for (index, section) in sections.iter().enumerate() {
             assert!(!sections[..index].contains(section), "{section:?}");
         }
+    }
+
+    /// README may lag behind, but it names no flag that there is not, and no other default.
+    #[test]
+    fn the_manual_shows_the_defaults_in_force() {
+        let rows = include_str!("../../../README.md").lines();
+        let mut seen = 0;
+        for row in rows.filter_map(|line| line.strip_prefix("| `--")) {
+            let (names, rest) = row.split_once(" | ").expect("a second column");
+            let shown = rest.split(" |").next().expect("its end").trim_matches('`');
+            for name in names.split(", ").map(|name| name.trim_matches(['`', '-'])) {
+                let flag = FLAGS.iter().find(|flag| flag.name == name);
+                let flag = flag.unwrap_or_else(|| panic!("README.md: no flag --{name}"));
+                if let Some(default) = flag.default() {
+                    assert_eq!(shown, default, "README.md: --{name}");
+                }
+                seen += 1;
+            }
+        }
+        assert!(seen >= 17, "README.md: a row begins otherwise; {seen} flags");
     }
 
     #[test]
