@@ -30,6 +30,7 @@
 
 mod context;
 mod exchanges;
+mod faults;
 mod front;
 mod lifecycle;
 mod listen;

@@ -14,10 +14,11 @@ use crate::arena::Key;
 use crate::config::{FLOW_BUDGET_BYTES, FLOW_SHARE_BYTES_MIN, TURN_BUDGET_BYTES};
 use crate::net::{Close, Net, NetError, Read, Write};
 use crate::reactor::context::Context;
+use crate::reactor::faults::connection_fault;
 use crate::relay::Pair;
 use crate::relay::buffer::{Buffer, Pool};
 use crate::relay::ending::Cause;
-use crate::relay::step::{Budget, Fault, Outcome, Side, Step};
+use crate::relay::step::{Budget, Outcome, Side, Step};
 
 impl<N: Net> Relays<N> {
     /// Pumps every pair that has been put into the queue before this turn's end; those that then
@@ -285,14 +286,8 @@ fn has_written(write: Write, asked: usize) -> Outcome {
     }
 }
 
-/// The meaning of the error for the pair.
 pub(super) fn failed(error: NetError) -> Outcome {
-    Outcome::Failed(match error {
-        NetError::Reset => Fault::Reset,
-        NetError::TimedOut => Fault::TimedOut,
-        NetError::HostUnreachable | NetError::NetworkUnreachable => Fault::Unreachable,
-        _ => Fault::Other,
-    })
+    Outcome::Failed(connection_fault(error))
 }
 
 #[cfg(test)]

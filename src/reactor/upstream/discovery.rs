@@ -19,6 +19,7 @@ use crate::proto::dns::stream::Framing;
 use crate::proto::dns::{Command, Exchange, Failure, Transport};
 use crate::reactor::context::{Context, Timer};
 use crate::reactor::exchanges::{self, Destination, Owner, Report};
+use crate::reactor::faults::exchange_failure;
 use crate::reactor::wheel::TimerKey;
 use crate::upstream::DialFailure;
 
@@ -163,7 +164,7 @@ impl<N: Net + Host> DiscoveryDriver<N> {
     ) {
         let outcome = match &report {
             Report::Message(message) => Ok(&message[..]),
-            Report::Failed(exchanges::Failure::Net(error)) => Err(failure_of(*error)),
+            Report::Failed(exchanges::Failure::Net(error)) => Err(exchange_failure(*error)),
             Report::Failed(exchanges::Failure::Handshake(_)) | Report::Done => {
                 debug_assert!(false, "a question is asked in the clear, and ends with its answer");
                 Err(Failure::Unreachable)
@@ -213,7 +214,7 @@ impl<N: Net + Host> DiscoveryDriver<N> {
                 };
                 if let Err(error) = outcome {
                     let Context { net, now, .. } = context;
-                    let outcome = Err(failure_of(error));
+                    let outcome = Err(exchange_failure(error));
                     self.discovery.on_exchange(question, outcome, *now, &mut || net.random());
                 }
             }
@@ -242,14 +243,6 @@ fn ask<N: Net + Host>(
             let address = Address::Inet(server);
             context.open_stream(owner, Destination::Unchecked(&address), dialogue, None)
         }
-    }
-}
-
-fn failure_of(error: NetError) -> Failure {
-    match error {
-        NetError::Descriptors | NetError::Memory => Failure::Shortage,
-        NetError::TimedOut => Failure::TimedOut,
-        _ => Failure::Unreachable,
     }
 }
 

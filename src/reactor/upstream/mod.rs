@@ -16,6 +16,7 @@ use crate::observe::metrics::Rejection;
 use crate::proto::tls::Connector;
 use crate::reactor::context::Context;
 use crate::reactor::exchanges::{Owner, Report};
+use crate::reactor::faults::dial_failure;
 use crate::reactor::start::Limits;
 use crate::relay::dialing::Attempt;
 use crate::upstream::{DialFailure, EndpointId, EndpointSet, EndpointSpec, Removed};
@@ -260,53 +261,6 @@ impl<N: Net + Host> Upstream<N> {
             (0, _) => Rejection::NoEndpointKnown,
             (_, 0) => Rejection::NoEndpointActive,
             _ => Rejection::NoDialSucceeded,
-        }
-    }
-}
-
-/// The meaning of a failed dial for the endpoint. Only errors of the server's side are evidence.
-pub(super) fn dial_failure(error: NetError) -> DialFailure {
-    match error {
-        NetError::Refused => DialFailure::Refused,
-        NetError::Reset => DialFailure::Reset,
-        NetError::TimedOut => DialFailure::TimedOut,
-        NetError::HostUnreachable => DialFailure::Unreachable,
-        NetError::OwnAddress => DialFailure::OwnAddress,
-        NetError::NetworkUnreachable
-        | NetError::AddressNotAvailable
-        | NetError::AddressInUse
-        | NetError::Descriptors
-        | NetError::Memory
-        | NetError::Aborted
-        | NetError::Denied
-        | NetError::NotSupported
-        | NetError::Other(_) => DialFailure::Local,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_the_server_did_is_evidence() {
-        for (error, want) in [
-            (NetError::Refused, DialFailure::Refused),
-            (NetError::Reset, DialFailure::Reset),
-            (NetError::TimedOut, DialFailure::TimedOut),
-            (NetError::HostUnreachable, DialFailure::Unreachable),
-            (NetError::OwnAddress, DialFailure::OwnAddress),
-            (NetError::NetworkUnreachable, DialFailure::Local),
-            (NetError::AddressNotAvailable, DialFailure::Local),
-            (NetError::AddressInUse, DialFailure::Local),
-            (NetError::Descriptors, DialFailure::Local),
-            (NetError::Memory, DialFailure::Local),
-            (NetError::Aborted, DialFailure::Local),
-            (NetError::Denied, DialFailure::Local),
-            (NetError::NotSupported, DialFailure::Local),
-            (NetError::Other(22), DialFailure::Local),
-        ] {
-            assert_eq!(dial_failure(error), want, "{error}");
         }
     }
 }

@@ -7,7 +7,6 @@
 
 use std::time::{Duration, Instant};
 
-use super::dial_failure;
 use crate::address::Address;
 use crate::config::limits::ENDPOINTS_MAX;
 use crate::discovery::Found;
@@ -17,6 +16,7 @@ use crate::proto::dialogue::Dialogue;
 use crate::proto::tls::{Connector, HandshakeError};
 use crate::reactor::context::{Context, Timer};
 use crate::reactor::exchanges::{Destination, Failure, Owner, Report};
+use crate::reactor::faults::dial_failure;
 use crate::reactor::wheel::TimerKey;
 use crate::relay::dialing::Attempt;
 use crate::upstream::{
