@@ -39,6 +39,6 @@ pub mod observe;
 pub mod proto;
 pub mod reactor;
 pub mod readiness;
-pub mod recent;
+mod recent;
 pub mod relay;
 pub mod upstream;

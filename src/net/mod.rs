@@ -4,10 +4,10 @@
 //! the clock and entropy. `net/mio.rs` implements them for the real machine, and the simulator for
 //! a virtual one. No `io::Error` and no errno goes further up: expected outcomes are values.
 
-pub mod datagram;
+pub(crate) mod datagram;
 mod ephemeral;
 mod errno;
-pub mod host;
+pub(crate) mod host;
 mod local_address;
 pub mod mio;
 #[cfg(not(feature = "tls"))]
@@ -16,7 +16,7 @@ pub mod notify;
 pub mod remark;
 mod resolver_file;
 pub mod rlimit;
-pub mod signal;
+pub(crate) mod signal;
 pub mod splice;
 pub mod stderr;
 pub mod stream;

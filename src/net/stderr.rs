@@ -9,7 +9,6 @@
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -21,14 +20,6 @@ const PIPE_BYTES: usize = 4096;
 const PATIENCE_MILLISECONDS: u8 = 10;
 /// Shortest time between two such waits.
 const PATIENCE_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Lines that were dropped since the start. A process has one standard error.
-static DROPPED: AtomicU64 = AtomicU64::new(0);
-
-/// The number of lines of the log that were dropped since the start.
-pub fn lines_dropped() -> u64 {
-    DROPPED.load(Ordering::Relaxed)
-}
 
 /// A writer that takes one line of the log in each call of `write`.
 #[derive(Debug)]
@@ -50,7 +41,6 @@ impl Write for LineWriter {
         }
         if !self.write_if_it_fits(line)? {
             self.missing += 1;
-            DROPPED.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
     }

@@ -7,8 +7,8 @@
 //!
 //! `accepted = open + ended` holds at any moment, for each listener and in total; a rejected client
 //! counts as ended. Other counters are elsewhere: those of an endpoint in the endpoint
-//! ([`crate::upstream::Tally`]), those of look-ups in discovery ([`crate::discovery::Lookups`]),
-//! and that of dropped lines of the log in its writer ([`crate::net::stderr::lines_dropped`]).
+//! ([`crate::upstream::Tally`]), those of look-ups in discovery ([`crate::discovery::Lookups`]).
+//! The log itself says how many of its lines were dropped (`net/stderr.rs`).
 
 use std::fmt;
 

@@ -10,6 +10,6 @@
 
 mod changes;
 pub mod events;
-pub mod journal;
+pub(crate) mod journal;
 pub mod metrics;
 mod repeats;

@@ -14,7 +14,7 @@
 
 pub mod buffer;
 mod deferred;
-pub mod dialing;
+pub(crate) mod dialing;
 pub mod ending;
 pub mod flow;
 pub mod flush;

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 /// Longest delay between two probes: what a Go duration can hold, 292 years. Longer ones are cut
-/// to it, so that adding a delay to an [`Instant`] cannot overflow.
+/// to it, so that adding a delay to an [`Instant`](std::time::Instant) cannot overflow.
 pub(super) const DELAY_LIMIT: Duration = Duration::from_secs(292 * 365 * 24 * 60 * 60);
 const _: () = assert!(DELAY_LIMIT.as_nanos() < u64::MAX as u128, "nanoseconds fit 64 bits");
 

@@ -18,7 +18,7 @@ mod backoff;
 mod check;
 mod endpoint;
 mod health;
-pub mod loopback;
+pub(crate) mod loopback;
 mod members;
 mod pick;
 mod reconcile;

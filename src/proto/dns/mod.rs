@@ -12,14 +12,14 @@
 //! ```
 
 pub mod hosts;
-pub mod hosts_file;
+pub(crate) mod hosts_file;
 mod lookup;
 pub mod message;
 pub mod name;
 mod query;
-pub mod queue;
+pub(crate) mod queue;
 pub mod resolv_conf;
-pub mod resolver;
+pub(crate) mod resolver;
 pub mod search;
 pub mod stream;
 

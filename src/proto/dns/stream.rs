@@ -56,7 +56,7 @@ impl Framing {
     }
 
     /// The answer, once it is whole. Bytes that follow it are ignored.
-    pub fn message(&self) -> Option<&[u8]> {
+    fn message(&self) -> Option<&[u8]> {
         let (length, rest) = self.incoming.split_first_chunk::<LENGTH_BYTES>()?;
         rest.get(..usize::from(u16::from_be_bytes(*length)))
     }
