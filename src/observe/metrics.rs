@@ -12,6 +12,7 @@
 
 use std::fmt;
 
+use crate::address::Address;
 use crate::relay::ending::{Cause, EndedIn, Ending};
 use crate::relay::step::Side;
 use crate::upstream::Dials;
@@ -27,9 +28,16 @@ pub struct Metrics {
     pub pairs_connected: u64,
     /// Pairs that ended.
     pub endings: Endings,
+    /// Clients that waited before a dial of theirs began, each once: for an endpoint, which some
+    /// were then served by, or for a descriptor or memory.
+    pub clients_waited: u64,
+    /// Times that an accepted client was the last one that `--max-connections` allows: further ones
+    /// wait in the backlog.
+    pub connections_max_reached: u64,
     /// Clients that were rejected: closed by us before they had a server.
     pub rejections: Rejections,
-    /// Listeners by number, also closed ones.
+    /// Listeners by number, also closed ones. Those of the start are first, in the order in which
+    /// their addresses were typed.
     pub listeners: Vec<Listener>,
     /// Dials for clients.
     pub dials: Dials,
@@ -51,16 +59,26 @@ pub struct Metrics {
 }
 
 /// One listener.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
+    /// The address that clients connect to.
+    pub address: Address,
     /// Clients accepted there.
     pub accepted: u64,
     /// Clients accepted there that are open. A gauge.
     pub open: u64,
 }
 
-/// Identifies a listener: numbered from 0, in the order in which their first clients came.
-pub type ListenerNumber = u16;
+/// Identifies a listener for the whole run: a number from 0 in the order of opening, which no later
+/// listener has again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenerNumber(u16);
+
+impl ListenerNumber {
+    fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
 
 /// Pairs that ended, by cause and phase, in the words of the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -154,23 +172,30 @@ impl Rejections {
 }
 
 impl Metrics {
+    /// Begins to count the clients of a listener that was opened, and returns its number.
+    ///
+    /// # Panics
+    /// When 65,536 listeners were opened before.
+    pub fn listener_opened(&mut self, address: Address) -> ListenerNumber {
+        let number = u16::try_from(self.listeners.len()).expect("listeners are few");
+        self.listeners.push(Listener { address, accepted: 0, open: 0 });
+        ListenerNumber(number)
+    }
+
     /// Counts an accepted client.
     pub fn client_accepted(&mut self, listener: ListenerNumber) {
-        let listener = usize::from(listener);
-        if self.listeners.len() <= listener {
-            self.listeners.resize(listener + 1, Listener::default());
-        }
+        let listener = &mut self.listeners[listener.index()];
+        listener.accepted += 1;
+        listener.open += 1;
         self.clients_accepted += 1;
         self.pairs_open += 1;
-        self.listeners[listener].accepted += 1;
-        self.listeners[listener].open += 1;
     }
 
     /// Counts a pair that has ended, and the bytes that it has delivered from its client and from
     /// its server.
     pub fn pair_ended(&mut self, listener: ListenerNumber, ending: Ending, bytes: [u64; 2]) {
         self.pairs_open -= 1;
-        self.listeners[usize::from(listener)].open -= 1;
+        self.listeners[listener.index()].open -= 1;
         self.endings.add(ending);
         self.client_bytes += bytes[Side::Client.index()];
         self.server_bytes += bytes[Side::Server.index()];
@@ -209,36 +234,60 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     const COMPLETED: Ending = Ending { cause: Cause::Completed, phase: EndedIn::Relaying };
     const REJECTED: Ending = Ending { cause: Cause::Rejected, phase: EndedIn::Dialing };
 
+    fn address(port: u16) -> Address {
+        Address::Inet((Ipv4Addr::LOCALHOST, port).into())
+    }
+
     #[test]
     fn what_was_accepted_is_open_or_has_ended() {
         let mut metrics = Metrics::default();
-        for listener in [1, 0, 1] {
+        let [one, other] = [1, 2].map(|port| metrics.listener_opened(address(port)));
+        for listener in [other, one, other] {
             metrics.client_accepted(listener);
         }
         metrics.check_invariants(3);
-        metrics.pair_ended(1, COMPLETED, [5, 7]);
+        metrics.pair_ended(other, COMPLETED, [5, 7]);
         metrics.check_invariants(2);
         metrics.rejections.add(Rejection::NoEndpointKnown);
-        metrics.pair_ended(0, REJECTED, [0, 0]);
+        metrics.pair_ended(one, REJECTED, [0, 0]);
         metrics.check_invariants(1);
-        assert_eq!(metrics.listeners[1], Listener { accepted: 2, open: 1 });
-        assert_eq!(metrics.listeners[0], Listener { accepted: 1, open: 0 });
+        let want = |port, accepted, open| Listener { address: address(port), accepted, open };
+        assert_eq!(metrics.listeners, [want(1, 1, 0), want(2, 2, 1)]);
         assert_eq!((metrics.client_bytes, metrics.server_bytes), (5, 7));
         assert_eq!((metrics.endings.of(COMPLETED), metrics.endings.by(Cause::Rejected)), (1, 1));
         let other = Ending { phase: EndedIn::Flushing, ..COMPLETED };
         assert_eq!((metrics.endings.of(other), metrics.endings.total()), (0, 2));
     }
 
+    /// The first one may be closed while a client of it is open, and be opened again.
+    #[test]
+    fn listener_that_is_opened_later_has_counters_of_its_own() {
+        let mut metrics = Metrics::default();
+        let before = metrics.listener_opened(address(1));
+        metrics.client_accepted(before);
+        let after = metrics.listener_opened(address(1));
+        assert_ne!(before, after);
+        metrics.client_accepted(after);
+        metrics.client_accepted(after);
+        metrics.pair_ended(before, COMPLETED, [0, 0]);
+        metrics.check_invariants(2);
+        let counts = metrics.listeners.iter().map(|listener| (listener.accepted, listener.open));
+        assert_eq!(counts.collect::<Vec<_>>(), [(1, 0), (2, 2)]);
+    }
+
     #[test]
     #[should_panic(expected = "accepted = open + ended")]
     fn a_pair_that_is_counted_nowhere_is_noticed() {
         let mut metrics = Metrics::default();
-        metrics.client_accepted(0);
+        let listener = metrics.listener_opened(address(1));
+        metrics.client_accepted(listener);
         metrics.pairs_open = 0;
         metrics.check_invariants(0);
     }

@@ -13,18 +13,39 @@ use crate::address::Address;
 use crate::arena::{Arena, Key};
 use crate::config::{ACCEPTS_AT_DRAIN, ACCEPTS_PER_TURN};
 use crate::net::{Accept, Host, Net, NetError};
-use crate::observe::metrics::ListenerNumber;
+use crate::observe::metrics::{ListenerNumber, Metrics};
 
 /// All listeners.
 pub(super) struct Front<N: Net> {
     listeners: Arena<Listener<N>>,
-    /// Their keys in the order of accepting.
-    order: Vec<Key>,
+    /// The order of accepting.
+    order: Vec<Place>,
     /// The number of listeners whose backlog may hold a client. Counted, as each turn needs it.
     ready_count: usize,
     /// The place in `order` where the next round of accepting begins, so that no listener starves
     /// behind another.
     next: usize,
+}
+
+/// The place of a listener in the order of accepting.
+#[derive(Clone, Copy)]
+struct Place {
+    key: Key,
+    /// Its number in the counters, where it stays when the listener is closed.
+    number: ListenerNumber,
+}
+
+/// Listeners that were opened, and their keys in the order of their addresses.
+pub(super) struct Opened<N: Net> {
+    pub(super) listeners: Arena<Listener<N>>,
+    pub(super) order: Vec<Key>,
+}
+
+impl<N: Net> Opened<N> {
+    /// No listener.
+    pub(super) fn none() -> Opened<N> {
+        Opened { listeners: Arena::default(), order: Vec::new() }
+    }
 }
 
 /// A listener and whether its backlog may hold a client.
@@ -35,20 +56,21 @@ pub(super) struct Listener<N: Net> {
 }
 
 impl<N: Net> Front<N> {
-    /// A front of these listeners, accepted from in this order.
-    pub(super) fn new(listeners: Arena<Listener<N>>, order: Vec<Key>) -> Front<N> {
+    /// A front of these listeners, accepted from in their order. Enters them in the counters.
+    pub(super) fn new(opened: Opened<N>, metrics: &mut Metrics) -> Front<N> {
+        let Opened { listeners, order } = opened;
         debug_assert_eq!(listeners.len(), order.len(), "each listener has its place");
+        let places = order.into_iter().map(|key| Place {
+            key,
+            number: metrics.listener_opened(listeners[key].address.clone()),
+        });
+        let order = places.collect();
         Front { listeners, order, ready_count: 0, next: 0 }
-    }
-
-    /// A front without a listener.
-    pub(super) fn none() -> Front<N> {
-        Front::new(Arena::default(), Vec::new())
     }
 
     /// The addresses that clients can connect to.
     pub(super) fn addresses(&self) -> impl Iterator<Item = &Address> {
-        self.order.iter().map(|key| &self.listeners[*key].address)
+        self.order.iter().map(|place| &self.listeners[place.key].address)
     }
 
     /// Whether accepting is open, and there may be a client to accept or one that waits for
@@ -91,7 +113,7 @@ impl<N: Net + Host> Front<N> {
         let (first, count) = (self.next, self.order.len());
         for place in (first..count).chain(0..first.min(count)) {
             for _ in 0..ACCEPTS_PER_TURN {
-                if !relays.has_room() || !self.listeners[self.order[place]].ready {
+                if !relays.has_room() || !self.listeners[self.order[place].key].ready {
                     break;
                 }
                 self.accept_one(context, relays, upstream, place);
@@ -107,11 +129,10 @@ impl<N: Net + Host> Front<N> {
         place: usize,
     ) {
         let (key, token) = relays.reserve();
-        let listener = self.order[place];
-        let number = ListenerNumber::try_from(listener.slot()).expect("listeners are few");
+        let Place { key: listener, number } = self.order[place];
         let from = &mut self.listeners[listener];
         match context.net.accept(&mut from.socket, token.pack()) {
-            Accept::WouldBlock => self.set_ready(self.order[place], false),
+            Accept::WouldBlock => self.set_ready(listener, false),
             Accept::Connection(stream, address) => {
                 self.next = place + 1;
                 let client = Client { stream, address, listener: number };
@@ -136,7 +157,7 @@ impl<N: Net + Host> Front<N> {
     ) {
         relays.resume_admission(context);
         for place in 0..self.order.len() {
-            self.set_ready(self.order[place], true);
+            self.set_ready(self.order[place].key, true);
         }
         for _ in 0..ACCEPTS_AT_DRAIN / ACCEPTS_PER_TURN {
             self.accept(context, relays, upstream);

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Reactor;
 use super::context::{Context, Timer};
-use super::front::Front;
+use super::front::{Front, Opened};
 use super::listen::listen_on;
 use super::relays::Relays;
 use super::start::{Limits, StartError};
@@ -47,10 +47,10 @@ impl<N: Net + Host> Reactor<N> {
         sources: Sources,
         connector: Option<Box<dyn Connector>>,
     ) -> Result<Reactor<N>, StartError> {
-        let front = listen_on(&mut net, listen, limits.listen_retry)?;
+        let opened = listen_on(&mut net, listen, limits.listen_retry)?;
         let now = net.now();
         let discovery = Discovery::new(sources, now);
-        let mut reactor = Reactor::new(net, limits, front, discovery, connector, now);
+        let mut reactor = Reactor::new(net, limits, opened, discovery, connector, now);
         let Reactor { context, upstream, .. } = &mut reactor;
         // An endpoint at one of our own listeners ends the start, see below.
         let specs = upstream
@@ -69,13 +69,14 @@ impl<N: Net + Host> Reactor<N> {
     pub(super) fn new(
         net: N,
         limits: Limits,
-        front: Front<N>,
+        opened: Opened<N>,
         discovery: Discovery,
         connector: Option<Box<dyn Connector>>,
         now: Instant,
     ) -> Reactor<N> {
         assert!(limits.connections_max > 0, "a gateway that accepts no client");
         let mut context = Context::new(net, now);
+        let front = Front::new(opened, &mut context.metrics);
         front.addresses().for_each(|address| context.own_listeners.add(address.clone()));
         Reactor {
             context,

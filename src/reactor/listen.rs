@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::front::{Front, Listener};
+use super::front::{Listener, Opened};
 use super::start::StartError;
 use super::token::{Kind, Token};
 use crate::address::Address;
@@ -36,9 +36,9 @@ pub(super) fn listen_on<N: Net>(
     net: &mut N,
     addresses: &[Address],
     retry: Duration,
-) -> Result<Front<N>, StartError> {
+) -> Result<Opened<N>, StartError> {
     let mut missing = match try_all(net, addresses, 0) {
-        Ok(front) => return Ok(front),
+        Ok(opened) => return Ok(opened),
         Err(missing) => missing,
     };
     let (began, address) = (net.now(), &addresses[missing.index]);
@@ -53,7 +53,7 @@ pub(super) fn listen_on<N: Net>(
         journal.log_rest(0);
         now = paused?;
         missing = match try_all(net, addresses, missing.index) {
-            Ok(front) => return Ok(front),
+            Ok(opened) => return Ok(opened),
             Err(missing) => missing,
         };
     }
@@ -66,7 +66,7 @@ pub(super) fn listen_on<N: Net>(
 }
 
 /// Listens on all addresses, beginning with the one at `first`, or on none.
-fn try_all<N: Net>(net: &mut N, addresses: &[Address], first: usize) -> Result<Front<N>, Missing> {
+fn try_all<N: Net>(net: &mut N, addresses: &[Address], first: usize) -> Result<Opened<N>, Missing> {
     let mut listeners = Arena::default();
     let mut keys: Vec<(usize, Key)> = Vec::new();
     for index in (first..addresses.len()).chain(0..first) {
@@ -79,7 +79,7 @@ fn try_all<N: Net>(net: &mut N, addresses: &[Address], first: usize) -> Result<F
         }
     }
     keys.sort_unstable_by_key(|(index, _)| *index);
-    Ok(Front::new(listeners, keys.into_iter().map(|(_, key)| key).collect()))
+    Ok(Opened { listeners, order: keys.into_iter().map(|(_, key)| key).collect() })
 }
 
 fn listen<N: Net>(

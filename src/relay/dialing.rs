@@ -112,16 +112,19 @@ impl Dialing {
     }
 
     /// Waits until `give_up_at`, or until the time given for the first wait. For resources it is an
-    /// attempt that waits: it is taken back, and its endpoint stays untried.
-    pub(super) fn wait_for(&mut self, wait: Wait, give_up_at: Instant) {
+    /// attempt that waits: it is taken back, and its endpoint stays untried. Returns whether it is
+    /// the first wait.
+    pub(super) fn wait_for(&mut self, wait: Wait, give_up_at: Instant) -> bool {
         self.state = match (wait, self.state) {
             (Wait::Resources, State::Attempting(attempt)) => State::Postponed(attempt.endpoint),
             (Wait::Endpoint, State::Waiting) => State::Waiting,
             (_, state) => panic!("a wait for {wait:?} in the state {state:?}"),
         };
+        let is_first = self.give_up_at.is_none();
         self.give_up_at.get_or_insert(give_up_at);
         debug_assert_eq!(self.wait(), Some(wait), "another wait than asked for");
         debug_assert!(self.deadline().is_some_and(|at| at <= give_up_at), "it was put off");
+        is_first
     }
 
     /// Takes up the attempt that was postponed; `None` if none was.
@@ -183,11 +186,11 @@ impl Pair {
     ///
     /// # Panics
     /// When it is to wait for resources without an attempt, or for an endpoint during one.
-    pub fn wait_for(&mut self, wait: Wait, give_up_at: Instant) {
-        if let Some(dialing) = self.phase.dialing_mut() {
-            dialing.wait_for(wait, give_up_at);
-        }
+    pub fn wait_for(&mut self, wait: Wait, give_up_at: Instant) -> bool {
+        let dialing = self.phase.dialing_mut();
+        let is_first = dialing.is_some_and(|dialing| dialing.wait_for(wait, give_up_at));
         self.invariants();
+        is_first
     }
 
     /// The endpoint to which an attempt could not begin, given once; `None` if there is none.

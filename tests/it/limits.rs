@@ -256,7 +256,7 @@ fn client_whose_server_lacks_a_descriptor_waits_for_one() {
 
 /// Each client that is counted as rejected is in a line that says why.
 #[test]
-fn client_that_waits_for_a_descriptor_in_vain_is_rejected_in_the_log() {
+fn client_that_gets_no_descriptor_in_time_is_rejected_in_the_log() {
     let server = backend(echo);
     let gateway = Gateway::start(&[server.address()], &["--connect-timeout=100ms"]);
     let served = gateway.connect();
@@ -265,6 +265,7 @@ fn client_that_waits_for_a_descriptor_in_vain_is_rejected_in_the_log() {
     let _unlucky = gateway.connect();
     let line = gateway.wait_for_log("clients rejected");
     assert!(line.contains(" reason=local_shortage count=1 pairs="), "{line}");
+    drop(served);
     gateway.signal("TERM");
     assert!(gateway.wait_for_log("INFO stopped").contains(" rejected=1 "), "{:?}", gateway.log());
 }

@@ -52,6 +52,26 @@ fn pair(net: &SimNet, reactor: &mut Reactor<SimNet>) -> (Id, Id) {
 }
 
 #[test]
+fn the_limit_of_pairs_is_counted_each_time_that_it_is_reached() {
+    let (net, mut reactor) = calm(2);
+    let counts = |reactor: &Reactor<SimNet>| {
+        let metrics = reactor.metrics();
+        (metrics.clients_accepted, metrics.connections_max_reached)
+    };
+    let (first, first_server) = pair(&net, &mut reactor);
+    assert_eq!(counts(&reactor), (1, 0));
+    pair(&net, &mut reactor);
+    assert_eq!(counts(&reactor), (2, 1));
+    net.world().connect(PORT, 1);
+    turn(&mut reactor);
+    assert_eq!(counts(&reactor), (2, 1), "the third one waits in the backlog");
+    net.world().end(first);
+    net.world().end(first_server);
+    (0..4).for_each(|_| turn(&mut reactor));
+    assert_eq!(counts(&reactor), (3, 2));
+}
+
+#[test]
 fn a_flow_moves_no_more_than_its_budget_in_a_turn() {
     let (net, mut reactor) = calm(10);
     let (bulk, bulk_sink) = pair(&net, &mut reactor);

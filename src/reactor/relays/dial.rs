@@ -181,7 +181,8 @@ impl<N: Net + Host> Relays<N> {
     /// long as a dial may take. No new client is accepted meanwhile.
     fn wait_for_resources(&mut self, context: &mut Context<N>, key: Key, error: NetError) {
         let until = context.now + self.limits.connect_timeout;
-        self.slots[key].pair.wait_for(Wait::Resources, until);
+        let is_first = self.slots[key].pair.wait_for(Wait::Resources, until);
+        context.metrics.clients_waited += u64::from(is_first);
         self.waiting_room.enter(Wait::Resources, key);
         self.pause_admission(context, error);
     }
@@ -214,7 +215,8 @@ impl<N: Net + Host> Relays<N> {
         key: Key,
     ) {
         let until = context.now + self.limits.connect_timeout;
-        self.slots[key].pair.wait_for(Wait::Endpoint, until);
+        let is_first = self.slots[key].pair.wait_for(Wait::Endpoint, until);
+        context.metrics.clients_waited += u64::from(is_first);
         self.waiting_room.enter(Wait::Endpoint, key);
         let slots = &self.slots;
         self.waiting_room

@@ -251,6 +251,8 @@ impl<N: Net + Host> Relays<N> {
         let Client { stream, address, listener } = client;
         context.metrics.client_accepted(listener);
         self.slots.fill(key, Slot::new(stream, address, listener, context.now));
+        let is_full = self.slots.len() == self.limits.connections_max;
+        context.metrics.connections_max_reached += u64::from(is_full);
         self.dial_next(context, upstream, key);
     }
 

@@ -53,6 +53,10 @@ fn an_address_that_comes_in_time_is_waited_for_and_all_are_served() {
                 turn(&mut reactor);
                 assert_eq!(net.world().accepted(port), 1, "{port}");
             }
+            let counted = reactor.metrics().listeners.iter();
+            let counted = counted.map(|listener| (listener.address.port(), listener.accepted));
+            let want = [(Some(PORT), 1), (Some(SECOND_PORT), 1)];
+            assert_eq!(counted.collect::<Vec<_>>(), want, "as typed, not as opened");
         }
     }
 }

@@ -123,6 +123,10 @@ fn a_client_that_waits_is_served_as_soon_as_an_endpoint_is_known() {
     net.world().name_servers.places.fill(ServerPlace::Up);
     until(&net, &mut reactor, RETURN_MAX, |_, reactor| reactor.metrics().pairs_connected == 1);
     assert_eq!(net.oracle().books.record.count(Seen::WaitedAndDialed), 1);
+    assert_eq!(reactor.metrics().clients_waited, 1, "once, however often it was tried again");
+    net.world().connect(PORT, 1);
+    until(&net, &mut reactor, RETURN_MAX, |_, reactor| reactor.metrics().pairs_connected == 2);
+    assert_eq!(reactor.metrics().clients_waited, 1, "the second one is dialed for at once");
 }
 
 #[test]
