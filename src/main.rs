@@ -12,7 +12,7 @@ use env_logger::Target;
 use etcd_gateway::config::capacity::memory_max_bytes;
 use etcd_gateway::config::discovery_srv::{DiscoverySrv, Trust, UnusedFlag};
 use etcd_gateway::config::flags::{self, Invocation};
-use etcd_gateway::config::log_filter::{self, Ignored};
+use etcd_gateway::config::log_filter::{self, Ignored, IgnoredReason};
 use etcd_gateway::config::{Config, limits};
 use etcd_gateway::discovery::{Environment, Sources};
 use etcd_gateway::net::NetError;
@@ -22,7 +22,7 @@ use etcd_gateway::net::remark::{Remark, RemarkKind};
 use etcd_gateway::net::rlimit::Descriptors;
 use etcd_gateway::net::stderr::LineWriter;
 use etcd_gateway::net::tls::Verifier;
-use etcd_gateway::observe::events::{Event, Quoted, Value, list};
+use etcd_gateway::observe::events::{Event, Quoted, TARGETS, Value, list};
 use etcd_gateway::reactor::{Limits, Listeners, Reactor, StartError, resolve_listeners};
 use log::LevelFilter;
 
@@ -205,7 +205,7 @@ fn start_log(level: Option<LevelFilter>) {
     let mut builder = env_logger::Builder::new();
     builder.filter_level(level.unwrap_or(limits::LOG_LEVEL_DEFAULT));
     let variable = env::var_os(LOG_VARIABLE).filter(|_| level.is_none()).unwrap_or_default();
-    let filter = log_filter::parse(&variable.to_string_lossy());
+    let filter = log_filter::parse(&variable.to_string_lossy(), TARGETS);
     builder.parse_filters(&filter.directives);
     builder.target(Target::Pipe(Box::new(LineWriter::new(dropped_lines))));
     builder.format(|buffer, record| writeln!(buffer, "{} {}", record.level(), record.args()));
@@ -213,7 +213,9 @@ fn start_log(level: Option<LevelFilter>) {
     for Ignored { part, reason } in &filter.ignored {
         let levels = list(reason.levels());
         let levels = Some(&levels[..]).filter(|levels| !levels.is_empty());
-        Event::LogFilterIgnored { value: Quoted(part), reason, levels }.write();
+        let targets = list(TARGETS);
+        let targets = Some(&targets[..]).filter(|_| *reason == IgnoredReason::UnknownTarget);
+        Event::LogFilterIgnored { value: Quoted(part), reason, levels, targets }.write();
     }
 }
 

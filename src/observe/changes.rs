@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use log::Level;
 
+use super::events::Heading;
 use crate::config::{CHANGES_NAMED_MAX, SUMMARY_INTERVAL};
 
 /// One change.
@@ -26,8 +27,8 @@ pub struct Change {
 /// A line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Its level.
-    pub level: Level,
+    /// Its level and target.
+    pub heading: Heading,
     /// Its text without the level.
     pub text: String,
 }
@@ -91,7 +92,7 @@ impl Changes {
             return Some(Due::Alone(change.line));
         }
         let Change { kind, subject, line } = change;
-        let level = line.level;
+        let level = line.heading.level;
         debug_assert!(self.grown_at.is_some(), "kept, and no line is allowed ever");
         self.first.get_or_insert(line);
         let position =
@@ -162,17 +163,19 @@ impl Changes {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::time::Duration;
 
+    use super::*;
+
     const AT_ONCE: u32 = 3;
+    const HEADING: Heading = Heading { level: Level::Info, target: "etcd_gateway::upstream" };
 
     fn change(kind: &'static str, number: usize) -> Change {
         let text = format!("endpoint {kind} endpoint=10.0.0.{number}:1 and more");
         Change {
             kind,
             subject: format!("10.0.0.{number}:1"),
-            line: Line { level: Level::Info, text },
+            line: Line { heading: HEADING, text },
         }
     }
 
@@ -247,7 +250,7 @@ mod tests {
             assert_eq!(changes.add(change("added", number), now), None);
         }
         let mut bad = change("not_verified", 1);
-        bad.line.level = Level::Warn;
+        bad.line.heading.level = Level::Warn;
         assert_eq!(changes.add(bad, now), None);
         let due = changes.take_due(now + SUMMARY_INTERVAL);
         let Some(Due::Together(kinds)) = &due else { panic!("{due:?}") };

@@ -10,53 +10,40 @@ use std::time::Duration;
 
 use log::{Level, log};
 
-use super::changes::Kind;
-use crate::config::duration::format_milliseconds;
+use super::fields::Field;
+pub use super::fields::{Kinds, List, Origin, Quoted, Value, list};
 
-/// The target of all lines, for `RUST_LOG`: the part of the program that they are about.
-pub(super) const TARGET: &str = "etcd_gateway::reactor";
-
-/// A value of one word: an address, a name, a reason.
-pub type Value<'a> = &'a dyn Display;
-
-/// A text that may contain anything; quoted, and escaped as in Rust.
-#[derive(Clone, Copy, Debug)]
-pub struct Quoted<'a>(pub &'a str);
-
-/// A source of endpoints: ` source=srv domain=example.test`.
-#[derive(Clone, Copy)]
-pub struct Origin<'a> {
-    /// The kind of source, in a word.
-    pub source: &'a str,
-    /// The name of the field that tells it from others of its kind.
-    pub key: &'a str,
-    /// The value of that field.
-    pub subject: Value<'a>,
+/// The level and the target of a line, by which `RUST_LOG` filters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heading {
+    /// The level.
+    pub level: Level,
+    /// The subject of the line, one of [`TARGETS`].
+    pub target: &'static str,
 }
 
-/// Values of one kind.
-pub type List<'a> = &'a [String];
-
-/// Changes that share one line. Each kind is a field; the line has the most severe level.
-pub type Kinds<'a> = &'a [Kind];
-
-/// The texts of `items`, for a [`List`].
-pub fn list(items: impl IntoIterator<Item = impl Display>) -> Vec<String> {
-    items.into_iter().map(|item| item.to_string()).collect()
-}
-
-/// Declares [`Event`]: the documentation, name, level, message and fields of each. Fields are
-/// written under their names and in their order.
+/// Declares [`Event`] by target: the documentation, name, level, message and fields of each. Fields
+/// are written under their names and in their order.
 macro_rules! events {
     ($(
-        $(#[$documentation:meta])*
-        $name:ident: $level:ident $message:literal
-        $({ $($field:ident: $type:ty),* $(,)? })?;
+        $(#[doc = $subject:literal])*
+        $target:literal {
+            $(
+                $(#[$documentation:meta])*
+                $name:ident: $level:ident $message:literal
+                $({ $($field:ident: $type:ty),* $(,)? })?;
+            )*
+        }
     )*) => {
+        /// All targets, by which `RUST_LOG` tells lines apart.
+        ///
+        $(#[doc = concat!("- `", $target, "`:", $($subject),*)])*
+        pub const TARGETS: &[&str] = &[$($target),*];
+
         /// Something that is logged.
         #[derive(Clone, Copy)]
         pub enum Event<'a> {
-            $($(#[$documentation])* $name $({ $($field: $type),* })?,)*
+            $($($(#[$documentation])* $name $({ $($field: $type),* })?,)*)*
         }
 
         impl Event<'_> {
@@ -64,7 +51,14 @@ macro_rules! events {
             #[inline]
             pub fn level(&self) -> Level {
                 match self {
-                    $(Event::$name $({ $($field: _),* })? => Level::$level,)*
+                    $($(Event::$name $({ $($field: _),* })? => Level::$level,)*)*
+                }
+            }
+
+            /// The target of the line.
+            fn target(&self) -> &'static str {
+                match self {
+                    $($(Event::$name $({ $($field: _),* })? => $target,)*)*
                 }
             }
         }
@@ -73,10 +67,10 @@ macro_rules! events {
         impl Display for Event<'_> {
             fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
                 match self {
-                    $(Event::$name $({ $($field),* })? => {
+                    $($(Event::$name $({ $($field),* })? => {
                         f.write_str($message)?;
                         $($($field.write(stringify!($field), f)?;)*)?
-                    })*
+                    })*)*
                 }
                 Ok(())
             }
@@ -84,234 +78,247 @@ macro_rules! events {
     };
 }
 
-// ------------------------------------------------------------------------------ start and end
 events! {
-    /// The gateway listens, and knows endpoints.
-    Ready: Info "ready to proxy client requests" {
-        endpoints: List<'a>,
-        listen: List<'a>,
-        reuse_port: Option<bool>,
-    };
-    /// The gateway listens; clients wait until an endpoint is found.
-    ReadyWithoutEndpoints: Info "ready to proxy client requests, no endpoint known yet" {
-        endpoints: List<'a>,
-        listen: List<'a>,
-        reuse_port: Option<bool>,
-    };
-    /// The endpoints' names have no address so far.
-    WaitingForEndpoints: Info "waiting for endpoints" { names: List<'a> };
-    /// A listen address is missing or taken, and is tried again for `--listen-retry`.
-    WaitingForListenAddress: Info "waiting for the listen address" {
-        address: Value<'a>,
-        reason: Value<'a>,
-        timeout: Duration,
-    };
-    /// The limits of the process.
-    Limits: Debug "limits" {
-        connections_max: usize,
-        pipes_max: usize,
-        descriptors: u64,
-        buffer_bytes: usize,
-        pair_bytes: usize,
-        memory_max_bytes: u64,
-        flow_budget_bytes: usize,
-        accepts_per_turn: usize,
-        events_per_turn: usize,
-    };
-    /// The free descriptors do not suffice for `--max-connections`.
-    MaxConnectionsLowered: Warn "max-connections lowered" {
-        asked: usize,
-        max: usize,
-        descriptors: u64,
-    };
-    /// `0.0.0.0` or `[::]` was typed as an endpoint, which leads to this host.
-    EndpointsMeanThisHost: Warn "endpoints without an address mean this host" {
-        endpoints: List<'a>,
-    };
-    /// A flag that was typed has no effect.
-    FlagWithoutEffect: Warn "flag has no effect" { flag: Value<'a>, reason: Value<'a> };
-    /// A part of `RUST_LOG` is invalid. `levels` lists the valid ones, if a level was expected.
-    LogFilterIgnored: Warn "part of RUST_LOG ignored" {
-        value: Quoted<'a>,
-        reason: Value<'a>,
-        levels: Option<List<'a>>,
-    };
-    /// A certificate in the file of trusted ones is not used.
-    CertificateSkipped: Warn "certificate skipped" {
-        number: usize,
-        subject: Quoted<'a>,
-        reason: Value<'a>,
-        file: Option<Quoted<'a>>,
-    };
-    /// A trusted certificate is not one of an authority, but a server may show it itself.
-    CertificateForItself: Warn "certificate trusted for itself alone" {
-        number: usize,
-        subject: Quoted<'a>,
-        reason: Value<'a>,
-        file: Option<Quoted<'a>>,
-    };
-    /// A trusted certificate is not valid yet, or has expired.
-    CertificateNotInForce: Warn "certificate not in force" {
-        number: usize,
-        subject: Quoted<'a>,
-        reason: Value<'a>,
-        file: Option<Quoted<'a>>,
-    };
-    /// A trusted certificate has a kind of key by which signatures cannot be verified.
-    CertificateUnusable: Warn "certificate cannot be used" {
-        number: usize,
-        subject: Quoted<'a>,
-        reason: Value<'a>,
-        file: Option<Quoted<'a>>,
-    };
-    /// The service manager cannot be notified. `state` is absent where its address is invalid.
-    ServiceManagerNotNotified: Warn "service manager not notified" {
-        state: Option<Value<'a>>,
-        socket: Value<'a>,
-        reason: Value<'a>,
-    };
-    /// A signal asked the process to end while names to listen on were being looked up.
-    StoppedBeforeListening: Info "stopped before it listened";
-    /// A signal asked the process to end before the gateway was ready.
-    StoppedBeforeReady: Info "stopped before it was ready";
-    /// The process was asked to end, and there are no clients to wait for, or no time.
-    Draining: Info "draining" { pairs: usize, timeout: Duration };
-    /// The process was asked to end, and waits for its clients to leave.
-    DrainingPairs: Info "draining, a second signal ends at once" {
-        pairs: usize,
-        timeout: Duration,
-    };
-    /// Lines before this one were dropped, as standard error was not read in time.
-    LinesDropped: Warn "log lines dropped" { count: u64 };
-    /// The process ends in order. The fields are counts since the start.
-    Stopped: Info "stopped" {
-        clients: u64,
-        completed: u64,
-        rejected: u64,
-        cut: u64,
-        client_bytes: u64,
-        server_bytes: u64,
-    };
-    /// A signal has no effect here. Counted.
-    SignalIgnored: Warn "signal ignored" { signal: Value<'a>, reason: Value<'a> };
+    /// Start, end, flags, signals and limits of the process.
+    "etcd_gateway::process" {
+        /// The gateway listens, and knows endpoints.
+        Ready: Info "ready to proxy client requests" {
+            endpoints: List<'a>,
+            listen: List<'a>,
+            reuse_port: Option<bool>,
+        };
+        /// The gateway listens; clients wait until an endpoint is found.
+        ReadyWithoutEndpoints: Info "ready to proxy client requests, no endpoint known yet" {
+            endpoints: List<'a>,
+            listen: List<'a>,
+            reuse_port: Option<bool>,
+        };
+        /// The limits of the process.
+        Limits: Debug "limits" {
+            connections_max: usize,
+            pipes_max: usize,
+            descriptors: u64,
+            buffer_bytes: usize,
+            pair_bytes: usize,
+            memory_max_bytes: u64,
+            flow_budget_bytes: usize,
+            accepts_per_turn: usize,
+            events_per_turn: usize,
+        };
+        /// The free descriptors do not suffice for `--max-connections`.
+        MaxConnectionsLowered: Warn "max-connections lowered" {
+            asked: usize,
+            max: usize,
+            descriptors: u64,
+        };
+        /// `0.0.0.0` or `[::]` was typed as an endpoint, which leads to this host.
+        EndpointsMeanThisHost: Warn "endpoints without an address mean this host" {
+            endpoints: List<'a>,
+        };
+        /// A flag that was typed has no effect.
+        FlagWithoutEffect: Warn "flag has no effect" { flag: Value<'a>, reason: Value<'a> };
+        /// A part of `RUST_LOG` is invalid. `levels` lists the valid ones, if a level was expected,
+        /// and `targets` those, if a target was.
+        LogFilterIgnored: Warn "part of RUST_LOG ignored" {
+            value: Quoted<'a>,
+            reason: Value<'a>,
+            levels: Option<List<'a>>,
+            targets: Option<List<'a>>,
+        };
+        /// The service manager cannot be notified. `state` is absent where its address is invalid.
+        ServiceManagerNotNotified: Warn "service manager not notified" {
+            state: Option<Value<'a>>,
+            socket: Value<'a>,
+            reason: Value<'a>,
+        };
+        /// A signal asked the process to end while names to listen on were being looked up.
+        StoppedBeforeListening: Info "stopped before it listened";
+        /// A signal asked the process to end before the gateway was ready.
+        StoppedBeforeReady: Info "stopped before it was ready";
+        /// The process was asked to end, and there are no clients to wait for, or no time.
+        Draining: Info "draining" { pairs: usize, timeout: Duration };
+        /// The process was asked to end, and waits for its clients to leave.
+        DrainingPairs: Info "draining, a second signal ends at once" {
+            pairs: usize,
+            timeout: Duration,
+        };
+        /// Lines before this one were dropped, as standard error was not read in time.
+        LinesDropped: Warn "log lines dropped" { count: u64 };
+        /// The process ends in order. The fields are counts since the start.
+        Stopped: Info "stopped" {
+            clients: u64,
+            completed: u64,
+            rejected: u64,
+            cut: u64,
+            client_bytes: u64,
+            server_bytes: u64,
+        };
+        /// A signal has no effect here. Counted.
+        SignalIgnored: Warn "signal ignored" { signal: Value<'a>, reason: Value<'a> };
+    }
 
-    // ---------------------------------------------------------------- clients and resources
-    /// A client was closed before it had a server. Counted; the reason is that of the last one.
-    ClientRejected: Warn "clients rejected" { reason: Value<'a> };
-    /// A dial failed because this host lacks descriptors, ports, memory or a route. Counted; the
-    /// fields are those of the last one.
-    DialFailedLocally: Warn "dials failed locally" {
-        endpoint: Option<Value<'a>>,
-        reason: Value<'a>,
-    };
-    /// No client is accepted for a moment, for want of descriptors or memory. Counted; the reason
-    /// is that of the last one.
-    AcceptPaused: Warn "accept paused" { reason: Value<'a> };
-    /// A pair has ended: for which cause, and in which phase.
-    PairClosed: Debug "pair closed" {
-        client: Value<'a>,
-        endpoint: Value<'a>,
-        cause: Value<'a>,
-        phase: Value<'a>,
-        duration_ms: u128,
-        client_bytes: u64,
-        server_bytes: u64,
-    };
-    /// No pipe could be opened, so bytes are copied. That is slower, but not a failure.
-    NoPipe: Info "no pipe, copying instead" { reason: Value<'a>, pipes: usize };
-    /// A further attempt to open a pipe has failed.
-    StillNoPipe: Debug "no pipe, copying instead" { reason: Value<'a>, pipes: usize };
-    /// splice(2) is not available, so all bytes are copied.
-    SpliceRefused: Warn "splice refused by the kernel or a sandbox, copying from now on";
+    /// Listeners, and accepting.
+    "etcd_gateway::listen" {
+        /// A listen address is missing or taken, and is tried again for `--listen-retry`.
+        WaitingForListenAddress: Info "waiting for the listen address" {
+            address: Value<'a>,
+            reason: Value<'a>,
+            timeout: Duration,
+        };
+        /// No client is accepted for a moment, for want of descriptors or memory. Counted; the reason
+        /// is that of the last one.
+        AcceptPaused: Warn "accept paused" { reason: Value<'a> };
+    }
 
-    // ------------------------------------------------------------------------------ endpoints
-    /// Discovery has found an endpoint. Gathered.
-    EndpointAdded: Info "endpoint added" {
-        endpoint: Value<'a>,
-        name: Value<'a>,
-        priority: u16,
-        weight: u16,
-    };
-    /// Discovery no longer finds an endpoint; its pairs go on. Gathered.
-    EndpointRemoved: Info "endpoint removed" { endpoint: Value<'a>, pairs: u32 };
-    /// An endpoint is in rotation again after a dial by `reason`: a client or a probe.
-    EndpointActive: Info "endpoint active" {
-        endpoint: Value<'a>,
-        reason: Value<'a>,
-        down_for: Duration,
-    };
-    /// An endpoint is out of rotation, because a dial has failed.
-    EndpointInactive: Warn "endpoint inactive" {
-        endpoint: Value<'a>,
-        reason: Value<'a>,
-        retry_in: Duration,
-    };
-    /// An endpoint that discovery found has shown a certificate for the domain. Gathered.
-    EndpointVerified: Info "endpoint verified" { endpoint: Value<'a>, after: Duration };
-    /// An endpoint that discovery found has not shown a certificate for the domain. `authority` is
-    /// the subject of the trusted authority that the reason is about. Gathered.
-    EndpointNotVerified: Warn "endpoint not verified" {
-        endpoint: Value<'a>,
-        reason: Value<'a>,
-        authority: Option<Quoted<'a>>,
-        retry_in: Duration,
-    };
+    /// Clients, and the bytes between them and servers.
+    "etcd_gateway::relay" {
+        /// A client was closed before it had a server. Counted; the reason is that of the last one.
+        ClientRejected: Warn "clients rejected" { reason: Value<'a> };
+        /// A pair has ended: for which cause, and in which phase.
+        PairClosed: Debug "pair closed" {
+            client: Value<'a>,
+            endpoint: Value<'a>,
+            cause: Value<'a>,
+            phase: Value<'a>,
+            duration_ms: u128,
+            client_bytes: u64,
+            server_bytes: u64,
+        };
+        /// No pipe could be opened, so bytes are copied. That is slower, but not a failure.
+        NoPipe: Info "no pipe, copying instead" { reason: Value<'a>, pipes: usize };
+        /// A further attempt to open a pipe has failed.
+        StillNoPipe: Debug "no pipe, copying instead" { reason: Value<'a>, pipes: usize };
+        /// splice(2) is not available, so all bytes are copied.
+        SpliceRefused: Warn "splice refused by the kernel or a sandbox, copying from now on";
+    }
 
-    /// Several endpoints were added, removed or verified within a second: the first ones of each
-    /// kind, and the number of the others.
-    EndpointsChanged: Info "endpoints changed" { kinds: Kinds<'a> };
+    /// Endpoints: which there are, and which can be reached.
+    "etcd_gateway::upstream" {
+        /// A dial failed because this host lacks descriptors, ports, memory or a route. Counted; the
+        /// fields are those of the last one.
+        DialFailedLocally: Warn "dials failed locally" {
+            endpoint: Option<Value<'a>>,
+            reason: Value<'a>,
+        };
+        /// Discovery has found an endpoint. Gathered.
+        EndpointAdded: Info "endpoint added" {
+            endpoint: Value<'a>,
+            name: Value<'a>,
+            priority: u16,
+            weight: u16,
+        };
+        /// Discovery no longer finds an endpoint; its pairs go on. Gathered.
+        EndpointRemoved: Info "endpoint removed" { endpoint: Value<'a>, pairs: u32 };
+        /// An endpoint is in rotation again after a dial by `reason`: a client or a probe.
+        EndpointActive: Info "endpoint active" {
+            endpoint: Value<'a>,
+            reason: Value<'a>,
+            down_for: Duration,
+        };
+        /// An endpoint is out of rotation, because a dial has failed.
+        EndpointInactive: Warn "endpoint inactive" {
+            endpoint: Value<'a>,
+            reason: Value<'a>,
+            retry_in: Duration,
+        };
+        /// An endpoint that discovery found has shown a certificate for the domain. Gathered.
+        EndpointVerified: Info "endpoint verified" { endpoint: Value<'a>, after: Duration };
+        /// Several endpoints were added, removed or verified within a second: the first ones of each
+        /// kind, and the number of the others.
+        EndpointsChanged: Info "endpoints changed" { kinds: Kinds<'a> };
+    }
 
-    // ------------------------------------------------------------------------------ discovery
-    /// Several of the following happened within a second: the first subjects of each kind, and the
-    /// number of the others. The line has the most severe of their levels.
-    DiscoveryChanged: Info "discovery changed" { kinds: Kinds<'a> };
-    /// A record or an address that was found is not used. `listener` is the listener of this
-    /// gateway that it leads back to. Gathered.
-    EndpointSkipped: Warn "endpoint skipped" {
-        endpoint: Option<Value<'a>>,
-        name: Option<Value<'a>>,
-        reason: Value<'a>,
-        listener: Option<Value<'a>>,
-    };
-    /// An address that was found is not used, as there is no route to it: usual on a host with one
-    /// family of addresses. Gathered.
-    EndpointWithoutRoute: Info "endpoint skipped" {
-        endpoint: Option<Value<'a>>,
-        name: Option<Value<'a>>,
-        reason: Value<'a>,
-    };
-    /// A name has no records at present. Gathered.
-    NameNotResolved: Warn "name not resolved" { name: Value<'a>, reason: Value<'a> };
-    /// A name has records again. Gathered.
-    NameResolved: Info "name resolved again" { name: Value<'a> };
-    /// No name leads to an endpoint, so the last known ones stay. Gathered.
-    LastEndpointsKept: Warn "discovery returned no endpoints, keeping the last known ones" {
-        count: usize,
-    };
-    /// A source leads to no endpoint, so those of `--endpoints` are used, unverified. Gathered.
-    TypedEndpointsUsed: Warn "no endpoint from discovery, using those of --endpoints unverified" {
-        source: Origin<'a>,
-        reason: Value<'a>,
-        count: usize,
-    };
-    /// A source leads to endpoints, which replace those of `--endpoints`. Gathered.
-    DiscoveredEndpointsUsed: Info "endpoints from discovery in use" { source: Origin<'a> };
-    /// The file resolv.conf(5) names no server, so default ones are asked. Gathered.
-    NameServersUnknown: Warn "no name server given, asking others" {
-        file: Value<'a>,
-        reason: Value<'a>,
-        servers: List<'a>,
-    };
-    /// The file resolv.conf(5) is longer than what is read of it. Gathered.
-    ResolverFileTooLong: Warn "file too long, using its beginning" {
-        file: Value<'a>,
-        reason: Value<'a>,
-        servers: List<'a>,
-    };
-    /// The file resolv.conf(5) can be used as it is again. Gathered.
-    NameServersKnown: Info "name servers known again" { file: Value<'a>, servers: List<'a> };
-    /// The file hosts(5) cannot be read.
-    HostsFileNotRead: Warn "hosts file not read" { file: Value<'a>, reason: Value<'a> };
+    /// Names, sources of endpoints, and proof of what they lead to.
+    "etcd_gateway::discovery" {
+        /// The endpoints' names have no address so far.
+        WaitingForEndpoints: Info "waiting for endpoints" { names: List<'a> };
+        /// A certificate in the file of trusted ones is not used.
+        CertificateSkipped: Warn "certificate skipped" {
+            number: usize,
+            subject: Quoted<'a>,
+            reason: Value<'a>,
+            file: Option<Quoted<'a>>,
+        };
+        /// A trusted certificate is not one of an authority, but a server may show it itself.
+        CertificateForItself: Warn "certificate trusted for itself alone" {
+            number: usize,
+            subject: Quoted<'a>,
+            reason: Value<'a>,
+            file: Option<Quoted<'a>>,
+        };
+        /// A trusted certificate is not valid yet, or has expired.
+        CertificateNotInForce: Warn "certificate not in force" {
+            number: usize,
+            subject: Quoted<'a>,
+            reason: Value<'a>,
+            file: Option<Quoted<'a>>,
+        };
+        /// A trusted certificate has a kind of key by which signatures cannot be verified.
+        CertificateUnusable: Warn "certificate cannot be used" {
+            number: usize,
+            subject: Quoted<'a>,
+            reason: Value<'a>,
+            file: Option<Quoted<'a>>,
+        };
+        /// An endpoint that discovery found has not shown a certificate for the domain. `authority` is
+        /// the subject of the trusted authority that the reason is about. Gathered.
+        EndpointNotVerified: Warn "endpoint not verified" {
+            endpoint: Value<'a>,
+            reason: Value<'a>,
+            authority: Option<Quoted<'a>>,
+            retry_in: Duration,
+        };
+        /// Several of the following happened within a second: the first subjects of each kind, and the
+        /// number of the others. The line has the most severe of their levels.
+        DiscoveryChanged: Info "discovery changed" { kinds: Kinds<'a> };
+        /// A record or an address that was found is not used. `listener` is the listener of this
+        /// gateway that it leads back to. Gathered.
+        EndpointSkipped: Warn "endpoint skipped" {
+            endpoint: Option<Value<'a>>,
+            name: Option<Value<'a>>,
+            reason: Value<'a>,
+            listener: Option<Value<'a>>,
+        };
+        /// An address that was found is not used, as there is no route to it: usual on a host with one
+        /// family of addresses. Gathered.
+        EndpointWithoutRoute: Info "endpoint skipped" {
+            endpoint: Option<Value<'a>>,
+            name: Option<Value<'a>>,
+            reason: Value<'a>,
+        };
+        /// A name has no records at present. Gathered.
+        NameNotResolved: Warn "name not resolved" { name: Value<'a>, reason: Value<'a> };
+        /// A name has records again. Gathered.
+        NameResolved: Info "name resolved again" { name: Value<'a> };
+        /// No name leads to an endpoint, so the last known ones stay. Gathered.
+        LastEndpointsKept: Warn "discovery returned no endpoints, keeping the last known ones" {
+            count: usize,
+        };
+        /// A source leads to no endpoint, so those of `--endpoints` are used, unverified. Gathered.
+        TypedEndpointsUsed: Warn "no endpoint from discovery, using those of --endpoints unverified" {
+            source: Origin<'a>,
+            reason: Value<'a>,
+            count: usize,
+        };
+        /// A source leads to endpoints, which replace those of `--endpoints`. Gathered.
+        DiscoveredEndpointsUsed: Info "endpoints from discovery in use" { source: Origin<'a> };
+        /// The file resolv.conf(5) names no server, so default ones are asked. Gathered.
+        NameServersUnknown: Warn "no name server given, asking others" {
+            file: Value<'a>,
+            reason: Value<'a>,
+            servers: List<'a>,
+        };
+        /// The file resolv.conf(5) is longer than what is read of it. Gathered.
+        ResolverFileTooLong: Warn "file too long, using its beginning" {
+            file: Value<'a>,
+            reason: Value<'a>,
+            servers: List<'a>,
+        };
+        /// The file resolv.conf(5) can be used as it is again. Gathered.
+        NameServersKnown: Info "name servers known again" { file: Value<'a>, servers: List<'a> };
+        /// The file hosts(5) cannot be read.
+        HostsFileNotRead: Warn "hosts file not read" { file: Value<'a>, reason: Value<'a> };
+    }
 }
 
 impl Event<'static> {
@@ -327,71 +334,16 @@ impl Event<'_> {
         self.level() <= log::max_level()
     }
 
+    /// The level and the target of the line.
+    pub fn heading(&self) -> Heading {
+        Heading { level: self.level(), target: self.target() }
+    }
+
     /// Writes the line now. For rare events, where there is no journal.
     pub fn write(&self) {
-        log!(target: TARGET, self.level(), "{self}");
+        log!(target: self.target(), self.level(), "{self}");
     }
 }
-
-/// A field of a line: ` key=value`, or nothing.
-trait Field {
-    fn write(&self, key: &str, f: &mut Formatter<'_>) -> fmt::Result;
-}
-
-impl Field for Value<'_> {
-    fn write(&self, key: &str, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, " {key}={self}")
-    }
-}
-
-impl Field for Quoted<'_> {
-    fn write(&self, key: &str, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, " {key}={:?}", self.0)
-    }
-}
-
-impl Field for Origin<'_> {
-    fn write(&self, key: &str, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, " {key}={} {}={}", self.source, self.key, self.subject)
-    }
-}
-
-impl Field for List<'_> {
-    fn write(&self, key: &str, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, " {key}=[{}]", self.join(","))
-    }
-}
-
-impl Field for Kinds<'_> {
-    fn write(&self, _: &str, f: &mut Formatter<'_>) -> fmt::Result {
-        self.iter().try_for_each(|kind| write!(f, " {}=[{kind}]", kind.key))
-    }
-}
-
-impl Field for Duration {
-    /// Writes whole milliseconds: more digits would suggest a precision that there is not.
-    fn write(&self, key: &str, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, " {key}={}", format_milliseconds(*self))
-    }
-}
-
-impl<T: Field> Field for Option<T> {
-    fn write(&self, key: &str, f: &mut Formatter<'_>) -> fmt::Result {
-        self.as_ref().map_or(Ok(()), |value| value.write(key, f))
-    }
-}
-
-macro_rules! plain_fields {
-    ($($type:ty),*) => {$(
-        impl Field for $type {
-            fn write(&self, key: &str, f: &mut Formatter<'_>) -> fmt::Result {
-                write!(f, " {key}={self}")
-            }
-        }
-    )*};
-}
-
-plain_fields!(bool, u16, u32, u64, u128, usize);
 
 #[cfg(test)]
 mod tests {
@@ -420,7 +372,8 @@ mod tests {
     #[test]
     fn what_may_contain_anything_is_quoted() {
         let value = Quoted("a \"b\"\n");
-        let event = Event::LogFilterIgnored { value, reason: &"unknown", levels: None };
+        let event =
+            Event::LogFilterIgnored { value, reason: &"unknown", levels: None, targets: None };
         let want = r#"part of RUST_LOG ignored value="a \"b\"\n" reason=unknown"#;
         assert_eq!(event.to_string(), want);
     }

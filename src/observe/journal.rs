@@ -17,14 +17,15 @@ use std::time::Instant;
 use log::{Level, log};
 
 use super::changes::{Change, Changes, Due, Line};
-use super::events::{Event, Kinds, TARGET};
+use super::events::{Event, Heading, Kinds};
 use super::repeats::Repeats;
 use crate::config::{CHANGES_AT_ONCE, NEWCOMERS_AT_ONCE, NEWCOMERS_KNOWN_MAX, TROUBLES_AT_ONCE};
 
 /// Events whose lines are still to be written.
 #[derive(Debug)]
 pub struct Journal {
-    counted: [(Level, Repeats); Counted::ALL.len()],
+    /// Each with the heading of its last event.
+    counted: [(Option<Heading>, Repeats); Counted::ALL.len()],
     /// Endpoints that were added, removed or verified.
     endpoints: Changes,
     /// Endpoints that were added for the first time.
@@ -86,7 +87,7 @@ impl Journal {
     /// A journal without events.
     pub fn new() -> Journal {
         Journal {
-            counted: std::array::from_fn(|_| (Level::Warn, Repeats::default())),
+            counted: std::array::from_fn(|_| (None, Repeats::default())),
             endpoints: Changes::new(CHANGES_AT_ONCE),
             newcomers: Changes::new(NEWCOMERS_AT_ONCE),
             known: VecDeque::new(),
@@ -100,15 +101,15 @@ impl Journal {
         match pace(&event) {
             Pace::AtOnce => event.write(),
             Pace::Counted(kind) => {
-                let (level, repeats) = &mut self.counted[kind as usize];
-                *level = event.level();
+                let (heading, repeats) = &mut self.counted[kind as usize];
+                let heading = *heading.insert(event.heading());
                 if let Some(line) = repeats.add(event, now) {
-                    write_counted(kind, *level, &line, pairs);
+                    write_counted(kind, heading, &line, pairs);
                 }
             }
             Pace::Gathered(topic, kind, subject) => {
                 let is_new = kind == "added" && self.is_newcomer(&subject);
-                let line = Line { level: event.level(), text: event.to_string() };
+                let line = Line { heading: event.heading(), text: event.to_string() };
                 let changes = match topic {
                     Topic::Endpoints if is_new => &mut self.newcomers,
                     Topic::Endpoints => &mut self.endpoints,
@@ -146,9 +147,9 @@ impl Journal {
         mut line: impl FnMut(&mut Repeats) -> Option<String>,
         mut due: impl FnMut(&mut Changes) -> Option<Due>,
     ) {
-        for (kind, (level, repeats)) in Counted::ALL.into_iter().zip(&mut self.counted) {
-            if let Some(line) = line(repeats) {
-                write_counted(kind, *level, &line, pairs);
+        for (kind, (heading, repeats)) in Counted::ALL.into_iter().zip(&mut self.counted) {
+            if let (Some(heading), Some(line)) = (*heading, line(repeats)) {
+                write_counted(kind, heading, &line, pairs);
             }
         }
         write_due(Topic::Endpoints, due(&mut self.endpoints));
@@ -216,34 +217,32 @@ fn about_discovery(kind: &'static str, subject: impl Display) -> Pace {
     Pace::Gathered(Topic::Discovery, kind, subject.to_string())
 }
 
-fn write_counted(kind: Counted, level: Level, line: &str, pairs: usize) {
+fn write_counted(kind: Counted, heading: Heading, line: &str, pairs: usize) {
     match kind.has_pairs() {
-        true => write(level, format_args!("{line} pairs={pairs}")),
-        false => write(level, line),
+        true => write(heading, format_args!("{line} pairs={pairs}")),
+        false => write(heading, line),
     }
 }
 
 fn write_due(topic: Topic, due: Option<Due>) {
     match due {
         None => {}
-        Some(Due::Alone(Line { level, text })) => write(level, text),
+        Some(Due::Alone(Line { heading, text })) => write(heading, text),
         Some(Due::Together(kinds)) => {
             debug_assert!(!kinds.is_empty(), "a line about nothing");
             let level = kinds.iter().map(|kind| kind.level).min().unwrap_or(Level::Info);
             let kinds: Kinds<'_> = &kinds;
-            write(
-                level,
-                match topic {
-                    Topic::Endpoints => Event::EndpointsChanged { kinds },
-                    Topic::Discovery => Event::DiscoveryChanged { kinds },
-                },
-            );
+            let event = match topic {
+                Topic::Endpoints => Event::EndpointsChanged { kinds },
+                Topic::Discovery => Event::DiscoveryChanged { kinds },
+            };
+            write(Heading { level, ..event.heading() }, event);
         }
     }
 }
 
-fn write(level: Level, line: impl Display) {
-    log!(target: TARGET, level, "{line}");
+fn write(heading: Heading, line: impl Display) {
+    log!(target: heading.target, heading.level, "{line}");
 }
 
 #[cfg(test)]
@@ -258,6 +257,7 @@ mod tests {
 
     thread_local! {
         static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+        static TARGETS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     }
 
     /// Keeps the lines of each test apart: tests have threads of their own.
@@ -271,6 +271,7 @@ mod tests {
         fn log(&self, record: &log::Record) {
             let line = format!("{} {}", record.level(), record.args());
             LINES.with_borrow_mut(|lines| lines.push(line));
+            TARGETS.with_borrow_mut(|targets| targets.push(record.target().to_owned()));
         }
 
         fn flush(&self) {}
@@ -352,6 +353,30 @@ mod tests {
         journal.log_due(now + SUMMARY_INTERVAL, 0);
         let want = "INFO endpoints changed added=[10.0.0.1:1] verified=[10.0.0.1:2]";
         assert_eq!(lines(), [want]);
+    }
+
+    #[test]
+    fn lines_have_the_target_of_their_event_however_late_they_are() {
+        let (now, mut journal) = (Instant::now(), journal());
+        TARGETS.take();
+        let targets = |names: &[&str]| {
+            let want = names.iter().map(|name| format!("etcd_gateway::{name}"));
+            assert_eq!(TARGETS.take(), want.collect::<Vec<_>>());
+        };
+        (0..2).for_each(|_| journal.log(REJECTED, now, 1));
+        (0..2).for_each(|_| journal.log(Event::AcceptPaused { reason: &"no_memory" }, now, 1));
+        (0..2).for_each(|_| journal.log(Event::RELOAD_IGNORED, now, 1));
+        targets(&["relay", "listen", "process"]);
+        let removed = Event::EndpointRemoved { endpoint: &"10.0.0.1:1", pairs: 0 };
+        (0..=CHANGES_AT_ONCE).for_each(|_| journal.log(removed, now, 1));
+        assert!(TARGETS.take().iter().all(|target| target == "etcd_gateway::upstream"));
+        (0..=TROUBLES_AT_ONCE).for_each(|_| journal.log(without_route(&"10.0.0.1:1"), now, 1));
+        assert!(TARGETS.take().iter().all(|target| target == "etcd_gateway::discovery"));
+        journal.log(Event::SpliceRefused, now, 1);
+        targets(&["relay"]);
+        journal.log_rest(0);
+        targets(&["relay", "listen", "process", "upstream", "discovery"]);
+        lines();
     }
 
     #[test]

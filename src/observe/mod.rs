@@ -10,6 +10,7 @@
 
 mod changes;
 pub mod events;
+mod fields;
 pub(crate) mod journal;
 pub mod metrics;
 mod repeats;

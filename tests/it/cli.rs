@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -360,7 +360,28 @@ fn what_rust_log_says_without_effect_is_logged() {
     }
     let log = start("debug/a/b");
     assert!(log[0].contains(r#"value="debug/a/b" reason=more_than_one_slash"#), "{log:?}");
+    let log = start("info,etcd_gateway::reactor::pipes=debug");
+    let targets = "targets=[etcd_gateway::process,etcd_gateway::listen,etcd_gateway::relay,\
+         etcd_gateway::upstream,etcd_gateway::discovery]";
+    let text = r#"value="etcd_gateway::reactor::pipes=debug" reason=unknown_target"#;
+    assert!(log[0].contains(&format!("{text} {targets}")), "{log:?}");
     let log = start("debug,hyper=warn");
     assert!(!log.iter().any(is_warning), "{log:?}");
     assert!(log.iter().any(|line| line.starts_with("DEBUG ")), "{log:?}");
+}
+
+/// Each line has the subject that it is about as its target.
+#[test]
+fn rust_log_selects_lines_by_their_target() {
+    let mut command = gateway(Path::new(BINARY), &[LISTEN, ENDPOINT]);
+    let value = "error,etcd_gateway::process=info,etcd_gateway::relay=debug";
+    let process = Process::spawn("a gateway", command.env("RUST_LOG", value));
+    let ready = process.wait_for_log("ready to proxy client requests");
+    let (_, address) = ready.split_once(" listen=[").expect("a list");
+    let address = address.trim_end_matches(']');
+    drop(TcpStream::connect(address).expect("it listens"));
+    process.wait_for_log("DEBUG pair closed");
+    let log = process.log();
+    assert!(!log.iter().any(|line| line.starts_with("DEBUG limits")), "{log:?}");
+    assert!(!log.iter().any(|line| line.starts_with("WARN endpoint inactive")), "{log:?}");
 }
