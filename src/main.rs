@@ -257,7 +257,7 @@ fn log_remark(remark: &Remark) {
 }
 
 fn log_not_notified(state: Option<Value<'_>>, error: &NotifyError) {
-    let (socket, reason) = (&error.socket, &error.reason);
+    let (socket, reason) = (Quoted(&error.socket), &error.reason);
     Event::ServiceManagerNotNotified { state, socket, reason }.write();
 }
 

@@ -25,7 +25,7 @@ const VSOCK_PREFIXES: [&[u8]; 4] =
 #[derive(Debug)]
 pub struct ServiceManager {
     address: SocketAddr,
-    /// The value of `NOTIFY_SOCKET`, escaped.
+    /// The value of `NOTIFY_SOCKET`, which may contain anything.
     name: String,
 }
 
@@ -33,7 +33,7 @@ pub struct ServiceManager {
 /// serve without it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotifyError {
-    /// The value of `NOTIFY_SOCKET`, escaped.
+    /// The value of `NOTIFY_SOCKET`, which may contain anything.
     pub socket: String,
     /// Why it was not notified.
     pub reason: NotifyReason,
@@ -71,7 +71,7 @@ impl ServiceManager {
     }
 
     fn named(text: &OsStr) -> Result<ServiceManager, NotifyError> {
-        let name = text.to_string_lossy().escape_debug().to_string();
+        let name = text.to_string_lossy().into_owned();
         match address(text) {
             Ok(address) => Ok(ServiceManager { address, name }),
             Err(reason) => Err(NotifyError { socket: name, reason }),
@@ -139,8 +139,7 @@ mod tests {
     #[track_caller]
     fn refuse(socket: &str, reason: &str) {
         let error = ServiceManager::named(OsStr::new(socket)).expect_err(reason);
-        let socket = socket.escape_debug();
-        assert_eq!((error.socket, error.reason.to_string()), (socket.to_string(), reason.into()));
+        assert_eq!((error.socket.as_str(), error.reason.to_string().as_str()), (socket, reason));
     }
 
     #[test]

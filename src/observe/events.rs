@@ -128,7 +128,7 @@ events! {
         /// The service manager cannot be notified. `state` is absent where its address is invalid.
         ServiceManagerNotNotified: Warn "service manager not notified" {
             state: Option<Value<'a>>,
-            socket: Value<'a>,
+            socket: Quoted<'a>,
             reason: Value<'a>,
         };
         /// A signal asked the process to end while names to listen on were being looked up.

@@ -88,6 +88,7 @@ fn supervisor_that_cannot_be_notified_is_logged_with_the_reason() {
         ("vsock:2:1234", 1, "vsock_not_supported"),
         ("vsock-stream:2:1234", 1, "vsock_not_supported"),
         ("run/notify", 1, "not_an_address"),
+        ("a word reason=none", 1, "not_an_address"),
         (&long, 1, "too_long"),
         (&path("missing"), 2, "not_found"),
         (&path("file"), 2, "refused"),
@@ -103,7 +104,7 @@ fn supervisor_that_cannot_be_notified_is_logged_with_the_reason() {
         let logged: Vec<_> =
             gateway.log().into_iter().filter(|line| line.starts_with(about)).collect();
         assert_eq!(logged.len(), lines, "{logged:?}");
-        let end = format!("socket={socket} reason={reason}");
+        let end = format!("socket={socket:?} reason={reason}");
         assert!(logged.iter().all(|line| line.ends_with(&end)), "no {end} in {logged:?}");
         assert_eq!(gateway.log_count("WARN"), lines);
     }
