@@ -81,243 +81,243 @@ macro_rules! events {
 events! {
     /// Start, end, flags, signals and limits of the process.
     "etcd_gateway::process" {
-        /// The gateway listens, and knows endpoints.
-        Ready: Info "ready to proxy client requests" {
-            endpoints: List<'a>,
-            listen: List<'a>,
-            reuse_port: Option<bool>,
-        };
-        /// The gateway listens; clients wait until an endpoint is found.
-        ReadyWithoutEndpoints: Info "ready to proxy client requests, no endpoint known yet" {
-            endpoints: List<'a>,
-            listen: List<'a>,
-            reuse_port: Option<bool>,
-        };
-        /// The limits of the process.
-        Limits: Debug "limits" {
-            connections_max: usize,
-            pipes_max: usize,
-            descriptors: u64,
-            buffer_bytes: usize,
-            pair_bytes: usize,
-            memory_max_bytes: u64,
-            flow_budget_bytes: usize,
-            accepts_per_turn: usize,
-            events_per_turn: usize,
-        };
-        /// The free descriptors do not suffice for `--max-connections`.
-        MaxConnectionsLowered: Warn "max-connections lowered" {
-            asked: usize,
-            max: usize,
-            descriptors: u64,
-        };
-        /// `0.0.0.0` or `[::]` was typed as an endpoint, which leads to this host.
-        EndpointsMeanThisHost: Warn "endpoints without an address mean this host" {
-            endpoints: List<'a>,
-        };
-        /// A flag that was typed has no effect.
-        FlagWithoutEffect: Warn "flag has no effect" { flag: Value<'a>, reason: Value<'a> };
-        /// A part of `RUST_LOG` is invalid. `levels` lists the valid ones, if a level was expected,
-        /// and `targets` those, if a target was.
-        LogFilterIgnored: Warn "part of RUST_LOG ignored" {
-            value: Quoted<'a>,
-            reason: Value<'a>,
-            levels: Option<List<'a>>,
-            targets: Option<List<'a>>,
-        };
-        /// The service manager cannot be notified. `state` is absent where its address is invalid.
-        ServiceManagerNotNotified: Warn "service manager not notified" {
-            state: Option<Value<'a>>,
-            socket: Quoted<'a>,
-            reason: Value<'a>,
-        };
-        /// A signal asked the process to end while names to listen on were being looked up.
-        StoppedBeforeListening: Info "stopped before it listened";
-        /// A signal asked the process to end before the gateway was ready.
-        StoppedBeforeReady: Info "stopped before it was ready";
-        /// The process was asked to end, and there are no clients to wait for, or no time.
-        Draining: Info "draining" { pairs: usize, timeout: Duration };
-        /// The process was asked to end, and waits for its clients to leave.
-        DrainingPairs: Info "draining, a second signal ends at once" {
-            pairs: usize,
-            timeout: Duration,
-        };
-        /// Lines before this one were dropped, as standard error was not read in time.
-        LinesDropped: Warn "log lines dropped" { count: u64 };
-        /// The process ends in order. The fields are counts since the start.
-        Stopped: Info "stopped" {
-            clients: u64,
-            completed: u64,
-            rejected: u64,
-            cut: u64,
-            client_bytes: u64,
-            server_bytes: u64,
-        };
-        /// A signal has no effect here. Counted.
-        SignalIgnored: Warn "signal ignored" { signal: Value<'a>, reason: Value<'a> };
+    /// The gateway listens, and knows endpoints.
+    Ready: Info "ready to proxy client requests" {
+        endpoints: List<'a>,
+        listen: List<'a>,
+        reuse_port: Option<bool>,
+    };
+    /// The gateway listens; clients wait until an endpoint is found.
+    ReadyWithoutEndpoints: Info "ready to proxy client requests, no endpoint known yet" {
+        endpoints: List<'a>,
+        listen: List<'a>,
+        reuse_port: Option<bool>,
+    };
+    /// The limits of the process.
+    Limits: Debug "limits" {
+        connections_max: usize,
+        pipes_max: usize,
+        descriptors: u64,
+        buffer_bytes: usize,
+        pair_bytes: usize,
+        memory_max_bytes: u64,
+        flow_budget_bytes: usize,
+        accepts_per_turn: usize,
+        events_per_turn: usize,
+    };
+    /// The free descriptors do not suffice for `--max-connections`.
+    MaxConnectionsLowered: Warn "max-connections lowered" {
+        asked: usize,
+        max: usize,
+        descriptors: u64,
+    };
+    /// `0.0.0.0` or `[::]` was typed as an endpoint, which leads to this host.
+    EndpointsMeanThisHost: Warn "endpoints without an address mean this host" {
+        endpoints: List<'a>,
+    };
+    /// A flag that was typed has no effect.
+    FlagWithoutEffect: Warn "flag has no effect" { flag: Value<'a>, reason: Value<'a> };
+    /// A part of `RUST_LOG` is invalid. `levels` lists the valid ones, if a level was expected,
+    /// and `targets` those, if a target was.
+    LogFilterIgnored: Warn "part of RUST_LOG ignored" {
+        value: Quoted<'a>,
+        reason: Value<'a>,
+        levels: Option<List<'a>>,
+        targets: Option<List<'a>>,
+    };
+    /// The service manager cannot be notified. `state` is absent where its address is invalid.
+    ServiceManagerNotNotified: Warn "service manager not notified" {
+        state: Option<Value<'a>>,
+        socket: Quoted<'a>,
+        reason: Value<'a>,
+    };
+    /// A signal asked the process to end while names to listen on were being looked up.
+    StoppedBeforeListening: Info "stopped before it listened";
+    /// A signal asked the process to end before the gateway was ready.
+    StoppedBeforeReady: Info "stopped before it was ready";
+    /// The process was asked to end, and there are no clients to wait for, or no time.
+    Draining: Info "draining" { pairs: usize, timeout: Duration };
+    /// The process was asked to end, and waits for its clients to leave.
+    DrainingPairs: Info "draining, a second signal ends at once" {
+        pairs: usize,
+        timeout: Duration,
+    };
+    /// Lines before this one were dropped, as standard error was not read in time.
+    LinesDropped: Warn "log lines dropped" { count: u64 };
+    /// The process ends in order. The fields are counts since the start.
+    Stopped: Info "stopped" {
+        clients: u64,
+        completed: u64,
+        rejected: u64,
+        cut: u64,
+        client_bytes: u64,
+        server_bytes: u64,
+    };
+    /// A signal has no effect here. Counted.
+    SignalIgnored: Warn "signal ignored" { signal: Value<'a>, reason: Value<'a> };
     }
 
     /// Listeners, and accepting.
     "etcd_gateway::listen" {
-        /// A listen address is missing or taken, and is tried again for `--listen-retry`.
-        WaitingForListenAddress: Info "waiting for the listen address" {
-            address: Value<'a>,
-            reason: Value<'a>,
-            timeout: Duration,
-        };
-        /// No client is accepted for a moment, for want of descriptors or memory. Counted; the reason
-        /// is that of the last one.
-        AcceptPaused: Warn "accept paused" { reason: Value<'a> };
+    /// A listen address is missing or taken, and is tried again for `--listen-retry`.
+    WaitingForListenAddress: Info "waiting for the listen address" {
+        address: Value<'a>,
+        reason: Value<'a>,
+        timeout: Duration,
+    };
+    /// No client is accepted for a moment, for want of descriptors or memory. Counted; the reason
+    /// is that of the last one.
+    AcceptPaused: Warn "accept paused" { reason: Value<'a> };
     }
 
     /// Clients, and the bytes between them and servers.
     "etcd_gateway::relay" {
-        /// A client was closed before it had a server. Counted; the reason is that of the last one.
-        ClientRejected: Warn "clients rejected" { reason: Value<'a> };
-        /// A pair has ended: for which cause, and in which phase.
-        PairClosed: Debug "pair closed" {
-            client: Value<'a>,
-            endpoint: Value<'a>,
-            cause: Value<'a>,
-            phase: Value<'a>,
-            duration_ms: u128,
-            client_bytes: u64,
-            server_bytes: u64,
-        };
-        /// No pipe could be opened, so bytes are copied. That is slower, but not a failure.
-        NoPipe: Info "no pipe, copying instead" { reason: Value<'a>, pipes: usize };
-        /// A further attempt to open a pipe has failed.
-        StillNoPipe: Debug "no pipe, copying instead" { reason: Value<'a>, pipes: usize };
-        /// splice(2) is not available, so all bytes are copied.
-        SpliceRefused: Warn "splice refused by the kernel or a sandbox, copying from now on";
+    /// A client was closed before it had a server. Counted; the reason is that of the last one.
+    ClientRejected: Warn "clients rejected" { reason: Value<'a> };
+    /// A pair has ended: for which cause, and in which phase.
+    PairClosed: Debug "pair closed" {
+        client: Value<'a>,
+        endpoint: Value<'a>,
+        cause: Value<'a>,
+        phase: Value<'a>,
+        duration_ms: u128,
+        client_bytes: u64,
+        server_bytes: u64,
+    };
+    /// No pipe could be opened, so bytes are copied. That is slower, but not a failure.
+    NoPipe: Info "no pipe, copying instead" { reason: Value<'a>, pipes: usize };
+    /// A further attempt to open a pipe has failed.
+    StillNoPipe: Debug "no pipe, copying instead" { reason: Value<'a>, pipes: usize };
+    /// splice(2) is not available, so all bytes are copied.
+    SpliceRefused: Warn "splice refused by the kernel or a sandbox, copying from now on";
     }
 
     /// Endpoints: which there are, and which can be reached.
     "etcd_gateway::upstream" {
-        /// A dial failed because this host lacks descriptors, ports, memory or a route. Counted; the
-        /// fields are those of the last one.
-        DialFailedLocally: Warn "dials failed locally" {
-            endpoint: Option<Value<'a>>,
-            reason: Value<'a>,
-        };
-        /// Discovery has found an endpoint. Gathered.
-        EndpointAdded: Info "endpoint added" {
-            endpoint: Value<'a>,
-            name: Value<'a>,
-            priority: u16,
-            weight: u16,
-        };
-        /// Discovery no longer finds an endpoint; its pairs go on. Gathered.
-        EndpointRemoved: Info "endpoint removed" { endpoint: Value<'a>, pairs: u32 };
-        /// An endpoint is in rotation again after a dial by `reason`: a client or a probe.
-        EndpointActive: Info "endpoint active" {
-            endpoint: Value<'a>,
-            reason: Value<'a>,
-            down_for: Duration,
-        };
-        /// An endpoint is out of rotation, because a dial has failed.
-        EndpointInactive: Warn "endpoint inactive" {
-            endpoint: Value<'a>,
-            reason: Value<'a>,
-            retry_in: Duration,
-        };
-        /// An endpoint that discovery found has shown a certificate for the domain. Gathered.
-        EndpointVerified: Info "endpoint verified" { endpoint: Value<'a>, after: Duration };
-        /// Several endpoints were added, removed or verified within a second: the first ones of each
-        /// kind, and the number of the others.
-        EndpointsChanged: Info "endpoints changed" { kinds: Kinds<'a> };
+    /// A dial failed because this host lacks descriptors, ports, memory or a route. Counted; the
+    /// fields are those of the last one.
+    DialFailedLocally: Warn "dials failed locally" {
+        endpoint: Option<Value<'a>>,
+        reason: Value<'a>,
+    };
+    /// Discovery has found an endpoint. Gathered.
+    EndpointAdded: Info "endpoint added" {
+        endpoint: Value<'a>,
+        name: Value<'a>,
+        priority: u16,
+        weight: u16,
+    };
+    /// Discovery no longer finds an endpoint; its pairs go on. Gathered.
+    EndpointRemoved: Info "endpoint removed" { endpoint: Value<'a>, pairs: u32 };
+    /// An endpoint is in rotation again after a dial by `reason`: a client or a probe.
+    EndpointActive: Info "endpoint active" {
+        endpoint: Value<'a>,
+        reason: Value<'a>,
+        down_for: Duration,
+    };
+    /// An endpoint is out of rotation, because a dial has failed.
+    EndpointInactive: Warn "endpoint inactive" {
+        endpoint: Value<'a>,
+        reason: Value<'a>,
+        retry_in: Duration,
+    };
+    /// An endpoint that discovery found has shown a certificate for the domain. Gathered.
+    EndpointVerified: Info "endpoint verified" { endpoint: Value<'a>, after: Duration };
+    /// Several endpoints were added, removed or verified within a second: the first ones of each
+    /// kind, and the number of the others.
+    EndpointsChanged: Info "endpoints changed" { kinds: Kinds<'a> };
     }
 
     /// Names, sources of endpoints, and proof of what they lead to.
     "etcd_gateway::discovery" {
-        /// The endpoints' names have no address so far.
-        WaitingForEndpoints: Info "waiting for endpoints" { names: List<'a> };
-        /// A certificate in the file of trusted ones is not used.
-        CertificateSkipped: Warn "certificate skipped" {
-            number: usize,
-            subject: Quoted<'a>,
-            reason: Value<'a>,
-            file: Option<Quoted<'a>>,
-        };
-        /// A trusted certificate is not one of an authority, but a server may show it itself.
-        CertificateForItself: Warn "certificate trusted for itself alone" {
-            number: usize,
-            subject: Quoted<'a>,
-            reason: Value<'a>,
-            file: Option<Quoted<'a>>,
-        };
-        /// A trusted certificate is not valid yet, or has expired.
-        CertificateNotInForce: Warn "certificate not in force" {
-            number: usize,
-            subject: Quoted<'a>,
-            reason: Value<'a>,
-            file: Option<Quoted<'a>>,
-        };
-        /// A trusted certificate has a kind of key by which signatures cannot be verified.
-        CertificateUnusable: Warn "certificate cannot be used" {
-            number: usize,
-            subject: Quoted<'a>,
-            reason: Value<'a>,
-            file: Option<Quoted<'a>>,
-        };
-        /// An endpoint that discovery found has not shown a certificate for the domain. `authority` is
-        /// the subject of the trusted authority that the reason is about. Gathered.
-        EndpointNotVerified: Warn "endpoint not verified" {
-            endpoint: Value<'a>,
-            reason: Value<'a>,
-            authority: Option<Quoted<'a>>,
-            retry_in: Duration,
-        };
-        /// Several of the following happened within a second: the first subjects of each kind, and the
-        /// number of the others. The line has the most severe of their levels.
-        DiscoveryChanged: Info "discovery changed" { kinds: Kinds<'a> };
-        /// A record or an address that was found is not used. `listener` is the listener of this
-        /// gateway that it leads back to. Gathered.
-        EndpointSkipped: Warn "endpoint skipped" {
-            endpoint: Option<Value<'a>>,
-            name: Option<Value<'a>>,
-            reason: Value<'a>,
-            listener: Option<Value<'a>>,
-        };
-        /// An address that was found is not used, as there is no route to it: usual on a host with one
-        /// family of addresses. Gathered.
-        EndpointWithoutRoute: Info "endpoint skipped" {
-            endpoint: Option<Value<'a>>,
-            name: Option<Value<'a>>,
-            reason: Value<'a>,
-        };
-        /// A name has no records at present. Gathered.
-        NameNotResolved: Warn "name not resolved" { name: Value<'a>, reason: Value<'a> };
-        /// A name has records again. Gathered.
-        NameResolved: Info "name resolved again" { name: Value<'a> };
-        /// No name leads to an endpoint, so the last known ones stay. Gathered.
-        LastEndpointsKept: Warn "discovery returned no endpoints, keeping the last known ones" {
-            count: usize,
-        };
-        /// A source leads to no endpoint, so those of `--endpoints` are used, unverified. Gathered.
-        TypedEndpointsUsed: Warn "no endpoint from discovery, using those of --endpoints unverified" {
-            source: Origin<'a>,
-            reason: Value<'a>,
-            count: usize,
-        };
-        /// A source leads to endpoints, which replace those of `--endpoints`. Gathered.
-        DiscoveredEndpointsUsed: Info "endpoints from discovery in use" { source: Origin<'a> };
-        /// The file resolv.conf(5) names no server, so default ones are asked. Gathered.
-        NameServersUnknown: Warn "no name server given, asking others" {
-            file: Value<'a>,
-            reason: Value<'a>,
-            servers: List<'a>,
-        };
-        /// The file resolv.conf(5) is longer than what is read of it. Gathered.
-        ResolverFileTooLong: Warn "file too long, using its beginning" {
-            file: Value<'a>,
-            reason: Value<'a>,
-            servers: List<'a>,
-        };
-        /// The file resolv.conf(5) can be used as it is again. Gathered.
-        NameServersKnown: Info "name servers known again" { file: Value<'a>, servers: List<'a> };
-        /// The file hosts(5) cannot be read.
-        HostsFileNotRead: Warn "hosts file not read" { file: Value<'a>, reason: Value<'a> };
+    /// The endpoints' names have no address so far.
+    WaitingForEndpoints: Info "waiting for endpoints" { names: List<'a> };
+    /// A certificate in the file of trusted ones is not used.
+    CertificateSkipped: Warn "certificate skipped" {
+        number: usize,
+        subject: Quoted<'a>,
+        reason: Value<'a>,
+        file: Option<Quoted<'a>>,
+    };
+    /// A trusted certificate is not one of an authority, but a server may show it itself.
+    CertificateForItself: Warn "certificate trusted for itself alone" {
+        number: usize,
+        subject: Quoted<'a>,
+        reason: Value<'a>,
+        file: Option<Quoted<'a>>,
+    };
+    /// A trusted certificate is not valid yet, or has expired.
+    CertificateNotInForce: Warn "certificate not in force" {
+        number: usize,
+        subject: Quoted<'a>,
+        reason: Value<'a>,
+        file: Option<Quoted<'a>>,
+    };
+    /// A trusted certificate has a kind of key by which signatures cannot be verified.
+    CertificateUnusable: Warn "certificate cannot be used" {
+        number: usize,
+        subject: Quoted<'a>,
+        reason: Value<'a>,
+        file: Option<Quoted<'a>>,
+    };
+    /// An endpoint that discovery found has not shown a certificate for the domain. `authority` is
+    /// the subject of the trusted authority that the reason is about. Gathered.
+    EndpointNotVerified: Warn "endpoint not verified" {
+        endpoint: Value<'a>,
+        reason: Value<'a>,
+        authority: Option<Quoted<'a>>,
+        retry_in: Duration,
+    };
+    /// Several of the following happened within a second: the first subjects of each kind, and the
+    /// number of the others. The line has the most severe of their levels.
+    DiscoveryChanged: Info "discovery changed" { kinds: Kinds<'a> };
+    /// A record or an address that was found is not used. `listener` is the listener of this
+    /// gateway that it leads back to. Gathered.
+    EndpointSkipped: Warn "endpoint skipped" {
+        endpoint: Option<Value<'a>>,
+        name: Option<Value<'a>>,
+        reason: Value<'a>,
+        listener: Option<Value<'a>>,
+    };
+    /// An address that was found is not used, as there is no route to it: usual on a host with one
+    /// family of addresses. Gathered.
+    EndpointWithoutRoute: Info "endpoint skipped" {
+        endpoint: Option<Value<'a>>,
+        name: Option<Value<'a>>,
+        reason: Value<'a>,
+    };
+    /// A name has no records at present. Gathered.
+    NameNotResolved: Warn "name not resolved" { name: Value<'a>, reason: Value<'a> };
+    /// A name has records again. Gathered.
+    NameResolved: Info "name resolved again" { name: Value<'a> };
+    /// No name leads to an endpoint, so the last known ones stay. Gathered.
+    LastEndpointsKept: Warn "discovery returned no endpoints, keeping the last known ones" {
+        count: usize,
+    };
+    /// A source leads to no endpoint, so those of `--endpoints` are used, unverified. Gathered.
+    TypedEndpointsUsed: Warn "no endpoint from discovery, using those of --endpoints unverified" {
+        source: Origin<'a>,
+        reason: Value<'a>,
+        count: usize,
+    };
+    /// A source leads to endpoints, which replace those of `--endpoints`. Gathered.
+    DiscoveredEndpointsUsed: Info "endpoints from discovery in use" { source: Origin<'a> };
+    /// The file resolv.conf(5) names no server, so default ones are asked. Gathered.
+    NameServersUnknown: Warn "no name server given, asking others" {
+        file: Value<'a>,
+        reason: Value<'a>,
+        servers: List<'a>,
+    };
+    /// The file resolv.conf(5) is longer than what is read of it. Gathered.
+    ResolverFileTooLong: Warn "file too long, using its beginning" {
+        file: Value<'a>,
+        reason: Value<'a>,
+        servers: List<'a>,
+    };
+    /// The file resolv.conf(5) can be used as it is again. Gathered.
+    NameServersKnown: Info "name servers known again" { file: Value<'a>, servers: List<'a> };
+    /// The file hosts(5) cannot be read.
+    HostsFileNotRead: Warn "hosts file not read" { file: Value<'a>, reason: Value<'a> };
     }
 }
 

@@ -355,27 +355,29 @@ mod tests {
         assert_eq!(lines(), [want]);
     }
 
+    #[track_caller]
+    fn check_targets(names: &[&str]) {
+        let want = names.iter().map(|name| format!("etcd_gateway::{name}"));
+        assert_eq!(TARGETS.take(), want.collect::<Vec<_>>());
+    }
+
     #[test]
     fn lines_have_the_target_of_their_event_however_late_they_are() {
         let (now, mut journal) = (Instant::now(), journal());
         TARGETS.take();
-        let targets = |names: &[&str]| {
-            let want = names.iter().map(|name| format!("etcd_gateway::{name}"));
-            assert_eq!(TARGETS.take(), want.collect::<Vec<_>>());
-        };
         (0..2).for_each(|_| journal.log(REJECTED, now, 1));
         (0..2).for_each(|_| journal.log(Event::AcceptPaused { reason: &"no_memory" }, now, 1));
         (0..2).for_each(|_| journal.log(Event::RELOAD_IGNORED, now, 1));
-        targets(&["relay", "listen", "process"]);
+        check_targets(&["relay", "listen", "process"]);
         let removed = Event::EndpointRemoved { endpoint: &"10.0.0.1:1", pairs: 0 };
         (0..=CHANGES_AT_ONCE).for_each(|_| journal.log(removed, now, 1));
         assert!(TARGETS.take().iter().all(|target| target == "etcd_gateway::upstream"));
         (0..=TROUBLES_AT_ONCE).for_each(|_| journal.log(without_route(&"10.0.0.1:1"), now, 1));
         assert!(TARGETS.take().iter().all(|target| target == "etcd_gateway::discovery"));
         journal.log(Event::SpliceRefused, now, 1);
-        targets(&["relay"]);
+        check_targets(&["relay"]);
         journal.log_rest(0);
-        targets(&["relay", "listen", "process", "upstream", "discovery"]);
+        check_targets(&["relay", "listen", "process", "upstream", "discovery"]);
         lines();
     }
 

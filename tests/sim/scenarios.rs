@@ -51,24 +51,26 @@ fn pair(net: &SimNet, reactor: &mut Reactor<SimNet>) -> (Id, Id) {
     (client, client + 1)
 }
 
+/// Clients that were accepted, and the times that one of them reached the limit of pairs.
+fn counts_at_the_limit(reactor: &Reactor<SimNet>) -> (u64, u64) {
+    let metrics = reactor.metrics();
+    (metrics.clients_accepted, metrics.connections_max_reached)
+}
+
 #[test]
 fn the_limit_of_pairs_is_counted_each_time_that_it_is_reached() {
     let (net, mut reactor) = calm(2);
-    let counts = |reactor: &Reactor<SimNet>| {
-        let metrics = reactor.metrics();
-        (metrics.clients_accepted, metrics.connections_max_reached)
-    };
     let (first, first_server) = pair(&net, &mut reactor);
-    assert_eq!(counts(&reactor), (1, 0));
+    assert_eq!(counts_at_the_limit(&reactor), (1, 0));
     pair(&net, &mut reactor);
-    assert_eq!(counts(&reactor), (2, 1));
+    assert_eq!(counts_at_the_limit(&reactor), (2, 1));
     net.world().connect(PORT, 1);
     turn(&mut reactor);
-    assert_eq!(counts(&reactor), (2, 1), "the third one waits in the backlog");
+    assert_eq!(counts_at_the_limit(&reactor), (2, 1), "the third one waits in the backlog");
     net.world().end(first);
     net.world().end(first_server);
     (0..4).for_each(|_| turn(&mut reactor));
-    assert_eq!(counts(&reactor), (3, 2));
+    assert_eq!(counts_at_the_limit(&reactor), (3, 2));
 }
 
 #[test]
