@@ -258,8 +258,12 @@ mod tests {
         metrics.rejections.add(Rejection::NoEndpointKnown);
         metrics.pair_ended(one, REJECTED, [0, 0]);
         metrics.check_invariants(1);
-        let want = |port, accepted, open| Listener { address: address(port), accepted, open };
-        assert_eq!(metrics.listeners, [want(1, 1, 0), want(2, 2, 1)]);
+        let want = [(1, 1, 0), (2, 2, 1)].map(|(port, accepted, open)| Listener {
+            address: address(port),
+            accepted,
+            open,
+        });
+        assert_eq!(metrics.listeners, want);
         assert_eq!((metrics.client_bytes, metrics.server_bytes), (5, 7));
         assert_eq!((metrics.endings.of(COMPLETED), metrics.endings.by(Cause::Rejected)), (1, 1));
         let other = Ending { phase: EndedIn::Flushing, ..COMPLETED };
