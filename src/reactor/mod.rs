@@ -164,8 +164,7 @@ impl<N: Net + Host> Reactor<N> {
         if is_busy || matches!(self.life, Life::Over) {
             return Some(Duration::ZERO);
         }
-        let deadline = self.context.wheel.next_deadline()?;
-        Some(deadline.saturating_duration_since(self.context.now))
+        self.context.wheel.time_to_next()
     }
 
     fn on_event(&mut self, event: Event) {

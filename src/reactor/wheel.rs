@@ -50,6 +50,8 @@ pub struct TimerKey {
 #[derive(Debug)]
 pub struct Wheel<T> {
     start: Instant,
+    /// From `start` to the time of the last round.
+    since_start: Duration,
     /// Every timer up to this tick is due or gone.
     elapsed: u64,
     serial_next: NonZeroU64,
@@ -84,6 +86,7 @@ impl<T: Copy> Wheel<T> {
     pub fn new(start: Instant) -> Self {
         Wheel {
             start,
+            since_start: Duration::ZERO,
             elapsed: 0,
             serial_next: NonZeroU64::MIN,
             occupied: [0; LEVELS],
@@ -146,20 +149,32 @@ impl<T: Copy> Wheel<T> {
         *timer = wanted.map(|deadline| self.arm(deadline, value));
     }
 
-    /// When to call [`Self::expire`] again: never after the true next deadline, maybe before it,
-    /// when timers have to move down a level. Later than the `now` of the last round, once that
-    /// has returned none. Any other call may change the answer.
-    pub fn next_deadline(&self) -> Option<Instant> {
+    /// How long after the `now` of the last round to call [`Self::expire`] again: never after the
+    /// true next deadline, maybe before it, when timers have to move down a level. Above zero once
+    /// that round has returned none. Any other call may change the answer. Counted from that `now`
+    /// and not from another, since a difference of two instants is dear and asked for each turn.
+    pub fn time_to_next(&self) -> Option<Duration> {
+        Some(Duration::from_millis(self.next_tick()?).saturating_sub(self.since_start))
+    }
+
+    /// When that is.
+    #[cfg(test)]
+    fn next_deadline(&self) -> Option<Instant> {
+        self.next_tick().map(|tick| self.instant_at(tick))
+    }
+
+    fn next_tick(&self) -> Option<u64> {
         if self.lists[DUE].head != NONE {
-            return Some(self.instant_at(self.elapsed));
+            return Some(self.elapsed);
         }
-        self.next_slot().map(|(_, tick)| self.instant_at(tick))
+        self.next_slot().map(|(_, tick)| tick)
     }
 
     /// Takes one timer that is due, the earliest first, in the order of arming within a tick.
     /// To be called with the same `now` until it returns `None`; early calls do no harm.
     pub fn expire(&mut self, now: Instant) -> Option<(TimerKey, T)> {
-        self.advance(self.tick_before(now));
+        self.since_start = now.saturating_duration_since(self.start);
+        self.advance(whole_ticks(self.since_start));
         let index = self.lists[DUE].head;
         if index == NONE {
             return None;
@@ -268,16 +283,10 @@ impl<T: Copy> Wheel<T> {
     fn tick_after(&self, deadline: Instant) -> u64 {
         let since_start = deadline.saturating_duration_since(self.start);
         let is_between_ticks = !since_start.subsec_nanos().is_multiple_of(1_000_000);
-        let tick = u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX);
-        tick.saturating_add(u64::from(is_between_ticks))
+        whole_ticks(since_start).saturating_add(u64::from(is_between_ticks))
     }
 
-    /// The last tick that is not after `now`.
-    fn tick_before(&self, now: Instant) -> u64 {
-        let since_start = now.saturating_duration_since(self.start);
-        u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX)
-    }
-
+    #[cfg(test)]
     fn instant_at(&self, tick: u64) -> Instant {
         self.start + Duration::from_millis(tick)
     }
@@ -294,6 +303,11 @@ impl<T: Copy> Wheel<T> {
             debug_assert_eq!(occupied, head != NONE);
         }
     }
+}
+
+/// The whole ticks of a time.
+fn whole_ticks(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The slot for `tick`, which is still to come, as `level * SLOTS + slot`.
@@ -327,6 +341,7 @@ mod tests {
     fn drain<T: Copy>(wheel: &mut Wheel<T>, now: Instant) -> Vec<T> {
         let values = std::iter::from_fn(|| wheel.expire(now)).map(|(_, value)| value).collect();
         assert!(wheel.next_deadline().is_none_or(|next| next > now), "progress");
+        assert_eq!(wheel.time_to_next(), wheel.next_deadline().map(|next| next - now));
         values
     }
 

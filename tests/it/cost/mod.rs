@@ -46,8 +46,8 @@ const CALLS_TO_FIRST_WAIT: usize = 30;
 /// Instructions of the release build, outside the kernel, for one 128-byte round trip on the only
 /// busy connection, and for a short connection. Compilers differ a little, and so do connections,
 /// by the waits among which their events are spread.
-const INSTRUCTIONS_PER_ROUND_TRIP: u64 = 2975;
-const INSTRUCTIONS_PER_CONNECTION: u64 = 9200;
+const INSTRUCTIONS_PER_ROUND_TRIP: u64 = 2915;
+const INSTRUCTIONS_PER_CONNECTION: u64 = 9050;
 const INSTRUCTIONS_ALLOWANCE_PERCENT: u64 = 10;
 
 /// Allocations for one message, and for one connection where as many were open before.
