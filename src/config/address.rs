@@ -269,6 +269,8 @@ fn parse_host(text: &str) -> Result<Host, AddressError> {
     if ends_in_number(name) {
         return Err(AddressError::NotIpv4(text.to_owned()));
     }
+    debug_assert!(name.len() <= NAME_CHARACTERS_MAX, "no message has room for it");
+    debug_assert!(name.split('.').all(is_label), "not a name that can be looked up");
     Ok(Host::Name(text.to_owned()))
 }
 
@@ -334,6 +336,7 @@ fn parse_query(query: &str) -> Result<(Option<u16>, Option<u16>), AddressError> 
         };
         let number = Some(value).filter(|v| is_digits(v)).and_then(|v| v.parse().ok());
         let number = number.ok_or_else(|| AddressError::KeyValue(name, value.to_owned()))?;
+        debug_assert_eq!(key, name, "the value of another key");
         if slot.replace(number).is_some() {
             return Err(AddressError::KeyRepeated(name));
         }

@@ -64,6 +64,7 @@ pub fn parse(text: &str) -> Result<i64, DurationError> {
         true => 0i64.checked_sub_unsigned(magnitude),
         false => 0i64.checked_add_unsigned(magnitude),
     };
+    debug_assert!(signed.is_none_or(|value| value == 0 || (value < 0) == negative), "the sign");
     signed.ok_or(DurationError::Overflow)
 }
 
@@ -84,6 +85,7 @@ fn term(text: &str) -> Result<(u64, &str), DurationError> {
     // In floating point as Go does it, with the same operations in the same order: exact
     // integers would make 0.3333333333333333333h one nanosecond less than its twenty minutes.
     let part = (fraction as f64 * (unit as f64 / scale)) as u64;
+    debug_assert!(part <= unit, "a fraction above one");
     let nanoseconds = integer.checked_mul(unit).and_then(|whole| whole.checked_add(part));
     Ok((nanoseconds.ok_or(DurationError::Overflow)?, &rest[end..]))
 }
@@ -112,6 +114,7 @@ fn leading_fraction(text: &str) -> (u64, f64, &str) {
         value = value * 10 + u64::from(digit - b'0');
         scale *= 10.0;
     }
+    debug_assert!(value as f64 <= scale, "a fraction above one");
     (value, scale, &text[end..])
 }
 
@@ -167,6 +170,7 @@ fn decimal(whole: u64, fraction: u64, width: usize, unit: &str) -> String {
         return format!("{whole}{unit}");
     }
     let digits = format!("{fraction:0width$}");
+    debug_assert_eq!(digits.len(), width, "a fraction above one");
     format!("{whole}.{}{unit}", digits.trim_end_matches('0'))
 }
 

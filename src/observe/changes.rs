@@ -149,7 +149,7 @@ impl Changes {
         if self.allowance == self.at_once {
             self.grown_at = None;
         }
-        debug_assert!(self.allowance <= self.at_once, "more lines at once than allowed");
+        self.invariants();
     }
 
     fn spend(&mut self, now: Instant) {
@@ -158,6 +158,24 @@ impl Changes {
         self.allowance -= 1;
         let grown_at = *self.grown_at.get_or_insert(now);
         debug_assert!(grown_at <= now, "grown in the future");
+        self.invariants();
+    }
+
+    /// The allowance grows while it is not full; what is pending is of several kinds, and has a
+    /// first line.
+    fn invariants(&self) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        assert!(self.allowance <= self.at_once, "more lines at once than allowed");
+        let is_full = self.allowance == self.at_once;
+        assert_eq!(self.grown_at.is_none(), is_full, "it grows until it is full");
+        assert_eq!(self.first.is_none(), self.pending.is_empty(), "kept, and none was the first");
+        for (at, kind) in self.pending.iter().enumerate() {
+            assert!(self.pending[..at].iter().all(|one| one.key != kind.key), "one kind twice");
+            assert!(kind.named.len() <= CHANGES_NAMED_MAX, "a line without end");
+            assert!(kind.count >= kind.named.len(), "more names than changes");
+        }
     }
 }
 

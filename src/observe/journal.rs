@@ -19,7 +19,9 @@ use log::{Level, log};
 use super::changes::{Change, Changes, Due, Line};
 use super::events::{Event, Heading, Kinds};
 use super::repeats::Repeats;
-use crate::config::{CHANGES_AT_ONCE, NEWCOMERS_AT_ONCE, NEWCOMERS_KNOWN_MAX, TROUBLES_AT_ONCE};
+use crate::config::{
+    CHANGES_AT_ONCE, NEWCOMERS_AT_ONCE, NEWCOMERS_KNOWN_MAX, SUMMARY_INTERVAL, TROUBLES_AT_ONCE,
+};
 
 /// Events whose lines are still to be written.
 #[derive(Debug)]
@@ -119,6 +121,10 @@ impl Journal {
                 write_due(topic, due);
             }
         }
+        debug_assert!(
+            self.deadline().is_none_or(|at| at <= now + SUMMARY_INTERVAL),
+            "a line waits for longer than the interval"
+        );
     }
 
     /// Writes the lines of events that are due. `pairs`: how many are open.

@@ -111,6 +111,7 @@ impl Endings {
     fn add(&mut self, ending: Ending) {
         self.counts[ending.cause.index()][ending.phase.index()] += 1;
         self.unserved += u64::from(ending.is_unserved());
+        debug_assert!(self.unserved <= self.total(), "more clients than pairs ended");
     }
 }
 
@@ -189,11 +190,20 @@ impl Metrics {
         listener.open += 1;
         self.clients_accepted += 1;
         self.pairs_open += 1;
+        debug_assert!(
+            listener.accepted <= self.clients_accepted,
+            "more clients there than in total"
+        );
+        debug_assert!(listener.open <= self.pairs_open as u64, "more are open there than in total");
     }
 
     /// Counts a pair that has ended, and the bytes that it has delivered from its client and from
     /// its server.
     pub fn pair_ended(&mut self, listener: ListenerNumber, ending: Ending, bytes: [u64; 2]) {
+        debug_assert!(
+            ending.phase != EndedIn::Dialing || bytes == [0, 0],
+            "bytes delivered without a server"
+        );
         self.pairs_open -= 1;
         self.listeners[listener.index()].open -= 1;
         self.endings.add(ending);
@@ -229,6 +239,13 @@ impl Metrics {
         assert_eq!(self.rejections.total(), self.endings.unserved(), "rejected clients");
         assert_eq!(self.pairs_connected, self.dials.succeeded, "each pair by one dial");
         assert!(self.dials.in_flight() <= open, "dials without a client");
+        assert!(self.pairs_connected <= self.clients_accepted, "a server without a client");
+        let bytes = self.client_bytes + self.server_bytes;
+        assert!(bytes == 0 || self.pairs_connected > 0, "bytes delivered without a server");
+        for phase in [EndedIn::Dialing, EndedIn::Flushing] {
+            let ending = Ending { cause: Cause::Completed, phase };
+            assert_eq!(self.endings.of(ending), 0, "complete, and not all was delivered");
+        }
     }
 }
 
@@ -253,6 +270,9 @@ mod tests {
             metrics.client_accepted(listener);
         }
         metrics.check_invariants(3);
+        metrics.dials.begun += 1;
+        metrics.dials.succeeded += 1;
+        metrics.pairs_connected += 1;
         metrics.pair_ended(other, COMPLETED, [5, 7]);
         metrics.check_invariants(2);
         metrics.rejections.add(Rejection::NoEndpointKnown);

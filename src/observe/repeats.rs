@@ -46,11 +46,13 @@ impl Repeats {
     /// the log.
     pub fn take_rest(&mut self) -> Option<String> {
         let count = std::mem::take(&mut self.pending);
+        debug_assert!(count == 0 || !self.last.is_empty(), "a line without a text");
         (count > 0).then(|| format!("{} count={count}", self.last))
     }
 
     /// When [`Repeats::take_due`] returns a line; `None` if no event is pending.
     pub fn deadline(&self) -> Option<Instant> {
+        debug_assert!(self.pending == 0 || self.quiet_until.is_some(), "kept, and never due");
         if self.pending == 0 { None } else { self.quiet_until }
     }
 }

@@ -32,6 +32,7 @@ impl Buffer {
     fn fill(&mut self, bytes: &[u8], bytes_max: usize) {
         assert!(self.is_empty(), "a lent buffer already holds bytes");
         assert!(bytes.len() <= bytes_max, "more bytes than one buffer holds");
+        debug_assert!(self.storage.capacity() >= bytes_max, "filling it would take more memory");
         self.storage.extend_from_slice(bytes);
     }
 
@@ -79,6 +80,8 @@ impl Pool {
         if self.spare.len() < self.spare_max {
             self.spare.push(buffer);
         }
+        debug_assert!(self.spare.len() <= self.spare_max, "more spare ones than are kept");
+        debug_assert!(self.spare.iter().all(Buffer::is_empty), "a spare one shows another's bytes");
     }
 
     /// Buffers that are out at present.

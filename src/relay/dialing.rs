@@ -140,6 +140,9 @@ impl Dialing {
         for (at, address) in self.tried.iter().enumerate() {
             assert!(!self.tried[..at].contains(address), "{address} was tried twice");
         }
+        if let State::Attempting(attempt) = self.state {
+            assert!(attempt.started_at <= attempt.deadline, "over before it begins");
+        }
         let is_endless = matches!(self.state, State::Postponed(_)) && self.give_up_at.is_none();
         assert!(!is_endless, "postponed without an end");
     }

@@ -71,7 +71,7 @@ impl Cause {
 
     /// 0 to [`Cause::COUNT`] - 1, for arrays with an entry per cause.
     pub fn index(self) -> usize {
-        match self {
+        let index = match self {
             Cause::Completed => 0,
             Cause::NoEndpoint => 1,
             Cause::Rejected => 2,
@@ -80,7 +80,9 @@ impl Cause {
             Cause::IdleTimeout => 5,
             Cause::DrainTimeout => 6,
             Cause::Lost(side, fault) => 7 + Fault::COUNT * side.index() + fault.index(),
-        }
+        };
+        debug_assert!(index < Cause::COUNT, "beyond the arrays");
+        index
     }
 }
 

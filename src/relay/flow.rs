@@ -142,6 +142,7 @@ impl Flow {
     /// `bytes` (> 0) were read; `full` if they filled the buffer.
     pub fn on_read(&mut self, bytes: usize, full: bool, limits: SpliceLimits) {
         self.check_empty(bytes);
+        debug_assert!(limits.after_reads > 0, "bulk before anything was read");
         self.pending = Pending::InBuffer(bytes);
         self.path = match self.path {
             Path::Copied { full_reads } if full && full_reads + 1 >= limits.after_reads => {
@@ -159,6 +160,8 @@ impl Flow {
         let Path::Spliced { small_splices } = self.path else {
             panic!("a splice in a flow that is copied");
         };
+        debug_assert!(limits.small_max > 0, "copied again before anything was spliced");
+        debug_assert!(small_splices < limits.small_max, "more small splices than suffice");
         self.pending = Pending::InPipe(bytes);
         let is_small = short && bytes < limits.bytes_min;
         self.path = match small_splices {
@@ -171,6 +174,7 @@ impl Flow {
 
     /// A read found nothing: what comes next is another burst.
     pub fn on_empty_read(&mut self) {
+        debug_assert_eq!(self.state, FlowState::Open, "read after the end");
         debug_assert_eq!(self.pending(), 0, "read while bytes were pending");
         if !self.is_spliced() {
             self.fall_back_to_copy();
@@ -181,6 +185,7 @@ impl Flow {
     /// cannot.
     pub fn fall_back_to_copy(&mut self) {
         debug_assert_eq!(self.pending(), 0, "another way while bytes are on the one");
+        debug_assert_eq!(self.state, FlowState::Open, "another way, and no bytes for it");
         self.path = Path::Copied { full_reads: 0 };
         self.invariants();
     }

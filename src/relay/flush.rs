@@ -66,6 +66,8 @@ impl Flush {
     /// The queue still holds bytes: it is measured again later. Inactivity may have asked for this
     /// measurement, before its time.
     pub fn measure_later(&mut self, limits: FlushInterval, now: Instant) {
+        debug_assert!(limits.min <= limits.max, "the first interval is the shortest");
+        debug_assert!(!limits.min.is_zero(), "measuring again at once would spin");
         let interval = match self.next_measurement {
             Measurement::Due => limits.min,
             Measurement::At { interval, .. } => (interval * 2).min(limits.max),
@@ -95,6 +97,7 @@ impl Pair {
     }
 
     pub(super) fn apply_unsent(&mut self, unsent: [usize; 2], limits: &Limits, now: Instant) {
+        debug_assert!(self.phase.is_connected(), "the queue to no server was measured");
         if let Phase::Flushing(flush) = &mut self.phase {
             let is_drained = self.flows[flush.lost.index()].is_drained();
             if is_drained && unsent[flush.lost.other().index()] == 0 {

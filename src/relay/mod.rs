@@ -218,6 +218,7 @@ impl Pair {
     /// When such a step has no such outcome.
     #[inline]
     pub fn apply(&mut self, step: Step, outcome: Outcome, limits: &Limits, now: Instant) {
+        debug_assert!(self.ending().is_none(), "a step after the end: {step:?}");
         match step {
             Step::Read(side) => self.apply_read(side, outcome, limits, now),
             Step::Write(side) => self.apply_write(side, outcome, now),
@@ -292,6 +293,7 @@ impl Pair {
 
     fn apply_write(&mut self, side: Side, outcome: Outcome, now: Instant) {
         debug_assert!(self.phase.is_connected(), "a write to no server: {self:?}");
+        debug_assert!(self.flow(side).pending() > 0, "a write of nothing");
         let sink = side.other();
         match outcome {
             Outcome::Moved { bytes, short } => {

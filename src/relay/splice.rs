@@ -38,6 +38,7 @@ impl Pair {
         now: Instant,
     ) {
         debug_assert!(self.may_splice(side), "a splice that says less than a read");
+        debug_assert_eq!(self.flow(side).pending(), 0, "a splice into a pipe that holds bytes");
         let flow = &mut self.flows[side.index()];
         debug_assert!(flow.is_spliced(), "a splice in a flow that is copied");
         match outcome {
@@ -55,6 +56,7 @@ impl Pair {
     }
 
     pub(super) fn apply_splice_out(&mut self, side: Side, outcome: Outcome, now: Instant) {
+        debug_assert!(self.phase.is_connected(), "a splice to no server: {self:?}");
         debug_assert!(self.flow(side).pending() > 0, "a splice out of an empty pipe");
         match outcome {
             Outcome::Moved { bytes, .. } => {

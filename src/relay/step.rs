@@ -142,6 +142,7 @@ pub struct Budget {
 impl Budget {
     /// `bytes` for each flow.
     pub fn new(bytes: usize) -> Budget {
+        debug_assert!(bytes > 0, "a turn in which nothing may be read");
         Budget { bytes: [bytes; 2] }
     }
 

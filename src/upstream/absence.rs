@@ -38,7 +38,8 @@ impl Absentees {
     pub(super) fn remember(&mut self, endpoint: &Endpoint, now: Instant, limits: &RetryLimits) {
         let Some(health) = endpoint.health.in_absence(limits) else { return };
         let Endpoint { check, dialed_at, .. } = *endpoint;
-        debug_assert!(health.outage().is_some());
+        debug_assert!(health.retry_at().is_some(), "its probe would never end");
+        debug_assert!(dialed_at.is_none_or(|at| at <= now), "dialed in the future");
         self.all.insert(endpoint.address.clone(), Absentee { check, health, dialed_at }, now);
         self.all.forget(now);
     }
@@ -56,6 +57,8 @@ impl Absentees {
             debug_assert!(!absentee.health.is_active(), "good health is not remembered");
             endpoint.health = absentee.health.on_return(now, limits);
             endpoint.dialed_at = absentee.dialed_at;
+            debug_assert!(endpoint.health.outage().is_some(), "cured by its absence");
+            debug_assert!(endpoint.dialed_at.is_none_or(|at| at <= now), "dialed in the future");
         }
         debug_assert!(!endpoint.health.is_removed(), "it has just come");
         debug_assert_eq!((endpoint.pairs, endpoint.credit), (0, 0), "a new endpoint");

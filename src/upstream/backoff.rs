@@ -39,14 +39,17 @@ impl RetryLimits {
 
     /// The shortest delay of all, and the first step.
     pub(super) fn floor(&self) -> Duration {
-        self.delay_min.min(self.delay_max)
+        let floor = self.delay_min.min(self.delay_max);
+        debug_assert!(!floor.is_zero(), "probes without a pause");
+        floor
     }
 
     /// The ceiling of the delay after this one.
     pub(super) fn step_after(&self, step: Duration) -> Duration {
         debug_assert!(step >= self.floor());
+        debug_assert!(step <= self.delay_max, "a step beyond the longest delay");
         let next = step.saturating_mul(2).min(self.delay_max);
-        debug_assert!(next >= step, "the back-off only grows");
+        debug_assert!(next > step || next == self.delay_max, "it stops below the longest delay");
         next
     }
 
@@ -57,8 +60,10 @@ impl RetryLimits {
         debug_assert!(step <= self.delay_max);
         let least = (step / 2).max(self.floor());
         let span = (step - least).as_nanos();
+        debug_assert!(span < u128::from(u64::MAX), "the product has more than 128 bits");
         // Below `span + 1`, which fits 64 bits by DELAY_LIMIT: the cast loses nothing.
         let share = ((span + 1) * u128::from(jitter)) >> 64;
+        debug_assert!(share <= span, "a share of more than the whole");
         let delay = least + Duration::from_nanos(share as u64);
         debug_assert!(delay >= least);
         debug_assert!(delay <= step);

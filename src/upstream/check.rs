@@ -29,6 +29,7 @@ impl EndpointSet {
         let rested = failures.filter(|(failed_at, ..)| *failed_at + interval <= now);
         let (.., id) = rested.min_by_key(|&(failed_at, class, _)| (failed_at, class))?;
         let endpoint = self.members.get_mut(id).expect("found just above");
+        debug_assert!(!endpoint.probe_in_flight, "one that is on its way is not expedited");
         endpoint.health.expedite(now);
         debug_assert!(endpoint.health.retry_at().is_some_and(|at| at <= now), "not due");
         self.invariants();

@@ -87,6 +87,10 @@ impl Endpoint {
     /// rotation.
     pub(super) fn invariants(&self) {
         assert_eq!(self.tally.probes.in_flight(), u64::from(self.probe_in_flight), "one at most");
+        if let Some(outage) = self.health.outage() {
+            let has_check = self.check == Check::Tls;
+            assert!(has_check || !outage.reason.is_of_trust(), "failed a check it does not have");
+        }
         match self.health {
             Health::Active { .. } => {}
             Health::Inactive { outage, .. } => outage.invariants(),

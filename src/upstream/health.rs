@@ -155,7 +155,7 @@ impl DialFailure {
     }
 
     /// Whether it says something about the check, and not about the connection.
-    fn is_of_trust(self) -> bool {
+    pub(super) fn is_of_trust(self) -> bool {
         matches!(self, DialFailure::Mistrusted { .. } | DialFailure::Unproven)
     }
 }
@@ -231,9 +231,11 @@ impl Health {
     /// A dial is established, for whatever purpose and begun at whatever time: the endpoint lives.
     pub(super) fn dial_succeeded(&mut self, now: Instant) -> Option<ChangeKind> {
         if let Health::Active { proven_at } = self {
+            debug_assert!(*proven_at <= now, "proven in the future");
             *proven_at = now;
         }
         let outage = *self.outage()?;
+        debug_assert!(outage.failed_at <= now, "an outage that is over before its last failure");
         let down_for = now.saturating_duration_since(outage.since);
         self.set(Health::Active { proven_at: now });
         debug_assert_eq!(self.outage(), None, "the outage is over");
@@ -269,6 +271,7 @@ impl Health {
     pub(super) fn begin_probe(&mut self, now: Instant) -> bool {
         match *self {
             Health::Inactive { retry_at, outage } if retry_at <= now => {
+                debug_assert!(outage.failed_at <= now, "a probe before the failure it is for");
                 self.set(Health::Probing { started_at: now, outage });
                 true
             }
@@ -291,6 +294,7 @@ impl Health {
                     outage.step = limits.step_after(outage.step);
                 }
                 let retry_at = failure.at + limits.delay(outage.step, failure.jitter);
+                debug_assert!(retry_at > failure.at, "or the monitor would spin");
                 let is_news = failure.reason.is_evidence() && outage.is_news(failure.reason);
                 if is_news {
                     outage.reason_before = Some(outage.reason);
@@ -314,6 +318,7 @@ impl Health {
         match *self {
             Health::Inactive { .. } => Some(*self),
             Health::Probing { started_at, outage } => {
+                debug_assert!(started_at >= outage.since, "a probe of an earlier outage");
                 Some(Health::Inactive { retry_at: started_at + limits.floor(), outage })
             }
             Health::Active { .. } | Health::Removed => None,
@@ -376,6 +381,7 @@ impl Outage {
     /// Whether an endpoint that has to pass a check fails for another reason than so far. Of two
     /// that alternate each is news once.
     fn is_news(&self, reason: DialFailure) -> bool {
+        debug_assert!(reason.is_evidence(), "news about ourselves");
         let is_other = reason != self.reason && Some(reason) != self.reason_before;
         is_other && (reason.is_of_trust() || self.reason.is_of_trust())
     }
@@ -384,6 +390,9 @@ impl Outage {
     pub(super) fn invariants(&self) {
         debug_assert!(self.since <= self.failed_at, "an outage that failed before it began");
         debug_assert_ne!(Some(self.reason), self.reason_before, "the same reason twice");
+        debug_assert!(self.reason.is_evidence(), "an outage for reasons of our own");
+        debug_assert!(self.reason_before.is_none_or(DialFailure::is_evidence));
+        debug_assert!(!self.step.is_zero(), "probes without a pause");
     }
 }
 

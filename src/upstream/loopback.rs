@@ -84,11 +84,14 @@ pub fn could_meet_ourselves<'a>(
 /// The address that a dial really goes to: v4-mapped ones are IPv4, and the kernel turns the
 /// unspecified address into the loopback one.
 fn dialed_address(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
+    let dialed = match address.to_canonical() {
         IpAddr::V4(address) if address.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(address) if address.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         address => address,
-    }
+    };
+    debug_assert!(!dialed.is_unspecified(), "no connection has that at its end");
+    debug_assert_eq!(dialed, dialed.to_canonical(), "two forms of one address");
+    dialed
 }
 
 #[cfg(test)]

@@ -33,7 +33,9 @@ impl Members {
     /// Adds a live endpoint.
     pub(super) fn insert(&mut self, endpoint: Endpoint) -> EndpointId {
         debug_assert!(!endpoint.health.is_removed(), "removed before it came");
+        debug_assert_eq!(endpoint.pairs, 0, "pairs before it came");
         let key = self.endpoints.insert(endpoint);
+        debug_assert!(!self.places.contains(&Some(key)), "two places of one endpoint");
         match self.places.iter_mut().find(|place| place.is_none()) {
             Some(place) => *place = Some(key),
             None => self.places.push(Some(key)),
@@ -45,7 +47,8 @@ impl Members {
     /// Drops a removed endpoint: its id finds nothing from now on.
     pub(super) fn forget(&mut self, id: EndpointId) {
         let endpoint = self.endpoints.remove(id.0);
-        debug_assert!(endpoint.is_some_and(|gone| gone.health.is_removed() && gone.pairs == 0));
+        debug_assert!(endpoint.as_ref().is_some_and(|gone| gone.health.is_removed()), "it is live");
+        debug_assert!(endpoint.is_none_or(|gone| gone.pairs == 0), "its pairs still run");
         let place = self.places.iter_mut().find(|place| **place == Some(id.0));
         *place.expect("each endpoint has a place") = None;
         self.invariants();

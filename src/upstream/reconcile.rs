@@ -36,6 +36,7 @@ impl EndpointSet {
     /// that gets another check. One that returns in time does so in the bad health that it left
     /// with.
     pub fn reconcile(&mut self, specs: &[EndpointSpec], now: Instant) -> Reconciled {
+        let before = if cfg!(debug_assertions) { self.live_and_pairs() } else { (0, 0) };
         let removed = self.remove_absent(specs, now);
         let mut added = Vec::new();
         for (position, spec) in specs.iter().enumerate() {
@@ -45,6 +46,7 @@ impl EndpointSet {
             match self.find(spec) {
                 Some(endpoint) => endpoint.update_spec(spec),
                 None => {
+                    debug_assert!(self.addresses().all(|one| *one != spec.address), "two of one");
                     let endpoint = self.absentees.recall(spec, now, &self.limits);
                     added.push(self.members.insert(endpoint));
                 }
@@ -52,6 +54,11 @@ impl EndpointSet {
         }
         pick::rotation::recentre(&mut self.members);
         debug_assert!(self.holds(specs), "other endpoints than asked for");
+        debug_assert_eq!(
+            self.live_and_pairs(),
+            (before.0 + added.len() - removed.len(), before.1),
+            "an endpoint came or went unnoticed, or pairs with it"
+        );
         self.invariants();
         Reconciled { added, removed }
     }
@@ -60,6 +67,11 @@ impl EndpointSet {
     fn holds(&self, specs: &[EndpointSpec]) -> bool {
         let is_met = specs.iter().all(|spec| self.addresses().any(|one| *one == spec.address));
         is_met && self.members.live().all(|(_, endpoint)| endpoint.is_wanted_by(specs))
+    }
+
+    /// The number of live endpoints, and of the pairs of all: what a change of the set conserves.
+    fn live_and_pairs(&self) -> (usize, u64) {
+        (self.count(), self.iter().map(|(_, endpoint)| u64::from(endpoint.pairs)).sum())
     }
 
     fn find(&mut self, spec: &EndpointSpec) -> Option<&mut Endpoint> {
@@ -79,6 +91,10 @@ impl EndpointSet {
                 self.members.forget(*id);
             }
         }
+        debug_assert!(
+            removed.iter().all(|gone| self.pairs(gone.id) == gone.pairs),
+            "a removal ends no pair"
+        );
         removed
     }
 }

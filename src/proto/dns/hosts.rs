@@ -76,6 +76,7 @@ impl HostsReader {
     pub fn take(&mut self, mut piece: &[u8]) {
         while !piece.is_empty() {
             if self.place == Place::Comment {
+                debug_assert!(self.cut.is_empty(), "a word of a comment");
                 let Some(end) = piece.iter().position(|byte| *byte == b'\n') else { return };
                 piece = &piece[end..];
             }
@@ -125,6 +126,7 @@ impl HostsReader {
         self.on_word(&word);
         self.cut = word;
         self.cut.clear();
+        debug_assert!(self.place != Place::Address, "the first word of a line is its address");
     }
 
     fn on_word(&mut self, word: &[u8]) {
@@ -134,6 +136,7 @@ impl HostsReader {
             Place::Address => {
                 self.address.clear();
                 self.address.extend(&word[..word.len().min(ADDRESS_BYTES_MAX + 1)]);
+                debug_assert!(self.address.len() <= ADDRESS_BYTES_MAX + 1, "kept without end");
                 self.place = Place::Name;
             }
             Place::Name if self.lengths.get(word.len()) == Some(&true) => self.on_name(word),
@@ -151,6 +154,7 @@ impl HostsReader {
         let Some(name) = known else { return };
         let address = str::from_utf8(&self.address).ok().and_then(|text| text.parse().ok());
         let Some(address) = address else { return };
+        debug_assert!(self.address.len() <= ADDRESS_BYTES_MAX, "cut, and an address");
         let addresses = self.table.entry(name.clone()).or_default();
         if addresses.len() < DNS_RECORDS_MAX && !addresses.contains(&address) {
             addresses.push(address);

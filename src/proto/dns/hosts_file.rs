@@ -133,6 +133,7 @@ impl<V: Clone + PartialEq> HostsFile<V> {
             self.on_nothing(is_settled, now);
             return true;
         };
+        debug_assert!(reading.begun <= HOSTS_READS_MAX, "read again and again");
         let is_same = version == reading.version;
         if !is_same && reading.begun < HOSTS_READS_MAX {
             let begun = reading.begun + 1;
@@ -147,6 +148,7 @@ impl<V: Clone + PartialEq> HostsFile<V> {
             is_settled: reading.is_settled && is_same,
         };
         self.checked_at = Some(now);
+        debug_assert!(self.table([].iter(), now).is_some(), "read without effect");
         self.invariants();
         true
     }

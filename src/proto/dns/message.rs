@@ -288,6 +288,7 @@ fn follow(
     let mut end = name.clone();
     let mut ttl = None;
     for links in 0..=DNS_ALIASES_MAX {
+        debug_assert_eq!(links > 0, ttl.is_some(), "each alias has a time to live");
         let here: Vec<&Record> = relevant.iter().filter(|record| record.owner() == end.0).collect();
         let found: Vec<&Record> =
             here.iter().copied().filter(|record| record.rtype() == kind.rtype()).collect();
@@ -346,6 +347,8 @@ fn reply_with(found: &[&Record], kind: Kind, aliases_ttl: Option<Duration>) -> O
     // Of those that can be read alone, if any can.
     let ttl = shortest(aliases_ttl, ttl?);
     debug_assert!(ttl.as_secs() <= i32::MAX as u64);
+    debug_assert!(addresses.is_empty() || services.is_empty(), "records of two kinds");
+    debug_assert!(addresses.len() + services.len() <= found.len(), "records that did not come");
     let records = match kind {
         // One that cannot be read may name a server.
         Kind::Srv if services.is_empty() && !is_none => return None,

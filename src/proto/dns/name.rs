@@ -41,14 +41,20 @@ impl Name {
             wire.extend_from_slice(label);
         }
         wire.push(0);
+        debug_assert_eq!(wire.len(), text.len() + 2, "each dot, and the beginning, is a length");
         Name::from_wire(wire)
     }
 
     /// This name with `suffix` appended: `a` and `b.c` make `a.b.c`. `None` if that is too long.
     pub fn join(&self, suffix: &Name) -> Option<Name> {
         let own = self.0.as_slice();
+        debug_assert_eq!(own.last(), Some(&0), "even the root has its label");
         let without_root = &own[..own.len() - 1];
         let joined = Name::from_wire([without_root, suffix.0.as_slice()].concat());
+        debug_assert!(
+            joined.as_ref().is_none_or(|name| name.0.len() == own.len() + suffix.0.len() - 1),
+            "octets were lost"
+        );
         let is_root = joined.as_ref().is_some_and(Name::is_root);
         debug_assert!(!is_root || (self.is_root() && suffix.is_root()), "a label was lost");
         joined

@@ -277,6 +277,7 @@ fn options(text: &[u8], found: &mut ResolvConf) {
     let mut rest = text;
     while let Some(start) = rest.iter().position(|byte| !is_blank(byte)) {
         rest = &rest[start..];
+        debug_assert!(!is_blank(&rest[0]), "it would read nothing, without end");
         if let Some(value) = rest.strip_prefix(b"ndots:") {
             found.dots_min = number(value).min(DNS_DOTS_MAX);
         } else if let Some(value) = rest.strip_prefix(b"timeout:") {

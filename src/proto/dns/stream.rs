@@ -37,14 +37,16 @@ impl Framing {
         debug_assert!(bytes <= self.unwritten().len(), "more than there was");
         self.written += bytes;
         assert!(self.written <= self.outgoing.len(), "more than there was");
-        debug_assert!(self.outgoing.len() >= LENGTH_BYTES);
+        self.invariants();
     }
 
     /// Takes bytes that were read: at most 65537 are kept.
     pub fn take(&mut self, bytes: &[u8]) {
+        self.invariants();
         let room = LENGTH_BYTES + usize::from(u16::MAX) - self.incoming.len();
         self.incoming.extend_from_slice(&bytes[..bytes.len().min(room)]);
         assert!(self.incoming.len() <= LENGTH_BYTES + usize::from(u16::MAX));
+        self.invariants();
     }
 
     /// The answer, once it is whole, and once.
@@ -59,6 +61,12 @@ impl Framing {
     fn message(&self) -> Option<&[u8]> {
         let (length, rest) = self.incoming.split_first_chunk::<LENGTH_BYTES>()?;
         rest.get(..usize::from(u16::from_be_bytes(*length)))
+    }
+
+    fn invariants(&self) {
+        debug_assert!(self.outgoing.len() >= LENGTH_BYTES, "a question without its length");
+        debug_assert!(self.incoming.len() <= LENGTH_BYTES + usize::from(u16::MAX), "no end");
+        debug_assert!(!self.is_answered || self.message().is_some(), "what was given is not there");
     }
 }
 

@@ -27,6 +27,10 @@ impl EndpointSet {
             self.address(id).is_some_and(|address| !tried.contains(address)),
             "each endpoint is tried once"
         );
+        debug_assert!(
+            self.get(id).is_some_and(|endpoint| !endpoint.health.is_removed()),
+            "a removed endpoint is never dialed again"
+        );
         self.invariants();
         Some(id)
     }

@@ -39,6 +39,7 @@ pub(super) fn advance(members: &mut Members, tried: &[Address]) -> Option<Endpoi
             winner = Some((id, endpoint.credit));
         }
     });
+    debug_assert!(handed_out > 0, "a round about nothing");
     debug_assert!(handed_out <= CONNECTION as i64, "more than one connection was handed out");
     let (id, _) = winner.expect("a contest has at least the one it was opened for");
     let winner = members.get_mut(id).expect("the winner takes part");
@@ -85,6 +86,13 @@ fn recentre_class(members: &mut Members, priority: u16) {
         }
     });
     debug_assert_eq!(odd_units, 0, "fewer members than odd units");
+    debug_assert_eq!(credits_of(members, priority), 0, "a class that owes something to another");
+}
+
+/// The sum of the credits of one class.
+fn credits_of(members: &Members, priority: u16) -> i64 {
+    let class = members.live().filter(|(_, endpoint)| endpoint.priority == priority);
+    class.map(|(_, endpoint)| endpoint.credit).sum()
 }
 
 /// The lowest class in which an endpoint takes part, and what its shares depend on.
