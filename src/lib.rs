@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! main ──► config  the command line: what was typed, then what it means; every limit
-//!   └────► reactor  the loop: moves facts between sockets and decisions, decides nothing
+//!   └────► reactor  the loop: carries facts to decisions, and out what they say
 //!            ├────► relay       one client and its server, two flows; pure
 //!            ├────► upstream    the endpoints to dial: priority, weight, health; pure
 //!            ├────► discovery   the sources of endpoints; results are specs for `upstream`

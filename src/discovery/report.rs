@@ -1,6 +1,7 @@
 //! Changes of discovery that the log should show: each once, and again only after it has changed.
 //!
-//! Owns what was reported so far. Pure, and without a text: the reactor words the lines.
+//! Owns what was reported so far. Pure, and without a text: lines are worded in
+//! `observe/events.rs`, and the driver in the reactor makes events of reports.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,7 +18,7 @@ use crate::config::{ABSENCE_MAX, DNS_SERVERS_MAX, ENDPOINTS_MAX, EXCLUSIONS_REPO
 use crate::proto::dns::resolv_conf::Problem;
 use crate::recent::Recent;
 
-/// A change that the log should show. Data alone: the reactor words the line.
+/// A change that the log should show. Data alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
     /// A name has no usable answer.

@@ -1,5 +1,6 @@
 //! Events: each is one line of the log, with its level, its message and its fields. The texts of
-//! all lines are in this file. `journal.rs` decides when a line is written.
+//! all lines are in this file, but for the words of a value, which are those of its type, and the
+//! kinds that a gathered line counts. `journal.rs` decides when a line is written.
 //!
 //! A line is `LEVEL message key=value key=value`. A message is fixed. A value is a word, a number,
 //! a duration in whole milliseconds, an address or a name. A text from outside that may contain

@@ -1,5 +1,6 @@
 //! The dialogues that we hold over streams of our own, as bytes out and bytes in. Pure; the sockets
-//! and deadlines are in `reactor/exchanges.rs`. A further kind of dialogue is one more variant.
+//! and deadlines are in `reactor/exchanges.rs`. A further kind of dialogue is one more variant, and
+//! one of `Progress` for each further way to fail.
 
 use super::dns::stream::Framing;
 use super::tls::{HandshakeError, Session, Status};

@@ -1,4 +1,5 @@
-//! The loop. Moves facts between sockets and decisions, decides nothing itself.
+//! The loop. Carries facts from sockets to decisions, and out what is decided. Decides itself only
+//! about resources of the process, and whether a client may wait (`Upstream::may_find_endpoint`).
 //!
 //! Each part owns its fields. Parts share a `Context`, and use another part only as an argument:
 //! the front uses relays, relays use the upstream.
@@ -85,7 +86,7 @@ pub struct Census {
     pub buffers: usize,
     /// Pipes that hold bytes of a flow.
     pub pipes: usize,
-    /// Sockets of the resolver.
+    /// Questions to name servers, each of which has a socket.
     pub exchanges: usize,
 }
 

@@ -15,7 +15,8 @@ pub enum Cause {
     Lost(Side, Fault),
     /// Every endpoint that could be tried was tried and failed.
     NoEndpoint,
-    /// No endpoint is active and none may be dialed again yet.
+    /// There was none to try: no endpoint is known, or none is active and none may be dialed again
+    /// yet.
     Rejected,
     /// For want of a descriptor, port, route or memory of our own.
     LocalShortage,

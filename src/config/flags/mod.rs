@@ -4,7 +4,7 @@
 //! made from the table, and so is what tests and fuzz targets expect of every flag. A new flag
 //! takes three places: a row here, a field in `config/sections.rs` that names the row (a test finds
 //! a row without one), and the code that uses the field. Everything compiles and all tests hold
-//! with these alone. Beyond them, for its readers and for better checks: a row in the manual, whose
+//! with these alone. Beyond them, for its readers and for better checks: a row in README.md, whose
 //! defaults are held to the table, what the flag means in `fuzz/src/configuration.rs`, and its name
 //! in `fuzz/dictionaries`.
 //!

@@ -150,8 +150,8 @@ impl<N: Net + Host> Upstream<N> {
         }
     }
 
-    /// Whether an endpoint may become available soon: names are being looked up, or an endpoint is
-    /// still to be verified.
+    /// Whether a client should wait for an endpoint: discovery goes on, and no endpoint is known,
+    /// or one is still to be verified, or a look-up is under way or due.
     pub(super) fn may_find_endpoint(&self, now: Instant) -> bool {
         let endpoints = &self.monitor.endpoints;
         // At the end no endpoint is looked for.
@@ -206,7 +206,7 @@ impl<N: Net + Host> Upstream<N> {
 
     /// Ends the run.
     pub(super) fn end_run(&mut self, context: &mut Context<N>) {
-        // Once nothing is asked, there is no answer to wait for.
+        // Once nothing is asked, those that wait look again, and wait on if there is no endpoint.
         self.monitor.retry_waiting |= self.discovery.end_run(context);
     }
 
