@@ -42,12 +42,6 @@ impl Discovery {
         self.sources.iter().any(|ranked| ranked.rank == rank)
     }
 
-    /// Whether the sources have several ranks, so that one may count in place of another.
-    pub(super) fn has_ranks(&self) -> bool {
-        let first = self.sources.first().map(|ranked| ranked.rank);
-        self.sources.iter().any(|ranked| Some(ranked.rank) != first)
-    }
-
     /// Whether all that was due is done, apart from what is up to the names.
     pub(super) fn is_expired_until(&self, now: Instant) -> bool {
         let sources = self.sources.iter().filter_map(|ranked| ranked.source.next_deadline());

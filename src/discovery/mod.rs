@@ -116,17 +116,17 @@ impl Discovery {
         let patient_until = now + sources.patience;
         let names = Names::new(sources.environment);
         let sources = sources.list;
-        let has_ranks = sources.iter().any(|ranked| ranked.rank != sources[0].rank);
         let mut discovery = Discovery {
             sources,
             names,
-            patient_until: has_ranks.then_some(patient_until),
+            patient_until: None,
             found: Vec::new(),
             is_interim: false,
             is_changed: true,
             reports: Reports::default(),
             reconsidered_at: None,
         };
+        discovery.patient_until = discovery.has_ranks().then_some(patient_until);
         discovery.sync_names(now);
         discovery.invariants();
         discovery
@@ -286,16 +286,20 @@ impl Discovery {
     /// The sources in whose place others count, or would if they listed hosts, and why: all of the
     /// first rank, or none.
     fn fallback(&self, rank: Option<u8>) -> Vec<(SourceLabel, FallbackReason)> {
-        let first: Vec<_> = self.first_rank().collect();
-        let is_first = first.iter().any(|ranked| Some(ranked.rank) == rank);
-        if is_first || first.len() == self.sources.len() {
+        let is_first = self.first_rank().any(|ranked| Some(ranked.rank) == rank);
+        if is_first || !self.has_ranks() {
             return Vec::new();
         }
-        let reasons = first.into_iter().filter_map(|ranked| match ranked.state(&self.names) {
+        let reasons = self.first_rank().filter_map(|ranked| match ranked.state(&self.names) {
             State::Listing => None,
             State::Pending(reason) | State::Empty(reason) => Some((ranked.label(), reason)),
         });
         reasons.collect()
+    }
+
+    /// Whether sources of another rank could count in place of the first.
+    fn has_ranks(&self) -> bool {
+        self.first_rank().count() < self.sources.len()
     }
 
     /// The sources that count before all others.

@@ -111,9 +111,14 @@ impl<N: Net> Default for Exchanges<N> {
 }
 
 impl<N: Net> Exchanges<N> {
-    /// The number of exchanges whose owner matches.
-    pub(super) fn count(&self, is_meant: impl Fn(Owner) -> bool) -> usize {
-        self.table.iter().filter(|(_, exchange)| is_meant(exchange.owner)).count()
+    /// The number of probes.
+    pub(super) fn probes(&self) -> usize {
+        self.owners().filter(|owner| matches!(owner, Owner::Monitor(_))).count()
+    }
+
+    /// The number of questions to name servers.
+    pub(super) fn questions(&self) -> usize {
+        self.owners().filter(|owner| matches!(owner, Owner::Resolver(_))).count()
     }
 
     /// The owners of all exchanges, in the order of their slots.
@@ -146,9 +151,8 @@ impl<N: Net> Exchanges<N> {
             debug_assert_eq!(self.find(*owner), Some(key), "two exchanges for one purpose");
             debug_assert_eq!(time_limit.is_some(), timer.is_some(), "a limit without a timer");
         }
-        let probes = self.count(|owner| matches!(owner, Owner::Monitor(_)));
-        debug_assert!(probes <= ENDPOINTS_MAX, "more probes than endpoints");
-        debug_assert!(self.table.len() - probes <= DNS_DESCRIPTORS_MAX, "more than was reserved");
+        debug_assert!(self.probes() <= ENDPOINTS_MAX, "more probes than endpoints");
+        debug_assert!(self.questions() <= DNS_DESCRIPTORS_MAX, "more than was reserved");
     }
 
     fn find(&self, owner: Owner) -> Option<Key> {

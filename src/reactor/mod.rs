@@ -49,7 +49,6 @@ pub use self::listen_names::{ListenNameError, Listeners, resolve_listeners};
 pub use self::start::{Limits, StartError};
 
 use self::context::{Context, Timer};
-use self::exchanges::Owner;
 use self::front::Front;
 use self::lifecycle::Life;
 use self::relays::Relays;
@@ -106,14 +105,14 @@ impl<N: Net + Host> Reactor<N> {
 
     /// The resources that it holds at present.
     pub fn census(&self) -> Census {
-        let (buffers, pipes) = self.relays.held();
+        let (buffers, pipes) = self.relays.lent();
         Census {
             pairs: self.relays.len(),
-            probes: self.context.exchanges.count(|owner| matches!(owner, Owner::Monitor(_))),
+            probes: self.context.exchanges.probes(),
             timers: self.context.wheel.len(),
             buffers,
             pipes,
-            exchanges: self.context.exchanges.count(|owner| matches!(owner, Owner::Resolver(_))),
+            exchanges: self.context.exchanges.questions(),
         }
     }
 

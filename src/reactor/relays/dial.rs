@@ -170,9 +170,7 @@ impl<N: Net + Host> Relays<N> {
         key: Key,
         error: NetError,
     ) {
-        if let Some(server) = self.slots[key].server.take() {
-            context.net.close(server);
-        }
+        self.slots[key].close_server(context);
         self.fail_attempt(context, upstream, key, error);
         self.dial_next(context, upstream, key);
     }
@@ -180,11 +178,16 @@ impl<N: Net + Host> Relays<N> {
     /// Lets a client wait that has no descriptor or memory for its dial: it keeps its place, for as
     /// long as a dial may take. No new client is accepted meanwhile.
     fn wait_for_resources(&mut self, context: &mut Context<N>, key: Key, error: NetError) {
-        let until = context.now + self.limits.connect_timeout;
-        let is_first = self.slots[key].pair.wait_for(Wait::Resources, until);
-        context.metrics.clients_waited += u64::from(is_first);
-        self.waiting_room.enter(Wait::Resources, key);
+        self.wait(context, key, Wait::Resources);
         self.pause_admission(context, error);
+    }
+
+    /// Puts a client into the waiting room, for as long as a dial may take.
+    fn wait(&mut self, context: &mut Context<N>, key: Key, wait: Wait) {
+        let until = context.now + self.limits.connect_timeout;
+        let is_first = self.slots[key].pair.wait_for(wait, until);
+        context.metrics.clients_waited += u64::from(is_first);
+        self.waiting_room.enter(wait, key);
     }
 
     /// Dials for the clients that wait for resources.
@@ -214,10 +217,7 @@ impl<N: Net + Host> Relays<N> {
         upstream: &mut Upstream<N>,
         key: Key,
     ) {
-        let until = context.now + self.limits.connect_timeout;
-        let is_first = self.slots[key].pair.wait_for(Wait::Endpoint, until);
-        context.metrics.clients_waited += u64::from(is_first);
-        self.waiting_room.enter(Wait::Endpoint, key);
+        self.wait(context, key, Wait::Endpoint);
         let slots = &self.slots;
         self.waiting_room
             .prune(slots.len(), |key| slots.get(key).is_some_and(|slot| slot.waits_for_endpoint()));
@@ -259,9 +259,7 @@ impl<N: Net + Host> Relays<N> {
         });
         for (key, address) in attempts.collect::<Vec<(Key, Address)>>() {
             let slot = &mut self.slots[key];
-            if let Some(server) = slot.server.take() {
-                context.net.close(server);
-            }
+            slot.close_server(context);
             if let Some(attempt) = slot.pair.fail_attempt(Some(address)) {
                 upstream.dial_abandoned(context, attempt.endpoint);
             }

@@ -132,6 +132,13 @@ impl<N: Net> Slot<N> {
         context.rearm(&mut self.timer, wanted, Timer::Pair(key));
     }
 
+    /// Closes the socket of a dial that has failed or is abandoned.
+    fn close_server(&mut self, context: &mut Context<N>) {
+        if let Some(server) = self.server.take() {
+            context.net.close(server);
+        }
+    }
+
     /// Whether the token is that of the current socket of this side.
     #[inline]
     fn is_current(&self, key: Key, side: Side, token: Token) -> bool {
@@ -192,8 +199,8 @@ impl<N: Net> Relays<N> {
         }
     }
 
-    /// Bytes of flows that are held: buffers and pipes that are lent.
-    pub(super) fn held(&self) -> (usize, usize) {
+    /// The buffers and the pipes that hold bytes of flows.
+    pub(super) fn lent(&self) -> (usize, usize) {
         (self.buffers.lent(), self.pipes.lent())
     }
 
@@ -233,9 +240,9 @@ impl<N: Net> Relays<N> {
     pub(super) fn check_invariants(&self) {
         debug_assert!(self.slots.len() <= self.limits.connections_max, "more pairs than allowed");
         debug_assert!(self.doomed.is_empty(), "not reaped");
-        let parked = self.buffers.lent() + self.pipes.lent();
-        debug_assert!(parked <= 2 * self.slots.len(), "buffers or pipes without a pair");
-        debug_assert!(self.pipes.lent() <= self.limits.pipes_max, "more pipes than allowed");
+        let (buffers, pipes) = self.lent();
+        debug_assert!(buffers + pipes <= 2 * self.slots.len(), "buffers or pipes without a pair");
+        debug_assert!(pipes <= self.limits.pipes_max, "more pipes than allowed");
     }
 }
 

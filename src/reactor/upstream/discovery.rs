@@ -219,8 +219,8 @@ impl<N: Net + Host> DiscoveryDriver<N> {
                 }
             }
         }
-        let sockets = context.exchanges.count(|owner| matches!(owner, Owner::Resolver(_)));
-        debug_assert!(sockets <= DNS_DESCRIPTORS_MAX, "more than was reserved");
+        let questions = context.exchanges.questions();
+        debug_assert!(questions <= DNS_DESCRIPTORS_MAX, "more than was reserved");
     }
 }
 

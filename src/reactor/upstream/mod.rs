@@ -10,7 +10,7 @@ use std::time::Instant;
 use self::discovery::DiscoveryDriver;
 use self::monitor::{FailedProbe, Monitor};
 use crate::address::Address;
-use crate::discovery::{Discovery, Unusable};
+use crate::discovery::{Discovery, Found, Unusable};
 use crate::net::{Host, Net, NetError};
 use crate::observe::metrics::Rejection;
 use crate::proto::tls::Connector;
@@ -47,7 +47,7 @@ impl<N: Net + Host> Upstream<N> {
         now: Instant,
     ) -> Vec<EndpointSpec> {
         let found = self.discovery.discovery.take_found(usability, now).unwrap_or_default();
-        found.iter().map(|found| found.spec.clone()).collect()
+        specs(found)
     }
 
     /// Begins with these endpoints.
@@ -138,6 +138,17 @@ impl<N: Net + Host> Upstream<N> {
         }
     }
 
+    /// Rechecks the names of the endpoints whose probes have failed.
+    fn recheck_names_of(
+        &mut self,
+        context: &Context<N>,
+        failed: impl IntoIterator<Item = FailedProbe>,
+    ) {
+        for FailedProbe { endpoint, failure } in failed {
+            self.recheck_names(context, endpoint, failure);
+        }
+    }
+
     /// Rechecks every name.
     pub(super) fn recheck_all_names(&mut self, now: Instant) {
         self.discovery.recheck_all(now);
@@ -169,9 +180,8 @@ impl<N: Net + Host> Upstream<N> {
 
     /// Probes the endpoint if it is inactive and due.
     pub(super) fn probe(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
-        if let Some(failed) = self.monitor.probe(context, endpoint) {
-            self.recheck_names(context, failed.endpoint, failed.failure);
-        }
+        let failed = self.monitor.probe(context, endpoint);
+        self.recheck_names_of(context, failed);
     }
 
     /// Whether discovery has to run before this turn ends.
@@ -214,9 +224,7 @@ impl<N: Net + Host> Upstream<N> {
     fn apply_found(&mut self, context: &mut Context<N>) -> Vec<Removed> {
         let Some(found) = self.discovery.take_found(context) else { return Vec::new() };
         let (removed, failed) = self.monitor.apply_found(context, &found);
-        for FailedProbe { endpoint, failure } in failed {
-            self.recheck_names(context, endpoint, failure);
-        }
+        self.recheck_names_of(context, failed);
         if !removed.is_empty() {
             self.monitor.abandon_probes(context, &removed);
         }
@@ -228,9 +236,8 @@ impl<N: Net + Host> Upstream<N> {
         match owner {
             Owner::Resolver(question) => self.discovery.on_report(context, question, report),
             Owner::Monitor(endpoint) => {
-                if let Some(failed) = self.monitor.on_report(context, endpoint, report) {
-                    self.recheck_names(context, failed.endpoint, failed.failure);
-                }
+                let failed = self.monitor.on_report(context, endpoint, report);
+                self.recheck_names_of(context, failed);
             }
         }
     }
@@ -263,4 +270,9 @@ impl<N: Net + Host> Upstream<N> {
             _ => Rejection::NoDialSucceeded,
         }
     }
+}
+
+/// The endpoints that were found, without the names that led to them.
+fn specs(found: &[Found]) -> Vec<EndpointSpec> {
+    found.iter().map(|found| found.spec.clone()).collect()
 }

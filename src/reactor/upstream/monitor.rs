@@ -7,6 +7,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::specs;
 use crate::address::Address;
 use crate::config::limits::ENDPOINTS_MAX;
 use crate::discovery::Found;
@@ -20,8 +21,8 @@ use crate::reactor::faults::dial_failure;
 use crate::reactor::wheel::TimerKey;
 use crate::relay::dialing::Attempt;
 use crate::upstream::{
-    Change, ChangeKind, Check, DialFailure, EndpointId, EndpointSet, EndpointSpec, Health,
-    Reconciled, Removed, RetryLimits,
+    Change, ChangeKind, Check, DialFailure, EndpointId, EndpointSet, Health, Reconciled, Removed,
+    RetryLimits,
 };
 
 /// The endpoints and the probes, each of which is an exchange.
@@ -258,8 +259,7 @@ impl Monitor {
         context: &mut Context<N>,
         found: &[Found],
     ) -> (Vec<Removed>, Vec<FailedProbe>) {
-        let specs: Vec<EndpointSpec> = found.iter().map(|found| found.spec.clone()).collect();
-        let Reconciled { added, removed } = self.endpoints.reconcile(&specs, context.now);
+        let Reconciled { added, removed } = self.endpoints.reconcile(&specs(found), context.now);
         for Removed { id, address, pairs } in &removed {
             context.log(Event::EndpointRemoved { endpoint: address, pairs: *pairs });
             self.cancel_probe(context, *id);

@@ -1,8 +1,9 @@
 //! Reading certificates: names as texts, and certificates that are cut short or changed.
 
+use std::process::Command;
+
 use super::super::x509;
 use super::*;
-use std::process::Command;
 
 #[test]
 fn names_are_read_as_texts() {
