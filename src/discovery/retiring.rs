@@ -101,7 +101,7 @@ mod tests {
     fn record(name: &str) -> Listed {
         let target = Name::from_text(name).expect("a name");
         let service = Service { priority: 0, weight: 1, port: 1, target };
-        Listed { service, check: Check::Connect }
+        Listed::new(service, Check::Connect)
     }
 
     fn names(records: &RetiringRecords) -> String {

@@ -65,10 +65,18 @@ impl RecordSet {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Listed {
     pub(super) service: Service,
-    pub(super) check: Check,
+    check: Check,
+    /// The address that the target is, in the form of a name: Go's resolver takes it. Kept, as
+    /// each question about the host asks for it.
+    literal: Option<IpAddr>,
 }
 
 impl Listed {
+    pub(super) fn new(service: Service, check: Check) -> Listed {
+        let literal = service.target.to_string().parse().ok();
+        Listed { service, check, literal }
+    }
+
     /// Whether it is about the host and port of the record.
     pub(super) fn is_for(&self, service: &Service) -> bool {
         (&self.service.target, self.service.port) == (&service.target, service.port)
@@ -77,7 +85,7 @@ impl Listed {
     /// The name to look up; `None` for an address in the form of a name.
     fn needed(&self) -> Option<Needed> {
         let target = &self.service.target;
-        literal(&self.service).is_none().then(|| Needed::host(Wanted::Exact(target.clone())))
+        self.literal.is_none().then(|| Needed::host(Wanted::Exact(target.clone())))
     }
 
     fn watch<'a>(&self, names: &'a Names) -> Option<&'a Watch> {
@@ -92,7 +100,7 @@ impl Listed {
     fn host(&self, names: &Names) -> Host {
         let Service { priority, weight, port, .. } = self.service;
         let known = self.watch(names).into_iter().flat_map(Watch::addresses);
-        let ips = literal(&self.service).into_iter().chain(known);
+        let ips = self.literal.into_iter().chain(known);
         Host {
             name: name_of(&self.service),
             priority,
@@ -223,7 +231,7 @@ fn sort_out<'a>(
             Some(_) if listed.len() == ENDPOINTS_MAX => {
                 excluded.push((service, Exclusion::TooMany));
             }
-            Some(check) => listed.push(Listed { service: service.clone(), check }),
+            Some(check) => listed.push(Listed::new(service.clone(), check)),
         }
     }
     assert!(listed.len() <= ENDPOINTS_MAX);
@@ -231,11 +239,6 @@ fn sort_out<'a>(
     let are_certified = listed.iter().all(|listed| listed.check == Check::Tls);
     debug_assert!(*trust == Trust::Unverified || are_certified, "a member that proves nothing");
     (listed, excluded)
-}
-
-/// The address that the target of a record is, in the form of a name: Go's resolver takes it.
-fn literal(service: &Service) -> Option<IpAddr> {
-    service.target.to_string().parse().ok()
 }
 
 /// Host and port of the record, for the log.
@@ -289,7 +292,7 @@ mod tests {
         let secure = [service("a.test", 1, 7)];
         let plain = [service("a.test", 1, 9), service("b.test", 2, 1)];
         let (listed, excluded) = sort_out(&CERTIFIED, &secure, &plain);
-        assert_eq!(listed, [Listed { service: secure[0].clone(), check: Check::Tls }]);
+        assert_eq!(listed, [Listed::new(secure[0].clone(), Check::Tls)]);
         assert_eq!(excluded, [(&plain[1], Exclusion::Insecure)]);
     }
 

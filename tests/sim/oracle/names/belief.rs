@@ -108,12 +108,11 @@ impl Oracle {
         let was_in = self.watches.all[endpoint].is_in;
         let (may, is_sure) = self.names().naming(world, endpoint);
         let endpoints = world.context.plan.endpoints.len();
-        let namings: Vec<(bool, bool)> =
-            (0..endpoints).map(|endpoint| self.names().naming(world, endpoint)).collect();
-        if namings.iter().any(|(_, is_sure)| *is_sure) {
+        let namings = || (0..endpoints).map(|endpoint| self.names().naming(world, endpoint));
+        if namings().any(|(_, is_sure)| is_sure) {
             return (may || was_in && self.names().is_handed_over(world), is_sure);
         }
-        let is_certain = namings.iter().all(|(may, _)| !may);
+        let is_certain = namings().all(|(may, _)| !may);
         (may || was_in, was_in && is_certain)
     }
 
