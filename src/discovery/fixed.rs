@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
+use super::finding::SourceLabel;
 use super::name::Named;
 use super::names::{Names, Needed};
-use super::report::SourceLabel;
 use super::source::{Configured, Host, Ranked, Source, State};
 use crate::config::address::{EndpointAddress, Host as TypedHost};
 use crate::config::special_address::dialed;

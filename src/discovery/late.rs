@@ -4,8 +4,8 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::finding::{FallbackReason, SourceLabel};
 use super::names::{Names, Needed};
-use super::report::{FallbackReason, SourceLabel};
 use super::source::{Configured, Host, Ranked, Source, State};
 use crate::address::Address;
 use crate::upstream::Check;

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use super::report::Excluded;
+use super::finding::Excluded;
 use super::source::Host;
 use super::weights::{self, Share};
 use super::{Exclusion, Found, Item, Unusable, Usability};

@@ -21,6 +21,7 @@
 //! of the log know it by its trait alone.
 
 mod configuration;
+mod finding;
 mod fixed;
 mod invariants;
 mod known;
@@ -30,7 +31,6 @@ mod lookups;
 mod merge;
 mod name;
 mod names;
-mod report;
 mod retiring;
 mod round;
 mod source;
@@ -43,19 +43,19 @@ use std::time::{Duration, Instant};
 
 use crate::address::Address;
 use crate::config::{DNS_REFRESH_MIN, ENDPOINTS_MAX};
-use crate::proto::dns::{Exchange, Failure, hosts};
+use crate::proto::dns::{Failure, QuestionId, hosts};
 use crate::upstream::EndpointSpec;
 
 pub use crate::proto::dns::resolv_conf::Environment;
+pub use finding::{
+    Exclusion, FallbackReason, Finding, Item, ResolveError, SourceLabel, Unusable, Usability,
+};
 pub use lookups::Lookups;
 pub use name::AddressName;
 pub use names::Names;
-pub use report::{
-    Exclusion, FallbackReason, Item, Report, ResolveError, SourceLabel, Unusable, Usability,
-};
 pub use source::{Configured, Ranked};
 
-use report::Reports;
+use finding::Findings;
 use source::State;
 use watch::Watch;
 
@@ -106,7 +106,7 @@ pub struct Discovery {
     is_interim: bool,
     /// What is known has changed, or the time has come to see it otherwise.
     is_changed: bool,
-    reports: Reports,
+    findings: Findings,
     reconsidered_at: Option<Instant>,
 }
 
@@ -123,7 +123,7 @@ impl Discovery {
             found: Vec::new(),
             is_interim: false,
             is_changed: true,
-            reports: Reports::default(),
+            findings: Findings::default(),
             reconsidered_at: None,
         };
         discovery.patient_until = discovery.has_ranks().then_some(patient_until);
@@ -169,15 +169,15 @@ impl Discovery {
         self.invariants();
     }
 
-    /// Takes a message that came in answer to an exchange, or the news that none will.
-    pub fn on_exchange(
+    /// Takes a message that came in answer to a question, or the news that none will.
+    pub fn on_outcome(
         &mut self,
-        exchange: Exchange,
+        question: QuestionId,
         outcome: Result<&[u8], Failure>,
         now: Instant,
         random: &mut dyn FnMut() -> u64,
     ) {
-        self.names.on_exchange(exchange, outcome, now, random);
+        self.names.on_outcome(question, outcome, now, random);
         self.take_answers(now);
         self.invariants();
     }
@@ -189,15 +189,15 @@ impl Discovery {
     }
 
     /// The changes that the log should show, the first one first.
-    pub fn take_reports(&mut self) -> Vec<Report> {
+    pub fn take_findings(&mut self) -> Vec<Finding> {
         let names = &self.names;
         let optional = self.sources.iter().flat_map(|ranked| ranked.source.optional(names));
         let optional: Vec<_> = optional.collect();
-        self.reports.note_names(self.names.watches_mut(), &optional);
+        self.findings.note_names(self.names.watches_mut(), &optional);
         if let Some(configuration) = self.names.configuration() {
-            self.reports.note_configuration(configuration);
+            self.findings.note_configuration(configuration);
         }
-        self.reports.take()
+        self.findings.take()
     }
 
     /// Brings all look-ups forward, since no endpoint is active.
@@ -238,7 +238,7 @@ impl Discovery {
         let hosts: Vec<_> = in_effect.flat_map(|ranked| ranked.source.hosts(&self.names)).collect();
         let (found, unused) = merge::merge(&hosts, usability);
         excluded.extend(unused);
-        self.reports.note_excluded(excluded, now);
+        self.findings.note_excluded(excluded, now);
         self.replace(found, rank);
         debug_assert!(!self.is_changed, "it would be taken again and again");
         self.invariants();
@@ -265,13 +265,13 @@ impl Discovery {
             debug_assert!(!self.found.is_empty(), "there was nothing to keep");
         }
         let endpoints = self.found.len();
-        self.reports.note_kept((is_empty && !is_under_way).then_some(endpoints));
+        self.findings.note_kept((is_empty && !is_under_way).then_some(endpoints));
         if !fallback.is_empty() {
-            self.reports.note_fallback(fallback, endpoints);
+            self.findings.note_fallback(fallback, endpoints);
         } else if !is_empty {
             let first = self.first_rank();
             let listing = first.filter(|ranked| ranked.state(&self.names) == State::Listing);
-            self.reports.note_discovered(listing.map(Ranked::label).collect());
+            self.findings.note_discovered(listing.map(Ranked::label).collect());
         }
     }
 
@@ -412,7 +412,7 @@ mod tests {
 
     /// The endpoints that these sources and a typed one give from `at` on, without looking anything
     /// up, and what is reported by then.
-    fn found_late(late: &[Late], now: Instant, at: Instant) -> (Vec<String>, Vec<Report>) {
+    fn found_late(late: &[Late], now: Instant, at: Instant) -> (Vec<String>, Vec<Finding>) {
         let sources = Sources::new(SECOND, Environment::default());
         let sources = sources.with(typed(&["10.0.0.9:1"])).with(late.iter().copied());
         let mut discovery = Discovery::new(sources, now);
@@ -421,7 +421,7 @@ mod tests {
         assert_eq!(discovery.next_deadline(), Some(at));
         discovery.advance(at, &mut || 0);
         let found = found(&mut discovery, at).expect("news");
-        (found, discovery.take_reports())
+        (found, discovery.take_findings())
     }
 
     #[test]
@@ -443,14 +443,14 @@ mod tests {
     fn patience_ends_also_where_no_name_is_looked_up() {
         let now = Instant::now();
         let sources = [late(1, None), late(2, None)];
-        let (found, reports) = found_late(&sources, now, now + SECOND);
+        let (found, findings) = found_late(&sources, now, now + SECOND);
         assert_eq!(found, ["10.0.0.9:1 10.0.0.9:1"]);
-        let want = sources.map(|late| Report::FellBack {
+        let want = sources.map(|late| Finding::FellBack {
             source: late.into_source().label(),
             reason: FallbackReason::NoAnswer,
             endpoints: 1,
         });
-        assert_eq!(reports, want);
+        assert_eq!(findings, want);
     }
 
     /// Only the sources that list something have come to be used.
@@ -465,9 +465,9 @@ mod tests {
             discovery.advance(now, &mut || 0);
             found(&mut discovery, now);
         }
-        let reports = discovery.take_reports();
+        let findings = discovery.take_findings();
         let source = late(2, None).into_source().label();
-        assert_eq!((reports.len(), reports.last()), (3, Some(&Report::Discovered { source })));
+        assert_eq!((findings.len(), findings.last()), (3, Some(&Finding::Discovered { source })));
     }
 
     #[test]
@@ -604,13 +604,13 @@ mod tests {
         }
     }
 
-    /// The reports about the endpoints as a whole, in a word each.
+    /// The findings about the endpoints as a whole, in a word each.
     fn reported(discovery: &mut Discovery) -> Vec<&str> {
-        let reports = discovery.take_reports().into_iter();
-        let words = reports.filter_map(|report| match report {
-            Report::FellBack { .. } => Some("fallback"),
-            Report::Discovered { .. } => Some("in effect"),
-            Report::Kept { .. } => Some("kept"),
+        let findings = discovery.take_findings().into_iter();
+        let words = findings.filter_map(|finding| match finding {
+            Finding::FellBack { .. } => Some("fallback"),
+            Finding::Discovered { .. } => Some("in effect"),
+            Finding::Kept { .. } => Some("kept"),
             _ => None,
         });
         words.collect()
@@ -695,9 +695,9 @@ mod tests {
         discovery.sources = ranked.collect();
         let found = discovery.take_found(&mut |_, _| Ok(()), now).expect("news");
         let found = found.iter().map(place_of).collect();
-        let reports = discovery.take_reports().into_iter();
-        let replaced = reports.filter_map(|report| match report {
-            Report::FellBack { source, .. } => Some(source.subject),
+        let findings = discovery.take_findings().into_iter();
+        let replaced = findings.filter_map(|finding| match finding {
+            Finding::FellBack { source, .. } => Some(source.subject),
             _ => None,
         });
         (found, replaced.collect())

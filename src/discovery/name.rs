@@ -1,8 +1,8 @@
 //! Sources that are one typed name: an endpoint, and a name that is looked up for its addresses
 //! alone.
 
+use super::finding::{FallbackReason, SourceLabel};
 use super::names::{Names, Needed};
-use super::report::{FallbackReason, SourceLabel};
 use super::source::{Configured, Host, Ranked, Source, State};
 use super::watch::Watch;
 use crate::config::address::EndpointAddress;

@@ -25,7 +25,7 @@ use crate::address::Address;
 use crate::config::{ABSENCE_MAX, EXCLUSIONS_REPORTED_MAX};
 use crate::proto::dns::resolv_conf::{Environment, Problem};
 use crate::proto::dns::resolver::Resolver;
-use crate::proto::dns::{Command, Exchange, Failure, LookupId, Subject, Wanted, hosts};
+use crate::proto::dns::{Command, Failure, LookupId, QuestionId, Subject, Wanted, hosts};
 use crate::recent::Recent;
 
 /// A name that a source needs, and what it is looked up for.
@@ -248,15 +248,15 @@ impl Names {
         self.resolver.advance(now, random);
     }
 
-    /// Hands the outcome of an exchange to the resolver.
-    pub(super) fn on_exchange(
+    /// Hands the outcome of a question to the resolver.
+    pub(super) fn on_outcome(
         &mut self,
-        exchange: Exchange,
+        question: QuestionId,
         outcome: Result<&[u8], Failure>,
         now: Instant,
         random: &mut dyn FnMut() -> u64,
     ) {
-        self.resolver.on_exchange(exchange, outcome, now, random);
+        self.resolver.on_outcome(question, outcome, now, random);
     }
 
     /// Begins the look-ups that are due; those of hosts only if there is a table of them. Whether

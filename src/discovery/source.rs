@@ -8,8 +8,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Instant;
 
+use super::finding::{Excluded, FallbackReason, SourceLabel};
 use super::names::{Names, Needed};
-use super::report::{Excluded, FallbackReason, SourceLabel};
 use super::watch::Watch;
 use crate::address::Address;
 use crate::config::address::EndpointAddress;

@@ -7,8 +7,8 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
+use super::finding::{Excluded, Exclusion, FallbackReason, Item, ResolveError, SourceLabel};
 use super::names::{Names, Needed};
-use super::report::{Excluded, Exclusion, FallbackReason, Item, ResolveError, SourceLabel};
 use super::retiring::RetiringRecords;
 use super::source::{Configured, Host, Ranked, Source, State};
 use super::watch::Watch;

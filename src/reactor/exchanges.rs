@@ -48,8 +48,8 @@ struct Exchange<N: Net> {
 /// The part that owns an exchange, and the purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
-    /// The resolver, for one question.
-    Resolver(dns::Exchange),
+    /// Discovery, for one question of its resolver.
+    Discovery(dns::QuestionId),
     /// The monitor, for the probe of an endpoint.
     Monitor(EndpointId),
 }
@@ -92,12 +92,12 @@ pub(super) enum Report {
     Done,
     /// The exchange has failed. A stream is closed; a datagram socket stays until its owner closes
     /// it.
-    Failed(Failure),
+    Failed(ExchangeError),
 }
 
 /// Why an exchange has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(super) enum ExchangeError {
     /// An error of the network or of this host.
     Net(NetError),
     /// An error of the TLS handshake.
@@ -118,7 +118,7 @@ impl<N: Net> Exchanges<N> {
 
     /// The number of questions to name servers.
     pub(super) fn questions(&self) -> usize {
-        self.owners().filter(|owner| matches!(owner, Owner::Resolver(_))).count()
+        self.owners().filter(|owner| matches!(owner, Owner::Discovery(_))).count()
     }
 
     /// The owners of all exchanges, in the order of their slots.
@@ -260,7 +260,7 @@ impl<N: Net + Host> Context<N> {
     pub(super) fn expire_exchange(&mut self, key: Key) -> Option<Report> {
         self.exchanges.table.get_mut(key)?.timer = None;
         self.close_exchange(key);
-        Some(Report::Failed(Failure::Net(NetError::TimedOut)))
+        Some(Report::Failed(ExchangeError::Net(NetError::TimedOut)))
     }
 
     fn arm_exchange(&mut self, key: Key, time_limit: Option<Duration>) -> Option<TimerKey> {
@@ -272,7 +272,7 @@ impl<N: Net + Host> Context<N> {
         match self.net.receive(datagram, &mut self.scratch) {
             Receive::Datagram(bytes) => Some(Report::Message(self.scratch[..bytes].to_vec())),
             Receive::WouldBlock => None,
-            Receive::Failed(error) => Some(Report::Failed(Failure::Net(error))),
+            Receive::Failed(error) => Some(Report::Failed(ExchangeError::Net(error))),
         }
     }
 
@@ -291,7 +291,9 @@ impl<N: Net + Host> Context<N> {
         match own_listeners.dial_result(net, endpoint.as_ref(), stream, readiness) {
             Dial::Pending => None,
             Dial::Connected | Dial::Lost(_) if dialogue.is_connect() => Some(Report::Done),
-            Dial::Lost(error) | Dial::Failed(error) => Some(Report::Failed(Failure::Net(error))),
+            Dial::Lost(error) | Dial::Failed(error) => {
+                Some(Report::Failed(ExchangeError::Net(error)))
+            }
             Dial::Connected => {
                 *stage = Stage::Established;
                 self.restart_timer(key);
@@ -335,7 +337,7 @@ impl<N: Net + Host> Context<N> {
                 Read::Failed(error) => (false, error),
             };
             let known = dialogue.end(end).and_then(report_of);
-            return Some(known.unwrap_or(Report::Failed(Failure::Net(error))));
+            return Some(known.unwrap_or(Report::Failed(ExchangeError::Net(error))));
         }
     }
 }
@@ -364,6 +366,6 @@ fn report_of(progress: Progress) -> Option<Report> {
         Progress::Pending => None,
         Progress::Message(message) => Some(Report::Message(message)),
         Progress::Done => Some(Report::Done),
-        Progress::Failed(error) => Some(Report::Failed(Failure::Handshake(error))),
+        Progress::Failed(error) => Some(Report::Failed(ExchangeError::Handshake(error))),
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn connection_fault(error: NetError) -> Fault {
 }
 
 /// The meaning of a failed exchange for the name server.
-pub(super) fn exchange_failure(error: NetError) -> Failure {
+pub(super) fn question_failure(error: NetError) -> Failure {
     match error {
         NetError::Descriptors | NetError::Memory => Failure::Shortage,
         NetError::TimedOut => Failure::TimedOut,
@@ -102,7 +102,7 @@ mod tests {
         ] {
             assert_eq!(dial_failure(error), endpoint, "{error}");
             assert_eq!(connection_fault(error), pair, "{error}");
-            assert_eq!(exchange_failure(error), name_server, "{error}");
+            assert_eq!(question_failure(error), name_server, "{error}");
         }
     }
 }

@@ -116,7 +116,7 @@ pub enum ChangeKind {
 
 /// One failed dial, as the reactor reports it.
 #[derive(Clone, Copy)]
-pub(super) struct Failure {
+pub(super) struct FailedDial {
     pub(super) reason: DialFailure,
     pub(super) at: Instant,
     pub(super) jitter: u64,
@@ -246,7 +246,7 @@ impl Health {
     /// direction: many clients must neither postpone the probe nor multiply it.
     pub(super) fn dial_failed(
         &mut self,
-        failure: Failure,
+        failure: FailedDial,
         started_at: Instant,
         limits: &RetryLimits,
     ) -> Option<ChangeKind> {
@@ -283,7 +283,7 @@ impl Health {
     /// probe that took long is not followed by the next one at once.
     pub(super) fn probe_failed(
         &mut self,
-        failure: Failure,
+        failure: FailedDial,
         limits: &RetryLimits,
     ) -> Option<ChangeKind> {
         match *self {
@@ -341,10 +341,10 @@ impl Health {
         self.set(Health::Removed);
     }
 
-    fn begin_outage(&mut self, failure: Failure, limits: &RetryLimits) -> ChangeKind {
+    fn begin_outage(&mut self, failure: FailedDial, limits: &RetryLimits) -> ChangeKind {
         debug_assert!(self.is_active());
         debug_assert!(failure.reason.is_evidence());
-        let Failure { reason, at, jitter } = failure;
+        let FailedDial { reason, at, jitter } = failure;
         let step = limits.floor();
         let retry_at = at + limits.delay(step, jitter);
         debug_assert!(retry_at > at, "or the monitor would spin");
@@ -451,7 +451,7 @@ mod tests {
         let mut health = Health::new(now);
         let reason = DialFailure::Refused;
         let mut delays = Vec::new();
-        let failure = Failure { reason, at: now, jitter: jitter() };
+        let failure = FailedDial { reason, at: now, jitter: jitter() };
         let mut change = health.dial_failed(failure, now, &limits);
         while delays.len() < count {
             let retry_at = match change.expect("a failure that counts is answered") {
@@ -464,7 +464,7 @@ mod tests {
             assert!(health.begin_probe(retry_at), "due");
             assert!(!health.begin_probe(retry_at), "one at a time");
             now = retry_at + Duration::from_millis(3);
-            let failure = Failure { reason, at: now, jitter: jitter() };
+            let failure = FailedDial { reason, at: now, jitter: jitter() };
             change = health.probe_failed(failure, &limits);
         }
         delays
@@ -520,8 +520,8 @@ mod tests {
         assert_eq!(found[49], Duration::from_nanos(1 << 49));
     }
 
-    fn failure(reason: DialFailure, at: Instant) -> Failure {
-        Failure { reason, at, jitter: u64::MAX }
+    fn failure(reason: DialFailure, at: Instant) -> FailedDial {
+        FailedDial { reason, at, jitter: u64::MAX }
     }
 
     #[test]
@@ -569,7 +569,7 @@ mod tests {
     fn a_failure_begun_before_the_last_success_is_no_evidence() {
         let limits = limits(SECOND, SECOND);
         let start = Instant::now();
-        let failure = Failure { reason: DialFailure::TimedOut, at: start + SECOND, jitter: 0 };
+        let failure = FailedDial { reason: DialFailure::TimedOut, at: start + SECOND, jitter: 0 };
         let mut health = Health::new(start);
         assert_eq!(health.dial_succeeded(start + ms(500)), None);
         assert_eq!(health.dial_failed(failure, start, &limits), None);

@@ -32,7 +32,7 @@ pub use reconcile::{Reconciled, Removed};
 pub use tally::{Dials, Tally};
 
 use absence::Absentees;
-use health::Failure;
+use health::FailedDial;
 use members::Members;
 use std::time::Instant;
 
@@ -109,7 +109,7 @@ impl EndpointSet {
         jitter: u64,
     ) -> Option<Change> {
         debug_assert!(started_at <= now, "a dial that failed before it began");
-        let failure = Failure { reason, at: now, jitter };
+        let failure = FailedDial { reason, at: now, jitter };
         self.change(id, |endpoint, limits| {
             endpoint.tally.dials.fail(reason);
             endpoint.health.dial_failed(failure, started_at, limits)
@@ -157,7 +157,7 @@ impl EndpointSet {
         now: Instant,
         jitter: u64,
     ) -> Option<Change> {
-        let failure = Failure { reason, at: now, jitter };
+        let failure = FailedDial { reason, at: now, jitter };
         self.change(id, |endpoint, limits| {
             debug_assert!(endpoint.probe_in_flight, "a probe has one result");
             endpoint.probe_in_flight = false;
@@ -169,7 +169,7 @@ impl EndpointSet {
     /// The monitor's dial was given up undecided, for reasons of our own: it proves nothing. When
     /// to probe next is of no interest.
     pub fn probe_abandoned(&mut self, id: EndpointId, now: Instant) {
-        let failure = Failure { reason: DialFailure::Local, at: now, jitter: 0 };
+        let failure = FailedDial { reason: DialFailure::Local, at: now, jitter: 0 };
         let _ = self.change(id, |endpoint, limits| {
             debug_assert!(endpoint.probe_in_flight, "a probe has one result");
             endpoint.probe_in_flight = false;

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use super::message::Kind;
 use super::name::Name;
 use super::query::{Query, QueryContext};
-use super::{Answer, Answered, Command, Exchange, Failure, LookupId, Subject};
+use super::{Answer, Answered, Command, Failure, LookupId, QuestionId, Subject};
 use crate::config::{DNS_FAMILY_GRACE, DNS_LOOKUP_MAX, DNS_TIMEOUT_MIN};
 
 /// For each kind the full names before the one that was found for which no server could say whether
@@ -185,9 +185,9 @@ impl Lookup {
         self.queries().map(Query::deadline).min()
     }
 
-    /// Whether the exchange belongs to one of its queries.
-    pub(super) fn owns(&self, exchange: Exchange) -> bool {
-        self.queries().any(|query| query.owns(exchange))
+    /// Whether the question belongs to one of its queries.
+    pub(super) fn owns(&self, question: QuestionId) -> bool {
+        self.queries().any(|query| query.owns(question))
     }
 
     /// Does what is due.
@@ -205,20 +205,20 @@ impl Lookup {
         self.invariants();
     }
 
-    /// Takes the outcome of one of its exchanges: a message, or the news that it failed.
-    pub(super) fn on_exchange(
+    /// Takes the outcome of one of its questions: a message, or the news that it failed.
+    pub(super) fn on_outcome(
         &mut self,
-        exchange: Exchange,
+        question: QuestionId,
         outcome: Result<&[u8], Failure>,
         context: &mut QueryContext<'_>,
         answers: &mut VecDeque<Answered>,
     ) {
-        debug_assert!(self.owns(exchange), "an exchange of another look-up");
+        debug_assert!(self.owns(question), "a question of another look-up");
         for index in 0..self.parts.len() {
             let State::Asking(query) = &mut self.parts[index].state else { continue };
             let answer = match outcome {
-                Ok(bytes) => query.on_message(exchange, bytes, context),
-                Err(failure) => query.on_failed(exchange, failure, context),
+                Ok(bytes) => query.on_message(question, bytes, context),
+                Err(failure) => query.on_failed(question, failure, context),
             };
             self.decide(index, answer, context, answers);
         }

@@ -30,9 +30,9 @@ use std::time::Duration;
 use message::{Kind, Records, ServerFailure};
 use name::Name;
 
-/// One question to one server, and the socket that is opened for it alone.
+/// Identifies a question to one server, and the socket that is opened for it alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Exchange(u64);
+pub struct QuestionId(u64);
 
 /// How a question is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +48,8 @@ pub enum Transport {
 pub enum Command {
     /// Open a socket to the server, send the message, and hand back the outcome.
     Open {
-        /// Identifies the exchange to the resolver.
-        exchange: Exchange,
+        /// Identifies the question to the resolver.
+        question: QuestionId,
         /// The name server.
         server: SocketAddr,
         /// How the question is sent.
@@ -59,13 +59,13 @@ pub enum Command {
     },
     /// Send the message once more, through the socket of a datagram, if it is still open.
     Resend {
-        /// The exchange, as opened.
-        exchange: Exchange,
+        /// The question, as opened.
+        question: QuestionId,
         /// The question, as it was sent before.
         message: Vec<u8>,
     },
     /// Close the socket, if it is still open.
-    Close(Exchange),
+    Close(QuestionId),
 }
 
 /// Why a question has no answer.

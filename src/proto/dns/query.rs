@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use super::message::{self, Kind, Records, Reply};
 use super::name::Name;
 use super::resolv_conf::ResolvConf;
-use super::{Answer, Command, Exchange, Failure, Transport};
+use super::{Answer, Command, Failure, QuestionId, Transport};
 use crate::config::{
     DNS_ALIASES_MAX, DNS_FOREIGN_MAX, DNS_QUERY_MAX, DNS_RESEND_MAX, DNS_TIMEOUT_MIN,
     DNS_TRIES_OPEN_MAX,
@@ -37,8 +37,8 @@ pub(super) struct QueryContext<'a> {
     pub(super) configuration: &'a ResolvConf,
     /// The server that the first try of a query goes to.
     pub(super) server_first: &'a mut usize,
-    /// Exchanges so far: the number of the last one.
-    pub(super) exchanges: &'a mut u64,
+    /// Questions so far: the number of the last one.
+    pub(super) questions: &'a mut u64,
     pub(super) commands: &'a mut Vec<Command>,
     pub(super) random: &'a mut dyn FnMut() -> u64,
     pub(super) now: Instant,
@@ -64,7 +64,7 @@ impl QueryContext<'_> {
 
 /// A question under way.
 ///
-/// Invariant: `tries.len() <= DNS_TRIES_OPEN_MAX`, no exchange twice, every server one of the
+/// Invariant: `tries.len() <= DNS_TRIES_OPEN_MAX`, no question twice, every server one of the
 /// configuration, `aliases <= DNS_ALIASES_MAX`, and `aliases > 0` exactly if `alias_ttl` is known.
 #[derive(Debug)]
 pub(super) struct Query {
@@ -88,7 +88,7 @@ pub(super) struct Query {
 
 #[derive(Clone, Copy, Debug)]
 struct Try {
-    exchange: Exchange,
+    question: QuestionId,
     server: usize,
     way: Way,
     id: u16,
@@ -165,9 +165,9 @@ impl Query {
         self.try_again_at = self.try_again_at.min(deadline);
     }
 
-    /// Whether the exchange is one of its tries.
-    pub(super) fn owns(&self, exchange: Exchange) -> bool {
-        self.position(exchange).is_some()
+    /// Whether the question is one of its tries.
+    pub(super) fn owns(&self, question: QuestionId) -> bool {
+        self.position(question).is_some()
     }
 
     /// When to call [`Query::expire`].
@@ -198,11 +198,11 @@ impl Query {
     /// Takes a message from a server. The result, once there is one.
     pub(super) fn on_message(
         &mut self,
-        exchange: Exchange,
+        question: QuestionId,
         bytes: &[u8],
         context: &mut QueryContext<'_>,
     ) -> Option<Answer> {
-        let position = self.position(exchange)?;
+        let position = self.position(question)?;
         let Try { id, server, way, .. } = self.tries[position];
         let edns = way == Way::LargeDatagram;
         let reply = message::read_reply(bytes, id, &self.name, self.kind, edns);
@@ -226,8 +226,8 @@ impl Query {
                 self.on_cut(position, context)
             }
             Reply::Truncated => self.on_cut(position, context),
-            Reply::Failed(failure) => self.on_failed(exchange, Failure::Server(failure), context),
-            Reply::Malformed => self.on_failed(exchange, Failure::Malformed, context),
+            Reply::Failed(failure) => self.on_failed(question, Failure::Server(failure), context),
+            Reply::Malformed => self.on_failed(question, Failure::Malformed, context),
         }
     }
 
@@ -235,11 +235,11 @@ impl Query {
     /// one is asked at once, unless all of them have just failed like that.
     pub(super) fn on_failed(
         &mut self,
-        exchange: Exchange,
+        question: QuestionId,
         failure: Failure,
         context: &mut QueryContext<'_>,
     ) -> Option<Answer> {
-        let position = self.position(exchange)?;
+        let position = self.position(question)?;
         let Try { server, way, .. } = self.close(position, context);
         // What a server said outlasts what only its host did.
         if !failure.is_silence() || self.failure.is_silence() {
@@ -265,7 +265,7 @@ impl Query {
 
     /// Gives all tries up.
     pub(super) fn abandon(&mut self, commands: &mut Vec<Command>) {
-        commands.extend(self.tries.drain(..).map(|open| Command::Close(open.exchange)));
+        commands.extend(self.tries.drain(..).map(|open| Command::Close(open.question)));
         assert!(self.tries.is_empty());
     }
 
@@ -273,18 +273,18 @@ impl Query {
     /// server. The right reply may still come, but not behind any number of wrong ones.
     fn on_foreign(&mut self, position: usize, context: &mut QueryContext<'_>) -> Option<Answer> {
         self.tries[position].foreign += 1;
-        let Try { exchange, foreign, way, .. } = self.tries[position];
+        let Try { question, foreign, way, .. } = self.tries[position];
         debug_assert!(foreign <= DNS_FOREIGN_MAX, "a forger may try without end");
         let is_hopeless = way.transport() == Transport::Stream || foreign >= DNS_FOREIGN_MAX;
-        if is_hopeless { self.on_failed(exchange, Failure::Malformed, context) } else { None }
+        if is_hopeless { self.on_failed(question, Failure::Malformed, context) } else { None }
     }
 
     /// Asks anew, since the reply did not fit: a stream has room for any, a larger datagram for
     /// most.
     fn on_cut(&mut self, position: usize, context: &mut QueryContext<'_>) -> Option<Answer> {
-        let Try { exchange, server, way, .. } = self.tries[position];
+        let Try { question, server, way, .. } = self.tries[position];
         if way != Way::Datagram {
-            return self.on_failed(exchange, Failure::Malformed, context);
+            return self.on_failed(question, Failure::Malformed, context);
         }
         self.close(position, context);
         self.ask(server, Way::StreamForMore, context);
@@ -320,8 +320,8 @@ impl Query {
         self.alias_ttl.map_or(ttl, |alias| alias.min(ttl))
     }
 
-    fn position(&self, exchange: Exchange) -> Option<usize> {
-        self.tries.iter().position(|open| open.exchange == exchange)
+    fn position(&self, question: QuestionId) -> Option<usize> {
+        self.tries.iter().position(|open| open.question == question)
     }
 
     /// Asks the next server, or asks it again.
@@ -348,13 +348,13 @@ impl Query {
             self.close(0, context);
         }
         debug_assert!(server < context.server_count(), "not a server");
-        *context.exchanges += 1;
-        let exchange = Exchange(*context.exchanges);
+        *context.questions += 1;
+        let question = QuestionId(*context.questions);
         // The cast keeps the lowest 16 of 64 random bits.
         let id = (context.random)() as u16;
-        self.tries.push(Try { exchange, server, way, id, foreign: 0 });
+        self.tries.push(Try { question, server, way, id, foreign: 0 });
         context.commands.push(Command::Open {
-            exchange,
+            question,
             server: context.configuration.servers[server],
             transport: way.transport(),
             message: self.message(id, way),
@@ -363,10 +363,10 @@ impl Query {
     }
 
     fn resend(&mut self, position: usize, context: &mut QueryContext<'_>) {
-        let Try { exchange, id, way, .. } = self.tries[position];
+        let Try { question, id, way, .. } = self.tries[position];
         debug_assert_eq!(way.transport(), Transport::Datagram, "a stream loses nothing");
         let message = self.message(id, way);
-        context.commands.push(Command::Resend { exchange, message });
+        context.commands.push(Command::Resend { question, message });
     }
 
     fn message(&self, id: u16, way: Way) -> Vec<u8> {
@@ -375,7 +375,7 @@ impl Query {
 
     fn close(&mut self, position: usize, context: &mut QueryContext<'_>) -> Try {
         let closed = self.tries.remove(position);
-        context.commands.push(Command::Close(closed.exchange));
+        context.commands.push(Command::Close(closed.question));
         closed
     }
 

@@ -15,7 +15,7 @@ use super::query::QueryContext;
 use super::queue::{Level, Queue, Request, Step, Turn, Urgency};
 use super::resolv_conf::ResolvConf;
 use super::search::candidates;
-use super::{Answer, Answered, Command, Exchange, Failure, LookupId, Subject, Wanted};
+use super::{Answer, Answered, Command, Failure, LookupId, QuestionId, Subject, Wanted};
 use crate::config::{DNS_QUESTIONS_MAX, DNS_TTL_MAX};
 
 /// A look-up that has its turn.
@@ -74,8 +74,8 @@ struct Shared {
     configuration: ResolvConf,
     /// The server that answered last, by its place in the configuration.
     server_first: usize,
-    /// Exchanges so far: each has a number of its own.
-    exchanges: u64,
+    /// Questions so far: each has a number of its own.
+    questions: u64,
     commands: Vec<Command>,
 }
 
@@ -88,7 +88,7 @@ impl Shared {
         QueryContext {
             configuration: &self.configuration,
             server_first: &mut self.server_first,
-            exchanges: &mut self.exchanges,
+            questions: &mut self.questions,
             commands: &mut self.commands,
             random,
             now,
@@ -101,7 +101,7 @@ impl Resolver {
     pub fn new(configuration: ResolvConf) -> Resolver {
         let commands = Vec::new();
         Resolver {
-            shared: Shared { configuration, server_first: 0, exchanges: 0, commands },
+            shared: Shared { configuration, server_first: 0, questions: 0, commands },
             running: Vec::new(),
             queue: Queue::default(),
             answers: VecDeque::new(),
@@ -196,22 +196,22 @@ impl Resolver {
         debug_assert!(self.next_deadline().is_none_or(|at| at > now), "it would spin");
     }
 
-    /// Takes a message that came in answer to an exchange, or the news that none will. One that was
+    /// Takes a message that came in answer to a question, or the news that none will. One that was
     /// closed may still be on its way here.
-    pub fn on_exchange(
+    pub fn on_outcome(
         &mut self,
-        exchange: Exchange,
+        question: QuestionId,
         outcome: Result<&[u8], Failure>,
         now: Instant,
         random: &mut dyn FnMut() -> u64,
     ) {
-        let owner = self.running.iter_mut().find(|running| running.lookup.owns(exchange));
+        let owner = self.running.iter_mut().find(|running| running.lookup.owns(question));
         let Some(Running { request, lookup, is_heard, .. }) = owner else { return };
-        debug_assert!(exchange.0 <= self.shared.exchanges, "an exchange of no question");
+        debug_assert!(question.0 <= self.shared.questions, "a question that was never opened");
         *is_heard |= outcome.is_ok();
         request.is_heard |= outcome.is_ok();
         let context = &mut self.shared.context(now, random);
-        lookup.on_exchange(exchange, outcome, context, &mut self.answers);
+        lookup.on_outcome(question, outcome, context, &mut self.answers);
         mark_heard(&mut self.answers, request);
         self.start_waiting(now, random);
     }
@@ -344,7 +344,7 @@ mod tests {
     /// A question that is open: the server it was sent to, how, and its bytes.
     #[derive(Clone, Debug, PartialEq)]
     struct Asked {
-        exchange: Exchange,
+        question: QuestionId,
         server: u8,
         transport: Transport,
         message: Vec<u8>,
@@ -467,23 +467,23 @@ mod tests {
         fn answer(&mut self, asked: &Asked, outcome: Result<&[u8], Failure>) {
             let drawn = &mut self.drawn;
             let random = &mut || draw(drawn);
-            self.resolver.on_exchange(asked.exchange, outcome, self.now, random);
+            self.resolver.on_outcome(asked.question, outcome, self.now, random);
             self.execute();
         }
 
         fn execute(&mut self) {
             for command in self.resolver.take_commands() {
                 match command {
-                    Command::Open { exchange, server, transport, message } => {
+                    Command::Open { question, server, transport, message } => {
                         let SocketAddr::V4(server) = server else { panic!("only IPv4 here") };
                         let server = server.ip().octets()[3];
-                        self.open.push(Asked { exchange, server, transport, message });
+                        self.open.push(Asked { question, server, transport, message });
                     }
-                    Command::Close(exchange) => {
-                        self.open.retain(|asked| asked.exchange != exchange)
+                    Command::Close(question) => {
+                        self.open.retain(|asked| asked.question != question)
                     }
-                    Command::Resend { exchange, message } => {
-                        let again = self.open.iter().find(|asked| asked.exchange == exchange);
+                    Command::Resend { question, message } => {
+                        let again = self.open.iter().find(|asked| asked.question == question);
                         let again = again.expect("what is closed is not sent again");
                         assert_eq!(
                             (&again.message, again.transport),
@@ -619,7 +619,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_a_closed_exchange_is_nothing() {
+    fn an_answer_to_a_closed_question_is_nothing() {
         let mut bench = Bench::look_up_one(TWO_SERVERS);
         let first = bench.last();
         bench.answer(&first, Err(Failure::Unreachable));

@@ -8,18 +8,16 @@ use std::time::Instant;
 use super::files::HostsReading;
 use crate::address::Address;
 use crate::config::DNS_DESCRIPTORS_MAX;
-use crate::discovery::{
-    Discovery, Exclusion, Found, Item, Report as Finding, SourceLabel, Unusable,
-};
+use crate::discovery::{Discovery, Exclusion, Finding, Found, Item, SourceLabel, Unusable};
 use crate::net::{Host, Net, NetError, ResolverFile};
 use crate::observe::events::{Event, Origin, Value, list};
 use crate::proto::dialogue::Dialogue;
 use crate::proto::dns::resolv_conf::Problem;
 use crate::proto::dns::stream::Framing;
-use crate::proto::dns::{Command, Exchange, Failure, Transport};
+use crate::proto::dns::{Command, Failure, QuestionId, Transport};
 use crate::reactor::context::{Context, Timer};
-use crate::reactor::exchanges::{self, Destination, Owner, Report};
-use crate::reactor::faults::exchange_failure;
+use crate::reactor::exchanges::{Destination, ExchangeError, Owner, Report};
+use crate::reactor::faults::question_failure;
 use crate::reactor::wheel::TimerKey;
 use crate::upstream::DialFailure;
 
@@ -131,7 +129,7 @@ impl<N: Net + Host> DiscoveryDriver<N> {
     /// begins a look-up, so there are few.
     pub(super) fn end_round(&mut self, context: &mut Context<N>) -> bool {
         self.execute(context);
-        for finding in self.discovery.take_reports() {
+        for finding in self.discovery.take_findings() {
             log_finding(context, &finding);
         }
         !self.hosts.is_under_way() && self.discovery.names().is_refresh_due(context.now)
@@ -159,19 +157,19 @@ impl<N: Net + Host> DiscoveryDriver<N> {
     pub(super) fn on_report(
         &mut self,
         context: &mut Context<N>,
-        question: Exchange,
+        question: QuestionId,
         report: Report,
     ) {
         let outcome = match &report {
             Report::Message(message) => Ok(&message[..]),
-            Report::Failed(exchanges::Failure::Net(error)) => Err(exchange_failure(*error)),
-            Report::Failed(exchanges::Failure::Handshake(_)) | Report::Done => {
+            Report::Failed(ExchangeError::Net(error)) => Err(question_failure(*error)),
+            Report::Failed(ExchangeError::Handshake(_)) | Report::Done => {
                 debug_assert!(false, "a question is asked in the clear, and ends with its answer");
                 Err(Failure::Unreachable)
             }
         };
         let Context { net, now, .. } = context;
-        self.discovery.on_exchange(question, outcome, *now, &mut || net.random());
+        self.discovery.on_outcome(question, outcome, *now, &mut || net.random());
         self.execute(context);
         self.mark_dirty();
     }
@@ -185,7 +183,7 @@ impl<N: Net + Host> DiscoveryDriver<N> {
         }
         let owners: Vec<Owner> = context.exchanges.owners().collect();
         for owner in owners {
-            if let Owner::Resolver(_) = owner {
+            if let Owner::Discovery(_) = owner {
                 context.close_exchange_of(owner);
             }
         }
@@ -202,20 +200,20 @@ impl<N: Net + Host> DiscoveryDriver<N> {
             for command in commands {
                 let (question, outcome) = match command {
                     Command::Close(question) => {
-                        context.close_exchange_of(Owner::Resolver(question));
+                        context.close_exchange_of(Owner::Discovery(question));
                         (question, Ok(()))
                     }
-                    Command::Open { exchange: question, server, transport, message } => {
+                    Command::Open { question, server, transport, message } => {
                         (question, ask(context, question, server, transport, &message))
                     }
-                    Command::Resend { exchange: question, message } => {
-                        (question, context.send_datagram(Owner::Resolver(question), &message))
+                    Command::Resend { question, message } => {
+                        (question, context.send_datagram(Owner::Discovery(question), &message))
                     }
                 };
                 if let Err(error) = outcome {
                     let Context { net, now, .. } = context;
-                    let outcome = Err(exchange_failure(error));
-                    self.discovery.on_exchange(question, outcome, *now, &mut || net.random());
+                    let outcome = Err(question_failure(error));
+                    self.discovery.on_outcome(question, outcome, *now, &mut || net.random());
                 }
             }
         }
@@ -226,12 +224,12 @@ impl<N: Net + Host> DiscoveryDriver<N> {
 
 fn ask<N: Net + Host>(
     context: &mut Context<N>,
-    question: Exchange,
+    question: QuestionId,
     server: SocketAddr,
     transport: Transport,
     message: &[u8],
 ) -> Result<(), NetError> {
-    let owner = Owner::Resolver(question);
+    let owner = Owner::Discovery(question);
     match transport {
         Transport::Datagram => {
             context.open_datagram(owner, server)?;

@@ -234,7 +234,7 @@ impl<N: Net + Host> Upstream<N> {
     /// Passes the report of an exchange to its owner.
     pub(super) fn on_report(&mut self, context: &mut Context<N>, owner: Owner, report: Report) {
         match owner {
-            Owner::Resolver(question) => self.discovery.on_report(context, question, report),
+            Owner::Discovery(question) => self.discovery.on_report(context, question, report),
             Owner::Monitor(endpoint) => {
                 let failed = self.monitor.on_report(context, endpoint, report);
                 self.recheck_names_of(context, failed);

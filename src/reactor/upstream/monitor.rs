@@ -16,7 +16,7 @@ use crate::observe::events::{Event, Quoted, Value};
 use crate::proto::dialogue::Dialogue;
 use crate::proto::tls::{Connector, HandshakeError};
 use crate::reactor::context::{Context, Timer};
-use crate::reactor::exchanges::{Destination, Failure, Owner, Report};
+use crate::reactor::exchanges::{Destination, ExchangeError, Owner, Report};
 use crate::reactor::faults::dial_failure;
 use crate::reactor::wheel::TimerKey;
 use crate::relay::dialing::Attempt;
@@ -202,8 +202,10 @@ impl Monitor {
                 self.on_change(context, change, "probe");
                 None
             }
-            Report::Failed(Failure::Net(error)) => Some(self.fail_probe(context, endpoint, error)),
-            Report::Failed(Failure::Handshake(error)) => {
+            Report::Failed(ExchangeError::Net(error)) => {
+                Some(self.fail_probe(context, endpoint, error))
+            }
+            Report::Failed(ExchangeError::Handshake(error)) => {
                 Some(self.fail_handshake(context, endpoint, error))
             }
             Report::Message(_) => {

@@ -13,9 +13,9 @@ impl Query {
             return;
         }
         assert!(self.tries.len() <= DNS_TRIES_OPEN_MAX, "more sockets than were reserved");
-        assert!(self.tries.is_sorted_by_key(|open| open.exchange.0), "the latest last");
+        assert!(self.tries.is_sorted_by_key(|open| open.question.0), "the latest last");
         for (position, open) in self.tries.iter().enumerate() {
-            assert_eq!(self.position(open.exchange), Some(position), "an exchange twice");
+            assert_eq!(self.position(open.question), Some(position), "a question twice");
             check_try(open, context);
         }
         assert!(self.server_next < context.server_count());
@@ -34,7 +34,7 @@ impl Query {
 
 fn check_try(open: &Try, context: &QueryContext<'_>) {
     assert!(open.server < context.server_count(), "not a server");
-    assert!(open.exchange.0 <= *context.exchanges, "not opened so far");
+    assert!(open.question.0 <= *context.questions, "not opened so far");
     assert!(open.foreign < DNS_FOREIGN_MAX, "kept in spite of all that was wrong");
     let is_usual = !open.way.is_for_more();
     let is_stream = open.way.transport() == Transport::Stream;

@@ -1,7 +1,7 @@
 //! Changes of discovery that the log should show: each once, and again only after it has changed.
 //!
 //! Owns what was reported so far. Pure, and without a text: lines are worded in
-//! `observe/events.rs`, and the driver in the reactor makes events of reports.
+//! `observe/events.rs`, and the driver in the reactor makes events of findings.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use crate::recent::Recent;
 
 /// A change that the log should show. Data alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Report {
+pub enum Finding {
     /// A name has no usable answer.
     NotResolved {
         /// The name, as asked for.
@@ -54,7 +54,7 @@ pub enum Report {
         /// How many endpoints there are instead.
         endpoints: usize,
     },
-    /// A source lists endpoints, which replace the typed ones of [`Report::FellBack`].
+    /// A source lists endpoints, which replace the typed ones of [`Finding::FellBack`].
     Discovered {
         /// The source.
         source: SourceLabel,
@@ -180,10 +180,10 @@ impl fmt::Display for FallbackReason {
     }
 }
 
-/// Reports that wait to be taken, and what was reported before.
+/// Findings that wait to be taken, and what was reported before.
 #[derive(Debug)]
-pub(super) struct Reports {
-    pending: Vec<Report>,
+pub(super) struct Findings {
+    pending: Vec<Finding>,
     /// Exclusions that were reported and were true not long ago.
     excluded: Recent<Excluded, ()>,
     is_kept: bool,
@@ -196,9 +196,9 @@ pub(super) struct Reports {
 /// A record or an address that is not used, and why.
 pub(super) type Excluded = (Item, Exclusion);
 
-impl Default for Reports {
-    fn default() -> Reports {
-        Reports {
+impl Default for Findings {
+    fn default() -> Findings {
+        Findings {
             pending: Vec::new(),
             excluded: Recent::new(ABSENCE_MAX, EXCLUSIONS_REPORTED_MAX),
             is_kept: false,
@@ -208,7 +208,7 @@ impl Default for Reports {
     }
 }
 
-impl Reports {
+impl Findings {
     /// Reports the names that have come to have an error, or no longer do. `optional`: names that
     /// may have no records without that being an error.
     pub(super) fn note_names<'a>(
@@ -225,8 +225,8 @@ impl Reports {
             debug_assert_eq!(news.err(), watch.error(), "news that are not so");
             let name = watch.wanted().to_string();
             self.pending.push(match news {
-                Err(reason) => Report::NotResolved { name, reason },
-                Ok(()) => Report::Resolved { name },
+                Err(reason) => Finding::NotResolved { name, reason },
+                Ok(()) => Finding::Resolved { name },
             });
         }
     }
@@ -237,7 +237,7 @@ impl Reports {
         for (item, reason) in excluded {
             let pair = (item.clone(), reason.clone());
             if self.excluded.take(&pair, now).is_none() {
-                self.pending.push(Report::Excluded { item, reason });
+                self.pending.push(Finding::Excluded { item, reason });
             }
             self.excluded.insert(pair, (), now);
         }
@@ -250,7 +250,7 @@ impl Reports {
     pub(super) fn note_kept(&mut self, kept: Option<usize>) {
         debug_assert_ne!(kept, Some(0), "there is nothing to keep");
         if let Some(endpoints) = kept.filter(|_| !self.is_kept) {
-            self.pending.push(Report::Kept { endpoints });
+            self.pending.push(Finding::Kept { endpoints });
         }
         self.is_kept = kept.is_some();
     }
@@ -267,7 +267,7 @@ impl Reports {
             return;
         }
         for (source, reason) in sources {
-            self.pending.push(Report::FellBack { source, reason, endpoints });
+            self.pending.push(Finding::FellBack { source, reason, endpoints });
         }
     }
 
@@ -276,8 +276,8 @@ impl Reports {
         if sources.is_empty() || !std::mem::take(&mut self.has_fallen_back) {
             return;
         }
-        let reports = sources.into_iter().map(|source| Report::Discovered { source });
-        self.pending.extend(reports);
+        let findings = sources.into_iter().map(|source| Finding::Discovered { source });
+        self.pending.extend(findings);
     }
 
     /// Reports a problem of the configuration that has come or gone.
@@ -290,11 +290,11 @@ impl Reports {
         let servers = configuration.current().servers.clone();
         debug_assert!(!servers.is_empty(), "resolv.conf(5) has a default");
         debug_assert!(servers.len() <= DNS_SERVERS_MAX);
-        self.pending.push(Report::NameServers { problem: problem.cloned(), servers });
+        self.pending.push(Finding::NameServers { problem: problem.cloned(), servers });
     }
 
-    /// Hands the reports out, the first one first.
-    pub(super) fn take(&mut self) -> Vec<Report> {
+    /// Hands the findings out, the first one first.
+    pub(super) fn take(&mut self) -> Vec<Finding> {
         std::mem::take(&mut self.pending)
     }
 }
@@ -312,15 +312,15 @@ mod tests {
     #[test]
     fn an_exclusion_that_comes_and_goes_is_reported_once() {
         let now = Instant::now();
-        let mut reports = Reports::default();
+        let mut findings = Findings::default();
         for round in 0..10 {
-            reports.note_excluded(vec![item(round % 3)], now);
+            findings.note_excluded(vec![item(round % 3)], now);
         }
-        assert_eq!(reports.take().len(), 3);
-        reports.note_excluded(vec![item(0)], now + ABSENCE_MAX);
-        assert_eq!(reports.take().len(), 1, "that was long ago");
-        reports.note_excluded((0..2 * EXCLUSIONS_REPORTED_MAX).map(item).collect(), now);
-        assert_eq!(reports.excluded.count(), EXCLUSIONS_REPORTED_MAX);
+        assert_eq!(findings.take().len(), 3);
+        findings.note_excluded(vec![item(0)], now + ABSENCE_MAX);
+        assert_eq!(findings.take().len(), 1, "that was long ago");
+        findings.note_excluded((0..2 * EXCLUSIONS_REPORTED_MAX).map(item).collect(), now);
+        assert_eq!(findings.excluded.count(), EXCLUSIONS_REPORTED_MAX);
     }
 
     /// A value of the log is a word; an address is a field of its own.
