@@ -59,8 +59,9 @@ impl Watches {
         if zeros > 0 && zeros < mates.len() {
             let few: u64 =
                 mates.iter().filter(|mate| mate.weight == 0.0).map(|mate| mate.picks).sum();
-            // Each may be owed one when this stretch of time begins.
-            let most = picks as f64 * ZERO_SHARE_MAX + zeros as f64;
+            // Each may be owed half of `most` when this stretch of time begins, and takes whole
+            // connections.
+            let most = picks as f64 * ZERO_SHARE_MAX + zeros as f64 * (most / 2.0).ceil();
             assert!(few as f64 <= most, "{few} of {picks} to those of weight 0: {:?}", self.all);
             return false;
         }
