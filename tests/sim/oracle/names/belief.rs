@@ -52,6 +52,11 @@ impl NameBooks {
         (may && named, is_sure && surely)
     }
 
+    /// The same of each endpoint.
+    fn namings(&self, world: &World) -> impl Iterator<Item = (bool, bool)> {
+        (0..world.hosts.places.len()).map(|endpoint| self.naming(world, endpoint))
+    }
+
     /// Whether endpoints may be there that were kept though no record led to them: until the hosts
     /// of new records are known.
     pub(in crate::oracle) fn is_handed_over(&self, world: &World) -> bool {
@@ -62,14 +67,13 @@ impl NameBooks {
     }
 
     pub(in crate::oracle) fn any_named(&self, world: &World) -> bool {
-        (0..world.hosts.places.len()).any(|endpoint| self.naming(world, endpoint).0)
+        self.namings(world).any(|(may, _)| may)
     }
 
     /// Whether there is no doubt about anything.
     pub(in crate::oracle) fn is_exact(&self, world: &World) -> bool {
         let are_known = self.services.iter().all(|values| values.len() == 1);
-        let mut namings =
-            (0..world.hosts.places.len()).map(|endpoint| self.naming(world, endpoint));
+        let mut namings = self.namings(world);
         are_known && !self.is_handed_over(world) && namings.all(|(may, is_sure)| may == is_sure)
     }
 
@@ -107,12 +111,10 @@ impl Oracle {
     pub(super) fn belief(&self, world: &World, endpoint: usize) -> (bool, bool) {
         let was_in = self.watches.all[endpoint].is_in;
         let (may, is_sure) = self.names().naming(world, endpoint);
-        let endpoints = world.context.plan.endpoints.len();
-        let namings = || (0..endpoints).map(|endpoint| self.names().naming(world, endpoint));
-        if namings().any(|(_, is_sure)| is_sure) {
+        if self.names().namings(world).any(|(_, is_sure)| is_sure) {
             return (may || was_in && self.names().is_handed_over(world), is_sure);
         }
-        let is_certain = namings().all(|(may, _)| !may);
+        let is_certain = self.names().namings(world).all(|(may, _)| !may);
         (may || was_in, was_in && is_certain)
     }
 
