@@ -69,24 +69,17 @@ impl Known {
         is_another
     }
 
-    /// A full name for which no server could say whether it still has what it gave, if there is
-    /// one, and why: then what a later name of the search list gives is not what is meant.
-    pub(super) fn doubt<'a>(
-        &self,
-        mut answers: impl Iterator<Item = &'a Answered>,
-    ) -> Option<(Name, Failure)> {
-        answers.find_map(|answered| {
-            let known = self.name_of(answered.kind)?;
-            let failed = answered.unanswered.iter().find(|(name, _)| name == known);
-            let failure = match (failed, &answered.answer) {
-                (Some((_, failure)), _) => *failure,
-                (None, Answer::Failed(failure)) if answered.name.as_ref() == Some(known) => {
-                    *failure
-                }
-                (None, _) => return None,
-            };
-            Some((known.clone(), failure))
-        })
+    /// The full name that gave what is known of that kind, if no server could say whether it still
+    /// has that, and why: then what a later name of the search list gives is not what is meant.
+    pub(super) fn doubt(&self, answered: &Answered) -> Option<(Name, Failure)> {
+        let known = self.name_of(answered.kind)?;
+        let failed = answered.unanswered.iter().find(|(name, _)| name == known);
+        let failure = match (failed, &answered.answer) {
+            (Some((_, failure)), _) => *failure,
+            (None, Answer::Failed(failure)) if answered.name.as_ref() == Some(known) => *failure,
+            (None, _) => return None,
+        };
+        Some((known.clone(), failure))
     }
 
     /// Takes the records over; whether they are others than before.

@@ -59,9 +59,9 @@ pub(super) struct Round {
     /// Answers about another full name than the one that what is known is of, each with the time
     /// of its arrival. Whether that one has records itself is clear only once all have come.
     pub(super) parked: Vec<(Answered, Instant)>,
-    /// A full name that gave a part of what is known, and why no server could say whether it still
-    /// has that.
-    pub(super) doubt: Option<(Name, Failure)>,
+    /// Full names that gave a part of what is known, and why no server could say whether they still
+    /// have that. Not more than there are kinds.
+    pub(super) doubts: Vec<(Name, Failure)>,
 }
 
 impl Round {
@@ -77,7 +77,7 @@ impl Round {
             is_heard: false,
             exists: false,
             parked: Vec::new(),
-            doubt: None,
+            doubts: Vec::new(),
         }
     }
 
@@ -132,7 +132,7 @@ impl Round {
             assert!(self.is_heard, "known from no server");
         }
         assert!(!self.exists || self.absent_for.is_some(), "exists by no answer");
-        assert!(self.doubt.is_none() || self.failure.is_some(), "in doubt without a failure");
+        assert!(self.doubts.is_empty() || self.failure.is_some(), "in doubt without a failure");
         if let Some(life) = self.absent_for {
             assert!((DNS_TTL_MIN..=DNS_TTL_MAX).contains(&life));
         }

@@ -249,17 +249,15 @@ impl Watch {
         }
         let mut answers = std::mem::take(&mut round.parked);
         answers.push((answered, now));
-        let doubt = self.known.doubt(answers.iter().map(|(answered, _)| answered));
-        round.doubt = round.doubt.take().or(doubt);
-        let doubt = round.doubt.clone();
+        round.doubts.extend(answers.iter().filter_map(|(answered, _)| self.known.doubt(answered)));
+        let doubts = round.doubts.clone();
         let mut is_changed = false;
         for (mut answered, at) in answers {
-            match &doubt {
-                Some((name, failure)) if answered.name.as_ref() != Some(name) => {
-                    // The name that is meant only fails, and this is another: perhaps a wildcard's.
-                    answered.answer = Answer::Failed(*failure);
-                }
-                _ => {}
+            // A name that may be meant only fails, and this is another: perhaps a wildcard's. The
+            // two families may be known of two names, both of which may fail.
+            let other = doubts.iter().find(|(name, _)| answered.name.as_ref() != Some(name));
+            if let Some((_, failure)) = other {
+                answered.answer = Answer::Failed(*failure);
             }
             is_changed |= self.store(answered, at);
         }
@@ -464,6 +462,26 @@ mod tests {
         let now = now + SECOND;
         round(&mut watch, now, records(&["10.0.0.1"], 1), FAILED);
         assert_eq!(known(&watch), ["10.0.0.1", "::1"]);
+    }
+
+    #[test]
+    fn of_two_names_that_gave_a_part_each_both_may_fail_and_both_parts_stay() {
+        for order in [[0, 1], [1, 0]] {
+            let (mut watch, now) = watch(Subject::Host);
+            watch.begin(now);
+            watch.on_answer(answered(Kind::Aaaa, records(&["::1"], 1)), true, now);
+            watch.on_answer(of_wildcard(Kind::A, records(&["10.9.9.9"], 1), &[]), true, now);
+            let now = now + SECOND;
+            watch.begin(now);
+            let answers = [
+                of_wildcard(Kind::A, FAILED, &[]),
+                of_wildcard(Kind::Aaaa, records(&["::9"], 60), &["m.test"]),
+            ];
+            for at in order {
+                watch.on_answer(answers[at].clone(), true, now);
+            }
+            assert_eq!(known(&watch), ["10.9.9.9", "::1"], "{order:?}");
+        }
     }
 
     #[test]
