@@ -38,6 +38,11 @@ impl NameBooks {
             None => SERVICES[book - services].to_owned(),
         };
         let is_own = asked.question.as_ref().is_some_and(|question| question.name == own);
+        let full = world.context.plan.names().hosts.get(book).map(|host| &host.full);
+        let is_behind =
+            asked.question.as_ref().zip(full).is_some_and(|(question, full)| {
+                !question.name.ends_with(&full.to_ascii_lowercase())
+            });
         if !matches!(meaning, Meaning::Foreign) || is_stream {
             self.over.push(exchange);
         }
@@ -76,13 +81,15 @@ impl NameBooks {
             }
             Meaning::Cut | Meaning::Part { .. } => {
                 at.may_be_more = true;
+                at.ends_unsure(is_behind);
                 self.cut += usize::from(!is_stream && !has_edns);
                 if let Meaning::Part { value, .. } = meaning {
                     self.part_at = Some(now);
                     self.note_part(book, page, services, value);
                 }
             }
-            Meaning::Alias | Meaning::Failed | Meaning::Foreign => {}
+            Meaning::Failed => at.ends_unsure(is_behind),
+            Meaning::Alias | Meaning::Foreign => {}
         }
         None
     }
@@ -164,6 +171,14 @@ impl Book {
 }
 
 impl Page {
+    /// A name behind the name itself only failed (`is_behind`). So the look-up fails, and that the
+    /// name itself has nothing may be forgotten with it.
+    fn ends_unsure(&mut self, is_behind: bool) {
+        if is_behind && self.own == Own::Nothing {
+            self.own = Own::Unsure;
+        }
+    }
+
     /// The kind is asked for again: by now what was held of the last look-up is taken over.
     pub(super) fn settle(&mut self) {
         if let Some(latest) = self.latest.take() {

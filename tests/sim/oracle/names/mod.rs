@@ -88,7 +88,7 @@ pub(super) enum Own {
     #[default]
     Nothing,
     Something,
-    /// Nothing, but in a look-up that may have been given up before it came to an end.
+    /// Nothing, but in a look-up that may have been given up before it came to an end, or failed.
     Unsure,
 }
 
