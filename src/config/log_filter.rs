@@ -95,7 +95,7 @@ fn check(item: &str, targets: &[&str]) -> Result<(), IgnoredReason> {
         Err(IgnoredReason::UnknownLevel)
     } else if names_target || !is_typed_level && is_level(item) {
         Ok(())
-    } else if target.split("::").next() == Some(CRATE) {
+    } else if is_own(target) {
         Err(IgnoredReason::UnknownTarget)
     } else if is_typed_level {
         // A variable that many programs share may name targets of another one.
@@ -103,6 +103,12 @@ fn check(item: &str, targets: &[&str]) -> Result<(), IgnoredReason> {
     } else {
         Err(IgnoredReason::UnknownLevel)
     }
+}
+
+/// Whether a target of this program is meant, be it with another case or the hyphen of its name.
+fn is_own(target: &str) -> bool {
+    let first = target.split("::").next().unwrap_or_default();
+    first.replace('-', "_").eq_ignore_ascii_case(CRATE)
 }
 
 fn is_level(text: &str) -> bool {
@@ -159,6 +165,8 @@ mod tests {
             "etcd_gateway::relay::pump=debug",
             "etcd_gateway::relays",
             "etcd_gateway::discovery=",
+            "etcd-gateway=debug",
+            "ETCD_GATEWAY::relay=debug",
         ] {
             check_reason(part, "", &[part], reason);
             check_reason(&format!("warn,{part}"), "warn", &[part], reason);
