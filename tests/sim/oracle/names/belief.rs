@@ -53,7 +53,7 @@ impl NameBooks {
     }
 
     /// The same of each endpoint.
-    fn namings(&self, world: &World) -> impl Iterator<Item = (bool, bool)> {
+    pub(super) fn namings(&self, world: &World) -> impl Iterator<Item = (bool, bool)> {
         (0..world.hosts.places.len()).map(|endpoint| self.naming(world, endpoint))
     }
 

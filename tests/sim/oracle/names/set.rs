@@ -75,7 +75,7 @@ impl Oracle {
     ) -> Vec<(&'static str, usize)> {
         let mut changes = Vec::new();
         let (now, names_any) = (world.context.turn_at, self.names().any_named(world));
-        let is_kept = (0..present.len()).all(|endpoint| !self.names().naming(world, endpoint).1);
+        let is_kept = self.names().namings(world).all(|(_, is_sure)| !is_sure);
         let names = self.names_mut();
         if std::mem::replace(&mut names.is_kept, is_kept) && !is_kept {
             names.kept_until = now + SRV_HANDOVER;
