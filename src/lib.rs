@@ -14,7 +14,7 @@
 //!
 //! Leaves that every layer may import: `address`, of an endpoint or a listener; `arena`, values
 //! with generational keys; `readiness`, the known state of a socket; `recent`, facts that were true
-//! not long ago.
+//! not long ago; `scheme`, of an endpoint's URL.
 //!
 //! Invariants:
 //! - A byte read from one side is written to the other exactly once and in order, or the pair
@@ -41,4 +41,5 @@ pub mod reactor;
 pub mod readiness;
 mod recent;
 pub mod relay;
+pub mod scheme;
 pub mod upstream;

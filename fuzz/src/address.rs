@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::{self, FromStr};
 
 use etcd_gateway::config::address::{EndpointAddress, Host, ListenAddress};
+use etcd_gateway::scheme::Scheme;
 
 use super::assert_one_line;
 
@@ -19,12 +20,13 @@ pub fn check_endpoint(data: &[u8]) {
     assert!(endpoint.port > 0, "{text:?}");
     let shown = endpoint.to_string();
     check_shown(&shown, &endpoint.host, endpoint.port);
-    let want = EndpointAddress { priority: 0, weight: 1, ..endpoint.clone() };
+    let want = EndpointAddress { scheme: None, priority: 0, weight: 1, ..endpoint.clone() };
     assert_eq!(shown.parse().as_ref(), Ok(&want), "{text:?}");
 
     let EndpointAddress { priority, weight, .. } = endpoint;
     let whole = format!("HttpS://{shown}/a:b/?weight={weight}&priority={priority}");
-    assert_eq!(whole.parse(), Ok(endpoint), "{text:?}");
+    let want = EndpointAddress { scheme: Some(Scheme::Https), ..endpoint };
+    assert_eq!(whole.parse(), Ok(want), "{text:?}");
 }
 
 /// Reads the bytes as one item of `--listen-addr`.
@@ -99,9 +101,11 @@ pub fn expected_endpoint(text: &str) -> Option<EndpointAddress> {
     }
     let (mut address, query) = text.split_once('?').map_or((text, None), |(a, q)| (a, Some(q)));
     let lower = address.to_ascii_lowercase();
-    for scheme in ["http://", "https://"] {
-        if lower.starts_with(scheme) {
-            address = address[scheme.len()..].split('/').next().unwrap_or("");
+    let mut scheme = None;
+    for (found, prefix) in [(Scheme::Http, "http://"), (Scheme::Https, "https://")] {
+        if lower.starts_with(prefix) {
+            address = address[prefix.len()..].split('/').next().unwrap_or("");
+            scheme = Some(found);
         }
     }
     let (host, port) = expected_host_and_port(address)?;
@@ -118,7 +122,8 @@ pub fn expected_endpoint(text: &str) -> Option<EndpointAddress> {
         }
     }
     let (priority, weight) = (priority.unwrap_or(0), weight.unwrap_or(1));
-    Some(EndpointAddress { host: host?, port, priority, weight }).filter(|found| found.port > 0)
+    let host = host?;
+    Some(EndpointAddress { scheme, host, port, priority, weight }).filter(|found| found.port > 0)
 }
 
 /// The listen address for a text according to the help text; `None` where that promises a refusal.

@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use super::limits::{PRIORITY_DEFAULT, WEIGHT_DEFAULT};
 use super::special_address::SpecialAddress;
+use crate::scheme::Scheme;
 
 pub use super::address_error::AddressError;
 
@@ -87,6 +88,8 @@ impl fmt::Display for ListenAddress {
 /// A server to dial. Priority and weight mean the same as in an SRV record (RFC 2782).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointAddress {
+    /// The scheme, if a URL was typed. Clients are relayed alike.
+    pub scheme: Option<Scheme>,
     /// An address or a name.
     pub host: Host,
     /// The port, 1-65535.
@@ -137,8 +140,8 @@ impl FromStr for ListenAddress {
 impl FromStr for EndpointAddress {
     type Err = AddressError;
 
-    /// Reads `host:port`, `[v6]:port`, or an http or https URL, whose scheme and path are dropped;
-    /// each may end with `?priority=N&weight=N`.
+    /// Reads `host:port`, `[v6]:port`, or an http or https URL, whose path is dropped; each may
+    /// end with `?priority=N&weight=N`.
     fn from_str(text: &str) -> Result<EndpointAddress, AddressError> {
         if let Some(found) = separator(text) {
             return Err(AddressError::EndpointSeparator(found));
@@ -151,7 +154,8 @@ impl FromStr for EndpointAddress {
             Some((address, query)) => (address, Some(query)),
             None => (text, None),
         };
-        let (host, port) = split_port(authority(address)?)?;
+        let (scheme, authority) = split_url(address)?;
+        let (host, port) = split_port(authority)?;
         if host.is_empty() {
             return Err(AddressError::HostMissing);
         }
@@ -163,6 +167,7 @@ impl FromStr for EndpointAddress {
         };
         let (priority, weight) = query.map_or(Ok((None, None)), parse_query)?;
         Ok(EndpointAddress {
+            scheme,
             host,
             port,
             priority: priority.unwrap_or(PRIORITY_DEFAULT),
@@ -202,16 +207,14 @@ fn refuse_special(host: &Host) -> Result<(), AddressError> {
     }
 }
 
-/// The part of a URL without its scheme and path; the whole of an address that is not a URL.
-fn authority(address: &str) -> Result<&str, AddressError> {
-    let authority = match address.split_once("://") {
-        None => address,
-        Some((scheme, rest)) => {
-            // TLS is relayed as it is, so https needs nothing that http does not.
-            if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
-                return Err(AddressError::Scheme(scheme.to_owned()));
-            }
-            rest.split_once('/').map_or(rest, |(authority, _path)| authority)
+/// The scheme of a URL, and the part of it between scheme and path; the whole of an address that is
+/// not a URL.
+fn split_url(address: &str) -> Result<(Option<Scheme>, &str), AddressError> {
+    let (scheme, authority) = match address.split_once("://") {
+        None => (None, address),
+        Some((name, rest)) => {
+            let scheme = Scheme::of(name).ok_or_else(|| AddressError::Scheme(name.to_owned()))?;
+            (Some(scheme), rest.split_once('/').map_or(rest, |(authority, _path)| authority))
         }
     };
     if authority.contains('@') {
@@ -219,7 +222,7 @@ fn authority(address: &str) -> Result<&str, AddressError> {
     }
     match authority.find('/') {
         Some(at) => Err(AddressError::Path(authority[at..].to_owned())),
-        None => Ok(authority),
+        None => Ok((scheme, authority)),
     }
 }
 
@@ -358,7 +361,19 @@ mod tests {
 
     #[track_caller]
     fn check(input: &str, host: Host, port: u16, priority: u16, weight: u16) {
-        let want = EndpointAddress { host, port, priority, weight };
+        check_url(input, None, host, port, priority, weight);
+    }
+
+    #[track_caller]
+    fn check_url(
+        input: &str,
+        scheme: Option<Scheme>,
+        host: Host,
+        port: u16,
+        priority: u16,
+        weight: u16,
+    ) {
+        let want = EndpointAddress { scheme, host, port, priority, weight };
         assert_eq!(input.parse(), Ok(want), "{input}");
     }
 
@@ -400,17 +415,18 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_as_urls_lose_scheme_and_path() {
-        check("http://a:1", name("a"), 1, 0, 1);
-        check("https://a:1", name("a"), 1, 0, 1);
-        check("HTTPS://a:1", name("a"), 1, 0, 1);
-        check("http://a:1/", name("a"), 1, 0, 1);
-        check("https://a:1/v3/kv:range/x", name("a"), 1, 0, 1);
-        check("https://[::1]:1/x", ip("::1"), 1, 0, 1);
-        check("http://a:1/x@y", name("a"), 1, 0, 1);
-        check("http://a:1//x:y", name("a"), 1, 0, 1);
-        check("http://a:1/x?priority=2", name("a"), 1, 2, 1);
-        check("http://a:1?weight=7", name("a"), 1, 0, 7);
+    fn endpoints_as_urls_lose_their_path() {
+        let (http, https) = (Some(Scheme::Http), Some(Scheme::Https));
+        check_url("http://a:1", http, name("a"), 1, 0, 1);
+        check_url("https://a:1", https, name("a"), 1, 0, 1);
+        check_url("HTTPS://a:1", https, name("a"), 1, 0, 1);
+        check_url("http://a:1/", http, name("a"), 1, 0, 1);
+        check_url("https://a:1/v3/kv:range/x", https, name("a"), 1, 0, 1);
+        check_url("https://[::1]:1/x", https, ip("::1"), 1, 0, 1);
+        check_url("http://a:1/x@y", http, name("a"), 1, 0, 1);
+        check_url("http://a:1//x:y", http, name("a"), 1, 0, 1);
+        check_url("http://a:1/x?priority=2", http, name("a"), 1, 2, 1);
+        check_url("http://a:1?weight=7", http, name("a"), 1, 0, 7);
     }
 
     #[test]

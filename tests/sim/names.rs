@@ -225,6 +225,7 @@ impl Names {
     /// What the gateway is started with.
     pub fn sources(&self, specs: &[EndpointSpec]) -> Sources {
         let typed = |host: &Host| EndpointAddress {
+            scheme: None,
             host: match host.is_literal {
                 true => TypedHost::Address(ip_of(&specs[host.endpoints[0]])),
                 false => TypedHost::Name(host.text.clone()),

@@ -133,6 +133,7 @@ impl Plan {
     /// The endpoints as they would be typed.
     fn typed(&self) -> Vec<EndpointAddress> {
         let typed = |spec: &EndpointSpec| EndpointAddress {
+            scheme: None,
             host: Host::Address(ip_of(spec)),
             port: spec.address.port().expect("no endpoint is a path"),
             priority: spec.priority,

@@ -32,6 +32,7 @@ pub fn dead_index(name: &str) -> usize {
 /// The names of the dead zone, as they are typed.
 pub fn dead_endpoints(count: usize) -> impl Iterator<Item = EndpointAddress> {
     (0..count).map(|index| EndpointAddress {
+        scheme: None,
         host: TypedHost::Name(format!("d{index}.{DEAD_DOMAIN}.")),
         port: 1,
         priority: 0,

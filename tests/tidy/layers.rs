@@ -99,6 +99,7 @@ const LAYERS: &[Layer] = &[
     leaf("arena", &["slab"]),
     leaf("readiness", &[]),
     leaf("recent", &[]),
+    leaf("scheme", &[]),
 ];
 
 fn layer_of(module: &str) -> Option<&'static Layer> {
