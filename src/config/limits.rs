@@ -6,6 +6,7 @@
 
 mod changes;
 mod dns;
+mod http;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use log::LevelFilter;
 
 pub use changes::*;
 pub use dns::*;
+pub use http::*;
 
 /// Bytes of the scratch buffer and of each pooled buffer: the most that one flow keeps in memory,
 /// and little compared with the megabytes that the kernel keeps in the sockets of a flow that is

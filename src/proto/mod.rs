@@ -3,4 +3,5 @@
 
 pub(crate) mod dialogue;
 pub mod dns;
+pub mod http1;
 pub mod tls;

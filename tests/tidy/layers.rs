@@ -81,7 +81,7 @@ const LAYERS: &[Layer] = &[
         ],
         &["slab"],
     ),
-    pure("proto", &["config::limits"], &["domain"]),
+    pure("proto", &["config::limits"], &["domain", "httparse"]),
     pure(
         "observe",
         &[

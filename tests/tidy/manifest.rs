@@ -15,6 +15,7 @@ pub const DEPENDENCIES: &[&str] = &[
     "getopts",
     "nix",
     "domain",
+    "httparse",
     "rustls",
     "rustls-webpki",
     "ring",

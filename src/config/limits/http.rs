@@ -1,0 +1,20 @@
+//! Limits of the HTTP client, which asks endpoints about themselves. No flag sets them.
+
+/// Most bytes of the head of an answer, of its trailers, and of the head of a chunk with its
+/// extensions. A head of etcd has 150 bytes; reverse proxies in front of one allow 8 to 16 KiB.
+pub const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Most fields in the head of an answer, and as many in its trailers.
+pub const HTTP_FIELDS_MAX: usize = 64;
+/// Most interim answers (1xx) before the final one.
+pub const HTTP_INTERIM_MAX: u8 = 4;
+/// Most bytes of the answer to a health check: the status of a member has 400.
+pub const HTTP_CHECK_BYTES_MAX: usize = 64 * 1024;
+/// Most bytes of a list of members or of a range of keys.
+pub const HTTP_LIST_BYTES_MAX: usize = 1 << 20;
+
+const _: () = assert!(HTTP_FIELDS_MAX > 0);
+// The shortest field has a name of one letter, a colon and the end of its line.
+const _: () = assert!(HTTP_HEAD_BYTES_MAX >= 4 * HTTP_FIELDS_MAX);
+const _: () = assert!(HTTP_CHECK_BYTES_MAX <= HTTP_LIST_BYTES_MAX);
+// All endpoints are checked at once, and their answers together stay small.
+const _: () = assert!(super::ENDPOINTS_MAX * HTTP_CHECK_BYTES_MAX <= 16 << 20);
