@@ -6,6 +6,7 @@
 
 mod changes;
 mod dns;
+mod etcd;
 mod http;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use log::LevelFilter;
 
 pub use changes::*;
 pub use dns::*;
+pub use etcd::*;
 pub use http::*;
 
 /// Bytes of the scratch buffer and of each pooled buffer: the most that one flow keeps in memory,

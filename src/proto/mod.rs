@@ -3,5 +3,6 @@
 
 pub(crate) mod dialogue;
 pub mod dns;
+pub mod etcd;
 pub mod http1;
 pub mod tls;

@@ -27,7 +27,8 @@ fn listener_has_the_longest_backlog_and_may_reuse_its_address() {
     let Some(sockets) = borrow_sockets(&gateway) else { return };
     assert_eq!(sockets.len(), 1, "nothing but the listener");
     let text = fs::read_to_string("/proc/sys/net/core/somaxconn").expect("Linux has it");
-    assert_eq!(backlog(&sockets[0]), text.trim().parse().expect("a number"));
+    let longest: u32 = text.trim().parse().expect("a number");
+    assert_eq!(backlog(&sockets[0]), longest);
     assert!(sockets[0].reuse_address().expect("SO_REUSEADDR"));
     assert!(!sockets[0].reuse_port().expect("SO_REUSEPORT"), "not shared unless asked for");
 }

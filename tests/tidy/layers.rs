@@ -81,7 +81,7 @@ const LAYERS: &[Layer] = &[
         ],
         &["slab"],
     ),
-    pure("proto", &["config::limits"], &["domain", "httparse"]),
+    pure("proto", &["config::limits"], &["domain", "httparse", "serde_json"]),
     pure(
         "observe",
         &[

@@ -16,6 +16,7 @@ pub const DEPENDENCIES: &[&str] = &[
     "nix",
     "domain",
     "httparse",
+    "serde_json",
     "rustls",
     "rustls-webpki",
     "ring",
