@@ -39,13 +39,15 @@ else
 	    $(OUT)/etcd-gateway start --listen-addr '$(LISTEN)' --endpoints '$(ENDPOINTS)'
 endif
 
-# First whether the machine has what they need. The release build is what the tests in tests/it/cost
-# measure; they would build it themselves, during other tests. Of the targets, none waits for
-# another one to succeed.
+# First whether the machine has what they need: Debian's etcd and, fetched, a later one. The release
+# build is what the tests in tests/it/cost measure; they would build it themselves, during other
+# tests. Of the targets, none waits for another one to succeed.
+ETCD_BESIDES := 3.5.1
 NEEDS := util::needs::this_machine_has_what_the_tests_need
 test: ## all tests, against a real etcd
 	@sh tests/install-needs.sh cargo cc git etcd etcdctl curl openssl ip dnsmasq setpriv strace \
-	    valgrind
+	    valgrind python3 pip3
+	@sh tests/fetch-etcd.sh $(ETCD_BESIDES)
 	cargo test --locked --test it -- --exact $(NEEDS)
 	cargo build --locked --release
 	cargo test --locked --no-fail-fast

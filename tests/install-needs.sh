@@ -15,6 +15,9 @@ package_of() {
         ip | ss) echo iproute2 ;;
         dnsmasq) echo dnsmasq-base ;; # the program alone; "dnsmasq" is its service
         setpriv) echo util-linux ;;
+        pip3) echo python3-pip ;;
+        node) echo nodejs ;;
+        protoc) echo "protobuf-compiler libprotobuf-dev" ;; # with the files that it imports
         cc) echo "gcc libc6-dev" ;;
         nginx) echo "nginx libnginx-mod-stream" ;;
         i686-linux-gnu-gcc) echo "gcc-i686-linux-gnu libc6-dev-i386-cross" ;;

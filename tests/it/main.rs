@@ -22,6 +22,7 @@ mod make_run;
 mod names;
 mod proof;
 mod relay;
+mod remote_members;
 mod resolver;
 mod reuse_port;
 mod service_manager;

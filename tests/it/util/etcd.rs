@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 
 use super::process::{send_signal, spawn};
-use super::{Authority, Certificate, DEADLINE, Process, Reservation, until};
+use super::{Authority, Certificate, DEADLINE, Process, Reservation, Version, until};
 
 /// The members of a cluster: the fewest that outlive the loss of one.
 pub const MEMBERS: usize = 3;
@@ -205,8 +205,7 @@ impl Cluster {
             .collect();
         let client = format!("{}://{}", member.scheme, member.client.address());
         let plain = member.plain.map_or(String::new(), |address| format!(",http://{address}"));
-        let mut command = Command::new("etcd");
-        without_environment(&mut command, "ETCD_");
+        let mut command = Version::Debian.etcd();
         command.args(&member.arguments).args([
             // 3.4 knows no way to leave out fsync, so with shorter timeouts than these, its own,
             // a busy disk would cause elections, and they would cost clients errors.
@@ -228,21 +227,9 @@ impl Cluster {
     }
 }
 
-/// A command of etcdctl, version 3 of the interface.
+/// A command of Debian's etcdctl.
 pub fn etcdctl(endpoint: SocketAddr, arguments: &[&str]) -> Command {
-    let mut command = Command::new("etcdctl");
-    without_environment(&mut command, "ETCDCTL_");
-    command.env("ETCDCTL_API", "3").arg(format!("--endpoints={endpoint}")).args(arguments);
-    command
-}
-
-/// The developer's shell may hold settings that change what the tools of etcd do.
-fn without_environment(command: &mut Command, prefix: &str) {
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with(prefix) {
-            command.env_remove(name);
-        }
-    }
+    Version::Debian.etcdctl(&[endpoint], arguments)
 }
 
 /// Runs a command to its end, which must be a success, and returns what it printed.

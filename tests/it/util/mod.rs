@@ -16,9 +16,11 @@ mod namespace;
 mod needs;
 mod pairs;
 mod process;
+mod remote;
 mod sockets;
 mod trace;
 mod transfers;
+mod version;
 
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -47,12 +49,14 @@ pub use pairs::{
     expect_reset, fence, fill, pass, read_in_pieces, round_trip, unsent, write_in_pieces,
 };
 pub use process::{Process, send_signal};
+pub use remote::{RemoteCluster, Role};
 pub use sockets::{
     Backend, Blackhole, Reservation, backend, dropped_packets, echo, has_ipv6, payload,
     refused_address, reset, socket_option,
 };
 pub use trace::{Calls, Traced};
 pub use transfers::Transfers;
+pub use version::Version;
 
 /// The longest any single wait of a test may take; far beyond what a loaded machine needs.
 pub const DEADLINE: Duration = Duration::from_secs(20);

@@ -210,6 +210,23 @@ impl Host {
         self.parent.ip(&format!("rule add pref 20 from {address} blackhole"));
     }
 
+    /// The router drops every packet between this host and another, without a word; both go on
+    /// with all others.
+    pub fn part_from(&self, other: &Host) {
+        self.set_rules_between("add", other);
+    }
+
+    /// Ends [`Host::part_from`].
+    pub fn rejoin(&self, other: &Host) {
+        self.set_rules_between("delete", other);
+    }
+
+    fn set_rules_between(&self, verb: &str, other: &Host) {
+        let (own, other) = (self.ip_address(), other.ip_address());
+        self.parent.ip(&format!("rule {verb} pref 15 from {own} to {other} blackhole"));
+        self.parent.ip(&format!("rule {verb} pref 15 from {other} to {own} blackhole"));
+    }
+
     /// The router drops every packet of a new connection to this host, without a word; an open
     /// one that comes from the port `spared` goes on.
     ///

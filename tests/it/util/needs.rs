@@ -10,13 +10,13 @@ use std::{env, fs};
 use super::mounts::bind_for;
 use super::namespace::Namespace;
 use super::trace::look_for_ptrace;
-use super::{DESCRIPTORS_FOR_ALL, finish, is_root, needs_privilege, own_hard_limit};
+use super::{DESCRIPTORS_FOR_ALL, Version, finish, is_root, needs_privilege, own_hard_limit};
 
 /// Looks for one thing. The error says what cannot be had, and what it takes.
 type Look = fn() -> Result<(), String>;
 
 /// What every developer has.
-const NEEDS: &[Look] = &[look_for_proc, look_for_ptrace];
+const NEEDS: &[Look] = &[look_for_proc, look_for_ptrace, look_for_etcds];
 /// What root has. Tests that need one of them do nothing for others, and say so.
 const NEEDS_OF_ROOT: &[Look] = &[look_for_networks, look_for_mounts, look_for_descriptors];
 
@@ -37,6 +37,17 @@ fn look_for_proc() -> Result<(), String> {
     let opened = File::open("/proc/thread-self/ns/net");
     let reason = |error| format!("no /proc: mount it, by mount -t proc proc /proc: {error}");
     opened.map(drop).map_err(reason)
+}
+
+/// Debian's etcd, and another one that answers some questions differently.
+fn look_for_etcds() -> Result<(), String> {
+    for version in Version::ALL {
+        let number = version.number()?;
+        if version == Version::V3_5 && number != "3.5.1" {
+            return Err(format!("etcd {number} is where 3.5.1 should be: delete it"));
+        }
+    }
+    Ok(())
 }
 
 /// Networks of a test's own: namespaces, their sysctls, links between them.
