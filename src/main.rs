@@ -10,9 +10,11 @@ use std::process::ExitCode;
 
 use env_logger::Target;
 use etcd_gateway::config::capacity::memory_max_bytes;
-use etcd_gateway::config::discovery_srv::{DiscoverySrv, Trust, UnusedFlag};
+use etcd_gateway::config::discovery_srv::DiscoverySrv;
 use etcd_gateway::config::flags::{self, Invocation};
 use etcd_gateway::config::log_filter::{self, Ignored, IgnoredReason};
+use etcd_gateway::config::tls::{ClientFiles, Tls};
+use etcd_gateway::config::unused::UnusedFlag;
 use etcd_gateway::config::{Config, limits};
 use etcd_gateway::discovery::{Environment, Sources};
 use etcd_gateway::net::NetError;
@@ -22,6 +24,7 @@ use etcd_gateway::net::remark::{Remark, RemarkKind};
 use etcd_gateway::net::rlimit::Descriptors;
 use etcd_gateway::net::stderr::LineWriter;
 use etcd_gateway::net::tls::Verifier;
+use etcd_gateway::net::tls_settings::{self, TlsSettings};
 use etcd_gateway::observe::events::{Event, Quoted, TARGETS, Value, list};
 use etcd_gateway::reactor::{Limits, Listeners, Reactor, StartError, resolve_listeners};
 use log::LevelFilter;
@@ -57,6 +60,9 @@ fn run(config: &Config) -> Result<(), String> {
     net.take_signals().map_err(|error| format!("cannot take signals: {error}"))?;
     if let Some(verifier) = &verifier {
         verifier.remarks().iter().for_each(log_remark);
+        if verifier.has_no_authorities() {
+            Event::NoAuthorities.write();
+        }
     }
     let connector = verifier.map(Verifier::into_connector);
     let environment = environment();
@@ -148,17 +154,19 @@ fn warn_of_this_host(config: &Config) {
     }
 }
 
-/// The verifier of endpoints that discovery finds; `None` where they are used unverified.
+/// The verifier of servers that connections of our own over TLS lead to; `None` where there are no
+/// such connections.
 fn verifier(config: &Config) -> Result<Option<Verifier>, String> {
-    let Some(DiscoverySrv { domain, trust: Trust::Certified { authority }, .. }) =
-        &config.discovery
-    else {
+    let Tls { authority, client, has_https_checks } = &config.tls;
+    let domain = config.discovery.as_ref().and_then(DiscoverySrv::certified_domain);
+    if domain.is_none() && !has_https_checks {
         return Ok(None);
-    };
-    // The certificate has to be for the discovery domain, as etcd requires it, and not for the host
-    // that a record names: an attacker who can forge the record could name a host of their own.
-    let name = domain.strip_suffix('.').unwrap_or(domain);
-    Verifier::new(authority.as_deref(), name).map(Some)
+    }
+    let client = client
+        .as_ref()
+        .map(|ClientFiles { certificate, key }| tls_settings::ClientFiles { certificate, key });
+    let (authority, has_other_names) = (authority.as_deref(), *has_https_checks);
+    Verifier::new(TlsSettings { authority, client, domain, has_other_names }).map(Some)
 }
 
 /// The sources of endpoints.

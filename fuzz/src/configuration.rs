@@ -10,11 +10,14 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use etcd_gateway::config::address::ListenAddress;
-use etcd_gateway::config::discovery_srv::{CAN_VERIFY, DiscoverySrv, NoEffect, Trust, UnusedFlag};
+use etcd_gateway::config::address::{EndpointAddress, ListenAddress};
+use etcd_gateway::config::discovery_srv::{CAN_VERIFY, DiscoverySrv, Trust};
 use etcd_gateway::config::flags::{FLAGS, Flag, Kind};
 use etcd_gateway::config::limits::{CONNECTIONS_MAX, ENDPOINTS_MAX, LISTENERS_MAX};
+use etcd_gateway::config::tls::{ClientFiles, Tls};
+use etcd_gateway::config::unused::{NoEffect, UnusedFlag};
 use etcd_gateway::config::{Config, TimeLimits};
+use etcd_gateway::scheme::Scheme;
 use log::LevelFilter;
 
 use super::address::{expected_endpoint, expected_listen};
@@ -78,7 +81,6 @@ fn is_in_range(flag: &Flag, text: &str) -> bool {
 pub fn expected_config(values: &Values, base: &Config) -> Option<Config> {
     let mut config = base.clone();
     config.discovery = expected_discovery(values)?;
-    config.unused = expected_unused(values, config.discovery.as_ref());
 
     let listen = items(values, "listen-addr", expected_listen);
     config.listen.addresses = listen.unwrap_or_else(|| default("127.0.0.1:23790"))?;
@@ -91,6 +93,9 @@ pub fn expected_config(values: &Values, base: &Config) -> Option<Config> {
         (None, None) => default("127.0.0.1:2379")?,
         (Some(endpoints), _) => endpoints?,
     };
+    config.tls = expected_tls(values)?;
+    config.tls.has_https_checks = CAN_VERIFY && has_https(&config.endpoints.addresses);
+    config.unused = expected_unused(values, config.discovery.as_ref(), &config.tls);
     config.endpoints.retry_delay = nanoseconds(values, "retry-delay", 60 * SECOND, YEAR, 1)?;
 
     set_time_limits(&mut config.time_limits, values)?;
@@ -153,13 +158,30 @@ fn expected_discovery(values: &Values) -> Option<Option<DiscoverySrv>> {
     if !name.iter().all(|name| is_label(name) && name.len() + "_etcd-client-ssl-".len() <= 63) {
         return None;
     }
-    let file = last(values, "trusted-ca-file").filter(|path| !path.is_empty());
     let trust = match is_insecure {
         true => Trust::Unverified,
         false if !CAN_VERIFY => return None,
-        false => Trust::Certified { authority: file.map(PathBuf::from) },
+        false => Trust::Certified,
     };
     Some(Some(DiscoverySrv { domain, name, trust }))
+}
+
+/// What the files of TLS mean together; nothing where one of two is missing.
+fn expected_tls(values: &Values) -> Option<Tls> {
+    let [authority, certificate, key] = ["trusted-ca-file", "cert-file", "key-file"].map(|name| {
+        let path = last(values, name).filter(|path| !path.is_empty());
+        path.map(PathBuf::from)
+    });
+    let client = match (certificate, key) {
+        (Some(certificate), Some(key)) => Some(ClientFiles { certificate, key }),
+        (None, None) => None,
+        (Some(_), None) | (None, Some(_)) => return None,
+    };
+    Some(Tls { authority, client, has_https_checks: false })
+}
+
+fn has_https(endpoints: &[EndpointAddress]) -> bool {
+    endpoints.iter().any(|endpoint| endpoint.scheme == Some(Scheme::Https))
 }
 
 fn has_port_zero(listen: &ListenAddress) -> bool {
@@ -167,11 +189,14 @@ fn has_port_zero(listen: &ListenAddress) -> bool {
 }
 
 /// The flags that are taken and do nothing.
-fn expected_unused(values: &Values, discovery: Option<&DiscoverySrv>) -> Vec<UnusedFlag> {
+fn expected_unused(
+    values: &Values,
+    discovery: Option<&DiscoverySrv>,
+    tls: &Tls,
+) -> Vec<UnusedFlag> {
     let mut unused = Vec::new();
     let mut add = |flag, reason| unused.push(UnusedFlag { flag, reason });
-    let [domain, name, file] =
-        ["discovery-srv", "discovery-srv-name", "trusted-ca-file"].map(|flag| last(values, flag));
+    let [domain, name] = ["discovery-srv", "discovery-srv-name"].map(|flag| last(values, flag));
     if domain == Some("") {
         add("discovery-srv", NoEffect::Empty);
     }
@@ -184,13 +209,13 @@ fn expected_unused(values: &Values, discovery: Option<&DiscoverySrv>) -> Vec<Unu
     } else if name.is_some() && discovery.is_none() {
         add("discovery-srv-name", NoEffect::NoDiscoverySrv);
     }
-    if file == Some("") {
-        add("trusted-ca-file", NoEffect::Empty);
-    } else if file.is_some() {
-        match discovery.map(|discovery| &discovery.trust) {
-            None => add("trusted-ca-file", NoEffect::NoDiscoverySrv),
-            Some(Trust::Unverified) => add("trusted-ca-file", NoEffect::InsecureDiscovery),
-            Some(Trust::Certified { .. }) => {}
+    for flag in ["trusted-ca-file", "cert-file", "key-file"] {
+        match (last(values, flag), discovery.map(|discovery| &discovery.trust)) {
+            (Some(""), _) => add(flag, NoEffect::Empty),
+            (None, _) | (Some(_), Some(Trust::Certified)) => {}
+            (Some(_), _) if tls.has_https_checks => {}
+            (Some(_), None) => add(flag, NoEffect::NoTlsConnection),
+            (Some(_), Some(Trust::Unverified)) => add(flag, NoEffect::InsecureDiscovery),
         }
     }
     unused

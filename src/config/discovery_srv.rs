@@ -1,12 +1,8 @@
 //! The flags of discovery by SRV records, which have their meaning together. Pure.
 
-use std::fmt;
-use std::path::PathBuf;
-
 use super::address::{self, NAME_CHARACTERS_MAX};
-use super::flags::{
-    DISCOVERY_SRV, DISCOVERY_SRV_NAME, Flag, INSECURE_DISCOVERY, TRUSTED_CA_FILE, Typed, UsageError,
-};
+use super::flags::{DISCOVERY_SRV, DISCOVERY_SRV_NAME, INSECURE_DISCOVERY, Typed, UsageError};
+use super::unused::{NoEffect, UnusedFlag, given};
 use super::values::Value;
 
 /// The SRV records to look up, and which of the endpoints that they list are used.
@@ -20,46 +16,27 @@ pub struct DiscoverySrv {
     pub trust: Trust,
 }
 
+impl DiscoverySrv {
+    /// The name for which endpoints have to show a certificate, without a dot at its end; `None`:
+    /// they are used unverified.
+    ///
+    /// It is the domain, as etcd requires it, and not the host that a record names: an attacker who
+    /// can forge the record could name a host of their own.
+    pub fn certified_domain(&self) -> Option<&str> {
+        match self.trust {
+            Trust::Unverified => None,
+            Trust::Certified => Some(self.domain.strip_suffix('.').unwrap_or(&self.domain)),
+        }
+    }
+}
+
 /// The condition for an endpoint that was found to be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
     /// None: all endpoints are used.
     Unverified,
     /// In a TLS handshake the endpoint shows a certificate for the domain.
-    Certified {
-        /// The file with the certificates of trusted authorities; `None`: those of the system.
-        authority: Option<PathBuf>,
-    },
-}
-
-/// A flag that was typed and has no effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnusedFlag {
-    /// The name, without the dashes.
-    pub flag: &'static str,
-    /// Why it has no effect.
-    pub reason: NoEffect,
-}
-
-/// Why a flag has no effect. Displays as one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoEffect {
-    /// The value is empty, as that of a template without its variable, and counts as absent.
-    Empty,
-    /// The flag has no meaning without `--discovery-srv`.
-    NoDiscoverySrv,
-    /// The flag has no meaning together with `--insecure-discovery`.
-    InsecureDiscovery,
-}
-
-impl fmt::Display for NoEffect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            NoEffect::Empty => "empty_value",
-            NoEffect::NoDiscoverySrv => "no_discovery_srv",
-            NoEffect::InsecureDiscovery => "insecure_discovery",
-        })
-    }
+    Certified,
 }
 
 /// Whether this build can verify endpoints.
@@ -102,7 +79,7 @@ pub(super) fn parse(typed: &Typed) -> Result<Option<DiscoverySrv>, UsageError> {
                           --insecure-discovery, or a build with the feature tls";
             return Err(refused(domain, reason));
         }
-        false => Trust::Certified { authority: given(typed, &TRUSTED_CA_FILE).map(PathBuf::from) },
+        false => Trust::Certified,
     };
     let (domain, name) = (domain.to_owned(), name.map(str::to_owned));
     Ok(Some(DiscoverySrv { domain, name, trust }))
@@ -116,39 +93,24 @@ fn refused(domain: &str, reason: &str) -> UsageError {
 pub(super) fn unused(typed: &Typed, discovery: Option<&DiscoverySrv>) -> Vec<UnusedFlag> {
     let is_insecure = bool::read(&INSECURE_DISCOVERY, typed).unwrap_or(false).then_some("true");
     let alone = discovery.is_none().then_some(NoEffect::NoDiscoverySrv);
-    let unverified = match discovery {
-        Some(DiscoverySrv { trust: Trust::Unverified, .. }) => Some(NoEffect::InsecureDiscovery),
-        Some(_) => None,
-        None => alone,
-    };
     let flags = [
         (DISCOVERY_SRV, typed.last(&DISCOVERY_SRV), None),
         (INSECURE_DISCOVERY, is_insecure, alone),
         (DISCOVERY_SRV_NAME, typed.last(&DISCOVERY_SRV_NAME), alone),
-        (TRUSTED_CA_FILE, typed.last(&TRUSTED_CA_FILE), unverified),
     ];
-    let unused = flags.into_iter().filter_map(|(flag, value, reason)| {
-        let reason = if value?.is_empty() { Some(NoEffect::Empty) } else { reason };
-        Some(UnusedFlag { flag: flag.name, reason: reason? })
-    });
-    unused.collect()
-}
-
-/// The value of a flag; as in etcd, an empty one counts as absent.
-fn given<'a>(typed: &'a Typed, flag: &Flag) -> Option<&'a str> {
-    typed.last(flag).filter(|text| !text.is_empty())
+    let unused = flags.into_iter();
+    unused.filter_map(|(flag, value, reason)| UnusedFlag::find(&flag, value?, reason)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn typed(domain: &str, name: &str, insecure: &str, authority: &str) -> Typed {
+    fn typed(domain: &str, name: &str, insecure: &str) -> Typed {
         let values = [
             (&DISCOVERY_SRV, domain),
             (&DISCOVERY_SRV_NAME, name),
             (&INSECURE_DISCOVERY, insecure),
-            (&TRUSTED_CA_FILE, authority),
         ];
         values.into_iter().filter(|(_, text)| *text != "-").collect()
     }
@@ -160,31 +122,33 @@ mod tests {
     #[test]
     fn flags_that_are_absent_or_empty_ask_for_nothing() {
         for domain in ["-", ""] {
-            assert_eq!(parse(&typed(domain, "-", "-", "-")), Ok(None));
-            assert_eq!(parse(&typed(domain, "x", "true", "/ca.pem")), Ok(None));
+            assert_eq!(parse(&typed(domain, "-", "-")), Ok(None));
+            assert_eq!(parse(&typed(domain, "x", "true")), Ok(None));
         }
     }
 
     #[test]
     fn insecure_discovery_uses_all_endpoints() {
         let want = found("a.test.", Some("blue"), Trust::Unverified);
-        assert_eq!(parse(&typed("a.test.", "blue", "true", "-")), Ok(Some(want)));
+        assert_eq!(parse(&typed("a.test.", "blue", "true")), Ok(Some(want)));
         let want = found("a.test", None, Trust::Unverified);
-        assert_eq!(parse(&typed("a.test", "", "1", "/ca.pem")), Ok(Some(want)));
+        assert_eq!(parse(&typed("a.test", "", "1")), Ok(Some(want)));
     }
 
     #[test]
     fn other_endpoints_have_to_show_a_certificate_where_this_build_can_read_it() {
-        for (file, authority) in [("-", None), ("", None), ("/ca.pem", Some("/ca.pem".into()))] {
-            let parsed = parse(&typed("a.test", "-", "false", file));
-            if CAN_VERIFY {
-                let want = found("a.test", None, Trust::Certified { authority });
-                assert_eq!(parsed, Ok(Some(want)));
-            } else {
-                let message = parsed.expect_err("no TLS").to_string();
-                assert!(message.contains("--discovery-srv"), "{message}");
-                assert!(message.contains("feature tls"), "{message}");
-            }
+        let parsed = parse(&typed("a.test", "-", "false"));
+        if CAN_VERIFY {
+            assert_eq!(parsed, Ok(Some(found("a.test", None, Trust::Certified))));
+        } else {
+            let message = parsed.expect_err("no TLS").to_string();
+            assert!(message.contains("--discovery-srv"), "{message}");
+            assert!(message.contains("feature tls"), "{message}");
+        }
+        for domain in ["a.test", "a.test."] {
+            let certified = found(domain, None, Trust::Certified);
+            assert_eq!(certified.certified_domain(), Some("a.test"), "no name has a dot there");
+            assert_eq!(found(domain, None, Trust::Unverified).certified_domain(), None);
         }
     }
 
@@ -205,11 +169,11 @@ mod tests {
             ("a.test", &long, "true", "for --discovery-srv-name: not a part of"),
             ("a.test", "-", "x", r#""x" for --insecure-discovery: must be true or false"#),
         ] {
-            let message = parse(&typed(domain, name, insecure, "-")).expect_err(want).to_string();
+            let message = parse(&typed(domain, name, insecure)).expect_err(want).to_string();
             assert!(message.contains(want), "{message}");
         }
         let name = &long[1..];
-        assert!(parse(&typed("a.test", name, "true", "-")).is_ok(), "63 characters in all");
+        assert!(parse(&typed("a.test", name, "true")).is_ok(), "63 characters in all");
     }
 
     /// A domain of this many characters and two more.
@@ -225,10 +189,10 @@ mod tests {
             let longest = domain(max - 2);
             assert_eq!(longest.len(), max);
             for fits in [longest.clone(), format!("{longest}.")] {
-                assert!(parse(&typed(&fits, name, "true", "-")).is_ok(), "{fits}");
+                assert!(parse(&typed(&fits, name, "true")).is_ok(), "{fits}");
             }
             let over = format!("{longest}c");
-            let error = parse(&typed(&over, name, "true", "-")).expect_err("one too many");
+            let error = parse(&typed(&over, name, "true")).expect_err("one too many");
             let message = error.to_string();
             assert!(message.contains(&format!("more than the {max} characters")), "{message}");
             assert!(message.contains("--discovery-srv:") && message.contains(&over), "{message}");
@@ -246,15 +210,11 @@ mod tests {
 
     #[test]
     fn flags_without_effect_are_known() {
-        let alone = ["discovery-srv-name no_discovery_srv", "trusted-ca-file no_discovery_srv"];
-        check_unused(typed("-", "x", "-", "/ca.pem"), &alone);
-        check_unused(typed("-", "-", "false", "-"), &[]);
-        check_unused(typed("-", "-", "true", "-"), &["insecure-discovery no_discovery_srv"]);
-        let unverified = ["trusted-ca-file insecure_discovery"];
-        check_unused(typed("a.test", "x", "true", "/ca.pem"), &unverified);
-        check_unused(typed("a.test", "x", "true", "-"), &[]);
-        let empty = ["discovery-srv-name empty_value", "trusted-ca-file empty_value"];
-        check_unused(typed("a.test", "", "true", ""), &empty);
-        check_unused(typed("", "-", "-", "-"), &["discovery-srv empty_value"]);
+        check_unused(typed("-", "x", "-"), &["discovery-srv-name no_discovery_srv"]);
+        check_unused(typed("-", "-", "false"), &[]);
+        check_unused(typed("-", "-", "true"), &["insecure-discovery no_discovery_srv"]);
+        check_unused(typed("a.test", "x", "true"), &[]);
+        check_unused(typed("a.test", "", "true"), &["discovery-srv-name empty_value"]);
+        check_unused(typed("", "-", "-"), &["discovery-srv empty_value"]);
     }
 }

@@ -14,14 +14,18 @@ pub mod listen;
 pub mod log_filter;
 mod sections;
 pub mod special_address;
+pub mod tls;
+pub mod unused;
 mod values;
 
 use std::time::Duration;
 
-use discovery_srv::{DiscoverySrv, UnusedFlag};
+use discovery_srv::DiscoverySrv;
 use flags::{ENDPOINTS, Typed, UsageError};
 pub use limits::*;
 pub use sections::{Endpoints, Listen, Log, SizeLimits, TimeLimits};
+use tls::Tls;
+use unused::UnusedFlag;
 
 /// The checked meaning of a command line: every value is within its range.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub struct Config {
     pub endpoints: Endpoints,
     /// The SRV records that list further endpoints; `None`: none are looked up.
     pub discovery: Option<DiscoverySrv>,
+    /// The files of connections of our own over TLS.
+    pub tls: Tls,
     /// How long connections may wait, be silent, or go on.
     pub time_limits: TimeLimits,
     /// How many things there may be at a time.
@@ -57,13 +63,17 @@ impl Config {
             // asks for.
             endpoints.addresses.clear();
         }
+        let tls = tls::parse(typed, tls::has_https_checks(&endpoints.addresses))?;
+        let mut unused = discovery_srv::unused(typed, discovery.as_ref());
+        unused.extend(tls::unused(typed, &tls, discovery.as_ref()));
         Ok(Config {
             listen,
             endpoints,
+            tls,
             time_limits: TimeLimits::from_typed(typed)?,
             limits: SizeLimits::from_typed(typed)?,
             log: Log::from_typed(typed)?,
-            unused: discovery_srv::unused(typed, discovery.as_ref()),
+            unused,
             discovery,
         })
     }
@@ -85,7 +95,9 @@ mod tests {
     use log::LevelFilter;
 
     use super::duration::format_duration;
-    use super::flags::{CONNECT_TIMEOUT, FLAGS, Flag, Invocation, Kind, RETRY_DELAY, parse};
+    use super::flags::{
+        CERT_FILE, CONNECT_TIMEOUT, FLAGS, Flag, Invocation, KEY_FILE, Kind, RETRY_DELAY, parse,
+    };
     use super::*;
 
     fn configure(arguments: &[&str]) -> Result<Config, UsageError> {
@@ -151,7 +163,13 @@ mod tests {
                 Kind::Text { .. } => "a",
                 Kind::Request { .. } => continue,
             };
-            let typed = configure(&[&format!("--{}={value}", flag.name)]).expect(flag.name);
+            let mut line = vec![format!("--{}={value}", flag.name)];
+            // Of these two neither may be alone.
+            if [CERT_FILE.name, KEY_FILE.name].contains(&flag.name) {
+                line = vec![format!("--cert-file={value}"), format!("--key-file={value}")];
+            }
+            let line: Vec<&str> = line.iter().map(String::as_str).collect();
+            let typed = configure(&line).expect(flag.name);
             assert_ne!(typed, absent, "--{}", flag.name);
         }
     }

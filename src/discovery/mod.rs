@@ -132,6 +132,11 @@ impl Discovery {
         discovery
     }
 
+    /// The domain for which endpoints may have to show a certificate; `None`: none has to.
+    pub fn certified_domain(&self) -> Option<&str> {
+        self.sources.iter().find_map(Ranked::certified_domain)
+    }
+
     /// The names that are looked up.
     pub fn names(&self) -> &Names {
         &self.names

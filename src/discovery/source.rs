@@ -20,6 +20,11 @@ pub(super) trait Source: fmt::Debug {
     /// The source in terms of the log.
     fn label(&self) -> SourceLabel;
 
+    /// The domain for which its endpoints have to show a certificate; `None`: they have not.
+    fn certified_domain(&self) -> Option<&str> {
+        None
+    }
+
     /// The names to look up for it, in the order in which they are looked up first.
     fn names(&self) -> Vec<Needed>;
 
@@ -95,6 +100,11 @@ impl Ranked {
     /// The source in terms of the log.
     pub(super) fn label(&self) -> SourceLabel {
         self.source.label()
+    }
+
+    /// The domain for which its endpoints have to show a certificate.
+    pub(super) fn certified_domain(&self) -> Option<&str> {
+        self.source.certified_domain()
     }
 
     /// What the source contributes at present.

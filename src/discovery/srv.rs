@@ -55,8 +55,8 @@ impl RecordSet {
     fn check(self, trust: &Trust) -> Option<Check> {
         match (trust, self) {
             (Trust::Unverified, _) => Some(Check::Connect),
-            (Trust::Certified { .. }, RecordSet::Secure) => Some(Check::Tls),
-            (Trust::Certified { .. }, RecordSet::Plain) => None,
+            (Trust::Certified, RecordSet::Secure) => Some(Check::Tls),
+            (Trust::Certified, RecordSet::Plain) => None,
         }
     }
 }
@@ -147,6 +147,10 @@ impl Configured for DiscoverySrv {
 impl Source for Srv {
     fn label(&self) -> SourceLabel {
         SourceLabel { source: "srv", key: "domain", subject: self.settings.domain.clone() }
+    }
+
+    fn certified_domain(&self) -> Option<&str> {
+        self.settings.certified_domain()
     }
 
     fn names(&self) -> Vec<Needed> {
@@ -256,7 +260,7 @@ mod tests {
     use crate::proto::dns::resolv_conf::Environment;
     use crate::proto::dns::{Answer, Answered, LookupId};
 
-    const CERTIFIED: Trust = Trust::Certified { authority: None };
+    const CERTIFIED: Trust = Trust::Certified;
 
     fn service(target: &str, port: u16, weight: u16) -> Service {
         let target = Name::from_text(target).expect("a name");

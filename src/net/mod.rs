@@ -22,6 +22,7 @@ pub mod stderr;
 pub mod stream;
 #[cfg(feature = "tls")]
 pub mod tls;
+pub mod tls_settings;
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -3,9 +3,9 @@
 //! elsewhere it would warn of unreachable code.
 
 use std::convert::Infallible;
-use std::path::Path;
 
 use super::remark::Remark;
+use super::tls_settings::TlsSettings;
 use crate::proto::tls::{Connector, HandshakeError, Session};
 
 /// Verifies servers. There is none in this build.
@@ -19,12 +19,17 @@ impl Verifier {
     ///
     /// # Errors
     /// Always: one line that says so.
-    pub fn new(_authority: Option<&Path>, _name: &str) -> Result<Verifier, String> {
+    pub fn new(_settings: TlsSettings<'_>) -> Result<Verifier, String> {
         Err("this build cannot verify certificates: it is one without the feature `tls`".to_owned())
     }
 
     /// Never called, as there is no verifier.
     pub fn remarks(&self) -> &[Remark] {
+        match self.none {}
+    }
+
+    /// Never called, as there is no verifier.
+    pub fn has_no_authorities(&self) -> bool {
         match self.none {}
     }
 
@@ -35,7 +40,7 @@ impl Verifier {
 }
 
 impl Connector for Verifier {
-    fn connect(&self) -> Result<Box<dyn Session>, HandshakeError> {
+    fn connect(&self, _name: &str) -> Result<Box<dyn Session>, HandshakeError> {
         match self.none {}
     }
 }
@@ -46,7 +51,7 @@ mod tests {
 
     #[test]
     fn a_build_without_tls_says_so_instead_of_trusting() {
-        let reason = Verifier::new(None, "example.test").expect_err("nothing to verify with");
+        let reason = Verifier::new(TlsSettings::default()).expect_err("nothing to verify with");
         assert!(reason.contains("feature `tls`"), "{reason}");
     }
 }

@@ -1,9 +1,11 @@
-//! TLS sessions with servers that have to prove a certificate for a name.
+//! TLS sessions with servers, each of which has to prove a certificate for its name.
 //!
-//! Owns the trusted certificates, the name and the state of each session. The socket and the
-//! deadline are the caller's: bytes in, bytes out. Reads files in [`Verifier::new`] alone, which
-//! may block and so runs before the reactor. The library reads the wall clock, for the validity of
-//! certificates, and takes random bytes from the system; nothing else here does.
+//! Owns the trusted certificates, the certificate of our own and the state of each session. The
+//! socket and the deadline are the caller's: bytes in, bytes out. Reads files in [`Verifier::new`]
+//! alone, which may block and so runs before the reactor. Names may become known later: what
+//! depends on one is decided in its handshake, from what was read, and nothing is kept for a name.
+//! The library reads the wall clock, for the validity of certificates, and takes random bytes from
+//! the system; nothing else here does.
 //!
 //! A name in the subject alone (common name) is ignored, as in Go.
 
@@ -11,6 +13,7 @@ mod algorithms;
 mod chain;
 mod failure;
 mod file;
+mod identity;
 mod proof;
 #[cfg(test)]
 mod tests;
@@ -18,76 +21,111 @@ mod trust;
 mod x509;
 
 use std::io::{Read, Write};
-use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
-use rustls::pki_types::{ServerName, UnixTime};
+use rustls::pki_types::{InvalidDnsNameError, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection};
 use rustls_native_certs::load_native_certs;
 
 use self::failure::{of_beginning, of_handshake};
 use self::proof::Proof;
-use self::trust::Trust;
+use self::trust::{Names, Trust};
 use super::remark::Remark;
-
+use super::tls_settings::TlsSettings;
 use crate::config::limits::HANDSHAKE_BYTES_MAX;
 use crate::proto::tls::{Connector, HandshakeError, Session, Status};
 
-/// Verifies servers: the trusted certificates and the name.
+/// Verifies servers by the trusted certificates, and shows them ours if they ask for one.
 #[derive(Debug)]
 pub struct Verifier {
     config: ClientConfig,
     trust: Arc<Trust>,
-    name: ServerName<'static>,
+    identity: Option<Arc<CertifiedKey>>,
     remarks: Vec<Remark>,
+    has_no_authorities: bool,
 }
 
 impl Verifier {
-    /// A verifier that trusts the certificates in the PEM file `authority`, or the system's without
-    /// one, and requires a certificate for `name`: a DNS name or the literal of an IP address.
+    /// A verifier that trusts the certificates in the file of the settings, or the system's, with
+    /// the certificate of our own.
     ///
     /// The file may have several certificates, and other text, which is ignored. `SSL_CERT_FILE`
-    /// and `SSL_CERT_DIR` name another place of the system's certificates, as for OpenSSL.
+    /// and `SSL_CERT_DIR` name another place of the system's certificates, as for OpenSSL. Where
+    /// that has none, only a domain is a reason to fail.
     ///
     /// # Errors
-    /// One line with the file or the name, and what is wrong with it: the file cannot be read, or
+    /// One line with the file or the domain, and what is wrong with it: the file cannot be read, or
     /// has no certificate, a broken one, or none by which a server could be verified; the system
-    /// has no certificate; the name is neither of the two.
-    pub fn new(authority: Option<&Path>, name: &str) -> Result<Verifier, String> {
+    /// has no certificate; the domain is neither a DNS name nor the literal of an IP address; the
+    /// certificate of our own, or its key, cannot be used.
+    pub fn new(settings: TlsSettings<'_>) -> Result<Verifier, String> {
         let now = UnixTime::now();
-        let name = server_name(name)?;
-        let (trust, remarks) = match authority {
-            Some(path) => file::of_file(path, &name, now)?,
-            None => (file::of_system(load_native_certs(), &name, now)?, Vec::new()),
+        let domain = settings.domain.map(|name| {
+            server_name(name)
+                .map_err(|_| format!("{name:?} is neither a DNS name nor an IP address"))
+        });
+        let has_domain = domain.is_some();
+        let names = Names { domain: domain.transpose()?, has_others: settings.has_other_names };
+        let (mut remarks, mut has_no_authorities) = (Vec::new(), false);
+        let trust = match settings.authority {
+            Some(path) => {
+                let (trust, found) = file::of_file(path, names, now)?;
+                let file = Some(path.display().to_string());
+                remarks.extend(found.into_iter().map(|of| Remark { file: file.clone(), ..of }));
+                trust
+            }
+            None => match file::of_system(load_native_certs(), names.clone(), now) {
+                Ok(trust) => trust,
+                Err(reason) if has_domain => return Err(reason),
+                Err(_) => {
+                    has_no_authorities = true;
+                    Trust::new(names)
+                }
+            },
         };
-        let mut verifier = Verifier::trusting(trust, name)?;
-        let file = authority.map(|path| path.display().to_string());
-        verifier.remarks = remarks;
-        verifier.remarks.iter_mut().for_each(|remark| remark.file.clone_from(&file));
-        Ok(verifier)
+        let mut verifier = Verifier::trusting(trust)?;
+        if let Some(files) = settings.client {
+            let (identity, found) =
+                identity::of_files(files, verifier.config.crypto_provider(), now)?;
+            verifier.identity = Some(identity);
+            remarks.extend(found);
+        }
+        Ok(Verifier { remarks, has_no_authorities, ..verifier })
     }
 
-    fn trusting(trust: Trust, name: ServerName<'static>) -> Result<Verifier, String> {
+    fn trusting(trust: Trust) -> Result<Verifier, String> {
         let trust = Arc::new(trust);
         let provider = Arc::new(algorithms::provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| format!("cannot verify certificates: {error}"))?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Proof::new(Arc::clone(&trust))))
+            .with_custom_certificate_verifier(Arc::new(Proof::new(Arc::clone(&trust), None)))
             .with_no_client_auth();
         // A resumed session shows no certificate. It would prove that the server knows a secret of
         // an earlier server with that name.
         config.resumption = Resumption::disabled();
         // No protocol is offered (ALPN). etcd takes that for HTTP/1.1, and does not log a
         // connection that ends before the first request.
-        Ok(Verifier { config, trust, name, remarks: Vec::new() })
+        Ok(Verifier {
+            config,
+            trust,
+            identity: None,
+            remarks: Vec::new(),
+            has_no_authorities: false,
+        })
     }
 
-    /// The certificates of the file that are not used, or not without a limit.
+    /// The certificates of the files that are not used, or not without a limit.
     pub fn remarks(&self) -> &[Remark] {
         &self.remarks
+    }
+
+    /// Whether the system has no certificate of an authority, so that no server can be verified.
+    pub fn has_no_authorities(&self) -> bool {
+        self.has_no_authorities
     }
 
     /// The verifier as the reactor uses it, to begin sessions.
@@ -97,29 +135,29 @@ impl Verifier {
 }
 
 impl Connector for Verifier {
-    fn connect(&self) -> Result<Box<dyn Session>, HandshakeError> {
-        Ok(Box::new(self.begin()?))
+    fn connect(&self, name: &str) -> Result<Box<dyn Session>, HandshakeError> {
+        Ok(Box::new(self.begin(name)?))
     }
 }
 
 impl Verifier {
-    fn begin(&self) -> Result<TlsSession, HandshakeError> {
-        let proof = Arc::new(Proof::new(Arc::clone(&self.trust)));
+    fn begin(&self, name: &str) -> Result<TlsSession, HandshakeError> {
+        let name = server_name(name).map_err(|_| HandshakeError::UnusableName)?;
+        let proof = Arc::new(Proof::new(Arc::clone(&self.trust), self.identity.clone()));
         // The notes belong to one session, so each has a configuration of its own. Cloning one
         // copies a few pointers.
         let mut config = self.config.clone();
         config.dangerous().set_certificate_verifier(proof.clone());
         config.client_auth_cert_resolver = proof.clone();
-        let mut connection = ClientConnection::new(Arc::new(config), self.name.clone())
-            .map_err(|error| of_beginning(&error))?;
+        let mut connection =
+            ClientConnection::new(Arc::new(config), name).map_err(|error| of_beginning(&error))?;
         connection.set_buffer_limit(None);
         Ok(TlsSession { connection, proof, received_bytes: 0, outgoing: Vec::new() })
     }
 }
 
-fn server_name(name: &str) -> Result<ServerName<'static>, String> {
+fn server_name(name: &str) -> Result<ServerName<'static>, InvalidDnsNameError> {
     ServerName::try_from(name.to_owned())
-        .map_err(|_| format!("{name:?} is neither a DNS name nor an IP address"))
 }
 
 /// A session with a server, from its first byte on.

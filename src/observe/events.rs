@@ -247,14 +247,18 @@ events! {
         reason: Value<'a>,
         file: Option<Quoted<'a>>,
     };
-    /// A trusted certificate is not valid yet, or has expired.
+    /// The system has no certificate of an authority, so that no server can be verified that is
+    /// checked over https.
+    NoAuthorities: Warn "no certificates of authorities on this system";
+    /// A certificate, a trusted one or our own, is not valid yet, or has expired.
     CertificateNotInForce: Warn "certificate not in force" {
         number: usize,
         subject: Quoted<'a>,
         reason: Value<'a>,
         file: Option<Quoted<'a>>,
     };
-    /// A trusted certificate has a kind of key by which signatures cannot be verified.
+    /// A trusted certificate has a kind of key by which signatures cannot be verified, or our own
+    /// is for other purposes than those of a client.
     CertificateUnusable: Warn "certificate cannot be used" {
         number: usize,
         subject: Quoted<'a>,

@@ -38,13 +38,15 @@ pub trait Session: fmt::Debug {
     fn close(&mut self);
 }
 
-/// Begins sessions with servers, all of which have to show the same.
+/// Begins sessions with servers, each of which has to prove its name.
 pub trait Connector: fmt::Debug {
-    /// A session that has sent nothing yet.
+    /// A session that has sent nothing yet, with a server of this `name`: a DNS name, with or
+    /// without a dot at its end, or the literal of an IP address without brackets.
     ///
     /// # Errors
-    /// When it cannot begin, which is not a fault of any server.
-    fn connect(&self) -> Result<Box<dyn Session>, HandshakeError>;
+    /// When it cannot begin, which is not a fault of any server: [`HandshakeError::Local`], or
+    /// [`HandshakeError::UnusableName`].
+    fn connect(&self, name: &str) -> Result<Box<dyn Session>, HandshakeError>;
 }
 
 /// The state of a session.
@@ -117,6 +119,8 @@ pub enum HandshakeError {
     NoCommonCipherSuite,
     /// The server sent another alert, or does not keep to the protocol.
     Refused,
+    /// The name is one that no certificate can be for.
+    UnusableName,
     /// Our own system could not go on: it has no random bytes.
     Local,
 }
@@ -174,6 +178,7 @@ impl HandshakeError {
             HandshakeError::NoCommonVersion => "no_common_tls_version",
             HandshakeError::NoCommonCipherSuite => "no_common_cipher_suite",
             HandshakeError::Refused => "handshake_refused",
+            HandshakeError::UnusableName => "unusable_server_name",
             HandshakeError::Local => "not_supported",
         }
     }
@@ -234,6 +239,7 @@ mod tests {
             (HandshakeError::NoCommonVersion, "no_common_tls_version"),
             (HandshakeError::NoCommonCipherSuite, "no_common_cipher_suite"),
             (HandshakeError::Refused, "handshake_refused"),
+            (HandshakeError::UnusableName, "unusable_server_name"),
             (HandshakeError::Local, "not_supported"),
         ] {
             assert_eq!(error.to_string(), word);

@@ -315,7 +315,9 @@ fn flags_of_discovery_without_a_domain_have_no_effect() {
     let gateway = unused.into_iter().fold(Gateway::builder().arg(ENDPOINT), GatewayBuilder::arg);
     let gateway = gateway.start();
     for flag in ["--discovery-srv-name", "--trusted-ca-file", "--insecure-discovery"] {
-        gateway.wait_for_log(&format!("flag has no effect flag={flag} reason=no_discovery_srv"));
+        let reason =
+            if flag == "--trusted-ca-file" { "no_tls_connection" } else { "no_discovery_srv" };
+        gateway.wait_for_log(&format!("flag has no effect flag={flag} reason={reason}"));
     }
 }
 

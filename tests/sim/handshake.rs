@@ -111,7 +111,8 @@ impl std::fmt::Debug for SimConnector {
 }
 
 impl Connector for SimConnector {
-    fn connect(&self) -> Result<Box<dyn Session>, HandshakeError> {
+    fn connect(&self, name: &str) -> Result<Box<dyn Session>, HandshakeError> {
+        assert_eq!(name, crate::names::DOMAIN, "the name that the members prove");
         let index = self.0.simulation().begin_session().ok_or(HandshakeError::Local)?;
         let net = self.0.clone();
         Ok(Box::new(SimSession { net, index, outgoing: b"?".to_vec(), end: None }))

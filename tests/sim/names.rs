@@ -243,7 +243,7 @@ impl Names {
                 let domain = DOMAIN.to_owned();
                 let trust = match is_insecure {
                     true => Trust::Unverified,
-                    false => Trust::Certified { authority: None },
+                    false => Trust::Certified,
                 };
                 Sources::default().with([DiscoverySrv { domain, name: None, trust }])
             }

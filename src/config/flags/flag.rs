@@ -31,6 +31,8 @@ pub enum Section {
     TimeLimits,
     /// Endpoints from SRV records.
     Discovery,
+    /// Connections of our own over TLS.
+    Tls,
     /// How much there may be, and what is logged.
     LimitsAndLog,
     /// Texts to print.
@@ -45,6 +47,7 @@ impl Section {
             Section::Endpoints => Some("Endpoints"),
             Section::TimeLimits => Some("Time limits"),
             Section::Discovery => Some("Discovery by DNS"),
+            Section::Tls => Some("TLS of the gateway's own connections"),
             Section::LimitsAndLog => Some("Limits and log"),
             Section::Requests => None,
         }

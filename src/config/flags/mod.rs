@@ -88,9 +88,9 @@ table! {
         ENDPOINTS = "endpoints",
             Kind::List { value: "ENDPOINT,...", default: "127.0.0.1:2379", max: ENDPOINTS_MAX },
             "servers to connect clients to: host:port, [v6]:port, or an http(s)
-             URL, whose scheme and path are dropped; 0.0.0.0 and [::] mean this
-             host. ?priority=N&weight=N (each 0-65535, default 0 and 1): the
-             lowest priority that has a working endpoint is used, by weight;
+             URL, whose path is dropped; 0.0.0.0 and [::] mean this host.
+             ?priority=N&weight=N (each 0-65535, default 0 and 1): the lowest
+             priority that has a working endpoint is used, by weight;
              repeatable (default {default}). Names are looked up again as
              their answers end, and after a failed connection";
 
@@ -173,11 +173,22 @@ table! {
             Kind::Boolean,
             "uses all that the records list; without this flag only members that
              show, by a TLS handshake, a certificate for DOMAIN";
+    }
 
+    Tls {
         TRUSTED_CA_FILE = "trusted-ca-file",
             Kind::Text { value: "FILE" },
-            "certificates (PEM) of the authorities that this one must come from
+            "certificates (PEM) of the authorities that a server's must come from
              (default: those that the system trusts)";
+
+        CERT_FILE = "cert-file",
+            Kind::Text { value: "FILE" },
+            "certificate (PEM) for servers that ask for one, and behind it those
+             that vouch for it; needs --key-file";
+
+        KEY_FILE = "key-file",
+            Kind::Text { value: "FILE" },
+            "its private key (PEM: PKCS #8, PKCS #1 or SEC1)";
     }
 
     LimitsAndLog {

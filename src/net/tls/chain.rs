@@ -53,7 +53,7 @@ impl Shown<'_> {
             return Err(HandshakeError::ChainTooLong);
         }
         // Name and purpose are right, or `trust.rs` would not list the certificate.
-        if let Some(validity) = trust.validity_of_own(self.own) {
+        if let Some(validity) = trust.validity_of_own(self.own, name) {
             return match validity.objection(now) {
                 Some(OutOfForce::Expired) => Err(HandshakeError::Expired),
                 Some(OutOfForce::NotYet) => Err(HandshakeError::NotYetValid),

@@ -48,6 +48,8 @@ use crate::proto::tls::HandshakeError;
 #[derive(Debug)]
 pub(super) struct Proof {
     trust: Arc<Trust>,
+    /// The certificate of our own, with its key; `None`: there is none.
+    identity: Option<Arc<CertifiedKey>>,
     /// The server's certificate was accepted.
     is_certified: AtomicBool,
     /// After that, a signature by its key over this handshake was.
@@ -58,9 +60,9 @@ pub(super) struct Proof {
 
 impl Proof {
     /// Notes without any fact yet.
-    pub(super) fn new(trust: Arc<Trust>) -> Proof {
+    pub(super) fn new(trust: Arc<Trust>, identity: Option<Arc<CertifiedKey>>) -> Proof {
         let [is_certified, is_signed, is_asked] = [false; 3].map(AtomicBool::new);
-        Proof { trust, is_certified, is_signed, is_asked }
+        Proof { trust, identity, is_certified, is_signed, is_asked }
     }
 
     /// Whether the server has proven its certificate and that it has the key.
@@ -140,10 +142,10 @@ impl ResolvesClientCert for Proof {
     /// Called when the server asks for a certificate, and only then.
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         self.is_asked.store(true, Ordering::Relaxed);
-        None
+        self.identity.clone()
     }
 
     fn has_certs(&self) -> bool {
-        false
+        self.identity.is_some()
     }
 }

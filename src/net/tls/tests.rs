@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::time::Duration;
 
 use nix::libc;
@@ -33,6 +34,8 @@ mod authorities;
 mod certificates;
 mod curves;
 mod handshakes;
+mod identities;
+mod names;
 mod reading;
 mod trusted;
 
@@ -46,7 +49,13 @@ const STEPS_MAX: usize = 100_000;
 fn verifier_of(authority: &str, name: &str) -> Verifier {
     let scratch = Scratch::new();
     let path = scratch.write("authority.pem", authority);
-    Verifier::new(Some(&path), name).expect("a certificate and a name")
+    of_path(&path, name).expect("a certificate and a name")
+}
+
+/// A verifier for servers of this name, by the certificates of a file.
+fn of_path(path: &Path, name: &str) -> Result<Verifier, String> {
+    let (authority, domain) = (Some(path), Some(name));
+    Verifier::new(TlsSettings { authority, domain, ..TlsSettings::default() })
 }
 
 fn verifier() -> Verifier {
@@ -298,7 +307,12 @@ struct Handshake {
 
 impl Handshake {
     fn new(verifier: &Verifier) -> Handshake {
-        Handshake::of(verifier.begin().expect("random bytes"))
+        Handshake::with(verifier, NAME)
+    }
+
+    /// A handshake with a server of that name.
+    fn with(verifier: &Verifier, name: &str) -> Handshake {
+        Handshake::of(verifier.begin(name).expect("a name and random bytes"))
     }
 
     fn of(session: TlsSession) -> Handshake {

@@ -14,11 +14,21 @@ use super::x509::{self, Certificate, Moment};
 use crate::proto::tls::{AuthorityProblem, UnusableAuthority};
 
 /// All trusted certificates, kept for the life of the process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Trust {
+    names: Names,
     authorities: Vec<Authority>,
-    /// Certificates that a server may show itself.
+    /// Certificates that a server may show itself, if they are for its name.
     own: Vec<Own>,
+}
+
+/// The names of the servers, as far as they are known at the start.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    /// The name without which no server can be verified that has to be; `None`: there is none.
+    pub(super) domain: Option<ServerName<'static>>,
+    /// Whether there may be any others.
+    pub(super) has_others: bool,
 }
 
 /// A trusted certificate as the end of a server's chain. One that must not be an authority is kept
@@ -36,7 +46,7 @@ pub(super) struct Authority {
     static_subject: OnceLock<&'static str>,
 }
 
-/// A trusted certificate that a server may show itself.
+/// A trusted certificate that a server may show itself, if it is for its name.
 #[derive(Debug)]
 struct Own {
     certificate: CertificateDer<'static>,
@@ -46,8 +56,8 @@ struct Own {
 /// The period in which a certificate is valid, both ends included.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Validity {
-    not_before: Moment,
-    not_after: Moment,
+    pub(super) not_before: Moment,
+    pub(super) not_after: Moment,
 }
 
 /// Why a certificate is not valid at some time.
@@ -71,20 +81,25 @@ pub(super) enum Flaw {
 }
 
 impl Trust {
-    /// Adds a certificate, by its place among all, for servers with this `name`. Returns the
-    /// remarks on it as of `now`; `None` if it is not a certificate.
+    /// Trust in no certificate yet.
+    pub(super) fn new(names: Names) -> Trust {
+        Trust { names, authorities: Vec::new(), own: Vec::new() }
+    }
+
+    /// Adds a certificate, by its place among all. Returns the remarks on it as of `now`; `None` if
+    /// it is not a certificate.
     pub(super) fn add(
         &mut self,
         number: usize,
         certificate: &CertificateDer<'_>,
-        name: &ServerName<'_>,
         now: UnixTime,
     ) -> Option<Vec<Remark>> {
         let read = x509::read(certificate).ok()?;
         let anchor = anchor_from_trusted_cert(certificate).ok()?.to_owned();
         let validity = Validity { not_before: read.not_before, not_after: read.not_after };
         let flaw = flaw(&read);
-        let is_own = may_be_shown(certificate, &read, name);
+        let own = Own::new(certificate, &read, validity);
+        let is_own = own.as_ref().is_some_and(|own| self.may_be_shown(own));
         let authority = Authority {
             anchor,
             key_id: read.subject_key_id.map(<[u8]>::to_vec),
@@ -104,17 +119,25 @@ impl Trust {
             file: None,
         });
         let remarks = remarks.collect();
-        if is_own {
-            let certificate = certificate.clone().into_owned();
-            self.own.push(Own { certificate, validity });
-        }
+        self.own.extend(own);
         self.authorities.push(authority);
         Some(remarks)
     }
 
-    /// Whether no server can ever be verified.
+    /// Whether a server may show the certificate, by the names that are known at the start.
+    fn may_be_shown(&self, own: &Own) -> bool {
+        let Names { domain, has_others } = &self.names;
+        *has_others || domain.as_ref().is_some_and(|domain| own.is_for(domain))
+    }
+
+    /// Whether no server can ever be verified, or none with the name that has to be.
     pub(super) fn is_useless(&self) -> bool {
-        self.own.is_empty() && self.authorities.iter().all(|authority| authority.flaw.is_some())
+        let mut own = self.own.iter();
+        let has_own = match &self.names.domain {
+            Some(domain) => own.any(|own| own.is_for(domain)),
+            None => own.any(|own| self.may_be_shown(own)),
+        };
+        !has_own && self.authorities.iter().all(|authority| authority.flaw.is_some())
     }
 
     /// All authorities, those with one of these key identifiers first: of many with the same name
@@ -142,11 +165,16 @@ impl Trust {
         self.authorities.iter().filter(move |authority| authority.anchor.subject.as_ref() == name)
     }
 
-    /// The period in which a server may show this very certificate; `None` if it needs an
-    /// authority.
-    pub(super) fn validity_of_own(&self, certificate: &CertificateDer<'_>) -> Option<Validity> {
+    /// The period in which a server with this `name` may show this very certificate; `None` if it
+    /// needs an authority.
+    pub(super) fn validity_of_own(
+        &self,
+        certificate: &CertificateDer<'_>,
+        name: &ServerName<'_>,
+    ) -> Option<Validity> {
         let mut own = self.own.iter();
-        own.find(|own| own.certificate == *certificate).map(|own| own.validity)
+        let own = own.find(|own| own.certificate == *certificate)?;
+        own.is_for(name).then_some(own.validity)
     }
 }
 
@@ -168,10 +196,23 @@ fn flaw(certificate: &Certificate<'_>) -> Option<Flaw> {
     (certificate.may_serve == Some(false)).then_some(Flaw::WrongPurpose)
 }
 
-/// Whether a server with this name may show the certificate itself, without an authority.
-fn may_be_shown(der: &CertificateDer<'_>, read: &Certificate<'_>, name: &ServerName<'_>) -> bool {
-    let Ok(certificate) = EndEntityCert::try_from(der) else { return false };
-    read.may_serve != Some(false) && certificate.verify_is_valid_for_subject_name(name).is_ok()
+impl Own {
+    /// The certificate, if a server of some name may show it itself, without an authority.
+    fn new(
+        certificate: &CertificateDer<'_>,
+        read: &Certificate<'_>,
+        validity: Validity,
+    ) -> Option<Own> {
+        let may_serve = read.has_names && read.may_serve != Some(false);
+        let certificate = may_serve.then(|| certificate.clone().into_owned())?;
+        Some(Own { certificate, validity })
+    }
+
+    /// Whether it is for a server of this name.
+    fn is_for(&self, name: &ServerName<'_>) -> bool {
+        let certificate = EndEntityCert::try_from(&self.certificate);
+        certificate.is_ok_and(|own| own.verify_is_valid_for_subject_name(name).is_ok())
+    }
 }
 
 impl Validity {
@@ -230,7 +271,8 @@ impl Authority {
 }
 
 impl OutOfForce {
-    fn word(self) -> &'static str {
+    /// The reason as one word.
+    pub(super) fn word(self) -> &'static str {
         match self {
             OutOfForce::Expired => "expired",
             OutOfForce::NotYet => "not_yet_valid",

@@ -18,7 +18,7 @@ use super::algorithms::SIGNATURES;
 const UNDERSTOOD: [&str; 9] = [
     SUBJECT_KEY_ID,
     KEY_USAGE,
-    "2.5.29.17", // Subject alternative name.
+    ALTERNATIVE_NAMES,
     BASIC_CONSTRAINTS,
     "2.5.29.30", // Name constraints.
     "2.5.29.31", // Distribution points of lists of revoked certificates.
@@ -28,11 +28,14 @@ const UNDERSTOOD: [&str; 9] = [
 ];
 const SUBJECT_KEY_ID: &str = "2.5.29.14";
 const KEY_USAGE: &str = "2.5.29.15";
+const ALTERNATIVE_NAMES: &str = "2.5.29.17";
 const BASIC_CONSTRAINTS: &str = "2.5.29.19";
 const AUTHORITY_KEY_ID: &str = "2.5.29.35";
 const EXTENDED_KEY_USAGE: &str = "2.5.29.37";
 /// Extended key usage for any purpose (RFC 5280, section 4.2.1.12).
 const ANY_PURPOSE: &str = "2.5.29.37.0";
+/// Extended key usage for clients of TLS.
+const CLIENT: &str = "1.3.6.1.5.5.7.3.2";
 /// Extended key usage for servers of TLS.
 const SERVER: &str = "1.3.6.1.5.5.7.3.1";
 /// The bit of key usage for signatures of certificates, counted from 0.
@@ -58,6 +61,10 @@ pub(super) struct Certificate<'a> {
     pub(super) may_certify: Option<bool>,
     /// Whether a server of TLS may show it; `None` if its purposes are not limited.
     pub(super) may_serve: Option<bool>,
+    /// Whether a client of TLS may show it; `None` if its purposes are not limited.
+    pub(super) may_be_clients: Option<bool>,
+    /// Whether it is for a name of DNS or an IP address at least.
+    pub(super) has_names: bool,
     pub(super) subject_key_id: Option<&'a [u8]>,
     pub(super) authority_key_id: Option<&'a [u8]>,
     pub(super) has_unknown_critical_extension: bool,
@@ -123,6 +130,8 @@ fn read_signed<'a>(reader: &mut SliceReader<'a>) -> Result<Certificate<'a>> {
         basic_constraints: None,
         may_certify: None,
         may_serve: None,
+        may_be_clients: None,
+        has_names: false,
         subject_key_id: None,
         authority_key_id: None,
         has_unknown_critical_extension: false,
@@ -175,7 +184,11 @@ impl<'a> Certificate<'a> {
             let usage = BitStringRef::from_der(value)?;
             self.may_certify = Some(usage.get(CERTIFICATE_SIGN) == Some(true));
         } else if is(id, EXTENDED_KEY_USAGE) {
-            self.may_serve = Some(may_serve(value)?);
+            self.may_serve = Some(has_purpose(value, SERVER)?);
+            self.may_be_clients = Some(has_purpose(value, CLIENT)?);
+        } else if is(id, ALTERNATIVE_NAMES) {
+            // What cannot be read is for no name: the library cannot read it either.
+            self.has_names = has_names(value).unwrap_or(false);
         } else if is(id, SUBJECT_KEY_ID) {
             self.subject_key_id = Some(<&OctetStringRef>::from_der(value)?.as_bytes());
         } else if is(id, AUTHORITY_KEY_ID) {
@@ -206,14 +219,29 @@ fn basic_constraints(value: &[u8]) -> Result<BasicConstraints> {
     })
 }
 
-fn may_serve(value: &[u8]) -> Result<bool> {
-    let known = [SERVER, ANY_PURPOSE].map(ObjectIdentifier::new_unwrap);
+fn has_purpose(value: &[u8], purpose: &str) -> Result<bool> {
+    let known = [purpose, ANY_PURPOSE].map(ObjectIdentifier::new_unwrap);
     SliceReader::new(value)?.sequence(|reader| {
-        let mut may_serve = false;
+        let mut has_purpose = false;
         while !reader.is_finished() {
-            may_serve |= known.contains(&ObjectIdentifier::decode(reader)?);
+            has_purpose |= known.contains(&ObjectIdentifier::decode(reader)?);
         }
-        Ok(may_serve)
+        Ok(has_purpose)
+    })
+}
+
+fn has_names(value: &[u8]) -> Result<bool> {
+    const DNS_NAME: TagNumber = TagNumber(2);
+    const IP_ADDRESS: TagNumber = TagNumber(7);
+    SliceReader::new(value)?.sequence(|reader| {
+        let mut has_names = false;
+        while !reader.is_finished() {
+            let tag = AnyRef::decode(reader)?.tag();
+            has_names |= [DNS_NAME, IP_ADDRESS]
+                .map(|number| Tag::ContextSpecific { constructed: false, number })
+                .contains(&tag);
+        }
+        Ok(has_names)
     })
 }
 

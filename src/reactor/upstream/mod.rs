@@ -34,8 +34,9 @@ impl<N: Net + Host> Upstream<N> {
         discovery: Discovery,
         connector: Option<Box<dyn Connector>>,
     ) -> Upstream<N> {
+        let domain = discovery.certified_domain().map(str::to_owned);
         Upstream {
-            monitor: Monitor::new(limits.retry, limits.connect_timeout, connector),
+            monitor: Monitor::new(limits.retry, limits.connect_timeout, connector, domain),
             discovery: DiscoveryDriver::new(discovery),
         }
     }

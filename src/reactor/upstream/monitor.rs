@@ -31,6 +31,8 @@ pub(super) struct Monitor {
     connect_timeout: Duration,
     /// Begins the TLS sessions that verify endpoints.
     connector: Option<Box<dyn Connector>>,
+    /// The name that endpoints have to prove, where some have to.
+    domain: Option<String>,
     /// The endpoints whose next probe is scheduled, each once, with its timer.
     scheduled: Vec<(EndpointId, TimerKey)>,
     /// Clients that wait for an endpoint should look again.
@@ -51,11 +53,13 @@ impl Monitor {
         limits: RetryLimits,
         connect_timeout: Duration,
         connector: Option<Box<dyn Connector>>,
+        domain: Option<String>,
     ) -> Monitor {
         Monitor {
             endpoints: EndpointSet::new(limits),
             connect_timeout,
             connector,
+            domain,
             scheduled: Vec::new(),
             retry_waiting: false,
             is_stopped: false,
@@ -175,9 +179,9 @@ impl Monitor {
         let dialogue = match found.check() {
             Check::Connect => Dialogue::Connect,
             Check::Tls => {
-                let connector = self.connector.as_ref();
+                let (connector, domain) = (self.connector.as_ref(), self.domain.as_ref());
                 let connector = connector.expect("proof is asked for only where it can be had");
-                match connector.connect() {
+                match connector.connect(domain.expect("the name to prove")) {
                     Ok(session) => Dialogue::over_tls(session, Dialogue::Connect),
                     Err(error) => return Some(self.fail_handshake(context, endpoint, error)),
                 }

@@ -30,13 +30,13 @@ fn a_file_that_cannot_be_used_is_named_in_one_line() {
         ("second", &second, "certificate 2 in "),
     ] {
         let path = scratch.write(name, text);
-        let reason = Verifier::new(Some(&path), NAME).expect_err(name);
+        let reason = of_path(&path, NAME).expect_err(name);
         assert!(reason.starts_with(want), "{reason}");
         assert!(reason.contains(&path.display().to_string()), "{reason}");
         assert!(!reason.contains('\n'), "{reason}");
     }
     for path in [scratch.path.join("missing"), scratch.path.clone()] {
-        let reason = Verifier::new(Some(&path), NAME).expect_err("no file");
+        let reason = of_path(&path, NAME).expect_err("no file");
         assert!(reason.starts_with(&format!("cannot read {}: ", path.display())), "{reason}");
     }
 }
@@ -46,24 +46,25 @@ fn a_name_has_to_be_one() {
     let scratch = Scratch::new();
     let path = scratch.write("authority.pem", &made().authority);
     for name in ["", ".", "a b", "a..b", "-a.test", "[::1]", "1.2.3", "a.test:1"] {
-        let reason = Verifier::new(Some(&path), name).expect_err(name);
+        let reason = of_path(&path, name).expect_err(name);
         assert_eq!(reason, format!("{name:?} is neither a DNS name nor an IP address"));
     }
 }
 
 #[test]
 fn the_system_needs_one_certificate_that_can_be_used() {
-    let (name, now) = (server_name(NAME).expect("a name"), UnixTime::now());
+    let domain = Some(server_name(NAME).expect("a name"));
+    let (names, now) = (Names { domain, has_others: false }, UnixTime::now());
     let nothing = CertificateResult::default();
-    let reason = file::of_system(nothing, &name, now).expect_err("nothing found");
+    let reason = file::of_system(nothing, names.clone(), now).expect_err("nothing found");
     assert_eq!(reason, "this system has no certificates of authorities: none was found");
 
     let mut found = CertificateResult::default();
     let broken = CertificateDer::from(vec![0]);
     let authority = CertificateDer::from_pem_slice(made().authority.as_bytes());
     found.certs = vec![broken, authority.expect("a certificate")];
-    let trust = file::of_system(found, &name, now).expect("one that can be used");
-    let verifier = Verifier::trusting(trust, name).expect("a verifier");
+    let trust = file::of_system(found, names, now).expect("one that can be used");
+    let verifier = Verifier::trusting(trust).expect("a verifier");
     assert_eq!(
         Wire::default().handshake(&verifier, &mut Setup::of(&TLS13).server()),
         Outcome::Done

@@ -64,6 +64,7 @@ impl Drop for Scratch {
 /// Certificates and keys as PEM. All servers have the same key.
 pub(super) struct Made {
     pub(super) authority: String,
+    pub(super) authority_key: String,
     pub(super) other_authority: String,
     pub(super) key: String,
     pub(super) other_key: String,
@@ -96,6 +97,7 @@ pub(super) fn made() -> &'static Made {
         let names = format!("subjectAltName=DNS:{NAME},DNS:*.wild.test,IP:127.0.0.1\n");
         Made {
             authority,
+            authority_key: scratch.read("authority.key"),
             other_authority,
             key: scratch.read("key"),
             other_key: scratch.read("other.key"),

@@ -26,6 +26,7 @@ fn a_server_is_verified_and_told_of_the_end() {
 
 #[test]
 fn the_name_is_a_dns_name_or_an_address() {
+    let verifier = verifier();
     for version in VERSIONS {
         for (name, want) in [
             ("example.test", Outcome::Done),
@@ -39,9 +40,9 @@ fn the_name_is_a_dns_name_or_an_address() {
             ("127.0.0.2", failed(HandshakeError::WrongName)),
             ("::1", failed(HandshakeError::WrongName)),
         ] {
-            let verifier = verifier_of(&made().authority, name);
-            let mut server = Setup::of(version).server();
-            assert_eq!(Wire::default().handshake(&verifier, &mut server), want, "{name}");
+            let (mut wire, mut server) = (Wire::default(), Setup::of(version).server());
+            let outcome = wire.carry_out(&mut Handshake::with(&verifier, name), &mut server);
+            assert_eq!(outcome, want, "{name}");
         }
     }
 }
@@ -268,7 +269,7 @@ fn what_stops_making_sense_is_refused() {
 
 #[test]
 fn a_handshake_without_end_is_given_up() {
-    let mut session = verifier().begin().expect("random bytes");
+    let mut session = verifier().begin(NAME).expect("random bytes");
     session.received_bytes = HANDSHAKE_BYTES_MAX;
     let mut handshake = Handshake::of(session);
     let mut server = Server::Fixed(vec![22], None);
@@ -281,7 +282,7 @@ fn a_handshake_without_end_is_given_up() {
 /// Carries out a handshake up to the server's last flight, behind which the server sends `said`,
 /// and an end of the session if it `closes`. Gives the session, and all bytes that are to come.
 fn last_read(setup: &Setup, said: &[u8], closes: bool) -> (TlsSession, Vec<u8>) {
-    let mut session = verifier().begin().expect("random bytes");
+    let mut session = verifier().begin(NAME).expect("random bytes");
     let mut config = ServerConfig::clone(&setup.config());
     config.send_half_rtt_data = true;
     let mut server = ServerConnection::new(Arc::new(config)).expect("random bytes");

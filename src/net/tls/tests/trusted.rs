@@ -101,7 +101,7 @@ fn of_text(text: &str) -> Result<Verifier, String> {
     let scratch = Scratch::new();
     let path = scratch.write("authority.pem", text);
     let shown = path.display().to_string();
-    Verifier::new(Some(&path), NAME).map_err(|reason| reason.replace(&shown, "FILE"))
+    of_path(&path, NAME).map_err(|reason| reason.replace(&shown, "FILE"))
 }
 
 fn remarks(verifier: &Verifier) -> Vec<String> {
