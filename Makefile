@@ -22,8 +22,8 @@ MUSL := $(shell uname -m)-unknown-linux-musl
 export CC_$(subst -,_,$(MUSL)) ?= $(CC)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test cost check platforms package sim sim-mutants bench bench-report fuzz build \
-    install notices clean
+.PHONY: help run test cost check platforms package sim sim-mutants bench bench-report faults fuzz \
+    build install notices clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -92,6 +92,18 @@ bench: ## measure it and its peers, about 25 minutes; ARGS=--quick for less
 bench-report: ## keep what `make bench` found in benches/report/
 	@install -d benches/report
 	install -m 644 $(OUT)/bench/report.md $(OUT)/bench/report.svg benches/report/
+
+# Takes root. The clients that a run measures apart from etcdctl are fetched and built.
+FAULTS_CLIENTS = $(or $(filter python node rust,$(ARGS)),$(if $(filter --quick,$(ARGS)),,all))
+faults: ## how long clients wait after faults, three hours; ARGS=--quick for less
+	@sh tests/install-needs.sh cargo cc etcd etcdctl ip ss setpriv unshare python3 pip3 \
+	    $(if $(FAULTS_CLIENTS),node npm protoc)
+	@sh tests/install-needs.sh haproxy || echo "faults: goes on without haproxy"
+	@sh tests/fetch-etcd.sh $(ETCD_BESIDES)
+	@$(if $(FAULTS_CLIENTS),sh benches/faults/prepare.sh)
+	@$(MAKE) --no-print-directory build
+	GATEWAY_BINARY='$(abspath $(OUT))/etcd-gateway' \
+	    cargo bench --locked --bench faults -- $(ARGS)
 
 # Takes a nightly Rust and cargo-fuzz, and fetches them where they are missing.
 fuzz: ## each fuzz target for FUZZ_SECONDS=60

@@ -14,7 +14,7 @@ package_of() {
         etcdctl) echo etcd-client ;;
         ip | ss) echo iproute2 ;;
         dnsmasq) echo dnsmasq-base ;; # the program alone; "dnsmasq" is its service
-        setpriv) echo util-linux ;;
+        setpriv | unshare) echo util-linux ;;
         pip3) echo python3-pip ;;
         node) echo nodejs ;;
         protoc) echo "protobuf-compiler libprotobuf-dev" ;; # with the files that it imports

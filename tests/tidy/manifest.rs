@@ -34,11 +34,16 @@ pub const DEPENDENCIES: &[&str] = &[
 pub const FUZZ: &str = "fuzz/";
 pub const FUZZ_DEPENDENCIES: &[&str] = &["etcd-gateway", "libfuzzer-sys", "log"];
 
+/// A client of etcd whose waiting is measured: a workspace of its own, which nothing else builds.
+pub const FAULTS: &str = "benches/faults/clients/rust/";
+pub const FAULTS_DEPENDENCIES: &[&str] = &["etcd-client", "tokio"];
+
 /// What the manifest of a package may name; a package that is not known may name nothing.
 pub fn card(path: &str) -> Option<&'static [&'static str]> {
     match path.strip_suffix("Cargo.toml")? {
         "" => Some(DEPENDENCIES),
         FUZZ => Some(FUZZ_DEPENDENCIES),
+        FAULTS => Some(FAULTS_DEPENDENCIES),
         _ => Some(&[]),
     }
 }

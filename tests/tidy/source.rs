@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::lexer::{Token, item_end, line_of, parts, tokens};
-use crate::manifest::FUZZ;
+use crate::manifest::{FAULTS, FUZZ};
 
 /// One file, as the rules want to see it.
 pub struct Source {
@@ -84,7 +84,7 @@ pub fn is_target(path: &str) -> bool {
     if let Some(path) = path.strip_prefix(FUZZ) {
         return path == "src/lib.rs" || path.starts_with("fuzz_targets/");
     }
-    let parts: Vec<&str> = path.split('/').collect();
+    let parts: Vec<&str> = path.strip_prefix(FAULTS).unwrap_or(path).split('/').collect();
     match parts.as_slice() {
         ["build.rs"] | ["src", "lib.rs" | "main.rs"] | ["src", "bin", _] => true,
         ["tests" | "benches" | "examples", file] => file.ends_with(".rs"),
