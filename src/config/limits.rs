@@ -68,6 +68,10 @@ pub const TURN_BUDGET_BYTES: usize = 4 << 20;
 /// read. With less, messages would come in pieces and cost several times as much just when many
 /// flows are busy. A thousand flows that send without end make a turn of about 30 ms.
 pub const FLOW_SHARE_BYTES_MIN: usize = BUFFER_BYTES;
+/// Most bytes that one exchange may read in one turn, such as a stream that has no end.
+pub const EXCHANGE_BUDGET_BYTES: usize = FLOW_BUDGET_BYTES;
+/// Pause of an exchange that has read that much.
+pub const EXCHANGE_PAUSE: Duration = Duration::from_millis(1);
 /// Most connections accepted in one turn, per listener.
 pub const ACCEPTS_PER_TURN: usize = 64;
 /// Most connections accepted from each backlog when the process is asked to end: the backlog that
@@ -131,6 +135,9 @@ const _: () = assert!(TURN_BUDGET_BYTES >= FLOW_BUDGET_BYTES, "one flow may use 
 const _: () = assert!(FLOW_BUDGET_BYTES >= FLOW_SHARE_BYTES_MIN);
 // A read must be able to fill the buffer within one turn, or no flow would ever count as bulk.
 const _: () = assert!(FLOW_SHARE_BYTES_MIN >= BUFFER_BYTES);
+// A handshake has its end within one turn.
+const _: () = assert!(EXCHANGE_BUDGET_BYTES >= HANDSHAKE_BYTES_MAX);
+const _: () = assert!(EXCHANGE_PAUSE.as_nanos() > 0);
 const _: () = assert!(ACCEPTS_PER_TURN > 0);
 // Unused buffers take little memory compared with the program itself.
 const _: () = assert!(SPARE_BUFFERS_MAX * BUFFER_BYTES <= 1 << 20);

@@ -1,8 +1,9 @@
 //! The dialogues that we hold over streams of our own, as bytes out and bytes in. Pure; the sockets
-//! and deadlines are in `reactor/exchanges.rs`. A further kind of dialogue is one more variant, and
-//! one of `Progress` for each further way to fail.
+//! and deadlines are in `reactor/exchanges/`. A further kind of dialogue is one more variant, and
+//! one of [`DialogueError`] for its ways to fail.
 
 use super::dns::stream::Framing;
+use super::http1::{Client, HttpError, Received, Request};
 use super::tls::{HandshakeError, Session, Status};
 
 /// Decrypted bytes that are handed on at a time.
@@ -15,6 +16,9 @@ pub enum Dialogue {
     Connect,
     /// One question to a name server, and its answer.
     Dns(Framing),
+    /// Requests and their answers, one after another.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no endpoint is checked by HTTP yet"))]
+    Http(Box<Client>),
     /// A TLS session, and the dialogue inside it.
     Tls { session: Box<dyn Session>, status: Status, inner: Box<Dialogue> },
 }
@@ -26,10 +30,33 @@ pub enum Progress {
     Pending,
     /// A message has come, which is given once.
     Message(Vec<u8>),
+    /// A part of an HTTP answer has come, or all of it, each of which is given once.
+    Http(Received),
     /// The dialogue has come to its end.
     Done,
     /// It never will.
-    Failed(HandshakeError),
+    Failed(DialogueError),
+}
+
+/// Why a dialogue has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DialogueError {
+    /// The server could not be verified.
+    Handshake(HandshakeError),
+    /// There is no whole answer to a request.
+    Http(HttpError),
+}
+
+impl Progress {
+    /// Whether no progress follows this one. What follows a whole answer depends on whether the
+    /// dialogue is [idle](Dialogue::is_idle) then.
+    fn is_final(&self, is_idle: bool) -> bool {
+        match self {
+            Progress::Pending | Progress::Message(_) => false,
+            Progress::Http(received) => received.is_final(is_idle),
+            Progress::Done | Progress::Failed(_) => true,
+        }
+    }
 }
 
 impl Dialogue {
@@ -43,11 +70,55 @@ impl Dialogue {
         matches!(self, Dialogue::Connect)
     }
 
+    /// Whether requests are sent and answered.
+    pub fn is_http(&self) -> bool {
+        match self {
+            Dialogue::Connect | Dialogue::Dns(_) => false,
+            Dialogue::Http(_) => true,
+            Dialogue::Tls { inner, .. } => inner.is_http(),
+        }
+    }
+
+    /// Whether a request may be sent: the last answer was whole, and the server keeps the
+    /// connection.
+    pub fn is_idle(&self) -> bool {
+        match self {
+            Dialogue::Connect | Dialogue::Dns(_) => false,
+            Dialogue::Http(client) => client.is_idle(),
+            Dialogue::Tls { status, inner, .. } => {
+                *status == Status::Established && inner.is_idle()
+            }
+        }
+    }
+
+    /// Whether an HTTP answer is awaited, or the head of a streamed one.
+    pub fn awaits_answer(&self) -> bool {
+        match self {
+            Dialogue::Connect | Dialogue::Dns(_) => false,
+            Dialogue::Http(client) => client.awaits_answer(),
+            Dialogue::Tls { inner, .. } => inner.awaits_answer(),
+        }
+    }
+
+    /// Sends a further request.
+    ///
+    /// # Panics
+    /// When the dialogue is not [idle](Dialogue::is_idle).
+    pub fn send(&mut self, request: Request) {
+        assert!(self.is_idle(), "no request can be sent now");
+        match self {
+            Dialogue::Connect | Dialogue::Dns(_) => {}
+            Dialogue::Http(client) => client.send(request),
+            Dialogue::Tls { inner, .. } => inner.send(request),
+        }
+    }
+
     /// Bytes that are still to be written.
     pub fn outgoing(&mut self) -> &[u8] {
         match self {
             Dialogue::Connect => &[],
             Dialogue::Dns(framing) => framing.unwritten(),
+            Dialogue::Http(client) => client.outgoing(),
             Dialogue::Tls { session, status, inner } => {
                 if *status == Status::Established {
                     let plain = inner.outgoing();
@@ -65,6 +136,7 @@ impl Dialogue {
         match self {
             Dialogue::Connect => debug_assert_eq!(bytes, 0, "nothing is said"),
             Dialogue::Dns(framing) => framing.wrote(bytes),
+            Dialogue::Http(client) => client.wrote(bytes),
             Dialogue::Tls { session, .. } => session.wrote(bytes),
         }
     }
@@ -75,6 +147,7 @@ impl Dialogue {
             // Whatever the server says first is not ours to read.
             Dialogue::Connect => {}
             Dialogue::Dns(framing) => framing.take(bytes),
+            Dialogue::Http(client) => client.incoming(bytes),
             Dialogue::Tls { session, status, inner } => {
                 debug_assert!(!bytes.is_empty(), "an end has no bytes");
                 let mut rest = bytes;
@@ -100,12 +173,16 @@ impl Dialogue {
             Dialogue::Dns(framing) => {
                 framing.take_message().map_or(Progress::Pending, Progress::Message)
             }
+            Dialogue::Http(client) => match client.poll() {
+                Ok(received) => received.map_or(Progress::Pending, Progress::Http),
+                Err(error) => Progress::Failed(DialogueError::Http(error)),
+            },
             Dialogue::Tls { session, status, inner } => match *status {
                 Status::Handshaking => Progress::Pending,
-                Status::Failed(error) => Progress::Failed(error),
+                Status::Failed(error) => Progress::Failed(DialogueError::Handshake(error)),
                 Status::Established => {
                     let progress = inner.poll();
-                    if progress == Progress::Done {
+                    if progress.is_final(inner.is_idle()) {
                         session.close();
                     }
                     progress
@@ -119,15 +196,18 @@ impl Dialogue {
     pub fn end(&mut self, is_orderly: bool) -> Option<Progress> {
         match self {
             Dialogue::Connect | Dialogue::Dns(_) => None,
+            Dialogue::Http(client) => client.end(is_orderly).then(|| self.poll()),
             Dialogue::Tls { session, status, inner } => {
                 let next = session.end(is_orderly)?;
                 debug_assert!(status.may_become(next), "{status:?} became {next:?}");
                 debug_assert_ne!(next, Status::Handshaking, "known, and nothing is known");
                 *status = next;
                 match (*status, inner.poll()) {
-                    (Status::Failed(error), _) => Some(Progress::Failed(error)),
-                    (Status::Established, Progress::Done) => Some(Progress::Done),
-                    (Status::Established, _) => inner.end(is_orderly),
+                    (Status::Failed(error), _) => {
+                        Some(Progress::Failed(DialogueError::Handshake(error)))
+                    }
+                    (Status::Established, Progress::Pending) => inner.end(is_orderly),
+                    (Status::Established, known) => Some(known),
                     (Status::Handshaking, _) => None,
                 }
             }
@@ -154,6 +234,7 @@ fn hand_on(session: &mut dyn Session, inner: &mut Dialogue) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::http1::{Delivery, Limits, Response};
 
     /// Decrypted bytes that a [`Caesar`] holds at most.
     const PLAIN_BYTES_MAX: usize = 2;
@@ -259,10 +340,97 @@ mod tests {
         assert_eq!(dialogue.poll(), Progress::Message(b"abcde".to_vec()));
     }
 
+    const LIMITS: Limits = Limits { head_bytes_max: 100, body_bytes_max: 10 };
+
+    fn http(delivery: Delivery) -> Dialogue {
+        Dialogue::Http(Box::new(Client::new(request(), LIMITS, delivery)))
+    }
+
+    fn request() -> Request {
+        Request::get("a:1", "/").expect("sendable")
+    }
+
+    /// Bytes as a [`Caesar`] sends them.
+    fn encrypted(plain: &str) -> Vec<u8> {
+        plain.bytes().map(|byte| byte + 1).collect()
+    }
+
+    fn response(body: &str) -> Progress {
+        Progress::Http(Received::Response(Response { status: 200, body: body.into() }))
+    }
+
+    #[test]
+    fn requests_follow_one_another_through_a_session() {
+        let mut dialogue = Dialogue::over_tls(Caesar::new(), http(Delivery::Whole));
+        assert_eq!(write_all(&mut dialogue), b"?", "nothing before the peer is verified");
+        dialogue.incoming(b"!");
+        for body in ["one", "two"] {
+            assert!(dialogue.awaits_answer() && !dialogue.is_idle());
+            assert!(write_all(&mut dialogue).starts_with(b"HFU!0!IUUQ"));
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{body}");
+            for byte in encrypted(&answer) {
+                assert_eq!(dialogue.poll(), Progress::Pending);
+                dialogue.incoming(&[byte]);
+            }
+            assert_eq!(dialogue.poll(), response(body));
+            assert_eq!(write_all(&mut dialogue), b"", "the session goes on");
+            assert!(dialogue.is_idle() && !response(body).is_final(true));
+            dialogue.send(request());
+        }
+        let error = DialogueError::Http(HttpError::Unanswered);
+        assert_eq!(dialogue.end(true), Some(Progress::Failed(error)));
+    }
+
+    #[test]
+    fn the_peer_hears_that_no_request_follows() {
+        let mut dialogue = Dialogue::over_tls(Caesar::new(), http(Delivery::Whole));
+        dialogue.incoming(b"!");
+        write_all(&mut dialogue);
+        let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\n";
+        dialogue.incoming(&encrypted(&format!("{head}x")));
+        assert_eq!(dialogue.poll(), response("x"));
+        assert!(!dialogue.is_idle() && response("x").is_final(false));
+        assert_eq!(write_all(&mut dialogue), b".");
+    }
+
+    #[test]
+    fn an_end_is_that_of_an_answer_a_request_or_a_pause() {
+        for (answer, is_orderly, want) in [
+            ("HTTP/1.1 200 OK\r\n\r\nx", true, Some(response("x"))),
+            ("HTTP/1.1 200 OK\r\n\r\nx", false, None),
+            ("", false, None),
+            (
+                "HTTP/1.1 2",
+                true,
+                Some(Progress::Failed(DialogueError::Http(HttpError::ClosedEarly))),
+            ),
+        ] {
+            let inner = http(Delivery::Whole);
+            for mut dialogue in [Dialogue::over_tls(Caesar::new(), inner), http(Delivery::Whole)] {
+                let is_plain = matches!(dialogue, Dialogue::Http(_));
+                let answer = if is_plain { answer.into() } else { encrypted(answer) };
+                dialogue.incoming(if is_plain { b"" } else { b"!" });
+                write_all(&mut dialogue);
+                if !answer.is_empty() {
+                    dialogue.incoming(&answer);
+                }
+                assert_eq!(dialogue.poll(), Progress::Pending);
+                assert_eq!(dialogue.end(is_orderly), want, "{answer:?}");
+            }
+        }
+        let mut dialogue = http(Delivery::Streamed);
+        write_all(&mut dialogue);
+        dialogue.incoming(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(dialogue.poll(), Progress::Http(Received::Head(200)));
+        assert_eq!(dialogue.poll(), Progress::Http(Received::End));
+        assert_eq!(dialogue.end(false), Some(Progress::Http(Received::Closed)));
+    }
+
     #[test]
     fn a_session_that_fails_says_why() {
         let mut dialogue = Dialogue::over_tls(Caesar::new(), Dialogue::Connect);
         dialogue.incoming(b"x");
-        assert_eq!(dialogue.poll(), Progress::Failed(HandshakeError::Refused));
+        let error = DialogueError::Handshake(HandshakeError::Refused);
+        assert_eq!(dialogue.poll(), Progress::Failed(error));
     }
 }

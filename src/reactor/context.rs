@@ -44,6 +44,8 @@ pub(super) enum Timer {
     Monitor(EndpointId),
     /// The time limit of an exchange.
     Exchange(Key),
+    /// The end of a pause of an exchange that has read much in one turn.
+    ExchangePause(Key),
     /// The end of a pause of accepting.
     Accept,
     /// The closing of pipes that no flow has needed for a while.

@@ -1,6 +1,11 @@
-//! Exchanges: the gateway's own dialogues with servers, which are the resolver's questions and the
-//! monitor's probes. One table, one event handler, one deadline and one teardown for all of them.
-//! Pairs are not exchanges.
+//! Exchanges: the gateway's own dialogues with servers. One table, one event handler, one deadline
+//! and one teardown for all of them. Pairs are not exchanges.
+//!
+//! | owner | what it owns | until |
+//! |---|---|---|
+//! | discovery | a socket for each question of its resolver | the answer, or its own command |
+//! | monitor | the probe of an inactive endpoint | established, verified or failed |
+//! | check of an endpoint | a connection for requests to it, one after another | closed or failed |
 //!
 //! ```text
 //!   owner ── open, send, close ──► exchange {owner, socket, dialogue, timer} ◄── event, timer
@@ -8,24 +13,31 @@
 //!     └───────────── Report, by the dispatch ◄────────┘
 //! ```
 //!
-//! The protocols are in `proto/dialogue.rs`. An exchange never calls its owner: it returns a
+//! The protocols are in `proto/dialogue.rs`, requests over a connection that is kept in
+//! `exchanges/requests.rs`. An exchange never calls its owner: it returns a
 //! [`Report`], which the dispatch passes on. Its socket is closed as soon as the exchange ends or
 //! its owner closes it. That is safe within a handler, because each exchange has a generation of
 //! its own: a late event finds none.
 
-use std::net::SocketAddr;
+mod datagrams;
+mod pacing;
+mod requests;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
+use self::pacing::Pacing;
 use super::context::{Context, Timer};
 use super::token::{Kind, Token};
 use super::wheel::TimerKey;
 use crate::address::Address;
 use crate::arena::{Arena, Key};
 use crate::config::limits::{DNS_DESCRIPTORS_MAX, ENDPOINTS_MAX};
-use crate::net::{Dial, Host, Net, NetError, Read, Readiness, Receive, Write};
-use crate::proto::dialogue::{Dialogue, Progress};
+use crate::net::{Dial, Host, Net, NetError, Read, Readiness, Write};
+use crate::proto::dialogue::{Dialogue, DialogueError, Progress};
 use crate::proto::dns;
-use crate::proto::tls::HandshakeError;
+use crate::proto::http1::Received;
 use crate::upstream::EndpointId;
 
 /// All exchanges.
@@ -40,9 +52,10 @@ struct Exchange<N: Net> {
     owner: Owner,
     socket: Socket<N>,
     /// The time limit for connecting, and again for the dialogue; `None`: the owner closes
-    /// the exchange in time.
+    /// the exchange in time, or no answer is awaited.
     time_limit: Option<Duration>,
     timer: Option<TimerKey>,
+    pacing: Pacing,
 }
 
 /// The part that owns an exchange, and the purpose.
@@ -52,6 +65,9 @@ pub(super) enum Owner {
     Discovery(dns::QuestionId),
     /// The monitor, for the probe of an endpoint.
     Monitor(EndpointId),
+    /// The health check of an endpoint, for its requests.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no endpoint is checked by HTTP yet"))]
+    Check(EndpointId),
 }
 
 enum Socket<N: Net> {
@@ -88,6 +104,10 @@ enum Stage {
 pub(super) enum Report {
     /// A message was received.
     Message(Vec<u8>),
+    /// A part of an HTTP answer was received, or all of it. The exchange is closed after
+    /// [`Received::Closed`], and after a whole answer that ends the connection; else it has no
+    /// timer from a whole answer on, or from the head of a streamed one.
+    Http(Received),
     /// The exchange has succeeded, and is closed.
     Done,
     /// The exchange has failed. A stream is closed; a datagram socket stays until its owner closes
@@ -100,8 +120,19 @@ pub(super) enum Report {
 pub(super) enum ExchangeError {
     /// An error of the network or of this host.
     Net(NetError),
-    /// An error of the TLS handshake.
-    Handshake(HandshakeError),
+    /// An error of the dialogue: of its TLS handshake, or of an HTTP answer.
+    Dialogue(DialogueError),
+}
+
+impl<N: Net> Exchange<N> {
+    fn new(
+        owner: Owner,
+        socket: Socket<N>,
+        time_limit: Option<Duration>,
+        timer: Option<TimerKey>,
+    ) -> Exchange<N> {
+        Exchange { owner, socket, time_limit, timer, pacing: Pacing::default() }
+    }
 }
 
 impl<N: Net> Default for Exchanges<N> {
@@ -119,6 +150,11 @@ impl<N: Net> Exchanges<N> {
     /// The number of questions to name servers.
     pub(super) fn questions(&self) -> usize {
         self.owners().filter(|owner| matches!(owner, Owner::Discovery(_))).count()
+    }
+
+    /// The number of connections for checks of endpoints, those that are idle among them.
+    pub(super) fn checks(&self) -> usize {
+        self.owners().filter(|owner| matches!(owner, Owner::Check(_))).count()
     }
 
     /// The owners of all exchanges, in the order of their slots.
@@ -147,10 +183,16 @@ impl<N: Net> Exchanges<N> {
             return;
         }
         for (key, exchange) in self.table.iter() {
-            let Exchange { owner, time_limit, timer, .. } = exchange;
+            let Exchange { owner, time_limit, timer, socket, .. } = exchange;
             debug_assert_eq!(self.find(*owner), Some(key), "two exchanges for one purpose");
             debug_assert_eq!(time_limit.is_some(), timer.is_some(), "a limit without a timer");
+            if let Socket::Stream { dialogue, .. } = socket
+                && dialogue.is_http()
+            {
+                debug_assert_eq!(dialogue.awaits_answer(), timer.is_some(), "a limit of an answer");
+            }
         }
+        debug_assert!(self.checks() <= ENDPOINTS_MAX, "more checks than endpoints");
         debug_assert!(self.probes() <= ENDPOINTS_MAX, "more probes than endpoints");
         debug_assert!(self.questions() <= DNS_DESCRIPTORS_MAX, "more than was reserved");
     }
@@ -186,34 +228,8 @@ impl<N: Net + Host> Context<N> {
         let stage = Stage::Connecting(checked);
         let socket = Socket::Stream { stream, stage, dialogue, lost: None };
         let timer = self.arm_exchange(key, time_limit);
-        self.exchanges.table.fill(key, Exchange { owner, socket, time_limit, timer });
+        self.exchanges.table.fill(key, Exchange::new(owner, socket, time_limit, timer));
         Ok(())
-    }
-
-    /// Opens a socket for datagrams to and from `peer`, which its owner closes.
-    ///
-    /// # Errors
-    /// [`NetError`] when no socket can be opened; then there is no exchange.
-    pub(super) fn open_datagram(&mut self, owner: Owner, peer: SocketAddr) -> Result<(), NetError> {
-        let key = self.exchanges.table.reserve();
-        let token = Token::new(Kind::Exchange, key);
-        let socket = Socket::Datagram(self.net.open_datagram(peer, token.pack())?);
-        let exchange = Exchange { owner, socket, time_limit: None, timer: None };
-        self.exchanges.table.fill(key, exchange);
-        Ok(())
-    }
-
-    /// Sends a datagram. Does nothing where the owner has no datagram socket.
-    ///
-    /// # Errors
-    /// [`NetError`] when the datagram was certainly lost, or an earlier one was refused.
-    pub(super) fn send_datagram(&mut self, owner: Owner, bytes: &[u8]) -> Result<(), NetError> {
-        let key = self.exchanges.find(owner);
-        let exchange = key.and_then(|key| self.exchanges.table.get_mut(key));
-        match exchange.map(|exchange| &mut exchange.socket) {
-            Some(Socket::Datagram(datagram)) => self.net.send(datagram, bytes),
-            Some(Socket::Stream { .. }) | None => Ok(()),
-        }
     }
 
     /// Closes the exchange of this owner. Returns whether there was one.
@@ -225,7 +241,7 @@ impl<N: Net + Host> Context<N> {
     /// The only teardown of an exchange. Returns whether there was one.
     fn close_exchange(&mut self, key: Key) -> bool {
         let Some(exchange) = self.exchanges.table.remove(key) else { return false };
-        if let Some(timer) = exchange.timer {
+        for timer in [exchange.timer, exchange.pacing.timer].into_iter().flatten() {
             self.wheel.cancel(timer);
         }
         match exchange.socket {
@@ -250,8 +266,8 @@ impl<N: Net + Host> Context<N> {
                 }
             }
         };
-        if matches!(report, Some(Report::Done | Report::Failed(_))) {
-            self.close_exchange(key);
+        if let Some(report) = &report {
+            self.follow_report(key, report);
         }
         report
     }
@@ -265,15 +281,6 @@ impl<N: Net + Host> Context<N> {
 
     fn arm_exchange(&mut self, key: Key, time_limit: Option<Duration>) -> Option<TimerKey> {
         time_limit.map(|limit| self.wheel.arm(self.now + limit, Timer::Exchange(key)))
-    }
-
-    fn receive_datagram(&mut self, key: Key) -> Option<Report> {
-        let Socket::Datagram(datagram) = &mut self.exchanges.table[key].socket else { return None };
-        match self.net.receive(datagram, &mut self.scratch) {
-            Receive::Datagram(bytes) => Some(Report::Message(self.scratch[..bytes].to_vec())),
-            Receive::WouldBlock => None,
-            Receive::Failed(error) => Some(Report::Failed(ExchangeError::Net(error))),
-        }
     }
 
     fn is_connecting(&self, key: Key) -> bool {
@@ -311,13 +318,12 @@ impl<N: Net + Host> Context<N> {
         self.exchanges.table[key].timer = timer;
     }
 
-    /// Writes the outgoing bytes of the dialogue, and reads all incoming ones. A dialogue limits
-    /// the bytes that it takes, so the loop ends whatever the peer sends.
+    /// Writes the outgoing bytes of the dialogue, and reads all incoming ones, as far as its pacing
+    /// allows: a stream may never end.
     fn run_dialogue(&mut self, key: Key) -> Option<Report> {
-        let Context { net, scratch, exchanges, .. } = self;
-        let Socket::Stream { stream, dialogue, lost, .. } = &mut exchanges.table[key].socket else {
-            return None;
-        };
+        let Context { net, scratch, exchanges, now, .. } = self;
+        let Exchange { socket, pacing, .. } = &mut exchanges.table[key];
+        let Socket::Stream { stream, dialogue, lost, .. } = socket else { return None };
         loop {
             let report = report_of(dialogue.poll());
             // The last bytes of a dialogue are sent as far as the socket takes them at once.
@@ -325,9 +331,14 @@ impl<N: Net + Host> Context<N> {
             if report.is_some() {
                 return report;
             }
+            if !pacing.may_read(*now) {
+                self.pause_exchange(key);
+                return None;
+            }
             let (end, error) = match net.read(stream, scratch) {
                 Read::Data(bytes) => {
                     dialogue.incoming(&scratch[..bytes]);
+                    pacing.read(bytes);
                     continue;
                 }
                 Read::WouldBlock => (false, (*lost)?),
@@ -365,7 +376,8 @@ fn report_of(progress: Progress) -> Option<Report> {
     match progress {
         Progress::Pending => None,
         Progress::Message(message) => Some(Report::Message(message)),
+        Progress::Http(received) => Some(Report::Http(received)),
         Progress::Done => Some(Report::Done),
-        Progress::Failed(error) => Some(Report::Failed(ExchangeError::Handshake(error))),
+        Progress::Failed(error) => Some(Report::Failed(ExchangeError::Dialogue(error))),
     }
 }

@@ -55,6 +55,7 @@ use self::relays::Relays;
 use self::token::{Kind, Token};
 use self::upstream::Upstream;
 use crate::address::Address;
+use crate::arena::Key;
 use crate::discovery::Lookups;
 use crate::net::{Event, Host, Net, NetError, Readiness};
 use crate::observe::events::Event as LogEvent;
@@ -188,13 +189,15 @@ impl<N: Net + Host> Reactor<N> {
     }
 
     fn on_exchange_event(&mut self, token: Token, readiness: Readiness) {
+        match self.context.exchanges.key_of(token) {
+            Some(key) => self.advance_exchange(key, readiness),
+            None => self.context.metrics.events_stale += 1,
+        }
+    }
+
+    fn advance_exchange(&mut self, key: Key, readiness: Readiness) {
         let Reactor { context, upstream, .. } = self;
-        let key = context.exchanges.key_of(token);
-        let Some((key, owner)) = key.and_then(|key| Some((key, context.exchanges.owner(key)?)))
-        else {
-            context.metrics.events_stale += 1;
-            return;
-        };
+        let Some(owner) = context.exchanges.owner(key) else { return };
         // The owner may close the exchange when it gets a report.
         while let Some(report) = context.advance_exchange(key, readiness) {
             upstream.on_report(context, owner, report);
@@ -202,8 +205,8 @@ impl<N: Net + Host> Reactor<N> {
     }
 
     fn expire_timers(&mut self) {
-        let Reactor { context, relays, upstream, .. } = self;
-        while let Some((_, timer)) = context.wheel.expire(context.now) {
+        while let Some((_, timer)) = self.context.wheel.expire(self.context.now) {
+            let Reactor { context, relays, upstream, .. } = self;
             match timer {
                 Timer::Pair(key) => relays.on_timer(context, upstream, key),
                 Timer::Monitor(endpoint) => upstream.probe(context, endpoint),
@@ -215,6 +218,11 @@ impl<N: Net + Host> Reactor<N> {
                     {
                         upstream.on_report(context, owner, report);
                     }
+                }
+                Timer::ExchangePause(key) => {
+                    context.end_exchange_pause(key);
+                    let readiness = Readiness { readable: true, ..Readiness::default() };
+                    self.advance_exchange(key, readiness);
                 }
                 Timer::Accept => relays.resume_admission(context),
                 Timer::Discovery => upstream.on_discovery_timer(),

@@ -27,7 +27,7 @@ use crate::net::errno::{net_error, retry};
 use crate::net::mio::MioNet;
 use crate::net::stream::Stream;
 use crate::net::{self, Net, NetError};
-use crate::proto::dialogue::{Dialogue, Progress};
+use crate::proto::dialogue::{Dialogue, DialogueError, Progress};
 use crate::proto::tls::{AuthorityProblem, UnusableAuthority};
 
 mod authorities;
@@ -327,8 +327,8 @@ impl Handshake {
             match progress {
                 Progress::Pending => {}
                 Progress::Done => return Outcome::Done,
-                Progress::Failed(error) => return Outcome::Failed(error),
-                Progress::Message(_) => panic!("a handshake brings no message"),
+                Progress::Failed(DialogueError::Handshake(error)) => return Outcome::Failed(error),
+                _ => panic!("a handshake brings no message"),
             }
             let (is_orderly, error) = match retry(|| socket.read(&mut buffer)) {
                 Ok(0) => (true, NetError::Reset),
@@ -344,7 +344,7 @@ impl Handshake {
             };
             return match self.dialogue.end(is_orderly) {
                 Some(Progress::Done) => Outcome::Done,
-                Some(Progress::Failed(error)) => Outcome::Failed(error),
+                Some(Progress::Failed(DialogueError::Handshake(error))) => Outcome::Failed(error),
                 _ => Outcome::Lost(error),
             };
         }

@@ -77,9 +77,13 @@ impl Client {
         matches!(self.state, State::Idle)
     }
 
-    /// Whether the head of an answer has come whose body is still awaited.
-    pub fn is_within_body(&self) -> bool {
-        matches!(self.state, State::Body { .. })
+    /// Whether an answer is awaited: all of it, or the head of a streamed one.
+    pub fn awaits_answer(&self) -> bool {
+        match self.state {
+            State::Head { .. } => true,
+            State::Body { .. } => self.delivery == Delivery::Whole,
+            State::Idle | State::Over | State::Failed(_) => false,
+        }
     }
 
     /// The number of bytes that are kept of what was received.

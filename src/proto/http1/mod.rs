@@ -68,6 +68,18 @@ pub enum Received {
     Closed,
 }
 
+impl Received {
+    /// Whether nothing follows over this connection. What follows a whole answer depends on whether
+    /// the client is [idle](Client::is_idle) then.
+    pub fn is_final(&self, is_idle: bool) -> bool {
+        match self {
+            Received::Head(_) | Received::Part(_) => false,
+            Received::Response(_) | Received::End => !is_idle,
+            Received::Closed => true,
+        }
+    }
+}
+
 /// Why there is no whole answer. Its text is one word for the log. Each ends the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HttpError {

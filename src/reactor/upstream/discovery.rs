@@ -163,7 +163,7 @@ impl<N: Net + Host> DiscoveryDriver<N> {
         let outcome = match &report {
             Report::Message(message) => Ok(&message[..]),
             Report::Failed(ExchangeError::Net(error)) => Err(question_failure(*error)),
-            Report::Failed(ExchangeError::Handshake(_)) | Report::Done => {
+            Report::Failed(ExchangeError::Dialogue(_)) | Report::Http(_) | Report::Done => {
                 debug_assert!(false, "a question is asked in the clear, and ends with its answer");
                 Err(Failure::Unreachable)
             }

@@ -240,6 +240,7 @@ impl<N: Net + Host> Upstream<N> {
                 let failed = self.monitor.on_report(context, endpoint, report);
                 self.recheck_names_of(context, failed);
             }
+            Owner::Check(_) => debug_assert!(false, "no endpoint is checked by HTTP"),
         }
     }
 

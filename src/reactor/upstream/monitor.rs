@@ -13,7 +13,7 @@ use crate::config::limits::ENDPOINTS_MAX;
 use crate::discovery::Found;
 use crate::net::{Host, Net, NetError};
 use crate::observe::events::{Event, Quoted, Value};
-use crate::proto::dialogue::Dialogue;
+use crate::proto::dialogue::{Dialogue, DialogueError};
 use crate::proto::tls::{Connector, HandshakeError};
 use crate::reactor::context::{Context, Timer};
 use crate::reactor::exchanges::{Destination, ExchangeError, Owner, Report};
@@ -209,10 +209,12 @@ impl Monitor {
             Report::Failed(ExchangeError::Net(error)) => {
                 Some(self.fail_probe(context, endpoint, error))
             }
-            Report::Failed(ExchangeError::Handshake(error)) => {
+            Report::Failed(ExchangeError::Dialogue(DialogueError::Handshake(error))) => {
                 Some(self.fail_handshake(context, endpoint, error))
             }
-            Report::Message(_) => {
+            Report::Failed(ExchangeError::Dialogue(DialogueError::Http(_)))
+            | Report::Http(_)
+            | Report::Message(_) => {
                 debug_assert!(false, "a probe brings no message");
                 None
             }
