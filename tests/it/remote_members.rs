@@ -1,5 +1,5 @@
 //! Faults that members of an etcd cluster can have, as `util/remote.rs` makes them: each is seen to
-//! begin and to end, with both versions of etcd and without a gateway.
+//! begin and to end, with both versions of etcd.
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -45,6 +45,10 @@ fn expect_faults_begin_and_end(version: Version) {
     cluster.wait_leaderless(3 - one - other);
     [one, other].into_iter().for_each(|index| cluster.restart(index));
     cluster.wait_leader(&[0, 1, 2]);
+
+    let gateway = cluster.gateway(&[]);
+    let output = cluster.etcdctl(&[gateway.address()], &["put", "key", "value"]);
+    assert!(output.status.success(), "{output:?}");
 }
 
 fn expect_members_come_and_go(version: Version) {

@@ -11,7 +11,7 @@ use std::time::Instant;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::{DEADLINE, until};
+use super::{DEADLINE, Version, until};
 
 /// Lines of a child's log that are shown when its test fails.
 const LINES_SHOWN: usize = 200;
@@ -119,6 +119,9 @@ pub fn spawn(command: &mut Command) -> Child {
             _ => &program,
         };
         let advice = match error.kind() {
+            ErrorKind::NotFound if Version::V3_5.is_program(&program) => {
+                "run sh tests/fetch-etcd.sh 3.5.1".to_owned()
+            }
             ErrorKind::NotFound => format!("install it (Debian: apt-get install {package})"),
             _ => format!("{command:?}"),
         };

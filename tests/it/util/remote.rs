@@ -12,10 +12,10 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::Arc;
 
-use super::{Host, Network, Process, TemporaryDirectory, Version, finish, http, output_of, until};
+use super::{Gateway, Host, Network, Process, TemporaryDirectory, Version, finish, http, until};
 
 /// The members at the start: the fewest that outlive the loss of one.
 const MEMBERS: usize = 3;
@@ -104,6 +104,17 @@ impl RemoteCluster {
     /// Those of the members that were ever there, by their indices.
     pub fn endpoints(&self) -> Vec<SocketAddr> {
         (0..self.members.len()).map(|index| self.endpoint(index)).collect()
+    }
+
+    /// A gateway on its host, in front of all members that are there now.
+    pub fn gateway(&self, arguments: &[&str]) -> Gateway {
+        self.home.enter(|| Gateway::start(&self.endpoints(), arguments))
+    }
+
+    /// Runs etcdctl of the members' version on the gateway's host, to its end.
+    pub fn etcdctl(&self, endpoints: &[SocketAddr], arguments: &[&str]) -> Output {
+        let mut command = self.version.etcdctl(endpoints, arguments);
+        self.home.enter(|| finish(&mut command, ""))
     }
 
     /// The answer of a member to a request in JSON, asked from the gateway's host.
@@ -258,29 +269,27 @@ impl RemoteCluster {
     /// etcd refuses that until they have been connected with each other for five seconds, or until
     /// a learner has caught up.
     fn change_members(&self, index: usize, words: &[&str]) {
-        until(&words.join(" "), || {
-            let mut command = self.client_of_others(index, words);
-            self.home.enter(|| finish(&mut command, "").status.success())
-        });
+        let others = self.others_that_answer(index);
+        until(&words.join(" "), || self.etcdctl(&others, words).status.success());
     }
 
     /// A member's identity in the cluster's list, in hexadecimal, as etcdctl wants it.
     fn identity(&self, index: usize) -> String {
-        let mut command = self.client_of_others(index, &["member", "list"]);
-        let list = self.home.enter(|| output_of(&mut command));
+        let others = self.others_that_answer(index);
+        let list = self.etcdctl(&others, &["member", "list"]).stdout;
+        let list = String::from_utf8_lossy(&list);
         let peer = format!("http://{}", self.peer_address(index));
         let line = list.lines().find(|line| line.split(", ").any(|word| word == peer));
         let line = line.unwrap_or_else(|| panic!("no {peer} in {list}"));
         line.split(", ").next().expect("split() has a first one").to_owned()
     }
 
-    /// A command of etcdctl at all members that can answer, except one.
-    fn client_of_others(&self, except: usize, arguments: &[&str]) -> Command {
-        let others: Vec<SocketAddr> = (0..self.members.len())
+    /// Where all members that can answer serve their clients, except one of them.
+    fn others_that_answer(&self, except: usize) -> Vec<SocketAddr> {
+        (0..self.members.len())
             .filter(|&index| index != except && self.members[index].can_answer())
             .map(|index| self.endpoint(index))
-            .collect();
-        self.version.etcdctl(&others, arguments)
+            .collect()
     }
 
     fn peers(&self, index: usize) -> impl Iterator<Item = &Host> {

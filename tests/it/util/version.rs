@@ -49,6 +49,11 @@ impl Version {
         number.map(str::to_owned).ok_or_else(|| format!("{}: {text}", program.display()))
     }
 
+    /// Whether a command of this version is called by this path.
+    pub fn is_program(self, path: &str) -> bool {
+        ["etcd", "etcdctl"].iter().any(|name| self.program(name) == Path::new(path))
+    }
+
     fn program(self, name: &str) -> PathBuf {
         match self {
             Version::Debian => PathBuf::from(name),
