@@ -81,7 +81,7 @@ const LAYERS: &[Layer] = &[
         ],
         &["slab"],
     ),
-    pure("proto", &["config::limits"], &["domain", "httparse", "serde_json"]),
+    pure("proto", &["config::limits", "config::address"], &["domain", "httparse", "serde_json"]),
     pure(
         "observe",
         &[

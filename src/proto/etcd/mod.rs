@@ -6,13 +6,21 @@
 //! memory that their number bounds, and keeps no more of them than a limit allows.
 //!
 //! ```text
-//! body ──► json ──► status    a member: its leader, its role, its alarms
+//! status 200 ──► json ──► status     a member: its leader, its role, its alarms
+//!                    ├──► members    the list of members ──► server   which URLs can be dialed
+//!                    ├──► auth       a token
+//!                    ├──► kv         a page of keys and values ─┐
+//! stream ─► splitter ┴──► watch      changes of them ───────────┴──► registry   services in them
+//! else ─────────────────► failure    why a request or a watch was refused
 //! ```
 
 mod json;
+pub mod members;
+mod server;
 pub mod status;
 
-pub use json::Malformed;
+pub use json::{Header, Malformed};
+pub use server::SkipReason;
 
 /// Bytes of a real member that are longer than a line here: its lines without their indentation.
 #[cfg(test)]
