@@ -81,7 +81,11 @@ const LAYERS: &[Layer] = &[
         ],
         &["slab"],
     ),
-    pure("proto", &["config::limits", "config::address"], &["domain", "httparse", "serde_json"]),
+    pure(
+        "proto",
+        &["config::limits", "config::address"],
+        &["data_encoding", "domain", "httparse", "serde_json"],
+    ),
     pure(
         "observe",
         &[

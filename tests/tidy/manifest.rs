@@ -17,6 +17,7 @@ pub const DEPENDENCIES: &[&str] = &[
     "domain",
     "httparse",
     "serde_json",
+    "data-encoding",
     "rustls",
     "rustls-webpki",
     "ring",

@@ -67,6 +67,20 @@ pub(super) fn number(object: &Map<String, Value>, field: &str) -> Result<u64, Ma
     }
 }
 
+/// As [`number`], from -2^63 to 2^63 - 1.
+///
+/// # Errors
+/// [`Malformed::NotEtcd`] for anything but such a number.
+pub(super) fn signed(object: &Map<String, Value>, field: &str) -> Result<i64, Malformed> {
+    match object.get(field) {
+        // The standard library takes a plus sign, too, but none behind the minus sign.
+        Some(Value::String(text)) if text.starts_with('-') => {
+            text.parse().map_err(|_| Malformed::NotEtcd)
+        }
+        _ => i64::try_from(number(object, field)?).map_err(|_| Malformed::NotEtcd),
+    }
+}
+
 /// Whether a field is `true`; absent, it is false.
 ///
 /// # Errors
@@ -238,6 +252,25 @@ mod tests {
         assert_eq!(number(&read("{}"), "n"), Ok(0));
         assert_eq!(number(&read(r#"{"n":"1","n":"2"}"#), "n"), Ok(2), "the last one counts");
         assert_eq!(number(&read(r#"{"N":"1"}"#), "n"), Ok(0));
+    }
+
+    #[test]
+    fn signed_numbers_are_decimal_strings_or_numbers() {
+        for (value, want) in [
+            ("\"-9223372036854775808\"", Some(i64::MIN)),
+            ("\"9223372036854775807\"", Some(i64::MAX)),
+            ("7", Some(7)),
+            ("null", Some(0)),
+            ("\"-9223372036854775809\"", None),
+            ("\"9223372036854775808\"", None),
+            ("\"-\"", None),
+            ("\"-+1\"", None),
+            ("-1", None),
+            ("true", None),
+        ] {
+            let answer = read(&format!("{{\"n\":{value}}}"));
+            assert_eq!(signed(&answer, "n").ok(), want, "{value}");
+        }
     }
 
     #[test]

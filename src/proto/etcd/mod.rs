@@ -14,10 +14,16 @@
 //! else ─────────────────► failure    why a request or a watch was refused
 //! ```
 
+pub mod auth;
+pub mod failure;
 mod json;
+pub mod kv;
 pub mod members;
+pub mod registry;
 mod server;
+pub mod splitter;
 pub mod status;
+pub mod watch;
 
 pub use json::{Header, Malformed};
 pub use server::SkipReason;
