@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! fuzz_targets/NAME.rs ──┐
-//!                        ├──► check(bytes) ──► etcd_gateway::{config, discovery, proto::dns}
+//!                        ├──► check(bytes) ──► etcd_gateway::{config, discovery, proto}
 //! corpus/NAME/* ─────────┘                ──► oracle
 //! ```
 
@@ -17,6 +17,8 @@ mod configuration;
 pub mod discovery;
 pub mod dns_reply;
 pub mod duration;
+pub mod etcd_answer;
+pub mod etcd_watch;
 pub mod hosts;
 pub mod resolv_conf;
 
@@ -29,12 +31,14 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "command_line", check: command_line::check },
     Target { name: "discovery", check: discovery::check },
     Target { name: "dns_reply", check: dns_reply::check },
     Target { name: "duration", check: duration::check },
     Target { name: "endpoint", check: address::check_endpoint },
+    Target { name: "etcd_answer", check: etcd_answer::check },
+    Target { name: "etcd_watch", check: etcd_watch::check },
     Target { name: "flag", check: command_line::check_flag },
     Target { name: "hosts", check: hosts::check },
     Target { name: "listen", check: address::check_listen },

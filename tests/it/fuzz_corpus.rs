@@ -20,7 +20,7 @@ use properties::{TARGETS, Target};
 /// Mutations of the corpus of one target: all together take about a second.
 const MUTATIONS: usize = 4_000;
 /// The corpus is a part of the repository that is not read by people: it stays small.
-const CORPUS_FILES_MAX: usize = 300;
+const CORPUS_FILES_MAX: usize = 360;
 const CORPUS_BYTES_MAX: usize = 100 * 1024;
 
 fn folder(name: &str) -> PathBuf {
