@@ -29,7 +29,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection};
 use rustls_native_certs::load_native_certs;
 
-use self::failure::{of_beginning, of_handshake};
+use self::failure::{is_about_client, of_beginning, of_handshake};
 use self::proof::Proof;
 use self::trust::{Names, Trust};
 use super::remark::Remark;
@@ -152,7 +152,13 @@ impl Verifier {
         let mut connection =
             ClientConnection::new(Arc::new(config), name).map_err(|error| of_beginning(&error))?;
         connection.set_buffer_limit(None);
-        Ok(TlsSession { connection, proof, received_bytes: 0, outgoing: Vec::new() })
+        Ok(TlsSession {
+            connection,
+            proof,
+            received_bytes: 0,
+            has_received: false,
+            outgoing: Vec::new(),
+        })
     }
 }
 
@@ -168,6 +174,8 @@ struct TlsSession {
     /// Bytes of the handshake from the server: at most [`HANDSHAKE_BYTES_MAX`], and those of one
     /// more read.
     received_bytes: usize,
+    /// Decrypted bytes have come.
+    has_received: bool,
     outgoing: Vec<u8>,
 }
 
@@ -212,14 +220,15 @@ impl Session for TlsSession {
     }
 
     fn end(&mut self, is_orderly: bool) -> Option<Status> {
-        match !self.connection.is_handshaking() || self.proof.is_complete() {
-            true => Some(Status::Established),
+        match self.connection.is_handshaking() {
+            false => Some(Status::Established),
+            true if self.proof.is_complete() => Some(Status::Dismissed(self.proof.refusal())),
             // A server of etcd without TLS closes the connection in reply to TLS, without an
             // answer.
-            false if is_orderly && self.received_bytes == 0 => {
+            true if is_orderly && self.received_bytes == 0 => {
                 Some(Status::Failed(HandshakeError::NoTls))
             }
-            false => None,
+            true => None,
         }
     }
 
@@ -243,7 +252,11 @@ impl TlsSession {
     /// it holds more than 16 KiB of decrypted bytes.
     fn feed(&mut self, bytes: &mut &[u8]) -> Result<bool, rustls::Error> {
         match self.connection.read_tls(bytes) {
-            Ok(1..) => self.connection.process_new_packets().map(|_| true),
+            Ok(1..) => {
+                let state = self.connection.process_new_packets()?;
+                self.has_received |= state.plaintext_bytes_to_read() > 0;
+                Ok(true)
+            }
             // The server has ended the session (`close_notify`): what follows is none of it.
             Ok(0) => {
                 *bytes = &[];
@@ -253,15 +266,28 @@ impl TlsSession {
         }
     }
 
-    /// The result after an error that ends the handshake, the server's or the library's own. The
+    /// The result after an error that ends the session, the server's or the library's own. The
     /// alert for the server is among the outgoing bytes.
+    ///
+    /// By TLS 1.3 our handshake is over before the server has read our certificate, so that what
+    /// it thinks of that comes behind the handshake (RFC 8446, section 4.4.2.4).
     fn failed(&self, error: &rustls::Error) -> Status {
-        if !self.connection.is_handshaking()
-            || (matches!(error, rustls::Error::AlertReceived(_)) && self.proof.is_complete())
-        {
-            return Status::Established;
+        let alert = match error {
+            rustls::Error::AlertReceived(alert) => Some(*alert),
+            _ => None,
+        };
+        let is_about_ours = alert.is_some_and(is_about_client) && self.proof.is_complete();
+        match (self.connection.is_handshaking(), alert) {
+            (false, _) if is_about_ours && !self.has_received => {
+                Status::Dismissed(self.proof.refusal())
+            }
+            (false, _) => Status::Established,
+            (true, Some(_)) if is_about_ours => Status::Dismissed(self.proof.refusal()),
+            (true, Some(_)) if self.proof.is_complete() => {
+                Status::Dismissed(HandshakeError::Refused)
+            }
+            (true, _) => Status::Failed(of_handshake(error, self.speaks_tls())),
         }
-        Status::Failed(of_handshake(error, self.speaks_tls()))
     }
 
     /// Whether the server has sent a valid message: the first one sets the version.

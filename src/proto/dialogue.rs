@@ -180,6 +180,9 @@ impl Dialogue {
             Dialogue::Tls { session, status, inner } => match *status {
                 Status::Handshaking => Progress::Pending,
                 Status::Failed(error) => Progress::Failed(DialogueError::Handshake(error)),
+                // To be verified is all that is asked of the peer.
+                Status::Dismissed(_) if inner.is_connect() => Progress::Done,
+                Status::Dismissed(error) => Progress::Failed(DialogueError::Handshake(error)),
                 Status::Established => {
                     let progress = inner.poll();
                     if progress.is_final(inner.is_idle()) {
@@ -202,13 +205,16 @@ impl Dialogue {
                 debug_assert!(status.may_become(next), "{status:?} became {next:?}");
                 debug_assert_ne!(next, Status::Handshaking, "known, and nothing is known");
                 *status = next;
-                match (*status, inner.poll()) {
-                    (Status::Failed(error), _) => {
+                match *status {
+                    Status::Handshaking => None,
+                    Status::Dismissed(_) if inner.is_connect() => Some(Progress::Done),
+                    Status::Failed(error) | Status::Dismissed(error) => {
                         Some(Progress::Failed(DialogueError::Handshake(error)))
                     }
-                    (Status::Established, Progress::Pending) => inner.end(is_orderly),
-                    (Status::Established, known) => Some(known),
-                    (Status::Handshaking, _) => None,
+                    Status::Established => match inner.poll() {
+                        Progress::Pending => inner.end(is_orderly),
+                        known => Some(known),
+                    },
                 }
             }
         }
@@ -263,6 +269,9 @@ mod tests {
         }
 
         fn incoming(&mut self, bytes: &mut &[u8]) -> Status {
+            if *bytes == b"#" {
+                return Status::Dismissed(HandshakeError::ClientCertificateRequired);
+            }
             if !self.is_established && bytes.split_off_first() != Some(&b'!') {
                 return Status::Failed(HandshakeError::Refused);
             }
@@ -424,6 +433,23 @@ mod tests {
         assert_eq!(dialogue.poll(), Progress::Http(Received::Head(200)));
         assert_eq!(dialogue.poll(), Progress::Http(Received::End));
         assert_eq!(dialogue.end(false), Some(Progress::Http(Received::Closed)));
+    }
+
+    /// To be verified is enough where nothing is said in the session.
+    #[test]
+    fn a_peer_that_refuses_us_has_proved_itself_and_says_nothing() {
+        let required = DialogueError::Handshake(HandshakeError::ClientCertificateRequired);
+        for said in [&["#"][..], &["!", "#"]] {
+            let question = Dialogue::Dns(Framing::new(b"q"));
+            let mut dialogue = Dialogue::over_tls(Caesar::new(), question);
+            said.iter().for_each(|bytes| dialogue.incoming(bytes.as_bytes()));
+            assert_eq!(dialogue.poll(), Progress::Failed(required), "{said:?}");
+            assert_eq!(write_all(&mut dialogue), b"?", "no question");
+
+            let mut dialogue = Dialogue::over_tls(Caesar::new(), Dialogue::Connect);
+            said.iter().for_each(|bytes| dialogue.incoming(bytes.as_bytes()));
+            assert_eq!(dialogue.poll(), Progress::Done, "{said:?}");
+        }
     }
 
     #[test]

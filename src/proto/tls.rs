@@ -56,6 +56,8 @@ pub enum Status {
     Handshaking,
     /// The peer is verified; bytes may go both ways.
     Established,
+    /// The peer is verified, and refuses us before a byte of it has come: none will.
+    Dismissed(HandshakeError),
     /// It will never be verified over this connection.
     Failed(HandshakeError),
 }
@@ -66,15 +68,16 @@ impl Status {
     pub fn may_become(self, next: Status) -> bool {
         match self {
             Status::Handshaking => true,
-            Status::Established => next != Status::Handshaking,
-            Status::Failed(_) => next == self,
+            Status::Established => !matches!(next, Status::Handshaking | Status::Failed(_)),
+            Status::Dismissed(_) | Status::Failed(_) => next == self,
         }
     }
 }
 
-/// Why a server could not be verified. Its text is one word for the log, whose beginning says what
-/// it is about: `certificate_` what the server shows, `authority_` what we trust, `no_common_` what
-/// either side supports. What is `unsupported` is not a fault of the server.
+/// Why a server could not be verified, or does not take us. Its text is one word for the log, whose
+/// beginning says what it is about: `certificate_` what the server shows, `client_certificate_`
+/// what we show, `authority_` what we trust, `no_common_` what either side supports. What is
+/// `unsupported` is not a fault of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HandshakeError {
     /// Its certificate, or one that it shows to vouch for it, was in force until some time ago.
@@ -117,6 +120,10 @@ pub enum HandshakeError {
     /// The server has no cipher suite in common with us, nor any other group or signature that it
     /// would need: all these it tells by one and the same alert.
     NoCommonCipherSuite,
+    /// The server demands a certificate of ours, and we have none.
+    ClientCertificateRequired,
+    /// The server does not take the certificate of ours.
+    ClientCertificateRefused,
     /// The server sent another alert, or does not keep to the protocol.
     Refused,
     /// The name is one that no certificate can be for.
@@ -177,6 +184,8 @@ impl HandshakeError {
             HandshakeError::NoTls => "no_tls",
             HandshakeError::NoCommonVersion => "no_common_tls_version",
             HandshakeError::NoCommonCipherSuite => "no_common_cipher_suite",
+            HandshakeError::ClientCertificateRequired => "client_certificate_required",
+            HandshakeError::ClientCertificateRefused => "client_certificate_refused",
             HandshakeError::Refused => "handshake_refused",
             HandshakeError::UnusableName => "unusable_server_name",
             HandshakeError::Local => "not_supported",
@@ -238,6 +247,8 @@ mod tests {
             (HandshakeError::NoTls, "no_tls"),
             (HandshakeError::NoCommonVersion, "no_common_tls_version"),
             (HandshakeError::NoCommonCipherSuite, "no_common_cipher_suite"),
+            (HandshakeError::ClientCertificateRequired, "client_certificate_required"),
+            (HandshakeError::ClientCertificateRefused, "client_certificate_refused"),
             (HandshakeError::Refused, "handshake_refused"),
             (HandshakeError::UnusableName, "unusable_server_name"),
             (HandshakeError::Local, "not_supported"),

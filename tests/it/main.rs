@@ -6,6 +6,7 @@
 
 mod changing;
 mod cli;
+mod client_certificate;
 mod cost;
 mod death;
 mod dialing;

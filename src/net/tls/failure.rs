@@ -43,6 +43,26 @@ pub(super) fn of_handshake(error: &Error, speaks_tls: bool) -> HandshakeError {
     }
 }
 
+/// Whether a server that asked for a certificate of ours means it, or the lack of it, by this alert
+/// (RFC 8446, section 6.2). By TLS 1.2 OpenSSL says `handshake_failure` where there is none, and Go
+/// up to 1.20 `bad_certificate` by either version.
+pub(super) fn is_about_client(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::HandshakeFailure
+            | AlertDescription::NoCertificate
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+            | AlertDescription::DecryptError
+            | AlertDescription::CertificateRequired
+    )
+}
+
 /// The error of a signature in the handshake, or of a certificate, as `to_certificate` wrapped it.
 fn of_certificate(error: &CertificateError) -> HandshakeError {
     match error {

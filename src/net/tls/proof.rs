@@ -76,6 +76,14 @@ impl Proof {
         self.is_signed() && self.is_asked.load(Ordering::Relaxed)
     }
 
+    /// What it means for us if the server ends the connection then.
+    pub(super) fn refusal(&self) -> HandshakeError {
+        match self.identity {
+            Some(_) => HandshakeError::ClientCertificateRefused,
+            None => HandshakeError::ClientCertificateRequired,
+        }
+    }
+
     fn note_signature(
         &self,
         certificate: &CertificateDer<'_>,

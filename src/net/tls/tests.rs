@@ -37,6 +37,7 @@ mod handshakes;
 mod identities;
 mod names;
 mod reading;
+mod refusals;
 mod trusted;
 
 const NAME: &str = "example.test";
