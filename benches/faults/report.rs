@@ -53,10 +53,11 @@ fn head(text: &mut String, plan: &Plan) {
     line!(
         text,
         "\nSeconds from the fault until a client that was on the member that is hit works again, \
-         and goes on to: medians of {} rounds. `>` is beyond the end of the round. Every client \
-         has a relay of its own; it puts every 50 ms and watches what a writer at the members \
-         puts, with its default settings. *The cluster* is that writer, which goes on to another \
-         member after half a second: what no client can be faster than by much.",
+         and goes on to; each the median of all rounds, of which there were {}. `>` is beyond the \
+         end of the round. Every client has a relay of its own; it puts every 50 ms and watches \
+         what a writer at the members puts, with its default settings. *The cluster* is that \
+         writer, which goes on to another member after half a second: what no client can be faster \
+         than by much.",
         plan.rounds,
     );
     for way in [Way::HaproxyTcp, Way::HaproxyHttp] {
