@@ -13,10 +13,11 @@ use std::time::Duration;
 use etcd_gateway::config::address::{EndpointAddress, ListenAddress};
 use etcd_gateway::config::discovery_srv::{CAN_VERIFY, DiscoverySrv, Trust};
 use etcd_gateway::config::flags::{FLAGS, Flag, Kind};
+use etcd_gateway::config::health::{CloseOnFailure, HealthCheckMode};
 use etcd_gateway::config::limits::{CONNECTIONS_MAX, ENDPOINTS_MAX, LISTENERS_MAX};
 use etcd_gateway::config::tls::{ClientFiles, Tls};
 use etcd_gateway::config::unused::{NoEffect, UnusedFlag};
-use etcd_gateway::config::{Config, TimeLimits};
+use etcd_gateway::config::{Config, Health, TimeLimits};
 use etcd_gateway::scheme::Scheme;
 use log::LevelFilter;
 
@@ -68,7 +69,11 @@ fn is_in_range(flag: &Flag, text: &str) -> bool {
             let value = rounded(text, max, unit);
             value.is_some_and(|value| !(range.is_above_zero && value.is_zero()))
         }
-        Kind::Count { max } => count(text, *max).is_some(),
+        Kind::Count { max, .. } => count(text, *max).is_some(),
+        Kind::HealthCheck { .. } => health_check(text).is_some(),
+        Kind::DurationOrNever { max } => {
+            text == "never" || rounded(text, max.as_nanos() as u64, 1).is_some()
+        }
         Kind::Boolean => boolean(text).is_some(),
         Kind::Level { .. } => level(text).is_some(),
         Kind::List { .. } | Kind::Text { .. } => true,
@@ -94,7 +99,12 @@ pub fn expected_config(values: &Values, base: &Config) -> Option<Config> {
         (Some(endpoints), _) => endpoints?,
     };
     config.tls = expected_tls(values)?;
-    config.tls.has_https_checks = CAN_VERIFY && has_https(&config.endpoints.addresses);
+    set_health(&mut config.health, values)?;
+    let has_checks = CAN_VERIFY && config.health.check != HealthCheckMode::Off;
+    let is_unverified =
+        matches!(&config.discovery, Some(found) if found.trust == Trust::Unverified);
+    let is_https = is_unverified || has_https(&config.endpoints.addresses);
+    config.tls.has_https_checks = has_checks && is_https;
     config.unused = expected_unused(values, config.discovery.as_ref(), &config.tls);
     config.endpoints.retry_delay = nanoseconds(values, "retry-delay", 60 * SECOND, YEAR, 1)?;
 
@@ -114,6 +124,41 @@ pub fn expected_config(values: &Values, base: &Config) -> Option<Config> {
         && !(config.listen.reuse_port && config.listen.addresses.iter().any(has_port_zero))
         && are_apart(&config.listen.addresses, config.listen.reuse_port);
     is_good.then_some(config)
+}
+
+/// Nothing where one of the values is refused.
+fn set_health(health: &mut Health, values: &Values) -> Option<()> {
+    health.check = health_check(last(values, "health-check").unwrap_or("auto"))?;
+    let interval = nanoseconds(values, "health-interval", 5 * SECOND, YEAR, 1_000_000)?;
+    let timeout = nanoseconds(values, "health-timeout", SECOND, YEAR, 1)?;
+    (health.interval, health.timeout) = (interval, timeout);
+    health.rise = last(values, "health-rise").map_or(Some(2), |text| count(text, 100))? as u32;
+    health.fall = last(values, "health-fall").map_or(Some(2), |text| count(text, 100))? as u32;
+    health.port = match last(values, "health-port") {
+        Some(text) => Some(count(text, 65_535)? as u16),
+        None => None,
+    };
+    health.close_on_failure = match last(values, "close-on-failure") {
+        Some("never") => CloseOnFailure::Never,
+        Some(_) => CloseOnFailure::After(nanoseconds(values, "close-on-failure", 0, YEAR, 1)?),
+        None => CloseOnFailure::ByCheck,
+    };
+    let rate = last(values, "close-rate").map_or(Some(50), |text| count(text, 1_000_000))?;
+    health.close_rate = rate as u32;
+    (!interval.is_zero() && !timeout.is_zero()).then_some(())
+}
+
+fn health_check(text: &str) -> Option<HealthCheckMode> {
+    match text {
+        "auto" => Some(HealthCheckMode::Auto),
+        "off" => Some(HealthCheckMode::Off),
+        "etcd" => Some(HealthCheckMode::Etcd),
+        path => {
+            let is_good = path.bytes().all(|byte| (b'!'..=b'~').contains(&byte) && byte != b'#');
+            let is_path = path.starts_with('/') && is_good && path.len() <= 1024;
+            is_path.then(|| HealthCheckMode::Path(path.to_owned()))
+        }
+    }
 }
 
 /// Nothing where one of the values is refused.

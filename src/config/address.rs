@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
-use super::limits::{PRIORITY_DEFAULT, WEIGHT_DEFAULT};
+use super::limits::{ETCD_PORT, PRIORITY_DEFAULT, WEIGHT_DEFAULT};
 use super::special_address::SpecialAddress;
 use crate::scheme::Scheme;
 
@@ -99,6 +99,14 @@ pub struct EndpointAddress {
     pub priority: u16,
     /// The share of the connections within the class, 0-65535.
     pub weight: u16,
+}
+
+impl EndpointAddress {
+    /// Whether it may be a member of etcd: its port is that of etcd, or it was given as etcd gives
+    /// addresses, by a URL.
+    pub fn may_be_etcd(&self) -> bool {
+        self.scheme.is_some() || self.port == ETCD_PORT
+    }
 }
 
 impl fmt::Display for EndpointAddress {

@@ -3,10 +3,12 @@
 
 use super::Config;
 use super::address::{EndpointAddress, Host};
+use super::health::HealthCheckMode;
 use super::limits::{
     BUFFER_BYTES, CONNECTIONS_MAX, DESCRIPTORS_FOR_A_MOMENT, DESCRIPTORS_OF_LOOP,
-    DESCRIPTORS_PER_PAIR, DESCRIPTORS_PER_PROBE, DESCRIPTORS_RESERVED, DNS_DESCRIPTORS_MAX,
-    DNS_DESCRIPTORS_PER_LOOK_UP, DNS_FILES_MAX, ENDPOINTS_PER_DISCOVERY, PAIRS_PER_PIPE, PIPES_MAX,
+    DESCRIPTORS_PER_CHECK, DESCRIPTORS_PER_PAIR, DESCRIPTORS_PER_PROBE, DESCRIPTORS_RESERVED,
+    DNS_DESCRIPTORS_MAX, DNS_DESCRIPTORS_PER_LOOK_UP, DNS_FILES_MAX, ENDPOINTS_PER_DISCOVERY,
+    PAIRS_PER_PIPE, PIPES_MAX,
 };
 use super::special_address::dialed;
 
@@ -52,15 +54,19 @@ impl Config {
     }
 
     /// The fewest descriptors that must be free at the start: those of the loop and the listeners,
-    /// and of each thing that the gateway does at the same time one: a pair, a probe, a look-up
-    /// where it needs any, and a descriptor that is open for a moment.
+    /// and of each thing that the gateway does at the same time one: a pair, a probe, a health
+    /// check and a look-up where it needs any, and a descriptor that is open for a moment.
     pub fn descriptors_min(&self) -> u64 {
         let of_look_up = match self.needs_resolver() {
             true => DNS_DESCRIPTORS_PER_LOOK_UP + DNS_FILES_MAX,
             false => 0,
         };
+        let has_checks = self.discovery.is_some() && self.health.check != HealthCheckMode::Off
+            || self.checked_endpoints().next().is_some();
+        let of_check = if has_checks { DESCRIPTORS_PER_CHECK } else { 0 };
         let always = DESCRIPTORS_OF_LOOP + self.listen.addresses.len() + DESCRIPTORS_PER_PAIR;
-        (always + DESCRIPTORS_PER_PROBE + of_look_up + DESCRIPTORS_FOR_A_MOMENT) as u64
+        let of_endpoints = DESCRIPTORS_PER_PROBE + of_check;
+        (always + of_endpoints + of_look_up + DESCRIPTORS_FOR_A_MOMENT) as u64
     }
 
     /// Whether names of endpoints are looked up.
@@ -73,10 +79,29 @@ impl Config {
     /// yet: seldom more than a few, and seldom all of them are probed at the same time.
     fn reserved_descriptors(&self) -> usize {
         let endpoints: usize = self.endpoints.addresses.iter().map(expected_addresses).sum();
-        let of_discovery = if self.discovery.is_some() { ENDPOINTS_PER_DISCOVERY } else { 0 };
+        let checked: usize = self.checked_endpoints().map(expected_addresses).sum();
+        let checked = checked * DESCRIPTORS_PER_CHECK;
+        let per_found = match self.health.check {
+            HealthCheckMode::Off => DESCRIPTORS_PER_PROBE,
+            _ => DESCRIPTORS_PER_PROBE + DESCRIPTORS_PER_CHECK,
+        };
+        let of_discovery = match self.discovery {
+            Some(_) => ENDPOINTS_PER_DISCOVERY * per_found,
+            None => 0,
+        };
         let of_resolver =
             if self.needs_resolver() { DNS_DESCRIPTORS_MAX + DNS_FILES_MAX } else { 0 };
-        endpoints * DESCRIPTORS_PER_PROBE + of_discovery + of_resolver
+        endpoints * DESCRIPTORS_PER_PROBE + checked + of_discovery + of_resolver
+    }
+
+    /// The typed endpoints that may be checked, each over a connection of its own.
+    fn checked_endpoints(&self) -> impl Iterator<Item = &EndpointAddress> {
+        let mode = &self.health.check;
+        self.endpoints.addresses.iter().filter(move |endpoint| match mode {
+            HealthCheckMode::Off => false,
+            HealthCheckMode::Auto => endpoint.may_be_etcd(),
+            HealthCheckMode::Etcd | HealthCheckMode::Path(_) => true,
+        })
     }
 }
 
@@ -160,14 +185,15 @@ mod tests {
     }
 
     #[test]
-    fn names_take_descriptors_for_questions_and_probes() {
+    fn names_take_descriptors_for_questions_probes_and_checks() {
         for (endpoints, srv, want) in [
             ("10.0.0.1:1,10.0.0.2:1", None, 2),
+            ("10.0.0.1:2379,http://10.0.0.2:1,10.0.0.3:1", None, 5),
             ("10.0.0.1:1,a.test:1", None, 3 + DNS_DESCRIPTORS_MAX + DNS_FILES_MAX),
             (
                 "10.0.0.1:1",
                 Some("a.test"),
-                1 + ENDPOINTS_PER_DISCOVERY + DNS_DESCRIPTORS_MAX + DNS_FILES_MAX,
+                1 + 2 * ENDPOINTS_PER_DISCOVERY + DNS_DESCRIPTORS_MAX + DNS_FILES_MAX,
             ),
         ] {
             assert_eq!(
@@ -183,10 +209,11 @@ mod tests {
         // Two of the loop, a listener, a pair, a probe, one for a moment.
         assert_eq!(configuration("10.0.0.1:1,10.0.0.2:1", None).descriptors_min(), 7);
         assert_eq!(configuration("10.0.0.1:1,a.test:1", None).descriptors_min(), 14);
-        assert_eq!(configuration("10.0.0.1:1", Some("a.test")).descriptors_min(), 14);
+        assert_eq!(configuration("10.0.0.1:2379", None).descriptors_min(), 8, "and a check");
+        assert_eq!(configuration("10.0.0.1:1", Some("a.test")).descriptors_min(), 15);
         let listen = ["127.0.0.1:1,127.0.0.1:2", ":3"].map(|list| (&LISTEN_ADDR, list));
         let typed = Typed::from_iter(listen);
-        assert_eq!(Config::from_typed(&typed).expect("valid").descriptors_min(), 9);
+        assert_eq!(Config::from_typed(&typed).expect("valid").descriptors_min(), 10);
     }
 
     #[test]

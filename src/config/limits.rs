@@ -7,6 +7,7 @@
 mod changes;
 mod dns;
 mod etcd;
+mod health;
 mod http;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use log::LevelFilter;
 pub use changes::*;
 pub use dns::*;
 pub use etcd::*;
+pub use health::*;
 pub use http::*;
 
 /// Bytes of the scratch buffer and of each pooled buffer: the most that one flow keeps in memory,

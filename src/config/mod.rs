@@ -9,6 +9,7 @@ pub mod capacity;
 pub mod discovery_srv;
 pub mod duration;
 pub mod flags;
+pub mod health;
 pub mod limits;
 pub mod listen;
 pub mod log_filter;
@@ -23,7 +24,7 @@ use std::time::Duration;
 use discovery_srv::DiscoverySrv;
 use flags::{ENDPOINTS, Typed, UsageError};
 pub use limits::*;
-pub use sections::{Endpoints, Listen, Log, SizeLimits, TimeLimits};
+pub use sections::{Endpoints, Health, Listen, Log, SizeLimits, TimeLimits};
 use tls::Tls;
 use unused::UnusedFlag;
 
@@ -34,6 +35,8 @@ pub struct Config {
     pub listen: Listen,
     /// The servers behind the gateway.
     pub endpoints: Endpoints,
+    /// Whether the servers serve, and what follows if they do not.
+    pub health: Health,
     /// The SRV records that list further endpoints; `None`: none are looked up.
     pub discovery: Option<DiscoverySrv>,
     /// The files of connections of our own over TLS.
@@ -63,13 +66,17 @@ impl Config {
             // asks for.
             endpoints.addresses.clear();
         }
-        let tls = tls::parse(typed, tls::has_https_checks(&endpoints.addresses))?;
+        let health = Health::from_typed(typed)?;
+        let has_https_checks =
+            tls::has_https_checks(&endpoints.addresses, discovery.as_ref(), &health.check);
+        let tls = tls::parse(typed, has_https_checks)?;
         let mut unused = discovery_srv::unused(typed, discovery.as_ref());
         unused.extend(tls::unused(typed, &tls, discovery.as_ref()));
         Ok(Config {
             listen,
             endpoints,
             tls,
+            health,
             time_limits: TimeLimits::from_typed(typed)?,
             limits: SizeLimits::from_typed(typed)?,
             log: Log::from_typed(typed)?,
@@ -98,6 +105,7 @@ mod tests {
     use super::flags::{
         CERT_FILE, CONNECT_TIMEOUT, FLAGS, Flag, Invocation, KEY_FILE, Kind, RETRY_DELAY, parse,
     };
+    use super::health::{CloseOnFailure, HealthCheckMode};
     use super::*;
 
     fn configure(arguments: &[&str]) -> Result<Config, UsageError> {
@@ -147,6 +155,11 @@ mod tests {
         assert_eq!(config.time_limits.idle_timeout, None);
         assert_eq!(config.time_limits.drain_timeout, seconds(10));
         assert_eq!((config.limits.connections_max, config.log.level), (None, None));
+        assert_eq!(config.health.check, HealthCheckMode::Auto);
+        assert_eq!((config.health.interval, config.health.timeout), (seconds(5), seconds(1)));
+        assert_eq!((config.health.rise, config.health.fall, config.health.port), (2, 2, None));
+        assert_eq!(config.health.close_on_failure, CloseOnFailure::ByCheck);
+        assert_eq!(config.health.close_rate, 50);
     }
 
     /// A row that no field reads would be a flag without effect.
@@ -159,6 +172,8 @@ mod tests {
                 Kind::Duration(_) => "7s",
                 Kind::Boolean => "true",
                 Kind::Count { .. } => "1",
+                Kind::HealthCheck { .. } => "/a",
+                Kind::DurationOrNever { .. } => "never",
                 Kind::Level { .. } => "trace",
                 Kind::Text { .. } => "a",
                 Kind::Request { .. } => continue,

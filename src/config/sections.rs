@@ -8,6 +8,7 @@ use log::LevelFilter;
 
 use super::address::{EndpointAddress, ListenAddress};
 use super::flags::{self, Typed, UsageError};
+use super::health::{CloseOnFailure, HealthCheckMode};
 use super::values::Value;
 
 /// Declares a section. Each field names the flag that it is read from, in the way of its type
@@ -54,6 +55,28 @@ section! {
         /// Longest pause before a failed endpoint is dialed again; above 0, and possibly below
         /// [`super::limits::RETRY_DELAY_MIN`].
         retry_delay: Duration = RETRY_DELAY,
+    }
+}
+
+section! {
+    /// Whether the servers serve, and what follows if they do not.
+    Health {
+        /// What endpoints are asked.
+        check: HealthCheckMode = HEALTH_CHECK,
+        /// From one check of an endpoint to the next, in whole milliseconds; above 0.
+        interval: Duration = HEALTH_INTERVAL,
+        /// Longest time for connecting, and again for the answer; above 0.
+        timeout: Duration = HEALTH_TIMEOUT,
+        /// Passed checks in a row after which an endpoint serves again; at least 1.
+        rise: u32 = HEALTH_RISE,
+        /// Failed checks in a row after which an endpoint does not serve; at least 1.
+        fall: u32 = HEALTH_FALL,
+        /// The port where endpoints are asked; `None`: their own.
+        port: Option<u16> = HEALTH_PORT,
+        /// When running connections of an endpoint that fails its checks are closed.
+        close_on_failure: CloseOnFailure = CLOSE_ON_FAILURE,
+        /// Most of these that are closed in a second; at least 1.
+        close_rate: u32 = CLOSE_RATE,
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use super::address::EndpointAddress;
 use super::discovery_srv::{CAN_VERIFY, DiscoverySrv, Trust};
 use super::flags::{CERT_FILE, Flag, KEY_FILE, TRUSTED_CA_FILE, Typed, UsageError};
+use super::health::HealthCheckMode;
 use super::unused::{NoEffect, UnusedFlag, given};
 use crate::scheme::Scheme;
 
@@ -52,10 +53,17 @@ fn without(typed: &Typed, flag: &Flag, other: &Flag) -> UsageError {
     UsageError::invalid(flag, value, format!("needs --{}, too", other.name))
 }
 
-/// Whether endpoints may be checked over https: those that were typed as such URLs are.
-pub(super) fn has_https_checks(endpoints: &[EndpointAddress]) -> bool {
+/// Whether endpoints may be checked over https by other names than the domain of a proof: those
+/// that were typed as such URLs are, and those of SRV records that need no proof.
+pub(super) fn has_https_checks(
+    endpoints: &[EndpointAddress],
+    discovery: Option<&DiscoverySrv>,
+    mode: &HealthCheckMode,
+) -> bool {
     let mut schemes = endpoints.iter().map(|endpoint| endpoint.scheme);
-    CAN_VERIFY && schemes.any(|scheme| scheme == Some(Scheme::Https))
+    let is_unverified = discovery.is_some_and(|discovery| discovery.trust == Trust::Unverified);
+    let may_be_asked = is_unverified || schemes.any(|scheme| scheme == Some(Scheme::Https));
+    CAN_VERIFY && *mode != HealthCheckMode::Off && may_be_asked
 }
 
 /// Why no connection of ours is over TLS; `None` if one may be.
@@ -112,14 +120,20 @@ mod tests {
     }
 
     #[test]
-    fn only_urls_of_https_are_checked_over_tls() {
-        for (endpoints, want) in [
-            (&["a:1", "http://b:1"][..], false),
-            (&[], false),
-            (&["a:1", "HTTPS://b:1/x"], CAN_VERIFY),
+    fn urls_of_https_and_records_without_proof_are_checked_over_tls() {
+        let (insecure, certified) = (discovery(Trust::Unverified), discovery(Trust::Certified));
+        for (endpoints, discovery, want) in [
+            (&["a:1", "http://b:1"][..], None, false),
+            (&[], None, false),
+            (&["a:1", "HTTPS://b:1/x"], None, CAN_VERIFY),
+            (&[], Some(&insecure), CAN_VERIFY),
+            (&[], Some(&certified), false),
         ] {
             let parsed = endpoints.iter().map(|text| text.parse().expect(text));
-            assert_eq!(has_https_checks(&parsed.collect::<Vec<_>>()), want, "{endpoints:?}");
+            let parsed: Vec<EndpointAddress> = parsed.collect();
+            let found = has_https_checks(&parsed, discovery, &HealthCheckMode::Auto);
+            assert_eq!(found, want, "{endpoints:?} {discovery:?}");
+            assert!(!has_https_checks(&parsed, discovery, &HealthCheckMode::Off));
         }
     }
 

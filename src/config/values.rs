@@ -12,6 +12,7 @@ use log::LevelFilter;
 use super::address::AddressError;
 use super::duration::{self, format_duration};
 use super::flags::{DurationRange, Flag, Kind, Typed, UsageError, has_password, unquoted};
+use super::health::{CloseOnFailure, HealthCheckMode};
 
 /// A type that a flag's value can have.
 pub(super) trait Value: Sized {
@@ -114,11 +115,11 @@ impl Value for bool {
     }
 }
 
-/// A number of things; `None` where the flag is absent.
+/// A number; where the flag is absent its default, or `None` if it has none.
 impl Value for Option<usize> {
     fn read(flag: &Flag, typed: &Typed) -> Result<Option<usize>, UsageError> {
-        let Kind::Count { max } = flag.kind else { unreachable!("{WRONG_KIND}") };
-        let Some(text) = typed.last(flag) else { return Ok(None) };
+        let Kind::Count { default, max } = flag.kind else { unreachable!("{WRONG_KIND}") };
+        let Some(text) = typed.last(flag) else { return Ok(default) };
         // The standard library would take a plus sign as well.
         let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         match text.parse() {
@@ -128,6 +129,47 @@ impl Value for Option<usize> {
                 Err(UsageError::invalid(flag, text, reason))
             }
         }
+    }
+}
+
+/// A number that has a default.
+impl Value for u32 {
+    fn read(flag: &Flag, typed: &Typed) -> Result<u32, UsageError> {
+        let number = Option::<usize>::read(flag, typed)?.expect("the flag's row has a default");
+        Ok(u32::try_from(number).expect("the flag's row has a maximum below"))
+    }
+}
+
+/// A port other than 0; `None` where the flag is absent.
+impl Value for Option<u16> {
+    fn read(flag: &Flag, typed: &Typed) -> Result<Option<u16>, UsageError> {
+        let number = Option::<usize>::read(flag, typed)?;
+        Ok(number.map(|number| u16::try_from(number).expect("the flag's row has a maximum below")))
+    }
+}
+
+impl Value for HealthCheckMode {
+    fn read(flag: &Flag, typed: &Typed) -> Result<HealthCheckMode, UsageError> {
+        let Kind::HealthCheck { default } = flag.kind else { unreachable!("{WRONG_KIND}") };
+        let text = typed.last(flag).unwrap_or(default);
+        text.parse().map_err(|reason| UsageError::invalid(flag, text, reason))
+    }
+}
+
+impl Value for CloseOnFailure {
+    fn read(flag: &Flag, typed: &Typed) -> Result<CloseOnFailure, UsageError> {
+        let Kind::DurationOrNever { max } = flag.kind else { unreachable!("{WRONG_KIND}") };
+        let Some(text) = typed.last(flag) else { return Ok(CloseOnFailure::ByCheck) };
+        if text == "never" {
+            return Ok(CloseOnFailure::Never);
+        }
+        let unit = Duration::from_nanos(1);
+        let range = DurationRange { default: Duration::ZERO, is_above_zero: false, max, unit };
+        let after = in_range(text, &range);
+        let after = after.map_err(|reason| {
+            UsageError::invalid(flag, text, format_args!("neither never nor a duration: {reason}"))
+        });
+        Ok(CloseOnFailure::After(after?))
     }
 }
 

@@ -27,6 +27,8 @@ pub enum Section {
     Listening,
     /// The servers behind the gateway.
     Endpoints,
+    /// Whether endpoints serve.
+    Health,
     /// How long things may take.
     TimeLimits,
     /// Endpoints from SRV records.
@@ -45,6 +47,7 @@ impl Section {
         match self {
             Section::Listening => Some("Listening"),
             Section::Endpoints => Some("Endpoints"),
+            Section::Health => Some("Health checks"),
             Section::TimeLimits => Some("Time limits"),
             Section::Discovery => Some("Discovery by DNS"),
             Section::Tls => Some("TLS of the gateway's own connections"),
@@ -71,10 +74,22 @@ pub enum Kind {
     /// A boolean, false where the flag is absent. As with pflag, true where the flag has no value;
     /// a value follows an equals sign and is never the next argument.
     Boolean,
-    /// A number of things from 1 to `max`; no default.
+    /// A number from 1 to `max`.
     Count {
+        /// The number where the flag is absent, if there is one.
+        default: Option<usize>,
         /// The largest number.
         max: usize,
+    },
+    /// What endpoints are asked in health checks: a word, or a path.
+    HealthCheck {
+        /// The word where the flag is absent.
+        default: &'static str,
+    },
+    /// A duration of up to `max`, or the word never. Another flag has the default.
+    DurationOrNever {
+        /// The longest duration.
+        max: Duration,
     },
     /// A log level.
     Level {
@@ -121,6 +136,8 @@ impl Flag {
         match self.kind {
             Kind::List { value, .. } | Kind::Text { value } => Some(value),
             Kind::Duration(_) => Some("DURATION"),
+            Kind::DurationOrNever { .. } => Some("DURATION|never"),
+            Kind::HealthCheck { .. } => Some("auto|off|etcd|PATH"),
             Kind::Count { .. } => Some("N"),
             Kind::Level { .. } => Some("LEVEL"),
             Kind::Boolean | Kind::Request { .. } => None,
@@ -133,16 +150,26 @@ impl Flag {
             Kind::List { default, .. } => Some((*default).to_owned()),
             Kind::Duration(range) => Some(format_duration(range.default)),
             Kind::Level { default } => Some(default.as_str().to_ascii_lowercase()),
-            Kind::Boolean | Kind::Count { .. } | Kind::Text { .. } | Kind::Request { .. } => None,
+            Kind::HealthCheck { default } => Some((*default).to_owned()),
+            Kind::Count { default, .. } => default.map(|number| number.to_string()),
+            Kind::Boolean
+            | Kind::DurationOrNever { .. }
+            | Kind::Text { .. }
+            | Kind::Request { .. } => None,
         }
     }
 
     /// The largest value as it would be typed; of a list, the most items.
     pub fn max(&self) -> Option<String> {
         match &self.kind {
-            Kind::List { max, .. } | Kind::Count { max } => Some(max.to_string()),
+            Kind::List { max, .. } | Kind::Count { max, .. } => Some(max.to_string()),
             Kind::Duration(range) => Some(format_duration(range.max)),
-            Kind::Boolean | Kind::Level { .. } | Kind::Text { .. } | Kind::Request { .. } => None,
+            Kind::DurationOrNever { max } => Some(format_duration(*max)),
+            Kind::Boolean
+            | Kind::HealthCheck { .. }
+            | Kind::Level { .. }
+            | Kind::Text { .. }
+            | Kind::Request { .. } => None,
         }
     }
 

@@ -27,8 +27,8 @@ mod words;
 use std::time::Duration;
 
 use super::limits::{
-    CONNECTIONS_MAX, DURATION_MAX, ENDPOINTS_MAX, KEEPALIVE_MAX, LISTENERS_MAX, LOG_LEVEL_DEFAULT,
-    RETRY_DELAY_MIN, TCP_USER_TIMEOUT_MAX,
+    CLOSE_RATE_MAX, CONNECTIONS_MAX, DURATION_MAX, ENDPOINTS_MAX, HEALTH_RESULTS_MAX,
+    KEEPALIVE_MAX, LISTENERS_MAX, LOG_LEVEL_DEFAULT, RETRY_DELAY_MIN, TCP_USER_TIMEOUT_MAX,
 };
 
 pub use flag::{DurationRange, Flag, Kind, Section};
@@ -103,6 +103,60 @@ table! {
             }),
             "longest pause before a failed endpoint is dialed again, above 0;
              pauses begin at 1s and grow (default {default})";
+    }
+
+    Health {
+        HEALTH_CHECK = "health-check",
+            Kind::HealthCheck { default: "auto" },
+            "what endpoints are asked: etcd, by POST /v3/maintenance/status,
+             whether a member has a leader and is neither learner nor corrupt;
+             a path such as /readyz, which has to be answered by 2xx; off,
+             nothing; auto, as etcd where an endpoint is an http(s) URL, has
+             port 2379 or comes from SRV records, and answers as etcd does
+             (default {default})";
+
+        HEALTH_INTERVAL = "health-interval",
+            Kind::Duration(DurationRange {
+                default: Duration::from_secs(5),
+                is_above_zero: true,
+                unit: Duration::from_millis(1),
+                ..UP_TO_A_YEAR
+            }),
+            "from one check of an endpoint to the next, above 0. What speaks
+             against one, such as an answer that does not come, causes a
+             check at once (default {default})";
+
+        HEALTH_TIMEOUT = "health-timeout",
+            Kind::Duration(DurationRange {
+                default: Duration::from_secs(1),
+                is_above_zero: true,
+                ..UP_TO_A_YEAR
+            }),
+            "for connecting, and again for the answer, above 0 (default {default})";
+
+        HEALTH_RISE = "health-rise",
+            Kind::Count { default: Some(2), max: HEALTH_RESULTS_MAX },
+            "passed checks in a row after which an endpoint gets clients again,
+             1-{max} (default {default})";
+
+        HEALTH_FALL = "health-fall",
+            Kind::Count { default: Some(2), max: HEALTH_RESULTS_MAX },
+            "failed checks in a row after which it gets none, 1-{max}
+             (default {default})";
+
+        HEALTH_PORT = "health-port",
+            Kind::Count { default: None, max: u16::MAX as usize },
+            "port where endpoints are asked (default: their own)";
+
+        CLOSE_ON_FAILURE = "close-on-failure",
+            Kind::DurationOrNever { max: DURATION_MAX },
+            "closes running connections of an endpoint so long after it has
+             failed, while another one serves (default: 0s where endpoints
+             are asked as etcd, otherwise never)";
+
+        CLOSE_RATE = "close-rate",
+            Kind::Count { default: Some(50), max: CLOSE_RATE_MAX },
+            "connections that are closed so in a second, 1-{max} (default {default})";
     }
 
     TimeLimits {
@@ -193,7 +247,7 @@ table! {
 
     LimitsAndLog {
         MAX_CONNECTIONS = "max-connections",
-            Kind::Count { max: CONNECTIONS_MAX },
+            Kind::Count { default: None, max: CONNECTIONS_MAX },
             "client connections at a time, 1-{max}; more wait in the kernel's
              backlog (default: what the descriptor limit allows)";
 

@@ -69,6 +69,8 @@ fn options() -> Options {
             Kind::List { .. }
             | Kind::Duration(_)
             | Kind::Count { .. }
+            | Kind::HealthCheck { .. }
+            | Kind::DurationOrNever { .. }
             | Kind::Level { .. }
             | Kind::Text { .. } => options.optmulti("", flag.name, "", ""),
         };
