@@ -295,6 +295,7 @@ fn pick(bench: &Bench, endpoints: usize) {
         priority: 0,
         weight: 1,
         check: Check::Connect,
+        health_check: None,
     };
     set.reconcile(&addresses.iter().map(spec).collect::<Vec<_>>(), now);
     let ours = || {

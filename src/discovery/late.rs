@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::finding::{FallbackReason, SourceLabel};
 use super::names::{Names, Needed};
-use super::source::{Configured, Host, Ranked, Source, State};
+use super::source::{Configured, Host, Ranked, Server, Source, State};
 use crate::address::Address;
 use crate::upstream::Check;
 
@@ -50,7 +50,8 @@ impl Source for LateSource {
     fn hosts(&self, _: &Names) -> Vec<Host> {
         let (name, check) = (self.settings.address.to_string(), Check::Connect);
         let addresses = vec![Address::Inet(self.settings.address)];
-        let host = Host { name, priority: 0, weight: 1, check, is_resolved: true, addresses };
+        let (server, is_resolved) = (Server::unknown(), true);
+        let host = Host { name, priority: 0, weight: 1, check, server, is_resolved, addresses };
         self.is_listed.then_some(host).into_iter().collect()
     }
 

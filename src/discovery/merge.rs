@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use super::finding::Excluded;
 use super::source::Host;
 use super::weights::{self, Share};
-use super::{Exclusion, Found, Item, Unusable, Usability};
+use super::{Exclusion, Found, HealthPolicy, Item, Unusable, Usability};
 use crate::address::Address;
 use crate::config::ENDPOINTS_MAX;
 use crate::config::special_address::SpecialAddress;
@@ -21,6 +21,7 @@ use crate::upstream::EndpointSpec;
 /// addresses that are used, so that a host has its share whatever else is true of it.
 pub(super) fn merge(
     hosts: &[Host],
+    health_policy: &HealthPolicy,
     usability: &mut dyn FnMut(&Address, bool) -> Usability,
 ) -> (Vec<Found>, Vec<Excluded>) {
     let checked = usability_of_all(hosts, usability);
@@ -50,7 +51,7 @@ pub(super) fn merge(
         }
         used.push(own);
     }
-    let found = with_weights(hosts, used);
+    let found = with_weights(hosts, used, health_policy);
     debug_assert_eq!(found.len(), count, "an address lost or made");
     debug_assert!(found.len() + excluded.len() <= addresses, "used and excluded");
     debug_assert!(count > 0 || !can_reach, "the only address that can be reached is not used");
@@ -96,7 +97,11 @@ fn special(address: &Address) -> Option<SpecialAddress> {
 }
 
 /// The endpoints of each host, with its weight divided over them.
-fn with_weights(hosts: &[Host], used: Vec<Vec<Address>>) -> Vec<Found> {
+fn with_weights(
+    hosts: &[Host],
+    used: Vec<Vec<Address>>,
+    health_policy: &HealthPolicy,
+) -> Vec<Found> {
     debug_assert_eq!(hosts.len(), used.len());
     let mut shares = Vec::with_capacity(hosts.len());
     for (host, own) in hosts.iter().zip(&used) {
@@ -107,8 +112,15 @@ fn with_weights(hosts: &[Host], used: Vec<Vec<Address>>) -> Vec<Found> {
     let mut found = Vec::new();
     for ((host, own), weight) in hosts.iter().zip(used).zip(weights::divide(&shares)) {
         let Host { priority, check, .. } = *host;
+        let health_check = health_policy.check_of(&host.server);
         found.extend(own.into_iter().map(|address| Found {
-            spec: EndpointSpec { address, priority, weight, check },
+            spec: EndpointSpec {
+                address,
+                priority,
+                weight,
+                check,
+                health_check: health_check.clone(),
+            },
             name: host.name.clone(),
         }));
     }
@@ -120,6 +132,7 @@ fn with_weights(hosts: &[Host], used: Vec<Vec<Address>>) -> Vec<Found> {
 mod tests {
     use std::net::IpAddr;
 
+    use super::super::source::Server;
     use super::*;
     use crate::upstream::Check;
 
@@ -127,7 +140,8 @@ mod tests {
         let ips = addresses.iter().map(|text| text.parse::<IpAddr>().expect(text));
         let addresses = ips.map(|ip| Address::from((ip, 1))).collect();
         let (name, check) = (name.to_owned(), Check::Connect);
-        Host { name, priority: 0, weight, check, is_resolved: true, addresses }
+        let server = Server::unknown();
+        Host { name, priority: 0, weight, check, server, is_resolved: true, addresses }
     }
 
     /// IPv6 has no route, and 10.0.0.9 is ours.
@@ -150,7 +164,7 @@ mod tests {
     }
 
     fn check(hosts: &[Host], want: &[(&str, u16)], want_excluded: &[&str]) {
-        let (found, excluded) = merge(hosts, &mut usability);
+        let (found, excluded) = merge(hosts, &HealthPolicy::default(), &mut usability);
         let found: Vec<(String, u16)> =
             found.iter().map(|one| (one.spec.address.to_string(), one.spec.weight)).collect();
         let want: Vec<(String, u16)> =
@@ -180,7 +194,7 @@ mod tests {
     #[test]
     fn an_address_that_is_written_in_both_families_counts_once() {
         let hosts = [host("a", 1, &["10.0.0.1", "10.0.0.2", "::ffff:10.0.0.1"])];
-        let (found, _) = merge(&hosts, &mut |_, _| Ok(()));
+        let (found, _) = merge(&hosts, &HealthPolicy::default(), &mut |_, _| Ok(()));
         let found: Vec<_> = found.iter().map(|one| one.spec.address.to_string()).collect();
         assert_eq!(found, ["10.0.0.1:1", "10.0.0.2:1"], "or it would get twice its share");
     }
@@ -199,7 +213,13 @@ mod tests {
         ];
         check(&hosts, &[("10.0.0.2", 1)], &want);
         for six in ["::", "ff02::1"] {
-            assert_eq!(merge(&[host("a", 1, &[six])], &mut |_, _| panic!("looked at")).0, []);
+            assert_eq!(
+                merge(&[host("a", 1, &[six])], &HealthPolicy::default(), &mut |_, _| panic!(
+                    "looked at"
+                ))
+                .0,
+                []
+            );
         }
         // What was typed is refused at the start or meant.
         hosts[0] = Host { is_resolved: false, ..host("a", 1, &["0.0.0.0"]) };
@@ -210,7 +230,11 @@ mod tests {
     fn there_is_an_end_to_it() {
         let many: Vec<String> = (0..300).map(|i| format!("10.1.{}.{}", i / 256, i % 256)).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        let (found, excluded) = merge(&[host("a", 1, &many), host("b", 1, &many)], &mut usability);
+        let (found, excluded) = merge(
+            &[host("a", 1, &many), host("b", 1, &many)],
+            &HealthPolicy::default(),
+            &mut usability,
+        );
         assert_eq!(found.len(), ENDPOINTS_MAX);
         assert_eq!(excluded, [(Item::Name("a".to_owned()), Exclusion::TooMany)]);
     }

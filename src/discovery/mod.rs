@@ -23,6 +23,7 @@
 mod configuration;
 mod finding;
 mod fixed;
+mod health_policy;
 mod invariants;
 mod known;
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub use crate::proto::dns::resolv_conf::Environment;
 pub use finding::{
     Exclusion, FallbackReason, Finding, Item, ResolveError, SourceLabel, Unusable, Usability,
 };
+pub use health_policy::HealthPolicy;
 pub use lookups::Lookups;
 pub use name::AddressName;
 pub use names::Names;
@@ -66,6 +68,7 @@ pub struct Sources {
     list: Vec<Ranked>,
     patience: Duration,
     environment: Environment,
+    health_policy: HealthPolicy,
 }
 
 /// An endpoint that should exist, and the name that it was found by.
@@ -81,7 +84,12 @@ impl Sources {
     /// No source yet. `patience`: how long the first answer of discovery may take before typed
     /// endpoints are used. `environment`: what it says of how to look names up.
     pub fn new(patience: Duration, environment: Environment) -> Sources {
-        Sources { list: Vec::new(), patience, environment }
+        Sources { list: Vec::new(), patience, environment, health_policy: HealthPolicy::default() }
+    }
+
+    /// The same, and what they list is checked so. Without this there are no checks.
+    pub fn checked(self, health_policy: HealthPolicy) -> Sources {
+        Sources { health_policy, ..self }
     }
 
     /// These sources, too: an option, a list, or anything else that gives what configures some.
@@ -98,6 +106,7 @@ impl Sources {
 #[derive(Debug)]
 pub struct Discovery {
     sources: Vec<Ranked>,
+    health_policy: HealthPolicy,
     names: Names,
     /// Until when sources that have no answer yet keep those of a later rank from counting.
     patient_until: Option<Instant>,
@@ -114,10 +123,11 @@ impl Discovery {
     /// The sources as configured. Nothing is looked up yet; an address is known at once.
     pub fn new(sources: Sources, now: Instant) -> Discovery {
         let patient_until = now + sources.patience;
-        let names = Names::new(sources.environment);
-        let sources = sources.list;
+        let Sources { list, environment, health_policy, .. } = sources;
+        let names = Names::new(environment);
         let mut discovery = Discovery {
-            sources,
+            sources: list,
+            health_policy,
             names,
             patient_until: None,
             found: Vec::new(),
@@ -241,7 +251,7 @@ impl Discovery {
         debug_assert!(rank.is_none_or(|rank| self.has_rank(rank)), "of no source");
         let in_effect = self.sources.iter().filter(|ranked| Some(ranked.rank) == rank);
         let hosts: Vec<_> = in_effect.flat_map(|ranked| ranked.source.hosts(&self.names)).collect();
-        let (found, unused) = merge::merge(&hosts, usability);
+        let (found, unused) = merge::merge(&hosts, &self.health_policy, usability);
         excluded.extend(unused);
         self.findings.note_excluded(excluded, now);
         self.replace(found, rank);
@@ -679,7 +689,8 @@ mod tests {
                 return Vec::new();
             }
             let addresses = vec![self.address.clone()];
-            vec![Host { name, priority, weight, check, is_resolved, addresses }]
+            let server = source::Server::unknown();
+            vec![Host { name, priority, weight, check, server, is_resolved, addresses }]
         }
     }
 

@@ -92,6 +92,7 @@ mod tests {
     use super::*;
     use crate::proto::dns::message::Service;
     use crate::proto::dns::name::Name;
+    use crate::scheme::Scheme;
     use crate::upstream::Check;
 
     fn listed(names: &str) -> Vec<Listed> {
@@ -101,7 +102,7 @@ mod tests {
     fn record(name: &str) -> Listed {
         let target = Name::from_text(name).expect("a name");
         let service = Service { priority: 0, weight: 1, port: 1, target };
-        Listed::new(service, Check::Connect)
+        Listed::new(service, Check::Connect, Scheme::Http)
     }
 
     fn names(records: &RetiringRecords) -> String {

@@ -6,13 +6,15 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::finding::{Excluded, FallbackReason, SourceLabel};
 use super::names::{Names, Needed};
 use super::watch::Watch;
 use crate::address::Address;
-use crate::config::address::EndpointAddress;
+use crate::config::address::{EndpointAddress, Host as TypedHost};
+use crate::scheme::Scheme;
 use crate::upstream::Check;
 
 /// A place where endpoints come from.
@@ -133,6 +135,33 @@ pub(super) enum State {
     Empty(FallbackReason),
 }
 
+/// What is known of a server before it was asked anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Server {
+    /// The name that its certificate has to be for: a DNS name or the literal of an IP address.
+    pub(super) name: Arc<str>,
+    /// The scheme of its URL; `None` where there was no URL.
+    pub(super) scheme: Option<Scheme>,
+    /// Whether it may be a member of etcd.
+    pub(super) is_etcd: bool,
+}
+
+#[cfg(test)]
+impl Server {
+    /// A server that cannot be etcd.
+    pub(super) fn unknown() -> Server {
+        Server { name: "a".into(), scheme: None, is_etcd: false }
+    }
+}
+
+/// The host as it is in a certificate.
+fn server_name(host: &TypedHost) -> String {
+    match host {
+        TypedHost::Address(address) => address.to_string(),
+        TypedHost::Name(name) => name.strip_suffix('.').unwrap_or(name).to_owned(),
+    }
+}
+
 /// A host that a source lists: one typed endpoint or one record, and the addresses of its host.
 #[derive(Clone, Debug)]
 pub(super) struct Host {
@@ -142,6 +171,8 @@ pub(super) struct Host {
     /// Shared by the addresses.
     pub(super) weight: u16,
     pub(super) check: Check,
+    /// What is known of the server, for health checks.
+    pub(super) server: Server,
     /// The addresses come from a name or a record, and were not typed.
     pub(super) is_resolved: bool,
     pub(super) addresses: Vec<Address>,
@@ -159,6 +190,11 @@ impl Host {
             priority: endpoint.priority,
             weight: endpoint.weight,
             check: Check::Connect,
+            server: Server {
+                name: server_name(&endpoint.host).into(),
+                scheme: endpoint.scheme,
+                is_etcd: endpoint.may_be_etcd(),
+            },
             is_resolved,
             addresses: addresses.map(|ip| Address::from((ip, endpoint.port))).collect(),
         }

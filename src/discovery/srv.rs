@@ -5,18 +5,20 @@
 //! one list gives way to the next.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::finding::{Excluded, Exclusion, FallbackReason, Item, ResolveError, SourceLabel};
 use super::names::{Names, Needed};
 use super::retiring::RetiringRecords;
-use super::source::{Configured, Host, Ranked, Source, State};
+use super::source::{Configured, Host, Ranked, Server, Source, State};
 use super::watch::Watch;
 use crate::address::Address;
 use crate::config::ENDPOINTS_MAX;
 use crate::config::discovery_srv::{DiscoverySrv, Trust};
 use crate::proto::dns::Wanted;
 use crate::proto::dns::message::Service;
+use crate::scheme::Scheme;
 use crate::upstream::Check;
 
 /// The records of a domain.
@@ -51,6 +53,14 @@ impl RecordSet {
         format!("_{service}{suffix}._tcp.{}", settings.domain)
     }
 
+    /// How its members are spoken to.
+    fn scheme(self) -> Scheme {
+        match self {
+            RecordSet::Secure => Scheme::Https,
+            RecordSet::Plain => Scheme::Http,
+        }
+    }
+
     /// What the endpoints of the set have to prove; `None` if no proof would do.
     fn check(self, trust: &Trust) -> Option<Check> {
         match (trust, self) {
@@ -66,15 +76,17 @@ impl RecordSet {
 pub(super) struct Listed {
     pub(super) service: Service,
     check: Check,
+    scheme: Scheme,
     /// The address that the target is, in the form of a name: Go's resolver takes it. Kept, as
     /// each question about the host asks for it.
     literal: Option<IpAddr>,
 }
 
 impl Listed {
-    pub(super) fn new(service: Service, check: Check) -> Listed {
+    pub(super) fn new(service: Service, check: Check, scheme: Scheme) -> Listed {
+        debug_assert!(check == Check::Connect || scheme == Scheme::Https, "a proof without TLS");
         let literal = service.target.to_string().parse().ok();
-        Listed { service, check, literal }
+        Listed { service, check, scheme, literal }
     }
 
     /// Whether it is about the host and port of the record.
@@ -97,7 +109,9 @@ impl Listed {
         self.needed().is_none() || self.watch(names).is_some_and(Watch::is_settled)
     }
 
-    fn host(&self, names: &Names) -> Host {
+    /// The host of a member whose certificate has to be for `domain`, as etcd has it: those
+    /// who can forge a record could name a host of their own.
+    fn host(&self, names: &Names, domain: &Arc<str>) -> Host {
         let Service { priority, weight, port, .. } = self.service;
         let known = self.watch(names).into_iter().flat_map(Watch::addresses);
         let ips = self.literal.into_iter().chain(known);
@@ -106,6 +120,7 @@ impl Listed {
             priority,
             weight,
             check: self.check,
+            server: Server { name: domain.clone(), scheme: Some(self.scheme), is_etcd: true },
             is_resolved: true,
             addresses: ips.map(|ip| Address::from((ip, port))).collect(),
         }
@@ -185,7 +200,9 @@ impl Source for Srv {
     }
 
     fn hosts(&self, names: &Names) -> Vec<Host> {
-        self.records.in_effect().map(|listed| listed.host(names)).collect()
+        let domain = &self.settings.domain;
+        let domain: Arc<str> = domain.strip_suffix('.').unwrap_or(domain).into();
+        self.records.in_effect().map(|listed| listed.host(names, &domain)).collect()
     }
 
     /// One set is enough, if it counts: of the other, as long as it has no record, it may be true
@@ -235,7 +252,7 @@ fn sort_out<'a>(
             Some(_) if listed.len() == ENDPOINTS_MAX => {
                 excluded.push((service, Exclusion::TooMany));
             }
-            Some(check) => listed.push(Listed::new(service.clone(), check)),
+            Some(check) => listed.push(Listed::new(service.clone(), check, set.scheme())),
         }
     }
     assert!(listed.len() <= ENDPOINTS_MAX);
@@ -296,7 +313,7 @@ mod tests {
         let secure = [service("a.test", 1, 7)];
         let plain = [service("a.test", 1, 9), service("b.test", 2, 1)];
         let (listed, excluded) = sort_out(&CERTIFIED, &secure, &plain);
-        assert_eq!(listed, [Listed::new(secure[0].clone(), Check::Tls)]);
+        assert_eq!(listed, [Listed::new(secure[0].clone(), Check::Tls, Scheme::Https)]);
         assert_eq!(excluded, [(&plain[1], Exclusion::Insecure)]);
     }
 

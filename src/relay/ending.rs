@@ -24,6 +24,8 @@ pub enum Cause {
     HalfCloseTimeout,
     /// Fully open, and no byte moved for `--idle-timeout`.
     IdleTimeout,
+    /// The endpoint fails its health checks, and another one serves.
+    EndpointFailed,
     /// Still running when `--drain-timeout` was over, or when a second signal came.
     DrainTimeout,
 }
@@ -57,6 +59,17 @@ impl Ending {
         is_complete
     }
 
+    /// Whether it speaks against the server: that was lost, or has ended without a byte in answer
+    /// to those of its client. `bytes`: delivered from the client, and from the server.
+    pub fn speaks_against_server(self, bytes: [u64; 2]) -> bool {
+        let [client_bytes, server_bytes] = bytes;
+        match self.cause {
+            Cause::Lost(Side::Server, _) => true,
+            Cause::Completed => client_bytes > 0 && server_bytes == 0,
+            _ => false,
+        }
+    }
+
     /// Whether we closed a client that was still there before it had a server: for want of an
     /// endpoint, or of our own resources.
     pub fn is_unserved(self) -> bool {
@@ -68,7 +81,7 @@ impl Ending {
 
 impl Cause {
     /// How many causes there are; see [`Cause::index`].
-    pub const COUNT: usize = 7 + 2 * Fault::COUNT;
+    pub const COUNT: usize = 8 + 2 * Fault::COUNT;
 
     /// 0 to [`Cause::COUNT`] - 1, for arrays with an entry per cause.
     pub fn index(self) -> usize {
@@ -80,7 +93,8 @@ impl Cause {
             Cause::HalfCloseTimeout => 4,
             Cause::IdleTimeout => 5,
             Cause::DrainTimeout => 6,
-            Cause::Lost(side, fault) => 7 + Fault::COUNT * side.index() + fault.index(),
+            Cause::EndpointFailed => 7,
+            Cause::Lost(side, fault) => 8 + Fault::COUNT * side.index() + fault.index(),
         };
         debug_assert!(index < Cause::COUNT, "beyond the arrays");
         index
@@ -108,6 +122,7 @@ impl fmt::Display for Cause {
             Cause::HalfCloseTimeout => "half_close_timeout",
             Cause::IdleTimeout => "idle_timeout",
             Cause::DrainTimeout => "drain_timeout",
+            Cause::EndpointFailed => "endpoint_failed",
         };
         f.write_str(word)
     }
@@ -138,6 +153,7 @@ mod tests {
             Cause::HalfCloseTimeout,
             Cause::IdleTimeout,
             Cause::DrainTimeout,
+            Cause::EndpointFailed,
         ];
         [&others[..], &lost.concat()].concat()
     }
@@ -153,6 +169,19 @@ mod tests {
         let phases = [EndedIn::Dialing, EndedIn::Relaying, EndedIn::Flushing];
         assert_eq!(phases.map(EndedIn::index), [0, 1, 2]);
         assert_eq!(EndedIn::COUNT, phases.len());
+    }
+
+    #[test]
+    fn a_server_that_is_lost_or_says_nothing_is_suspicious() {
+        let phase = EndedIn::Relaying;
+        for cause in causes() {
+            let ending = Ending { cause, phase };
+            let is_lost = matches!(cause, Cause::Lost(Side::Server, _));
+            assert_eq!(ending.speaks_against_server([1, 1]), is_lost, "{cause}");
+            let is_silent = is_lost || cause == Cause::Completed;
+            assert_eq!(ending.speaks_against_server([1, 0]), is_silent, "{cause}");
+            assert_eq!(ending.speaks_against_server([0, 0]), is_lost, "{cause}");
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod flow;
 pub mod flush;
 pub mod inactivity;
 mod invariants;
+pub mod silence;
 pub mod splice;
 pub mod step;
 
@@ -363,7 +364,13 @@ mod tests {
         let addresses = (1..=count).map(|port| Address::from(([127, 0, 0, 1], port)));
         let check = Check::Connect;
         let specs: Vec<_> = addresses
-            .map(|address| EndpointSpec { address, priority: 0, weight: 1, check })
+            .map(|address| EndpointSpec {
+                address,
+                priority: 0,
+                weight: 1,
+                check,
+                health_check: None,
+            })
             .collect();
         EndpointSet::new(limits).reconcile(&specs, now).added
     }

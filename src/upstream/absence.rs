@@ -83,7 +83,13 @@ mod tests {
     };
 
     fn spec(port: u16, check: Check) -> EndpointSpec {
-        EndpointSpec { address: ([10, 0, 0, 1], port).into(), priority: 0, weight: 1, check }
+        EndpointSpec {
+            address: ([10, 0, 0, 1], port).into(),
+            priority: 0,
+            weight: 1,
+            check,
+            health_check: None,
+        }
     }
 
     struct Bench {

@@ -77,7 +77,7 @@ mod tests {
 
     fn spec(port: u16) -> EndpointSpec {
         let address = ([10, 0, 0, 1], port).into();
-        EndpointSpec { address, priority: 0, weight: 1, check: Check::Tls }
+        EndpointSpec { address, priority: 0, weight: 1, check: Check::Tls, health_check: None }
     }
 
     fn set_of(count: u16) -> (EndpointSet, Vec<EndpointId>, Instant) {

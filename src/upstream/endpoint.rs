@@ -5,7 +5,9 @@
 use std::time::Instant;
 
 use super::backoff::RetryLimits;
-use super::{Check, EndpointSpec, Health, Tally};
+use super::checks::Checks;
+use super::silence::AnswerTimes;
+use super::{Check, CheckState, EndpointSpec, Health, HealthCheck, Standing, Tally};
 use crate::address::Address;
 
 /// One endpoint, to be read by others and changed by its set alone.
@@ -26,6 +28,9 @@ pub struct Endpoint {
     pub(super) probe_in_flight: bool,
     pub(super) pairs: u32,
     pub(super) tally: Tally,
+    /// Its health checks; `None`: an established connection is all that is asked of it.
+    pub(super) checks: Option<Box<Checks>>,
+    pub(super) answers: AnswerTimes,
 }
 
 impl Endpoint {
@@ -44,6 +49,8 @@ impl Endpoint {
             probe_in_flight: false,
             pairs: 0,
             tally: Tally::default(),
+            checks: spec.health_check.clone().map(|check| Box::new(Checks::new(check, now))),
+            answers: AnswerTimes::default(),
         }
     }
 
@@ -82,11 +89,28 @@ impl Endpoint {
         &self.tally
     }
 
+    /// What is asked of it in health checks.
+    pub fn health_check(&self) -> Option<&HealthCheck> {
+        self.checks.as_ref().map(|checks| &checks.check)
+    }
+
+    /// What its health checks have shown; `None` where there are none.
+    pub fn check_state(&self) -> Option<CheckState> {
+        self.checks.as_ref().map(|checks| checks.state())
+    }
+
+    /// How clients may use it, by its health checks.
+    #[inline]
+    pub fn standing(&self) -> Standing {
+        self.checks.as_ref().map_or(Standing::Serving, |checks| checks.standing())
+    }
+
     /// A probe in flight is the one that has no result yet. An outage began before its last
     /// failure; probing means a probe in flight; a removed endpoint has pairs, and no part in the
     /// rotation.
     pub(super) fn invariants(&self) {
         assert_eq!(self.tally.probes.in_flight(), u64::from(self.probe_in_flight), "one at most");
+        self.checks_invariants();
         if let Some(outage) = self.health.outage() {
             let has_check = self.check == Check::Tls;
             assert!(has_check || !outage.reason.is_of_trust(), "failed a check it does not have");

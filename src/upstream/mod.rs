@@ -16,20 +16,30 @@
 mod absence;
 mod backoff;
 mod check;
+mod checking;
+mod checks;
 mod endpoint;
 mod health;
+mod health_check;
 pub(crate) mod loopback;
 mod members;
 mod pick;
 mod reconcile;
+mod silence;
 mod tally;
 
 pub use backoff::RetryLimits;
 pub use check::Check;
+pub use checking::CheckNews;
 pub use endpoint::Endpoint;
 pub use health::{ChangeKind, DialFailure, Health, Outage};
+pub use health_check::{
+    CheckChange, CheckFailure, CheckLimits, CheckResult, CheckState, HealthCheck, Question,
+    Standing,
+};
 pub use reconcile::{Reconciled, Removed};
-pub use tally::{Dials, Tally};
+pub use silence::Silent;
+pub use tally::{CheckCounts, Dials, Tally};
 
 use absence::Absentees;
 use health::FailedDial;
@@ -54,6 +64,8 @@ pub struct EndpointSpec {
     pub weight: u16,
     /// What it has to pass before a client is sent to it.
     pub check: Check,
+    /// What it is asked from time to time, to see that it serves; `None`: nothing.
+    pub health_check: Option<HealthCheck>,
 }
 
 /// An event of an endpoint that is worth a log line or a timer.
@@ -73,6 +85,7 @@ pub struct Change {
 #[derive(Debug)]
 pub struct EndpointSet {
     limits: RetryLimits,
+    check_limits: CheckLimits,
     members: Members,
     absentees: Absentees,
 }
@@ -84,7 +97,18 @@ impl EndpointSet {
     /// When a delay in `limits` is zero.
     pub fn new(limits: RetryLimits) -> Self {
         let absentees = Absentees::new(&limits);
-        EndpointSet { limits: limits.checked(), members: Members::default(), absentees }
+        EndpointSet {
+            limits: limits.checked(),
+            check_limits: CheckLimits::default(),
+            members: Members::default(),
+            absentees,
+        }
+    }
+
+    /// The same with these limits of health checks.
+    pub fn with_checks(mut self, limits: CheckLimits) -> Self {
+        self.check_limits = limits.checked();
+        self
     }
 
     /// A client's dial is established, perhaps one that was begun before the endpoint became
@@ -246,12 +270,19 @@ impl EndpointSet {
         id: EndpointId,
         event: impl FnOnce(&mut Endpoint, &RetryLimits) -> Option<ChangeKind>,
     ) -> Option<Change> {
-        let limits = self.limits;
+        let (limits, check_limits) = (self.limits, self.check_limits);
         let endpoint = self.members.get_mut(id)?;
         let kind = event(endpoint, &limits);
         match kind {
             Some(ChangeKind::BecameActive { .. }) => endpoint.tally.became_active += 1,
-            Some(ChangeKind::BecameInactive { .. }) => endpoint.tally.became_inactive += 1,
+            Some(ChangeKind::BecameInactive { .. }) => {
+                endpoint.tally.became_inactive += 1;
+                if let (Some(checks), Some(outage)) =
+                    (&mut endpoint.checks, endpoint.health.outage())
+                {
+                    checks.on_outage(&check_limits, outage.since);
+                }
+            }
             Some(ChangeKind::StillInactive { .. }) | None => {}
         }
         let change = kind.map(|kind| Change { id, address: endpoint.address.clone(), kind });
@@ -288,7 +319,7 @@ mod tests {
 
     fn spec(port: u16) -> EndpointSpec {
         let address = Address::from(([10, 0, 0, 1], port));
-        EndpointSpec { address, priority: 0, weight: 0, check: Check::Connect }
+        EndpointSpec { address, priority: 0, weight: 0, check: Check::Connect, health_check: None }
     }
 
     fn ports(set: &EndpointSet) -> Vec<u16> {

@@ -31,10 +31,10 @@ pub struct Removed {
 
 impl EndpointSet {
     /// Makes the set what `specs` say. The address is the key: an endpoint that stays keeps its id,
-    /// health, pairs and place in the rotation, and takes the new priority and weight. An address
-    /// that returns while its removed predecessor still has pairs is a new endpoint, and so is one
-    /// that gets another check. One that returns in time does so in the bad health that it left
-    /// with.
+    /// health, pairs and place in the rotation, and takes the new priority, weight and health
+    /// check. An address that returns while its removed predecessor still has pairs is a new
+    /// endpoint, and so is one that gets another check. One that returns in time does so in the bad
+    /// health that it left with.
     pub fn reconcile(&mut self, specs: &[EndpointSpec], now: Instant) -> Reconciled {
         let before = if cfg!(debug_assertions) { self.live_and_pairs() } else { (0, 0) };
         let removed = self.remove_absent(specs, now);
@@ -44,7 +44,7 @@ impl EndpointSet {
                 continue;
             }
             match self.find(spec) {
-                Some(endpoint) => endpoint.update_spec(spec),
+                Some(endpoint) => endpoint.update_spec(spec, now),
                 None => {
                     debug_assert!(self.addresses().all(|one| *one != spec.address), "two of one");
                     let endpoint = self.absentees.recall(spec, now, &self.limits);
@@ -116,10 +116,11 @@ impl Endpoint {
 
     /// Takes priority and weight over. Credit is counted in connections, so it outlasts a change of
     /// weight, and even one of class.
-    fn update_spec(&mut self, spec: &EndpointSpec) {
+    fn update_spec(&mut self, spec: &EndpointSpec, now: Instant) {
         debug_assert!(self.is_meant_by(spec), "the spec of another endpoint");
         debug_assert!(!self.health.is_removed(), "an update of what is gone");
         self.priority = spec.priority;
         self.weight = spec.weight;
+        self.update_health_check(spec, now);
     }
 }

@@ -3,7 +3,7 @@
 //! Those of an endpoint are a part of it: they begin with it, and end when it is forgotten, with
 //! the last of its pairs.
 
-use super::DialFailure;
+use super::{CheckResult, DialFailure};
 
 /// Dials of one kind, by result.
 ///
@@ -48,6 +48,40 @@ impl Dials {
     }
 }
 
+/// Health checks, by result.
+///
+/// `begun = passed + failed + abandoned + in flight`, at any moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CheckCounts {
+    /// Those that began, in flight or decided.
+    pub begun: u64,
+    /// Those by which the endpoint serves.
+    pub passed: u64,
+    /// Those by which it does not, or was not reached, for whatever reason.
+    pub failed: u64,
+    /// Those that were given up undecided: the endpoint was gone, or the process came to its end.
+    pub abandoned: u64,
+}
+
+impl CheckCounts {
+    /// Counts the result of one.
+    pub fn add(&mut self, result: CheckResult) {
+        match result {
+            CheckResult::Passed => self.passed += 1,
+            CheckResult::Failed(_) | CheckResult::Unexpected { .. } => self.failed += 1,
+        }
+    }
+
+    /// Those that are not decided yet.
+    ///
+    /// # Panics
+    /// When more were decided than had begun.
+    pub fn in_flight(&self) -> u64 {
+        let decided = self.passed + self.failed + self.abandoned;
+        self.begun.checked_sub(decided).expect("a check has one result")
+    }
+}
+
 /// What happened at one endpoint since it was added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -55,6 +89,8 @@ pub struct Tally {
     pub dials: Dials,
     /// Dials of the monitor.
     pub probes: Dials,
+    /// Health checks.
+    pub checks: CheckCounts,
     /// Payload of pairs that have ended, bytes: from clients, and from the endpoint.
     pub bytes: [u64; 2],
     /// Times that it came into rotation, and out of it.
@@ -81,7 +117,13 @@ mod tests {
             absent_max: 512,
         });
         let address = Address::from(([10, 0, 0, 1], 1));
-        let spec = EndpointSpec { address, priority: 0, weight: 0, check: Check::Connect };
+        let spec = EndpointSpec {
+            address,
+            priority: 0,
+            weight: 0,
+            check: Check::Connect,
+            health_check: None,
+        };
         let id = set.reconcile(std::slice::from_ref(&spec), now).added[0];
         for _ in 0..4 {
             set.dial_begun(id, now);

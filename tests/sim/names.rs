@@ -211,7 +211,7 @@ impl Names {
                     Address::from(([192, 0, 2, last], host.port))
                 };
                 let (priority, weight) = (host.priority, host.weight);
-                specs.push(EndpointSpec { address, priority, weight, check });
+                specs.push(EndpointSpec { address, priority, weight, check, health_check: None });
             }
         }
         specs

@@ -261,5 +261,5 @@ fn endpoints(random: &mut Random) -> Vec<EndpointSpec> {
 
 fn spec(index: usize, priority: u16, weight: u16) -> EndpointSpec {
     let address = ([192, 0, 2, 2], ENDPOINT_PORT + index as u16).into();
-    EndpointSpec { address, priority, weight, check: Check::Connect }
+    EndpointSpec { address, priority, weight, check: Check::Connect, health_check: None }
 }

@@ -77,6 +77,7 @@ const LAYERS: &[Layer] = &[
             "config::limits",
             "config::address",
             "config::discovery_srv",
+            "config::health",
             "config::special_address",
         ],
         &["slab"],
@@ -91,6 +92,7 @@ const LAYERS: &[Layer] = &[
         &[
             "relay::ending",
             "relay::step::Side",
+            "upstream::CheckCounts",
             "upstream::Dials",
             "config::limits",
             "config::duration",

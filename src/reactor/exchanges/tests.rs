@@ -138,7 +138,8 @@ fn endpoint() -> EndpointId {
         absent_max: 1,
     });
     let address = Address::from(([127, 0, 0, 1], 1));
-    let spec = EndpointSpec { address, priority: 0, weight: 1, check: Check::Connect };
+    let spec =
+        EndpointSpec { address, priority: 0, weight: 1, check: Check::Connect, health_check: None };
     endpoints.reconcile(&[spec], Instant::now());
     endpoints.pick(&[], Instant::now()).expect("the only one")
 }

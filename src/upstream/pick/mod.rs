@@ -46,7 +46,7 @@ impl EndpointSet {
     ) -> Option<EndpointId> {
         let endpoint = self.get(postponed).filter(|endpoint| endpoint.health.is_active());
         let class = rotation::class(&self.members, tried);
-        let keeps_turn = endpoint.is_some_and(|endpoint| Some(endpoint.priority) == class);
+        let keeps_turn = endpoint.is_some_and(|endpoint| Some(endpoint.class()) == class);
         if keeps_turn { Some(postponed) } else { self.pick(tried, now) }
     }
 
@@ -83,7 +83,7 @@ mod tests {
 
     fn spec((port, &(priority, weight)): (usize, &(u16, u16))) -> EndpointSpec {
         let address = Address::from(([10, 0, 0, 1], 1 + port as u16));
-        EndpointSpec { address, priority, weight, check: Check::Connect }
+        EndpointSpec { address, priority, weight, check: Check::Connect, health_check: None }
     }
 
     fn specs(places: &[(u16, u16)]) -> Vec<EndpointSpec> {

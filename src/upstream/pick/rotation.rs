@@ -17,10 +17,10 @@
 //! connections once that endpoint is gone. Those that do not take part get no credit meanwhile, so
 //! an endpoint returns with what it left with, and is not made up for its absence.
 
-use super::weight::{CONNECTION, Contest};
+use super::weight::{CONNECTION, Class, Contest};
 use crate::address::Address;
 use crate::upstream::members::Members;
-use crate::upstream::{Endpoint, EndpointId};
+use crate::upstream::{Endpoint, EndpointId, Standing};
 
 /// Holds one round; `None` if no endpoint takes part.
 pub(super) fn advance(members: &mut Members, tried: &[Address]) -> Option<EndpointId> {
@@ -28,7 +28,7 @@ pub(super) fn advance(members: &mut Members, tried: &[Address]) -> Option<Endpoi
     let mut winner: Option<(EndpointId, i64)> = None;
     let mut handed_out = 0;
     members.change_live(|id, endpoint| {
-        if endpoint.priority != contest.priority || !endpoint.takes_part(tried) {
+        if endpoint.class() != contest.class || !endpoint.takes_part(tried) {
             return;
         }
         let share = contest.share(endpoint.weight);
@@ -44,14 +44,14 @@ pub(super) fn advance(members: &mut Members, tried: &[Address]) -> Option<Endpoi
     let (id, _) = winner.expect("a contest has at least the one it was opened for");
     let winner = members.get_mut(id).expect("the winner takes part");
     debug_assert!(winner.takes_part(tried), "one that is tried or inactive wins");
-    debug_assert_eq!(winner.priority, contest.priority, "the winner is of another class");
+    debug_assert_eq!(winner.class(), contest.class, "the winner is of another class");
     winner.credit -= handed_out;
     Some(id)
 }
 
 /// The class from which the next round would take an endpoint.
-pub(super) fn class(members: &Members, tried: &[Address]) -> Option<u16> {
-    contest(members, tried).map(|contest| contest.priority)
+pub(super) fn class(members: &Members, tried: &[Address]) -> Option<Class> {
+    contest(members, tried).map(|contest| contest.class)
 }
 
 /// Makes credits of each class sum up to zero again after its members changed. Without that the
@@ -95,27 +95,39 @@ fn credits_of(members: &Members, priority: u16) -> i64 {
     class.map(|(_, endpoint)| endpoint.credit).sum()
 }
 
-/// The lowest class in which an endpoint takes part, and what its shares depend on.
+/// The lowest class in which an endpoint takes part, and what its shares depend on. One that fails
+/// its checks takes no part while another one does better, even if that was tried: a client had
+/// better be rejected than led to a server that does not serve.
 fn contest(members: &Members, tried: &[Address]) -> Option<Contest> {
     let mut best: Option<Contest> = None;
+    let mut best_standing = Standing::Failing;
     for (_, endpoint) in members.live() {
-        if !endpoint.takes_part(tried) {
+        if !endpoint.health.is_active() {
             continue;
         }
-        let priority = endpoint.priority;
+        let class = endpoint.class();
+        best_standing = best_standing.min(class.standing);
+        if tried.contains(&endpoint.address) {
+            continue;
+        }
         let contest = match &mut best {
-            Some(contest) if contest.priority < priority => continue,
-            Some(contest) if contest.priority == priority => contest,
-            _ => best.insert(Contest { priority, weights: 0, zeros: 0 }),
+            Some(contest) if contest.class < class => continue,
+            Some(contest) if contest.class == class => contest,
+            _ => best.insert(Contest { class, weights: 0, zeros: 0 }),
         };
         contest.weights += u64::from(endpoint.weight);
         contest.zeros += u64::from(endpoint.weight == 0);
     }
     debug_assert!(best.is_none_or(|contest| contest.weights + contest.zeros > 0));
-    best
+    best.filter(|contest| contest.class.standing == best_standing)
 }
 
 impl Endpoint {
+    #[inline]
+    pub(super) fn class(&self) -> Class {
+        Class { standing: self.standing(), priority: self.priority }
+    }
+
     fn takes_part(&self, tried: &[Address]) -> bool {
         self.health.is_active() && !tried.contains(&self.address)
     }

@@ -145,7 +145,13 @@ impl Watch {
     pub(super) fn begin_anew(&mut self) {
         let limits = self.limits;
         let (priority, check) = (self.priority, self.check);
-        let spec = EndpointSpec { address: ([0; 4], 0).into(), priority, weight: 0, check };
+        let spec = EndpointSpec {
+            address: ([0; 4], 0).into(),
+            priority,
+            weight: 0,
+            check,
+            health_check: None,
+        };
         *self = Watch::new(&spec, false, &limits);
     }
 
