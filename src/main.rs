@@ -10,13 +10,13 @@ use std::process::ExitCode;
 
 use env_logger::Target;
 use etcd_gateway::config::capacity::memory_max_bytes;
-use etcd_gateway::config::discovery_srv::DiscoverySrv;
+use etcd_gateway::config::discovery_srv::{CAN_VERIFY, DiscoverySrv};
 use etcd_gateway::config::flags::{self, Invocation};
 use etcd_gateway::config::log_filter::{self, Ignored, IgnoredReason};
 use etcd_gateway::config::tls::{ClientFiles, Tls};
 use etcd_gateway::config::unused::UnusedFlag;
 use etcd_gateway::config::{Config, limits};
-use etcd_gateway::discovery::{Environment, Sources};
+use etcd_gateway::discovery::{Environment, HealthPolicy, Sources};
 use etcd_gateway::net::NetError;
 use etcd_gateway::net::mio::{MioNet, SocketOptions};
 use etcd_gateway::net::notify::{NotifyError, ServiceManager};
@@ -171,7 +171,9 @@ fn verifier(config: &Config) -> Result<Option<Verifier>, String> {
 
 /// The sources of endpoints.
 fn sources(config: &Config, environment: Environment) -> Sources {
+    let health = &config.health;
     Sources::new(config.time_limits.connect_timeout, environment)
+        .checked(HealthPolicy::new(&health.check, health.port, CAN_VERIFY))
         .with(config.endpoints.addresses.clone())
         .with(config.discovery.clone())
 }

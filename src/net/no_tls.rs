@@ -3,6 +3,7 @@
 //! elsewhere it would warn of unreachable code.
 
 use std::convert::Infallible;
+use std::rc::Rc;
 
 use super::remark::Remark;
 use super::tls_settings::TlsSettings;
@@ -34,7 +35,7 @@ impl Verifier {
     }
 
     /// Never called, as there is no verifier.
-    pub fn into_connector(self) -> Box<dyn Connector> {
+    pub fn into_connector(self) -> Rc<dyn Connector> {
         match self.none {}
     }
 }

@@ -21,6 +21,7 @@ mod trust;
 mod x509;
 
 use std::io::{Read, Write};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
@@ -129,8 +130,8 @@ impl Verifier {
     }
 
     /// The verifier as the reactor uses it, to begin sessions.
-    pub fn into_connector(self) -> Box<dyn Connector> {
-        Box::new(self)
+    pub fn into_connector(self) -> Rc<dyn Connector> {
+        Rc::new(self)
     }
 }
 

@@ -222,6 +222,47 @@ events! {
         reason: Value<'a>,
         retry_in: Duration,
     };
+    /// An endpoint passes its health check for the first time. Gathered.
+    EndpointChecked: Info "endpoint passes its check" { endpoint: Value<'a>, check: Value<'a> };
+    /// An endpoint passes its health checks again, and gets clients.
+    EndpointPassing: Info "endpoint passes its check again" {
+        endpoint: Value<'a>,
+        failed_for: Duration,
+    };
+    /// An endpoint fails its health checks: it gets no clients while another one serves. `pairs`
+    /// run there.
+    EndpointFailing: Warn "endpoint fails its check" {
+        endpoint: Value<'a>,
+        reason: Value<'a>,
+        pairs: u32,
+    };
+    /// An endpoint that fails its health checks does so for another reason.
+    EndpointFailsOtherwise: Debug "endpoint fails its check otherwise" {
+        endpoint: Value<'a>,
+        reason: Value<'a>,
+    };
+    /// An endpoint that could be a member of etcd does not answer as one, so it is not asked again.
+    EndpointNotChecked: Info "endpoint is not checked" { endpoint: Value<'a>, reason: Value<'a> };
+    /// A database of the cluster is full: etcd refuses puts at every member.
+    EndpointHasNoSpace: Warn "endpoint has no space" { endpoint: Value<'a> };
+    /// Every endpoint that accepts fails its health checks, so all of them get clients.
+    FailingOpen: Warn "no endpoint passes its check, using those that accept" {
+        endpoints: usize,
+    };
+    /// An endpoint passes its health checks again, and those that do not get no more clients.
+    FailingOpenEnded: Info "endpoints that pass their check in use again" { endpoints: usize };
+    /// A connection is closed because its endpoint fails its health checks. Counted; the endpoint
+    /// is that of the last one.
+    EndpointConnectionClosed: Warn "connections of failing endpoints closed" {
+        endpoint: Option<Value<'a>>,
+    };
+    /// An endpoint without health checks has taken bytes of a client, and has not answered for
+    /// longer than it ever took.
+    EndpointSilent: Warn "endpoint silent" {
+        endpoint: Value<'a>,
+        silent_for: Duration,
+        longest_before: Duration,
+    };
     /// An endpoint that discovery found has shown a certificate for the domain. Gathered.
     EndpointVerified: Info "endpoint verified" { endpoint: Value<'a>, after: Duration };
     /// Several endpoints were added, removed or verified within a second: the first ones of each

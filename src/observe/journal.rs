@@ -52,21 +52,26 @@ enum Counted {
     ClientsRejected,
     DialsFailedLocally,
     AcceptPauses,
+    ConnectionsClosed,
     SignalsIgnored,
 }
 
 impl Counted {
-    const ALL: [Counted; 4] = [
+    const ALL: [Counted; 5] = [
         Counted::ClientsRejected,
         Counted::DialsFailedLocally,
         Counted::AcceptPauses,
+        Counted::ConnectionsClosed,
         Counted::SignalsIgnored,
     ];
 
     /// Whether its lines say how many pairs are open when they are written.
     fn has_pairs(self) -> bool {
         match self {
-            Counted::ClientsRejected | Counted::DialsFailedLocally | Counted::AcceptPauses => true,
+            Counted::ClientsRejected
+            | Counted::DialsFailedLocally
+            | Counted::AcceptPauses
+            | Counted::ConnectionsClosed => true,
             Counted::SignalsIgnored => false,
         }
     }
@@ -183,10 +188,13 @@ fn pace(event: &Event<'_>) -> Pace {
         Event::ClientRejected { .. } => Pace::Counted(Counted::ClientsRejected),
         Event::DialFailedLocally { .. } => Pace::Counted(Counted::DialsFailedLocally),
         Event::AcceptPaused { .. } => Pace::Counted(Counted::AcceptPauses),
+        Event::EndpointConnectionClosed { .. } => Pace::Counted(Counted::ConnectionsClosed),
         Event::SignalIgnored { .. } => Pace::Counted(Counted::SignalsIgnored),
         Event::EndpointAdded { endpoint, .. } => about_endpoint("added", endpoint),
         Event::EndpointRemoved { endpoint, .. } => about_endpoint("removed", endpoint),
         Event::EndpointVerified { endpoint, .. } => about_endpoint("verified", endpoint),
+        Event::EndpointChecked { endpoint, .. } => about_endpoint("passing", endpoint),
+        Event::EndpointNotChecked { endpoint, .. } => about_endpoint("not_checked", endpoint),
         Event::EndpointNotVerified { endpoint, reason, .. } => {
             about_discovery("not_verified", format_args!("{endpoint}/{reason}"))
         }

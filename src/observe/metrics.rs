@@ -15,7 +15,7 @@ use std::fmt;
 use crate::address::Address;
 use crate::relay::ending::{Cause, EndedIn, Ending};
 use crate::relay::step::Side;
-use crate::upstream::Dials;
+use crate::upstream::{CheckCounts, Dials};
 
 /// Counts since the start, and gauges of the present.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +46,10 @@ pub struct Metrics {
     pub dials_postponed: u64,
     /// Dials of the monitor.
     pub probes: Dials,
+    /// Health checks.
+    pub checks: CheckCounts,
+    /// Times that an endpoint without health checks was silent for longer than ever.
+    pub silences: u64,
     /// Clients that were gone before they were accepted.
     pub accepts_aborted: u64,
     /// Times that accepting paused for want of descriptors or memory.

@@ -17,7 +17,6 @@ pub enum Dialogue {
     /// One question to a name server, and its answer.
     Dns(Framing),
     /// Requests and their answers, one after another.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no endpoint is checked by HTTP yet"))]
     Http(Box<Client>),
     /// A TLS session, and the dialogue inside it.
     Tls { session: Box<dyn Session>, status: Status, inner: Box<Dialogue> },

@@ -42,6 +42,8 @@ pub(super) enum Timer {
     Pair(Key),
     /// The next probe of an inactive endpoint.
     Monitor(EndpointId),
+    /// The next health check of an endpoint.
+    Check(EndpointId),
     /// The time limit of an exchange.
     Exchange(Key),
     /// The end of a pause of an exchange that has read much in one turn.
@@ -54,6 +56,10 @@ pub(super) enum Timer {
     Discovery,
     /// The writing of events that the journal has kept.
     Journal,
+    /// The next look at pairs whose client waits for an answer.
+    Silence,
+    /// The next closing of a pair whose endpoint fails.
+    Closing,
     /// The drain timeout.
     Drain,
     /// A time limit or a repetition of looking up names to listen on.

@@ -66,7 +66,6 @@ pub(super) enum Owner {
     /// The monitor, for the probe of an endpoint.
     Monitor(EndpointId),
     /// The health check of an endpoint, for its requests.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no endpoint is checked by HTTP yet"))]
     Check(EndpointId),
 }
 

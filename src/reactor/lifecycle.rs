@@ -1,6 +1,7 @@
 //! Start, run and orderly end of the reactor: at the end listeners close, and running pairs go on
 //! for at most the drain timeout.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::Reactor;
@@ -45,7 +46,7 @@ impl<N: Net + Host> Reactor<N> {
         limits: Limits,
         listen: &[Address],
         sources: Sources,
-        connector: Option<Box<dyn Connector>>,
+        connector: Option<Rc<dyn Connector>>,
     ) -> Result<Reactor<N>, StartError> {
         let opened = listen_on(&mut net, listen, limits.listen_retry)?;
         let now = net.now();
@@ -61,7 +62,7 @@ impl<N: Net + Host> Reactor<N> {
                 return Err(StartError::OwnEndpoint { endpoint, listener });
             }
         }
-        upstream.begin_with(&specs, now);
+        upstream.begin_with(context, &specs);
         Ok(reactor)
     }
 
@@ -71,7 +72,7 @@ impl<N: Net + Host> Reactor<N> {
         limits: Limits,
         opened: Opened<N>,
         discovery: Discovery,
-        connector: Option<Box<dyn Connector>>,
+        connector: Option<Rc<dyn Connector>>,
         now: Instant,
     ) -> Reactor<N> {
         assert!(limits.connections_max > 0, "a gateway that accepts no client");
@@ -83,7 +84,7 @@ impl<N: Net + Host> Reactor<N> {
             life: Life::Running,
             front,
             relays: Relays::new(limits, now),
-            upstream: Upstream::new(&limits, discovery, connector),
+            upstream: Upstream::new(&limits, discovery, connector, now),
             events: Vec::new(),
         }
     }

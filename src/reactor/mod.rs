@@ -17,9 +17,10 @@
 //! 5. `watch_spare_pipes`
 //! 6. `run_discovery`
 //! 7. `dial_waiting`
-//! 8. `reap`
-//! 9. `end_if_drained`
-//! 10. `check_invariants`
+//! 8. `leave_failing`
+//! 9. `reap`
+//! 10. `end_if_drained`
+//! 11. `check_invariants`
 //!
 //! An event handler only records the readiness of a socket and puts its pair into the ready queue,
 //! so a pair is pumped once a turn, whatever its number of events. A pair that has spent its budget
@@ -80,6 +81,8 @@ pub struct Census {
     pub pairs: usize,
     /// Dials of the monitor.
     pub probes: usize,
+    /// Connections of health checks.
+    pub checks: usize,
     /// Timers that are armed: of pairs, probes, the monitor, unused pipes and summaries.
     pub timers: usize,
     /// Buffers that hold bytes of a flow.
@@ -110,6 +113,7 @@ impl<N: Net + Host> Reactor<N> {
         Census {
             pairs: self.relays.len(),
             probes: self.context.exchanges.probes(),
+            checks: self.context.exchanges.checks(),
             timers: self.context.wheel.len(),
             buffers,
             pipes,
@@ -152,6 +156,7 @@ impl<N: Net + Host> Reactor<N> {
         self.relays.watch_spare_pipes(&mut self.context);
         self.run_discovery();
         self.relays.dial_waiting(&mut self.context, &mut self.upstream);
+        self.relays.leave_failing(&mut self.context, &mut self.upstream);
         self.reap();
         self.end_if_drained();
         self.check_invariants();
@@ -210,6 +215,7 @@ impl<N: Net + Host> Reactor<N> {
             match timer {
                 Timer::Pair(key) => relays.on_timer(context, upstream, key),
                 Timer::Monitor(endpoint) => upstream.probe(context, endpoint),
+                Timer::Check(endpoint) => upstream.on_check_timer(context, endpoint),
                 Timer::Exchange(key) => {
                     let owner = context.exchanges.owner(key);
                     debug_assert!(owner.is_some(), "a timer outlived its exchange");
@@ -229,8 +235,8 @@ impl<N: Net + Host> Reactor<N> {
                 Timer::SparePipes => relays.on_spare_pipes_timer(context),
                 Timer::Journal => context.on_journal_timer(),
                 Timer::Drain => relays.end_all(context),
-                // The timer has ended the wait; `look_up` compares the time.
-                Timer::Listen => {}
+                // The timer has ended the wait; `look_up` and `leave_failing` compare the time.
+                Timer::Listen | Timer::Silence | Timer::Closing => {}
             }
         }
     }

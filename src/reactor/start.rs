@@ -6,13 +6,14 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::config::capacity::ConnectionsLimit;
 use crate::config::duration::format_milliseconds;
+use crate::config::health::{CloseOnFailure, HealthCheckMode};
 use crate::config::{self, Config};
 use crate::net::NetError;
 use crate::relay;
 use crate::relay::flush::FlushInterval;
 use crate::relay::inactivity::InactivityLimits;
 use crate::relay::splice::SpliceLimits;
-use crate::upstream::RetryLimits;
+use crate::upstream::{CheckLimits, RetryLimits};
 
 /// The limits of the reactor; each value as in `config`.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +32,16 @@ pub struct Limits {
     pub pair: relay::Limits,
     /// When inactive endpoints are dialed again.
     pub retry: RetryLimits,
+    /// When endpoints are checked, and how many results count.
+    pub checks: CheckLimits,
+    /// Longest wait for a connection of a health check, and again for its answer.
+    pub check_timeout: Duration,
+    /// When pairs of an endpoint that fails its checks are closed.
+    pub close_on_failure: CloseOnFailure,
+    /// Most of these that are closed in a second, at least one.
+    pub close_rate: u32,
+    /// From bytes of a client without an answer to the first look at that.
+    pub first_look: Duration,
 }
 
 impl Limits {
@@ -61,6 +72,19 @@ impl Limits {
                 last_resort_interval: config::LAST_RESORT_INTERVAL,
                 absence_max: config::ABSENCE_MAX,
                 absent_max: config::ABSENT_MAX,
+            },
+            checks: CheckLimits {
+                interval: config.health.interval,
+                spacing: config::CHECK_SPACING,
+                rise: config.health.rise,
+                fall: config.health.fall,
+            },
+            check_timeout: config.health.timeout,
+            close_on_failure: config.health.close_on_failure,
+            close_rate: config.health.close_rate,
+            first_look: match config.health.check {
+                HealthCheckMode::Off => config::SILENCE_UNUSUAL_AFTER,
+                _ => config::SILENCE_MIN,
             },
         }
     }

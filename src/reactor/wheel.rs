@@ -170,6 +170,12 @@ impl<T: Copy> Wheel<T> {
         self.next_slot().map(|(_, tick)| tick)
     }
 
+    /// The time of the last round, in whole milliseconds since the wheel was made.
+    #[inline]
+    pub fn now_ms(&self) -> u64 {
+        self.elapsed
+    }
+
     /// Takes one timer that is due, the earliest first, in the order of arming within a tick.
     /// To be called with the same `now` until it returns `None`; early calls do no harm.
     pub fn expire(&mut self, now: Instant) -> Option<(TimerKey, T)> {

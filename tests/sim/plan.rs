@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use etcd_gateway::config;
 use etcd_gateway::config::address::{EndpointAddress, Host};
+use etcd_gateway::config::health::CloseOnFailure;
 use etcd_gateway::discovery::Sources;
 use etcd_gateway::net::NetError;
 use etcd_gateway::reactor::Limits;
@@ -11,7 +12,7 @@ use etcd_gateway::relay;
 use etcd_gateway::relay::flush::FlushInterval;
 use etcd_gateway::relay::inactivity::InactivityLimits;
 use etcd_gateway::relay::splice::SpliceLimits;
-use etcd_gateway::upstream::{Check, EndpointSpec, RetryLimits};
+use etcd_gateway::upstream::{Check, CheckLimits, EndpointSpec, RetryLimits};
 
 use crate::faults::{Fault, Faults};
 use crate::names::{Names, ip_of};
@@ -97,6 +98,11 @@ impl Plan {
                     absence_max: config::ABSENCE_MAX,
                     absent_max: config::ABSENT_MAX,
                 },
+                checks: CheckLimits::default(),
+                check_timeout: SECOND,
+                close_on_failure: CloseOnFailure::ByCheck,
+                close_rate: 50,
+                first_look: config::SILENCE_MIN,
             },
             endpoints: (0..servers).map(|index| spec(index, 0, 1)).collect(),
             listeners: 2,
@@ -248,6 +254,11 @@ fn limits(random: &mut Random) -> Limits {
             absence_max: random.one_of(&[config::ABSENCE_MAX, config::ABSENCE_MAX, 2 * SECOND]),
             absent_max: config::ABSENT_MAX,
         },
+        checks: CheckLimits::default(),
+        check_timeout: SECOND,
+        close_on_failure: CloseOnFailure::ByCheck,
+        close_rate: 50,
+        first_look: config::SILENCE_MIN,
     }
 }
 

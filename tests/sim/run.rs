@@ -5,6 +5,7 @@
 //! new clients are served at the first attempt, and at last nothing is held.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
@@ -74,7 +75,7 @@ pub fn try_start(net: &SimNet) -> Result<Reactor<SimNet>, StartError> {
     let listen: Vec<_> = (0..plan.listeners)
         .map(|index| ([127, 0, 0, 1], LISTENER_PORT + index as u16).into())
         .collect();
-    let connector = Box::new(SimConnector(net.clone()));
+    let connector = Rc::new(SimConnector(net.clone()));
     Reactor::start(net.clone(), plan.limits, &listen, plan.sources(), Some(connector))
 }
 

@@ -21,13 +21,20 @@ pub enum Malformed {
     NotEtcd,
 }
 
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Malformed {
+    /// The reason as one word.
+    pub fn word(self) -> &'static str {
+        match self {
             Malformed::TooLarge => "too_large",
             Malformed::NotJson => "not_json",
             Malformed::NotEtcd => "not_etcd",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
     }
 }
 

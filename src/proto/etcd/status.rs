@@ -85,14 +85,21 @@ pub enum NotServing {
     Unhealthy,
 }
 
-impl fmt::Display for NotServing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl NotServing {
+    /// The reason as one word.
+    pub fn word(self) -> &'static str {
+        match self {
             NotServing::NoLeader => "no_leader",
             NotServing::Learner => "learner",
             NotServing::Corrupt => "corrupt",
             NotServing::Unhealthy => "unhealthy",
-        })
+        }
+    }
+}
+
+impl fmt::Display for NotServing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
     }
 }
 

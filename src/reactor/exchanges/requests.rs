@@ -19,7 +19,6 @@ impl<N: Net + Host> Context<N> {
     /// request fails with `closed_unanswered` or with a reset, and is to be repeated over a new
     /// connection before that means anything (RFC 9112, 9.3.1).
     #[must_use]
-    #[cfg_attr(not(test), expect(dead_code, reason = "no endpoint is checked by HTTP yet"))]
     pub(in crate::reactor) fn send_request(
         &mut self,
         owner: Owner,
@@ -46,7 +45,6 @@ impl<N: Net + Host> Context<N> {
     }
 
     /// Whether this owner has an idle connection.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no endpoint is checked by HTTP yet"))]
     pub(in crate::reactor) fn has_idle_connection(&self, owner: Owner) -> bool {
         let key = self.exchanges.find(owner);
         key.is_some_and(|key| match &self.exchanges.table[key].socket {

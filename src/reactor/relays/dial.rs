@@ -47,7 +47,9 @@ impl<N: Net + Host> Relays<N> {
             let outcome = self.begin_dial(context, upstream, key, endpoint);
             if let Err(error @ (NetError::Descriptors | NetError::Memory)) = outcome {
                 context.metrics.dials_postponed += 1;
-                self.wait_for_resources(context, key, error);
+                // It keeps its place, for as long as a dial may take; no new client is accepted.
+                self.wait(context, key, Wait::Resources);
+                self.pause_admission(context, error);
                 break;
             }
             upstream.dial_begun(context, endpoint);
@@ -173,13 +175,6 @@ impl<N: Net + Host> Relays<N> {
         self.slots[key].close_server(context);
         self.fail_attempt(context, upstream, key, error);
         self.dial_next(context, upstream, key);
-    }
-
-    /// Lets a client wait that has no descriptor or memory for its dial: it keeps its place, for as
-    /// long as a dial may take. No new client is accepted meanwhile.
-    fn wait_for_resources(&mut self, context: &mut Context<N>, key: Key, error: NetError) {
-        self.wait(context, key, Wait::Resources);
-        self.pause_admission(context, error);
     }
 
     /// Puts a client into the waiting room, for as long as a dial may take.

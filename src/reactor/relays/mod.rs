@@ -5,16 +5,20 @@
 //! `relay` decides the steps of a pair, and `pump.rs` moves the bytes.
 
 mod admission;
+mod closing;
 mod dial;
 mod pipes;
 mod pump;
+mod silence;
 mod waiting_room;
 
 use std::time::{Duration, Instant};
 
 use self::admission::Admission;
+use self::closing::Closing;
 use self::pipes::Pipes;
 use self::pump::Parked;
+use self::silence::Unanswered;
 use self::waiting_room::WaitingRoom;
 use crate::address::Address;
 use crate::arena::{Arena, Generation, Key};
@@ -30,6 +34,7 @@ use crate::reactor::wheel::{TimerKey, Wheel};
 use crate::relay::buffer::Pool;
 use crate::relay::dialing::Wait;
 use crate::relay::ending::{Cause, EndedIn};
+use crate::relay::silence::Answers;
 use crate::relay::step::Side;
 use crate::relay::{self, Pair, Phase};
 use crate::upstream::EndpointId;
@@ -46,6 +51,8 @@ pub(super) struct Relays<N: Net> {
     doomed: Vec<Key>,
     waiting_room: WaitingRoom,
     admission: Admission,
+    unanswered: Unanswered,
+    closing: Closing,
     buffers: Pool,
     pipes: Pipes<N::Pipe>,
 }
@@ -77,6 +84,9 @@ struct Slot<N: Net> {
     listener: ListenerNumber,
     queued: bool,
     doomed: bool,
+    /// It is among the pairs without an answer.
+    awaits_answer: bool,
+    answers: Answers,
 }
 
 impl<N: Net> Slot<N> {
@@ -100,6 +110,8 @@ impl<N: Net> Slot<N> {
             listener,
             queued: false,
             doomed: false,
+            awaits_answer: false,
+            answers: Answers::default(),
         }
     }
 
@@ -164,6 +176,8 @@ impl<N: Net> Relays<N> {
             doomed: Vec::new(),
             waiting_room: WaitingRoom::default(),
             admission: Admission::Open,
+            unanswered: Unanswered::new(limits.first_look, now),
+            closing: Closing::new(limits.close_rate, now),
             buffers: Pool::new(BUFFER_BYTES, SPARE_BUFFERS_MAX),
             pipes: Pipes::new(limits.pipes_max, now),
         }
@@ -177,11 +191,6 @@ impl<N: Net> Relays<N> {
     /// The number of pairs.
     pub(super) fn len(&self) -> usize {
         self.slots.len()
-    }
-
-    /// Puts the pair into the queue of pairs to pump.
-    fn enqueue(&mut self, key: Key) {
-        self.slots[key].enqueue(key, &mut self.ready);
     }
 
     /// Updates the timer of the pair, and marks a pair that is over for reaping. To be called after
@@ -240,6 +249,7 @@ impl<N: Net> Relays<N> {
     pub(super) fn check_invariants(&self) {
         debug_assert!(self.slots.len() <= self.limits.connections_max, "more pairs than allowed");
         debug_assert!(self.doomed.is_empty(), "not reaped");
+        debug_assert!(self.unanswered.is_bounded(self.slots.len()), "a pair is listed twice");
         let (buffers, pipes) = self.lent();
         debug_assert!(buffers + pipes <= 2 * self.slots.len(), "buffers or pipes without a pair");
         debug_assert!(pipes <= self.limits.pipes_max, "more pipes than allowed");
@@ -306,7 +316,7 @@ impl<N: Net + Host> Relays<N> {
             self.on_dial_timer(context, upstream, key);
         }
         // Bytes that have arrived in time are pumped first; only then is the deadline checked.
-        self.enqueue(key);
+        self.slots[key].enqueue(key, &mut self.ready);
     }
 
     /// Tears down the pairs that are over.
@@ -323,6 +333,7 @@ impl<N: Net + Host> Relays<N> {
         }
         let slots = &self.slots;
         self.waiting_room.remove_gone(|key| !slots.contains(key));
+        self.unanswered.prune(context, slots);
     }
 
     fn tear_down(&mut self, context: &mut Context<N>, upstream: &mut Upstream<N>, slot: Slot<N>) {
@@ -339,7 +350,12 @@ impl<N: Net + Host> Relays<N> {
         if let Some(endpoint) = endpoint.filter(|_| server.is_some()) {
             match ending.phase {
                 EndedIn::Dialing => upstream.dial_abandoned(context, endpoint),
-                _ => upstream.pair_closed(endpoint, bytes),
+                _ => {
+                    upstream.pair_closed(endpoint, bytes);
+                    if ending.speaks_against_server(bytes) {
+                        upstream.suspect(context, endpoint);
+                    }
+                }
             }
         }
         let set = if pair.resets_on_close() { Close::Reset } else { Close::Orderly };

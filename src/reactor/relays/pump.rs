@@ -37,6 +37,7 @@ impl<N: Net> Relays<N> {
 
     fn pump(&mut self, context: &mut Context<N>, key: Key, budget_bytes: usize) {
         let (limits, now) = (&self.limits.pair, context.now);
+        let now_ms = context.wheel.now_ms() as u32;
         // A pair may have been reaped since it was queued.
         let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.queued) else { return };
         slot.queued = false;
@@ -70,11 +71,17 @@ impl<N: Net> Relays<N> {
                 next = Some(Step::Write(source));
             }
         }
+        let [client, server] = budget.bytes.map(|left| left < budget_bytes);
+        slot.answers.note(client, server, now_ms);
         link.drop_undeliverable(&slot.pair);
         debug_assert!(link.fresh.is_none(), "bytes left in the scratch buffer");
         // The pair has no further step, unless the budget forbids one.
         if budget.is_spent() && slot.pair.next(&Budget::new(budget_bytes), limits, now).is_some() {
             slot.enqueue(key, &mut self.ready);
+        }
+        if client && !slot.awaits_answer {
+            slot.awaits_answer = true;
+            self.unanswered.add(context, key);
         }
         slot.sync(key, &mut self.doomed, &self.limits.pair, context);
     }

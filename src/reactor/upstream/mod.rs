@@ -1,15 +1,21 @@
 //! The upstream: the endpoints with their monitor, and discovery; passes the findings of each to
 //! the other. Does not know pairs.
 
+mod checker;
+mod checks;
 mod discovery;
 mod files;
 mod monitor;
+mod question;
 
+use std::rc::Rc;
 use std::time::Instant;
 
+use self::checker::Checker;
 use self::discovery::DiscoveryDriver;
 use self::monitor::{FailedProbe, Monitor};
 use crate::address::Address;
+use crate::config::health::CloseOnFailure;
 use crate::discovery::{Discovery, Found, Unusable};
 use crate::net::{Host, Net, NetError};
 use crate::observe::metrics::Rejection;
@@ -24,7 +30,14 @@ use crate::upstream::{DialFailure, EndpointId, EndpointSet, EndpointSpec, Remove
 /// The endpoints with their monitor, and discovery.
 pub(super) struct Upstream<N: Net + Host> {
     monitor: Monitor,
+    checker: Checker,
     discovery: DiscoveryDriver<N>,
+    close_on_failure: CloseOnFailure,
+    /// Every endpoint that accepts fails its checks.
+    is_failing_open: bool,
+    /// Whether endpoints have come to fail their checks, or to be replaceable, since
+    /// [`Upstream::take_failing`].
+    has_failing: bool,
 }
 
 impl<N: Net + Host> Upstream<N> {
@@ -32,12 +45,18 @@ impl<N: Net + Host> Upstream<N> {
     pub(super) fn new(
         limits: &Limits,
         discovery: Discovery,
-        connector: Option<Box<dyn Connector>>,
+        connector: Option<Rc<dyn Connector>>,
+        now: Instant,
     ) -> Upstream<N> {
         let domain = discovery.certified_domain().map(str::to_owned);
+        let endpoints = EndpointSet::new(limits.retry).with_checks(limits.checks);
         Upstream {
-            monitor: Monitor::new(limits.retry, limits.connect_timeout, connector, domain),
+            checker: Checker::new(limits.check_timeout, connector.clone(), now),
+            monitor: Monitor::new(endpoints, limits.connect_timeout, connector, domain),
             discovery: DiscoveryDriver::new(discovery),
+            close_on_failure: limits.close_on_failure,
+            is_failing_open: false,
+            has_failing: false,
         }
     }
 
@@ -52,8 +71,9 @@ impl<N: Net + Host> Upstream<N> {
     }
 
     /// Begins with these endpoints.
-    pub(super) fn begin_with(&mut self, specs: &[EndpointSpec], now: Instant) {
-        self.monitor.endpoints.reconcile(specs, now);
+    pub(super) fn begin_with(&mut self, context: &mut Context<N>, specs: &[EndpointSpec]) {
+        self.monitor.endpoints.reconcile(specs, context.now);
+        self.checker.sync(context, &mut self.monitor.endpoints);
     }
 
     /// The endpoints and their health.
@@ -94,6 +114,7 @@ impl<N: Net + Host> Upstream<N> {
     /// Records that a client's dial to the endpoint has begun.
     #[inline]
     pub(super) fn dial_begun(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
+        self.checker.client_came(context, &mut self.monitor.endpoints);
         self.monitor.dial_begun(context, endpoint);
     }
 
@@ -105,7 +126,11 @@ impl<N: Net + Host> Upstream<N> {
     /// Records that a client's dial to the endpoint is established.
     #[inline]
     pub(super) fn dial_succeeded(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
-        self.monitor.dial_succeeded(context, endpoint);
+        let has_changed = self.monitor.dial_succeeded(context, endpoint);
+        if has_changed {
+            self.suspect(context, endpoint);
+            self.note_standing(context);
+        }
     }
 
     /// Records that a pair with the endpoint has ended, and the bytes that it delivered.
@@ -123,6 +148,9 @@ impl<N: Net + Host> Upstream<N> {
     ) -> bool {
         let failure = dial_failure(error);
         self.monitor.dial_failed(context, attempt, failure);
+        if failure.is_evidence() {
+            self.suspect(context, attempt.endpoint);
+        }
         self.recheck_names(context, attempt.endpoint, failure);
         if !failure.is_evidence() {
             self.monitor.log_local_failure(context, attempt.endpoint, error);
@@ -229,6 +257,8 @@ impl<N: Net + Host> Upstream<N> {
         if !removed.is_empty() {
             self.monitor.abandon_probes(context, &removed);
         }
+        self.checker.sync(context, &mut self.monitor.endpoints);
+        self.note_standing(context);
         removed
     }
 
@@ -239,14 +269,21 @@ impl<N: Net + Host> Upstream<N> {
             Owner::Monitor(endpoint) => {
                 let failed = self.monitor.on_report(context, endpoint, report);
                 self.recheck_names_of(context, failed);
+                self.suspect(context, endpoint);
+                self.note_standing(context);
             }
-            Owner::Check(_) => debug_assert!(false, "no endpoint is checked by HTTP"),
+            Owner::Check(endpoint) => {
+                let endpoints = &mut self.monitor.endpoints;
+                let decided = self.checker.on_report(context, endpoints, endpoint, report);
+                self.apply_check(context, decided);
+            }
         }
     }
 
     /// Ends discovery and probes.
     pub(super) fn stop(&mut self, context: &mut Context<N>) {
         self.monitor.stop(context);
+        self.checker.stop(context, &mut self.monitor.endpoints);
         self.discovery.stop(context);
         // Clients that wait for an endpoint will not get one.
         self.monitor.retry_waiting = true;

@@ -5,6 +5,7 @@
 //! endpoints an established connection suffices, and is closed without a byte. An endpoint from SRV
 //! records may have to show a certificate: its probe goes on with a TLS handshake.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::specs;
@@ -22,7 +23,6 @@ use crate::reactor::wheel::TimerKey;
 use crate::relay::dialing::Attempt;
 use crate::upstream::{
     Change, ChangeKind, Check, DialFailure, EndpointId, EndpointSet, Health, Reconciled, Removed,
-    RetryLimits,
 };
 
 /// The endpoints and the probes, each of which is an exchange.
@@ -30,7 +30,7 @@ pub(super) struct Monitor {
     pub(super) endpoints: EndpointSet,
     connect_timeout: Duration,
     /// Begins the TLS sessions that verify endpoints.
-    connector: Option<Box<dyn Connector>>,
+    connector: Option<Rc<dyn Connector>>,
     /// The name that endpoints have to prove, where some have to.
     domain: Option<String>,
     /// The endpoints whose next probe is scheduled, each once, with its timer.
@@ -48,15 +48,15 @@ pub(super) struct FailedProbe {
 }
 
 impl Monitor {
-    /// Without an endpoint.
+    /// With an empty set of endpoints.
     pub(super) fn new(
-        limits: RetryLimits,
+        endpoints: EndpointSet,
         connect_timeout: Duration,
-        connector: Option<Box<dyn Connector>>,
+        connector: Option<Rc<dyn Connector>>,
         domain: Option<String>,
     ) -> Monitor {
         Monitor {
-            endpoints: EndpointSet::new(limits),
+            endpoints,
             connect_timeout,
             connector,
             domain,
@@ -82,16 +82,19 @@ impl Monitor {
         self.endpoints.dial_abandoned(endpoint);
     }
 
-    /// Records that a client's dial to the endpoint is established.
+    /// Records that a client's dial to the endpoint is established. Returns whether that is news of
+    /// the endpoint.
     pub(super) fn dial_succeeded<N: Net>(
         &mut self,
         context: &mut Context<N>,
         endpoint: EndpointId,
-    ) {
+    ) -> bool {
         context.metrics.dials.succeeded += 1;
         self.endpoints.pair_opened(endpoint);
         let change = self.endpoints.dial_succeeded(endpoint, context.now);
+        let is_news = change.is_some();
         self.on_change(context, change, "client");
+        is_news
     }
 
     /// Records that a client's dial has failed.
@@ -122,7 +125,7 @@ impl Monitor {
     }
 
     /// Logs an endpoint's new state, and schedules the next probe of an inactive one.
-    fn on_change<N: Net>(
+    pub(super) fn on_change<N: Net>(
         &mut self,
         context: &mut Context<N>,
         change: Option<Change>,

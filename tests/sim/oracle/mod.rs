@@ -109,7 +109,7 @@ impl Oracle {
         reactor: &Reactor<SimNet>,
     ) -> Vec<(&'static str, usize)> {
         let census = reactor.census();
-        let Census { pairs, probes, timers, buffers, pipes, exchanges } = census;
+        let Census { pairs, probes, checks, timers, buffers, pipes, exchanges } = census;
         assert_eq!(pairs, self.books.accounts.clients.len(), "pairs and clients");
         let metrics = reactor.metrics();
         let (open, ended) = (pairs as u64, metrics.endings.total());
@@ -124,9 +124,10 @@ impl Oracle {
             .sum();
         assert_eq!(buffers, flows_parked, "buffers and flows that hold bytes back");
         self.pipes.check_all(&mut self.books, world, pipes);
-        // Apart from those of pairs and probes: one of the monitor for each endpoint, and one each
-        // for accepting, unused pipes, a summary and the drain.
-        let timers_max = pairs + probes + world.hosts.places.len() + 5;
+        // Apart from those of pairs, probes and checks: two for each endpoint, of the monitor and
+        // of its checks, and one each for accepting, unused pipes, a summary, silent servers,
+        // closings and the drain.
+        let timers_max = pairs + probes + checks + 2 * world.hosts.places.len() + 7;
         assert!(
             timers <= timers_max,
             "{timers} timers, at most {timers_max} are of use: {census:?}"

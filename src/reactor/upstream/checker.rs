@@ -1,0 +1,367 @@
+//! The checker: asks endpoints whether they serve, each over a connection that is kept.
+//!
+//! `upstream/health_check.rs` decides when an endpoint is asked and what follows from the results,
+//! `question.rs` what is asked and what an answer means; a timer of the wheel for each endpoint
+//! starts it here. Owns the exchanges of checks and their timers. Must not decide who gets clients.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::question::{self, Form, Meaning};
+use crate::address::Address;
+use crate::config::{CHECKS_IDLE_AFTER, HTTP_CHECK_BYTES_MAX, HTTP_HEAD_BYTES_MAX};
+use crate::net::{Host, Net, NetError};
+use crate::observe::events::Event;
+use crate::proto::dialogue::{Dialogue, DialogueError};
+use crate::proto::etcd::status::Remarks;
+use crate::proto::http1::{Client, Delivery, HttpError, Limits, Received, Request, Response};
+use crate::proto::tls::{Connector, HandshakeError};
+use crate::reactor::context::{Context, Timer};
+use crate::reactor::exchanges::{Destination, ExchangeError, Owner, Report};
+use crate::reactor::wheel::TimerKey;
+use crate::scheme::Scheme;
+use crate::upstream::{
+    Change, CheckFailure, CheckNews, CheckResult, DialFailure, EndpointId, EndpointSet,
+};
+
+const LIMITS: Limits =
+    Limits { head_bytes_max: HTTP_HEAD_BYTES_MAX, body_bytes_max: HTTP_CHECK_BYTES_MAX };
+
+/// The checks of all endpoints.
+pub(super) struct Checker {
+    timeout: Duration,
+    /// Begins the TLS sessions with endpoints.
+    connector: Option<Rc<dyn Connector>>,
+    /// The endpoints that have checks, each once.
+    subjects: Vec<Subject>,
+    /// When the last client came.
+    client_at: Instant,
+    /// A check was put off, as there is no client.
+    is_paused: bool,
+    /// Whether the process is to end, so that no endpoint is checked.
+    is_stopped: bool,
+}
+
+/// An endpoint that is checked.
+struct Subject {
+    endpoint: EndpointId,
+    timer: Option<TimerKey>,
+    /// The form of the question that it knew last.
+    form: Form,
+    /// Whether it was asked over a connection that was kept, which it may have closed just before.
+    is_kept: bool,
+    /// Whether an alarm for want of space was told.
+    has_no_space: bool,
+}
+
+/// What a check has changed.
+#[derive(Default)]
+pub(super) struct Decided {
+    /// Of what checks have shown.
+    pub(super) news: Option<CheckNews>,
+    /// Of what dials have shown.
+    pub(super) revived: Option<Change>,
+}
+
+/// The step after an answer or a failure.
+enum Next {
+    Ask(Form),
+    Finish(CheckResult),
+}
+
+impl Checker {
+    /// Without an endpoint. `timeout`: for connecting, and again for the answer.
+    pub(super) fn new(
+        timeout: Duration,
+        connector: Option<Rc<dyn Connector>>,
+        now: Instant,
+    ) -> Checker {
+        let subjects = Vec::new();
+        let (is_paused, is_stopped) = (false, false);
+        Checker { timeout, connector, subjects, client_at: now, is_paused, is_stopped }
+    }
+
+    /// Makes the endpoints that are checked those of the set that have checks.
+    pub(super) fn sync<N: Net + Host>(&mut self, context: &mut Context<N>, set: &mut EndpointSet) {
+        if self.is_stopped {
+            return;
+        }
+        let wanted = checked(set);
+        let mut gone = Vec::new();
+        self.subjects.retain_mut(|subject| {
+            let is_wanted = wanted.contains(&subject.endpoint);
+            if !is_wanted {
+                gone.push((subject.endpoint, subject.timer.take()));
+            }
+            is_wanted
+        });
+        for (endpoint, timer) in gone {
+            if let Some(timer) = timer {
+                context.wheel.cancel(timer);
+            }
+            self.abandon(context, set, endpoint);
+        }
+        for endpoint in wanted {
+            if self.position(endpoint).is_none() {
+                let check = set.get(endpoint).and_then(|found| found.health_check());
+                let Some(check) = check else { continue };
+                let form = Form::first(&check.question);
+                let (timer, is_kept, has_no_space) = (None, false, false);
+                self.subjects.push(Subject { endpoint, timer, form, is_kept, has_no_space });
+            }
+            self.sync_timer(context, set, endpoint);
+        }
+    }
+
+    /// Makes the timer of an endpoint fire when its next check is due.
+    pub(super) fn sync_timer<N: Net>(
+        &mut self,
+        context: &mut Context<N>,
+        set: &EndpointSet,
+        endpoint: EndpointId,
+    ) {
+        let Some(position) = self.position(endpoint).filter(|_| !self.is_stopped) else { return };
+        let wanted = set.get(endpoint).and_then(|found| found.next_check_at());
+        context.rearm(&mut self.subjects[position].timer, wanted, Timer::Check(endpoint));
+    }
+
+    /// Records that a client has come, so that endpoints have to be known.
+    #[inline]
+    pub(super) fn client_came<N: Net>(&mut self, context: &mut Context<N>, set: &mut EndpointSet) {
+        self.client_at = context.now;
+        if self.is_paused {
+            self.is_paused = false;
+            set.resume_checks(context.now);
+            checked(set).into_iter().for_each(|endpoint| self.sync_timer(context, set, endpoint));
+        }
+    }
+
+    /// Handles the timer of an endpoint: asks it, if its check is due.
+    pub(super) fn on_timer<N: Net + Host>(
+        &mut self,
+        context: &mut Context<N>,
+        set: &mut EndpointSet,
+        endpoint: EndpointId,
+    ) -> Decided {
+        let Some(position) = self.position(endpoint) else { return Decided::default() };
+        self.subjects[position].timer = None;
+        let is_idle =
+            context.metrics.pairs_open == 0 && self.client_at + CHECKS_IDLE_AFTER <= context.now;
+        if self.is_stopped || !set.begin_check(endpoint, is_idle, context.now) {
+            self.is_paused |= is_idle;
+            self.sync_timer(context, set, endpoint);
+            return Decided::default();
+        }
+        context.metrics.checks.begun += 1;
+        let form = self.subjects[position].form;
+        match self.ask(context, set, position, form) {
+            Ok(()) => Decided::default(),
+            Err(result) => self.finish(context, set, position, result),
+        }
+    }
+
+    /// Handles the report on an exchange.
+    pub(super) fn on_report<N: Net + Host>(
+        &mut self,
+        context: &mut Context<N>,
+        set: &mut EndpointSet,
+        endpoint: EndpointId,
+        report: Report,
+    ) -> Decided {
+        let Some(position) = self.position(endpoint) else {
+            debug_assert!(false, "the report of an endpoint that is gone");
+            return Decided::default();
+        };
+        let next = match report {
+            Report::Http(Received::Response(response)) => {
+                self.on_response(context, set, position, &response)
+            }
+            // The server has closed a connection that was kept: perhaps it ends.
+            Report::Http(Received::Closed) => {
+                set.suspect(endpoint, false, context.now);
+                self.sync_timer(context, set, endpoint);
+                return Decided::default();
+            }
+            Report::Failed(error) => self.on_failure(position, error),
+            Report::Http(Received::Head(_) | Received::Part(_) | Received::End)
+            | Report::Message(_)
+            | Report::Done => {
+                debug_assert!(false, "a check has an answer in one piece");
+                return Decided::default();
+            }
+        };
+        let result = match next {
+            Next::Finish(result) => result,
+            Next::Ask(form) => match self.ask(context, set, position, form) {
+                Ok(()) => return Decided::default(),
+                Err(result) => result,
+            },
+        };
+        self.finish(context, set, position, result)
+    }
+
+    fn on_response<N: Net>(
+        &mut self,
+        context: &mut Context<N>,
+        set: &EndpointSet,
+        position: usize,
+        response: &Response,
+    ) -> Next {
+        let subject = &mut self.subjects[position];
+        match question::meaning(subject.form, response) {
+            Meaning::AskAs(form) => {
+                subject.form = form;
+                Next::Ask(form)
+            }
+            Meaning::Result(result, remarks) => {
+                note_space(context, set, subject, remarks);
+                Next::Finish(result)
+            }
+        }
+    }
+
+    fn on_failure(&mut self, position: usize, error: ExchangeError) -> Next {
+        let subject = &mut self.subjects[position];
+        let was_kept = std::mem::take(&mut subject.is_kept);
+        // A connection that was kept may have been closed just before the request.
+        let is_lost = matches!(
+            error,
+            ExchangeError::Net(NetError::Reset)
+                | ExchangeError::Dialogue(DialogueError::Http(HttpError::Unanswered))
+        );
+        if was_kept && is_lost {
+            return Next::Ask(subject.form);
+        }
+        Next::Finish(match error {
+            ExchangeError::Net(error) => question::of_network(error),
+            ExchangeError::Dialogue(DialogueError::Http(error)) => question::of_http(error),
+            ExchangeError::Dialogue(DialogueError::Handshake(error)) => {
+                question::of_handshake(error)
+            }
+        })
+    }
+
+    /// Sends the question over the connection that is kept, or over a new one.
+    fn ask<N: Net + Host>(
+        &mut self,
+        context: &mut Context<N>,
+        set: &EndpointSet,
+        position: usize,
+        form: Form,
+    ) -> Result<(), CheckResult> {
+        let unknown = CheckResult::Failed(CheckFailure::Dial(DialFailure::Local));
+        let endpoint = self.subjects[position].endpoint;
+        let found = set.get(endpoint).ok_or(unknown)?;
+        let check = found.health_check().ok_or(unknown)?;
+        let address = match check.port {
+            Some(port) => with_port(found.address(), port),
+            None => found.address().clone(),
+        };
+        let request = question::request(check, form, address.port().unwrap_or(0));
+        let request = request.map_err(|_| unknown)?;
+        let (owner, limit) = (Owner::Check(endpoint), self.timeout);
+        self.subjects[position].is_kept = context.has_idle_connection(owner);
+        if context.send_request(owner, request.clone(), limit) {
+            return Ok(());
+        }
+        self.subjects[position].is_kept = false;
+        let dialogue = self.dialogue(request, check.scheme, &check.host);
+        let dialogue = dialogue.map_err(question::of_handshake)?;
+        let opened =
+            context.open_stream(owner, Destination::Checked(&address), dialogue, Some(limit));
+        opened.map_err(question::of_network)
+    }
+
+    fn dialogue(
+        &self,
+        request: Request,
+        scheme: Scheme,
+        host: &str,
+    ) -> Result<Dialogue, HandshakeError> {
+        let client = Dialogue::Http(Box::new(Client::new(request, LIMITS, Delivery::Whole)));
+        match (scheme, &self.connector) {
+            (Scheme::Http, _) => Ok(client),
+            (Scheme::Https, Some(connector)) => {
+                Ok(Dialogue::over_tls(connector.connect(host)?, client))
+            }
+            (Scheme::Https, None) => Err(HandshakeError::Local),
+        }
+    }
+
+    fn finish<N: Net + Host>(
+        &mut self,
+        context: &mut Context<N>,
+        set: &mut EndpointSet,
+        position: usize,
+        result: CheckResult,
+    ) -> Decided {
+        let Subject { endpoint, form, .. } = self.subjects[position];
+        context.metrics.checks.add(result);
+        if let CheckResult::Failed(_) | CheckResult::Unexpected { .. } = result {
+            // An answer that comes late must not count as that of the next question.
+            context.close_exchange_of(Owner::Check(endpoint));
+        }
+        let jitter = context.net.random();
+        let (news, revived) =
+            set.check_done(endpoint, result, form.is_costly(), context.now, jitter);
+        self.sync_timer(context, set, endpoint);
+        Decided { news, revived }
+    }
+
+    /// Ends all checks, and begins none from now on.
+    pub(super) fn stop<N: Net + Host>(&mut self, context: &mut Context<N>, set: &mut EndpointSet) {
+        self.is_stopped = true;
+        for mut subject in std::mem::take(&mut self.subjects) {
+            if let Some(timer) = subject.timer.take() {
+                context.wheel.cancel(timer);
+            }
+            self.abandon(context, set, subject.endpoint);
+        }
+    }
+
+    /// Closes the connection of an endpoint. A check that is under way ends undecided.
+    fn abandon<N: Net + Host>(
+        &self,
+        context: &mut Context<N>,
+        set: &mut EndpointSet,
+        endpoint: EndpointId,
+    ) {
+        context.close_exchange_of(Owner::Check(endpoint));
+        if set.check_abandoned(endpoint, context.now) {
+            context.metrics.checks.abandoned += 1;
+        }
+    }
+
+    fn position(&self, endpoint: EndpointId) -> Option<usize> {
+        self.subjects.iter().position(|subject| subject.endpoint == endpoint)
+    }
+}
+
+/// The endpoints that have checks.
+fn checked(set: &EndpointSet) -> Vec<EndpointId> {
+    let live = set.iter().filter(|(_, endpoint)| !endpoint.health().is_removed());
+    let checked = live.filter(|(_, endpoint)| endpoint.health_check().is_some());
+    checked.map(|(id, _)| id).collect()
+}
+
+/// Logs that an endpoint has no space left, once.
+fn note_space<N: Net>(
+    context: &mut Context<N>,
+    set: &EndpointSet,
+    subject: &mut Subject,
+    remarks: Remarks,
+) {
+    let is_news = remarks.has_no_space && !subject.has_no_space;
+    subject.has_no_space = remarks.has_no_space;
+    if let Some(endpoint) = set.address(subject.endpoint).filter(|_| is_news) {
+        context.log(Event::EndpointHasNoSpace { endpoint });
+    }
+}
+
+/// The same host at another port. A path has none, and stays.
+fn with_port(address: &Address, port: u16) -> Address {
+    match address.ip() {
+        Some(ip) => Address::from((ip, port)),
+        None => address.clone(),
+    }
+}
