@@ -288,6 +288,21 @@ fn other_values_out_of_range_are_refused() {
 }
 
 #[test]
+fn health_checks_that_make_no_sense_are_refused() {
+    for (argument, reason) in [
+        ("--health-check=yes", "must be auto, off, etcd, or a path that begins with /"),
+        ("--health-check=/a b", "' ' in the path"),
+        ("--health-interval=0s", "must be above 0"),
+        ("--health-rise=0", "must be a number from 1 to 100"),
+        ("--health-port=65536", "must be a number from 1 to 65535"),
+        ("--close-on-failure=soon", "neither never nor a duration"),
+        ("--close-rate=0", "must be a number from 1 to 1000000"),
+    ] {
+        refuse_flag(argument, reason);
+    }
+}
+
+#[test]
 fn discovery_that_makes_no_sense_is_refused() {
     refuse_flag("--discovery-srv=a..b", "not a domain name: an empty part");
     refuse_flag("--discovery-srv=a b", "not a domain name: ' ' in it");

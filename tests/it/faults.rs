@@ -26,9 +26,10 @@ fn expect_took(started: Instant, configured: Duration) {
     assert!(took < most, "after {took:?} only, not {configured:?}");
 }
 
-/// A gateway on a host of its own.
+/// A gateway on a host of its own, which notices faults by its connections alone.
 fn gateway_on(home: &Host, endpoints: &[SocketAddr], arguments: &[&str]) -> Gateway {
-    home.enter(|| Gateway::start(endpoints, arguments))
+    let arguments = [&["--health-check=off"], arguments].concat();
+    home.enter(|| Gateway::start(endpoints, &arguments))
 }
 
 /// A server that tells its letter and the port its peer came from, and then echoes.

@@ -14,6 +14,8 @@ mod etcd;
 mod failover;
 mod faults;
 mod fuzz_corpus;
+mod health;
+mod health_members;
 mod host_files;
 mod inactivity;
 mod limits;

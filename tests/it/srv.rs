@@ -28,7 +28,7 @@ fn set_members(dns: &NameServer, set: &str, ttl: u32, members: &[(u8, u16, u16)]
 
 /// A gateway that takes its members from a plain set.
 fn insecure(machine: &Machine) -> GatewayBuilder {
-    machine.gateway().arg(DOMAIN).arg(INSECURE).arg("--retry-delay=1s")
+    machine.gateway().arg(DOMAIN).arg(INSECURE).arg("--retry-delay=1s").arg("--health-check=off")
 }
 
 /// A name server with a plain set of members, and a gateway that knows of all of them.

@@ -202,7 +202,7 @@ fn a_descriptor_limit_that_suffices_for_names_is_known() {
             let builder = machine.gateway().endpoint(&dead.address().to_string());
             builder.endpoint("server.test:2379?priority=1").arg("--connect-timeout=10s")
         });
-        assert_eq!(least, 17, "six for a look-up and one for a file more than without names");
+        assert_eq!(least, 18, "six for a look-up, one for a file, and one for a health check more");
     });
 }
 
