@@ -231,6 +231,11 @@ impl Findings {
         }
     }
 
+    /// Reports what sources have found by themselves.
+    pub(super) fn note_own(&mut self, findings: Vec<Finding>) {
+        self.pending.extend(findings);
+    }
+
     /// Reports what is excluded now. What comes and goes with every answer is reported once.
     pub(super) fn note_excluded(&mut self, excluded: Vec<Excluded>, now: Instant) {
         let most = self.pending.len() + excluded.len();

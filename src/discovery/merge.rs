@@ -122,6 +122,7 @@ fn with_weights(
                 health_check: health_check.clone(),
             },
             name: host.name.clone(),
+            server: host.server.clone(),
         }));
     }
     assert!(found.len() <= ENDPOINTS_MAX);

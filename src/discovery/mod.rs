@@ -12,6 +12,8 @@
 //!                       names: a watch for each, and the resolver
 //! ```
 //!
+//! A source may ask servers over HTTP, too: `inquiry.rs` has the terms, `asking.rs` the way.
+//!
 //! A further source touches three places, besides the flags that configure it:
 //! 1. a file of its own: `impl Source`, and `impl Configured` for what configures it
 //! 2. its `mod` line here
@@ -20,10 +22,12 @@
 //! Whether it needs names, a clock, both or neither: precedence, fallback, the timer and the lines
 //! of the log know it by its trait alone.
 
+mod asking;
 mod configuration;
 mod finding;
 mod fixed;
 mod health_policy;
+mod inquiry;
 mod invariants;
 mod known;
 #[cfg(test)]
@@ -52,13 +56,14 @@ pub use finding::{
     Exclusion, FallbackReason, Finding, Item, ResolveError, SourceLabel, Unusable, Usability,
 };
 pub use health_policy::HealthPolicy;
+pub use inquiry::{Ask, Candidate, Heard, Inputs, Line, Target};
 pub use lookups::Lookups;
 pub use name::AddressName;
 pub use names::Names;
 pub use source::{Configured, Ranked};
 
 use finding::Findings;
-use source::State;
+use source::{Server, State};
 use watch::Watch;
 
 /// The sources as configured, and how names are looked up for them.
@@ -78,6 +83,8 @@ pub struct Found {
     pub spec: EndpointSpec,
     /// `host:port` as typed or as in the record.
     pub name: String,
+    /// What is known of the server.
+    server: Server,
 }
 
 impl Sources {
@@ -160,7 +167,10 @@ impl Discovery {
     /// Whether the endpoints may ever be others than they are: a name is looked up, or a source
     /// changes with time.
     pub fn may_change(&self) -> bool {
-        !self.names.is_empty() || self.next_deadline().is_some()
+        let mut sources = self.sources.iter();
+        !self.names.is_empty()
+            || self.next_deadline().is_some()
+            || sources.any(|ranked| ranked.source.may_change())
     }
 
     /// When to call [`Discovery::advance`] if nothing happens before.
@@ -205,6 +215,9 @@ impl Discovery {
 
     /// The changes that the log should show, the first one first.
     pub fn take_findings(&mut self) -> Vec<Finding> {
+        for Ranked { source, .. } in &mut self.sources {
+            self.findings.note_own(source.take_findings());
+        }
         let names = &self.names;
         let optional = self.sources.iter().flat_map(|ranked| ranked.source.optional(names));
         let optional: Vec<_> = optional.collect();

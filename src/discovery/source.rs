@@ -1,15 +1,17 @@
 //! The contract of a source of endpoints, and the hosts that it lists.
 //!
 //! A source owns what it was configured with and what it remembers of its own answers. It looks
-//! nothing up: it says which names it needs, and reads in [`Names`] what is known of them. What a
-//! further one touches is listed in [`super`].
+//! nothing up: it says which names it needs, and reads in [`Names`] what is known of them. Nor does
+//! it open a connection: what it asks servers over HTTP is carried out for it (`inquiry.rs`). What
+//! a further one touches is listed in [`super`].
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::finding::{Excluded, FallbackReason, SourceLabel};
+use super::finding::{Excluded, FallbackReason, Finding, SourceLabel};
+use super::inquiry::{Ask, Heard, Inputs};
 use super::names::{Names, Needed};
 use super::watch::Watch;
 use crate::address::Address;
@@ -71,6 +73,48 @@ pub(super) trait Source: fmt::Debug {
     fn expire(&mut self, now: Instant) -> bool {
         let _ = now;
         false
+    }
+
+    /// Whether its hosts may ever be others than they are, names aside.
+    fn may_change(&self) -> bool {
+        self.next_deadline().is_some()
+    }
+
+    /// Whether an answer is under way or due that may bring a first host, so that a client should
+    /// wait for it.
+    fn is_asking(&self, now: Instant) -> bool {
+        let _ = now;
+        false
+    }
+
+    /// What is to be done next over one of its lines, and the number of that; `None` for nothing
+    /// more. Called until then, after whatever may have changed: a deadline, something heard, a
+    /// name, the endpoints in use. What cannot be carried out is heard of as [`Heard::Failed`]
+    /// before the next call, so a source pauses before it asks again.
+    fn next_ask(
+        &mut self,
+        inputs: &Inputs<'_>,
+        now: Instant,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Option<(u8, Ask)> {
+        let _ = (inputs, now, random);
+        None
+    }
+
+    /// Takes the result of an ask; whether that may change its hosts.
+    fn on_heard(&mut self, line: u8, heard: Heard, now: Instant) -> bool {
+        let _ = (line, heard, now);
+        false
+    }
+
+    /// An endpoint fails, or the roles of members have changed: what is listed may be out of date.
+    fn on_doubt(&mut self, now: Instant) {
+        let _ = now;
+    }
+
+    /// What the log should show, the first one first.
+    fn take_findings(&mut self) -> Vec<Finding> {
+        Vec::new()
     }
 }
 

@@ -6,6 +6,7 @@
 //! | discovery | a socket for each question of its resolver | the answer, or its own command |
 //! | monitor | the probe of an inactive endpoint | established, verified or failed |
 //! | check of an endpoint | a connection for requests to it, one after another | closed or failed |
+//! | line of a source | a connection for requests of a source of endpoints | closed or failed |
 //!
 //! ```text
 //!   owner ── open, send, close ──► exchange {owner, socket, dialogue, timer} ◄── event, timer
@@ -34,6 +35,7 @@ use super::wheel::TimerKey;
 use crate::address::Address;
 use crate::arena::{Arena, Key};
 use crate::config::limits::{DNS_DESCRIPTORS_MAX, ENDPOINTS_MAX};
+use crate::discovery::Line;
 use crate::net::{Dial, Host, Net, NetError, Read, Readiness, Write};
 use crate::proto::dialogue::{Dialogue, DialogueError, Progress};
 use crate::proto::dns;
@@ -67,6 +69,8 @@ pub(super) enum Owner {
     Monitor(EndpointId),
     /// The health check of an endpoint, for its requests.
     Check(EndpointId),
+    /// A source of endpoints, for its requests.
+    Source(Line),
 }
 
 enum Socket<N: Net> {
@@ -154,6 +158,11 @@ impl<N: Net> Exchanges<N> {
     /// The number of connections for checks of endpoints, those that are idle among them.
     pub(super) fn checks(&self) -> usize {
         self.owners().filter(|owner| matches!(owner, Owner::Check(_))).count()
+    }
+
+    /// The number of connections of sources of endpoints, those that are idle among them.
+    pub(super) fn lines(&self) -> usize {
+        self.owners().filter(|owner| matches!(owner, Owner::Source(_))).count()
     }
 
     /// The owners of all exchanges, in the order of their slots.

@@ -83,6 +83,8 @@ pub struct Census {
     pub probes: usize,
     /// Connections of health checks.
     pub checks: usize,
+    /// Connections of sources of endpoints.
+    pub lines: usize,
     /// Timers that are armed: of pairs, probes, the monitor, unused pipes and summaries.
     pub timers: usize,
     /// Buffers that hold bytes of a flow.
@@ -114,6 +116,7 @@ impl<N: Net + Host> Reactor<N> {
             pairs: self.relays.len(),
             probes: self.context.exchanges.probes(),
             checks: self.context.exchanges.checks(),
+            lines: self.context.exchanges.lines(),
             timers: self.context.wheel.len(),
             buffers,
             pipes,

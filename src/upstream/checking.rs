@@ -119,6 +119,16 @@ impl Endpoint {
         self.health.is_active() && self.standing() == Standing::Serving
     }
 
+    /// Its standing as a member of etcd, worse where dials to it fail; `None`: it is a server of
+    /// another kind.
+    pub fn standing_as_member(&self) -> Option<Standing> {
+        match self.check_state() {
+            Some(CheckState::Foreign) => None,
+            _ if self.health.is_active() => Some(self.standing()),
+            _ => Some(Standing::Failing),
+        }
+    }
+
     /// When it is due for a health check, if one is planned.
     pub fn next_check_at(&self) -> Option<Instant> {
         self.checks.as_ref().filter(|_| !self.health.is_removed())?.next_at()

@@ -30,8 +30,7 @@ pub enum DialFailure {
     Unreachable,
     /// The dial met its own socket or our own listener: no server is there.
     OwnAddress,
-    /// The connection was established, and the TLS handshake that had to show which server is there
-    /// failed.
+    /// The connection was established, and the TLS handshake that had to prove its server failed.
     Mistrusted {
         /// Why, as one word.
         reason: &'static str,
@@ -148,9 +147,21 @@ impl DialFailure {
 
     /// The subject of the trusted authority that cannot be used, if that is the reason.
     pub fn authority(self) -> Option<&'static str> {
+        let DialFailure::Mistrusted { authority, .. } = self else { return None };
+        authority
+    }
+
+    /// The reason as one word.
+    pub fn word(self) -> &'static str {
         match self {
-            DialFailure::Mistrusted { authority, .. } => authority,
-            _ => None,
+            DialFailure::Refused => "refused",
+            DialFailure::Reset => "reset",
+            DialFailure::TimedOut => "timed_out",
+            DialFailure::Unreachable => "host_unreachable",
+            DialFailure::OwnAddress => "own_address",
+            DialFailure::Mistrusted { reason, .. } => reason,
+            DialFailure::Unproven => "unproven",
+            DialFailure::Local => "local",
         }
     }
 
@@ -162,16 +173,7 @@ impl DialFailure {
 
 impl fmt::Display for DialFailure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            DialFailure::Refused => "refused",
-            DialFailure::Reset => "reset",
-            DialFailure::TimedOut => "timed_out",
-            DialFailure::Unreachable => "host_unreachable",
-            DialFailure::OwnAddress => "own_address",
-            DialFailure::Mistrusted { reason, .. } => reason,
-            DialFailure::Unproven => "unproven",
-            DialFailure::Local => "local",
-        })
+        formatter.write_str(self.word())
     }
 }
 

@@ -11,6 +11,14 @@ pub const HTTP_INTERIM_MAX: u8 = 4;
 pub const HTTP_CHECK_BYTES_MAX: usize = 64 * 1024;
 /// Most bytes of a list of members or of a range of keys.
 pub const HTTP_LIST_BYTES_MAX: usize = 1 << 20;
+/// Most connections at a time of one source of endpoints that asks servers: a registry has one for
+/// its watch, and one for ranges.
+pub const SOURCE_LINES_MAX: usize = 2;
+/// Most things that a source does over its connections at once: it closes each and opens each.
+pub const SOURCE_ASKS_MAX: usize = 4 * SOURCE_LINES_MAX;
+/// Most attempts of one run of discovery to carry out what sources ask: those that fail at once are
+/// followed by others.
+pub const SOURCE_ATTEMPTS_MAX: usize = 64;
 
 const _: () = assert!(HTTP_FIELDS_MAX > 0);
 // The shortest field has a name of one letter, a colon and the end of its line.

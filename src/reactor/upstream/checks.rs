@@ -38,6 +38,9 @@ impl<N: Net + Host> Upstream<N> {
         self.monitor.on_change(context, revived, "check");
         if let Some(news) = news {
             log_news(context, &self.monitor.endpoints, &news);
+            if let CheckChange::BecameFailing { .. } = news.change {
+                self.discovery.on_doubt(context.now);
+            }
         }
         if has_changed {
             self.note_standing(context);

@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::files::HostsReading;
+use super::lines::Lines;
 use crate::address::Address;
-use crate::config::DNS_DESCRIPTORS_MAX;
-use crate::discovery::{Discovery, Exclusion, Finding, Found, Item, SourceLabel, Unusable};
+use crate::config::{DNS_DESCRIPTORS_MAX, SOURCE_ATTEMPTS_MAX};
+use crate::discovery::{Discovery, Exclusion, Finding, Found, Item, Line, SourceLabel, Unusable};
 use crate::net::{Host, Net, NetError, ResolverFile};
 use crate::observe::events::{Event, Origin, Value, list};
 use crate::proto::dialogue::Dialogue;
@@ -19,11 +20,12 @@ use crate::reactor::context::{Context, Timer};
 use crate::reactor::exchanges::{Destination, ExchangeError, Owner, Report};
 use crate::reactor::faults::question_failure;
 use crate::reactor::wheel::TimerKey;
-use crate::upstream::DialFailure;
+use crate::upstream::{DialFailure, Standing};
 
 /// Discovery, with its timer and its files.
 pub(super) struct DiscoveryDriver<N: Net + Host> {
     pub(super) discovery: Discovery,
+    lines: Lines,
     timer: Option<TimerKey>,
     pub(super) hosts: HostsReading<N>,
     /// Whether discovery has to run before this turn ends.
@@ -37,11 +39,12 @@ pub(super) struct DiscoveryDriver<N: Net + Host> {
 }
 
 impl<N: Net + Host> DiscoveryDriver<N> {
-    /// A driver that has not asked a name server yet.
-    pub(super) fn new(discovery: Discovery) -> DiscoveryDriver<N> {
+    /// A driver that has not asked anything yet.
+    pub(super) fn new(discovery: Discovery, lines: Lines) -> DiscoveryDriver<N> {
         let is_dirty = discovery.may_change();
         DiscoveryDriver {
             discovery,
+            lines,
             timer: None,
             hosts: HostsReading::default(),
             is_dirty,
@@ -66,9 +69,9 @@ impl<N: Net + Host> DiscoveryDriver<N> {
         self.discovery.may_change() && !self.is_stopped
     }
 
-    /// Whether a look-up is under way or due.
+    /// Whether an answer is under way or due that may bring an endpoint.
     pub(super) fn is_asking(&self, now: Instant) -> bool {
-        self.discovery.names().is_asking(now)
+        self.discovery.is_asking(now)
     }
 
     /// Rechecks the name of an address after a failed dial: its records may be out of date.
@@ -124,11 +127,17 @@ impl<N: Net + Host> DiscoveryDriver<N> {
         found.map(<[Found]>::to_vec)
     }
 
-    /// Ends a round: executes the resolver's commands, and logs. Returns whether another round is
+    /// Ends a round: executes the resolver's commands, carries out what sources ask, and logs.
+    /// `standing` as for [`Discovery::take_asks`]. Returns whether another round is
     /// needed: SRV records may name hosts to look up, which /etc/hosts may have. Each round ends or
     /// begins a look-up, so there are few.
-    pub(super) fn end_round(&mut self, context: &mut Context<N>) -> bool {
+    pub(super) fn end_round(
+        &mut self,
+        context: &mut Context<N>,
+        standing: &dyn Fn(&Address) -> Option<Standing>,
+    ) -> bool {
         self.execute(context);
+        self.ask_servers(context, standing);
         for finding in self.discovery.take_findings() {
             log_finding(context, &finding);
         }
@@ -143,7 +152,7 @@ impl<N: Net + Host> DiscoveryDriver<N> {
             let wanted = self.discovery.next_deadline();
             context.rearm(&mut self.timer, wanted, Timer::Discovery);
         }
-        !self.discovery.names().is_asking(context.now)
+        !self.is_asking(context.now)
     }
 
     /// Handles the timer: a look-up is due, or a name server did not answer in time.
@@ -174,10 +183,48 @@ impl<N: Net + Host> DiscoveryDriver<N> {
         self.mark_dirty();
     }
 
+    /// Handles the report on a line of a source.
+    pub(super) fn on_line_report(&mut self, context: &Context<N>, line: Line, report: Report) {
+        if let Some(heard) = self.lines.on_report(line, report) {
+            self.discovery.on_heard(line, heard, context.now);
+            self.mark_dirty();
+        }
+    }
+
+    /// Has what sources list looked at again: an endpoint fails, or roles of members changed.
+    pub(super) fn on_doubt(&mut self, now: Instant) {
+        if self.is_discovering() {
+            self.discovery.on_doubt(now);
+            self.mark_dirty();
+        }
+    }
+
+    /// Carries out what sources ask until there is nothing more.
+    fn ask_servers(
+        &mut self,
+        context: &mut Context<N>,
+        standing: &dyn Fn(&Address) -> Option<Standing>,
+    ) {
+        for _ in 0..SOURCE_ATTEMPTS_MAX {
+            let Context { net, now, .. } = &mut *context;
+            let asks = self.discovery.take_asks(standing, *now, &mut || net.random());
+            if asks.is_empty() {
+                return;
+            }
+            for (line, ask) in asks {
+                if let Some(heard) = self.lines.carry_out(context, line, ask) {
+                    self.discovery.on_heard(line, heard, context.now);
+                }
+            }
+        }
+        debug_assert!(false, "a source asks without a pause");
+    }
+
     /// Ends all look-ups, and begins none from now on.
     pub(super) fn stop(&mut self, context: &mut Context<N>) {
         self.is_stopped = true;
         self.hosts.abandon();
+        self.lines.stop(context);
         if let Some(timer) = self.timer.take() {
             context.wheel.cancel(timer);
         }
@@ -319,7 +366,8 @@ mod tests {
         let at = context.now + Duration::from_secs(1);
         let late = Late { address: ([127, 0, 0, 1], 1).into(), at: Some(at), is_first: false };
         let sources = Sources::new(Duration::ZERO, Environment::default()).with([late]);
-        let mut driver = DiscoveryDriver::new(Discovery::new(sources, context.now));
+        let discovery = Discovery::new(sources, context.now);
+        let mut driver = DiscoveryDriver::new(discovery, Lines::new(None));
         assert!(driver.is_dirty() && driver.is_discovering());
         for (now, want) in [(context.now, 0), (at, 1)] {
             context.now = now;
@@ -331,7 +379,7 @@ mod tests {
             driver.begin_run(&context);
             driver.begin_round(&mut context);
             assert_eq!(driver.take_found(&mut context).map(|found| found.len()), Some(want));
-            assert!(!driver.end_round(&mut context));
+            assert!(!driver.end_round(&mut context, &|_| None));
             assert!(driver.end_run(&mut context) && !driver.is_dirty());
         }
         assert!(!driver.is_discovering(), "nothing is to come");

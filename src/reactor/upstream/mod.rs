@@ -5,6 +5,7 @@ mod checker;
 mod checks;
 mod discovery;
 mod files;
+mod lines;
 mod monitor;
 mod question;
 
@@ -13,6 +14,7 @@ use std::time::Instant;
 
 use self::checker::Checker;
 use self::discovery::DiscoveryDriver;
+use self::lines::Lines;
 use self::monitor::{FailedProbe, Monitor};
 use crate::address::Address;
 use crate::config::health::CloseOnFailure;
@@ -25,7 +27,7 @@ use crate::reactor::exchanges::{Owner, Report};
 use crate::reactor::faults::dial_failure;
 use crate::reactor::start::Limits;
 use crate::relay::dialing::Attempt;
-use crate::upstream::{DialFailure, EndpointId, EndpointSet, EndpointSpec, Removed};
+use crate::upstream::{DialFailure, EndpointId, EndpointSet, EndpointSpec, Removed, Standing};
 
 /// The endpoints with their monitor, and discovery.
 pub(super) struct Upstream<N: Net + Host> {
@@ -52,8 +54,8 @@ impl<N: Net + Host> Upstream<N> {
         let endpoints = EndpointSet::new(limits.retry).with_checks(limits.checks);
         Upstream {
             checker: Checker::new(limits.check_timeout, connector.clone(), now),
+            discovery: DiscoveryDriver::new(discovery, Lines::new(connector.clone())),
             monitor: Monitor::new(endpoints, limits.connect_timeout, connector, domain),
-            discovery: DiscoveryDriver::new(discovery),
             close_on_failure: limits.close_on_failure,
             is_failing_open: false,
             has_failing: false,
@@ -161,6 +163,9 @@ impl<N: Net + Host> Upstream<N> {
     /// Rechecks the names of an endpoint after a failed dial or probe: their records, or our route,
     /// may have changed.
     fn recheck_names(&mut self, context: &Context<N>, endpoint: EndpointId, failure: DialFailure) {
+        if std::mem::take(&mut self.monitor.has_failed) {
+            self.discovery.on_doubt(context.now);
+        }
         if let Some(address) = self.monitor.endpoints.address(endpoint) {
             self.discovery.recheck(address, failure, context.now);
             self.recheck_all_if_none_active(context.now);
@@ -240,7 +245,8 @@ impl<N: Net + Host> Upstream<N> {
         if !removed.is_empty() {
             self.recheck_all_if_none_active(context.now);
         }
-        self.discovery.end_round(context)
+        let endpoints = &self.monitor.endpoints;
+        self.discovery.end_round(context, &|address| standing_of(endpoints, address))
     }
 
     /// Ends the run.
@@ -266,6 +272,7 @@ impl<N: Net + Host> Upstream<N> {
     pub(super) fn on_report(&mut self, context: &mut Context<N>, owner: Owner, report: Report) {
         match owner {
             Owner::Discovery(question) => self.discovery.on_report(context, question, report),
+            Owner::Source(line) => self.discovery.on_line_report(context, line, report),
             Owner::Monitor(endpoint) => {
                 let failed = self.monitor.on_report(context, endpoint, report);
                 self.recheck_names_of(context, failed);
@@ -309,6 +316,13 @@ impl<N: Net + Host> Upstream<N> {
             _ => Rejection::NoDialSucceeded,
         }
     }
+}
+
+/// The standing of the endpoint with this address, where it may be a member of etcd.
+fn standing_of(endpoints: &EndpointSet, address: &Address) -> Option<Standing> {
+    let mut live = endpoints.iter().map(|(_, endpoint)| endpoint);
+    let found = live.find(|found| found.address() == address && !found.health().is_removed());
+    found?.standing_as_member()
 }
 
 /// The endpoints that were found, without the names that led to them.

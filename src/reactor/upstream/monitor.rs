@@ -37,6 +37,8 @@ pub(super) struct Monitor {
     scheduled: Vec<(EndpointId, TimerKey)>,
     /// Clients that wait for an endpoint should look again.
     pub(super) retry_waiting: bool,
+    /// Whether an endpoint has become inactive, which discovery has to hear of.
+    pub(super) has_failed: bool,
     /// Whether the process is to end, so that no endpoint is probed.
     is_stopped: bool,
 }
@@ -62,6 +64,7 @@ impl Monitor {
             domain,
             scheduled: Vec::new(),
             retry_waiting: false,
+            has_failed: false,
             is_stopped: false,
         }
     }
@@ -137,6 +140,7 @@ impl Monitor {
         // The probe that was scheduled before is void. Otherwise an endpoint that fails again and
         // again would leave a timer behind each time.
         self.cancel_probe(context, change.id);
+        self.has_failed |= matches!(change.kind, ChangeKind::BecameInactive { .. });
         match change.kind {
             // A client that waits for an endpoint has one.
             ChangeKind::BecameActive { .. } => self.retry_waiting = true,

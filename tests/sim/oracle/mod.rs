@@ -109,7 +109,7 @@ impl Oracle {
         reactor: &Reactor<SimNet>,
     ) -> Vec<(&'static str, usize)> {
         let census = reactor.census();
-        let Census { pairs, probes, checks, timers, buffers, pipes, exchanges } = census;
+        let Census { pairs, probes, checks, lines, timers, buffers, pipes, exchanges } = census;
         assert_eq!(pairs, self.books.accounts.clients.len(), "pairs and clients");
         let metrics = reactor.metrics();
         let (open, ended) = (pairs as u64, metrics.endings.total());
@@ -127,7 +127,7 @@ impl Oracle {
         // Apart from those of pairs, probes and checks: two for each endpoint, of the monitor and
         // of its checks, and one each for accepting, unused pipes, a summary, silent servers,
         // closings and the drain.
-        let timers_max = pairs + probes + checks + 2 * world.hosts.places.len() + 7;
+        let timers_max = pairs + probes + checks + 2 * lines + 2 * world.hosts.places.len() + 7;
         assert!(
             timers <= timers_max,
             "{timers} timers, at most {timers_max} are of use: {census:?}"
