@@ -6,6 +6,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use env_logger::Target;
@@ -15,13 +16,14 @@ use etcd_gateway::config::flags::{self, Invocation};
 use etcd_gateway::config::log_filter::{self, Ignored, IgnoredReason};
 use etcd_gateway::config::tls::{ClientFiles, Tls};
 use etcd_gateway::config::unused::UnusedFlag;
-use etcd_gateway::config::{Config, limits};
-use etcd_gateway::discovery::{Environment, HealthPolicy, Sources};
+use etcd_gateway::config::{Config, Members, limits};
+use etcd_gateway::discovery::{Environment, FollowMembers, HealthPolicy, KnownMembers, Sources};
 use etcd_gateway::net::NetError;
 use etcd_gateway::net::mio::{MioNet, SocketOptions};
 use etcd_gateway::net::notify::{NotifyError, ServiceManager};
 use etcd_gateway::net::remark::{Remark, RemarkKind};
 use etcd_gateway::net::rlimit::Descriptors;
+use etcd_gateway::net::state_file;
 use etcd_gateway::net::stderr::LineWriter;
 use etcd_gateway::net::tls::Verifier;
 use etcd_gateway::net::tls_settings::{self, TlsSettings};
@@ -154,12 +156,18 @@ fn warn_of_this_host(config: &Config) {
     }
 }
 
+/// Whether connections of our own may be over TLS.
+fn has_connector(config: &Config) -> bool {
+    let domain = config.discovery.as_ref().and_then(DiscoverySrv::certified_domain);
+    CAN_VERIFY && (domain.is_some() || config.tls.has_https_checks)
+}
+
 /// The verifier of servers that connections of our own over TLS lead to; `None` where there are no
 /// such connections.
 fn verifier(config: &Config) -> Result<Option<Verifier>, String> {
     let Tls { authority, client, has_https_checks } = &config.tls;
     let domain = config.discovery.as_ref().and_then(DiscoverySrv::certified_domain);
-    if domain.is_none() && !has_https_checks {
+    if !has_connector(config) {
         return Ok(None);
     }
     let client = client
@@ -173,9 +181,41 @@ fn verifier(config: &Config) -> Result<Option<Verifier>, String> {
 fn sources(config: &Config, environment: Environment) -> Sources {
     let health = &config.health;
     Sources::new(config.time_limits.connect_timeout, environment)
-        .checked(HealthPolicy::new(&health.check, health.port, CAN_VERIFY))
+        .checked(HealthPolicy::new(&health.check, health.port, has_connector(config)))
         .with(config.endpoints.addresses.clone())
         .with(config.discovery.clone())
+        .with(follow_members(config))
+}
+
+/// The list of members to follow, and what the file of `--state-file` has of it; `None` where it is
+/// not followed.
+fn follow_members(config: &Config) -> Option<FollowMembers> {
+    let Members { is_followed, interval, file, .. } = config.members.clone();
+    let remembered = file.as_ref().filter(|_| is_followed).and_then(|file| remembered(file));
+    let time_limit = config.health.timeout;
+    is_followed.then_some(FollowMembers { interval, time_limit, file, remembered })
+}
+
+/// What the file of `--state-file` has. One that is missing is that of the first start.
+fn remembered(path: &Path) -> Option<KnownMembers> {
+    let shown = path.to_string_lossy();
+    let file = Quoted(&shown);
+    let read = state_file::read(path, limits::STATE_FILE_BYTES_MAX);
+    let known = match &read {
+        Ok(bytes) => KnownMembers::read(bytes).map_err(|error| Box::new(error) as Box<dyn Display>),
+        Err(error) => Err(Box::new(*error) as Box<dyn Display>),
+    };
+    match known {
+        Ok(known) => {
+            let (urls, term) = (known.urls.len(), known.raft_term);
+            Event::StateFileRead { file, urls, term }.write();
+            Some(known)
+        }
+        Err(reason) => {
+            Event::StateFileNotRead { file, reason: &*reason }.write();
+            None
+        }
+    }
 }
 
 /// The environment variables by which every program that uses the C library's resolver is

@@ -15,9 +15,10 @@ use etcd_gateway::config::discovery_srv::{CAN_VERIFY, DiscoverySrv, Trust};
 use etcd_gateway::config::flags::{FLAGS, Flag, Kind};
 use etcd_gateway::config::health::{CloseOnFailure, HealthCheckMode};
 use etcd_gateway::config::limits::{CONNECTIONS_MAX, ENDPOINTS_MAX, LISTENERS_MAX};
+use etcd_gateway::config::members::Preference;
 use etcd_gateway::config::tls::{ClientFiles, Tls};
 use etcd_gateway::config::unused::{NoEffect, UnusedFlag};
-use etcd_gateway::config::{Config, Health, TimeLimits};
+use etcd_gateway::config::{Config, Health, Members, TimeLimits};
 use etcd_gateway::scheme::Scheme;
 use log::LevelFilter;
 
@@ -74,6 +75,7 @@ fn is_in_range(flag: &Flag, text: &str) -> bool {
         Kind::DurationOrNever { max } => {
             text == "never" || rounded(text, max.as_nanos() as u64, 1).is_some()
         }
+        Kind::Word { words } => words.contains(&text),
         Kind::Boolean => boolean(text).is_some(),
         Kind::Level { .. } => level(text).is_some(),
         Kind::List { .. } | Kind::Text { .. } => true,
@@ -104,8 +106,16 @@ pub fn expected_config(values: &Values, base: &Config) -> Option<Config> {
     let is_unverified =
         matches!(&config.discovery, Some(found) if found.trust == Trust::Unverified);
     let is_https = is_unverified || has_https(&config.endpoints.addresses);
-    config.tls.has_https_checks = has_checks && is_https;
+    config.members = expected_members(values)?;
+    let has_files = ["trusted-ca-file", "cert-file", "key-file"]
+        .iter()
+        .any(|name| last(values, name).is_some_and(|path| !path.is_empty()));
+    let may_be_https =
+        has_files || config.discovery.is_some() || has_https(&config.endpoints.addresses);
+    let has_https_members = CAN_VERIFY && config.members.is_followed && may_be_https;
+    config.tls.has_https_checks = has_checks && is_https || has_https_members;
     config.unused = expected_unused(values, config.discovery.as_ref(), &config.tls);
+    config.unused.extend(unused_of_members(values, &config));
     config.endpoints.retry_delay = nanoseconds(values, "retry-delay", 60 * SECOND, YEAR, 1)?;
 
     set_time_limits(&mut config.time_limits, values)?;
@@ -124,6 +134,38 @@ pub fn expected_config(values: &Values, base: &Config) -> Option<Config> {
         && !(config.listen.reuse_port && config.listen.addresses.iter().any(has_port_zero))
         && are_apart(&config.listen.addresses, config.listen.reuse_port);
     is_good.then_some(config)
+}
+
+/// Nothing where one of the values is refused.
+fn expected_members(values: &Values) -> Option<Members> {
+    let interval = nanoseconds(values, "follow-interval", 30 * SECOND, YEAR, 1)?;
+    let preference = match last(values, "prefer") {
+        None => None,
+        Some("leader") => Some(Preference::Leader),
+        Some(_) => return None,
+    };
+    let is_followed = last(values, "follow-members").map_or(Some(false), boolean)?;
+    let file = last(values, "state-file").filter(|path| !path.is_empty()).map(PathBuf::from);
+    (!interval.is_zero()).then_some(Members { is_followed, interval, file, preference })
+}
+
+/// The flags about members that are taken and do nothing.
+fn unused_of_members(values: &Values, config: &Config) -> Vec<UnusedFlag> {
+    let mut unused = Vec::new();
+    for flag in ["follow-interval", "state-file"] {
+        match last(values, flag) {
+            Some("") => unused.push(UnusedFlag { flag, reason: NoEffect::Empty }),
+            Some(_) if !config.members.is_followed => {
+                unused.push(UnusedFlag { flag, reason: NoEffect::NoFollowMembers });
+            }
+            Some(_) | None => {}
+        }
+    }
+    let has_roles = matches!(config.health.check, HealthCheckMode::Auto | HealthCheckMode::Etcd);
+    if config.members.preference.is_some() && !has_roles {
+        unused.push(UnusedFlag { flag: "prefer", reason: NoEffect::NoEtcdCheck });
+    }
+    unused
 }
 
 /// Nothing where one of the values is refused.

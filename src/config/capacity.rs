@@ -6,9 +6,9 @@ use super::address::{EndpointAddress, Host};
 use super::health::HealthCheckMode;
 use super::limits::{
     BUFFER_BYTES, CONNECTIONS_MAX, DESCRIPTORS_FOR_A_MOMENT, DESCRIPTORS_OF_LOOP,
-    DESCRIPTORS_PER_CHECK, DESCRIPTORS_PER_PAIR, DESCRIPTORS_PER_PROBE, DESCRIPTORS_RESERVED,
-    DNS_DESCRIPTORS_MAX, DNS_DESCRIPTORS_PER_LOOK_UP, DNS_FILES_MAX, ENDPOINTS_PER_DISCOVERY,
-    PAIRS_PER_PIPE, PIPES_MAX,
+    DESCRIPTORS_PER_CHECK, DESCRIPTORS_PER_LINE, DESCRIPTORS_PER_PAIR, DESCRIPTORS_PER_PROBE,
+    DESCRIPTORS_RESERVED, DNS_DESCRIPTORS_MAX, DNS_DESCRIPTORS_PER_LOOK_UP, DNS_FILES_MAX,
+    ENDPOINTS_PER_DISCOVERY, PAIRS_PER_PIPE, PIPES_MAX,
 };
 use super::special_address::dialed;
 
@@ -61,18 +61,28 @@ impl Config {
             true => DNS_DESCRIPTORS_PER_LOOK_UP + DNS_FILES_MAX,
             false => 0,
         };
-        let has_checks = self.discovery.is_some() && self.health.check != HealthCheckMode::Off
+        let has_checks = self.finds_endpoints() && self.health.check != HealthCheckMode::Off
             || self.checked_endpoints().next().is_some();
         let of_check = if has_checks { DESCRIPTORS_PER_CHECK } else { 0 };
         let always = DESCRIPTORS_OF_LOOP + self.listen.addresses.len() + DESCRIPTORS_PER_PAIR;
-        let of_endpoints = DESCRIPTORS_PER_PROBE + of_check;
+        let of_endpoints = DESCRIPTORS_PER_PROBE + of_check + self.descriptors_of_lines();
         (always + of_endpoints + of_look_up + DESCRIPTORS_FOR_A_MOMENT) as u64
     }
 
-    /// Whether names of endpoints are looked up.
+    /// Whether there may be other endpoints than those that are typed.
+    fn finds_endpoints(&self) -> bool {
+        self.discovery.is_some() || self.members.is_followed
+    }
+
+    /// The connections of sources that ask servers.
+    fn descriptors_of_lines(&self) -> usize {
+        if self.members.is_followed { DESCRIPTORS_PER_LINE } else { 0 }
+    }
+
+    /// Whether names of endpoints are looked up, or may be: those of members.
     fn needs_resolver(&self) -> bool {
         let mut hosts = self.endpoints.addresses.iter().map(|endpoint| &endpoint.host);
-        self.discovery.is_some() || hosts.any(|host| matches!(host, Host::Name(_)))
+        self.finds_endpoints() || hosts.any(|host| matches!(host, Host::Name(_)))
     }
 
     /// The descriptors for probes and questions. The number of endpoints behind a name is not known
@@ -85,9 +95,9 @@ impl Config {
             HealthCheckMode::Off => DESCRIPTORS_PER_PROBE,
             _ => DESCRIPTORS_PER_PROBE + DESCRIPTORS_PER_CHECK,
         };
-        let of_discovery = match self.discovery {
-            Some(_) => ENDPOINTS_PER_DISCOVERY * per_found,
-            None => 0,
+        let of_discovery = match self.finds_endpoints() {
+            true => ENDPOINTS_PER_DISCOVERY * per_found + self.descriptors_of_lines(),
+            false => 0,
         };
         let of_resolver =
             if self.needs_resolver() { DNS_DESCRIPTORS_MAX + DNS_FILES_MAX } else { 0 };
@@ -127,7 +137,9 @@ pub fn memory_max_bytes(connections_max: usize, pair_bytes: usize) -> u64 {
 mod tests {
     use super::*;
     use crate::config::SizeLimits;
-    use crate::config::flags::{DISCOVERY_SRV, ENDPOINTS, INSECURE_DISCOVERY, LISTEN_ADDR, Typed};
+    use crate::config::flags::{
+        DISCOVERY_SRV, ENDPOINTS, FOLLOW_MEMBERS, INSECURE_DISCOVERY, LISTEN_ADDR, Typed,
+    };
     use crate::config::limits::{CONNECTIONS_MAX, PIPES_MAX};
 
     /// With one listener, 17 descriptors are reserved.
@@ -214,6 +226,18 @@ mod tests {
         let listen = ["127.0.0.1:1,127.0.0.1:2", ":3"].map(|list| (&LISTEN_ADDR, list));
         let typed = Typed::from_iter(listen);
         assert_eq!(Config::from_typed(&typed).expect("valid").descriptors_min(), 10);
+    }
+
+    #[test]
+    fn members_take_descriptors_for_a_line_and_for_what_they_list() {
+        let alone = configuration("10.0.0.1:2379", None);
+        let typed = [(&ENDPOINTS, "10.0.0.1:2379"), (&FOLLOW_MEMBERS, "true")];
+        let followed = Config::from_typed(&Typed::from_iter(typed)).expect("valid");
+        let resolver = DNS_DESCRIPTORS_MAX + DNS_FILES_MAX;
+        let more = followed.reserved_descriptors() - alone.reserved_descriptors();
+        assert_eq!(more, 2 * ENDPOINTS_PER_DISCOVERY + 1 + resolver);
+        let of_look_up = (DNS_DESCRIPTORS_PER_LOOK_UP + DNS_FILES_MAX) as u64;
+        assert_eq!(followed.descriptors_min(), alone.descriptors_min() + 1 + of_look_up);
     }
 
     #[test]

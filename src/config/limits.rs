@@ -9,6 +9,7 @@ mod dns;
 mod etcd;
 mod health;
 mod http;
+mod members;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ pub use dns::*;
 pub use etcd::*;
 pub use health::*;
 pub use http::*;
+pub use members::*;
 
 /// Bytes of the scratch buffer and of each pooled buffer: the most that one flow keeps in memory,
 /// and little compared with the megabytes that the kernel keeps in the sockets of a flow that is

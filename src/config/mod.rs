@@ -13,6 +13,7 @@ pub mod health;
 pub mod limits;
 pub mod listen;
 pub mod log_filter;
+pub mod members;
 mod sections;
 pub mod special_address;
 pub mod tls;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use discovery_srv::DiscoverySrv;
 use flags::{ENDPOINTS, Typed, UsageError};
 pub use limits::*;
-pub use sections::{Endpoints, Health, Listen, Log, SizeLimits, TimeLimits};
+pub use sections::{Endpoints, Health, Listen, Log, Members, SizeLimits, TimeLimits};
 use tls::Tls;
 use unused::UnusedFlag;
 
@@ -37,6 +38,8 @@ pub struct Config {
     pub endpoints: Endpoints,
     /// Whether the servers serve, and what follows if they do not.
     pub health: Health,
+    /// Members of etcd.
+    pub members: Members,
     /// The SRV records that list further endpoints; `None`: none are looked up.
     pub discovery: Option<DiscoverySrv>,
     /// The files of connections of our own over TLS.
@@ -67,16 +70,20 @@ impl Config {
             endpoints.addresses.clear();
         }
         let health = Health::from_typed(typed)?;
-        let has_https_checks =
-            tls::has_https_checks(&endpoints.addresses, discovery.as_ref(), &health.check);
+        let members = Members::from_typed(typed)?;
+        let (addresses, srv) = (&endpoints.addresses, discovery.as_ref());
+        let has_https_checks = tls::has_https_checks(addresses, srv, &health.check)
+            || members.is_followed && tls::has_https_members(typed, addresses, srv);
         let tls = tls::parse(typed, has_https_checks)?;
         let mut unused = discovery_srv::unused(typed, discovery.as_ref());
         unused.extend(tls::unused(typed, &tls, discovery.as_ref()));
+        unused.extend(members::unused(typed, &members, &health.check));
         Ok(Config {
             listen,
             endpoints,
             tls,
             health,
+            members,
             time_limits: TimeLimits::from_typed(typed)?,
             limits: SizeLimits::from_typed(typed)?,
             log: Log::from_typed(typed)?,
@@ -160,6 +167,8 @@ mod tests {
         assert_eq!((config.health.rise, config.health.fall, config.health.port), (2, 2, None));
         assert_eq!(config.health.close_on_failure, CloseOnFailure::ByCheck);
         assert_eq!(config.health.close_rate, 50);
+        assert_eq!((config.members.is_followed, config.members.interval), (false, seconds(30)));
+        assert_eq!((config.members.file, config.members.preference), (None, None));
     }
 
     /// A row that no field reads would be a flag without effect.
@@ -174,6 +183,7 @@ mod tests {
                 Kind::Count { .. } => "1",
                 Kind::HealthCheck { .. } => "/a",
                 Kind::DurationOrNever { .. } => "never",
+                Kind::Word { words } => words[0],
                 Kind::Level { .. } => "trace",
                 Kind::Text { .. } => "a",
                 Kind::Request { .. } => continue,
@@ -196,6 +206,8 @@ mod tests {
         for flag in FLAGS {
             let Some(default) = flag.default() else { continue };
             let typed = configure(&[&format!("--{}={default}", flag.name)]).expect(flag.name);
+            // Some have no effect without another one.
+            let typed = Config { unused: Vec::new(), ..typed };
             match flag.kind {
                 // Where no level is typed, RUST_LOG counts.
                 Kind::Level { default } => assert_eq!(typed.log.level, Some(default)),

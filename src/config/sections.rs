@@ -2,6 +2,7 @@
 //!
 //! The meaning of several flags together is decided in `listen.rs` and `discovery_srv.rs`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use log::LevelFilter;
@@ -9,6 +10,7 @@ use log::LevelFilter;
 use super::address::{EndpointAddress, ListenAddress};
 use super::flags::{self, Typed, UsageError};
 use super::health::{CloseOnFailure, HealthCheckMode};
+use super::members::Preference;
 use super::values::Value;
 
 /// Declares a section. Each field names the flag that it is read from, in the way of its type
@@ -77,6 +79,20 @@ section! {
         close_on_failure: CloseOnFailure = CLOSE_ON_FAILURE,
         /// Most of these that are closed in a second; at least 1.
         close_rate: u32 = CLOSE_RATE,
+    }
+}
+
+section! {
+    /// Members of etcd.
+    Members {
+        /// Whether the list of members is followed.
+        is_followed: bool = FOLLOW_MEMBERS,
+        /// From one look at the list to the next; above 0.
+        interval: Duration = FOLLOW_INTERVAL,
+        /// The file that keeps the last list, where it is followed; `None`: none.
+        file: Option<PathBuf> = STATE_FILE,
+        /// The endpoint that clients get while it serves; `None`: any of the best.
+        preference: Option<Preference> = PREFER,
     }
 }
 

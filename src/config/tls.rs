@@ -19,7 +19,7 @@ pub struct Tls {
     pub authority: Option<PathBuf>,
     /// What servers are shown that ask for a certificate; `None`: nothing.
     pub client: Option<ClientFiles>,
-    /// Whether endpoints may be checked over https, by names of their own.
+    /// Whether endpoints may be asked over https, by names of their own.
     pub has_https_checks: bool,
 }
 
@@ -64,6 +64,20 @@ pub(super) fn has_https_checks(
     let is_unverified = discovery.is_some_and(|discovery| discovery.trust == Trust::Unverified);
     let may_be_asked = is_unverified || schemes.any(|scheme| scheme == Some(Scheme::Https));
     CAN_VERIFY && *mode != HealthCheckMode::Off && may_be_asked
+}
+
+/// Whether members of etcd that are found later may be asked over https: an endpoint to begin with
+/// is a URL of https or comes from records, or files of TLS were typed.
+pub(super) fn has_https_members(
+    typed: &Typed,
+    endpoints: &[EndpointAddress],
+    discovery: Option<&DiscoverySrv>,
+) -> bool {
+    let mut files = [&TRUSTED_CA_FILE, &CERT_FILE, &KEY_FILE].into_iter();
+    let mut schemes = endpoints.iter().map(|endpoint| endpoint.scheme);
+    let is_https = schemes.any(|scheme| scheme == Some(Scheme::Https));
+    let has_files = files.any(|flag| given(typed, flag).is_some());
+    CAN_VERIFY && (has_files || is_https || discovery.is_some())
 }
 
 /// Why no connection of ours is over TLS; `None` if one may be.

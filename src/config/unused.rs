@@ -22,6 +22,10 @@ pub enum NoEffect {
     NoDiscoverySrv,
     /// The flag has no meaning together with `--insecure-discovery`.
     InsecureDiscovery,
+    /// The flag has no meaning without `--follow-members`.
+    NoFollowMembers,
+    /// The flag takes what health checks as etcd say, and there are none.
+    NoEtcdCheck,
     /// The flag is about TLS connections of our own, and there are none.
     NoTlsConnection,
 }
@@ -32,6 +36,8 @@ impl fmt::Display for NoEffect {
             NoEffect::Empty => "empty_value",
             NoEffect::NoDiscoverySrv => "no_discovery_srv",
             NoEffect::InsecureDiscovery => "insecure_discovery",
+            NoEffect::NoFollowMembers => "no_follow_members",
+            NoEffect::NoEtcdCheck => "no_etcd_check",
             NoEffect::NoTlsConnection => "no_tls_connection",
         })
     }

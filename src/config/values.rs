@@ -4,6 +4,7 @@
 //! another kind is a mistake in `sections.rs`, which every start shows, since it reads all fields.
 
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use super::address::AddressError;
 use super::duration::{self, format_duration};
 use super::flags::{DurationRange, Flag, Kind, Typed, UsageError, has_password, unquoted};
 use super::health::{CloseOnFailure, HealthCheckMode};
+use super::members::Preference;
+use super::unused::given;
 
 /// A type that a flag's value can have.
 pub(super) trait Value: Sized {
@@ -170,6 +173,27 @@ impl Value for CloseOnFailure {
             UsageError::invalid(flag, text, format_args!("neither never nor a duration: {reason}"))
         });
         Ok(CloseOnFailure::After(after?))
+    }
+}
+
+/// The path of a file; `None` where the flag is absent or its value empty.
+impl Value for Option<PathBuf> {
+    fn read(flag: &Flag, typed: &Typed) -> Result<Option<PathBuf>, UsageError> {
+        assert!(matches!(flag.kind, Kind::Text { .. }), "{WRONG_KIND}");
+        Ok(given(typed, flag).map(PathBuf::from))
+    }
+}
+
+/// A preference; `None` where the flag is absent.
+impl Value for Option<Preference> {
+    fn read(flag: &Flag, typed: &Typed) -> Result<Option<Preference>, UsageError> {
+        let Kind::Word { words } = flag.kind else { unreachable!("{WRONG_KIND}") };
+        debug_assert_eq!(words, ["leader"], "a word without a meaning");
+        match typed.last(flag) {
+            None => Ok(None),
+            Some("leader") => Ok(Some(Preference::Leader)),
+            Some(text) => Err(UsageError::invalid(flag, text, "must be leader")),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::configuration::Configuration;
+use super::members::Refusal;
 use super::names::Needed;
 pub use super::round::ResolveError;
 use super::watch::Watch;
@@ -16,6 +17,7 @@ use crate::config::address::EndpointAddress;
 use crate::config::special_address::SpecialAddress;
 use crate::config::{ABSENCE_MAX, DNS_SERVERS_MAX, ENDPOINTS_MAX, EXCLUSIONS_REPORTED_MAX};
 use crate::proto::dns::resolv_conf::Problem;
+use crate::proto::etcd::SkipReason;
 use crate::recent::Recent;
 
 /// A change that the log should show. Data alone.
@@ -59,6 +61,31 @@ pub enum Finding {
         /// The source.
         source: SourceLabel,
     },
+    /// A list of members is followed, and names other endpoints than before.
+    MembersFollowed {
+        /// How many URLs there are.
+        urls: usize,
+        /// The cluster.
+        cluster_id: u64,
+        /// The term of Raft that the list is of.
+        raft_term: u64,
+        /// The member that gave it.
+        endpoint: Address,
+    },
+    /// A list of members is not believed, or a member gave none.
+    MembersRefused {
+        /// The member.
+        endpoint: Address,
+        /// Why.
+        reason: Refusal,
+    },
+    /// Every member that can be asked was asked, and none gave a list that is believed.
+    MembersUnknown {
+        /// Why not, by the last one that was asked.
+        reason: Refusal,
+    },
+    /// A list is there again after [`Finding::MembersUnknown`].
+    MembersKnown,
     /// The name servers in use, after a problem with resolv.conf(5) has come or gone.
     NameServers {
         /// The problem; `None` once there is none.
@@ -110,6 +137,8 @@ pub enum Exclusion {
     Insecure,
     /// There are more than [`crate::config::ENDPOINTS_MAX`].
     TooMany,
+    /// The client URL of a member cannot be used from here.
+    Url(SkipReason),
     /// The address cannot be dialed.
     Unusable(Unusable),
 }
@@ -130,6 +159,7 @@ impl fmt::Display for Exclusion {
             Exclusion::PortZero => f.write_str("port_zero"),
             Exclusion::Insecure => f.write_str("insecure"),
             Exclusion::TooMany => f.write_str("too_many"),
+            Exclusion::Url(reason) => reason.fmt(f),
             Exclusion::Unusable(unusable) => unusable.fmt(f),
         }
     }
@@ -336,6 +366,7 @@ mod tests {
             (Exclusion::PortZero, "port_zero", None),
             (Exclusion::Insecure, "insecure", None),
             (Exclusion::TooMany, "too_many", None),
+            (Exclusion::Url(SkipReason::Loopback), "loopback", None),
             (Exclusion::Unusable(Unusable::NoRoute), "no_route", None),
             (
                 Exclusion::Unusable(Unusable::Special(SpecialAddress::Multicast)),

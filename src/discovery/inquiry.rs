@@ -39,6 +39,17 @@ pub struct Target {
     pub host: Arc<str>,
 }
 
+impl Target {
+    /// The host and port of a URL, as the `Host` field of a request has them.
+    pub fn authority(&self) -> String {
+        let port = self.address.port().unwrap_or(0);
+        match self.host.contains(':') {
+            true => format!("[{}]:{port}", self.host),
+            false => format!("{}:{port}", self.host),
+        }
+    }
+}
+
 /// What is to be done over a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
@@ -87,7 +98,7 @@ pub enum Heard {
     Failed(&'static str),
 }
 
-/// An endpoint that is in use, as a server that a source may ask.
+/// An endpoint, as a server that a source may ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// The server.
@@ -102,6 +113,6 @@ pub struct Inputs<'a> {
     /// What is known of its names.
     pub names: &'a Names,
     /// The endpoints in use that may be members of etcd: the best standing first, then in their
-    /// order.
+    /// order; and others that sources list, as failing. Empty unless the source asks for it.
     pub members: &'a [Candidate],
 }

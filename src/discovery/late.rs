@@ -50,8 +50,9 @@ impl Source for LateSource {
     fn hosts(&self, _: &Names) -> Vec<Host> {
         let (name, check) = (self.settings.address.to_string(), Check::Connect);
         let addresses = vec![Address::Inet(self.settings.address)];
-        let (server, is_resolved) = (Server::unknown(), true);
-        let host = Host { name, priority: 0, weight: 1, check, server, is_resolved, addresses };
+        let (server, is_resolved, member) = (Server::unknown(), true, None);
+        let (priority, weight) = (0, 1);
+        let host = Host { name, priority, weight, check, server, is_resolved, member, addresses };
         self.is_listed.then_some(host).into_iter().collect()
     }
 

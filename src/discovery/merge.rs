@@ -103,15 +103,12 @@ fn with_weights(
     health_policy: &HealthPolicy,
 ) -> Vec<Found> {
     debug_assert_eq!(hosts.len(), used.len());
-    let mut shares = Vec::with_capacity(hosts.len());
-    for (host, own) in hosts.iter().zip(&used) {
-        let Host { priority, weight, .. } = *host;
-        debug_assert!(own.len() <= host.addresses.len(), "more than the host has");
-        shares.push(Share { priority, weight, endpoints: own.len() });
-    }
+    let (shares, share_of) = shares(hosts, &used);
+    let weights = weights::divide(&shares);
     let mut found = Vec::new();
-    for ((host, own), weight) in hosts.iter().zip(used).zip(weights::divide(&shares)) {
+    for ((host, own), share) in hosts.iter().zip(used).zip(share_of) {
         let Host { priority, check, .. } = *host;
+        let weight = weights[share];
         let health_check = health_policy.check_of(&host.server);
         found.extend(own.into_iter().map(|address| Found {
             spec: EndpointSpec {
@@ -129,6 +126,27 @@ fn with_weights(
     found
 }
 
+/// The shares of the hosts, and for each host the position of its own: hosts of one member have one
+/// together.
+fn shares(hosts: &[Host], used: &[Vec<Address>]) -> (Vec<Share>, Vec<usize>) {
+    let mut shares: Vec<Share> = Vec::with_capacity(hosts.len());
+    let mut share_of = Vec::with_capacity(hosts.len());
+    let mut members: Vec<(u64, usize)> = Vec::new();
+    for (host, own) in hosts.iter().zip(used) {
+        debug_assert!(own.len() <= host.addresses.len(), "more than the host has");
+        let Host { priority, weight, member, .. } = *host;
+        let known = members.iter().find(|(other, _)| Some(*other) == member);
+        let share = known.map_or(shares.len(), |(_, share)| *share);
+        if share == shares.len() {
+            shares.push(Share { priority, weight, endpoints: 0 });
+            members.extend(member.map(|member| (member, share)));
+        }
+        shares[share].endpoints += own.len();
+        share_of.push(share);
+    }
+    (shares, share_of)
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
@@ -141,8 +159,8 @@ mod tests {
         let ips = addresses.iter().map(|text| text.parse::<IpAddr>().expect(text));
         let addresses = ips.map(|ip| Address::from((ip, 1))).collect();
         let (name, check) = (name.to_owned(), Check::Connect);
-        let server = Server::unknown();
-        Host { name, priority: 0, weight, check, server, is_resolved: true, addresses }
+        let (server, priority, is_resolved, member) = (Server::unknown(), 0, true, None);
+        Host { name, priority, weight, check, server, is_resolved, member, addresses }
     }
 
     /// IPv6 has no route, and 10.0.0.9 is ours.
@@ -178,6 +196,17 @@ mod tests {
     fn weights_are_shared_by_the_addresses_that_are_used() {
         let hosts = [host("a", 3, &["10.0.0.1", "::1"]), host("b", 1, &["10.0.0.2"])];
         check(&hosts, &[("10.0.0.1", 3), ("10.0.0.2", 1)], &["[::1]:1 no_route"]);
+    }
+
+    #[test]
+    fn hosts_of_one_member_share_its_weight() {
+        let hosts = [
+            Host { member: Some(7), ..host("a", 1, &["10.0.0.1", "::1"]) },
+            Host { member: Some(8), ..host("b", 1, &["10.0.0.2"]) },
+            Host { member: Some(7), ..host("c", 1, &["10.0.0.3", "10.0.0.2"]) },
+        ];
+        let want = [("10.0.0.1", 1), ("10.0.0.2", 2), ("10.0.0.3", 1)];
+        check(&hosts, &want, &["[::1]:1 no_route"]);
     }
 
     #[test]

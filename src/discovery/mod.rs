@@ -5,9 +5,10 @@
 //! arguments.
 //!
 //! ```text
-//!   --endpoints ─────► fixed, name ─┐  precedence
-//!   --discovery-srv ─► srv ─────────┴──► hosts ──► merge ──► Found
-//!                       │  ▲                         └─ weights
+//!   --endpoints ──────► fixed, name ─┐  precedence
+//!   --discovery-srv ──► srv ─────────┼──► hosts ──► merge ──► Found
+//!   --follow-members ─► members ─────┘                └─ weights
+//!                       │  ▲
 //!                needed ▼  │ known
 //!                       names: a watch for each, and the resolver
 //! ```
@@ -33,6 +34,7 @@ mod known;
 #[cfg(test)]
 pub(crate) mod late;
 mod lookups;
+mod members;
 mod merge;
 mod name;
 mod names;
@@ -58,6 +60,7 @@ pub use finding::{
 pub use health_policy::HealthPolicy;
 pub use inquiry::{Ask, Candidate, Heard, Inputs, Line, Target};
 pub use lookups::Lookups;
+pub use members::{FollowMembers, KnownMembers, Record, RecordError, Refusal};
 pub use name::AddressName;
 pub use names::Names;
 pub use source::{Configured, Ranked};
@@ -283,7 +286,7 @@ impl Discovery {
         let is_empty = found.is_empty() && !self.found.is_empty();
         let is_under_way = self.sources.iter().any(|ranked| ranked.source.is_in_transition());
         let is_kept = is_empty || self.is_interim && is_under_way;
-        self.is_interim = is_kept || !fallback.is_empty();
+        self.is_interim = is_kept || !fallback.is_empty() || self.is_learning();
         let before = std::mem::replace(&mut self.found, found);
         if is_kept {
             let servers: BTreeSet<_> = self.found.iter().map(Found::server).collect();
@@ -319,7 +322,7 @@ impl Discovery {
             return Vec::new();
         }
         let reasons = self.first_rank().filter_map(|ranked| match ranked.state(&self.names) {
-            State::Listing => None,
+            State::Listing | State::Learning => None,
             State::Pending(reason) | State::Empty(reason) => Some((ranked.label(), reason)),
         });
         reasons.collect()
@@ -327,13 +330,23 @@ impl Discovery {
 
     /// Whether sources of another rank could count in place of the first.
     fn has_ranks(&self) -> bool {
-        self.first_rank().count() < self.sources.len()
+        self.first_rank().count() < self.teaching().count()
     }
 
-    /// The sources that count before all others.
+    /// The sources that count before all others, apart from those that learn from these.
     fn first_rank(&self) -> impl Iterator<Item = &Ranked> {
-        let first = self.sources.iter().map(|ranked| ranked.rank).min();
-        self.sources.iter().filter(move |ranked| Some(ranked.rank) == first)
+        let first = self.teaching().map(|ranked| ranked.rank).min();
+        self.teaching().filter(move |ranked| Some(ranked.rank) == first)
+    }
+
+    /// The sources that may list hosts without those of another one.
+    fn teaching(&self) -> impl Iterator<Item = &Ranked> {
+        self.sources.iter().filter(|ranked| ranked.state(&self.names) != State::Learning)
+    }
+
+    /// Whether a source has yet to learn of hosts from those of the others.
+    fn is_learning(&self) -> bool {
+        self.teaching().count() < self.sources.len()
     }
 
     /// Makes the names those that the sources need.
@@ -703,7 +716,8 @@ mod tests {
             }
             let addresses = vec![self.address.clone()];
             let server = source::Server::unknown();
-            vec![Host { name, priority, weight, check, server, is_resolved, addresses }]
+            let member = None;
+            vec![Host { name, priority, weight, check, server, is_resolved, member, addresses }]
         }
     }
 

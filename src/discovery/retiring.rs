@@ -1,33 +1,45 @@
-//! The way from one list of SRV records to the next, without losing a member that is in both under
-//! another name: records that are gone still count until the hosts of the new ones are known, or
-//! time is up. Pure.
+//! The way from one list of servers to the next, SRV records or members, without losing one that is
+//! in both under another name: what is gone still counts until the hosts of the new ones are known,
+//! or time is up. Pure.
 
+use std::fmt;
 use std::time::Instant;
 
-use super::srv::Listed;
 use crate::config::{ENDPOINTS_MAX, SRV_HANDOVER};
+
+/// A record of a list.
+pub(super) trait Record: fmt::Debug + PartialEq {
+    /// Whether both are about the same host and port.
+    fn is_like(&self, other: &Self) -> bool;
+}
 
 /// The records that count: those that are listed, and those that retire.
 ///
 /// Invariant: no host and port twice; records retire only while there is a deadline.
-#[derive(Debug, Default)]
-pub(super) struct RetiringRecords {
-    listed: Vec<Listed>,
+#[derive(Debug)]
+pub(super) struct RetiringRecords<R> {
+    listed: Vec<R>,
     /// Records that are no longer listed, and still in effect.
-    retiring: Vec<Listed>,
+    retiring: Vec<R>,
     /// When what was there before goes in any case; none while nothing retires.
     until: Option<Instant>,
 }
 
-impl RetiringRecords {
+impl<R> Default for RetiringRecords<R> {
+    fn default() -> RetiringRecords<R> {
+        RetiringRecords { listed: Vec::new(), retiring: Vec::new(), until: None }
+    }
+}
+
+impl<R: Record> RetiringRecords<R> {
     /// Replaces the list. `is_kept`: it takes the place of endpoints that stayed although no record
     /// led to them.
-    pub(super) fn replace(&mut self, listed: Vec<Listed>, is_kept: bool, now: Instant) {
+    pub(super) fn replace(&mut self, listed: Vec<R>, is_kept: bool, now: Instant) {
         if listed == self.listed {
             return;
         }
         self.retiring.append(&mut self.listed);
-        self.retiring.retain(|gone| !listed.iter().any(|other| other.is_for(&gone.service)));
+        self.retiring.retain(|gone| !listed.iter().any(|other| other.is_like(gone)));
         self.listed = listed;
         if !self.retiring.is_empty() || is_kept {
             let until = *self.until.get_or_insert(now + SRV_HANDOVER);
@@ -64,12 +76,12 @@ impl RetiringRecords {
         self.until
     }
 
-    pub(super) fn listed(&self) -> &[Listed] {
+    pub(super) fn listed(&self) -> &[R] {
         &self.listed
     }
 
     /// The records that are listed, and then those that retire.
-    pub(super) fn in_effect(&self) -> impl Iterator<Item = &Listed> {
+    pub(super) fn in_effect(&self) -> impl Iterator<Item = &R> {
         self.listed.iter().chain(&self.retiring)
     }
 
@@ -78,10 +90,9 @@ impl RetiringRecords {
             return;
         }
         debug_assert!(self.listed.len() <= ENDPOINTS_MAX);
-        debug_assert!(self.in_effect().all(|record| record.service.port > 0), "not to be dialed");
         debug_assert!(self.until.is_some() || self.retiring.is_empty(), "they would never go");
         for record in self.in_effect() {
-            let same = self.in_effect().filter(|other| other.is_for(&record.service));
+            let same = self.in_effect().filter(|other| other.is_like(record));
             debug_assert_eq!(same.count(), 1, "a host and port twice");
         }
     }
@@ -89,6 +100,7 @@ impl RetiringRecords {
 
 #[cfg(test)]
 mod tests {
+    use super::super::srv::Listed;
     use super::*;
     use crate::proto::dns::message::Service;
     use crate::proto::dns::name::Name;
@@ -105,7 +117,7 @@ mod tests {
         Listed::new(service, Check::Connect, Scheme::Http)
     }
 
-    fn names(records: &RetiringRecords) -> String {
+    fn names(records: &RetiringRecords<Listed>) -> String {
         let names = records.in_effect().map(|listed| listed.service.target.to_string());
         names.collect::<Vec<_>>().join(" ")
     }

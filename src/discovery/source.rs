@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use super::finding::{Excluded, FallbackReason, Finding, SourceLabel};
 use super::inquiry::{Ask, Heard, Inputs};
+use super::members::Record;
 use super::names::{Names, Needed};
 use super::watch::Watch;
 use crate::address::Address;
@@ -80,6 +81,11 @@ pub(super) trait Source: fmt::Debug {
         self.next_deadline().is_some()
     }
 
+    /// Whether it asks the endpoints in use, so that [`Inputs::members`] has them.
+    fn asks_members(&self) -> bool {
+        false
+    }
+
     /// Whether an answer is under way or due that may bring a first host, so that a client should
     /// wait for it.
     fn is_asking(&self, now: Instant) -> bool {
@@ -112,6 +118,17 @@ pub(super) trait Source: fmt::Debug {
         let _ = now;
     }
 
+    /// A file to be written, which keeps what it lists.
+    fn take_record(&mut self) -> Option<Record> {
+        None
+    }
+
+    /// The file of [`Source::take_record`] was written, or not. Returns whether that is news.
+    fn on_recorded(&mut self, is_written: bool) -> bool {
+        let _ = is_written;
+        false
+    }
+
     /// What the log should show, the first one first.
     fn take_findings(&mut self) -> Vec<Finding> {
         Vec::new()
@@ -133,14 +150,19 @@ pub struct Ranked {
 }
 
 impl Ranked {
+    /// A source that follows what endpoints of the others say, and counts before them.
+    pub(super) fn followed(source: impl Source + 'static) -> Ranked {
+        Ranked { rank: 0, source: Box::new(source) }
+    }
+
     /// A source that discovers endpoints, and counts before typed ones.
     pub(super) fn discovered(source: impl Source + 'static) -> Ranked {
-        Ranked { rank: 0, source: Box::new(source) }
+        Ranked { rank: 1, source: Box::new(source) }
     }
 
     /// A source that was typed, and counts while those that discover list nothing.
     pub(super) fn typed(source: impl Source + 'static) -> Ranked {
-        Ranked { rank: 1, source: Box::new(source) }
+        Ranked { rank: 2, source: Box::new(source) }
     }
 
     /// The source in terms of the log.
@@ -163,7 +185,7 @@ impl Ranked {
         match self.state(names) {
             State::Listing => true,
             State::Pending(_) => is_patient,
-            State::Empty(_) => false,
+            State::Empty(_) | State::Learning => false,
         }
     }
 }
@@ -177,6 +199,9 @@ pub(super) enum State {
     Pending(FallbackReason),
     /// No host, as the name servers say.
     Empty(FallbackReason),
+    /// No host so far: it learns of them from those that sources of later ranks list, which is not
+    /// worth a line.
+    Learning,
 }
 
 /// What is known of a server before it was asked anything.
@@ -199,7 +224,7 @@ impl Server {
 }
 
 /// The host as it is in a certificate.
-fn server_name(host: &TypedHost) -> String {
+pub(super) fn server_name(host: &TypedHost) -> String {
     match host {
         TypedHost::Address(address) => address.to_string(),
         TypedHost::Name(name) => name.strip_suffix('.').unwrap_or(name).to_owned(),
@@ -219,6 +244,8 @@ pub(super) struct Host {
     pub(super) server: Server,
     /// The addresses come from a name or a record, and were not typed.
     pub(super) is_resolved: bool,
+    /// The member of a cluster that it leads to: hosts of one member share its weight.
+    pub(super) member: Option<u64>,
     pub(super) addresses: Vec<Address>,
 }
 
@@ -240,6 +267,7 @@ impl Host {
                 is_etcd: endpoint.may_be_etcd(),
             },
             is_resolved,
+            member: None,
             addresses: addresses.map(|ip| Address::from((ip, endpoint.port))).collect(),
         }
     }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::finding::{Excluded, Exclusion, FallbackReason, Item, ResolveError, SourceLabel};
 use super::names::{Names, Needed};
-use super::retiring::RetiringRecords;
+use super::retiring::{Record, RetiringRecords};
 use super::source::{Configured, Host, Ranked, Server, Source, State};
 use super::watch::Watch;
 use crate::address::Address;
@@ -27,7 +27,7 @@ pub(super) struct Srv {
     settings: DiscoverySrv,
     /// The names of the sets, in the order of [`RecordSet::ALL`].
     sets: [Needed; 2],
-    records: RetiringRecords,
+    records: RetiringRecords<Listed>,
 }
 
 /// A set of records.
@@ -90,7 +90,7 @@ impl Listed {
     }
 
     /// Whether it is about the host and port of the record.
-    pub(super) fn is_for(&self, service: &Service) -> bool {
+    fn is_for(&self, service: &Service) -> bool {
         (&self.service.target, self.service.port) == (&service.target, service.port)
     }
 
@@ -122,8 +122,15 @@ impl Listed {
             check: self.check,
             server: Server { name: domain.clone(), scheme: Some(self.scheme), is_etcd: true },
             is_resolved: true,
+            member: None,
             addresses: ips.map(|ip| Address::from((ip, port))).collect(),
         }
+    }
+}
+
+impl Record for Listed {
+    fn is_like(&self, other: &Listed) -> bool {
+        self.is_for(&other.service)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::net::IpAddr;
+use std::path::Path;
 
 use nix::net::if_::if_nametoindex;
 use nix::unistd::gethostname;
@@ -10,6 +11,7 @@ use nix::unistd::gethostname;
 use super::local_address::{has_route, is_local};
 use super::mio::MioNet;
 use super::resolver_file;
+use super::state_file;
 use super::{FileError, FileVersion, ResolverFile};
 
 /// The facts of the host that the reactor needs.
@@ -44,6 +46,13 @@ pub trait Host {
     /// [`FileError`] for a failure of the device.
     fn read_file(&mut self, file: &mut Self::File, buffer: &mut [u8]) -> Result<usize, FileError>;
 
+    /// Replaces a file as a whole, or makes it, for this user alone. It blocks for as long as its
+    /// file system does, so it is for what changes seldom.
+    ///
+    /// # Errors
+    /// [`FileError`]; then what was there stays.
+    fn replace_file(&mut self, path: &Path, bytes: &[u8]) -> Result<(), FileError>;
+
     /// The name of this host (gethostname(2)).
     fn host_name(&mut self) -> String;
 
@@ -76,6 +85,10 @@ impl Host for MioNet {
 
     fn read_file(&mut self, file: &mut File, buffer: &mut [u8]) -> Result<usize, FileError> {
         resolver_file::read(file, buffer)
+    }
+
+    fn replace_file(&mut self, path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+        state_file::replace(path, bytes)
     }
 
     fn host_name(&mut self) -> String {

@@ -18,6 +18,7 @@ mod resolver_file;
 pub mod rlimit;
 pub(crate) mod signal;
 pub mod splice;
+pub mod state_file;
 pub mod stderr;
 pub mod stream;
 #[cfg(feature = "tls")]

@@ -100,7 +100,7 @@ fn version_of(path: &Path) -> Result<FileVersion, FileError> {
     if metadata.is_file() { Ok(FileVersion::of(&metadata)) } else { Err(FileError::NotAFile) }
 }
 
-fn open_at(path: &Path) -> Result<File, FileError> {
+pub(super) fn open_at(path: &Path) -> Result<File, FileError> {
     // Opening a device may have an effect, so the kind of file is checked first. Another file may
     // take its place between the two calls, so opening must not wait for the other end of a pipe,
     // nor make a terminal the controlling one of this process.
@@ -111,7 +111,7 @@ fn open_at(path: &Path) -> Result<File, FileError> {
     if is_file { Ok(file) } else { Err(FileError::NotAFile) }
 }
 
-fn file_error(error: io::Error) -> FileError {
+pub(super) fn file_error(error: io::Error) -> FileError {
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => FileError::Missing,
         ErrorKind::PermissionDenied => FileError::Denied,

@@ -23,62 +23,6 @@ pub struct Heading {
     pub target: &'static str,
 }
 
-/// Declares [`Event`] by target: the documentation, name, level, message and fields of each. Fields
-/// are written under their names and in their order.
-macro_rules! events {
-    ($(
-        $(#[doc = $subject:literal])*
-        $target:literal {
-            $(
-                $(#[$documentation:meta])*
-                $name:ident: $level:ident $message:literal
-                $({ $($field:ident: $type:ty),* $(,)? })?;
-            )*
-        }
-    )*) => {
-        /// All targets, by which `RUST_LOG` tells lines apart.
-        ///
-        $(#[doc = concat!("- `", $target, "`:", $($subject),*)])*
-        pub const TARGETS: &[&str] = &[$($target),*];
-
-        /// Something that is logged.
-        #[derive(Clone, Copy)]
-        pub enum Event<'a> {
-            $($($(#[$documentation])* $name $({ $($field: $type),* })?,)*)*
-        }
-
-        impl Event<'_> {
-            /// The level of the line.
-            #[inline]
-            pub fn level(&self) -> Level {
-                match self {
-                    $($(Event::$name $({ $($field: _),* })? => Level::$level,)*)*
-                }
-            }
-
-            /// The target of the line.
-            fn target(&self) -> &'static str {
-                match self {
-                    $($(Event::$name $({ $($field: _),* })? => $target,)*)*
-                }
-            }
-        }
-
-        /// Writes the line without its level.
-        impl Display for Event<'_> {
-            fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-                match self {
-                    $($(Event::$name $({ $($field),* })? => {
-                        f.write_str($message)?;
-                        $($($field.write(stringify!($field), f)?;)*)?
-                    })*)*
-                }
-                Ok(())
-            }
-        }
-    };
-}
-
 events! {
     /// Start, end, flags, signals and limits of the process.
     "etcd_gateway::process" {
@@ -348,6 +292,35 @@ events! {
     };
     /// A source leads to endpoints, which replace those of `--endpoints`. Gathered.
     DiscoveredEndpointsUsed: Info "endpoints from discovery in use" { source: Origin<'a> };
+    /// The list of members is followed, and names other endpoints than before: as many URLs, as the
+    /// member at `endpoint` has it.
+    MembersFollowed: Info "list of members followed" {
+        urls: usize,
+        cluster: Value<'a>,
+        term: u64,
+        endpoint: Value<'a>,
+    };
+    /// The list of a member is not believed, and an operator may have to do something about it.
+    MembersNotBelieved: Warn "list of members not believed" {
+        endpoint: Value<'a>,
+        reason: Value<'a>,
+    };
+    /// A member gave no list, or one that others will correct.
+    MembersNotGiven: Info "list of members not believed" {
+        endpoint: Value<'a>,
+        reason: Value<'a>,
+    };
+    /// No member gave a list that is believed: the endpoints stay as they are. The reason is that
+    /// of the last one.
+    MembersUnknown: Warn "no list of members, keeping the endpoints" { reason: Value<'a> };
+    /// A member gave a list that is believed, after none did.
+    MembersKnown: Info "list of members known again";
+    /// The file of `--state-file` has the list of members that is begun with.
+    StateFileRead: Info "state file read" { file: Quoted<'a>, urls: usize, term: u64 };
+    /// The file of `--state-file` cannot be used, so that the typed endpoints are begun with.
+    StateFileNotRead: Warn "state file not read" { file: Quoted<'a>, reason: Value<'a> };
+    /// The file of `--state-file` cannot be written; tried again with each list.
+    StateFileNotWritten: Warn "state file not written" { file: Quoted<'a>, reason: Value<'a> };
     /// The file resolv.conf(5) names no server, so default ones are asked. Gathered.
     NameServersUnknown: Warn "no name server given, asking others" {
         file: Value<'a>,

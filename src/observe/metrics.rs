@@ -48,6 +48,10 @@ pub struct Metrics {
     pub probes: Dials,
     /// Health checks.
     pub checks: CheckCounts,
+    /// Requests of sources of endpoints to servers.
+    pub asks: AskCounts,
+    /// Lists of members that named other endpoints than before.
+    pub members_followed: u64,
     /// Times that an endpoint without health checks was silent for longer than ever.
     pub silences: u64,
     /// Clients that were gone before they were accepted.
@@ -60,6 +64,15 @@ pub struct Metrics {
     /// ended; bytes.
     pub client_bytes: u64,
     pub server_bytes: u64,
+}
+
+/// Requests of sources of endpoints to servers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AskCounts {
+    /// Those that were sent, or were to be.
+    pub begun: u64,
+    /// Those that had no answer, or none that can be read as HTTP.
+    pub failed: u64,
 }
 
 /// One listener.

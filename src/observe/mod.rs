@@ -9,6 +9,8 @@
 //! ```
 
 mod changes;
+#[macro_use]
+mod declare;
 pub mod events;
 mod fields;
 pub(crate) mod journal;

@@ -7,6 +7,7 @@ use crate::address::Address;
 use crate::config::capacity::ConnectionsLimit;
 use crate::config::duration::format_milliseconds;
 use crate::config::health::{CloseOnFailure, HealthCheckMode};
+use crate::config::members::Preference;
 use crate::config::{self, Config};
 use crate::net::NetError;
 use crate::relay;
@@ -36,6 +37,8 @@ pub struct Limits {
     pub checks: CheckLimits,
     /// Longest wait for a connection of a health check, and again for its answer.
     pub check_timeout: Duration,
+    /// Whether clients get the member that leads while it serves.
+    pub prefers_leader: bool,
     /// When pairs of an endpoint that fails its checks are closed.
     pub close_on_failure: CloseOnFailure,
     /// Most of these that are closed in a second, at least one.
@@ -80,6 +83,7 @@ impl Limits {
                 fall: config.health.fall,
             },
             check_timeout: config.health.timeout,
+            prefers_leader: config.members.preference == Some(Preference::Leader),
             close_on_failure: config.health.close_on_failure,
             close_rate: config.health.close_rate,
             first_look: match config.health.check {

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::checks::Checks;
 use super::health_check::Pace;
+use super::members::Members;
 use super::{
-    Change, Check, CheckChange, CheckLimits, CheckResult, CheckState, Endpoint, EndpointId,
-    EndpointSet, EndpointSpec, Health, Standing,
+    Change, Check, CheckChange, CheckLimits, CheckReport, CheckResult, CheckState, Endpoint,
+    EndpointId, EndpointSet, EndpointSpec, Health, Standing,
 };
 use crate::address::Address;
 
@@ -38,17 +39,16 @@ impl EndpointSet {
         begun
     }
 
-    /// The result of a check. Returns what it has changed of the checks, and of the dials: that an
-    /// endpoint is there is shown by its answer, too. `is_costly`: the check costs the server a
-    /// write to its disk. `jitter`: 64 random bits.
+    /// Takes the report of a check. Returns what it has changed of the checks, and of the dials:
+    /// that an endpoint is there is shown by its answer, too. `jitter`: 64 random bits.
     pub fn check_done(
         &mut self,
         id: EndpointId,
-        result: CheckResult,
-        is_costly: bool,
+        report: CheckReport,
         now: Instant,
         jitter: u64,
     ) -> (Option<CheckNews>, Option<Change>) {
+        let CheckReport { result, is_costly, leads_in } = report;
         let is_eager = self.best_standing() != Some(Standing::Serving);
         let pace = Pace { is_eager, is_costly, jitter };
         let limits = self.check_limits;
@@ -59,6 +59,8 @@ impl EndpointSet {
         let change = checks.on_result(result, pace, &limits, now);
         let is_reached = result == CheckResult::Passed && checks.check.port.is_none();
         let proves = is_reached && endpoint.check == Check::Connect;
+        endpoint.leads_in = leads_in.filter(|_| result == CheckResult::Passed);
+        self.members.prefer_leader();
         let revived = match proves {
             true => self.change(id, |endpoint, _| endpoint.health.dial_succeeded(now)),
             false => None,
@@ -110,6 +112,17 @@ impl EndpointSet {
             Some((id, endpoint, since))
         });
         failing.filter(move |_| can_replace)
+    }
+}
+
+impl Members {
+    /// Makes the endpoints preferred that lead in the highest term: one that was cut off may not
+    /// know yet that another one leads.
+    fn prefer_leader(&mut self) {
+        let highest = self.live().filter_map(|(_, endpoint)| endpoint.leads_in).max();
+        self.change_live(|_, endpoint| {
+            endpoint.is_preferred = endpoint.leads_in.is_some() && endpoint.leads_in == highest;
+        });
     }
 }
 
@@ -217,8 +230,17 @@ mod tests {
             let id = self.ids[endpoint];
             self.now = self.now.max(self.next_check_at(id).expect("a check is planned"));
             assert!(self.set.begin_check(id, false, self.now));
-            let (news, _) = self.set.check_done(id, result, false, self.now, 0);
+            let (news, _) = self.set.check_done(id, report(result), self.now, 0);
             news.map(|news| news.change)
+        }
+
+        /// Lets an endpoint pass its next check, and lead in this term.
+        fn lead(&mut self, endpoint: usize, term: u64) {
+            let id = self.ids[endpoint];
+            self.now = self.now.max(self.next_check_at(id).expect("a check is planned"));
+            assert!(self.set.begin_check(id, false, self.now));
+            let report = CheckReport { leads_in: Some(term), ..report(CheckResult::Passed) };
+            self.set.check_done(id, report, self.now, 0);
         }
 
         /// Fails as often as it takes.
@@ -258,6 +280,10 @@ mod tests {
         }
     }
 
+    fn report(result: CheckResult) -> CheckReport {
+        CheckReport { result, is_costly: false, leads_in: None }
+    }
+
     fn spec(index: usize, priority: u16) -> EndpointSpec {
         let (question, scheme, host) = (Question::Etcd, Scheme::Http, Arc::from("a"));
         let check = HealthCheck { question, is_tentative: false, scheme, host, port: None };
@@ -286,6 +312,29 @@ mod tests {
         assert_eq!(bench.served_by(), [0, 1], "once is not enough");
         bench.check(2, CheckResult::Passed);
         assert_eq!(bench.served_by(), [2]);
+    }
+
+    #[test]
+    fn the_leader_is_preferred_while_it_serves() {
+        let mut bench = Bench::new(&[0, 0, 0, 1]);
+        for endpoint in 0..4 {
+            bench.check(endpoint, CheckResult::Passed);
+        }
+        assert_eq!(bench.served_by(), [0, 1, 2]);
+        bench.lead(3, 4);
+        assert_eq!(bench.served_by(), [0, 1, 2], "priority comes first");
+        bench.lead(1, 5);
+        assert_eq!(bench.served_by(), [1]);
+        let tried = [bench.set.address(bench.ids[1]).expect("it is there").clone()];
+        assert!(bench.set.pick(&tried, bench.now).is_some(), "there are others");
+        bench.lead(2, 6);
+        assert_eq!(bench.served_by(), [2], "in a higher term");
+        bench.lead(1, 5);
+        assert_eq!(bench.served_by(), [2], "one that does not know yet");
+        bench.check(2, FAILED);
+        assert_eq!(bench.served_by(), [1], "the last one that says so");
+        bench.check(1, CheckResult::Passed);
+        assert_eq!(bench.served_by(), [0, 1, 2]);
     }
 
     #[test]
@@ -326,7 +375,7 @@ mod tests {
         bench.now = bench.next_check_at(id).expect("it is asked at once");
         assert!(bench.now <= at + SECOND / 10);
         assert!(bench.set.begin_check(id, false, bench.now));
-        let (news, revived) = bench.set.check_done(id, CheckResult::Passed, false, bench.now, 0);
+        let (news, revived) = bench.set.check_done(id, report(CheckResult::Passed), bench.now, 0);
         assert!(news.is_some() && revived.is_some());
         assert_eq!((bench.set.active_count(), bench.standing(0)), (1, Standing::Serving));
     }

@@ -31,6 +31,10 @@ pub struct Endpoint {
     /// Its health checks; `None`: an established connection is all that is asked of it.
     pub(super) checks: Option<Box<Checks>>,
     pub(super) answers: AnswerTimes,
+    /// The term in which it leads a cluster, by its last check, where clients prefer a leader.
+    pub(super) leads_in: Option<u64>,
+    /// Whether it comes before others of its class that serve.
+    pub(super) is_preferred: bool,
 }
 
 impl Endpoint {
@@ -51,6 +55,8 @@ impl Endpoint {
             tally: Tally::default(),
             checks: spec.health_check.clone().map(|check| Box::new(Checks::new(check, now))),
             answers: AnswerTimes::default(),
+            leads_in: None,
+            is_preferred: false,
         }
     }
 
@@ -103,6 +109,11 @@ impl Endpoint {
     #[inline]
     pub fn standing(&self) -> Standing {
         self.checks.as_ref().map_or(Standing::Serving, |checks| checks.standing())
+    }
+
+    /// Whether it is the leader, which clients prefer.
+    pub fn is_preferred(&self) -> bool {
+        self.is_preferred
     }
 
     /// A probe in flight is the one that has no result yet. An outage began before its last

@@ -85,6 +85,17 @@ pub enum CheckResult {
     },
 }
 
+/// What is reported of one check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckReport {
+    /// Its result.
+    pub result: CheckResult,
+    /// Whether a check costs the server a write to its disk.
+    pub is_costly: bool,
+    /// The term of Raft in which the server leads, where clients prefer a leader; else `None`.
+    pub leads_in: Option<u64>,
+}
+
 /// What the time until the next check depends on, besides the result.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {

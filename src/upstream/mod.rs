@@ -34,8 +34,8 @@ pub use checking::CheckNews;
 pub use endpoint::Endpoint;
 pub use health::{ChangeKind, DialFailure, Health, Outage};
 pub use health_check::{
-    CheckChange, CheckFailure, CheckLimits, CheckResult, CheckState, HealthCheck, Question,
-    Standing,
+    CheckChange, CheckFailure, CheckLimits, CheckReport, CheckResult, CheckState, HealthCheck,
+    Question, Standing,
 };
 pub use reconcile::{Reconciled, Removed};
 pub use silence::Silent;

@@ -2,6 +2,7 @@
 
 use std::cell::{RefCell, RefMut};
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -186,6 +187,10 @@ impl Host for SimNet {
 
     fn read_file(&mut self, file: &mut SimFile, buffer: &mut [u8]) -> Result<usize, FileError> {
         Ok(self.simulation().read_file(file, buffer))
+    }
+
+    fn replace_file(&mut self, _path: &Path, _bytes: &[u8]) -> Result<(), FileError> {
+        Ok(())
     }
 
     fn host_name(&mut self) -> String {

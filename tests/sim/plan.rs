@@ -79,6 +79,7 @@ impl Plan {
                 connections_max,
                 pipes_max: config::PIPES_MAX,
                 connect_timeout: second,
+                prefers_leader: false,
                 listen_retry: Duration::ZERO,
                 drain_timeout: 10 * second,
                 pair: relay::Limits {
@@ -230,6 +231,7 @@ fn limits(random: &mut Random) -> Limits {
     Limits {
         connections_max: random.one_of(&[1, 2, 5, 20, 100]),
         pipes_max: random.one_of(&[0, 1, 2, 10, 32, 32]),
+        prefers_leader: false,
         connect_timeout: random.one_of(&[5, 50, 200, 1000]) * MILLISECOND,
         listen_retry: Duration::ZERO,
         drain_timeout: random.one_of(&[0, 100, 2000, 2000]) * MILLISECOND,

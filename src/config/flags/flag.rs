@@ -29,6 +29,8 @@ pub enum Section {
     Endpoints,
     /// Whether endpoints serve.
     Health,
+    /// Members of etcd: who belongs, and who leads.
+    Members,
     /// How long things may take.
     TimeLimits,
     /// Endpoints from SRV records.
@@ -48,6 +50,7 @@ impl Section {
             Section::Listening => Some("Listening"),
             Section::Endpoints => Some("Endpoints"),
             Section::Health => Some("Health checks"),
+            Section::Members => Some("Members of etcd"),
             Section::TimeLimits => Some("Time limits"),
             Section::Discovery => Some("Discovery by DNS"),
             Section::Tls => Some("TLS of the gateway's own connections"),
@@ -90,6 +93,11 @@ pub enum Kind {
     DurationOrNever {
         /// The longest duration.
         max: Duration,
+    },
+    /// One of a few words; no default.
+    Word {
+        /// The words.
+        words: &'static [&'static str],
     },
     /// A log level.
     Level {
@@ -138,6 +146,7 @@ impl Flag {
             Kind::Duration(_) => Some("DURATION"),
             Kind::DurationOrNever { .. } => Some("DURATION|never"),
             Kind::HealthCheck { .. } => Some("auto|off|etcd|PATH"),
+            Kind::Word { words } => words.first().copied(),
             Kind::Count { .. } => Some("N"),
             Kind::Level { .. } => Some("LEVEL"),
             Kind::Boolean | Kind::Request { .. } => None,
@@ -154,6 +163,7 @@ impl Flag {
             Kind::Count { default, .. } => default.map(|number| number.to_string()),
             Kind::Boolean
             | Kind::DurationOrNever { .. }
+            | Kind::Word { .. }
             | Kind::Text { .. }
             | Kind::Request { .. } => None,
         }
@@ -167,6 +177,7 @@ impl Flag {
             Kind::DurationOrNever { max } => Some(format_duration(*max)),
             Kind::Boolean
             | Kind::HealthCheck { .. }
+            | Kind::Word { .. }
             | Kind::Level { .. }
             | Kind::Text { .. }
             | Kind::Request { .. } => None,

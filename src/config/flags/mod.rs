@@ -159,6 +159,34 @@ table! {
             "connections that are closed so in a second, 1-{max} (default {default})";
     }
 
+    Members {
+        FOLLOW_MEMBERS = "follow-members",
+            Kind::Boolean,
+            "takes the endpoints from etcd's list of members: the client URLs of
+             those that are started and have a vote. --endpoints or
+             --discovery-srv are where to begin, and count until a list is
+             there";
+
+        FOLLOW_INTERVAL = "follow-interval",
+            Kind::Duration(DurationRange {
+                default: Duration::from_secs(30),
+                is_above_zero: true,
+                ..UP_TO_A_YEAR
+            }),
+            "from one look at that list to the next, above 0; it is looked at
+             as well when an endpoint fails or another member leads
+             (default {default})";
+
+        STATE_FILE = "state-file",
+            Kind::Text { value: "FILE" },
+            "keeps the last list there, and begins with it at the next start";
+
+        PREFER = "prefer",
+            Kind::Word { words: &["leader"] },
+            "leads new clients to the member that leads, while it serves; takes
+             health checks as etcd (--health-check)";
+    }
+
     TimeLimits {
         // etcdctl itself gives up after two seconds.
         CONNECT_TIMEOUT = "connect-timeout",

@@ -71,6 +71,7 @@ fn options() -> Options {
             | Kind::Count { .. }
             | Kind::HealthCheck { .. }
             | Kind::DurationOrNever { .. }
+            | Kind::Word { .. }
             | Kind::Level { .. }
             | Kind::Text { .. } => options.optmulti("", flag.name, "", ""),
         };

@@ -14,6 +14,8 @@ pub const HTTP_LIST_BYTES_MAX: usize = 1 << 20;
 /// Most connections at a time of one source of endpoints that asks servers: a registry has one for
 /// its watch, and one for ranges.
 pub const SOURCE_LINES_MAX: usize = 2;
+/// Descriptors of one connection of a source of endpoints.
+pub const DESCRIPTORS_PER_LINE: usize = 1;
 /// Most things that a source does over its connections at once: it closes each and opens each.
 pub const SOURCE_ASKS_MAX: usize = 4 * SOURCE_LINES_MAX;
 /// Most attempts of one run of discovery to carry out what sources ask: those that fail at once are

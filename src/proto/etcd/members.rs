@@ -126,7 +126,11 @@ pub fn client_endpoints(list: &MemberList) -> (Vec<ClientUrl>, Vec<(String, Skip
     (found, skipped)
 }
 
-fn client_url(member_id: u64, url: &str) -> Result<ClientUrl, SkipReason> {
+/// The place that a client URL of a member leads to.
+///
+/// # Errors
+/// [`SkipReason`] for one that cannot be used from here.
+pub fn client_url(member_id: u64, url: &str) -> Result<ClientUrl, SkipReason> {
     let Server { scheme, host, port } = server::parse(url)?;
     // etcd itself refuses to advertise a URL without one.
     let scheme = scheme.and_then(Scheme::of).ok_or(SkipReason::Scheme)?;

@@ -33,6 +33,9 @@ pub struct Status {
     pub member_id: u64,
     /// Its term of Raft: the member with the higher one has the newer facts.
     pub raft_term: u64,
+    /// The last entry of Raft that the member has applied; 0 where etcd does not say, before 3.4.
+    /// What it says of the cluster is as of that.
+    pub applied: u64,
     /// The member that leads, as far as this one knows. For a second or two after the loss of its
     /// quorum it is the former one.
     pub leader: Option<u64>,
@@ -149,6 +152,7 @@ pub fn parse(body: &[u8]) -> Result<Status, Malformed> {
         cluster_id,
         member_id,
         raft_term,
+        applied: json::number(&answer, "raftAppliedIndex")?,
         leader: (leader != 0).then_some(leader),
         is_learner: json::boolean(&answer, "isLearner")?,
         alarms: errors.filter_map(parse_alarm).take(ETCD_ALARMS_MAX).collect(),
@@ -241,6 +245,7 @@ mod tests {
             cluster_id: 9808987074649990531,
             member_id: OWN,
             raft_term: 2,
+            applied: 8,
             leader: Some(OWN),
             is_learner: false,
             alarms: Vec::new(),

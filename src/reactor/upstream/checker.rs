@@ -7,7 +7,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::question::{self, Form, Meaning};
+use super::question::{self, Facts, Form, Meaning, Role};
 use crate::address::Address;
 use crate::config::{CHECKS_IDLE_AFTER, HTTP_CHECK_BYTES_MAX, HTTP_HEAD_BYTES_MAX};
 use crate::net::{Host, Net, NetError};
@@ -21,7 +21,7 @@ use crate::reactor::exchanges::{Destination, ExchangeError, Owner, Report};
 use crate::reactor::wheel::TimerKey;
 use crate::scheme::Scheme;
 use crate::upstream::{
-    Change, CheckFailure, CheckNews, CheckResult, DialFailure, EndpointId, EndpointSet,
+    Change, CheckFailure, CheckNews, CheckReport, CheckResult, DialFailure, EndpointId, EndpointSet,
 };
 
 const LIMITS: Limits =
@@ -30,6 +30,10 @@ const LIMITS: Limits =
 /// The checks of all endpoints.
 pub(super) struct Checker {
     timeout: Duration,
+    /// Whether endpoints are to be told apart by which one leads.
+    prefers_leader: bool,
+    /// The highest term that a member has said, and who leads in it.
+    leader: Option<(u64, u64)>,
     /// Begins the TLS sessions with endpoints.
     connector: Option<Rc<dyn Connector>>,
     /// The endpoints that have checks, each once.
@@ -61,24 +65,37 @@ pub(super) struct Decided {
     pub(super) news: Option<CheckNews>,
     /// Of what dials have shown.
     pub(super) revived: Option<Change>,
+    /// Another member leads than before.
+    pub(super) has_new_leader: bool,
 }
 
 /// The step after an answer or a failure.
 enum Next {
     Ask(Form),
-    Finish(CheckResult),
+    Finish(CheckResult, Option<Role>),
 }
 
 impl Checker {
     /// Without an endpoint. `timeout`: for connecting, and again for the answer.
     pub(super) fn new(
         timeout: Duration,
+        prefers_leader: bool,
         connector: Option<Rc<dyn Connector>>,
         now: Instant,
     ) -> Checker {
         let subjects = Vec::new();
         let (is_paused, is_stopped) = (false, false);
-        Checker { timeout, connector, subjects, client_at: now, is_paused, is_stopped }
+        let leader = None;
+        Checker {
+            timeout,
+            prefers_leader,
+            leader,
+            connector,
+            subjects,
+            client_at: now,
+            is_paused,
+            is_stopped,
+        }
     }
 
     /// Makes the endpoints that are checked those of the set that have checks.
@@ -156,7 +173,7 @@ impl Checker {
         let form = self.subjects[position].form;
         match self.ask(context, set, position, form) {
             Ok(()) => Decided::default(),
-            Err(result) => self.finish(context, set, position, result),
+            Err(result) => self.finish(context, set, position, (result, None)),
         }
     }
 
@@ -191,10 +208,10 @@ impl Checker {
             }
         };
         let result = match next {
-            Next::Finish(result) => result,
+            Next::Finish(result, role) => (result, role),
             Next::Ask(form) => match self.ask(context, set, position, form) {
                 Ok(()) => return Decided::default(),
-                Err(result) => result,
+                Err(result) => (result, None),
             },
         };
         self.finish(context, set, position, result)
@@ -213,9 +230,9 @@ impl Checker {
                 subject.form = form;
                 Next::Ask(form)
             }
-            Meaning::Result(result, remarks) => {
+            Meaning::Result(result, Facts { remarks, role }) => {
                 note_space(context, set, subject, remarks);
-                Next::Finish(result)
+                Next::Finish(result, role)
             }
         }
     }
@@ -232,13 +249,14 @@ impl Checker {
         if was_kept && is_lost {
             return Next::Ask(subject.form);
         }
-        Next::Finish(match error {
+        let result = match error {
             ExchangeError::Net(error) => question::of_network(error),
             ExchangeError::Dialogue(DialogueError::Http(error)) => question::of_http(error),
             ExchangeError::Dialogue(DialogueError::Handshake(error)) => {
                 question::of_handshake(error)
             }
-        })
+        };
+        Next::Finish(result, None)
     }
 
     /// Sends the question over the connection that is kept, or over a new one.
@@ -293,7 +311,7 @@ impl Checker {
         context: &mut Context<N>,
         set: &mut EndpointSet,
         position: usize,
-        result: CheckResult,
+        (result, role): (CheckResult, Option<Role>),
     ) -> Decided {
         let Subject { endpoint, form, .. } = self.subjects[position];
         context.metrics.checks.add(result);
@@ -302,10 +320,25 @@ impl Checker {
             context.close_exchange_of(Owner::Check(endpoint));
         }
         let jitter = context.net.random();
-        let (news, revived) =
-            set.check_done(endpoint, result, form.is_costly(), context.now, jitter);
+        let leads_in = role.filter(|role| role.is_leader && self.prefers_leader);
+        let leads_in = leads_in.map(|role| role.raft_term);
+        let report = CheckReport { result, is_costly: form.is_costly(), leads_in };
+        let (news, revived) = set.check_done(endpoint, report, context.now, jitter);
         self.sync_timer(context, set, endpoint);
-        Decided { news, revived }
+        Decided { news, revived, has_new_leader: self.note_leader(role) }
+    }
+
+    /// Notes who leads. Returns whether that is another member than before, or in another term.
+    fn note_leader(&mut self, role: Option<Role>) -> bool {
+        let Some(Role { raft_term, leader: Some(leader), .. }) = role else { return false };
+        match self.leader {
+            // A member that does not know of the last election yet.
+            Some((term, _)) if raft_term < term => false,
+            before => {
+                self.leader = Some((raft_term, leader));
+                before.is_some() && before != self.leader
+            }
+        }
     }
 
     /// Ends all checks, and begins none from now on.

@@ -33,7 +33,10 @@ impl<N: Net + Host> Upstream<N> {
 
     /// Applies what a check has changed.
     pub(super) fn apply_check(&mut self, context: &mut Context<N>, decided: Decided) {
-        let Decided { news, revived } = decided;
+        let Decided { news, revived, has_new_leader } = decided;
+        if has_new_leader {
+            self.discovery.on_doubt(context.now);
+        }
         let has_changed = news.is_some() || revived.is_some();
         self.monitor.on_change(context, revived, "check");
         if let Some(news) = news {

@@ -9,9 +9,11 @@ use super::files::HostsReading;
 use super::lines::Lines;
 use crate::address::Address;
 use crate::config::{DNS_DESCRIPTORS_MAX, SOURCE_ATTEMPTS_MAX};
-use crate::discovery::{Discovery, Exclusion, Finding, Found, Item, Line, SourceLabel, Unusable};
+use crate::discovery::{
+    Discovery, Exclusion, Finding, Found, Heard, Item, Line, SourceLabel, Unusable,
+};
 use crate::net::{Host, Net, NetError, ResolverFile};
-use crate::observe::events::{Event, Origin, Value, list};
+use crate::observe::events::{Event, Origin, Quoted, Value, list};
 use crate::proto::dialogue::Dialogue;
 use crate::proto::dns::resolv_conf::Problem;
 use crate::proto::dns::stream::Framing;
@@ -138,6 +140,7 @@ impl<N: Net + Host> DiscoveryDriver<N> {
     ) -> bool {
         self.execute(context);
         self.ask_servers(context, standing);
+        self.write_records(context);
         for finding in self.discovery.take_findings() {
             log_finding(context, &finding);
         }
@@ -184,8 +187,9 @@ impl<N: Net + Host> DiscoveryDriver<N> {
     }
 
     /// Handles the report on a line of a source.
-    pub(super) fn on_line_report(&mut self, context: &Context<N>, line: Line, report: Report) {
+    pub(super) fn on_line_report(&mut self, context: &mut Context<N>, line: Line, report: Report) {
         if let Some(heard) = self.lines.on_report(line, report) {
+            context.metrics.asks.failed += u64::from(matches!(heard, Heard::Failed(_)));
             self.discovery.on_heard(line, heard, context.now);
             self.mark_dirty();
         }
@@ -213,11 +217,22 @@ impl<N: Net + Host> DiscoveryDriver<N> {
             }
             for (line, ask) in asks {
                 if let Some(heard) = self.lines.carry_out(context, line, ask) {
+                    context.metrics.asks.failed += u64::from(matches!(heard, Heard::Failed(_)));
                     self.discovery.on_heard(line, heard, context.now);
                 }
             }
         }
         debug_assert!(false, "a source asks without a pause");
+    }
+
+    fn write_records(&mut self, context: &mut Context<N>) {
+        let net = &mut context.net;
+        let failed =
+            self.discovery.write_records(|record| net.replace_file(&record.path, &record.bytes));
+        for (path, reason) in failed {
+            let (file, reason) = (&path.to_string_lossy(), &reason);
+            context.log(Event::StateFileNotWritten { file: Quoted(file), reason });
+        }
     }
 
     /// Ends all look-ups, and begins none from now on.
@@ -310,6 +325,21 @@ fn log_finding<N: Net>(context: &mut Context<N>, finding: &Finding) {
         Finding::NameServers { problem, servers } => {
             log_name_servers(context, problem.as_ref(), servers);
         }
+        Finding::MembersFollowed { urls, cluster_id, raft_term, endpoint } => {
+            context.metrics.members_followed += 1;
+            let cluster = format!("{cluster_id:x}");
+            let (urls, term) = (*urls, *raft_term);
+            let cluster: Value<'_> = &cluster;
+            context.log(Event::MembersFollowed { urls, cluster, term, endpoint });
+        }
+        Finding::MembersRefused { endpoint, reason } => {
+            context.log(match reason.is_grave() {
+                true => Event::MembersNotBelieved { endpoint, reason },
+                false => Event::MembersNotGiven { endpoint, reason },
+            });
+        }
+        Finding::MembersUnknown { reason } => context.log(Event::MembersUnknown { reason }),
+        Finding::MembersKnown => context.log(Event::MembersKnown),
     }
 }
 

@@ -57,10 +57,12 @@ impl Lines {
                     return Some(Heard::Closed);
                 }
                 self.reused.insert(line);
+                context.metrics.asks.begun += 1;
                 None
             }
             Ask::Open { target, request, delivery, time_limit } => {
                 context.close_exchange_of(owner);
+                context.metrics.asks.begun += 1;
                 self.open(context, owner, &target, (request, delivery), time_limit).err()
             }
         }

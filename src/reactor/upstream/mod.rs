@@ -53,7 +53,12 @@ impl<N: Net + Host> Upstream<N> {
         let domain = discovery.certified_domain().map(str::to_owned);
         let endpoints = EndpointSet::new(limits.retry).with_checks(limits.checks);
         Upstream {
-            checker: Checker::new(limits.check_timeout, connector.clone(), now),
+            checker: Checker::new(
+                limits.check_timeout,
+                limits.prefers_leader,
+                connector.clone(),
+                now,
+            ),
             discovery: DiscoveryDriver::new(discovery, Lines::new(connector.clone())),
             monitor: Monitor::new(endpoints, limits.connect_timeout, connector, domain),
             close_on_failure: limits.close_on_failure,

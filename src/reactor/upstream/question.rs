@@ -9,7 +9,7 @@
 //! every member a write to its disk.
 
 use crate::net::NetError;
-use crate::proto::etcd::status::{self, Remarks};
+use crate::proto::etcd::status::{self, NotServing, Remarks, Status};
 use crate::proto::http1::{HttpError, Request, Response, Unsendable};
 use crate::proto::tls::HandshakeError;
 use crate::reactor::faults::dial_failure;
@@ -32,9 +32,36 @@ pub(super) enum Form {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// The result of the check, and what else the member says.
-    Result(CheckResult, Remarks),
+    Result(CheckResult, Facts),
     /// The question is to be asked in another form, over the same connection if that is kept.
     AskAs(Form),
+}
+
+/// What a member says of itself besides whether it serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Facts {
+    /// What is worth a line of the log.
+    pub(super) remarks: Remarks,
+    /// Who leads; `None` where that is not said.
+    pub(super) role: Option<Role>,
+}
+
+/// Who leads, as far as a member knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Role {
+    /// The term of Raft.
+    pub(super) raft_term: u64,
+    /// The member that leads; `None` if it knows of none.
+    pub(super) leader: Option<u64>,
+    /// Whether it is this one.
+    pub(super) is_leader: bool,
+}
+
+impl Role {
+    fn of(status: &Status) -> Role {
+        let Status { raft_term, leader, .. } = *status;
+        Role { raft_term, leader, is_leader: status.is_leader() }
+    }
 }
 
 impl Form {
@@ -83,7 +110,7 @@ pub(super) fn request(check: &HealthCheck, form: Form, port: u16) -> Result<Requ
 /// The meaning of an answer to a question in this form.
 pub(super) fn meaning(form: Form, response: &Response) -> Meaning {
     let Response { status, body } = response;
-    let nothing = Remarks::default();
+    let nothing = Facts::default();
     if form == Form::Path {
         let is_good = (200..300).contains(status);
         let failed = CheckResult::Failed(CheckFailure::Status(*status));
@@ -91,7 +118,10 @@ pub(super) fn meaning(form: Form, response: &Response) -> Meaning {
     }
     let answer = match (form, status) {
         (Form::Health, 200 | 503) => status::parse_health(*status, body),
-        (_, 200) => status::parse(body).map(|status| status.serving()),
+        (_, 200) => match status::parse(body) {
+            Ok(status) => return of_status(&status),
+            Err(malformed) => Err(malformed),
+        },
         // What etcd answers to a path or a method that it does not have.
         (_, 404 | 405 | 501) => match form.next() {
             Some(form) => return Meaning::AskAs(form),
@@ -102,16 +132,27 @@ pub(super) fn meaning(form: Form, response: &Response) -> Meaning {
         _ => return unexpected(CheckFailure::Status(*status), true),
     };
     match answer {
-        Ok(Ok(remarks)) => Meaning::Result(CheckResult::Passed, remarks),
-        Ok(Err(reason)) => {
-            Meaning::Result(CheckResult::Failed(CheckFailure::Answer(reason.word())), nothing)
-        }
+        Ok(serving) => of_serving(serving, None),
         Err(malformed) => unexpected(CheckFailure::Answer(malformed.word()), true),
     }
 }
 
+fn of_status(status: &Status) -> Meaning {
+    of_serving(status.serving(), Some(Role::of(status)))
+}
+
+fn of_serving(serving: Result<Remarks, NotServing>, role: Option<Role>) -> Meaning {
+    match serving {
+        Ok(remarks) => Meaning::Result(CheckResult::Passed, Facts { remarks, role }),
+        Err(reason) => {
+            let failed = CheckResult::Failed(CheckFailure::Answer(reason.word()));
+            Meaning::Result(failed, Facts { remarks: Remarks::default(), role })
+        }
+    }
+}
+
 fn unexpected(failure: CheckFailure, is_certain: bool) -> Meaning {
-    Meaning::Result(CheckResult::Unexpected { failure, is_certain }, Remarks::default())
+    Meaning::Result(CheckResult::Unexpected { failure, is_certain }, Facts::default())
 }
 
 /// The result of a check for which there was no connection, or that lost it.
@@ -189,8 +230,16 @@ mod tests {
     fn words(form: Form, status: u16, body: &str) -> String {
         match meaning(form, &Response { status, body: body.into() }) {
             Meaning::AskAs(form) => format!("{form:?}"),
-            Meaning::Result(result, remarks) => {
-                format!("{}{}", of_result(result), if remarks.has_no_space { " full" } else { "" })
+            Meaning::Result(result, Facts { remarks, role }) => {
+                let full = if remarks.has_no_space { " full" } else { "" };
+                let role = role.map_or(String::new(), |role| match role {
+                    Role { raft_term, is_leader: true, .. } => format!(" leads in {raft_term}"),
+                    Role { raft_term, leader: Some(leader), .. } => {
+                        format!(" follows {leader} in {raft_term}")
+                    }
+                    Role { raft_term, .. } => format!(" alone in {raft_term}"),
+                });
+                format!("{}{full}{role}", of_result(result))
             }
         }
     }
@@ -214,11 +263,11 @@ mod tests {
         let learner = format!(r#"{{{header},"leader":"5","isLearner":true}}"#);
         let full = format!(r#"{{{header},"leader":"2","errors":["memberID:2 alarm:NOSPACE "]}}"#);
         for (form, status, body, want) in [
-            (Form::Status, 200, &*good, "passed"),
-            (Form::StatusBeta, 200, &good, "passed"),
-            (Form::Status, 200, &full, "passed full"),
-            (Form::Status, 200, &alone, "failed no_leader"),
-            (Form::Status, 200, &learner, "failed learner"),
+            (Form::Status, 200, &*good, "passed leads in 3"),
+            (Form::StatusBeta, 200, &good, "passed leads in 3"),
+            (Form::Status, 200, &full, "passed full leads in 3"),
+            (Form::Status, 200, &alone, "failed no_leader alone in 3"),
+            (Form::Status, 200, &learner, "failed learner follows 5 in 3"),
             (Form::Status, 200, "<html>", "certainly not_json"),
             (Form::Status, 200, "{}", "certainly not_etcd"),
             (Form::Status, 404, "404 page not found", "StatusBeta"),

@@ -125,7 +125,8 @@ fn contest(members: &Members, tried: &[Address]) -> Option<Contest> {
 impl Endpoint {
     #[inline]
     pub(super) fn class(&self) -> Class {
-        Class { standing: self.standing(), priority: self.priority }
+        let is_second = !self.is_preferred;
+        Class { standing: self.standing(), priority: self.priority, is_second }
     }
 
     fn takes_part(&self, tried: &[Address]) -> bool {

@@ -18,6 +18,8 @@ const _: () = assert!(CONNECTION.checked_mul(100 * u16::MAX as u64).is_some(), "
 pub(super) struct Class {
     pub(super) standing: Standing,
     pub(super) priority: u16,
+    /// Whether others of the priority are preferred.
+    pub(super) is_second: bool,
 }
 
 /// One class, and the weights that take part in a round.
@@ -53,7 +55,7 @@ impl Contest {
 mod tests {
     use super::*;
 
-    const CLASS: Class = Class { standing: Standing::Serving, priority: 0 };
+    const CLASS: Class = Class { standing: Standing::Serving, priority: 0, is_second: true };
 
     /// All that is handed out is one connection, but for what rounding keeps back.
     #[test]

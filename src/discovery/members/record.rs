@@ -1,0 +1,184 @@
+//! The file that keeps the last list of members, as text. Pure.
+//!
+//! ```text
+//!   etcd-gateway members 1
+//!   cluster 9808987074649990531
+//!   term 5
+//!   applied 1234
+//!   member 990411800575991618 http://10.9.8.7:2379
+//!   end
+//! ```
+//!
+//! The last line shows that the file is whole. All of it is right, or nothing of it counts.
+
+use std::fmt::{self, Write as _};
+use std::path::PathBuf;
+
+use super::belief::KnownMembers;
+use crate::config::{ENDPOINTS_MAX, STATE_FILE_BYTES_MAX};
+use crate::proto::etcd::members::{ClientUrl, client_url};
+
+/// The first line, with the version of the format.
+const FIRST_LINE: &str = "etcd-gateway members 1";
+/// The beginning of the first line in any version.
+const KIND: &str = "etcd-gateway members ";
+const LAST_LINE: &str = "end";
+
+/// A file to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Where.
+    pub path: PathBuf,
+    /// All of it: at most [`STATE_FILE_BYTES_MAX`] bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Why a file is not one that was written so. Shown as one word of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordError {
+    /// More than [`STATE_FILE_BYTES_MAX`] bytes.
+    TooLong,
+    /// A file of another kind.
+    Foreign,
+    /// One of another version of this program.
+    OtherVersion,
+    /// Its end is missing.
+    Incomplete,
+    /// A line is wrong.
+    Malformed,
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RecordError::TooLong => "too_long",
+            RecordError::Foreign => "foreign_file",
+            RecordError::OtherVersion => "other_version",
+            RecordError::Incomplete => "incomplete",
+            RecordError::Malformed => "malformed",
+        })
+    }
+}
+
+/// The file that keeps this list.
+pub(super) fn write(known: &KnownMembers) -> Vec<u8> {
+    let KnownMembers { cluster_id, raft_term, applied, urls } = known;
+    let mut text =
+        format!("{FIRST_LINE}\ncluster {cluster_id}\nterm {raft_term}\napplied {applied}\n");
+    for ClientUrl { member_id, scheme, host, port } in urls {
+        let _ = writeln!(text, "member {member_id} {scheme}://{host}:{port}");
+    }
+    text.push_str(LAST_LINE);
+    text.push('\n');
+    debug_assert!(text.len() <= STATE_FILE_BYTES_MAX, "longer than what is read");
+    text.into_bytes()
+}
+
+impl KnownMembers {
+    /// Reads what a file has.
+    ///
+    /// # Errors
+    /// [`RecordError`]: then nothing of it counts.
+    pub fn read(bytes: &[u8]) -> Result<KnownMembers, RecordError> {
+        if bytes.len() > STATE_FILE_BYTES_MAX {
+            return Err(RecordError::TooLong);
+        }
+        let text = str::from_utf8(bytes).map_err(|_| RecordError::Foreign)?;
+        let first = text.lines().next().unwrap_or_default();
+        if first != FIRST_LINE {
+            return Err(match first.starts_with(KIND) {
+                true => RecordError::OtherVersion,
+                false => RecordError::Foreign,
+            });
+        }
+        let whole = text.strip_suffix(&format!("\n{LAST_LINE}\n"));
+        let lines = whole.ok_or(RecordError::Incomplete)?.lines().skip(1);
+        read_lines(lines).ok_or(RecordError::Malformed)
+    }
+}
+
+fn read_lines<'a>(mut lines: impl Iterator<Item = &'a str>) -> Option<KnownMembers> {
+    let cluster_id = number(lines.next()?, "cluster ")?;
+    let raft_term = number(lines.next()?, "term ")?;
+    let applied = number(lines.next()?, "applied ")?;
+    let urls: Vec<ClientUrl> = lines.map(read_member).collect::<Option<_>>()?;
+    let is_valid = cluster_id != 0 && (1..=ENDPOINTS_MAX).contains(&urls.len());
+    is_valid.then_some(KnownMembers { cluster_id, raft_term, applied, urls })
+}
+
+fn number(line: &str, key: &str) -> Option<u64> {
+    let digits = line.strip_prefix(key)?;
+    // Not the plus sign that a parser of numbers takes.
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|_| is_number)
+}
+
+fn read_member(line: &str) -> Option<ClientUrl> {
+    let (id, url) = line.strip_prefix("member ")?.split_once(' ')?;
+    client_url(number(id, "").filter(|id| *id != 0)?, url).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ETCD_URL_BYTES_MAX;
+
+    fn known(urls: &[(u64, &str)]) -> KnownMembers {
+        let urls = urls.iter().map(|(id, url)| client_url(*id, url).expect(url)).collect();
+        KnownMembers { cluster_id: u64::MAX, raft_term: 5, applied: 1234, urls }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let urls =
+            [(1, "http://10.0.0.1:2379"), (u64::MAX, "https://[fe80::1]:1"), (1, "http://a.b.:2")];
+        let known = known(&urls);
+        let text = String::from_utf8(write(&known)).expect("text");
+        let want = "etcd-gateway members 1\ncluster 18446744073709551615\nterm 5\napplied 1234\n\
+                    member 1 http://10.0.0.1:2379\n\
+                    member 18446744073709551615 https://[fe80::1]:1\n\
+                    member 1 http://a.b.:2\nend\n";
+        assert_eq!(text, want);
+        assert_eq!(KnownMembers::read(text.as_bytes()), Ok(known));
+    }
+
+    #[test]
+    fn the_largest_list_fits() {
+        let label = "a".repeat(62);
+        let name = format!("https://{label}.{label}.{label}.{label}:65535");
+        assert!(name.len() < ETCD_URL_BYTES_MAX);
+        let known = known(&vec![(u64::MAX, name.as_str()); ENDPOINTS_MAX]);
+        assert_eq!(KnownMembers::read(&write(&known)), Ok(known));
+    }
+
+    #[test]
+    fn a_file_counts_as_a_whole_or_not_at_all() {
+        let good = String::from_utf8(write(&known(&[(1, "http://10.0.0.1:2379")]))).expect("text");
+        let long = "a".repeat(STATE_FILE_BYTES_MAX + 1);
+        for (text, want) in [
+            (String::new(), RecordError::Foreign),
+            ("127.0.0.1 localhost\n".to_owned(), RecordError::Foreign),
+            (long, RecordError::TooLong),
+            (good.replace("members 1", "members 2"), RecordError::OtherVersion),
+            (good.replace("end\n", ""), RecordError::Incomplete),
+            (good.replace("end\n", "end"), RecordError::Incomplete),
+            (format!("{good}x"), RecordError::Incomplete),
+            ("etcd-gateway members 1\nend\n".to_owned(), RecordError::Malformed),
+            (good.replace("cluster 18446744073709551615", "cluster 0"), RecordError::Malformed),
+            (good.replace("term 5", "term +5"), RecordError::Malformed),
+            (good.replace("term 5", "term"), RecordError::Malformed),
+            (good.replace("applied 1234\n", ""), RecordError::Malformed),
+            (good.replace("member 1 http://10.0.0.1:2379\n", ""), RecordError::Malformed),
+            (good.replace("member 1 ", "member 0 "), RecordError::Malformed),
+            (good.replace("10.0.0.1", "127.0.0.1"), RecordError::Malformed),
+            (good.replace("http:", "ftp:"), RecordError::Malformed),
+            (good.replace("end", "\n\nend"), RecordError::Malformed),
+        ] {
+            assert_eq!(KnownMembers::read(text.as_bytes()), Err(want), "{text:?}");
+        }
+        for end in 0..good.len() {
+            assert!(KnownMembers::read(&good.as_bytes()[..end]).is_err(), "{end}");
+        }
+        assert_eq!(KnownMembers::read(b"\xff"), Err(RecordError::Foreign));
+    }
+}
