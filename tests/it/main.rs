@@ -22,6 +22,7 @@ mod limits;
 mod listen_names;
 mod listening;
 mod make_run;
+mod members;
 mod names;
 mod proof;
 mod relay;

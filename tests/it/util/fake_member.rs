@@ -9,8 +9,10 @@ use super::{Backend, Reservation};
 /// What a [`FakeMember`] answers to a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// As a member that follows a leader.
+    /// As the member that leads.
     Serving,
+    /// As a member that follows another one.
+    Follower,
     /// As a member without a leader.
     NoLeader,
     /// As a learner.
@@ -168,6 +170,7 @@ fn answer(health: &Health) -> Vec<u8> {
     let header = r#""header":{"cluster_id":"1","member_id":"2","revision":"3","raft_term":"4"}"#;
     let (status, body) = match health {
         Health::Serving | Health::Silent => (200, format!(r#"{{{header},"leader":"2"}}"#)),
+        Health::Follower => (200, format!(r#"{{{header},"leader":"7"}}"#)),
         Health::NoLeader => (200, format!(r#"{{{header},"errors":["etcdserver: no leader"]}}"#)),
         Health::Learner => (200, format!(r#"{{{header},"leader":"7","isLearner":true}}"#)),
         Health::NoSpace => {

@@ -1,0 +1,175 @@
+//! The list of members that is followed, before real clusters whose members come and go, and the
+//! file that keeps it; and the leader that is preferred.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+
+use crate::util::*;
+
+const FOLLOW: &[&str] = &["--follow-members", "--follow-interval=500ms"];
+
+fn follow<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    FOLLOW.iter().chain(more).copied().collect()
+}
+
+/// Waits until a line with this message names the address.
+#[track_caller]
+fn wait_line(gateway: &Gateway, message: &str, address: SocketAddr) {
+    until(&format!("{message} {address}"), || has_line(gateway, message, address));
+}
+
+fn has_line(gateway: &Gateway, message: &str, address: SocketAddr) -> bool {
+    let address = address.to_string();
+    gateway.log().iter().any(|line| line.contains(message) && line.contains(&address))
+}
+
+/// Has etcdctl put a key through the gateway.
+#[track_caller]
+fn put(cluster: &RemoteCluster, gateway: &Gateway) {
+    let output = cluster.etcdctl(&[gateway.address()], &["put", "key", "value"]);
+    assert!(output.status.success(), "{output:?}\n{:#?}", gateway.log());
+}
+
+fn state_flag(path: &Path) -> String {
+    format!("--state-file={}", path.display())
+}
+
+/// All three members are replaced, one after the other; then the gateway is started again, of whose
+/// typed endpoints none is left.
+fn expect_a_cluster_is_followed(version: Version) {
+    let Some(mut cluster) = RemoteCluster::start(version) else { return };
+    let directory = TemporaryDirectory::new();
+    let path = directory.path().join("members");
+    let flag = state_flag(&path);
+    let typed = cluster.endpoints();
+    let gateway = cluster.gateway(&follow(&[&flag]));
+    gateway.wait_for_log("state file not read");
+    gateway.wait_for_log("list of members followed");
+    for old in 0..3 {
+        let new = cluster.add(Role::Voter);
+        wait_line(&gateway, "added", cluster.endpoint(new));
+        cluster.wait_serving(new);
+        put(&cluster, &gateway);
+        cluster.remove(old);
+        wait_line(&gateway, "removed", cluster.endpoint(old));
+        // Where it led, etcd lets puts of the time before the election wait for 7 s.
+        cluster.wait_leader(&[old + 1, old + 2, new]);
+        put(&cluster, &gateway);
+    }
+    drop(gateway);
+    let kept = fs::read_to_string(&path).expect("the file was written");
+    let members: Vec<&str> = kept.lines().filter(|line| line.starts_with("member ")).collect();
+    assert_eq!(members.len(), 3, "{kept}");
+
+    let again = cluster.home().enter(|| Gateway::start(&typed, &follow(&[&flag])));
+    put(&cluster, &again);
+    assert_eq!(again.log_count("state file read"), 1, "{:#?}", again.log());
+    let log = again.log();
+    let ready = log.iter().find(|line| line.contains("ready to proxy")).expect("it is ready");
+    for old in typed {
+        assert!(!ready.contains(&old.to_string()), "{ready}");
+    }
+}
+
+/// A learner is none of the endpoints until it is promoted; a member that was cut off and removed
+/// is not believed.
+fn expect_lists_are_judged(version: Version) {
+    let Some(mut cluster) = RemoteCluster::start(version) else { return };
+    let gateway = cluster.gateway(FOLLOW);
+    gateway.wait_for_log("list of members followed");
+    let learner = cluster.add(Role::Learner);
+    cluster.wait_serving(learner);
+    cluster.promote(learner);
+    wait_line(&gateway, "added", cluster.endpoint(learner));
+    assert_eq!(gateway.log_count("list of members followed"), 2, "{:#?}", gateway.log());
+
+    let leader = cluster.wait_leader(&[0, 1, 2]);
+    let cut = (leader + 1) % 3;
+    cluster.cut_from_peers(cut);
+    cluster.wait_leaderless(cut);
+    let alone = [cluster.endpoint(cut)];
+    let deceived = cluster.home().enter(|| Gateway::start(&alone, FOLLOW));
+    let line = deceived.wait_for_log("list of members not believed");
+    assert!(line.contains("reason=no_leader"), "{line}");
+    deceived.wait_for_log("no list of members, keeping the endpoints");
+    assert_eq!(deceived.log_count("list of members followed"), 0);
+    cluster.rejoin_peers(cut);
+    deceived.wait_for_log("list of members known again");
+    wait_line(&deceived, "added", cluster.endpoint(learner));
+}
+
+#[test]
+fn a_cluster_is_followed_with_debians_etcd() {
+    expect_a_cluster_is_followed(Version::Debian);
+}
+
+#[test]
+fn a_cluster_is_followed_with_etcd_3_5() {
+    expect_a_cluster_is_followed(Version::V3_5);
+}
+
+#[test]
+fn lists_are_judged_with_debians_etcd() {
+    expect_lists_are_judged(Version::Debian);
+}
+
+#[test]
+fn lists_are_judged_with_etcd_3_5() {
+    expect_lists_are_judged(Version::V3_5);
+}
+
+#[test]
+fn a_state_file_that_cannot_be_used_is_one_line() {
+    let directory = TemporaryDirectory::new();
+    for (name, text, reason) in [
+        ("missing", None, "missing"),
+        ("empty", Some(""), "foreign_file"),
+        ("other", Some("etcd-gateway members 9\n"), "other_version"),
+        ("cut", Some("etcd-gateway members 1\ncluster 1\nterm 1\n"), "incomplete"),
+    ] {
+        let path = directory.path().join(name);
+        if let Some(text) = text {
+            fs::write(&path, text).expect("a directory of our own");
+        }
+        let member = FakeMember::start(b'a');
+        let gateway = Gateway::start(&[member.address()], &follow(&[state_flag(&path).as_str()]));
+        let line = gateway.wait_for_log("state file not read");
+        assert!(line.contains(&format!("reason={reason}")), "{line}");
+        assert_eq!(client(&gateway).1, b'a', "{name}");
+    }
+}
+
+/// A client that was greeted, and the letter of its server.
+fn client(gateway: &Gateway) -> (TcpStream, u8) {
+    let mut stream = gateway.connect();
+    stream.write_all(b"?").expect("the gateway takes bytes");
+    let mut letter = [0];
+    stream.read_exact(&mut letter).expect("each client is served");
+    (stream, letter[0])
+}
+
+/// Whether several clients in a row have this server.
+fn are_led_to(gateway: &Gateway, letter: u8) -> bool {
+    (0..6).all(|_| client(gateway).1 == letter)
+}
+
+#[test]
+fn new_clients_get_the_leader_and_running_ones_stay() {
+    let [a, b] = [b'a', b'b'].map(FakeMember::start);
+    b.tell(Health::Follower);
+    let builder = Gateway::builder().endpoint(&a.url()).endpoint(&b.url());
+    let gateway = builder.arg("--prefer=leader").arg("--health-interval=20ms").start();
+    until("all clients get the leader", || are_led_to(&gateway, b'a'));
+    let (mut stays, _) = client(&gateway);
+    b.tell(Health::Serving);
+    a.tell(Health::Follower);
+    until("all clients get the new leader", || are_led_to(&gateway, b'b'));
+    b.tell(Health::NoLeader);
+    until("all clients get one that serves", || are_led_to(&gateway, b'a'));
+    stays.write_all(b"x").expect("it is still connected");
+    let mut echo = [0];
+    stays.read_exact(&mut echo).expect("it is still served");
+    assert_eq!(&echo, b"x");
+}
