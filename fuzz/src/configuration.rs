@@ -16,6 +16,7 @@ use etcd_gateway::config::flags::{FLAGS, Flag, Kind};
 use etcd_gateway::config::health::{CloseOnFailure, HealthCheckMode};
 use etcd_gateway::config::limits::{CONNECTIONS_MAX, ENDPOINTS_MAX, LISTENERS_MAX};
 use etcd_gateway::config::members::Preference;
+use etcd_gateway::config::registry::{Registry, User};
 use etcd_gateway::config::tls::{ClientFiles, Tls};
 use etcd_gateway::config::unused::{NoEffect, UnusedFlag};
 use etcd_gateway::config::{Config, Health, Members, TimeLimits};
@@ -88,6 +89,7 @@ fn is_in_range(flag: &Flag, text: &str) -> bool {
 pub fn expected_config(values: &Values, base: &Config) -> Option<Config> {
     let mut config = base.clone();
     config.discovery = expected_discovery(values)?;
+    config.registry = expected_registry(values)?;
 
     let listen = items(values, "listen-addr", expected_listen);
     config.listen.addresses = listen.unwrap_or_else(|| default("127.0.0.1:23790"))?;
@@ -95,10 +97,10 @@ pub fn expected_config(values: &Values, base: &Config) -> Option<Config> {
     config.listen.retry = nanoseconds(values, "listen-retry", 0, YEAR, 1)?;
 
     let endpoints = items(values, "endpoints", expected_endpoint);
-    config.endpoints.addresses = match (endpoints, &config.discovery) {
-        (None, Some(_)) => Vec::new(),
-        (None, None) => default("127.0.0.1:2379")?,
-        (Some(endpoints), _) => endpoints?,
+    config.endpoints.addresses = match endpoints {
+        None if config.discovery.is_some() || config.registry.is_some() => Vec::new(),
+        None => default("127.0.0.1:2379")?,
+        Some(endpoints) => endpoints?,
     };
     config.tls = expected_tls(values)?;
     set_health(&mut config.health, values)?;
@@ -113,9 +115,12 @@ pub fn expected_config(values: &Values, base: &Config) -> Option<Config> {
     let may_be_https =
         has_files || config.discovery.is_some() || has_https(&config.endpoints.addresses);
     let has_https_members = CAN_VERIFY && config.members.is_followed && may_be_https;
-    config.tls.has_https_checks = has_checks && is_https || has_https_members;
+    let has_https_registry =
+        config.registry.as_ref().is_some_and(|registry| has_https(&registry.members));
+    config.tls.has_https_checks = has_checks && is_https || has_https_members || has_https_registry;
     config.unused = expected_unused(values, config.discovery.as_ref(), &config.tls);
     config.unused.extend(unused_of_members(values, &config));
+    config.unused.extend(unused_of_registry(values, config.registry.is_some()));
     config.endpoints.retry_delay = nanoseconds(values, "retry-delay", 60 * SECOND, YEAR, 1)?;
 
     set_time_limits(&mut config.time_limits, values)?;
@@ -251,6 +256,42 @@ fn expected_discovery(values: &Values) -> Option<Option<DiscoverySrv>> {
         false => Trust::Certified,
     };
     Some(Some(DiscoverySrv { domain, name, trust }))
+}
+
+/// What the flags of a registry mean together; the inner nothing where there is no prefix.
+fn expected_registry(values: &Values) -> Option<Option<Registry>> {
+    let typed = values.get("etcd-endpoints");
+    if typed.is_some_and(|texts| texts.iter().any(|text| text.contains('?'))) {
+        return None;
+    }
+    let members = items(values, "etcd-endpoints", expected_endpoint);
+    let members: Vec<EndpointAddress> = members.unwrap_or_else(|| Some(Vec::new()))?;
+    let [prefix, name, file] = ["registry-prefix", "user", "password-file"]
+        .map(|flag| last(values, flag).filter(|text| !text.is_empty()).map(str::to_owned));
+    let user = match (name, file) {
+        (Some(name), Some(file)) => Some(User { name, password_file: PathBuf::from(file) }),
+        (None, None) => None,
+        (Some(_), None) | (None, Some(_)) => return None,
+    };
+    let is_good = members.len() <= 16 && (CAN_VERIFY || !has_https(&members));
+    match prefix {
+        _ if !is_good => None,
+        None => Some(None),
+        Some(prefix) => {
+            let is_good = prefix.len() <= 512 && !members.is_empty();
+            is_good.then_some(Some(Registry { prefix, members, user }))
+        }
+    }
+}
+
+fn unused_of_registry(values: &Values, has_registry: bool) -> Vec<UnusedFlag> {
+    let flags = ["registry-prefix", "etcd-endpoints", "user", "password-file"].into_iter();
+    let unused = flags.filter_map(|flag| match last(values, flag)? {
+        "" => Some(UnusedFlag { flag, reason: NoEffect::Empty }),
+        _ if has_registry => None,
+        _ => Some(UnusedFlag { flag, reason: NoEffect::NoRegistryPrefix }),
+    });
+    unused.collect()
 }
 
 /// What the files of TLS mean together; nothing where one of two is missing.

@@ -55,6 +55,8 @@ pub enum AddressError {
     ListenPath(String),
     /// `user:password@` before the host.
     UserInfo,
+    /// A query after a server that gets no clients.
+    QueryUnexpected,
     /// A query key other than priority and weight.
     KeyUnknown(String),
     /// A query key that is there more than once.
@@ -114,6 +116,9 @@ impl fmt::Display for AddressError {
             }
             AddressError::UserInfo => {
                 f.write_str("user name before the host; clients log in through the gateway")
+            }
+            AddressError::QueryUnexpected => {
+                f.write_str("neither priority nor weight has a meaning here")
             }
             AddressError::KeyUnknown(key) => {
                 write!(f, "unknown key {key:?}, only priority and weight are known")

@@ -7,8 +7,8 @@ use super::health::HealthCheckMode;
 use super::limits::{
     BUFFER_BYTES, CONNECTIONS_MAX, DESCRIPTORS_FOR_A_MOMENT, DESCRIPTORS_OF_LOOP,
     DESCRIPTORS_PER_CHECK, DESCRIPTORS_PER_LINE, DESCRIPTORS_PER_PAIR, DESCRIPTORS_PER_PROBE,
-    DESCRIPTORS_RESERVED, DNS_DESCRIPTORS_MAX, DNS_DESCRIPTORS_PER_LOOK_UP, DNS_FILES_MAX,
-    ENDPOINTS_PER_DISCOVERY, PAIRS_PER_PIPE, PIPES_MAX,
+    DESCRIPTORS_PER_REGISTRY, DESCRIPTORS_RESERVED, DNS_DESCRIPTORS_MAX,
+    DNS_DESCRIPTORS_PER_LOOK_UP, DNS_FILES_MAX, ENDPOINTS_PER_DISCOVERY, PAIRS_PER_PIPE, PIPES_MAX,
 };
 use super::special_address::dialed;
 
@@ -71,12 +71,14 @@ impl Config {
 
     /// Whether there may be other endpoints than those that are typed.
     fn finds_endpoints(&self) -> bool {
-        self.discovery.is_some() || self.members.is_followed
+        self.discovery.is_some() || self.members.is_followed || self.registry.is_some()
     }
 
     /// The connections of sources that ask servers.
     fn descriptors_of_lines(&self) -> usize {
-        if self.members.is_followed { DESCRIPTORS_PER_LINE } else { 0 }
+        let of_members = if self.members.is_followed { DESCRIPTORS_PER_LINE } else { 0 };
+        let of_registry = if self.registry.is_some() { DESCRIPTORS_PER_REGISTRY } else { 0 };
+        of_members + of_registry
     }
 
     /// Whether names of endpoints are looked up, or may be: those of members.

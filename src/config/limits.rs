@@ -10,6 +10,7 @@ mod etcd;
 mod health;
 mod http;
 mod members;
+mod registry;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ pub use etcd::*;
 pub use health::*;
 pub use http::*;
 pub use members::*;
+pub use registry::*;
 
 /// Bytes of the scratch buffer and of each pooled buffer: the most that one flow keeps in memory,
 /// and little compared with the megabytes that the kernel keeps in the sockets of a flow that is

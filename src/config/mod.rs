@@ -14,6 +14,7 @@ pub mod limits;
 pub mod listen;
 pub mod log_filter;
 pub mod members;
+pub mod registry;
 mod sections;
 pub mod special_address;
 pub mod tls;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use discovery_srv::DiscoverySrv;
 use flags::{ENDPOINTS, Typed, UsageError};
 pub use limits::*;
+use registry::Registry;
 pub use sections::{Endpoints, Health, Listen, Log, Members, SizeLimits, TimeLimits};
 use tls::Tls;
 use unused::UnusedFlag;
@@ -42,6 +44,8 @@ pub struct Config {
     pub members: Members,
     /// The SRV records that list further endpoints; `None`: none are looked up.
     pub discovery: Option<DiscoverySrv>,
+    /// The registry in etcd that lists further endpoints; `None`: there is none.
+    pub registry: Option<Registry>,
     /// The files of connections of our own over TLS.
     pub tls: Tls,
     /// How long connections may wait, be silent, or go on.
@@ -61,10 +65,11 @@ impl Config {
     /// [`UsageError`] for the first value that its flag cannot take.
     pub fn from_typed(typed: &Typed) -> Result<Config, UsageError> {
         let discovery = discovery_srv::parse(typed)?;
+        let registry = registry::parse(typed)?;
         let listen = Listen::from_typed(typed)?;
         listen.check(typed)?;
         let mut endpoints = Endpoints::from_typed(typed)?;
-        if discovery.is_some() && typed.all(&ENDPOINTS).is_empty() {
+        if (discovery.is_some() || registry.is_some()) && typed.all(&ENDPOINTS).is_empty() {
             // The default endpoint, silently used, would be another server than those that the user
             // asks for.
             endpoints.addresses.clear();
@@ -73,11 +78,13 @@ impl Config {
         let members = Members::from_typed(typed)?;
         let (addresses, srv) = (&endpoints.addresses, discovery.as_ref());
         let has_https_checks = tls::has_https_checks(addresses, srv, &health.check)
-            || members.is_followed && tls::has_https_members(typed, addresses, srv);
+            || members.is_followed && tls::has_https_members(typed, addresses, srv)
+            || registry.as_ref().is_some_and(Registry::has_https);
         let tls = tls::parse(typed, has_https_checks)?;
         let mut unused = discovery_srv::unused(typed, discovery.as_ref());
         unused.extend(tls::unused(typed, &tls, discovery.as_ref()));
         unused.extend(members::unused(typed, &members, &health.check));
+        unused.extend(registry::unused(typed, registry.as_ref()));
         Ok(Config {
             listen,
             endpoints,
@@ -89,6 +96,7 @@ impl Config {
             log: Log::from_typed(typed)?,
             unused,
             discovery,
+            registry,
         })
     }
 
@@ -110,7 +118,7 @@ mod tests {
 
     use super::duration::format_duration;
     use super::flags::{
-        CERT_FILE, CONNECT_TIMEOUT, FLAGS, Flag, Invocation, KEY_FILE, Kind, RETRY_DELAY, parse,
+        CONNECT_TIMEOUT, FLAGS, Flag, Invocation, Kind, REGISTRY_PREFIX, RETRY_DELAY, parse,
     };
     use super::health::{CloseOnFailure, HealthCheckMode};
     use super::*;
@@ -190,8 +198,13 @@ mod tests {
             };
             let mut line = vec![format!("--{}={value}", flag.name)];
             // Of these two neither may be alone.
-            if [CERT_FILE.name, KEY_FILE.name].contains(&flag.name) {
-                line = vec![format!("--cert-file={value}"), format!("--key-file={value}")];
+            for pair in [["cert-file", "key-file"], ["user", "password-file"]] {
+                if pair.contains(&flag.name) {
+                    line = pair.map(|name| format!("--{name}={value}")).to_vec();
+                }
+            }
+            if flag.name == REGISTRY_PREFIX.name {
+                line.push("--etcd-endpoints=a:1".to_owned());
             }
             let line: Vec<&str> = line.iter().map(String::as_str).collect();
             let typed = configure(&line).expect(flag.name);

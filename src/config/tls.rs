@@ -1,7 +1,7 @@
 //! The flags of connections of our own over TLS, which have their meaning together. Pure.
 //!
-//! Such connections are the proof of endpoints that SRV records list, and checks of endpoints over
-//! https. Clients' own TLS is relayed as it is.
+//! Such connections are the proof of endpoints that SRV records list, checks of endpoints over
+//! https, and those to the etcd of a registry. Clients' own TLS is relayed as it is.
 
 use std::path::PathBuf;
 
@@ -19,7 +19,7 @@ pub struct Tls {
     pub authority: Option<PathBuf>,
     /// What servers are shown that ask for a certificate; `None`: nothing.
     pub client: Option<ClientFiles>,
-    /// Whether endpoints may be asked over https, by names of their own.
+    /// Whether servers are asked over https, by names of their own.
     pub has_https_checks: bool,
 }
 

@@ -26,6 +26,8 @@ pub enum NoEffect {
     NoFollowMembers,
     /// The flag takes what health checks as etcd say, and there are none.
     NoEtcdCheck,
+    /// The flag has no meaning without `--registry-prefix`.
+    NoRegistryPrefix,
     /// The flag is about TLS connections of our own, and there are none.
     NoTlsConnection,
 }
@@ -38,6 +40,7 @@ impl fmt::Display for NoEffect {
             NoEffect::InsecureDiscovery => "insecure_discovery",
             NoEffect::NoFollowMembers => "no_follow_members",
             NoEffect::NoEtcdCheck => "no_etcd_check",
+            NoEffect::NoRegistryPrefix => "no_registry_prefix",
             NoEffect::NoTlsConnection => "no_tls_connection",
         })
     }

@@ -13,6 +13,7 @@ pub mod mio;
 #[cfg(not(feature = "tls"))]
 pub mod no_tls;
 pub mod notify;
+pub mod password;
 pub mod remark;
 mod resolver_file;
 pub mod rlimit;

@@ -35,6 +35,8 @@ pub enum Section {
     TimeLimits,
     /// Endpoints from SRV records.
     Discovery,
+    /// Endpoints from a registry in etcd.
+    Registry,
     /// Connections of our own over TLS.
     Tls,
     /// How much there may be, and what is logged.
@@ -53,6 +55,7 @@ impl Section {
             Section::Members => Some("Members of etcd"),
             Section::TimeLimits => Some("Time limits"),
             Section::Discovery => Some("Discovery by DNS"),
+            Section::Registry => Some("Endpoints from a registry"),
             Section::Tls => Some("TLS of the gateway's own connections"),
             Section::LimitsAndLog => Some("Limits and log"),
             Section::Requests => None,
@@ -67,7 +70,7 @@ pub enum Kind {
     List {
         /// The value's name in the help text.
         value: &'static str,
-        /// The list where the flag is absent.
+        /// The list where the flag is absent; empty for none.
         default: &'static str,
         /// Most items.
         max: usize,
@@ -156,7 +159,9 @@ impl Flag {
     /// The default as it would be typed, where it is a value that can be.
     pub fn default(&self) -> Option<String> {
         match &self.kind {
-            Kind::List { default, .. } => Some((*default).to_owned()),
+            Kind::List { default, .. } => {
+                Some(*default).filter(|list| !list.is_empty()).map(str::to_owned)
+            }
             Kind::Duration(range) => Some(format_duration(range.default)),
             Kind::Level { default } => Some(default.as_str().to_ascii_lowercase()),
             Kind::HealthCheck { default } => Some((*default).to_owned()),

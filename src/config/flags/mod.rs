@@ -27,8 +27,9 @@ mod words;
 use std::time::Duration;
 
 use super::limits::{
-    CLOSE_RATE_MAX, CONNECTIONS_MAX, DURATION_MAX, ENDPOINTS_MAX, HEALTH_RESULTS_MAX,
-    KEEPALIVE_MAX, LISTENERS_MAX, LOG_LEVEL_DEFAULT, RETRY_DELAY_MIN, TCP_USER_TIMEOUT_MAX,
+    CLOSE_RATE_MAX, CONNECTIONS_MAX, DURATION_MAX, ENDPOINTS_MAX, ETCD_ENDPOINTS_MAX,
+    HEALTH_RESULTS_MAX, KEEPALIVE_MAX, LISTENERS_MAX, LOG_LEVEL_DEFAULT, RETRY_DELAY_MIN,
+    TCP_USER_TIMEOUT_MAX,
 };
 
 pub use flag::{DurationRange, Flag, Kind, Section};
@@ -255,6 +256,28 @@ table! {
             Kind::Boolean,
             "uses all that the records list; without this flag only members that
              show, by a TLS handshake, a certificate for DOMAIN";
+    }
+
+    Registry {
+        REGISTRY_PREFIX = "registry-prefix",
+            Kind::Text { value: "PREFIX" },
+            "keys of etcd that begin so are the endpoints: their values are
+             host:port or a JSON object with it, and perhaps a weight; needs
+             --etcd-endpoints. Typed endpoints are used only while there is
+             no such key";
+
+        ETCD_ENDPOINTS = "etcd-endpoints",
+            Kind::List { value: "URL,...", default: "", max: ETCD_ENDPOINTS_MAX },
+            "members of the etcd that has the registry, one of which is asked:
+             host:port, [v6]:port, or an http(s) URL; repeatable";
+
+        USER = "user",
+            Kind::Text { value: "NAME" },
+            "name to authenticate with there; needs --password-file";
+
+        PASSWORD_FILE = "password-file",
+            Kind::Text { value: "FILE" },
+            "file with the password, without a line break at its end";
     }
 
     Tls {
