@@ -14,13 +14,17 @@ use etcd_gateway::config::capacity::memory_max_bytes;
 use etcd_gateway::config::discovery_srv::{CAN_VERIFY, DiscoverySrv};
 use etcd_gateway::config::flags::{self, Invocation};
 use etcd_gateway::config::log_filter::{self, Ignored, IgnoredReason};
+use etcd_gateway::config::registry::User;
 use etcd_gateway::config::tls::{ClientFiles, Tls};
 use etcd_gateway::config::unused::UnusedFlag;
 use etcd_gateway::config::{Config, Members, limits};
-use etcd_gateway::discovery::{Environment, FollowMembers, HealthPolicy, KnownMembers, Sources};
+use etcd_gateway::discovery::{
+    Credentials, Environment, FollowMembers, HealthPolicy, KnownMembers, RegistrySettings, Sources,
+};
 use etcd_gateway::net::NetError;
 use etcd_gateway::net::mio::{MioNet, SocketOptions};
 use etcd_gateway::net::notify::{NotifyError, ServiceManager};
+use etcd_gateway::net::password;
 use etcd_gateway::net::remark::{Remark, RemarkKind};
 use etcd_gateway::net::rlimit::Descriptors;
 use etcd_gateway::net::state_file;
@@ -57,6 +61,7 @@ fn run(config: &Config) -> Result<(), String> {
     // Before signals are taken, which only the loop handles, so that a signal can end this: the
     // file may be a pipe without a writer, or on a file server that does not answer.
     let verifier = verifier(config)?;
+    let registry = registry(config)?;
     let mut net = MioNet::new(socket_options(config)).map_err(cannot_wait)?;
     // Before names are looked up and addresses waited for, so that a signal ends both.
     net.take_signals().map_err(|error| format!("cannot take signals: {error}"))?;
@@ -75,7 +80,7 @@ fn run(config: &Config) -> Result<(), String> {
         return Ok(());
     };
     let limits = Limits { listen_retry: retry, ..limits };
-    let sources = sources(config, environment);
+    let sources = sources(config, registry, environment);
     let mut reactor = match Reactor::start(net, limits, &addresses, sources, connector) {
         Ok(reactor) => reactor,
         Err(StartError::Terminated) => {
@@ -177,14 +182,32 @@ fn verifier(config: &Config) -> Result<Option<Verifier>, String> {
     Verifier::new(TlsSettings { authority, client, domain, has_other_names }).map(Some)
 }
 
+/// The registry, with the credentials of its user.
+fn registry(config: &Config) -> Result<Option<RegistrySettings>, String> {
+    let Some(registry) = config.registry.clone() else { return Ok(None) };
+    let credentials = match &registry.user {
+        Some(User { name, password_file }) => {
+            let (name, password) = (name.clone(), password::read(password_file)?);
+            Some(Credentials { name, password })
+        }
+        None => None,
+    };
+    Ok(Some(RegistrySettings { registry, credentials }))
+}
+
 /// The sources of endpoints.
-fn sources(config: &Config, environment: Environment) -> Sources {
+fn sources(
+    config: &Config,
+    registry: Option<RegistrySettings>,
+    environment: Environment,
+) -> Sources {
     let health = &config.health;
     Sources::new(config.time_limits.connect_timeout, environment)
         .checked(HealthPolicy::new(&health.check, health.port, has_connector(config)))
         .with(config.endpoints.addresses.clone())
         .with(config.discovery.clone())
         .with(follow_members(config))
+        .with(registry)
 }
 
 /// The list of members to follow, and what the file of `--state-file` has of it; `None` where it is

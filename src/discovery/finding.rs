@@ -86,6 +86,36 @@ pub enum Finding {
     },
     /// A list is there again after [`Finding::MembersUnknown`].
     MembersKnown,
+    /// A registered value names no server that can be dialed.
+    ServiceSkipped {
+        /// The key, printable.
+        key: String,
+        /// Why, in a word.
+        reason: String,
+    },
+    /// The weight of a registered value cannot be read, so it has the default one.
+    WeightIgnored {
+        /// The key, printable.
+        key: String,
+    },
+    /// There are more keys than [`crate::config::REGISTRY_KEYS_MAX`]; the others are not used.
+    TooManyServices,
+    /// A registry cannot be followed; the services of before stay.
+    RegistryLost {
+        /// The member that was asked last, `host:port`.
+        member: String,
+        /// Why, in a word.
+        reason: String,
+        /// How many services are known.
+        services: usize,
+    },
+    /// A registry is followed again.
+    RegistryRestored {
+        /// The member that is asked, `host:port`.
+        member: String,
+        /// How many services are known.
+        services: usize,
+    },
     /// The name servers in use, after a problem with resolv.conf(5) has come or gone.
     NameServers {
         /// The problem; `None` once there is none.
@@ -196,6 +226,10 @@ pub enum FallbackReason {
     NoAnswer,
     /// There are records, but each is excluded.
     NoUsableRecord,
+    /// Nothing is registered.
+    NoService,
+    /// There are registered values, but none names a server that can be dialed.
+    NoUsableService,
     /// There are no records, or the name servers fail.
     Unresolved(ResolveError),
 }
@@ -204,6 +238,8 @@ impl fmt::Display for FallbackReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             FallbackReason::NoAnswer => f.write_str("no_answer"),
+            FallbackReason::NoService => f.write_str("no_service"),
+            FallbackReason::NoUsableService => f.write_str("no_usable_service"),
             FallbackReason::NoUsableRecord => f.write_str("no_usable_record"),
             FallbackReason::Unresolved(error) => error.fmt(f),
         }

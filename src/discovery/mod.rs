@@ -5,9 +5,10 @@
 //! arguments.
 //!
 //! ```text
-//!   --endpoints ──────► fixed, name ─┐  precedence
-//!   --discovery-srv ──► srv ─────────┼──► hosts ──► merge ──► Found
-//!   --follow-members ─► members ─────┘                └─ weights
+//!   --endpoints ───────► fixed, name ─┐  precedence
+//!   --discovery-srv ───► srv ─────────┼──► hosts ──► merge ──► Found
+//!   --registry-prefix ─► registry ────┤                └─ weights
+//!   --follow-members ──► members ─────┘
 //!                       │  ▲
 //!                needed ▼  │ known
 //!                       names: a watch for each, and the resolver
@@ -38,6 +39,7 @@ mod members;
 mod merge;
 mod name;
 mod names;
+mod registry;
 mod retiring;
 mod round;
 mod source;
@@ -63,6 +65,7 @@ pub use lookups::Lookups;
 pub use members::{FollowMembers, KnownMembers, Record, RecordError, Refusal};
 pub use name::AddressName;
 pub use names::Names;
+pub use registry::{Credentials, RegistrySettings};
 pub use source::{Configured, Ranked};
 
 use finding::Findings;
@@ -277,13 +280,14 @@ impl Discovery {
     }
 
     /// Replaces what was found. An empty answer is more often a mistake than an order to serve no
-    /// client, so the endpoints of before stay then; and they stay while those in their place are
-    /// not known.
+    /// client, so the endpoints of before stay then, unless a source knows better; and they stay
+    /// while those in their place are not known.
     fn replace(&mut self, found: Vec<Found>, rank: Option<u8>) {
         debug_assert!(found.len() <= ENDPOINTS_MAX);
         let fallback = self.fallback(rank);
         debug_assert!(fallback.is_empty() || self.has_ranks(), "nothing takes the place");
         let is_empty = found.is_empty() && !self.found.is_empty();
+        let is_empty = is_empty && !self.first_rank().all(|ranked| ranked.source.is_emptied());
         let is_under_way = self.sources.iter().any(|ranked| ranked.source.is_in_transition());
         let is_kept = is_empty || self.is_interim && is_under_way;
         self.is_interim = is_kept || !fallback.is_empty() || self.is_learning();

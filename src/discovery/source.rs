@@ -65,6 +65,11 @@ pub(super) trait Source: fmt::Debug {
         false
     }
 
+    /// Whether it lists nothing any longer because there is nothing, beyond doubt.
+    fn is_emptied(&self) -> bool {
+        false
+    }
+
     /// When to call [`Source::expire`], if ever.
     fn next_deadline(&self) -> Option<Instant> {
         None

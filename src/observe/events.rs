@@ -335,6 +335,21 @@ events! {
     };
     /// The file resolv.conf(5) can be used as it is again. Gathered.
     NameServersKnown: Info "name servers known again" { file: Value<'a>, servers: List<'a> };
+    /// A registered value names no server that can be dialed. Gathered.
+    ServiceSkipped: Warn "registered service skipped" { key: Quoted<'a>, reason: Value<'a> };
+    /// The weight of a registered value cannot be read, so it has the default one. Gathered.
+    WeightIgnored: Warn "registered weight ignored" { key: Quoted<'a> };
+    /// There are more registered keys than are kept; the last ones are not used.
+    TooManyServices: Warn "too many registered services" { count_max: usize };
+    /// No member of etcd lets the registry be followed; the services of before stay. The server is
+    /// the one that was asked last.
+    RegistryLost: Warn "registry not followed, keeping the last known services" {
+        server: Value<'a>,
+        reason: Value<'a>,
+        services: usize,
+    };
+    /// The registry is followed again.
+    RegistryRestored: Info "registry followed again" { server: Value<'a>, services: usize };
     /// The file hosts(5) cannot be read.
     HostsFileNotRead: Warn "hosts file not read" { file: Value<'a>, reason: Value<'a> };
     }

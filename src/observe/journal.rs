@@ -213,6 +213,12 @@ fn pace(event: &Event<'_>) -> Pace {
         Event::DiscoveredEndpointsUsed { source } => {
             about_discovery("discovered", format_args!("{}/{}", source.source, source.subject))
         }
+        Event::ServiceSkipped { key, reason } => {
+            about_discovery("service_skipped", format_args!("{:?}/{reason}", key.0))
+        }
+        Event::WeightIgnored { key } => {
+            about_discovery("weight_ignored", format_args!("{:?}", key.0))
+        }
         Event::NameServersUnknown { reason, .. } | Event::ResolverFileTooLong { reason, .. } => {
             about_discovery("resolv_conf", reason)
         }

@@ -314,6 +314,23 @@ fn discovery_that_makes_no_sense_is_refused() {
     refuse_line(Path::new(BINARY), &words, &parts);
 }
 
+#[test]
+fn a_registry_that_makes_no_sense_is_refused() {
+    refuse_flag("--registry-prefix=svc/", "needs --etcd-endpoints, too");
+    refuse_flag("--user=a", "needs --password-file, too");
+    refuse_flag("--password-file=a", "needs --user, too");
+    refuse_flag("--etcd-endpoints=a", "missing port");
+    refuse_flag("--etcd-endpoints=a:1?weight=2", "neither priority nor weight has a meaning here");
+    let words = ["--registry-prefix=svc/", "--etcd-endpoints=a:1", "--user=u"];
+    let mut command = Command::new(BINARY);
+    command.args([LISTEN]).args(words).arg("--password-file=/nowhere");
+    let output = finish(&mut command, "");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.starts_with("etcd-gateway: cannot read /nowhere: No such file"), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+}
+
 /// They are not a mistake, as they are none to etcd: scripts give all flags, some of them empty.
 #[test]
 fn flags_of_discovery_without_a_domain_have_no_effect() {

@@ -78,6 +78,7 @@ const LAYERS: &[Layer] = &[
             "config::address",
             "config::discovery_srv",
             "config::health",
+            "config::registry",
             "config::special_address",
         ],
         &["slab"],

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::files::HostsReading;
 use super::lines::Lines;
 use crate::address::Address;
-use crate::config::{DNS_DESCRIPTORS_MAX, SOURCE_ATTEMPTS_MAX};
+use crate::config::{DNS_DESCRIPTORS_MAX, REGISTRY_KEYS_MAX, SOURCE_ATTEMPTS_MAX};
 use crate::discovery::{
     Discovery, Exclusion, Finding, Found, Heard, Item, Line, SourceLabel, Unusable,
 };
@@ -321,6 +321,19 @@ fn log_finding<N: Net>(context: &mut Context<N>, finding: &Finding) {
         }
         Finding::Discovered { source } => {
             context.log(Event::DiscoveredEndpointsUsed { source: origin(source) });
+        }
+        Finding::ServiceSkipped { key, reason } => {
+            context.log(Event::ServiceSkipped { key: Quoted(key), reason });
+        }
+        Finding::WeightIgnored { key } => context.log(Event::WeightIgnored { key: Quoted(key) }),
+        Finding::TooManyServices => {
+            context.log(Event::TooManyServices { count_max: REGISTRY_KEYS_MAX });
+        }
+        Finding::RegistryLost { member, reason, services } => {
+            context.log(Event::RegistryLost { server: member, reason, services: *services });
+        }
+        Finding::RegistryRestored { member, services } => {
+            context.log(Event::RegistryRestored { server: member, services: *services });
         }
         Finding::NameServers { problem, servers } => {
             log_name_servers(context, problem.as_ref(), servers);

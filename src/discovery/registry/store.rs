@@ -1,0 +1,457 @@
+//! The keys of a registry and the services that their values name, as of the last change heard.
+//!
+//! Owns how ranges of all keys and changes from a watch come together, which arrive over two
+//! connections and in any order: by the revision of each change. Pure.
+//!
+//! ```text
+//!   range at revision R:  what a key was up to R; a key that it lacks was gone by then
+//!   change at revision C: counts if C is above R and above the last change of the key
+//! ```
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Instant;
+
+use crate::config::{
+    ABSENCE_MAX, REGISTRY_KEY_BYTES_MAX, REGISTRY_KEYS_MAX, REGISTRY_REPORTED_MAX,
+};
+use crate::proto::etcd::kv::KeyValue;
+use crate::proto::etcd::registry::{self, Service, Weight};
+use crate::proto::etcd::watch::Event;
+use crate::proto::etcd::{Header, SkipReason};
+use crate::recent::Recent;
+
+/// What is known of the keys.
+///
+/// Invariant: at most [`REGISTRY_KEYS_MAX`] keys, the first ones in the order of their bytes.
+#[derive(Debug)]
+pub(super) struct Store {
+    entries: BTreeMap<Vec<u8>, Entry>,
+    /// The cluster and the revision of the last range; `None`: there was none.
+    base: Option<Base>,
+    /// Keys that were deleted since the range under way began, with the revisions of that; `None`
+    /// while there is none.
+    deleted: Option<BTreeMap<Vec<u8>, u64>>,
+    /// Whether there are keys that are not kept, so that the place of one that is gone is to be
+    /// filled by another range.
+    is_overfull: bool,
+    /// Whether only another range can tell what the keys are.
+    is_lacking: bool,
+    /// Digests of keys with values that were reported not long ago.
+    reported: Recent<u64, ()>,
+    remarks: Vec<Remark>,
+}
+
+/// The range that changes are applied to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Base {
+    cluster_id: u64,
+    revision: u64,
+}
+
+/// A key with the meaning of its value, without the bytes of that, which may be many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Listed {
+    /// The key, or the beginning of one that is too long, which is longer than others may be.
+    key: Vec<u8>,
+    entry: Entry,
+    /// Of key and value.
+    digest: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    mod_revision: u64,
+    service: Result<Service, SkipReason>,
+}
+
+impl Listed {
+    /// Reads the value.
+    pub(super) fn of(kv: &KeyValue) -> Listed {
+        let mut hasher = DefaultHasher::new();
+        (&kv.key, &kv.value).hash(&mut hasher);
+        let length = kv.key.len().min(REGISTRY_KEY_BYTES_MAX + 1);
+        let service = match length > REGISTRY_KEY_BYTES_MAX {
+            true => Err(SkipReason::TooLarge),
+            false => registry::parse(&kv.value),
+        };
+        Listed {
+            key: kv.key[..length].to_vec(),
+            entry: Entry { mod_revision: kv.mod_revision, service },
+            digest: hasher.finish(),
+        }
+    }
+
+    fn is_too_long(&self) -> bool {
+        self.key.len() > REGISTRY_KEY_BYTES_MAX
+    }
+
+    /// What the log should tell of it.
+    fn remark(&self) -> Option<Remark> {
+        let key = self.key.clone();
+        match &self.entry.service {
+            Err(reason) => Some(Remark::Skipped { key, reason: *reason }),
+            Ok(Service { weight: Weight::Invalid, .. }) => Some(Remark::WeightInvalid { key }),
+            Ok(_) => None,
+        }
+    }
+}
+
+/// A value that the log should tell of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Remark {
+    /// It names no server that can be dialed.
+    Skipped {
+        /// The key.
+        key: Vec<u8>,
+        /// Why.
+        reason: SkipReason,
+    },
+    /// Its weight cannot be read, so it has the default one.
+    WeightInvalid {
+        /// The key.
+        key: Vec<u8>,
+    },
+    /// There are more keys than are kept.
+    TooMany,
+}
+
+/// What a range has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Differences {
+    /// The services are others than before.
+    pub(super) is_changed: bool,
+    /// A key was not as the watch has left it.
+    pub(super) was_outdated: bool,
+}
+
+impl Store {
+    /// Nothing is known.
+    pub(super) fn new() -> Store {
+        Store {
+            entries: BTreeMap::new(),
+            base: None,
+            deleted: None,
+            is_overfull: false,
+            is_lacking: false,
+            reported: Recent::new(ABSENCE_MAX, REGISTRY_REPORTED_MAX),
+            remarks: Vec::new(),
+        }
+    }
+
+    /// Whether a range has told what the keys are.
+    pub(super) fn is_known(&self) -> bool {
+        self.base.is_some()
+    }
+
+    /// Whether there is no key, as a range and changes since then say.
+    pub(super) fn is_empty(&self) -> bool {
+        self.is_known() && self.entries.is_empty()
+    }
+
+    /// Whether only another range can tell what the keys are.
+    pub(super) fn is_lacking(&self) -> bool {
+        self.is_lacking
+    }
+
+    /// The services, in the order of their keys.
+    pub(super) fn services(&self) -> impl Iterator<Item = &Service> {
+        self.entries.values().filter_map(|entry| entry.service.as_ref().ok())
+    }
+
+    /// What the log should tell of values, the first one first.
+    pub(super) fn take_remarks(&mut self) -> Vec<Remark> {
+        std::mem::take(&mut self.remarks)
+    }
+
+    /// Begins a range: deletions are remembered until it ends.
+    pub(super) fn begin_range(&mut self) {
+        self.deleted = Some(BTreeMap::new());
+    }
+
+    /// Ends a range without a result.
+    pub(super) fn abandon_range(&mut self) {
+        self.deleted = None;
+    }
+
+    /// Takes the keys of a whole range, which has begun by [`Store::begin_range`]. `is_cut`: there
+    /// are further ones, more than [`REGISTRY_KEYS_MAX`]. A range of another cluster, or of one
+    /// that has gone back to an earlier revision as by a backup, replaces all that is known.
+    pub(super) fn end_range(
+        &mut self,
+        header: &Header,
+        keys: Vec<Listed>,
+        is_cut: bool,
+        now: Instant,
+    ) -> Differences {
+        let deleted = self.deleted.take().unwrap_or_default();
+        let Header { cluster_id, revision, .. } = *header;
+        let is_continued = self
+            .base
+            .is_some_and(|base| base.cluster_id == cluster_id && base.revision <= revision);
+        let mut before = std::mem::take(&mut self.entries);
+        (self.is_lacking, self.is_overfull) = (false, false);
+        let mut differences = Differences { is_changed: self.base.is_none(), was_outdated: false };
+        self.base = Some(Base { cluster_id, revision });
+        for listed in keys {
+            let own = before.remove(&listed.key);
+            let is_deleted = deleted.get(&listed.key).is_some_and(|at| *at > revision);
+            match own {
+                _ if listed.is_too_long() => self.note(&listed, now),
+                None if is_continued && is_deleted => {}
+                Some(own) if is_continued && own.mod_revision >= listed.entry.mod_revision => {
+                    self.entries.insert(listed.key, own);
+                }
+                own => {
+                    differences.was_outdated = true;
+                    self.note(&listed, now);
+                    let service = listed.entry.service.as_ref().ok();
+                    differences.is_changed |=
+                        own.and_then(|own| own.service.ok()).as_ref() != service;
+                    self.entries.insert(listed.key, listed.entry);
+                }
+            }
+        }
+        for (key, own) in before {
+            if is_continued && own.mod_revision > revision {
+                self.entries.insert(key, own);
+            } else {
+                differences.was_outdated = true;
+                differences.is_changed |= own.service.is_ok();
+            }
+        }
+        self.drop_excess(is_cut);
+        differences
+    }
+
+    /// Takes a change from a watch; whether it changes the services.
+    pub(super) fn apply(&mut self, event: &Event, now: Instant) -> bool {
+        let (key, at) = (event.key(), event.mod_revision());
+        let is_known = self.base.is_none_or(|base| at <= base.revision)
+            || self.entries.get(key).is_some_and(|entry| at <= entry.mod_revision);
+        match event {
+            _ if is_known => false,
+            Event::Put(kv) => self.put(Listed::of(kv), now),
+            Event::Delete { .. } => self.delete(key, at),
+        }
+    }
+
+    fn put(&mut self, listed: Listed, now: Instant) -> bool {
+        let is_beyond = self.entries.len() == REGISTRY_KEYS_MAX
+            && self.entries.last_key_value().is_some_and(|(last, _)| *last < listed.key);
+        if listed.is_too_long() {
+            self.note(&listed, now);
+            return false;
+        }
+        if is_beyond {
+            self.drop_excess(true);
+            return false;
+        }
+        self.note(&listed, now);
+        let service = listed.entry.service.clone().ok();
+        let before = self.entries.insert(listed.key, listed.entry);
+        let is_changed = before.and_then(|before| before.service.ok()) != service;
+        self.drop_excess(false) || is_changed
+    }
+
+    fn delete(&mut self, key: &[u8], at: u64) -> bool {
+        match &mut self.deleted {
+            Some(deleted) if deleted.len() < REGISTRY_KEYS_MAX => {
+                deleted.insert(key.to_vec(), at);
+            }
+            Some(_) => self.is_lacking = true,
+            None => {}
+        }
+        let Some(gone) = self.entries.remove(key) else { return false };
+        self.is_lacking |= self.is_overfull;
+        gone.service.is_ok()
+    }
+
+    /// Forgets the last keys, if there are too many; whether it did. `is_cut`: further ones are
+    /// there.
+    fn drop_excess(&mut self, is_cut: bool) -> bool {
+        let excess = self.entries.len().saturating_sub(REGISTRY_KEYS_MAX);
+        for _ in 0..excess {
+            self.entries.pop_last();
+        }
+        if (excess > 0 || is_cut) && !std::mem::replace(&mut self.is_overfull, true) {
+            self.remarks.push(Remark::TooMany);
+        }
+        debug_assert!(self.entries.len() <= REGISTRY_KEYS_MAX);
+        excess > 0
+    }
+
+    /// Notes what the log should tell of a value, once for each.
+    fn note(&mut self, listed: &Listed, now: Instant) {
+        let Some(remark) = listed.remark() else { return };
+        if self.remarks.len() >= REGISTRY_REPORTED_MAX {
+            return;
+        }
+        if self.reported.take(&listed.digest, now).is_none() {
+            self.remarks.push(remark);
+        }
+        self.reported.insert(listed.digest, (), now);
+        self.reported.forget(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kv(key: &str, value: &str, mod_revision: u64) -> KeyValue {
+        let (key, value) = (key.as_bytes().to_vec(), value.as_bytes().to_vec());
+        KeyValue { key, value, create_revision: 1, mod_revision, lease: 0 }
+    }
+
+    fn listed(key: &str, value: &str, mod_revision: u64) -> Listed {
+        Listed::of(&kv(key, value, mod_revision))
+    }
+
+    fn put(key: &str, value: &str, at: u64) -> Event {
+        Event::Put(kv(key, value, at))
+    }
+
+    fn delete(key: &str, at: u64) -> Event {
+        Event::Delete { key: key.as_bytes().to_vec(), mod_revision: at }
+    }
+
+    fn header(revision: u64) -> Header {
+        Header { cluster_id: 1, member_id: 1, revision, raft_term: 1 }
+    }
+
+    /// A store with keys `a` at revision 3 and `b` at revision 5, as of revision 5.
+    fn store(now: Instant) -> Store {
+        let mut store = Store::new();
+        store.begin_range();
+        let keys = vec![listed("a", "1.1.1.1:1", 3), listed("b", "1.1.1.2:1", 5)];
+        assert!(store.end_range(&header(5), keys, false, now).is_changed);
+        store
+    }
+
+    fn ports(store: &Store) -> Vec<String> {
+        store.services().map(|service| format!("{}:{}", service.host, service.port)).collect()
+    }
+
+    /// Changes while a range is under way; its revision and its keys; the services then, and
+    /// whether the watch had missed something.
+    type Case<'a> = (&'a [Event], u64, &'a [(&'a str, &'a str, u64)], &'a [&'a str], bool);
+
+    #[test]
+    fn a_range_and_changes_come_together_in_any_order() {
+        let now = Instant::now();
+        let (old, new) = ("1.1.1.1:1", "1.1.1.9:1");
+        let cases: [Case; 9] = [
+            (&[], 5, &[("a", old, 3)], &[old], true),
+            (&[], 9, &[("a", new, 9)], &[new], true),
+            (&[put("a", new, 6)], 6, &[("a", new, 6)], &[new], true),
+            (
+                &[put("a", new, 6)],
+                5,
+                &[("a", old, 3), ("b", "1.1.1.2:1", 5)],
+                &[new, "1.1.1.2:1"],
+                false,
+            ),
+            (&[put("c", new, 6)], 5, &[("a", old, 3)], &[old, new], true),
+            (&[delete("a", 6)], 5, &[("a", old, 3)], &[], true),
+            (&[delete("a", 6)], 6, &[], &[], true),
+            (&[delete("a", 6)], 7, &[("a", new, 7)], &[new], true),
+            (
+                &[delete("a", 6), put("a", new, 7)],
+                6,
+                &[("b", "1.1.1.2:1", 5)],
+                &[new, "1.1.1.2:1"],
+                false,
+            ),
+        ];
+        for (index, (events, revision, keys, want, was_outdated)) in cases.iter().enumerate() {
+            let mut store = store(now);
+            store.begin_range();
+            events.iter().for_each(|event| {
+                store.apply(event, now);
+            });
+            let keys = keys.iter().map(|(key, value, at)| listed(key, value, *at)).collect();
+            let differences = store.end_range(&header(*revision), keys, false, now);
+            assert_eq!(ports(&store), *want, "case {index}");
+            assert_eq!(differences.was_outdated, *was_outdated, "case {index}");
+            // What the range has is known.
+            for event in events.iter().filter(|event| event.mod_revision() <= *revision) {
+                assert!(!store.apply(event, now), "case {index}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_range_has_is_not_undone_by_a_late_watch() {
+        let now = Instant::now();
+        let mut store = store(now);
+        assert!(!store.apply(&put("c", "1.1.1.3:1", 4), now), "deleted before the range");
+        assert!(!store.apply(&delete("b", 4), now));
+        assert!(!store.apply(&put("a", "1.1.1.3:1", 5), now));
+        assert!(store.apply(&put("a", "1.1.1.3:1", 6), now));
+        assert!(!store.apply(&put("a", "1.1.1.3:1", 7), now), "the same service");
+        assert!(store.apply(&put("a", r#"{"addr":"1.1.1.3:1","weight":2}"#, 8), now));
+        assert!(store.apply(&delete("a", 9), now));
+        assert!(!store.apply(&delete("a", 10), now));
+        assert_eq!(ports(&store), ["1.1.1.2:1"]);
+    }
+
+    #[test]
+    fn another_history_replaces_everything() {
+        let now = Instant::now();
+        let other = Header { cluster_id: 2, ..header(9) };
+        for header in [header(4), other] {
+            let mut store = store(now);
+            store.begin_range();
+            store.apply(&put("c", "1.1.1.3:1", 20), now);
+            let keys = vec![listed("b", "1.1.1.7:1", 2)];
+            assert!(store.end_range(&header, keys, false, now).was_outdated);
+            assert_eq!(ports(&store), ["1.1.1.7:1"], "{header:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_reported_once_until_it_changes() {
+        let now = Instant::now();
+        let mut store = store(now);
+        let mut remarks = Vec::new();
+        for (value, at) in [("x", 6), ("x", 7), ("unix:///y", 8), ("1.1.1.1:1", 9), ("z", 10)] {
+            store.apply(&put("a", value, at), now);
+            remarks.extend(store.take_remarks().into_iter().map(|remark| match remark {
+                Remark::Skipped { reason, .. } => format!("{at} {reason}"),
+                other => format!("{other:?}"),
+            }));
+        }
+        assert_eq!(remarks, ["6 port_missing", "8 unix_socket", "10 port_missing"]);
+        store.apply(&put("a", r#"{"addr":"1.1.1.1:1","weight":-1}"#, 11), now);
+        assert_eq!(store.take_remarks(), [Remark::WeightInvalid { key: b"a".to_vec() }]);
+        assert_eq!(ports(&store), ["1.1.1.1:1", "1.1.1.2:1"]);
+    }
+
+    fn many(count: usize, revision: u64) -> Vec<KeyValue> {
+        (0..count).map(|at| kv(&format!("k{at:05}"), "1.1.1.1:1", revision)).collect()
+    }
+
+    #[test]
+    fn there_is_an_end_to_keys() {
+        let now = Instant::now();
+        let mut store = Store::new();
+        store.begin_range();
+        let keys = many(REGISTRY_KEYS_MAX, 5).iter().map(Listed::of).collect();
+        store.end_range(&header(5), keys, false, now);
+        assert_eq!(store.take_remarks(), []);
+        assert!(!store.apply(&put("z", "1.1.1.1:1", 6), now), "behind the last one");
+        assert_eq!(store.take_remarks(), [Remark::TooMany]);
+        store.apply(&put("a", "1.1.1.1:1", 7), now);
+        assert_eq!(store.services().count(), REGISTRY_KEYS_MAX);
+        assert!(!store.is_lacking());
+        store.apply(&delete("a", 8), now);
+        assert!(store.is_lacking(), "another one may take its place");
+        store.begin_range();
+        for (at, kv) in many(REGISTRY_KEYS_MAX + 1, 0).into_iter().enumerate() {
+            store.apply(&Event::Delete { key: kv.key, mod_revision: 9 + at as u64 }, now);
+        }
+        let bound = store.deleted.as_ref().map(BTreeMap::len);
+        assert_eq!((bound, store.services().count()), (Some(REGISTRY_KEYS_MAX), 0));
+    }
+}
