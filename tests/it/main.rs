@@ -25,6 +25,7 @@ mod make_run;
 mod members;
 mod names;
 mod proof;
+mod registry;
 mod relay;
 mod remote_members;
 mod resolver;
