@@ -170,7 +170,8 @@ impl Checks {
     /// that was none of the expected kind is asked once more, and used by TCP alone meanwhile.
     pub(super) fn on_outage(&mut self, limits: &CheckLimits, now: Instant) {
         match self.state {
-            CheckState::Foreign => self.schedule = Schedule::At(now),
+            CheckState::Foreign if self.schedule == Schedule::InFlight => {}
+            CheckState::Foreign => self.schedule = Schedule::At(self.soon(now, limits.spacing)),
             CheckState::Passing { .. } => {
                 self.state = CheckState::Unknown { unexpected: 0, unanswered: 0 };
                 self.suspect(false, limits, now);
@@ -461,15 +462,16 @@ mod tests {
             checks.resume(now);
             assert_eq!(checks.next_at(), None, "not a byte more");
             checks.on_outage(&LIMITS, now);
-            assert_eq!((checks.standing(), checks.next_at()), (Standing::Serving, Some(now)));
+            let next = now + LIMITS.spacing;
+            assert_eq!((checks.standing(), checks.next_at()), (Standing::Serving, Some(next)));
             let mut at = now;
             let away = self::check(&mut checks, failed(SILENT), &mut at);
-            assert_eq!(away, ("-".to_owned(), 0));
+            assert_eq!(away, ("-".to_owned(), 100));
             let back = self::check(&mut checks, unexpected(false), &mut at);
             assert_eq!((back, checks.next_at()), (("-".to_owned(), 5000), None), "the same server");
             checks.on_outage(&LIMITS, at);
             let other = self::check(&mut checks, failed(NO_LEADER), &mut at);
-            assert_eq!(other, ("failing no_leader".to_owned(), 0), "it is a member now");
+            assert_eq!(other, ("failing no_leader".to_owned(), 100), "it is a member now");
             now
         };
         let twice = [(unexpected(false), "-", 0), (unexpected(false), "-", 5000)];
