@@ -73,6 +73,16 @@ pub(super) enum Owner {
     Source(Line),
 }
 
+impl Owner {
+    /// The kind of the sockets of its streams.
+    fn kind(self) -> Kind {
+        match self {
+            Owner::Discovery(_) | Owner::Source(_) | Owner::Monitor(_) => Kind::Exchange,
+            Owner::Check(_) => Kind::Check,
+        }
+    }
+}
+
 enum Socket<N: Net> {
     Datagram(N::Datagram),
     Stream {
@@ -228,7 +238,7 @@ impl<N: Net + Host> Context<N> {
         time_limit: Option<Duration>,
     ) -> Result<(), NetError> {
         let key = self.exchanges.table.reserve();
-        let token = Token::new(Kind::Exchange, key);
+        let token = Token::new(owner.kind(), key);
         let (stream, checked) = match destination {
             Destination::Checked(address) => (self.dial(address, token)?, Some(address.clone())),
             Destination::Unchecked(address) => (self.net.dial(address, token.pack())?, None),

@@ -33,6 +33,8 @@ pub enum Kind {
     Pair(Side),
     /// A socket of an exchange.
     Exchange,
+    /// A socket of an exchange in which an endpoint is asked whether it serves.
+    Check,
 }
 
 /// The token of a socket.
@@ -77,6 +79,7 @@ impl Token {
             Kind::Pair(Side::Client) => 1,
             Kind::Pair(Side::Server) => 2,
             Kind::Exchange => 3,
+            Kind::Check => 4,
         };
         (self.generation as usize) << GENERATION_SHIFT | self.slot << SLOT_SHIFT | kind
     }
@@ -89,6 +92,7 @@ impl Token {
             1 => Kind::Pair(Side::Client),
             2 => Kind::Pair(Side::Server),
             3 => Kind::Exchange,
+            4 => Kind::Check,
             _ => return None,
         };
         let slot = word >> SLOT_SHIFT & ((1 << SLOT_BITS) - 1);
@@ -101,8 +105,13 @@ impl Token {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 4] =
-        [Kind::Listener, Kind::Pair(Side::Client), Kind::Pair(Side::Server), Kind::Exchange];
+    const KINDS: [Kind; 5] = [
+        Kind::Listener,
+        Kind::Pair(Side::Client),
+        Kind::Pair(Side::Server),
+        Kind::Exchange,
+        Kind::Check,
+    ];
 
     #[test]
     fn every_token_comes_back_as_it_was() {
@@ -118,7 +127,7 @@ mod tests {
 
     #[test]
     fn an_unknown_kind_is_no_token() {
-        for word in [4, 5, 6, 7, usize::MAX] {
+        for word in [5, 6, 7, usize::MAX] {
             assert_eq!(Token::unpack(word), None);
         }
     }

@@ -35,6 +35,8 @@ pub enum Happening {
     Reset(Id),
     /// Readiness that was delayed can be reported.
     Report,
+    /// A poll returns, so that a test goes on.
+    Wake,
     /// An endpoint changes its state.
     Flap(usize),
     /// Many clients come.
@@ -47,6 +49,14 @@ pub enum Happening {
     Stream(usize),
     /// The next part of a handshake.
     Flight(Id),
+    /// A connection of a check is decided, or bytes of an answer arrive.
+    Visit(usize),
+    /// A request of a check arrives at its server.
+    Asked(usize),
+    /// A server ends a connection of checks.
+    Hang(usize),
+    /// A member may come into another state.
+    MemberChange(usize),
     /// The records of the name servers change.
     ZoneChange,
     /// A name server changes its state.

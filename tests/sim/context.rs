@@ -42,6 +42,8 @@ pub struct Context {
     pub has_actors: bool,
     /// Faults are over.
     pub has_healed: bool,
+    /// A poll is to return, so that a test goes on.
+    pub is_woken: bool,
 }
 
 impl Context {
@@ -63,6 +65,7 @@ impl Context {
             progress: 0,
             has_actors: false,
             has_healed: false,
+            is_woken: false,
         }
     }
 

@@ -151,17 +151,51 @@ impl World {
         }
     }
 
+    /// Something reaches the gateway's end of a connection of a check: the dial is decided, or
+    /// bytes arrive.
+    pub fn visit_moves(&mut self, index: usize) {
+        let World { context, visits, hosts, .. } = self;
+        let visit = &visits.all[index];
+        match visit.is_established {
+            true => visits.arrive(context, index),
+            false => {
+                let place = hosts.places[visit.endpoint];
+                visits.decide(context, index, place);
+            }
+        }
+    }
+
+    /// The programs behind an endpoint go on, unless they are stopped still.
+    pub fn thaw(&mut self, endpoint: usize) {
+        let World { context, network, members, visits, .. } = self;
+        if !members.is_frozen(endpoint) {
+            network.thaw(context, endpoint);
+            visits.thaw(context, endpoint);
+        }
+    }
+
+    /// The gateway is about to dial an endpoint for a check. The error if that fails at once.
+    pub fn visit_error(&mut self, endpoint: usize) -> Option<NetError> {
+        let World { context, hosts, .. } = self;
+        if !context.has_descriptor() || context.strike(Fault::DialShortage) {
+            return Some(context.random.one_of(&[NetError::Descriptors, NetError::Memory]));
+        }
+        hosts.dial_error(context, endpoint)
+    }
+
     /// From now on no fault strikes, and every connection comes to an end.
     pub fn heal(&mut self) {
-        let World { context, network, hosts, name_servers, .. } = self;
+        let World { context, network, hosts, name_servers, members, .. } = self;
         context.note("heal", 0, 0);
         context.has_healed = true;
         context.faults.stop();
         hosts.places.fill(Place::Up);
         name_servers.heal(context);
+        members.heal(context);
         context.plan.descriptors_max = usize::MAX;
         context.plan.latency_max = context.plan.latency_max.min(LATENCY_HEALED);
         context.plan.queue_max = context.plan.queue_max.max(QUEUE_HEALED);
         network.heal(context);
+        (0..self.members.all.len()).for_each(|endpoint| self.thaw(endpoint));
     }
 }

@@ -143,11 +143,24 @@ listed! {
         HandshakeFails,
         /// The connection is lost during a handshake.
         HandshakeBreaks,
+        /// A member of etcd comes into another state.
+        MemberChanges,
+        /// The answer to a check breaks off.
+        CheckBreaks,
+        /// A server ends a connection of checks at a moment of its own.
+        CheckIsCut,
+        /// The answer to a check is late, perhaps too late.
+        CheckLate,
+        /// A connection of checks takes and gives a few bytes at a time.
+        CheckTrickles,
     }
 }
 
 /// Those that strike only where endpoints have names are from here on.
 const NAMES_BEGIN: usize = Fault::SpliceRefused as usize + 1;
+
+/// Those that strike only where endpoints are checked are from here on.
+const CHECKS_BEGIN: usize = Fault::HandshakeBreaks as usize + 1;
 
 /// How likely each fault is, in thousandths, and how often it struck.
 #[derive(Clone, Debug)]
@@ -167,7 +180,8 @@ const SELDOM: [Fault; 6] = [
 ];
 
 /// Those without which there would be little to find out.
-const OFTEN: [Fault; 3] = [Fault::ZoneChanges, Fault::ServerFlaps, Fault::ConfigurationChanges];
+const OFTEN: [Fault; 4] =
+    [Fault::ZoneChanges, Fault::ServerFlaps, Fault::ConfigurationChanges, Fault::MemberChanges];
 
 const FAULTS: usize = Fault::ALL.len();
 
@@ -185,7 +199,12 @@ impl Faults {
 
     /// And those of a run with names.
     pub fn swarm_names(&mut self, random: &mut Random) {
-        self.draw(&Fault::ALL[NAMES_BEGIN..], random);
+        self.draw(&Fault::ALL[NAMES_BEGIN..CHECKS_BEGIN], random);
+    }
+
+    /// And those of a run with checks.
+    pub fn swarm_checks(&mut self, random: &mut Random) {
+        self.draw(&Fault::ALL[CHECKS_BEGIN..], random);
     }
 
     fn draw(&mut self, among: &[Fault], random: &mut Random) {

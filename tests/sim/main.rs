@@ -10,6 +10,7 @@
 //!                        │ network: connections, wires     │ exchanges: to name servers
 //!                        │ listeners, pipes, signals       │ name servers: zone, messages
 //!                        │ hosts: states of endpoints      │ files: resolv.conf, /etc/hosts
+//!                        │ members: of etcd, by state      │ visits: connections of checks
 //! ```
 //!
 //! Each part owns its fields and takes the context as an argument; no part knows another one. What
@@ -28,6 +29,7 @@ mod habits;
 mod handshake;
 mod hosts;
 mod listeners;
+mod members;
 mod message;
 mod name_server;
 mod names;
@@ -48,6 +50,8 @@ mod signals;
 mod simulation;
 mod trace;
 mod trouble;
+mod visiting;
+mod visits;
 mod wire;
 mod world;
 mod zone;

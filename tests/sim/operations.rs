@@ -15,10 +15,12 @@ use crate::exchange::STREAMS;
 use crate::handshake::Handshake;
 use crate::message::read_question;
 use crate::names::server_of;
-use crate::oracle::purpose;
+use crate::oracle::purpose::{self, Purpose};
 use crate::pipes::PipeId;
 use crate::resolver_files::SimFile;
 use crate::simulation::Simulation;
+use crate::visiting::is_visit;
+use crate::visits::VISITS;
 
 impl Simulation {
     /// An operation on a connection, which must be one that the gateway still holds.
@@ -58,10 +60,10 @@ impl Simulation {
         let Simulation { world, oracle } = self;
         oracle.books.record.operation_begins();
         let endpoint = world.endpoint_of(address);
-        let client = purpose::client_of(token, oracle.clients(), world);
-        let role = match client {
-            Some(client) => Role::Server { endpoint, client },
-            None => Role::Probe { endpoint },
+        let (role, client) = match purpose::of(token, oracle.clients(), world) {
+            Purpose::Check => return self.dial_for_check(endpoint, token),
+            Purpose::Client(client) => (Role::Server { endpoint, client }, Some(client)),
+            Purpose::Probe => (Role::Probe { endpoint }, None),
         };
         let session = self.take_session(role);
         let Simulation { world, oracle } = self;
@@ -101,6 +103,9 @@ impl Simulation {
             self.oracle.books.record.operation_begins();
             return self.world.exchanges.dial_result(&mut self.world.context, id);
         }
+        if is_visit(id) {
+            return self.visit_result(id);
+        }
         self.operate("dial_result", id);
         self.oracle.check_dial_result(&self.world, id, reported);
         let outcome = self.world.network.dial_result(&mut self.world.context, id, reported);
@@ -109,6 +114,9 @@ impl Simulation {
     }
 
     pub fn local_address(&mut self, id: Id) -> Option<Address> {
+        if is_visit(id) {
+            return Some(Address::from(([192, 0, 2, 1], 1)));
+        }
         self.operate("local_address", id);
         self.world.local_address(id)
     }
@@ -122,7 +130,7 @@ impl Simulation {
     pub fn set_close(&mut self, id: Id, how: Close) {
         // A socket that only asked a name server ends in order: that is not to log a broken
         // connection.
-        assert!(id < STREAMS, "{id}: another end for the stream of a question");
+        assert!(id < VISITS, "{id}: another end for the stream of a question or a check");
         self.operate("set_close", id);
         self.oracle.books.check_set_close(&self.world, id, how);
         self.world.network.set_close(&mut self.world.context, id, how);
@@ -131,6 +139,9 @@ impl Simulation {
     pub fn read(&mut self, id: Id, buffer: &mut [u8]) -> Read {
         if id >= STREAMS {
             return self.read_answer(id, buffer);
+        }
+        if is_visit(id) {
+            return self.read_said(id, buffer);
         }
         self.operate("read", id);
         if self.is_probe(id) {
@@ -158,6 +169,9 @@ impl Simulation {
     pub fn write(&mut self, id: Id, buffer: &[u8]) -> Write {
         if id >= STREAMS {
             return self.write_question(id, buffer);
+        }
+        if is_visit(id) {
+            return self.write_request(id, buffer);
         }
         self.operate("write", id);
         let is_probe = self.is_probe(id);
@@ -249,6 +263,9 @@ impl Simulation {
     pub fn close(&mut self, id: Id) {
         if id >= STREAMS {
             return self.close_exchange(id - STREAMS);
+        }
+        if is_visit(id) {
+            return self.close_visit(id);
         }
         self.operate("close", id);
         self.oracle.check_close(&self.world, id);

@@ -15,6 +15,7 @@ use etcd_gateway::relay::splice::SpliceLimits;
 use etcd_gateway::upstream::{Check, CheckLimits, EndpointSpec, RetryLimits};
 
 use crate::faults::{Fault, Faults};
+use crate::members::Checked;
 use crate::names::{Names, ip_of};
 use crate::pipes::PAGE;
 use crate::random::Random;
@@ -29,6 +30,8 @@ const SEGMENTS: &[u64] = &[1, 100, 1448, 1448, PAGE, 16_384, 65_536];
 
 /// Runs of a thousand that find their endpoints by names.
 const NAMED: u32 = 400;
+/// Those of the others whose endpoints are checked.
+const CHECKED: u32 = 500;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -64,6 +67,8 @@ pub struct Plan {
     pub is_linux: bool,
     /// How endpoints are found, if not by their addresses.
     pub names: Option<Names>,
+    /// How endpoints are checked, if they are.
+    pub checked: Option<Checked>,
     /// A port that cannot be listened on before that time, and why not.
     pub late_port: Option<(u16, NetError, Duration)>,
 }
@@ -120,15 +125,19 @@ impl Plan {
             refuses_splice: false,
             is_linux: true,
             names: None,
+            checked: None,
             late_port: None,
         }
     }
 
     /// What the gateway is started with.
     pub fn sources(&self) -> Sources {
-        match &self.names {
-            Some(names) => names.sources(&self.endpoints),
-            None => Sources::default().with(self.typed()),
+        match (&self.names, &self.checked) {
+            (Some(names), _) => names.sources(&self.endpoints),
+            (None, Some(checked)) => {
+                Sources::default().with(self.typed()).checked(checked.policy())
+            }
+            (None, None) => Sources::default().with(self.typed()),
         }
     }
 
@@ -146,7 +155,12 @@ impl Plan {
             priority: spec.priority,
             weight: spec.weight,
         };
-        self.endpoints.iter().map(typed).collect()
+        let mut all: Vec<EndpointAddress> = self.endpoints.iter().map(typed).collect();
+        if let Some(checked) = &self.checked {
+            let numbered = all.into_iter().enumerate();
+            all = numbered.map(|(endpoint, typed)| checked.typed(endpoint, typed)).collect();
+        }
+        all
     }
 
     /// Most bytes that anybody sends: through short queues they take long.
@@ -186,6 +200,7 @@ impl Plan {
             refuses_splice: faults.strike(Fault::SpliceRefused, random),
             is_linux: random.chance(250),
             names: None,
+            checked: None,
             late_port: None,
             faults,
         };
@@ -193,6 +208,8 @@ impl Plan {
         let mut fork = random.fork();
         if fork.chance(NAMED) {
             plan.find_by_names(&mut fork);
+        } else if fork.chance(CHECKED) {
+            plan.check_endpoints(&mut fork);
         }
         plan
     }
@@ -215,6 +232,37 @@ impl Plan {
             *at = random.up_to(2 * self.span);
         }
         self.names = Some(names);
+    }
+
+    /// The endpoints are checked, and there is time for that to matter.
+    fn check_endpoints(&mut self, random: &mut Random) {
+        self.faults.swarm_checks(random);
+        self.span = Duration::from_secs(random.one_of(&[1, 2, 5, 20]));
+        for at in &mut self.terminations {
+            *at = random.up_to(2 * self.span);
+        }
+        if self.descriptors_max < usize::MAX {
+            self.descriptors_max += self.endpoints.len();
+        }
+        let zero = Duration::ZERO;
+        let limits = &mut self.limits;
+        limits.checks = CheckLimits {
+            interval: random.one_of(&[50, 200, 1000, 5000]) * MILLISECOND,
+            spacing: random.one_of(&[10, 50, 100, 100]) * MILLISECOND,
+            rise: random.one_to(3) as u32,
+            fall: random.one_to(3) as u32,
+        };
+        limits.check_timeout = random.one_of(&[5, 50, 200, 1000]) * MILLISECOND;
+        limits.close_on_failure = random.one_of(&[
+            CloseOnFailure::ByCheck,
+            CloseOnFailure::ByCheck,
+            CloseOnFailure::Never,
+            CloseOnFailure::After(zero),
+            CloseOnFailure::After(300 * MILLISECOND),
+        ]);
+        limits.close_rate = random.one_of(&[5, 50, 50, 1000]);
+        limits.first_look = random.one_of(&[100, 200, 300]) * MILLISECOND;
+        self.checked = Some(Checked::draw(self.endpoints.len(), random));
     }
 }
 

@@ -6,6 +6,7 @@ use etcd_gateway::net::NetError;
 
 use crate::agenda::Direction;
 use crate::connection::Id;
+use crate::members::State;
 use crate::world::World;
 
 impl World {
@@ -78,6 +79,12 @@ impl World {
     /// The process is asked to end.
     pub fn terminate(&mut self) {
         self.signals.terminate(&mut self.context);
+    }
+
+    /// A member comes into another state.
+    pub fn put(&mut self, endpoint: usize, state: State) {
+        self.members.put(&mut self.context, endpoint, state);
+        self.thaw(endpoint);
     }
 
     /// The connection is lost at the gateway's end.

@@ -125,6 +125,7 @@ impl Run {
         let is_over = self.turn_until(patience, |run| run.is_idle());
         assert!(is_over, "clients are left: {:?}", self.reactor.census());
         let span = retry_max + 2 * connect_timeout + Duration::from_secs(1);
+        self.settle_checks();
         let count = self.reactor.endpoints().count();
         let is_back = |run: &Run| run.reactor.endpoints().active_count() == count;
         let all_back = self.turn_until(span, is_back);
@@ -167,12 +168,36 @@ impl Run {
         );
     }
 
+    /// The checks find out that all is well, as far as they will.
+    fn settle_checks(&mut self) {
+        let limits = self.net.world().context.plan.limits;
+        let Some(checked) = self.net.world().context.plan.checked.clone() else { return };
+        let patience = 10 * limits.checks.interval + 20 * limits.check_timeout;
+        // One that gave no answer for long is asked once a minute.
+        let is_over = self.turn_until(patience + Duration::from_secs(70), Run::knows_who_serves);
+        assert!(is_over || self.is_asked_to_end(), "one that serves is not known to");
+        self.turn_until(checked.rest, |_| false);
+    }
+
+    /// Whether each endpoint that serves is known to.
+    fn knows_who_serves(&self) -> bool {
+        let world = self.net.world();
+        self.reactor.endpoints().iter().all(|(_, endpoint)| {
+            let index = world.endpoint_of(endpoint.address());
+            let fails = world.members.all[index].fails_since.is_some();
+            endpoint.is_serving() || fails || !endpoint.is_checked()
+        })
+    }
+
     /// What is held when no client is there: with names, the time of the next look, or a question.
     fn holds_nothing(&self) -> bool {
         let is_named = self.net.world().context.plan.names.is_some();
-        let Census { timers, exchanges, .. } = self.reactor.census();
+        let Census { timers, exchanges, checks, .. } = self.reactor.census();
+        let asked = self.reactor.endpoints().iter().filter(|(_, one)| one.is_checked()).count();
         let spared = if is_named { (timers.min(1), exchanges) } else { (0, 0) };
-        let least = Census { timers: spared.0, exchanges: spared.1, ..Census::default() };
+        // A check has its own time, or one of what it asks.
+        let timers = if asked > 0 { timers.min(asked) } else { spared.0 };
+        let least = Census { timers, exchanges: spared.1, checks, ..Census::default() };
         self.reactor.census() == least
     }
 

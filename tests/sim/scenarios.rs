@@ -1,6 +1,7 @@
 //! Hand-written cases for what real sockets show only by chance: what happens within one turn, at
 //! which moment, and in which order.
 
+mod health;
 mod listening;
 mod names;
 mod splice;

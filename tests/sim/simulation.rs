@@ -44,7 +44,8 @@ impl Simulation {
         self.oracle.books.record.randoms += 1;
         let context = &mut self.world.context;
         // A test without chance gets the longest delays.
-        let is_drawn = context.has_actors || context.plan.names.is_some();
+        let plan = &context.plan;
+        let is_drawn = context.has_actors || plan.names.is_some() || plan.checked.is_some();
         if is_drawn { context.random.bits() } else { u64::MAX }
     }
 

@@ -8,6 +8,8 @@
 use std::time::Duration;
 
 use etcd_gateway::address::Address;
+use etcd_gateway::config::SILENCE_MIN;
+use etcd_gateway::config::health::HealthCheckMode;
 use etcd_gateway::net::{Event, Readiness, Signal};
 
 use crate::agenda::Happening;
@@ -16,6 +18,7 @@ use crate::exchange::Exchanges;
 use crate::faults::Fault;
 use crate::hosts::Hosts;
 use crate::listeners::Listeners;
+use crate::members::{Checked, Members};
 use crate::name_server::NameServers;
 use crate::names::Names;
 use crate::network::Network;
@@ -24,6 +27,7 @@ use crate::plan::{LISTENER_PORT, Plan};
 use crate::random::Random;
 use crate::resolver_files::ResolverFiles;
 use crate::signals::Signals;
+use crate::visits::Visits;
 use crate::zone::Zone;
 
 /// An event that reports bytes, or a client.
@@ -44,6 +48,8 @@ pub struct World {
     pub name_servers: NameServers,
     pub files: ResolverFiles,
     pub signals: Signals,
+    pub members: Members,
+    pub visits: Visits,
 }
 
 impl World {
@@ -74,6 +80,14 @@ impl World {
         World::with_plan(Random::new(0), plan)
     }
 
+    /// The same, and the endpoints are members of etcd that are checked.
+    pub fn checked(seed: u64, mode: HealthCheckMode, servers: usize) -> World {
+        let mut plan = Plan::calm(100, servers);
+        plan.checked = Some(Checked::calm(mode, servers));
+        plan.limits.first_look = SILENCE_MIN;
+        World::with_plan(Random::new(seed), plan)
+    }
+
     fn with_plan(random: Random, plan: Plan) -> World {
         World {
             network: Network::default(),
@@ -84,12 +98,14 @@ impl World {
             name_servers: NameServers::new(&plan),
             files: ResolverFiles::new(&plan),
             signals: Signals::default(),
+            members: Members::new(plan.checked.as_ref()),
+            visits: Visits::default(),
             context: Context::new(random, plan),
         }
     }
 
     fn fill_agenda(&mut self) {
-        let World { context, hosts, name_servers, .. } = self;
+        let World { context, hosts, name_servers, members, .. } = self;
         let span = context.plan.span;
         for _ in 0..context.plan.clients {
             let listener = context.random.below(context.plan.listeners as u64) as usize;
@@ -97,6 +113,7 @@ impl World {
             context.plan_for(at, Happening::Arrive(listener));
         }
         (0..hosts.places.len()).for_each(|endpoint| hosts.plan_flap(context, endpoint));
+        (0..members.all.len()).for_each(|endpoint| members.plan_change(context, endpoint));
         if context.strike(Fault::ClientBurst) {
             let at = context.random.up_to(span);
             context.plan_for(at, Happening::Burst);
@@ -138,7 +155,8 @@ impl World {
             let next = self.context.agenda.next_at();
             let now = self.context.now;
             let is_over = deadline.is_some_and(|deadline| deadline <= now);
-            if !events.is_empty() || is_over || is_early {
+            let is_woken = std::mem::take(&mut self.context.is_woken);
+            if !events.is_empty() || is_over || is_early || is_woken {
                 break;
             }
             match (next, deadline) {
@@ -196,12 +214,13 @@ impl World {
 
     fn happen(&mut self, happening: Happening) {
         let has_healed = self.context.has_healed;
-        let World { context, network, hosts, name_servers, signals, .. } = self;
+        let World { context, network, hosts, name_servers, signals, members, visits, .. } = self;
         match happening {
             // Trouble that was planned for later no longer comes.
             Happening::Arrive(_) | Happening::Break(_) | Happening::Flap(_) if has_healed => {}
             Happening::Burst | Happening::Terminate if has_healed => {}
             Happening::ZoneChange | Happening::ServerFlap(_) if has_healed => {}
+            Happening::MemberChange(_) | Happening::Hang(_) if has_healed => {}
             Happening::Arrive(listener) => self.arrive(listener),
             Happening::Deliver(id, direction) => network.deliver(context, id, direction),
             Happening::Decide(id) => {
@@ -209,14 +228,19 @@ impl World {
                 let place = hosts.places[endpoint.expect("a client is not dialed")];
                 network.decide(context, id, place);
             }
-            Happening::Act(id) => network.act(context, id),
+            Happening::Act(id) => match network.connections[id].role.endpoint() {
+                Some(endpoint) if members.is_frozen(endpoint) => network.put_off(id),
+                _ => network.act(context, id),
+            },
             Happening::Break(id) => network.break_off(context, id),
             Happening::Die(id, loss) => network.die(context, id, loss.error()),
             Happening::Reset(id) => network.reset_arrives(context, id),
             Happening::Report => {}
+            Happening::Wake => context.is_woken = true,
             Happening::Flap(endpoint) => {
                 let outage = hosts.flap(context, endpoint);
                 network.lose_endpoint(context, endpoint, outage);
+                visits.lose_endpoint(context, endpoint, outage);
             }
             Happening::Burst => self.burst(),
             Happening::Terminate => signals.terminate(context),
@@ -229,6 +253,16 @@ impl World {
                 }
             }
             Happening::Stream(exchange) => self.stream_moves(exchange),
+            Happening::Visit(visit) => self.visit_moves(visit),
+            Happening::Asked(visit) => visits.asked(context, members, visit),
+            Happening::Hang(visit) => visits.hang_up(context, visit),
+            Happening::MemberChange(endpoint) => {
+                let was_frozen = members.is_frozen(endpoint);
+                members.change(context, endpoint);
+                if was_frozen {
+                    self.thaw(endpoint);
+                }
+            }
             Happening::Flight(id) => network.send_flight(context, id),
             Happening::ZoneChange => name_servers.change_zone(context),
             Happening::ServerFlap(server) => {
@@ -241,11 +275,12 @@ impl World {
 
     /// Hands out what there is to report.
     fn report(&mut self, events: &mut Vec<Event>) {
-        let World { context, network, listeners, exchanges, signals, .. } = self;
+        let World { context, network, listeners, exchanges, signals, visits, .. } = self;
         let most = if context.strike(Fault::PollFew) { 1 } else { usize::MAX };
         listeners.report(context, events, most);
         network.report(context, events, most);
         exchanges.report(context, events, most);
+        visits.report(context, events, most);
         signals.report(context, events);
         if !events.is_empty() && !network.connections.is_empty() {
             self.report_nonsense(events);
@@ -254,7 +289,7 @@ impl World {
 
     /// Hints without a cause, and events for sockets that are gone or never were.
     fn report_nonsense(&mut self, events: &mut Vec<Event>) {
-        let World { context, network, listeners, exchanges, .. } = self;
+        let World { context, network, listeners, exchanges, visits, .. } = self;
         let id = context.random.below(network.connections.len() as u64) as usize;
         let writable = Readiness { writable: true, ..Readiness::default() };
         let both = Readiness { writable: true, ..READABLE };
@@ -263,6 +298,7 @@ impl World {
         let listener = context.random.below(listeners.all.len() as u64) as usize;
         listeners.hint(context, listener, events);
         exchanges.hint(context, both, events);
+        visits.hint(context, both, events);
         // Asked for what it does not have, it goes on.
         if context.strike(Fault::EventHint) {
             events.push(Event::Signal(Signal::HangUp));

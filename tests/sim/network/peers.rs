@@ -51,6 +51,21 @@ impl Network {
         context.plan_in(pause, Happening::Act(id));
     }
 
+    /// The peer's program is stopped, and acts when it goes on.
+    pub fn put_off(&mut self, id: Id) {
+        self.connections[id].actor.is_scheduled = false;
+    }
+
+    /// The programs behind an endpoint go on.
+    pub fn thaw(&mut self, context: &mut Context, endpoint: usize) {
+        for id in 0..self.connections.len() {
+            let is_there = self.connections[id].role.endpoint() == Some(endpoint);
+            if is_there && self.connections[id].is_established {
+                self.wake(context, id);
+            }
+        }
+    }
+
     /// The peer's program takes what it wants, sends what it wants, and maybe ends.
     pub fn act(&mut self, context: &mut Context, id: Id) {
         let connection = &mut self.connections[id];

@@ -8,15 +8,16 @@ use std::time::Duration;
 use etcd_gateway::net::{Dial, NetError, Readiness};
 use etcd_gateway::upstream::Check;
 
-use super::endpoint::{State, is_evidence};
+use super::endpoint::{Standing, State, is_evidence};
 use super::rotation::{UNFAIRNESS_IN_FLUX_MAX, UNFAIRNESS_MAX};
 use super::{Oracle, Seen};
 use crate::connection::{Id, Role};
 use crate::world::World;
 
 impl Oracle {
-    /// The endpoints that a client may be led to: active ones if there are any, else inactive ones
-    /// that were not dialed for a client just now. Of those that are known for sure, and `also`.
+    /// The endpoints that a client may be led to: active ones if there are any, of those the ones
+    /// that do best by their checks; else inactive ones that were not dialed for a client just now.
+    /// Of those that are known for sure, and `also`.
     fn choices_with(&self, world: &World, client: Id, also: Option<usize>) -> Vec<usize> {
         let tried = &self.books.accounts.of(client).tried;
         let watches = &self.watches.all;
@@ -24,10 +25,13 @@ impl Oracle {
             .filter(|index| !tried.contains(index))
             .filter(|index| also == Some(*index) || self.presence(world, *index).1)
             .collect();
+        let best = self.watches.best_standing();
         let active = untried.iter().filter(|index| watches[**index].is_active());
-        if let Some(class) = active.map(|index| watches[*index].priority).min() {
+        let classes = active.map(|index| watches[*index].class());
+        // Where one does better, no client is led to the others, not even one that failed there.
+        if let Some(class) = classes.min().filter(|class| best.is_none_or(|best| class.0 == best)) {
             untried.retain(|index| watches[*index].is_active());
-            untried.retain(|index| watches[*index].priority == class);
+            untried.retain(|index| watches[*index].class() == class);
             return untried;
         }
         let interval = world.context.plan.limits.retry.last_resort_interval;
@@ -167,7 +171,13 @@ impl Oracle {
             }
             state.turn_lost_at = None;
         }
+        if !is_short {
+            self.checking().client_has_come(world);
+        }
         let watch = &self.watches.all[endpoint];
+        if watch.is_active() && watch.standing == Standing::Failing {
+            self.books.record.saw(Seen::FailedOpen);
+        }
         if !watch.is_active() {
             self.books.record.saw(Seen::LastResortDial);
             if world.context.plan.names.is_some() && !is_short {
@@ -259,9 +269,13 @@ impl Oracle {
             State::Active { .. } if evidence => {
                 watch.fail(&limits, now);
                 self.watches.rotation_changed();
+                self.checking().check_outage(world, endpoint);
             }
             State::Inactive { .. } if evidence => watch.failed_at = now,
             State::Active { .. } | State::Inactive { .. } => {}
+        }
+        if evidence {
+            self.checking().suspect(world, endpoint);
         }
         self.note_choices(world, client);
     }
@@ -280,6 +294,9 @@ impl Oracle {
             Some(error) => self.dial_failed(world, endpoint, client, begun_at, error),
             None => self.dial_succeeded(world, id, endpoint, client),
         }
+        if client.is_none() {
+            self.checking().suspect(world, endpoint);
+        }
     }
 
     fn dial_succeeded(&mut self, world: &World, id: Id, endpoint: usize, client: Option<Id>) {
@@ -288,6 +305,9 @@ impl Oracle {
         // What clients do there proves nothing of one that has to prove itself.
         let is_proof = client.is_none() || watch.check == Check::Connect || watch.is_active();
         if is_proof {
+            if !watch.is_active() {
+                self.checking().suspect(world, endpoint);
+            }
             self.watches.succeed(endpoint, now);
         }
         let Some(client) = client else {
@@ -341,11 +361,18 @@ impl Oracle {
             dialed_at + world.context.plan.limits.connect_timeout <= world.context.turn_at;
         let endpoint = role.endpoint().expect("a client is not dialed");
         let may_be_gone = !self.presence(world, endpoint).1;
+        let fails =
+            matches!(role, Role::Server { .. }) && self.checking().may_be_left(world, endpoint);
         let is_client_gone = match role {
             Role::Server { client, .. } => world.network.connections[client].closed.is_some(),
             _ => world.signals.terminations > 0,
         };
         if may_be_gone && !is_overdue && !is_client_gone {
+            self.dial_was_abandoned(endpoint);
+            return self.leave_dial(world, role, endpoint);
+        }
+        if fails && !is_overdue && !is_client_gone {
+            self.books.saw(Seen::DialLeftAsFailing);
             return self.leave_dial(world, role, endpoint);
         }
         let connection = &world.network.connections[id];
@@ -361,6 +388,11 @@ impl Oracle {
         }
         self.books.record.saw(Seen::DialTimedOut);
         let before = self.watches.all[endpoint].clone();
+        if fails {
+            // Its time is over in this turn or this tick, and it may have been left before that.
+            self.checks.in_doubt.push((endpoint, before.clone()));
+            self.books.record.dials_left_at_most += 1;
+        }
         self.dial_ended(world, id, Some(NetError::TimedOut));
         if may_be_gone {
             // Its time is over and its endpoint gone at once: either may have been the reason.
@@ -380,7 +412,6 @@ impl Oracle {
 
     /// The dial's endpoint is gone, and that is nobody's failure.
     fn leave_dial(&mut self, world: &World, role: Role, endpoint: usize) {
-        self.dial_was_abandoned(endpoint);
         match role {
             Role::Server { client, .. } => {
                 self.books.accounts.of_mut(client).tried.push(endpoint);

@@ -11,9 +11,9 @@ use crate::world::World;
 impl Oracle {
     /// The gateway has come to its end.
     pub fn check_end(&mut self, world: &World, reactor: &Reactor<SimNet>) {
-        let Census { pairs, probes, buffers, pipes, exchanges, .. } = reactor.census();
-        let held = (pairs, probes, buffers, pipes, exchanges);
-        assert_eq!(held, (0, 0, 0, 0, 0), "left over");
+        let Census { pairs, probes, checks, buffers, pipes, exchanges, .. } = reactor.census();
+        let held = (pairs, probes, checks, buffers, pipes, exchanges);
+        assert_eq!(held, (0, 0, 0, 0, 0, 0), "left over");
         assert_eq!(world.context.sockets_open, 0, "sockets were never given up");
         self.pipes.check_all(&mut self.books, world, pipes);
         let open = world.exchanges.open_ones().count();
@@ -47,6 +47,10 @@ impl Oracle {
         assert!(failed.contains(&metrics.probes.failed()), "probes that failed: {failed:?}");
         let in_flight = (metrics.dials.in_flight(), metrics.probes.in_flight());
         assert_eq!(in_flight, (0, 0), "each dial and probe has one result");
+        let checks = &metrics.checks;
+        let counted = (checks.begun, checks.passed, checks.failed, checks.in_flight());
+        let ours = (record.checks, record.checks_passed, record.checks_failed, 0);
+        assert_eq!(counted, ours, "checks, passed and failed ones");
         let accepted = metrics.listeners.iter().map(|listener| listener.accepted);
         let ours = self.listeners.iter().map(|book| book.accepted);
         let ours: Vec<u64> = ours.take(metrics.listeners.len()).collect();

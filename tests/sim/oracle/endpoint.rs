@@ -35,7 +35,19 @@ pub(super) struct Watch {
     /// Whether it may have left in good health: a client's dial ran out of time in the turn in
     /// which it went.
     pub(super) may_be_well: bool,
+    /// By its health checks; the best where there are none.
+    pub(super) standing: Standing,
     limits: RetryLimits,
+}
+
+/// What health checks have shown, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Standing {
+    /// It passes its checks, or has none.
+    Serving,
+    /// They have shown nothing so far.
+    Unknown,
+    Failing,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +86,7 @@ impl Watch {
             left_at: None,
             is_vague: false,
             may_be_well: false,
+            standing: Standing::Serving,
             limits: *limits,
         }
     }
@@ -165,8 +178,13 @@ impl Watch {
     }
 
     /// Whether it shares the clients of that class with the others of it.
-    pub(super) fn is_mate(&self, class: u16) -> bool {
-        self.is_in && self.priority == class && self.is_active()
+    pub(super) fn is_mate(&self, class: (Standing, u16)) -> bool {
+        self.is_in && self.class() == class && self.is_active()
+    }
+
+    /// The order among active ones: the smallest come first.
+    pub(super) fn class(&self) -> (Standing, u16) {
+        (self.standing, self.priority)
     }
 
     /// The moment by which the monitor must have dialed it.

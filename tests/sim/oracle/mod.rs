@@ -11,6 +11,8 @@
 //! - `pipe.rs`: which flows are spliced, and through which pipes
 //! - `listener.rs`: when clients are let in
 //! - `wait.rs`: what must be done before the gateway may wait
+//! - `checks.rs`: who is asked whether it serves, when and how; `check.rs`: what the answers show
+//! - `failing.rs`: which clients leave an endpoint that fails its checks, and how fast
 //! - `end.rs`: what must be left when all is over
 //! - `purpose.rs`: whether an endpoint is dialed for a client, and for which
 //!
@@ -19,9 +21,12 @@
 
 mod accounts;
 mod books;
+mod check;
+mod checks;
 mod dial;
 mod end;
 mod endpoint;
+mod failing;
 mod listener;
 mod names;
 mod pair;
@@ -38,6 +43,7 @@ use std::time::Duration;
 use etcd_gateway::reactor::{Census, Reactor};
 
 pub use self::books::Books;
+use self::checks::CheckBooks;
 use self::listener::ListenerBook;
 use self::names::NameBooks;
 use self::pipe::{PipeBooks, Way};
@@ -61,6 +67,8 @@ pub struct Oracle {
     listeners: Vec<ListenerBook>,
     /// What is known of names, where endpoints have some.
     names: Option<NameBooks>,
+    /// What is known from health checks.
+    checks: CheckBooks,
 }
 
 impl Oracle {
@@ -71,6 +79,7 @@ impl Oracle {
             watches: Watches::new(plan),
             listeners: vec![ListenerBook::default(); plan.listeners],
             names: plan.names.as_ref().map(NameBooks::new),
+            checks: CheckBooks::new(plan),
         }
     }
 
@@ -99,6 +108,9 @@ impl Oracle {
         let is_waived = self.books.is_last_round(world);
         self.books.pauses.clock_is_read(now, turn, is_waived);
         self.note_choices_of_the_short(world);
+        if turn == 0 {
+            self.checking().checks_begin(now);
+        }
     }
 
     /// The gateway's books against ours, between two turns. Gives the endpoints that have come and
@@ -115,6 +127,7 @@ impl Oracle {
         let (open, ended) = (pairs as u64, metrics.endings.total());
         assert_eq!(metrics.clients_accepted, open + ended, "accepted = open + ended");
         assert_eq!(probes, self.books.accounts.probes.len(), "probes and their sockets");
+        assert_eq!(checks, world.visits.open_ones().count(), "checks and their sockets");
         let flows_parked: usize = self
             .books
             .accounts
@@ -144,6 +157,7 @@ impl Oracle {
                 continue;
             }
             let is_active = endpoint.health().is_active();
+            self.checking().end_doubt(world.endpoint_of(endpoint.address()), is_active);
             let watch = &self.watches.all[world.endpoint_of(endpoint.address())];
             assert_eq!(is_active, watch.is_active(), "{:?} and {watch:?}", endpoint.health());
         }

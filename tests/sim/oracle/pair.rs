@@ -117,6 +117,7 @@ impl Books {
         id: Id,
         client: &Connection,
         server: &Connection,
+        may_leave: bool,
     ) -> Seen {
         if self.is_drain_over(world) {
             return Seen::EndedByDrain;
@@ -128,10 +129,13 @@ impl Books {
             return Seen::ResetPassedOn;
         }
         let (limit, seen) = self.quiet_limit(world, client, server);
+        let quiet = world.context.turn_at.saturating_sub(last_progress(client, server));
+        if may_leave && limit.is_none_or(|limit| quiet < limit) {
+            return Seen::LeftAsFailing;
+        }
         let Some(limit) = limit else {
             panic!("{id}: reset for no reason\n{client:#?}\n{server:#?}");
         };
-        let quiet = world.context.turn_at.saturating_sub(last_progress(client, server));
         assert!(
             quiet >= limit,
             "{id}: reset after {quiet:?} without progress, the limit is {limit:?}\n\
@@ -196,6 +200,7 @@ impl Oracle {
     fn check_client_close(&mut self, world: &World, id: Id, how: Close) {
         let is_late = how == Close::Reset && self.books.is_drain_over(world);
         self.books.record.cut_at_most += u64::from(is_late);
+        let may_leave = self.checking().may_leave(world, id);
         let Some((client, server)) = self.books.accounts.pair_of(world, id) else {
             assert_eq!(how, Close::Reset, "{id}: an orderly end for a client never served");
             return self.check_unserved_close(world, id);
@@ -211,7 +216,7 @@ impl Oracle {
                 Seen::Completed
             }
             Close::Reset => {
-                let seen = self.books.reason_for_reset(world, id, client, server);
+                let seen = self.books.reason_for_reset(world, id, client, server, may_leave);
                 let is_cut =
                     seen == Seen::EndedByDrain && !self.books.could_be_reset(world, client, server);
                 self.books.record.cut += u64::from(is_cut);
@@ -219,6 +224,9 @@ impl Oracle {
             }
         };
         self.books.record.saw(seen);
+        if seen == Seen::LeftAsFailing {
+            self.checking().note_closing(world);
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! The one question that no address answers: whether the gateway dials an endpoint for a client,
-//! and for which.
+//! and for which, or to check it, or to find out whether it is back.
 //!
 //! The network tells sockets apart as any network does, by the address that is dialed: name servers
 //! from endpoints, and one endpoint from another. A client's dial and a probe of the monitor go to
@@ -18,12 +18,25 @@ use etcd_gateway::reactor::token::{Kind, Token};
 use crate::connection::Id;
 use crate::world::World;
 
-/// The client that a dial is for, by its token; none if it is a probe.
-pub fn client_of(token: usize, clients: &[Id], world: &World) -> Option<Id> {
-    let slot = slot_of(token)?;
+/// What a dial to an endpoint is for.
+pub enum Purpose {
+    /// This client.
+    Client(Id),
+    /// A health check: it may look like a probe until it carries bytes, and where it never does.
+    Check,
+    /// The monitor.
+    Probe,
+}
+
+/// The purpose of a dial, by its token.
+pub fn of(token: usize, clients: &[Id], world: &World) -> Purpose {
+    let Some(slot) = slot_of(token) else {
+        let is_check = Token::unpack(token).is_some_and(|token| token.kind == Kind::Check);
+        return if is_check { Purpose::Check } else { Purpose::Probe };
+    };
     let connections = &world.network.connections;
     let client = clients.iter().find(|id| connections[**id].token.and_then(slot_of) == Some(slot));
-    Some(*client.expect("a dial for a client that is not there"))
+    Purpose::Client(*client.expect("a dial for a client that is not there"))
 }
 
 /// The slot of a pair, if the token is that of one.

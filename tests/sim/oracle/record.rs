@@ -61,6 +61,20 @@ listed! {
         DeadAskedFor,
         WildcardBelieved,
         WildcardPassedOver,
+        CheckPassed,
+        CheckFailed,
+        CheckTimedOut,
+        CheckOnKept,
+        CheckRepeated,
+        CheckSaidNothing,
+        AskedOtherwise,
+        BecamePassing,
+        BecameFailing,
+        FoundForeign,
+        FailedOpen,
+        LeftAsFailing,
+        DialLeftAsFailing,
+        ChecksRested,
     }
 }
 
@@ -80,6 +94,10 @@ pub struct Record {
     pub dials_left_at_most: u64,
     pub probes_left_at_most: u64,
     pub dials_short: u64,
+    /// Health checks, and those of them that were passed or not.
+    pub checks: u64,
+    pub checks_passed: u64,
+    pub checks_failed: u64,
     /// Clients closed unserved, and those of them for want of an endpoint or of our resources.
     pub unserved: u64,
     pub rejected: u64,
@@ -105,6 +123,9 @@ impl Record {
             dials_left_at_most: 0,
             probes_left_at_most: 0,
             dials_short: 0,
+            checks: 0,
+            checks_passed: 0,
+            checks_failed: 0,
             unserved: 0,
             rejected: 0,
             cut: 0,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::endpoint::{State, Watch};
+use super::endpoint::{Standing, State, Watch};
 use crate::plan::Plan;
 
 /// How far the rotation may be from even, in connections, over any stretch of time in which no
@@ -35,6 +35,18 @@ impl Watches {
         Watches { all }
     }
 
+    /// How the best of the active endpoints do by their checks.
+    pub(super) fn best_standing(&self) -> Option<Standing> {
+        let active = self.all.iter().filter(|watch| watch.is_in && watch.is_active());
+        active.map(|watch| watch.standing).min()
+    }
+
+    /// Whether an endpoint fails while another one serves.
+    pub(super) fn is_replaceable(&self, endpoint: usize) -> bool {
+        let is_failing = self.all[endpoint].standing == Standing::Failing;
+        is_failing && self.best_standing() == Some(Standing::Serving)
+    }
+
     /// It is evident that the endpoint serves.
     pub(super) fn succeed(&mut self, endpoint: usize, now: Duration) {
         if !self.all[endpoint].is_active() {
@@ -51,7 +63,7 @@ impl Watches {
     /// An endpoint of a class got a client by rotation; shares may be off by `most` connections.
     /// Whether they could be checked.
     pub(super) fn check_fairness(&mut self, endpoint: usize, most: f64) -> bool {
-        let class = self.all[endpoint].priority;
+        let class = self.all[endpoint].class();
         self.all[endpoint].picks += 1;
         let mates: Vec<&Watch> = self.all.iter().filter(|watch| watch.is_mate(class)).collect();
         let picks: u64 = mates.iter().map(|mate| mate.picks).sum();

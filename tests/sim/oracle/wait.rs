@@ -16,6 +16,8 @@ impl Oracle {
     pub fn check_before_wait(&mut self, world: &World, timeout: Option<Duration>) {
         let is_impatient = timeout == Some(Duration::ZERO);
         self.books.record.check_spin(is_impatient, world.context.progress);
+        self.checking().check_closings_go_on(world);
+        self.checking().check_checks_are_done(world);
         let wait = BeforeWait { oracle: self, world };
         wait.check_deadlines();
         if let Some(names) = &self.names {
