@@ -185,6 +185,11 @@ events! {
         endpoint: Value<'a>,
         reason: Value<'a>,
     };
+    /// An endpoint that could be a member of etcd has not answered any check so far.
+    EndpointCheckUnanswered: Warn "endpoint does not answer its check" {
+        endpoint: Value<'a>,
+        reason: Value<'a>,
+    };
     /// An endpoint that could be a member of etcd does not answer as one, so it is not asked again.
     EndpointNotChecked: Info "endpoint is not checked" { endpoint: Value<'a>, reason: Value<'a> };
     /// A database of the cluster is full: etcd refuses puts at every member.

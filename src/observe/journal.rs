@@ -194,6 +194,7 @@ fn pace(event: &Event<'_>) -> Pace {
         Event::EndpointRemoved { endpoint, .. } => about_endpoint("removed", endpoint),
         Event::EndpointVerified { endpoint, .. } => about_endpoint("verified", endpoint),
         Event::EndpointChecked { endpoint, .. } => about_endpoint("passing", endpoint),
+        Event::EndpointCheckUnanswered { endpoint, .. } => about_endpoint("unanswered", endpoint),
         Event::EndpointNotChecked { endpoint, .. } => about_endpoint("not_checked", endpoint),
         Event::EndpointNotVerified { endpoint, reason, .. } => {
             about_discovery("not_verified", format_args!("{endpoint}/{reason}"))

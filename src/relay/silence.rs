@@ -2,7 +2,7 @@
 //!
 //! Nothing is known of the protocol: an answer is any byte that the server sends after bytes of the
 //! client were read. Some bytes need none, such as those by which an HTTP/2 client makes room, so
-//! silence is a reason to ask the server (`upstream/health_check.rs`), and never one to end a pair.
+//! silence is a reason to ask the server (`upstream/checks.rs`), and never one to end a pair.
 //!
 //! ```text
 //!   client's bytes       T            2T                       4T
@@ -22,6 +22,10 @@ pub struct Answers {
     /// The longest time until an answer so far.
     longest_ms: u32,
 }
+
+/// Silence is looked at each second until it is so long.
+const STEADY_UNTIL: Duration = Duration::from_secs(8);
+const STEADY_STEP: Duration = Duration::from_secs(1);
 
 /// The times between which silence gets suspicious.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,11 +70,11 @@ impl SilenceLimits {
     }
 
     /// When to look next at a silence of this length: after the first time, and whenever it has
-    /// doubled.
+    /// doubled, but each second for a while: a member without a quorum says so only after some.
     pub fn next_look(&self, unanswered: Duration, longest: Duration) -> Duration {
         let mut look = self.first(longest);
         while look <= unanswered {
-            look = look.saturating_mul(2);
+            look += if look < STEADY_UNTIL { look.min(STEADY_STEP) } else { look };
         }
         look
     }
@@ -120,13 +124,16 @@ mod tests {
     }
 
     #[test]
-    fn looks_are_at_the_longest_time_so_far_and_whenever_it_has_doubled() {
+    fn looks_are_at_the_longest_time_so_far_then_each_second_then_whenever_it_has_doubled() {
         for (longest, unanswered, want) in [
             (0, 0, 200),
             (0, 199, 200),
             (0, 200, 400),
             (300, 0, 300),
             (300, 700, 1200),
+            (0, 1000, 1600),
+            (0, 1600, 2600),
+            (0, 8700, 17_200),
             (60_000, 0, 500),
             (60_000, 500, 1000),
         ] {

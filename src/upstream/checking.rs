@@ -10,7 +10,7 @@ use super::health_check::Pace;
 use super::members::Members;
 use super::{
     Change, Check, CheckChange, CheckLimits, CheckReport, CheckResult, CheckState, Endpoint,
-    EndpointId, EndpointSet, EndpointSpec, Health, Standing,
+    EndpointId, EndpointSet, EndpointSpec, Health, Standing, Suspicion,
 };
 use crate::address::Address;
 
@@ -40,7 +40,8 @@ impl EndpointSet {
     }
 
     /// Takes the report of a check. Returns what it has changed of the checks, and of the dials:
-    /// that an endpoint is there is shown by its answer, too. `jitter`: 64 random bits.
+    /// that an endpoint can be dialed is shown by an answer over a new connection, too. `jitter`:
+    /// 64 random bits.
     pub fn check_done(
         &mut self,
         id: EndpointId,
@@ -48,7 +49,7 @@ impl EndpointSet {
         now: Instant,
         jitter: u64,
     ) -> (Option<CheckNews>, Option<Change>) {
-        let CheckReport { result, is_costly, leads_in } = report;
+        let CheckReport { result, is_dialed, is_costly, leads_in } = report;
         let is_eager = self.best_standing() != Some(Standing::Serving);
         let pace = Pace { is_eager, is_costly, jitter };
         let limits = self.check_limits;
@@ -58,7 +59,7 @@ impl EndpointSet {
         let Some(checks) = &mut endpoint.checks else { return (None, None) };
         let change = checks.on_result(result, pace, &limits, now);
         let is_reached = result == CheckResult::Passed && checks.check.port.is_none();
-        let proves = is_reached && endpoint.check == Check::Connect;
+        let proves = is_reached && is_dialed && endpoint.check == Check::Connect;
         endpoint.leads_in = leads_in.filter(|_| result == CheckResult::Passed);
         self.members.prefer_leader();
         let revived = match proves {
@@ -80,12 +81,12 @@ impl EndpointSet {
         was_in_flight
     }
 
-    /// Something speaks against the endpoint: its next check comes at once. `is_silence`: it leaves
-    /// bytes of a client without an answer. Returns whether it has checks.
-    pub fn suspect(&mut self, id: EndpointId, is_silence: bool, now: Instant) -> bool {
+    /// Something speaks against the endpoint: its next check comes at once. Returns whether it has
+    /// checks.
+    pub fn suspect(&mut self, id: EndpointId, suspicion: Suspicion, now: Instant) -> bool {
         let limits = self.check_limits;
         let checks = self.members.get_mut(id).and_then(|endpoint| endpoint.checks.as_mut());
-        checks.map(|checks| checks.suspect(is_silence, &limits, now)).is_some()
+        checks.map(|checks| checks.suspect(suspicion, &limits, now)).is_some()
     }
 
     /// A client has come after a time without any: checks that were put off are due.
@@ -103,10 +104,10 @@ impl EndpointSet {
         active.map(|(_, endpoint)| endpoint.standing()).min()
     }
 
-    /// Endpoints that fail their checks, with the time since when, while another one serves.
-    /// Without one, nothing is better than what is there.
+    /// Endpoints that fail their checks, with the time since when, while another one is known to
+    /// serve. Without one, nothing is better than what is there.
     pub fn replaceable(&self) -> impl Iterator<Item = (EndpointId, &Endpoint, Instant)> {
-        let can_replace = self.best_standing() == Some(Standing::Serving);
+        let can_replace = self.members.live().any(|(_, endpoint)| endpoint.is_serving());
         let failing = self.members.live().filter_map(|(id, endpoint)| {
             let CheckState::Failing { since, .. } = endpoint.check_state()? else { return None };
             Some((id, endpoint, since))
@@ -127,9 +128,11 @@ impl Members {
 }
 
 impl Endpoint {
-    /// Whether it is in rotation, and passes its checks or has none.
+    /// Whether it is in rotation, and has passed its last checks or has none: a reason to leave
+    /// another one. That it may be dialed (`standing`) is not enough.
     pub fn is_serving(&self) -> bool {
-        self.health.is_active() && self.standing() == Standing::Serving
+        let has_passed = self.checks.as_ref().is_none_or(|checks| checks.has_passed());
+        self.health.is_active() && has_passed
     }
 
     /// Its standing as a member of etcd, worse where dials to it fail; `None`: it is a server of
@@ -281,7 +284,12 @@ mod tests {
     }
 
     fn report(result: CheckResult) -> CheckReport {
-        CheckReport { result, is_costly: false, leads_in: None }
+        CheckReport { result, is_dialed: true, is_costly: false, leads_in: None }
+    }
+
+    /// Over a connection that was there already.
+    fn kept(result: CheckResult) -> CheckReport {
+        CheckReport { is_dialed: false, ..report(result) }
     }
 
     fn spec(index: usize, priority: u16) -> EndpointSpec {
@@ -363,6 +371,37 @@ mod tests {
         bench.check(1, CheckResult::Passed);
         assert_eq!(bench.replaceable(), [bench.ids[0]]);
         assert_eq!((bench.serving_count(), bench.set.active_count()), (1, 2));
+    }
+
+    /// One that nothing is known of yet is used by TCP alone with `auto`, which proves nothing.
+    #[test]
+    fn an_endpoint_that_has_shown_nothing_is_no_reason_to_leave_another_one() {
+        let mut bench = Bench::new(&[0, 0]);
+        bench.check(0, CheckResult::Passed);
+        bench.fail(0);
+        let mut specs = vec![spec(0, 0), spec(1, 0), spec(2, 0)];
+        specs[2].health_check = specs[2].health_check.take().map(tentative);
+        bench.ids.extend(bench.set.reconcile(&specs, bench.now).added);
+        assert_eq!((bench.standing(2), bench.served_by()), (Standing::Serving, vec![2]));
+        assert_eq!((bench.serving_count(), bench.replaceable()), (0, vec![]));
+        bench.check(2, CheckResult::Passed);
+        assert_eq!((bench.serving_count(), bench.replaceable()), (1, vec![bench.ids[0]]));
+    }
+
+    fn tentative(check: HealthCheck) -> HealthCheck {
+        HealthCheck { is_tentative: true, ..check }
+    }
+
+    #[test]
+    fn an_answer_over_a_connection_that_was_kept_does_not_show_that_a_dial_works() {
+        let mut bench = Bench::new(&[0]);
+        bench.check(0, CheckResult::Passed);
+        let (id, at) = (bench.ids[0], bench.now);
+        bench.set.dial_failed(id, at, DialFailure::Refused, at, 0).expect("evidence");
+        bench.now = bench.next_check_at(id).expect("it is asked at once");
+        assert!(bench.set.begin_check(id, false, bench.now));
+        let (_, revived) = bench.set.check_done(id, kept(CheckResult::Passed), bench.now, 0);
+        assert_eq!((revived, bench.set.active_count()), (None, 0));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use super::health_check::Pace;
 use super::{
     CheckChange, CheckFailure, CheckLimits, CheckResult, CheckState, HealthCheck, Standing,
+    Suspicion,
 };
 
 /// Unexpected answers in a row after which a server is one of another kind, where one alone could
@@ -31,10 +32,18 @@ const UNANSWERED_INTERVAL: Duration = Duration::from_secs(60);
 const EAGER: (u32, u32) = (2, 5);
 /// What an interval is multiplied by where a check costs the server a write to its disk.
 const COSTLY: u32 = 6;
-/// Suspicions by silence that are followed up at once, and the time after which one more is: what
-/// clients send without expecting an answer must not multiply the checks of a fleet.
+/// Suspicions that are followed up at once although they may be usual, and the time after which one
+/// more is: servers that end each connection, and bytes that need no answer, must not multiply the
+/// checks of a fleet.
 const SUSPICIONS_MAX: u32 = 10;
 const SUSPICION_REFILL: Duration = Duration::from_secs(20);
+
+/// A check because of silence comes at the soonest this many spacings after the one before: clients
+/// of a member without a quorum all wait at the same time, and it says so only after a second or
+/// two.
+const SILENT_SPACING: u32 = 5;
+/// Checks without an answer after which an endpoint that is still unknown is reported.
+const UNANSWERED_REPORTED: u32 = 3;
 
 /// The checks of one endpoint.
 #[derive(Clone, Debug)]
@@ -74,6 +83,11 @@ impl Checks {
             is_proven: false,
             suspicions: (SUSPICIONS_MAX, now),
         }
+    }
+
+    /// Whether it is known to serve, or to be another kind of server.
+    pub(super) fn has_passed(&self) -> bool {
+        matches!(self.state, CheckState::Passing { .. } | CheckState::Foreign)
     }
 
     pub(super) fn state(&self) -> CheckState {
@@ -131,19 +145,22 @@ impl Checks {
         }
     }
 
-    /// Brings the next check forward, as something speaks against the endpoint. `is_silence`: it is
-    /// that bytes of a client are not answered, which may be as the protocol has it.
-    pub(super) fn suspect(&mut self, is_silence: bool, limits: &CheckLimits, now: Instant) {
+    /// Brings the next check forward, as something speaks against the endpoint.
+    pub(super) fn suspect(&mut self, suspicion: Suspicion, limits: &CheckLimits, now: Instant) {
         let planned = match self.schedule {
             Schedule::At(at) => Some(at),
             Schedule::Paused => None,
             Schedule::InFlight | Schedule::Never => return,
         };
-        let at = self.soon(now, limits.spacing);
-        if planned.is_some_and(|planned| planned <= at) || is_silence && !self.take_suspicion(now) {
-            return;
+        let spacing = match suspicion {
+            Suspicion::Failed | Suspicion::Ended => limits.spacing,
+            Suspicion::Silent => limits.spacing * SILENT_SPACING,
+        };
+        let at = self.soon(now, spacing);
+        let is_late = planned.is_none_or(|planned| at < planned);
+        if is_late && (suspicion == Suspicion::Failed || self.take_suspicion(now)) {
+            self.schedule = Schedule::At(at);
         }
-        self.schedule = Schedule::At(at);
     }
 
     /// Now, or as soon as the last check is `spacing` ago.
@@ -174,7 +191,7 @@ impl Checks {
             CheckState::Foreign => self.schedule = Schedule::At(self.soon(now, limits.spacing)),
             CheckState::Passing { .. } => {
                 self.state = CheckState::Unknown { unexpected: 0, unanswered: 0 };
-                self.suspect(false, limits, now);
+                self.suspect(Suspicion::Failed, limits, now);
             }
             CheckState::Unknown { .. } | CheckState::Failing { .. } => {}
         }
@@ -252,7 +269,7 @@ impl Checks {
             {
                 let unanswered = unanswered.saturating_add(1);
                 self.state = CheckState::Unknown { unexpected: 0, unanswered };
-                None
+                (unanswered == UNANSWERED_REPORTED).then_some(CheckChange::Unanswered { reason })
             }
             CheckState::Passing { failures } if failures + 1 < limits.fall => {
                 self.state = CheckState::Passing { failures: failures + 1 };
@@ -380,6 +397,7 @@ mod tests {
             Some(CheckChange::BecameFailing { reason }) => format!("failing {reason}"),
             Some(CheckChange::FailsOtherwise { reason }) => format!("otherwise {reason}"),
             Some(CheckChange::BecameForeign { reason }) => format!("foreign {reason}"),
+            Some(CheckChange::Unanswered { reason }) => format!("unanswered {reason}"),
         };
         (words, pause)
     }
@@ -442,8 +460,9 @@ mod tests {
         let silent = (failed(SILENT), "-", 5000);
         let (checks, _) = run(true, &[]);
         assert_eq!(checks.standing(), Standing::Serving, "by TCP alone, as nothing is known yet");
-        let (checks, _) = run(true, &[(failed(SILENT), "-", 0), silent, silent]);
-        assert_eq!(checks.standing(), Standing::Unknown);
+        let third = (failed(SILENT), "unanswered timed_out", 5000);
+        let (checks, _) = run(true, &[(failed(SILENT), "-", 0), silent, third, silent]);
+        assert_eq!((checks.standing(), checks.has_passed()), (Standing::Unknown, false));
         // A learner has answered as etcd does.
         run(true, &[(failed(NO_LEADER), "failing no_leader", 0)]);
         let silent = (failed(SILENT), "-", 5000);
@@ -458,7 +477,7 @@ mod tests {
         let now = {
             let (mut checks, now) = run(true, &[(unexpected(true), "foreign closed_early", 0)]);
             assert_eq!((checks.standing(), checks.next_at()), (Standing::Serving, None));
-            checks.suspect(false, &LIMITS, now);
+            checks.suspect(Suspicion::Failed, &LIMITS, now);
             checks.resume(now);
             assert_eq!(checks.next_at(), None, "not a byte more");
             checks.on_outage(&LIMITS, now);
@@ -495,29 +514,35 @@ mod tests {
     #[test]
     fn suspicion_brings_a_check_forward_and_keeps_its_distance() {
         let (mut checks, now) = run(false, &[(CheckResult::Passed, "passing", 0)]);
-        checks.suspect(false, &LIMITS, now);
+        checks.suspect(Suspicion::Failed, &LIMITS, now);
         assert_eq!(checks.next_at(), Some(now + LIMITS.spacing));
         let later = now + SECOND;
         let (mut checks, _) = run(false, &[(CheckResult::Passed, "passing", 0)]);
-        checks.suspect(false, &LIMITS, later);
+        checks.suspect(Suspicion::Failed, &LIMITS, later);
         assert_eq!(checks.next_at(), Some(later));
-        checks.suspect(false, &LIMITS, later + SECOND);
+        checks.suspect(Suspicion::Failed, &LIMITS, later + SECOND);
         assert_eq!(checks.next_at(), Some(later), "it is never put off");
         assert!(checks.begin(false, later));
-        checks.suspect(false, &LIMITS, later);
+        checks.suspect(Suspicion::Failed, &LIMITS, later);
         assert!(checks.is_in_flight(), "the one under way will tell");
     }
 
-    /// Bytes that need no answer, such as those by which an HTTP/2 client makes room, must not keep
-    /// a whole fleet asking.
+    /// Neither servers that close each connection, nor bytes that need no answer, such as those by
+    /// which an HTTP/2 client makes room, may keep a whole fleet asking.
     #[test]
-    fn suspicion_by_silence_has_a_bound_in_the_long_run() {
+    fn suspicion_that_may_be_usual_has_a_bound_in_the_long_run() {
+        for suspicion in [Suspicion::Silent, Suspicion::Ended] {
+            check_bound(suspicion);
+        }
+    }
+
+    fn check_bound(suspicion: Suspicion) {
         let (mut checks, start) = run(false, &[(CheckResult::Passed, "passing", 0)]);
         let mut begun = 0;
         let mut now = start;
         while now < start + 1000 * SECOND {
             now += SECOND / 4;
-            checks.suspect(true, &LIMITS, now);
+            checks.suspect(suspicion, &LIMITS, now);
             if checks.begin(false, now) {
                 begun += 1;
                 checks.on_result(CheckResult::Passed, PACE, &LIMITS, now);

@@ -90,6 +90,8 @@ pub enum CheckResult {
 pub struct CheckReport {
     /// Its result.
     pub result: CheckResult,
+    /// Whether it was made over a new connection, so that it shows that the endpoint can be dialed.
+    pub is_dialed: bool,
     /// Whether a check costs the server a write to its disk.
     pub is_costly: bool,
     /// The term of Raft in which the server leads, where clients prefer a leader; else `None`.
@@ -153,11 +155,27 @@ pub enum CheckChange {
         /// Why now.
         reason: CheckFailure,
     },
+    /// Several checks in a row had no answer, and nothing else is known of it.
+    Unanswered {
+        /// What happened to the last one.
+        reason: CheckFailure,
+    },
     /// It is a server of another kind, and not checked any further.
     BecameForeign {
         /// What it did.
         reason: CheckFailure,
     },
+}
+
+/// What speaks against an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suspicion {
+    /// A dial failed.
+    Failed,
+    /// It ended or reset a connection: a client's early, or that of its checks.
+    Ended,
+    /// It leaves bytes of a client without an answer, which may be as the protocol has it.
+    Silent,
 }
 
 /// How clients may use an endpoint, by its checks; the first that there is counts.

@@ -35,7 +35,7 @@ pub use endpoint::Endpoint;
 pub use health::{ChangeKind, DialFailure, Health, Outage};
 pub use health_check::{
     CheckChange, CheckFailure, CheckLimits, CheckReport, CheckResult, CheckState, HealthCheck,
-    Question, Standing,
+    Question, Standing, Suspicion,
 };
 pub use reconcile::{Reconciled, Removed};
 pub use silence::Silent;
@@ -218,6 +218,9 @@ impl EndpointSet {
         }
         debug_assert!(endpoint.pairs > 0, "a pair is closed once");
         endpoint.pairs = endpoint.pairs.saturating_sub(1);
+        if endpoint.pairs == 0 {
+            endpoint.answers.end_silence();
+        }
         if endpoint.pairs == 0 && endpoint.health.is_removed() {
             self.members.forget(id);
         }

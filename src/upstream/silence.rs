@@ -14,6 +14,13 @@ pub(super) struct AnswerTimes {
     is_silent: bool,
 }
 
+impl AnswerTimes {
+    /// No connection is left that could be silent.
+    pub(super) fn end_silence(&mut self) {
+        self.is_silent = false;
+    }
+}
+
 /// An endpoint that is silent for longer than it ever was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Silent {
@@ -22,12 +29,13 @@ pub struct Silent {
 }
 
 impl EndpointSet {
-    /// The endpoint has answered, within `longest` on that connection.
-    pub fn on_answer(&mut self, id: EndpointId, longest: Duration) {
+    /// The endpoint has answered, within `longest` on that connection. The answer to what it was
+    /// silent about ends that; others do not, as one connection of many may be stuck.
+    pub fn on_answer(&mut self, id: EndpointId, longest: Duration, unusual_after: Duration) {
         if let Some(endpoint) = self.members.get_mut(id) {
             let times = &mut endpoint.answers;
             times.longest = times.longest.max(Some(longest));
-            times.is_silent = false;
+            times.is_silent &= longest < unusual_after;
         }
     }
 
@@ -81,12 +89,14 @@ mod tests {
         let spec = EndpointSpec { address, priority: 0, weight: 1, check, health_check: None };
         let id = set.reconcile(&[spec], Instant::now()).added[0];
         assert_eq!(set.on_silence(id, 60 * SECOND, 10 * SECOND), None, "it may only take");
-        set.on_answer(id, SECOND);
+        set.on_answer(id, SECOND, 10 * SECOND);
         assert_eq!(set.on_silence(id, 9 * SECOND, 10 * SECOND), None);
         let silent = Some(Silent { longest_before: SECOND });
         assert_eq!(set.on_silence(id, 10 * SECOND, 10 * SECOND), silent);
         assert_eq!(set.on_silence(id, 20 * SECOND, 10 * SECOND), None, "once");
-        set.on_answer(id, 21 * SECOND);
+        set.on_answer(id, 2 * SECOND, 10 * SECOND);
+        assert_eq!(set.on_silence(id, 20 * SECOND, 10 * SECOND), None, "others are answered");
+        set.on_answer(id, 21 * SECOND, 10 * SECOND);
         assert_eq!(set.on_silence(id, 20 * SECOND, 10 * SECOND), None, "it has been longer");
         let silent = Some(Silent { longest_before: 21 * SECOND });
         assert_eq!(set.on_silence(id, 22 * SECOND, 10 * SECOND), silent);

@@ -1,6 +1,6 @@
 //! Health checks: who gets clients, who loses them, who is asked, and who never is.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
 use crate::util::*;
@@ -48,7 +48,13 @@ fn served_by(gateway: &Gateway, clients: usize) -> String {
 
 /// Whether the connection was reset.
 fn is_reset(stream: &mut TcpStream) -> bool {
-    stream.read(&mut [0]).is_err()
+    stream.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::ConnectionReset)
+}
+
+/// Fails unless the client is still served where it was.
+fn expect_served((stream, letter): &mut (TcpStream, u8)) {
+    stream.write_all(b"x").expect("it is still served");
+    stream.read_exact(std::slice::from_mut(letter)).expect("an echo");
 }
 
 #[test]
@@ -72,9 +78,7 @@ fn a_member_that_does_not_serve_gets_no_clients_and_loses_those_it_has() {
         assert!(is_reset(&mut clients[1].0), "{health:?}: a client is left with it");
         assert_eq!(served_by(&gateway, 6), "ac");
         for index in [0, 2] {
-            let (stream, letter) = &mut clients[index];
-            stream.write_all(b"x").expect("it is still served");
-            stream.read_exact(std::slice::from_mut(letter)).expect("an echo");
+            expect_served(&mut clients[index]);
         }
         members[1].tell(Health::Serving);
         gateway.wait_for_log("endpoint passes its check again");
@@ -105,7 +109,7 @@ fn a_full_database_is_reported_and_serves() {
 }
 
 #[test]
-fn where_nothing_passes_all_that_accept_get_clients_and_no_pair_is_closed() {
+fn where_nothing_passes_all_that_accept_get_clients() {
     let members = members();
     let gateway = before(&members, &[]);
     wait_passing(&gateway, &members);
@@ -122,6 +126,30 @@ fn where_nothing_passes_all_that_accept_get_clients_and_no_pair_is_closed() {
     assert_eq!(gateway.log_count("no endpoint passes its check"), 1);
 }
 
+/// Neither when it is alone, nor next to one of which nothing is known.
+#[test]
+fn a_member_that_fails_keeps_its_clients_while_no_other_one_passes() {
+    let silent = Blackhole::start();
+    for others in [&[][..], &[format!("http://{}", silent.address())]] {
+        let member = FakeMember::start(b'a');
+        let builder =
+            Gateway::builder().arg("--health-interval=20ms").arg("--connect-timeout=100ms");
+        let builder = builder.endpoint(&member.url());
+        let builder = others
+            .iter()
+            .fold(builder, |builder, other| builder.endpoint(&format!("{other}?priority=1")));
+        let gateway = builder.start();
+        gateway.wait_for_log("endpoint passes its check");
+        let mut client = client(&gateway);
+        member.tell(Health::NoLeader);
+        gateway.wait_for_log("endpoint fails its check");
+        until("it was asked on", || member.requests().len() > 20);
+        expect_served(&mut client);
+        assert_eq!(gateway.log_count("connections of failing endpoints closed"), 0);
+        assert_eq!(served_by(&gateway, 1), "a", "next to {others:?}");
+    }
+}
+
 #[test]
 fn pairs_are_kept_where_that_is_asked_for() {
     let members = members();
@@ -131,10 +159,7 @@ fn pairs_are_kept_where_that_is_asked_for() {
     members[0].tell(Health::NoLeader);
     gateway.wait_for_log("endpoint fails its check");
     assert_eq!(served_by(&gateway, 6), "bc");
-    for (stream, letter) in &mut clients {
-        stream.write_all(b"x").expect("it is still served");
-        stream.read_exact(std::slice::from_mut(letter)).expect("an echo");
-    }
+    clients.iter_mut().for_each(expect_served);
 }
 
 #[test]
@@ -180,6 +205,23 @@ fn all_checks_of_a_member_use_one_connection() {
     let lines = members[0].requests();
     assert!(lines.iter().all(|line| line == "POST /v3/maintenance/status HTTP/1.1"), "{lines:?}");
     drop(gateway);
+}
+
+/// A member may be without its interface in JSON for a moment: a proxy before it says so, too.
+#[test]
+fn a_member_is_asked_for_its_status_again_after_it_had_none() {
+    let members = [FakeMember::start(b'a')];
+    let gateway = before(&members, &[]);
+    wait_passing(&gateway, &members);
+    members[0].tell(Health::Answer(404, String::new()));
+    gateway.wait_for_log("endpoint fails its check");
+    members[0].tell(Health::Learner);
+    let count = members[0].requests().len();
+    until("it was asked often", || members[0].requests().len() > count + 20);
+    let lines = members[0].requests();
+    let last = lines.last().expect("many");
+    assert_eq!(last, "POST /v3/maintenance/status HTTP/1.1");
+    assert_eq!(gateway.log_count("passes its check again"), 0, "a learner");
 }
 
 #[test]

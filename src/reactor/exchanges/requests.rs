@@ -53,6 +53,16 @@ impl<N: Net + Host> Context<N> {
         })
     }
 
+    /// Closes the idle connections of health checks, whose descriptors clients are waiting for.
+    pub(in crate::reactor) fn release_idle_checks(&mut self) {
+        let owners: Vec<Owner> = self.exchanges.owners().collect();
+        for owner in owners {
+            if matches!(owner, Owner::Check(_)) && self.has_idle_connection(owner) {
+                self.close_exchange_of(owner);
+            }
+        }
+    }
+
     /// Closes the exchange where nothing follows this report, and stops its timer where no answer
     /// is awaited.
     pub(super) fn follow_report(&mut self, key: Key, report: &Report) {

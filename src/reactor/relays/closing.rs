@@ -10,6 +10,7 @@ use crate::observe::events::{Event, Value};
 use crate::reactor::context::{Context, Timer};
 use crate::reactor::upstream::Upstream;
 use crate::reactor::wheel::TimerKey;
+use crate::relay::Phase;
 use crate::relay::ending::Cause;
 use crate::upstream::EndpointId;
 
@@ -110,8 +111,9 @@ impl<N: Net + Host> Relays<N> {
 /// At most `count` established pairs of these endpoints.
 fn pairs_of<N: Net>(slots: &Arena<Slot<N>>, endpoints: &[EndpointId], count: usize) -> Vec<Key> {
     let pairs = slots.iter().filter(|(_, slot)| {
-        let is_running = slot.pair.ending().is_none() && slot.pair.attempt().is_none();
-        let endpoint = slot.endpoint.filter(|_| is_running && slot.server.is_some());
+        // One that has lost a side ends by itself.
+        let is_running = matches!(slot.pair.phase(), Phase::Relaying);
+        let endpoint = slot.endpoint.filter(|_| is_running);
         endpoint.is_some_and(|endpoint| endpoints.contains(&endpoint))
     });
     pairs.map(|(key, _)| key).take(count).collect()

@@ -318,5 +318,7 @@ impl<N: Net + Host> Relays<N> {
             self.admission.resume(context);
         }
         self.admission.pause(context);
+        // Where there are any, the pause ends with this turn.
+        context.release_idle_checks();
     }
 }

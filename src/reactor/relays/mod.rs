@@ -37,7 +37,7 @@ use crate::relay::ending::{Cause, EndedIn};
 use crate::relay::silence::Answers;
 use crate::relay::step::Side;
 use crate::relay::{self, Pair, Phase};
-use crate::upstream::EndpointId;
+use crate::upstream::{EndpointId, Suspicion};
 
 /// All pairs, and the resources that they share.
 pub(super) struct Relays<N: Net> {
@@ -353,7 +353,7 @@ impl<N: Net + Host> Relays<N> {
                 _ => {
                     upstream.pair_closed(endpoint, bytes);
                     if ending.speaks_against_server(bytes) {
-                        upstream.suspect(context, endpoint);
+                        upstream.suspect(context, endpoint, Suspicion::Ended);
                     }
                 }
             }

@@ -1,27 +1,29 @@
 //! The checker: asks endpoints whether they serve, each over a connection that is kept.
 //!
-//! `upstream/health_check.rs` decides when an endpoint is asked and what follows from the results,
+//! `upstream/checks.rs` decides when an endpoint is asked and what follows from the results,
 //! `question.rs` what is asked and what an answer means; a timer of the wheel for each endpoint
 //! starts it here. Owns the exchanges of checks and their timers. Must not decide who gets clients.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use super::http;
 use super::question::{self, Facts, Form, Meaning, Role};
 use crate::address::Address;
 use crate::config::{CHECKS_IDLE_AFTER, HTTP_CHECK_BYTES_MAX, HTTP_HEAD_BYTES_MAX};
 use crate::net::{Host, Net, NetError};
-use crate::observe::events::Event;
-use crate::proto::dialogue::{Dialogue, DialogueError};
+use crate::observe::events::{Event, Value};
+use crate::proto::dialogue::DialogueError;
 use crate::proto::etcd::status::Remarks;
-use crate::proto::http1::{Client, Delivery, HttpError, Limits, Received, Request, Response};
-use crate::proto::tls::{Connector, HandshakeError};
+use crate::proto::http1::{Client, Delivery, HttpError, Limits, Received, Response};
+use crate::proto::tls::Connector;
 use crate::reactor::context::{Context, Timer};
 use crate::reactor::exchanges::{Destination, ExchangeError, Owner, Report};
+use crate::reactor::faults::dial_failure;
 use crate::reactor::wheel::TimerKey;
-use crate::scheme::Scheme;
 use crate::upstream::{
-    Change, CheckFailure, CheckNews, CheckReport, CheckResult, DialFailure, EndpointId, EndpointSet,
+    Change, CheckFailure, CheckNews, CheckReport, CheckResult, DialFailure, EndpointId,
+    EndpointSet, HealthCheck, Suspicion,
 };
 
 const LIMITS: Limits =
@@ -49,8 +51,10 @@ pub(super) struct Checker {
 /// An endpoint that is checked.
 struct Subject {
     endpoint: EndpointId,
+    /// What it is asked. Another question begins with another connection.
+    check: HealthCheck,
     timer: Option<TimerKey>,
-    /// The form of the question that it knew last.
+    /// The form of the question of the check under way.
     form: Form,
     /// Whether it was asked over a connection that was kept, which it may have closed just before.
     is_kept: bool,
@@ -61,15 +65,14 @@ struct Subject {
 /// What a check has changed.
 #[derive(Default)]
 pub(super) struct Decided {
-    /// Of what checks have shown.
+    /// Of what checks, and of what dials have shown.
     pub(super) news: Option<CheckNews>,
-    /// Of what dials have shown.
     pub(super) revived: Option<Change>,
     /// Another member leads than before.
     pub(super) has_new_leader: bool,
 }
 
-/// The step after an answer or a failure.
+/// What follows an answer or a failure.
 enum Next {
     Ask(Form),
     Finish(CheckResult, Option<Role>),
@@ -83,9 +86,8 @@ impl Checker {
         connector: Option<Rc<dyn Connector>>,
         now: Instant,
     ) -> Checker {
-        let subjects = Vec::new();
+        let (subjects, leader) = (Vec::new(), None);
         let (is_paused, is_stopped) = (false, false);
-        let leader = None;
         Checker {
             timeout,
             prefers_leader,
@@ -106,7 +108,9 @@ impl Checker {
         let wanted = checked(set);
         let mut gone = Vec::new();
         self.subjects.retain_mut(|subject| {
-            let is_wanted = wanted.contains(&subject.endpoint);
+            let check = set.get(subject.endpoint).and_then(|found| found.health_check());
+            let is_same = check == Some(&subject.check);
+            let is_wanted = is_same && wanted.contains(&subject.endpoint);
             if !is_wanted {
                 gone.push((subject.endpoint, subject.timer.take()));
             }
@@ -122,9 +126,14 @@ impl Checker {
             if self.position(endpoint).is_none() {
                 let check = set.get(endpoint).and_then(|found| found.health_check());
                 let Some(check) = check else { continue };
-                let form = Form::first(&check.question);
-                let (timer, is_kept, has_no_space) = (None, false, false);
-                self.subjects.push(Subject { endpoint, timer, form, is_kept, has_no_space });
+                self.subjects.push(Subject {
+                    endpoint,
+                    check: check.clone(),
+                    timer: None,
+                    form: Form::first(&check.question),
+                    is_kept: false,
+                    has_no_space: false,
+                });
             }
             self.sync_timer(context, set, endpoint);
         }
@@ -170,7 +179,13 @@ impl Checker {
             return Decided::default();
         }
         context.metrics.checks.begun += 1;
-        let form = self.subjects[position].form;
+        // The best form, each time: a member may have been without it for a moment.
+        let form = Form::first(&self.subjects[position].check.question);
+        self.subjects[position].form = form;
+        if !set.get(endpoint).is_some_and(|found| found.health().is_active()) {
+            // Whether it can be dialed is shown by a new connection alone.
+            context.close_exchange_of(Owner::Check(endpoint));
+        }
         match self.ask(context, set, position, form) {
             Ok(()) => Decided::default(),
             Err(result) => self.finish(context, set, position, (result, None)),
@@ -195,7 +210,7 @@ impl Checker {
             }
             // The server has closed a connection that was kept: perhaps it ends.
             Report::Http(Received::Closed) => {
-                set.suspect(endpoint, false, context.now);
+                set.suspect(endpoint, Suspicion::Ended, context.now);
                 self.sync_timer(context, set, endpoint);
                 return Decided::default();
             }
@@ -271,10 +286,10 @@ impl Checker {
         let endpoint = self.subjects[position].endpoint;
         let found = set.get(endpoint).ok_or(unknown)?;
         let check = found.health_check().ok_or(unknown)?;
-        let address = match check.port {
-            Some(port) => with_port(found.address(), port),
-            None => found.address().clone(),
-        };
+        let address = found.address();
+        // A path has no port, and stays.
+        let at_port = check.port.and_then(|port| Some(Address::from((address.ip()?, port))));
+        let address = at_port.unwrap_or_else(|| address.clone());
         let request = question::request(check, form, address.port().unwrap_or(0));
         let request = request.map_err(|_| unknown)?;
         let (owner, limit) = (Owner::Check(endpoint), self.timeout);
@@ -283,27 +298,18 @@ impl Checker {
             return Ok(());
         }
         self.subjects[position].is_kept = false;
-        let dialogue = self.dialogue(request, check.scheme, &check.host);
+        let client = Client::new(request, LIMITS, Delivery::Whole);
+        let dialogue = http::dialogue(client, check.scheme, self.connector.as_deref(), &check.host);
         let dialogue = dialogue.map_err(question::of_handshake)?;
         let opened =
             context.open_stream(owner, Destination::Checked(&address), dialogue, Some(limit));
-        opened.map_err(question::of_network)
-    }
-
-    fn dialogue(
-        &self,
-        request: Request,
-        scheme: Scheme,
-        host: &str,
-    ) -> Result<Dialogue, HandshakeError> {
-        let client = Dialogue::Http(Box::new(Client::new(request, LIMITS, Delivery::Whole)));
-        match (scheme, &self.connector) {
-            (Scheme::Http, _) => Ok(client),
-            (Scheme::Https, Some(connector)) => {
-                Ok(Dialogue::over_tls(connector.connect(host)?, client))
+        opened.map_err(|error| {
+            if !dial_failure(error).is_evidence() {
+                let endpoint: Option<Value<'_>> = Some(&address);
+                context.log(Event::DialFailedLocally { endpoint, reason: &error });
             }
-            (Scheme::Https, None) => Err(HandshakeError::Local),
-        }
+            question::of_network(error)
+        })
     }
 
     fn finish<N: Net + Host>(
@@ -313,7 +319,7 @@ impl Checker {
         position: usize,
         (result, role): (CheckResult, Option<Role>),
     ) -> Decided {
-        let Subject { endpoint, form, .. } = self.subjects[position];
+        let Subject { endpoint, form, is_kept, .. } = self.subjects[position];
         context.metrics.checks.add(result);
         if let CheckResult::Failed(_) | CheckResult::Unexpected { .. } = result {
             // An answer that comes late must not count as that of the next question.
@@ -322,7 +328,8 @@ impl Checker {
         let jitter = context.net.random();
         let leads_in = role.filter(|role| role.is_leader && self.prefers_leader);
         let leads_in = leads_in.map(|role| role.raft_term);
-        let report = CheckReport { result, is_costly: form.is_costly(), leads_in };
+        let report =
+            CheckReport { result, is_dialed: !is_kept, is_costly: form.is_costly(), leads_in };
         let (news, revived) = set.check_done(endpoint, report, context.now, jitter);
         self.sync_timer(context, set, endpoint);
         Decided { news, revived, has_new_leader: self.note_leader(role) }
@@ -372,8 +379,9 @@ impl Checker {
 
 /// The endpoints that have checks.
 fn checked(set: &EndpointSet) -> Vec<EndpointId> {
-    let live = set.iter().filter(|(_, endpoint)| !endpoint.health().is_removed());
-    let checked = live.filter(|(_, endpoint)| endpoint.health_check().is_some());
+    let checked = set.iter().filter(|(_, endpoint)| {
+        !endpoint.health().is_removed() && endpoint.health_check().is_some()
+    });
     checked.map(|(id, _)| id).collect()
 }
 
@@ -388,13 +396,5 @@ fn note_space<N: Net>(
     subject.has_no_space = remarks.has_no_space;
     if let Some(endpoint) = set.address(subject.endpoint).filter(|_| is_news) {
         context.log(Event::EndpointHasNoSpace { endpoint });
-    }
-}
-
-/// The same host at another port. A path has none, and stays.
-fn with_port(address: &Address, port: u16) -> Address {
-    match address.ip() {
-        Some(ip) => Address::from((ip, port)),
-        None => address.clone(),
     }
 }

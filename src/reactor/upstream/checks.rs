@@ -11,7 +11,7 @@ use crate::observe::events::{Event, Value};
 use crate::reactor::context::Context;
 use crate::relay::silence::SilenceLimits;
 use crate::upstream::{
-    CheckChange, CheckNews, EndpointId, EndpointSet, Question, Removed, Silent, Standing,
+    CheckChange, CheckNews, EndpointId, EndpointSet, Question, Removed, Silent, Standing, Suspicion,
 };
 
 /// When silence of an endpoint that is checked gets suspicious.
@@ -57,20 +57,22 @@ impl<N: Net + Host> Upstream<N> {
         let is_failing_open = endpoints.best_standing() == Some(Standing::Failing);
         let count = endpoints.active_count();
         let serving = endpoints.iter().filter(|(_, endpoint)| endpoint.is_serving()).count();
+        // While one is there of which nothing is known, neither has begun nor ended.
+        let is_failing_open = is_failing_open || self.is_failing_open && serving == 0;
         if is_failing_open && !self.is_failing_open {
             context.log(Event::FailingOpen { endpoints: count });
         } else if !is_failing_open && self.is_failing_open {
             context.log(Event::FailingOpenEnded { endpoints: serving });
         }
         self.is_failing_open = is_failing_open;
-        self.has_failing = true;
+        self.is_standing_dirty = true;
     }
 
     /// The endpoints that fail their checks while another one serves, if they may be others than
     /// before: dials to them are to be abandoned.
     #[inline]
     pub(in crate::reactor) fn take_failing(&mut self) -> Option<Vec<Removed>> {
-        std::mem::take(&mut self.has_failing).then(|| failing(&self.monitor.endpoints))
+        std::mem::take(&mut self.is_standing_dirty).then(|| failing(&self.monitor.endpoints))
     }
 
     /// The endpoints whose running pairs are to be closed, with the time from which on.
@@ -85,15 +87,20 @@ impl<N: Net + Host> Upstream<N> {
     }
 
     /// Records that something speaks against the endpoint, so that it is checked at once.
-    pub(in crate::reactor) fn suspect(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
-        if self.monitor.endpoints.suspect(endpoint, false, context.now) {
+    pub(in crate::reactor) fn suspect(
+        &mut self,
+        context: &mut Context<N>,
+        endpoint: EndpointId,
+        suspicion: Suspicion,
+    ) {
+        if self.monitor.endpoints.suspect(endpoint, suspicion, context.now) {
             self.checker.sync_timer(context, &self.monitor.endpoints, endpoint);
         }
     }
 
     /// Records that the endpoint has answered a client within this time at the longest.
     pub(in crate::reactor) fn on_answer(&mut self, endpoint: EndpointId, longest: Duration) {
-        self.monitor.endpoints.on_answer(endpoint, longest);
+        self.monitor.endpoints.on_answer(endpoint, longest, SILENCE_UNUSUAL_AFTER);
     }
 
     /// Looks at bytes of a client that have been without an answer for `unanswered`, and had been
@@ -110,14 +117,15 @@ impl<N: Net + Host> Upstream<N> {
         let endpoints = &mut self.monitor.endpoints;
         if endpoints.get(endpoint).is_some_and(|found| found.is_checked()) {
             if SUSPICIOUS.is_due(before, unanswered, longest)
-                && endpoints.suspect(endpoint, true, context.now)
+                && endpoints.suspect(endpoint, Suspicion::Silent, context.now)
             {
                 self.checker.sync_timer(context, endpoints, endpoint);
             }
             return SUSPICIOUS.next_look(unanswered, longest);
         }
-        if let Some(Silent { longest_before }) =
-            endpoints.on_silence(endpoint, unanswered, SILENCE_UNUSUAL_AFTER)
+        if UNUSUAL.is_due(before, unanswered, longest)
+            && let Some(Silent { longest_before }) =
+                endpoints.on_silence(endpoint, unanswered, SILENCE_UNUSUAL_AFTER)
             && let Some(address) = endpoints.address(endpoint)
         {
             context.metrics.silences += 1;
@@ -146,6 +154,7 @@ fn log_news<N: Net>(context: &mut Context<N>, endpoints: &EndpointSet, news: &Ch
         CheckChange::FailsOtherwise { reason } => {
             Event::EndpointFailsOtherwise { endpoint, reason }
         }
+        CheckChange::Unanswered { reason } => Event::EndpointCheckUnanswered { endpoint, reason },
         CheckChange::BecameForeign { reason } => Event::EndpointNotChecked { endpoint, reason },
     });
 }

@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::http;
 use crate::config::{ETCD_ANSWER_BYTES_MAX, HTTP_HEAD_BYTES_MAX};
 use crate::discovery::{Ask, Heard, Line, Target};
 use crate::net::{Host, Net, NetError};
-use crate::proto::dialogue::{Dialogue, DialogueError};
+use crate::proto::dialogue::DialogueError;
 use crate::proto::http1::{Client, Delivery, HttpError, Limits, Received, Request};
-use crate::proto::tls::{Connector, HandshakeError};
+use crate::proto::tls::Connector;
 use crate::reactor::context::Context;
 use crate::reactor::exchanges::{Destination, ExchangeError, Owner, Report};
 use crate::reactor::faults::dial_failure;
-use crate::scheme::Scheme;
 
 const LIMITS: Limits =
     Limits { head_bytes_max: HTTP_HEAD_BYTES_MAX, body_bytes_max: ETCD_ANSWER_BYTES_MAX };
@@ -76,14 +76,9 @@ impl Lines {
         (request, delivery): (Request, Delivery),
         time_limit: Duration,
     ) -> Result<(), Heard> {
-        let client = Dialogue::Http(Box::new(Client::new(request, LIMITS, delivery)));
-        let dialogue = match (target.scheme, &self.connector) {
-            (Scheme::Http, _) => Ok(client),
-            (Scheme::Https, Some(connector)) => {
-                connector.connect(&target.host).map(|session| Dialogue::over_tls(session, client))
-            }
-            (Scheme::Https, None) => Err(HandshakeError::Local),
-        };
+        let client = Client::new(request, LIMITS, delivery);
+        let dialogue =
+            http::dialogue(client, target.scheme, self.connector.as_deref(), &target.host);
         let dialogue = dialogue.map_err(|error| Heard::Failed(error.word()))?;
         let destination = Destination::Checked(&target.address);
         let opened = context.open_stream(owner, destination, dialogue, Some(time_limit));

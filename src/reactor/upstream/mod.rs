@@ -5,6 +5,7 @@ mod checker;
 mod checks;
 mod discovery;
 mod files;
+mod http;
 mod lines;
 mod monitor;
 mod question;
@@ -27,7 +28,9 @@ use crate::reactor::exchanges::{Owner, Report};
 use crate::reactor::faults::dial_failure;
 use crate::reactor::start::Limits;
 use crate::relay::dialing::Attempt;
-use crate::upstream::{DialFailure, EndpointId, EndpointSet, EndpointSpec, Removed, Standing};
+use crate::upstream::{
+    DialFailure, EndpointId, EndpointSet, EndpointSpec, Removed, Standing, Suspicion,
+};
 
 /// The endpoints with their monitor, and discovery.
 pub(super) struct Upstream<N: Net + Host> {
@@ -37,9 +40,8 @@ pub(super) struct Upstream<N: Net + Host> {
     close_on_failure: CloseOnFailure,
     /// Every endpoint that accepts fails its checks.
     is_failing_open: bool,
-    /// Whether endpoints have come to fail their checks, or to be replaceable, since
-    /// [`Upstream::take_failing`].
-    has_failing: bool,
+    /// Whether the standing of an endpoint may have changed since [`Upstream::take_failing`].
+    is_standing_dirty: bool,
 }
 
 impl<N: Net + Host> Upstream<N> {
@@ -63,7 +65,7 @@ impl<N: Net + Host> Upstream<N> {
             monitor: Monitor::new(endpoints, limits.connect_timeout, connector, domain),
             close_on_failure: limits.close_on_failure,
             is_failing_open: false,
-            has_failing: false,
+            is_standing_dirty: false,
         }
     }
 
@@ -135,7 +137,7 @@ impl<N: Net + Host> Upstream<N> {
     pub(super) fn dial_succeeded(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
         let has_changed = self.monitor.dial_succeeded(context, endpoint);
         if has_changed {
-            self.suspect(context, endpoint);
+            self.suspect(context, endpoint, Suspicion::Failed);
             self.note_standing(context);
         }
     }
@@ -156,7 +158,8 @@ impl<N: Net + Host> Upstream<N> {
         let failure = dial_failure(error);
         self.monitor.dial_failed(context, attempt, failure);
         if failure.is_evidence() {
-            self.suspect(context, attempt.endpoint);
+            self.suspect(context, attempt.endpoint, Suspicion::Failed);
+            self.note_standing(context);
         }
         self.recheck_names(context, attempt.endpoint, failure);
         if !failure.is_evidence() {
@@ -280,8 +283,11 @@ impl<N: Net + Host> Upstream<N> {
             Owner::Source(line) => self.discovery.on_line_report(context, line, report),
             Owner::Monitor(endpoint) => {
                 let failed = self.monitor.on_report(context, endpoint, report);
+                if failed.is_none() {
+                    // It can be reached again, and may be another process.
+                    self.suspect(context, endpoint, Suspicion::Failed);
+                }
                 self.recheck_names_of(context, failed);
-                self.suspect(context, endpoint);
                 self.note_standing(context);
             }
             Owner::Check(endpoint) => {

@@ -104,6 +104,7 @@ impl Checking<'_> {
         let rested_at = book.rested_at(&limits);
         assert!(rested_at <= now, "{endpoint} is asked too often: {book:?} at {now:?}");
         book.begun_at = Some(now);
+        book.is_costly = false;
         book.flight = Some(Flight { on: None, step_at: now, is_kept, goes_on: false });
         self.books.record.checks += 1;
     }
@@ -190,7 +191,8 @@ impl Checking<'_> {
         let Some(flight) =
             self.check_book(endpoint).flight.filter(|flight| !flight.goes_on || flight.is_kept)
         else {
-            return self.suspect(world, endpoint);
+            // A reason to ask at once, but not each time.
+            return;
         };
         let answer = visit.answer.as_ref().filter(|_| visit.asked.is_some());
         let is_whole =
@@ -219,6 +221,7 @@ impl Checking<'_> {
         let (now, limits) = (world.context.turn_at, world.context.plan.limits.checks);
         let book = self.check_book(endpoint);
         let (before, was_foreign) = (book.standing(), book.state == State::Foreign);
+        let is_dialed = book.flight.is_some_and(|flight| !flight.is_kept);
         book.on_outcome(outcome, &limits, now);
         let (after, is_foreign) = (book.standing(), book.state == State::Foreign);
         let record = &mut self.books.record;
@@ -226,8 +229,10 @@ impl Checking<'_> {
             Outcome::Passed => {
                 record.checks_passed += 1;
                 record.saw(Seen::CheckPassed);
-                // Who answers is there.
-                self.watches.succeed(endpoint, now);
+                // An answer over a connection that was there before shows nothing of dials.
+                if is_dialed {
+                    self.watches.succeed(endpoint, now);
+                }
             }
             _ => {
                 record.checks_failed += 1;
@@ -248,6 +253,8 @@ impl Checking<'_> {
     fn stand_anew(&mut self, endpoint: usize) {
         let Some(book) = &self.checks.all[endpoint] else { return };
         let standing = book.standing();
+        let has_passed = matches!(book.state, State::Passing { .. } | State::Foreign);
+        self.watches.all[endpoint].has_passed = has_passed;
         if std::mem::replace(&mut self.watches.all[endpoint].standing, standing) != standing {
             self.watches.rotation_changed();
         }
@@ -293,6 +300,9 @@ impl Checking<'_> {
         let book = self.check_book(endpoint);
         let Some(flight) = book.flight.as_mut().filter(|flight| flight.on == Some(id)) else {
             let may = is_over || is_last || is_asked_to_end || book.has_failed;
+            // To be dialed anew, or for a client that has no descriptor.
+            let is_away = !self.watches.all[endpoint].is_active();
+            let may = may || is_away || self.books.pauses.is_short(now);
             assert!(may, "{id}: a good connection is given up");
             return;
         };

@@ -294,7 +294,7 @@ impl Oracle {
             Some(error) => self.dial_failed(world, endpoint, client, begun_at, error),
             None => self.dial_succeeded(world, id, endpoint, client),
         }
-        if client.is_none() {
+        if client.is_none() && error.is_none() {
             self.checking().suspect(world, endpoint);
         }
     }

@@ -37,6 +37,8 @@ pub(super) struct Watch {
     pub(super) may_be_well: bool,
     /// By its health checks; the best where there are none.
     pub(super) standing: Standing,
+    /// Its checks have shown that it serves, or it has none.
+    pub(super) has_passed: bool,
     limits: RetryLimits,
 }
 
@@ -87,6 +89,7 @@ impl Watch {
             is_vague: false,
             may_be_well: false,
             standing: Standing::Serving,
+            has_passed: true,
             limits: *limits,
         }
     }

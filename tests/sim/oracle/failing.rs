@@ -24,6 +24,8 @@ const CLOSINGS_MAX: usize = 500;
 pub(super) struct Closings {
     /// When, the last ones.
     at: VecDeque<Duration>,
+    /// When a pair of such an endpoint last ended, for whatever reason.
+    possible_at: Duration,
     /// Since when an endpoint serves.
     served_since: Option<Duration>,
     /// The last turn in which a dial was left since its endpoint fails.
@@ -77,6 +79,11 @@ impl Checking<'_> {
         at.is_some_and(|at| at <= world.context.turn_at)
     }
 
+    /// A pair of an endpoint that fails has ended: it may have been closed for that.
+    pub(super) fn note_possible_closing(&mut self, world: &World) {
+        self.checks.closings.possible_at = world.context.turn_at;
+    }
+
     /// A pair is closed for no other reason than that its endpoint fails.
     pub(super) fn note_closing(&mut self, world: &World) {
         let (now, rate) = (world.context.turn_at, world.context.plan.limits.close_rate);
@@ -96,7 +103,7 @@ impl Checking<'_> {
     /// Pairs that are to be closed are, one after the other.
     pub(super) fn check_closings_go_on(&mut self, world: &World) {
         let now = world.context.turn_at;
-        let serves = self.watches.best_standing() == Some(Standing::Serving);
+        let serves = self.watches.has_serving();
         let served_since = match self.checks.closings.served_since.filter(|_| serves) {
             None => serves.then_some(now),
             since => since,
@@ -104,7 +111,7 @@ impl Checking<'_> {
         self.checks.closings.served_since = served_since;
         let Some(served_since) = served_since else { return };
         let plan = &world.context.plan;
-        let last = self.checks.closings.at.back().copied().unwrap_or_default();
+        let last = self.checks.closings.possible_at;
         let step = (Duration::from_secs(1) / plan.limits.close_rate).max(TICK);
         for client in &self.books.accounts.clients {
             let Some((_, server)) = self.books.accounts.pair_of(world, *client) else { continue };

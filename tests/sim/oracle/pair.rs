@@ -224,6 +224,9 @@ impl Oracle {
             }
         };
         self.books.record.saw(seen);
+        if may_leave {
+            self.checking().note_possible_closing(world);
+        }
         if seen == Seen::LeftAsFailing {
             self.checking().note_closing(world);
         }

@@ -10,6 +10,8 @@ use super::TICK;
 pub(super) struct Pauses {
     /// When the gateway last met a shortage; none once something became free since.
     short_at: Option<Duration>,
+    /// When it last met one, whatever became free since.
+    last_short_at: Option<Duration>,
     /// When the pause that is on began, and in which turn.
     paused: Option<(Duration, u64)>,
     /// The last turn in which a pause was over by itself, or may have been.
@@ -34,6 +36,12 @@ impl Pauses {
 
     pub(super) fn note_shortage(&mut self, now: Duration) {
         self.short_at = Some(now);
+        self.last_short_at = Some(now);
+    }
+
+    /// Whether the gateway has met a shortage in this turn.
+    pub(super) fn is_short(&self, now: Duration) -> bool {
+        self.last_short_at == Some(now)
     }
 
     /// The gateway has read the clock; `is_waived`: whether pauses do not count in this turn.

@@ -44,7 +44,13 @@ impl Watches {
     /// Whether an endpoint fails while another one serves.
     pub(super) fn is_replaceable(&self, endpoint: usize) -> bool {
         let is_failing = self.all[endpoint].standing == Standing::Failing;
-        is_failing && self.best_standing() == Some(Standing::Serving)
+        is_failing && self.has_serving()
+    }
+
+    /// Whether an endpoint is known to serve: one that is only tried as if it did gives no reason
+    /// to leave another one.
+    pub(super) fn has_serving(&self) -> bool {
+        self.all.iter().any(|watch| watch.is_active() && watch.has_passed)
     }
 
     /// It is evident that the endpoint serves.
