@@ -114,9 +114,11 @@ impl Checking<'_> {
         let last = self.checks.closings.possible_at;
         let step = (Duration::from_secs(1) / plan.limits.close_rate).max(TICK);
         for client in &self.books.accounts.clients {
-            let Some((_, server)) = self.books.accounts.pair_of(world, *client) else { continue };
+            let Some((own, server)) = self.books.accounts.pair_of(world, *client) else { continue };
             let endpoint = server.role.endpoint().expect("a pair has a server");
-            if self.watches.is_replaceable(endpoint) {
+            // One that has lost a side ends by itself.
+            let is_lost = own.loss_is_reported() || server.loss_is_reported();
+            if !is_lost && self.watches.is_replaceable(endpoint) {
                 let known_at = world.network.connections[*client].server;
                 let known_at =
                     known_at.map_or(Duration::ZERO, |id| self.books.account(id).known_at);
