@@ -64,6 +64,8 @@ pub(super) struct CheckBook {
     is_proven: bool,
     /// It is asked in a way that writes to disks.
     pub(super) is_costly: bool,
+    /// It once was, so that a pause may be as long as after that.
+    pub(super) was_costly: bool,
     /// A stranger that was not there, and may be another server when it is.
     is_away: bool,
     pub(super) begun_at: Option<Duration>,
@@ -83,6 +85,7 @@ impl CheckBook {
             is_tentative,
             is_proven: false,
             is_costly: false,
+            was_costly: false,
             is_away: false,
             begun_at: None,
             flight: None,
@@ -205,7 +208,7 @@ impl CheckBook {
 
     /// The longest time until it counts as failing, once each check fails.
     pub(super) fn patience(&self, limits: &CheckLimits, timeout: Duration) -> Duration {
-        let interval = limits.interval * if self.is_costly { COSTLY } else { 1 };
+        let interval = limits.interval * if self.was_costly { COSTLY } else { 1 };
         let pause = interval.max(limits.spacing) * 11 / 10;
         // Repeated, connected anew and answered late, in any of three forms.
         let each = 5 * timeout + limits.spacing + Duration::from_millis(40);

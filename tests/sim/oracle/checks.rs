@@ -174,6 +174,7 @@ impl Checking<'_> {
                 self.books.saw(Seen::AskedOtherwise);
                 let book = self.check_book(endpoint);
                 book.is_costly |= is_last;
+                book.was_costly |= is_last;
                 book.flight.as_mut().expect("a check is under way").goes_on = true;
                 return;
             }
