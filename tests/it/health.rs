@@ -29,18 +29,9 @@ fn wait_passing(gateway: &Gateway, members: &[FakeMember]) {
     }
 }
 
-/// A client that was greeted, and the letter of its server.
-fn client(gateway: &Gateway) -> (TcpStream, u8) {
-    let mut stream = gateway.connect();
-    stream.write_all(b"?").expect("the gateway takes bytes");
-    let mut letter = [0];
-    stream.read_exact(&mut letter).expect("each client is served");
-    (stream, letter[0])
-}
-
 /// The letters of the servers of this many clients, each once.
 fn served_by(gateway: &Gateway, clients: usize) -> String {
-    let mut letters: Vec<u8> = (0..clients).map(|_| client(gateway).1).collect();
+    let mut letters: Vec<u8> = (0..clients).map(|_| greeted_client(gateway).1).collect();
     letters.sort_unstable();
     letters.dedup();
     String::from_utf8_lossy(&letters).into_owned()
@@ -69,7 +60,7 @@ fn a_member_that_does_not_serve_gets_no_clients_and_loses_those_it_has() {
         let members = members();
         let gateway = before(&members, &["--health-timeout=200ms"]);
         wait_passing(&gateway, &members);
-        let mut clients: Vec<(TcpStream, u8)> = (0..3).map(|_| client(&gateway)).collect();
+        let mut clients: Vec<(TcpStream, u8)> = (0..3).map(|_| greeted_client(&gateway)).collect();
         clients.sort_by_key(|(_, letter)| *letter);
         members[1].tell(health.clone());
         let line = gateway.wait_for_log("endpoint fails its check");
@@ -113,7 +104,7 @@ fn where_nothing_passes_all_that_accept_get_clients() {
     let members = members();
     let gateway = before(&members, &[]);
     wait_passing(&gateway, &members);
-    let mut clients: Vec<(TcpStream, u8)> = (0..3).map(|_| client(&gateway)).collect();
+    let mut clients: Vec<(TcpStream, u8)> = (0..3).map(|_| greeted_client(&gateway)).collect();
     clients.sort_by_key(|(_, letter)| *letter);
     members.iter().for_each(|member| member.tell(Health::NoLeader));
     gateway.wait_for_log("no endpoint passes its check, using those that accept endpoints=3");
@@ -140,7 +131,7 @@ fn a_member_that_fails_keeps_its_clients_while_no_other_one_passes() {
             .fold(builder, |builder, other| builder.endpoint(&format!("{other}?priority=1")));
         let gateway = builder.start();
         gateway.wait_for_log("endpoint passes its check");
-        let mut client = client(&gateway);
+        let mut client = greeted_client(&gateway);
         member.tell(Health::NoLeader);
         gateway.wait_for_log("endpoint fails its check");
         until("it was asked on", || member.requests().len() > 20);
@@ -155,7 +146,7 @@ fn pairs_are_kept_where_that_is_asked_for() {
     let members = members();
     let gateway = before(&members, &["--close-on-failure=never"]);
     wait_passing(&gateway, &members);
-    let mut clients: Vec<(TcpStream, u8)> = (0..3).map(|_| client(&gateway)).collect();
+    let mut clients: Vec<(TcpStream, u8)> = (0..3).map(|_| greeted_client(&gateway)).collect();
     members[0].tell(Health::NoLeader);
     gateway.wait_for_log("endpoint fails its check");
     assert_eq!(served_by(&gateway, 6), "bc");
@@ -168,7 +159,7 @@ fn a_client_that_gets_no_answer_causes_a_check_at_once() {
     // One look at the start, and then none for an hour.
     let gateway = before(&members, &["--health-interval=1h", "--health-timeout=100ms"]);
     wait_passing(&gateway, &members);
-    let (mut stream, letter) = client(&gateway);
+    let (mut stream, letter) = greeted_client(&gateway);
     let asked: Vec<usize> = members.iter().map(|member| member.requests().len()).collect();
     assert_eq!(asked, [1, 1, 1]);
     let silent = usize::from(letter - b'a');

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::util::*;
@@ -137,22 +137,13 @@ fn a_state_file_that_cannot_be_used_is_one_line() {
         let gateway = Gateway::start(&[member.address()], &follow(&[state_flag(&path).as_str()]));
         let line = gateway.wait_for_log("state file not read");
         assert!(line.contains(&format!("reason={reason}")), "{line}");
-        assert_eq!(client(&gateway).1, b'a', "{name}");
+        assert_eq!(greeted_client(&gateway).1, b'a', "{name}");
     }
-}
-
-/// A client that was greeted, and the letter of its server.
-fn client(gateway: &Gateway) -> (TcpStream, u8) {
-    let mut stream = gateway.connect();
-    stream.write_all(b"?").expect("the gateway takes bytes");
-    let mut letter = [0];
-    stream.read_exact(&mut letter).expect("each client is served");
-    (stream, letter[0])
 }
 
 /// Whether several clients in a row have this server.
 fn are_led_to(gateway: &Gateway, letter: u8) -> bool {
-    (0..6).all(|_| client(gateway).1 == letter)
+    (0..6).all(|_| greeted_client(gateway).1 == letter)
 }
 
 #[test]
@@ -162,7 +153,7 @@ fn new_clients_get_the_leader_and_running_ones_stay() {
     let builder = Gateway::builder().endpoint(&a.url()).endpoint(&b.url());
     let gateway = builder.arg("--prefer=leader").arg("--health-interval=20ms").start();
     until("all clients get the leader", || are_led_to(&gateway, b'a'));
-    let (mut stays, _) = client(&gateway);
+    let (mut stays, _) = greeted_client(&gateway);
     b.tell(Health::Serving);
     a.tell(Health::Follower);
     until("all clients get the new leader", || are_led_to(&gateway, b'b'));

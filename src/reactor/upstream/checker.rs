@@ -74,7 +74,7 @@ pub(super) struct Decided {
 
 /// What follows an answer or a failure.
 enum Next {
-    Ask(Form),
+    Ask,
     Finish(CheckResult, Option<Role>),
 }
 
@@ -180,13 +180,13 @@ impl Checker {
         }
         context.metrics.checks.begun += 1;
         // The best form, each time: a member may have been without it for a moment.
-        let form = Form::first(&self.subjects[position].check.question);
-        self.subjects[position].form = form;
+        let subject = &mut self.subjects[position];
+        subject.form = Form::first(&subject.check.question);
         if !set.get(endpoint).is_some_and(|found| found.health().is_active()) {
             // Whether it can be dialed is shown by a new connection alone.
             context.close_exchange_of(Owner::Check(endpoint));
         }
-        match self.ask(context, set, position, form) {
+        match self.ask(context, set, position) {
             Ok(()) => Decided::default(),
             Err(result) => self.finish(context, set, position, (result, None)),
         }
@@ -224,7 +224,7 @@ impl Checker {
         };
         let result = match next {
             Next::Finish(result, role) => (result, role),
-            Next::Ask(form) => match self.ask(context, set, position, form) {
+            Next::Ask => match self.ask(context, set, position) {
                 Ok(()) => return Decided::default(),
                 Err(result) => (result, None),
             },
@@ -243,7 +243,7 @@ impl Checker {
         match question::meaning(subject.form, response) {
             Meaning::AskAs(form) => {
                 subject.form = form;
-                Next::Ask(form)
+                Next::Ask
             }
             Meaning::Result(result, Facts { remarks, role }) => {
                 note_space(context, set, subject, remarks);
@@ -262,7 +262,7 @@ impl Checker {
                 | ExchangeError::Dialogue(DialogueError::Http(HttpError::Unanswered))
         );
         if was_kept && is_lost {
-            return Next::Ask(subject.form);
+            return Next::Ask;
         }
         let result = match error {
             ExchangeError::Net(error) => question::of_network(error),
@@ -280,10 +280,9 @@ impl Checker {
         context: &mut Context<N>,
         set: &EndpointSet,
         position: usize,
-        form: Form,
     ) -> Result<(), CheckResult> {
         let unknown = CheckResult::Failed(CheckFailure::Dial(DialFailure::Local));
-        let endpoint = self.subjects[position].endpoint;
+        let Subject { endpoint, form, .. } = self.subjects[position];
         let found = set.get(endpoint).ok_or(unknown)?;
         let check = found.health_check().ok_or(unknown)?;
         let address = found.address();

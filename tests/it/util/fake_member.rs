@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::{Backend, Reservation};
+use super::{Backend, Gateway, Reservation};
 
 /// What a [`FakeMember`] answers to a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +115,15 @@ impl FakeMember {
         self.tell(Health::Serving);
         self.backend.stop();
     }
+}
+
+/// A client that was greeted, and the letter of its [`FakeMember`].
+pub fn greeted_client(gateway: &Gateway) -> (TcpStream, u8) {
+    let mut stream = gateway.connect();
+    stream.write_all(b"?").expect("the gateway takes bytes");
+    let mut letter = [0];
+    stream.read_exact(&mut letter).expect("each client is served");
+    (stream, letter[0])
 }
 
 /// A client says nothing before it is greeted, but `?`; a check begins with its request.

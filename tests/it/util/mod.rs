@@ -37,7 +37,7 @@ pub use descriptors::{
 pub use dns::{Data, Kind};
 pub use dnsmasq::Dnsmasq;
 pub use etcd::{Cluster, TemporaryDirectory, base64, etcdctl, finish, http, output_of};
-pub use fake_member::{FakeMember, Health};
+pub use fake_member::{FakeMember, Health, greeted_client};
 pub use gateway::{Gateway, GatewayBuilder, as_from_a_terminal};
 pub use machine::Machine;
 pub use members::{
