@@ -20,6 +20,7 @@ pub mod duration;
 pub mod etcd_answer;
 pub mod etcd_watch;
 pub mod hosts;
+pub mod http_answer;
 pub mod resolv_conf;
 
 /// One property under the name of its fuzz target and of its folder in the corpus.
@@ -31,7 +32,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "command_line", check: command_line::check },
     Target { name: "discovery", check: discovery::check },
     Target { name: "dns_reply", check: dns_reply::check },
@@ -41,6 +42,7 @@ pub const TARGETS: [Target; 11] = [
     Target { name: "etcd_watch", check: etcd_watch::check },
     Target { name: "flag", check: command_line::check_flag },
     Target { name: "hosts", check: hosts::check },
+    Target { name: "http_answer", check: http_answer::check },
     Target { name: "listen", check: address::check_listen },
     Target { name: "resolv_conf", check: resolv_conf::check },
 ];
