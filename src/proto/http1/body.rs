@@ -5,13 +5,18 @@ use httparse::Status;
 
 use super::HttpError;
 use super::head::{Framing, Lines, check_trailers};
+use crate::config::HTTP_FRAMING_WEIGHT;
 
 /// A body that is being read.
 #[derive(Debug)]
 pub(super) enum Body {
     /// The bytes that are still to come; 0 is its end.
     Length(u64),
-    Chunked(Chunk),
+    /// In chunks. `excess`: the bytes of framing that no content has made up for, weighted.
+    Chunked {
+        chunk: Chunk,
+        excess: usize,
+    },
     UntilEnd,
 }
 
@@ -34,7 +39,7 @@ impl Body {
     pub(super) fn new(framing: Framing) -> Body {
         match framing {
             Framing::Length(length) => Body::Length(length),
-            Framing::Chunked => Body::Chunked(Chunk::Size(Vec::new())),
+            Framing::Chunked => Body::Chunked { chunk: Chunk::Size(Vec::new()), excess: 0 },
             Framing::UntilEnd => Body::UntilEnd,
         }
     }
@@ -42,23 +47,23 @@ impl Body {
     /// Whether all of it has come. Of a body that lasts until the end of the connection that is
     /// never known before.
     pub(super) fn is_whole(&self) -> bool {
-        matches!(self, Body::Length(0) | Body::Chunked(Chunk::Done))
+        matches!(self, Body::Length(0) | Body::Chunked { chunk: Chunk::Done, .. })
     }
 
     /// Bytes of content that are announced and still to come.
     pub(super) fn announced(&self) -> u64 {
         match self {
-            Body::Length(bytes) | Body::Chunked(Chunk::Data(bytes)) => *bytes,
-            Body::Chunked(_) | Body::UntilEnd => 0,
+            Body::Length(bytes) | Body::Chunked { chunk: Chunk::Data(bytes), .. } => *bytes,
+            Body::Chunked { .. } | Body::UntilEnd => 0,
         }
     }
 
     /// The number of bytes that are kept.
     pub(super) fn kept(&self) -> usize {
         match self {
-            Body::Chunked(Chunk::Size(line)) => line.len(),
-            Body::Chunked(Chunk::Trailers(lines)) => lines.len(),
-            Body::Chunked(_) | Body::Length(_) | Body::UntilEnd => 0,
+            Body::Chunked { chunk: Chunk::Size(line), .. } => line.len(),
+            Body::Chunked { chunk: Chunk::Trailers(lines), .. } => lines.len(),
+            Body::Chunked { .. } | Body::Length(_) | Body::UntilEnd => 0,
         }
     }
 
@@ -76,12 +81,31 @@ impl Body {
         match self {
             Body::Length(left) => Ok(take_counted(left, bytes)),
             Body::UntilEnd => Ok(std::mem::take(bytes)),
-            Body::Chunked(chunk) => chunk.take(bytes, line_bytes_max),
+            Body::Chunked { chunk, excess } => {
+                let (before, line) = (bytes.len(), chunk.line());
+                let content = chunk.take(bytes, line_bytes_max)?;
+                if let (Some(line), Chunk::Data(_)) = (line, &*chunk) {
+                    *excess += HTTP_FRAMING_WEIGHT * (line + before - bytes.len());
+                }
+                *excess = excess.saturating_sub(content.len());
+                match *excess > HTTP_FRAMING_WEIGHT * line_bytes_max {
+                    true => Err(HttpError::TooLong),
+                    false => Ok(content),
+                }
+            }
         }
     }
 }
 
 impl Chunk {
+    /// The bytes of the line of its size so far, if it is within that.
+    fn line(&self) -> Option<usize> {
+        match self {
+            Chunk::Size(line) => Some(line.len()),
+            Chunk::Data(_) | Chunk::DataEnd { .. } | Chunk::Trailers(_) | Chunk::Done => None,
+        }
+    }
+
     fn take<'a>(
         &mut self,
         bytes: &mut &'a [u8],

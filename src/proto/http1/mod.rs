@@ -89,7 +89,8 @@ pub enum HttpError {
     HeadTooLong,
     /// The head or the trailers have more fields than the limit.
     TooManyFields,
-    /// The body is longer than the limit, or is announced to be.
+    /// The body is longer than the limit, or is announced to be, or its chunks have too little in
+    /// them.
     TooLong,
     /// More interim answers (1xx) came than the limit.
     TooManyInterim,

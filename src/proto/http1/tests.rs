@@ -1,7 +1,7 @@
 //! Tests of the client with whole answers, each cut in every way, and with hostile ones.
 
 use super::*;
-use crate::config::limits::{HTTP_FIELDS_MAX, HTTP_INTERIM_MAX};
+use crate::config::limits::{HTTP_FIELDS_MAX, HTTP_FRAMING_WEIGHT, HTTP_INTERIM_MAX};
 
 const LIMITS: Limits = Limits { head_bytes_max: 300, body_bytes_max: 20 };
 /// A head that fits into the limits and has more fields than their number allows.
@@ -419,4 +419,28 @@ fn an_endless_answer_is_refused_within_the_limits() {
         };
         assert_eq!((found, client.kept()), (error, 0), "{beginning:?} {endless:?}");
     }
+}
+
+/// The chunks of a stream, all of this many bytes, until they are refused.
+fn chunks_taken(bytes: usize, chunks_max: usize) -> (usize, Option<HttpError>) {
+    let mut client = client(LIMITS, Delivery::Streamed);
+    client.incoming(chunked("").as_bytes());
+    let chunk = format!("{bytes:x}\r\n{}\r\n", "a".repeat(bytes));
+    for taken in 0..chunks_max {
+        client.incoming(chunk.as_bytes());
+        if let Err(error) = poll_all(&mut client, &mut Vec::new()) {
+            return (taken, Some(error));
+        }
+    }
+    (chunks_max, None)
+}
+
+#[test]
+fn chunks_with_little_in_them_are_refused_in_the_long_run() {
+    let share = LIMITS.head_bytes_max * HTTP_FRAMING_WEIGHT;
+    let line = b"1\r\n".len() * HTTP_FRAMING_WEIGHT;
+    // The first byte of a chunk that is too many has not been taken yet.
+    assert_eq!(chunks_taken(1, 2000), ((share - line) / (line - 1) + 1, Some(HttpError::TooLong)));
+    assert_eq!(chunks_taken(line - 1, 2000), (share - line + 1, Some(HttpError::TooLong)));
+    assert_eq!(chunks_taken(line, 2000), (2000, None));
 }
