@@ -52,10 +52,11 @@ impl Pages {
     }
 
     /// Makes pages smaller, as an answer was too long; whether they can be. They stay so: values
-    /// that are long as a rule belong to a registry that describes much in them.
+    /// that are long as a rule belong to a registry that describes much in them. Where a single key
+    /// is too long already, the length is not that of values, and pages are large again.
     pub(super) fn shrink(&mut self) -> bool {
         let can_shrink = self.keys_max > 1;
-        self.keys_max = (self.keys_max / 2).max(1);
+        self.keys_max = if can_shrink { self.keys_max / 2 } else { ETCD_PAGE_KEYS };
         can_shrink
     }
 }
@@ -116,6 +117,7 @@ mod tests {
         };
         assert_eq!((whole.header.revision, whole.keys.len(), whole.is_cut), (5, 3, false));
         assert!(pages.shrink() && !pages.shrink());
+        assert!(pages.first().body().contains(r#""limit":512"#), "no key was to blame");
     }
 
     #[test]
