@@ -85,7 +85,7 @@ impl fmt::Display for Problem {
         match self {
             Problem::NoAnswer => f.write_str("no_answer"),
             Problem::Connection(word) => f.write_str(word),
-            Problem::Status(status) => write!(f, "http_status_{status}"),
+            Problem::Status(status) => write!(f, "status_{status}"),
             Problem::Malformed(malformed) => malformed.fmt(f),
             Problem::Refused(kind) => kind.fmt(f),
             Problem::WatchEnded => f.write_str("watch_ended"),
@@ -129,7 +129,7 @@ mod tests {
         for (problem, word, member, token, person) in [
             (Problem::NoAnswer, "no_answer", true, false, false),
             (Problem::Connection("refused"), "refused", true, false, false),
-            (Problem::Status(404), "http_status_404", true, false, false),
+            (Problem::Status(404), "status_404", true, false, false),
             (Problem::Malformed(Malformed::NotJson), "not_json", true, false, false),
             (Problem::WatchEnded, "watch_ended", true, false, false),
             (Problem::WatchLags, "watch_lags", true, false, false),
