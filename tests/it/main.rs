@@ -17,6 +17,7 @@ mod fuzz_corpus;
 mod health;
 mod health_members;
 mod host_files;
+mod hostile_members;
 mod inactivity;
 mod limits;
 mod listen_names;

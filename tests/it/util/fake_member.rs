@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::{Backend, Gateway, Reservation};
+use super::{Backend, Gateway, Hostile, Reservation, base64};
 
 /// What a [`FakeMember`] answers to a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum Health {
     Answer(u16, String),
     /// These bytes, and the end of the connection.
     Bytes(Vec<u8>),
+    /// This, at the paths that end so; at others as the member that leads.
+    Hostile(&'static str, Hostile),
 }
 
 /// A server of its own port.
@@ -45,11 +47,13 @@ struct Script {
     requests: Vec<String>,
     /// Connections that had a request.
     asked_over: usize,
+    /// What its list and its registry name; none: itself.
+    named: Option<SocketAddr>,
 }
 
 impl Default for Script {
     fn default() -> Script {
-        Script { health: Health::Serving, requests: Vec::new(), asked_over: 0 }
+        Script { health: Health::Serving, requests: Vec::new(), asked_over: 0, named: None }
     }
 }
 
@@ -96,6 +100,11 @@ impl FakeMember {
         self.state.changed.notify_all();
     }
 
+    /// Names this address in its list and in its registry.
+    pub fn name(&self, address: SocketAddr) {
+        self.state.script().named = Some(address);
+    }
+
     /// The first lines of all requests so far.
     pub fn requests(&self) -> Vec<String> {
         self.state.script().requests.clone()
@@ -119,11 +128,17 @@ impl FakeMember {
 
 /// A client that was greeted, and the letter of its [`FakeMember`].
 pub fn greeted_client(gateway: &Gateway) -> (TcpStream, u8) {
-    let mut stream = gateway.connect();
+    let stream = gateway.connect();
+    let letter = letter_of(&stream);
+    (stream, letter)
+}
+
+/// The letter of the [`FakeMember`] of a client that has said nothing so far.
+pub fn letter_of(mut stream: &TcpStream) -> u8 {
     stream.write_all(b"?").expect("the gateway takes bytes");
     let mut letter = [0];
     stream.read_exact(&mut letter).expect("each client is served");
-    (stream, letter[0])
+    letter[0]
 }
 
 /// A client says nothing before it is greeted, but `?`; a check begins with its request.
@@ -157,37 +172,85 @@ fn answer_requests(mut stream: TcpStream, first: u8, state: &State) {
         let mut buffer = [0; 2048];
         let Ok(bytes @ 1..) = stream.read(&mut buffer) else { return };
         request.extend_from_slice(&buffer[..bytes]);
-        // The body of a check is `{}` or nothing.
         let text = String::from_utf8_lossy(&request).into_owned();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        if head.starts_with("POST") && body != "{}" {
-            continue;
-        }
-        let line = head.lines().next().unwrap_or_default().to_owned();
-        state.script().requests.push(line);
+        let Some(line) = whole(&text) else { continue };
+        state.script().requests.push(line.to_owned());
         request.clear();
-        if stream.write_all(&answer(&state.health())).is_err() {
-            return;
-        }
-        if matches!(state.script().health, Health::Bytes(_)) {
+        let path = line.split(' ').nth(1).unwrap_or_default();
+        let answered = match state.health() {
+            Health::Hostile(end, hostile) if path.ends_with(end) => {
+                hostile.answer(&mut stream);
+                return;
+            }
+            Health::Bytes(bytes) => {
+                let _ = stream.write_all(&bytes);
+                return;
+            }
+            health => stream.write_all(&answer(&health, path, named(state, &stream))),
+        };
+        if answered.is_err() {
             return;
         }
     }
 }
 
-fn answer(health: &Health) -> Vec<u8> {
+/// What its list and its registry name.
+fn named(state: &State, stream: &TcpStream) -> SocketAddr {
+    let own = stream.local_addr().expect("a connected socket");
+    state.script().named.unwrap_or(own)
+}
+
+/// The first line of a request that has come in one piece, once it has.
+fn whole(request: &str) -> Option<&str> {
+    let (head, body) = request.split_once("\r\n\r\n")?;
+    let mut lengths = head.lines().filter_map(|line| line.strip_prefix("Content-Length: "));
+    let length: usize = lengths.next().map_or(Ok(0), str::parse).expect("a length");
+    (body.len() >= length).then(|| head.lines().next().unwrap_or_default())
+}
+
+/// A whole answer; that to a watch does not end.
+fn answer(health: &Health, path: &str, named: SocketAddr) -> Vec<u8> {
     let header = r#""header":{"cluster_id":"1","member_id":"2","revision":"3","raft_term":"4"}"#;
     let (status, body) = match health {
-        Health::Serving | Health::Silent => (200, format!(r#"{{{header},"leader":"2"}}"#)),
-        Health::Follower => (200, format!(r#"{{{header},"leader":"7"}}"#)),
         Health::NoLeader => (200, format!(r#"{{{header},"errors":["etcdserver: no leader"]}}"#)),
         Health::Learner => (200, format!(r#"{{{header},"leader":"7","isLearner":true}}"#)),
         Health::NoSpace => {
             (200, format!(r#"{{{header},"leader":"2","errors":["memberID:2 alarm:NOSPACE "]}}"#))
         }
+        Health::Follower => (200, format!(r#"{{{header},"leader":"7"}}"#)),
         Health::Answer(status, body) => (*status, body.clone()),
-        Health::Bytes(bytes) => return bytes.clone(),
+        Health::Serving | Health::Silent | Health::Bytes(_) | Health::Hostile(..) => {
+            if path == "/v3/watch" {
+                return watch(header);
+            }
+            (200, format!("{{{header}{}}}", content(path, named)))
+        }
     };
     let length = body.len();
     format!("HTTP/1.1 {status} Word\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+}
+
+/// What a member that serves says, behind the header: a list of one member, and a registry of one
+/// service, `svc/a`.
+fn content(path: &str, named: SocketAddr) -> String {
+    match path {
+        "/v3/cluster/member/list" => {
+            format!(r#","members":[{{"ID":"2","name":"m","clientURLs":["http://{named}"]}}]"#)
+        }
+        "/v3/auth/authenticate" => r#","token":"token.1""#.to_owned(),
+        "/v3/kv/range" => {
+            let (key, value) = (base64(b"svc/a"), base64(named.to_string().as_bytes()));
+            let revisions = r#""create_revision":"2","mod_revision":"2","version":"1""#;
+            format!(r#","kvs":[{{"key":"{key}",{revisions},"value":"{value}"}}],"count":"1""#)
+        }
+        _ => r#","leader":"2""#.to_owned(),
+    }
+}
+
+/// The beginning of a watch in which nothing happens.
+fn watch(header: &str) -> Vec<u8> {
+    let message = format!("{{\"result\":{{{header},\"created\":true}}}}\n");
+    let length = message.len();
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    format!("{head}{length:x}\r\n{message}\r\n").into_bytes()
 }

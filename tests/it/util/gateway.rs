@@ -106,6 +106,15 @@ impl Gateway {
         until(&format!("{want} descriptors"), || self.descriptors() == want);
     }
 
+    /// The most memory that it had in use so far, in KiB.
+    pub fn memory_max(&self) -> usize {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.pid()))
+            .expect("a running gateway has a status");
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.expect("a number of KiB").parse().expect("a number of KiB")
+    }
+
     /// Processor time used so far, in ticks of 10 ms.
     pub fn cpu_ticks(&self) -> u64 {
         let text = fs::read_to_string(format!("/proc/{}/stat", self.pid()))

@@ -9,6 +9,7 @@ mod dnsmasq;
 mod etcd;
 mod fake_member;
 mod gateway;
+mod hostile;
 mod machine;
 mod members;
 mod mounts;
@@ -37,8 +38,9 @@ pub use descriptors::{
 pub use dns::{Data, Kind};
 pub use dnsmasq::Dnsmasq;
 pub use etcd::{Cluster, TemporaryDirectory, base64, etcdctl, finish, http, output_of};
-pub use fake_member::{FakeMember, Health, greeted_client};
+pub use fake_member::{FakeMember, Health, greeted_client, letter_of};
 pub use gateway::{Gateway, GatewayBuilder, as_from_a_terminal};
+pub use hostile::Hostile;
 pub use machine::Machine;
 pub use members::{
     DNS, ENDPOINT, LATENESS_MAX, NAME, RECOVERY, answer, gateway_of_members, letters, member,
