@@ -65,6 +65,8 @@ finish() {
     fi
     if [ "$is_asked" = yes ]; then
         say "stopped"
+        # In words, since the status that bash keeps may be that of what the signal interrupted.
+        exit 0
     fi
 } 2>/dev/null # where bash would report each of them as killed
 stop() {
