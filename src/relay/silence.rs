@@ -1,12 +1,13 @@
 //! How long a server leaves bytes of its client without an answer. Pure.
 //!
-//! Nothing is known of the protocol: an answer is any byte that the server sends after bytes of the
-//! client were read. Some bytes need none, such as those by which an HTTP/2 client makes room, so
+//! The protocol is not read: an answer is any byte that the server sends after bytes of the client
+//! were read, but for the frames by which HTTP/2 keeps a connection up, which are known by their
+//! length where the server is one of etcd ([`Framing`]). Some bytes need no answer all the same, so
 //! silence is a reason to ask the server (`upstream/checks.rs`), and never one to end a pair.
 //!
 //! ```text
-//!   client's bytes       T            2T                       4T
-//! ──────┴────────────────┴────────────┴────────────────────────┴──────── looks
+//!   client's bytes       T            2T     2T + 0.5 s       4 s                    8 s
+//! ──────┴────────────────┴────────────┴──────────┴──── … ──────┴──────────────────────┴── looks
 //!   T: the longest time so far on this connection, within limits
 //! ```
 
@@ -23,9 +24,48 @@ pub struct Answers {
     longest_ms: u32,
 }
 
-/// Silence is looked at each second until it is so long.
-const STEADY_UNTIL: Duration = Duration::from_secs(8);
-const STEADY_STEP: Duration = Duration::from_secs(1);
+/// Silence is looked at in steps until it is so long: a member of etcd that has lost its peers says
+/// so only after its election timeout, by default a second or two.
+const STEADY_UNTIL: Duration = Duration::from_secs(4);
+const STEADY_STEP: Duration = Duration::from_millis(500);
+
+/// Which bytes of a connection are neither a question nor an answer.
+///
+/// The peers of an HTTP/2 connection answer PING, SETTINGS and DATA by frames of their own accord,
+/// even if the server behind them serves nothing. Of these, WINDOW_UPDATE has 13 bytes, PING 17 and
+/// the acknowledgement of SETTINGS 9 (RFC 9113, section 6); one or two of them are read at a time.
+/// Of etcd's calls, the shortest has 24 (a lease kept alive), and the shortest answer about 50.
+/// Reading the frames themselves would cost each pair more than this is worth, and what is taken
+/// for one of them costs a check at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Framing {
+    /// Nothing is known: all bytes count.
+    #[default]
+    Unknown,
+    /// HTTP/2 in the clear.
+    Http2,
+    /// HTTP/2 over TLS 1.3.
+    Http2OverTls,
+}
+
+/// What a record of TLS 1.3 adds to what is in it: a header, the type of the content and a tag
+/// (RFC 8446, section 5.2).
+const TLS_RECORD_OVERHEAD: usize = 5 + 1 + 16;
+/// The lengths of one or two frames that keep a connection up, as bits.
+const UPKEEP_LENGTHS: u64 = 1 << 9 | 1 << 13 | 1 << 17 | 1 << 26 | 1 << 30 | 1 << 34;
+
+impl Framing {
+    /// Whether some of `bytes` bytes, read at once, may ask for something or answer it.
+    #[inline]
+    pub fn has_content(self, bytes: usize) -> bool {
+        let framed = match self {
+            Framing::Unknown => return bytes > 0,
+            Framing::Http2 => bytes,
+            Framing::Http2OverTls => bytes.saturating_sub(TLS_RECORD_OVERHEAD),
+        };
+        bytes > 0 && (framed >= 64 || UPKEEP_LENGTHS & (1 << framed) == 0)
+    }
+}
 
 /// The times between which silence gets suspicious.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +110,7 @@ impl SilenceLimits {
     }
 
     /// When to look next at a silence of this length: after the first time, and whenever it has
-    /// doubled, but each second for a while: a member without a quorum says so only after some.
+    /// doubled, but in steps for a while.
     pub fn next_look(&self, unanswered: Duration, longest: Duration) -> Duration {
         let mut look = self.first(longest);
         while look <= unanswered {
@@ -124,15 +164,37 @@ mod tests {
     }
 
     #[test]
-    fn looks_are_at_the_longest_time_so_far_then_each_second_then_whenever_it_has_doubled() {
+    fn frames_that_keep_a_connection_up_are_no_content() {
+        for framing in [Framing::Unknown, Framing::Http2, Framing::Http2OverTls] {
+            assert!(!framing.has_content(0));
+            for bytes in [24, 24 + 22, 37, 37 + 22, 50, 64, 1 << 20] {
+                assert!(framing.has_content(bytes), "{framing:?} {bytes}");
+            }
+            for frames in [9, 13, 17, 13 + 13, 13 + 17, 17 + 17] {
+                let found = [frames, frames + 22].map(|bytes| framing.has_content(bytes));
+                let want = match framing {
+                    Framing::Unknown => [true, true],
+                    Framing::Http2 => [false, true],
+                    Framing::Http2OverTls => [true, false],
+                };
+                assert_eq!(found, want, "{framing:?} {frames}");
+            }
+        }
+    }
+
+    #[test]
+    fn looks_are_at_the_longest_time_so_far_then_in_steps_then_whenever_it_has_doubled() {
         for (longest, unanswered, want) in [
             (0, 0, 200),
             (0, 199, 200),
             (0, 200, 400),
             (300, 0, 300),
-            (300, 700, 1200),
-            (0, 1000, 1600),
-            (0, 1600, 2600),
+            (300, 700, 1100),
+            (0, 800, 1300),
+            (0, 1600, 1800),
+            (0, 3700, 3800),
+            (0, 3800, 4300),
+            (0, 4300, 8600),
             (0, 8700, 17_200),
             (60_000, 0, 500),
             (60_000, 500, 1000),

@@ -174,6 +174,22 @@ fn a_client_that_gets_no_answer_causes_a_check_at_once() {
     assert_eq!(served_by(&gateway, 6), others);
 }
 
+/// The library that speaks HTTP/2 for a member goes on to do so when the member does not.
+#[test]
+fn frames_that_keep_a_connection_up_are_no_answer() {
+    let members = members();
+    let gateway = before(&members, &["--health-interval=1h"]);
+    wait_passing(&gateway, &members);
+    let (mut stream, letter) = greeted_client(&gateway);
+    members[usize::from(letter - b'a')].tell(Health::CutOff);
+    stream.write_all(b"x").expect("it takes bytes");
+    let mut answer = [0; PING.len()];
+    stream.read_exact(&mut answer).expect("all bytes are relayed");
+    assert_eq!(answer, PING);
+    assert!(is_reset(&mut stream), "the client is left there");
+    gateway.wait_for_log("endpoint fails its check");
+}
+
 #[test]
 fn a_member_that_closes_the_connection_of_its_checks_is_asked_at_once() {
     let [member, other, _] = members();

@@ -8,6 +8,7 @@
 use super::Relays;
 use super::admission::Admission;
 use super::pump::failed;
+use super::silence::framing;
 use crate::address::Address;
 use crate::arena::Key;
 use crate::net::{Dial, Host, Net, NetError, Readiness};
@@ -78,6 +79,7 @@ impl<N: Net + Host> Relays<N> {
         slot.pair.begin_attempt(Attempt { endpoint, started_at: now, deadline });
         slot.server_generation = self.dial_generation;
         slot.endpoint = Some(endpoint);
+        slot.framing = upstream.endpoints().get(endpoint).map(framing).unwrap_or_default();
         let token = Token::of_generation(Kind::Pair(Side::Server), key, slot.server_generation);
         let address = upstream.address(endpoint);
         let address = address.ok_or(NetError::AddressNotAvailable)?;

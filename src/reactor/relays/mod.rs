@@ -34,7 +34,7 @@ use crate::reactor::wheel::{TimerKey, Wheel};
 use crate::relay::buffer::Pool;
 use crate::relay::dialing::Wait;
 use crate::relay::ending::{Cause, EndedIn};
-use crate::relay::silence::Answers;
+use crate::relay::silence::{Answers, Framing};
 use crate::relay::step::Side;
 use crate::relay::{self, Pair, Phase};
 use crate::upstream::{EndpointId, Suspicion};
@@ -86,6 +86,8 @@ struct Slot<N: Net> {
     doomed: bool,
     /// It is among the pairs without an answer.
     awaits_answer: bool,
+    /// What counts as a question and an answer on the way to the endpoint.
+    framing: Framing,
     answers: Answers,
 }
 
@@ -111,6 +113,7 @@ impl<N: Net> Slot<N> {
             queued: false,
             doomed: false,
             awaits_answer: false,
+            framing: Framing::Unknown,
             answers: Answers::default(),
         }
     }

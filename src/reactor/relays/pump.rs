@@ -71,7 +71,8 @@ impl<N: Net> Relays<N> {
                 next = Some(Step::Write(source));
             }
         }
-        let [client, server] = budget.bytes.map(|left| left < budget_bytes);
+        let [client, server] =
+            budget.bytes.map(|left| slot.framing.has_content(budget_bytes - left));
         slot.answers.note(client, server, now_ms);
         link.drop_undeliverable(&slot.pair);
         debug_assert!(link.fresh.is_none(), "bytes left in the scratch buffer");

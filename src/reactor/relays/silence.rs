@@ -11,6 +11,22 @@ use crate::reactor::context::{Context, Timer};
 use crate::reactor::upstream::Upstream;
 use crate::reactor::wheel::TimerKey;
 use crate::relay::Phase;
+use crate::relay::silence::Framing;
+use crate::scheme::Scheme;
+use crate::upstream::{Endpoint, Question};
+
+/// What counts as a question and an answer on a client's connection to the endpoint.
+pub(super) fn framing(endpoint: &Endpoint) -> Framing {
+    match endpoint.health_check() {
+        Some(check) if check.question == Question::Etcd && endpoint.is_checked() => {
+            match check.scheme {
+                Scheme::Http => Framing::Http2,
+                Scheme::Https => Framing::Http2OverTls,
+            }
+        }
+        _ => Framing::Unknown,
+    }
+}
 
 /// Keys of pairs that are gone, however few pairs there are.
 const GONE_MAX: usize = 64;

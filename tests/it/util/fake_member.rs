@@ -21,6 +21,8 @@ pub enum Health {
     NoSpace,
     /// Nothing, for as long as this is so; clients get nothing either.
     Silent,
+    /// Without a leader; clients get a frame of HTTP/2 that answers nothing ([`PING`]).
+    CutOff,
     /// This status with this body.
     Answer(u16, String),
     /// These bytes, and the end of the connection.
@@ -28,6 +30,9 @@ pub enum Health {
     /// This, at the paths that end so; at others as the member that leads.
     Hostile(&'static str, Hostile),
 }
+
+/// A PING (RFC 9113, section 6.7), as servers of gRPC send to measure the line.
+pub const PING: [u8; 17] = *b"\0\0\x08\x06\0\0\0\0\0opaque..";
 
 /// A server of its own port.
 pub struct FakeMember {
@@ -159,8 +164,8 @@ fn serve(mut stream: TcpStream, letter: u8, state: &State) {
 fn echo_unless_silent(mut stream: TcpStream, letter: u8, state: &State) {
     let mut bytes = [letter; 1];
     loop {
-        state.health();
-        if stream.write_all(&bytes).is_err() || stream.read_exact(&mut bytes).is_err() {
+        let answer = if state.health() == Health::CutOff { &PING[..] } else { &bytes };
+        if stream.write_all(answer).is_err() || stream.read_exact(&mut bytes).is_err() {
             return;
         }
     }
@@ -212,7 +217,9 @@ fn whole(request: &str) -> Option<&str> {
 fn answer(health: &Health, path: &str, named: SocketAddr) -> Vec<u8> {
     let header = r#""header":{"cluster_id":"1","member_id":"2","revision":"3","raft_term":"4"}"#;
     let (status, body) = match health {
-        Health::NoLeader => (200, format!(r#"{{{header},"errors":["etcdserver: no leader"]}}"#)),
+        Health::NoLeader | Health::CutOff => {
+            (200, format!(r#"{{{header},"errors":["etcdserver: no leader"]}}"#))
+        }
         Health::Learner => (200, format!(r#"{{{header},"leader":"7","isLearner":true}}"#)),
         Health::NoSpace => {
             (200, format!(r#"{{{header},"leader":"2","errors":["memberID:2 alarm:NOSPACE "]}}"#))
