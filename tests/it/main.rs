@@ -29,6 +29,7 @@ mod proof;
 mod registry;
 mod relay;
 mod remote_members;
+mod replaced_members;
 mod resolver;
 mod reuse_port;
 mod service_manager;

@@ -1,5 +1,5 @@
-//! The list of members that is followed, before real clusters whose members come and go, and the
-//! file that keeps it; and the leader that is preferred.
+//! The list of members that is followed: whether it is believed, and the file that keeps it; and
+//! the leader that is preferred. Clusters whose members are replaced are in `replaced_members.rs`.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -25,52 +25,8 @@ fn has_line(gateway: &Gateway, message: &str, address: SocketAddr) -> bool {
     gateway.log().iter().any(|line| line.contains(message) && line.contains(&address))
 }
 
-/// Has etcdctl put a key through the gateway.
-#[track_caller]
-fn put(cluster: &RemoteCluster, gateway: &Gateway) {
-    let output = cluster.etcdctl(&[gateway.address()], &["put", "key", "value"]);
-    assert!(output.status.success(), "{output:?}\n{:#?}", gateway.log());
-}
-
 fn state_flag(path: &Path) -> String {
     format!("--state-file={}", path.display())
-}
-
-/// All three members are replaced, one after the other; then the gateway is started again, of whose
-/// typed endpoints none is left.
-fn expect_a_cluster_is_followed(version: Version) {
-    let Some(mut cluster) = RemoteCluster::start(version) else { return };
-    let directory = TemporaryDirectory::new();
-    let path = directory.path().join("members");
-    let flag = state_flag(&path);
-    let typed = cluster.endpoints();
-    let gateway = cluster.gateway(&follow(&[&flag]));
-    gateway.wait_for_log("state file not read");
-    gateway.wait_for_log("list of members followed");
-    for old in 0..3 {
-        let new = cluster.add(Role::Voter);
-        wait_line(&gateway, "added", cluster.endpoint(new));
-        cluster.wait_serving(new);
-        put(&cluster, &gateway);
-        cluster.remove(old);
-        wait_line(&gateway, "removed", cluster.endpoint(old));
-        // Where it led, etcd lets puts of the time before the election wait for 7 s.
-        cluster.wait_leader(&[old + 1, old + 2, new]);
-        put(&cluster, &gateway);
-    }
-    drop(gateway);
-    let kept = fs::read_to_string(&path).expect("the file was written");
-    let members: Vec<&str> = kept.lines().filter(|line| line.starts_with("member ")).collect();
-    assert_eq!(members.len(), 3, "{kept}");
-
-    let again = cluster.home().enter(|| Gateway::start(&typed, &follow(&[&flag])));
-    put(&cluster, &again);
-    assert_eq!(again.log_count("state file read"), 1, "{:#?}", again.log());
-    let log = again.log();
-    let ready = log.iter().find(|line| line.contains("ready to proxy")).expect("it is ready");
-    for old in typed {
-        assert!(!ready.contains(&old.to_string()), "{ready}");
-    }
 }
 
 /// A learner is none of the endpoints until it is promoted; a member that was cut off and removed
@@ -98,16 +54,6 @@ fn expect_lists_are_judged(version: Version) {
     cluster.rejoin_peers(cut);
     deceived.wait_for_log("list of members known again");
     wait_line(&deceived, "added", cluster.endpoint(learner));
-}
-
-#[test]
-fn a_cluster_is_followed_with_debians_etcd() {
-    expect_a_cluster_is_followed(Version::Debian);
-}
-
-#[test]
-fn a_cluster_is_followed_with_etcd_3_5() {
-    expect_a_cluster_is_followed(Version::V3_5);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod certificates;
 pub mod command_line;
+mod connections;
 mod descriptors;
 mod dns;
 mod dnsmasq;
@@ -10,6 +11,7 @@ mod etcd;
 mod fake_member;
 mod gateway;
 mod hostile;
+mod json_client;
 mod machine;
 mod members;
 mod mounts;
@@ -31,6 +33,7 @@ use std::{env, fs, thread};
 
 pub use certificates::{Authority, Certificate, P256, P384, P521, TlsServer, Validity};
 pub use command_line::check_refusal;
+pub use connections::far_ends;
 pub use descriptors::{
     DESCRIPTORS_FOR_ALL, DESCRIPTORS_OF_OTHERS, PAIRS, borrow_sockets, own_hard_limit,
     raise_own_limit, set_soft_limit,
@@ -41,6 +44,7 @@ pub use etcd::{Cluster, TemporaryDirectory, base64, etcdctl, finish, http, outpu
 pub use fake_member::{FakeMember, Health, PING, greeted_client, letter_of};
 pub use gateway::{Gateway, GatewayBuilder, as_from_a_terminal};
 pub use hostile::Hostile;
+pub use json_client::{Change, JsonClient, JsonWatch, json_number, json_text};
 pub use machine::Machine;
 pub use members::{
     DNS, ENDPOINT, LATENESS_MAX, NAME, RECOVERY, answer, gateway_of_members, letters, member,

@@ -91,6 +91,10 @@ impl RemoteCluster {
         Some(cluster)
     }
 
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
     /// The host of the gateway and of its clients.
     pub fn home(&self) -> &Arc<Host> {
         &self.home
