@@ -27,6 +27,7 @@ mod members;
 mod names;
 mod proof;
 mod registry;
+mod registry_churn;
 mod relay;
 mod remote_members;
 mod replaced_members;
