@@ -347,7 +347,7 @@ events! {
     /// There are more registered keys than are kept; the last ones are not used.
     TooManyServices: Warn "too many registered services" { count_max: usize };
     /// No member of etcd lets the registry be followed; the services of before stay. The server is
-    /// the one that was asked last.
+    /// the one that was asked last. Again for another reason only where a person has to end it.
     RegistryLost: Warn "registry not followed, keeping the last known services" {
         server: Value<'a>,
         reason: Value<'a>,

@@ -51,8 +51,8 @@ pub(super) struct Follower {
     closings: [bool; 2],
     /// Failures in a row.
     failures: u32,
-    /// The log knows that the registry cannot be followed.
-    is_lost: bool,
+    /// Problems for which the log knows that the registry cannot be followed.
+    reported: Vec<Problem>,
     /// A random number, as of the last request.
     dice: u64,
     news: Vec<News>,
@@ -100,7 +100,7 @@ impl Follower {
             watch: Watch::Off,
             closings: [false; 2],
             failures: 0,
-            is_lost: false,
+            reported: Vec::new(),
             dice: 0,
             news: Vec::new(),
         }
@@ -127,7 +127,7 @@ impl Follower {
 
     /// Whether the first range may come soon.
     pub(super) fn is_asking(&self) -> bool {
-        !self.store.is_known() && !self.is_lost && !self.members.is_unresolved()
+        !self.store.is_known() && self.reported.is_empty() && !self.members.is_unresolved()
     }
 
     /// What is to be done next, over which line; `None` for nothing more.
@@ -330,7 +330,8 @@ impl Follower {
         self.session.grow_old();
         // One may fail when the process of a member is replaced.
         let is_everywhere = self.failures >= self.members.count().max(2);
-        if (is_everywhere || problem.is_final()) && !std::mem::replace(&mut self.is_lost, true) {
+        if problem.is_news(is_everywhere, &self.reported) {
+            self.reported.push(problem);
             self.news.push(News::Lost { member: member.authority.clone(), problem });
         }
         if let Ranges::Due | Ranges::Waiting { .. } = self.ranges {
@@ -346,7 +347,7 @@ impl Follower {
     fn recover(&mut self) {
         self.failures = 0;
         let Watch::Running(Running { member, .. }) = &self.watch else { return };
-        if std::mem::take(&mut self.is_lost) {
+        if !std::mem::take(&mut self.reported).is_empty() {
             self.news.push(News::Restored { member: member.authority.clone() });
         }
     }

@@ -41,6 +41,16 @@ impl Problem {
         matches!(self, Problem::Refused(kind) if is_of_user(kind))
     }
 
+    /// Whether the log should tell of it. `is_everywhere`: every member was tried; `reported`: the
+    /// problems that the log knows since the registry could be followed. One that only a person can
+    /// end is news behind others, too, each once.
+    pub(super) fn is_news(self, is_everywhere: bool, reported: &[Problem]) -> bool {
+        match reported {
+            [] => is_everywhere || self.is_final(),
+            reported => self.is_final() && !reported.contains(&self),
+        }
+    }
+
     /// Whether a new token may help, as far as the user has one.
     pub(super) fn is_about_token(self) -> bool {
         self.is_final() && self != Problem::Refused(FailureKind::PasswordWrong)
@@ -120,6 +130,25 @@ mod tests {
         assert_eq!(milliseconds(wrong, 3, 0)[..2], [5000, 5000]);
         let compacted = Problem::Refused(FailureKind::Compacted);
         assert_eq!(milliseconds(compacted, 3, 0)[..3], [0, 250, 500]);
+    }
+
+    #[test]
+    fn the_first_problem_is_news_and_each_that_only_a_person_can_end() {
+        let gone = Problem::Connection("refused");
+        let denied = Problem::Refused(FailureKind::PermissionDenied);
+        let wrong = Problem::Refused(FailureKind::PasswordWrong);
+        for (problem, is_everywhere, reported, want) in [
+            (gone, false, &[][..], false),
+            (gone, true, &[], true),
+            (denied, false, &[], true),
+            (Problem::NoAnswer, true, &[gone], false),
+            (denied, false, &[gone], true),
+            (denied, true, &[gone, denied], false),
+            (wrong, true, &[gone, denied], true),
+        ] {
+            let found = problem.is_news(is_everywhere, reported);
+            assert_eq!(found, want, "{problem} {reported:?}");
+        }
     }
 
     #[test]
