@@ -3,7 +3,6 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
 
 use etcd_gateway::net::tls::Verifier;
 use etcd_gateway::net::tls_settings::{ClientFiles, TlsSettings};
@@ -55,35 +54,6 @@ fn ask(verifier: &Verifier, address: SocketAddr, name: &str) -> Result<String, H
     }
 }
 
-/// A member that trusts an authority for its clients, and no others.
-fn start_etcd(
-    version: Version,
-    directory: &Path,
-    own: &Certificate,
-    clients: &Path,
-) -> (Process, SocketAddr) {
-    let [client, peer] = [(); 2].map(|()| Reservation::new());
-    let (url, peer_url) =
-        (format!("https://{}", client.address()), format!("http://{}", peer.address()));
-    let mut command = version.etcd();
-    command.arg("--cert-file").arg(&own.certificate).arg("--key-file").arg(&own.key);
-    command.arg("--client-cert-auth").arg("--trusted-ca-file").arg(clients);
-    command.arg("--data-dir").arg(directory.join(format!("{version:?}")));
-    command.args([
-        "--logger=zap",
-        "--log-outputs=stderr",
-        "--name=m",
-        &format!("--listen-client-urls={url}"),
-        &format!("--advertise-client-urls={url}"),
-        &format!("--listen-peer-urls={peer_url}"),
-        &format!("--initial-advertise-peer-urls={peer_url}"),
-        &format!("--initial-cluster=m={peer_url}"),
-    ]);
-    let process = Process::spawn("etcd", &mut command);
-    process.wait_for_log("serving client traffic");
-    (process, client.address())
-}
-
 /// 3.4.23 speaks TLS 1.3, in which the refusal comes behind the handshake, 3.5.1 speaks TLS 1.2.
 #[test]
 fn etcd_takes_our_certificate_or_says_that_it_does_not() {
@@ -95,7 +65,9 @@ fn etcd_takes_our_certificate_or_says_that_it_does_not() {
     let expired = ours.issue("expired", "DNS:client", Validity::Expired);
     let foreign = other.issue("foreign", "DNS:client", Validity::Valid);
     for version in Version::ALL {
-        let (_etcd, address) = start_etcd(version, directory.path(), &member, &ours.certificate());
+        let arguments = LoneMember::tls(&member, Some(&ours.certificate()));
+        let etcd = LoneMember::start(version, directory.path(), &arguments);
+        let address = etcd.address();
         for name in ["127.0.0.1", "localhost"] {
             let answer = ask(&verifier(&ours, Some(&client)), address, name);
             let answer = answer.expect("an answer");

@@ -26,6 +26,7 @@ mod make_run;
 mod members;
 mod names;
 mod proof;
+mod refused_members;
 mod registry;
 mod registry_churn;
 mod relay;

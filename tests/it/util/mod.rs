@@ -12,6 +12,7 @@ mod fake_member;
 mod gateway;
 mod hostile;
 mod json_client;
+mod lone_member;
 mod machine;
 mod members;
 mod mounts;
@@ -45,6 +46,7 @@ pub use fake_member::{FakeMember, Health, PING, greeted_client, letter_of};
 pub use gateway::{Gateway, GatewayBuilder, as_from_a_terminal};
 pub use hostile::Hostile;
 pub use json_client::{Change, JsonClient, JsonWatch, json_number, json_text};
+pub use lone_member::LoneMember;
 pub use machine::Machine;
 pub use members::{
     DNS, ENDPOINT, LATENESS_MAX, NAME, RECOVERY, answer, gateway_of_members, letters, member,
