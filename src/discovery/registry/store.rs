@@ -190,6 +190,7 @@ impl Store {
             .base
             .is_some_and(|base| base.cluster_id == cluster_id && base.revision <= revision);
         let mut before = std::mem::take(&mut self.entries);
+        let had_keys = !before.is_empty();
         (self.is_lacking, self.is_overfull) = (false, false);
         let mut differences = Differences { is_changed: self.base.is_none(), was_outdated: false };
         self.base = Some(Base { cluster_id, revision });
@@ -220,6 +221,7 @@ impl Store {
                 differences.is_changed |= own.service.is_ok();
             }
         }
+        differences.is_changed |= had_keys && self.entries.is_empty();
         self.drop_excess(is_cut);
         differences
     }
@@ -264,7 +266,8 @@ impl Store {
         }
         let Some(gone) = self.entries.remove(key) else { return false };
         self.is_lacking |= self.is_overfull;
-        gone.service.is_ok()
+        // Without any key, endpoints that stayed as the last ones go, too.
+        gone.service.is_ok() || self.entries.is_empty()
     }
 
     /// Forgets the last keys, if there are too many; whether it did. `is_cut`: further ones are
@@ -378,6 +381,26 @@ mod tests {
             for event in events.iter().filter(|event| event.mod_revision() <= *revision) {
                 assert!(!store.apply(event, now), "case {index}");
             }
+        }
+    }
+
+    /// Endpoints stay while no value can be read, and no longer once there is no key.
+    #[test]
+    fn the_last_key_counts_although_its_value_cannot_be_read() {
+        let now = Instant::now();
+        for is_watched in [true, false] {
+            let mut store = Store::new();
+            store.begin_range();
+            let first = store.end_range(&header(5), vec![listed("a", "?", 3)], false, now);
+            assert!(first.is_changed && !store.is_empty());
+            let is_changed = match is_watched {
+                true => store.apply(&delete("a", 6), now),
+                false => {
+                    store.begin_range();
+                    store.end_range(&header(6), Vec::new(), false, now).is_changed
+                }
+            };
+            assert!(is_changed && store.is_empty(), "watched: {is_watched}");
         }
     }
 
