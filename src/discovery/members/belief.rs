@@ -5,6 +5,7 @@
 //! and whatever is known as of a later one is newer. Terms alone tell the same of two leaders; one
 //! leader may change the members many times.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::time::Instant;
 
@@ -35,7 +36,7 @@ pub enum Refusal {
     OtherCluster,
     /// It is of a lower term than the known one.
     OlderTerm,
-    /// It is as of an entry before that of the known one.
+    /// It is as of an entry before that of the known one, or may be.
     OlderEntry,
     /// No member in it has a client URL that can be used from here.
     NoUsableUrl,
@@ -163,11 +164,15 @@ fn is_newer(known: &KnownMembers, status: &Status, list: &MemberList) -> Result<
     if list.raft_term < known.raft_term {
         return Err(Refusal::OlderTerm);
     }
-    // An older etcd does not say what it has applied.
-    if status.applied != 0 && status.applied < known.applied {
-        return Err(Refusal::OlderEntry);
+    // An older etcd does not say what it has applied. As of one entry two lists differ where the
+    // members changed between a status and the list behind it: either may be the older one.
+    let differs = usable(list).0 != known.urls;
+    match status.applied.cmp(&known.applied) {
+        _ if status.applied == 0 => Ok(()),
+        Ordering::Less => Err(Refusal::OlderEntry),
+        Ordering::Equal if differs => Err(Refusal::OlderEntry),
+        Ordering::Equal | Ordering::Greater => Ok(()),
     }
-    Ok(())
 }
 
 /// The URLs that can be used, as many as there can be endpoints.

@@ -223,7 +223,9 @@ fn a_list_is_believed_or_there_is_a_reason() {
     let learner = learner.replace(r#""raftAppliedIndex":"200"}"#, r#""isLearner":true}"#);
     for (status, list, want) in [
         (status(1, 2, 6, 200), list(1, 6, &[1, 2, 4]), None),
-        (status(1, 2, 5, 100), list(1, 5, &[1, 2, 4]), None),
+        (status(1, 2, 5, 101), list(1, 5, &[1, 2, 4]), None),
+        // One of the two lists is of a change behind the status, and nothing says which one.
+        (status(1, 2, 5, 100), list(1, 5, &[1, 2, 4]), Some("older_entry")),
         (status(1, 2, 5, 0), list(1, 5, &[1, 2, 4]), None),
         (status(1, 0, 6, 200), list(1, 6, &[1, 2, 4]), Some("no_leader")),
         (learner, list(1, 6, &[1, 2, 4]), Some("learner")),
