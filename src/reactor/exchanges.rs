@@ -77,8 +77,9 @@ impl Owner {
     /// The kind of the sockets of its streams.
     fn kind(self) -> Kind {
         match self {
-            Owner::Discovery(_) | Owner::Source(_) | Owner::Monitor(_) => Kind::Exchange,
+            Owner::Discovery(_) | Owner::Monitor(_) => Kind::Exchange,
             Owner::Check(_) => Kind::Check,
+            Owner::Source(_) => Kind::Line,
         }
     }
 }

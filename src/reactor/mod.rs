@@ -192,7 +192,9 @@ impl<N: Net + Host> Reactor<N> {
         match token.kind {
             Kind::Listener => front.on_event(context, token),
             Kind::Pair(side) => relays.on_event(context, upstream, side, token, readiness),
-            Kind::Exchange | Kind::Check => self.on_exchange_event(token, readiness),
+            Kind::Exchange | Kind::Check | Kind::Line => {
+                self.on_exchange_event(token, readiness);
+            }
         }
     }
 

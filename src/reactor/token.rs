@@ -35,6 +35,8 @@ pub enum Kind {
     Exchange,
     /// A socket of an exchange in which an endpoint is asked whether it serves.
     Check,
+    /// A socket of an exchange in which a source of endpoints asks a server.
+    Line,
 }
 
 /// The token of a socket.
@@ -80,6 +82,7 @@ impl Token {
             Kind::Pair(Side::Server) => 2,
             Kind::Exchange => 3,
             Kind::Check => 4,
+            Kind::Line => 5,
         };
         (self.generation as usize) << GENERATION_SHIFT | self.slot << SLOT_SHIFT | kind
     }
@@ -93,6 +96,7 @@ impl Token {
             2 => Kind::Pair(Side::Server),
             3 => Kind::Exchange,
             4 => Kind::Check,
+            5 => Kind::Line,
             _ => return None,
         };
         let slot = word >> SLOT_SHIFT & ((1 << SLOT_BITS) - 1);
@@ -105,12 +109,13 @@ impl Token {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 5] = [
+    const KINDS: [Kind; 6] = [
         Kind::Listener,
         Kind::Pair(Side::Client),
         Kind::Pair(Side::Server),
         Kind::Exchange,
         Kind::Check,
+        Kind::Line,
     ];
 
     #[test]

@@ -57,6 +57,18 @@ pub enum Happening {
     Hang(usize),
     /// A member may come into another state.
     MemberChange(usize),
+    /// A dial to a member that says which endpoints there are is decided, or bytes arrive from it.
+    Line(usize),
+    /// A question to such a member arrives.
+    LineAsked(usize),
+    /// Such a member ends a connection.
+    LineHang(usize),
+    /// Such a member tells over a watch what is new.
+    News(usize),
+    /// Something may change at the etcd that names the endpoints.
+    ClusterChange,
+    /// A member learns what the others have agreed on.
+    Replicate(usize),
     /// The records of the name servers change.
     ZoneChange,
     /// A name server changes its state.

@@ -197,5 +197,6 @@ impl World {
         context.plan.queue_max = context.plan.queue_max.max(QUEUE_HEALED);
         network.heal(context);
         (0..self.members.all.len()).for_each(|endpoint| self.thaw(endpoint));
+        self.heal_cluster();
     }
 }

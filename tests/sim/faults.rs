@@ -153,6 +153,24 @@ listed! {
         CheckLate,
         /// A connection of checks takes and gives a few bytes at a time.
         CheckTrickles,
+        /// The etcd that names the endpoints changes: its members, or what is the matter with them.
+        ClusterChanges,
+        /// The keys of a registry change.
+        KeysChange,
+        /// A member refuses a question about endpoints.
+        EtcdRefuses,
+        /// A member refuses a watch in the message that says that it has begun.
+        WatchRefused,
+        /// A member tells late what is new.
+        WatchLags,
+        /// What a member says about endpoints breaks off.
+        LineBreaks,
+        /// A member ends a connection at a moment of its own.
+        LineIsCut,
+        /// What a member says about endpoints is late, perhaps too late.
+        LineLate,
+        /// A connection to such a member takes and gives a few bytes at a time.
+        LineTrickles,
     }
 }
 
@@ -161,6 +179,9 @@ const NAMES_BEGIN: usize = Fault::SpliceRefused as usize + 1;
 
 /// Those that strike only where endpoints are checked are from here on.
 const CHECKS_BEGIN: usize = Fault::HandshakeBreaks as usize + 1;
+
+/// Those that strike only where etcd names the endpoints are from here on.
+const FOLLOWED_BEGIN: usize = Fault::CheckTrickles as usize + 1;
 
 /// How likely each fault is, in thousandths, and how often it struck.
 #[derive(Clone, Debug)]
@@ -180,8 +201,14 @@ const SELDOM: [Fault; 6] = [
 ];
 
 /// Those without which there would be little to find out.
-const OFTEN: [Fault; 4] =
-    [Fault::ZoneChanges, Fault::ServerFlaps, Fault::ConfigurationChanges, Fault::MemberChanges];
+const OFTEN: [Fault; 6] = [
+    Fault::ZoneChanges,
+    Fault::ServerFlaps,
+    Fault::ConfigurationChanges,
+    Fault::MemberChanges,
+    Fault::ClusterChanges,
+    Fault::KeysChange,
+];
 
 const FAULTS: usize = Fault::ALL.len();
 
@@ -204,7 +231,12 @@ impl Faults {
 
     /// And those of a run with checks.
     pub fn swarm_checks(&mut self, random: &mut Random) {
-        self.draw(&Fault::ALL[CHECKS_BEGIN..], random);
+        self.draw(&Fault::ALL[CHECKS_BEGIN..FOLLOWED_BEGIN], random);
+    }
+
+    /// And those of a run in which etcd names the endpoints.
+    pub fn swarm_followed(&mut self, random: &mut Random) {
+        self.draw(&Fault::ALL[FOLLOWED_BEGIN..], random);
     }
 
     fn draw(&mut self, among: &[Fault], random: &mut Random) {

@@ -11,6 +11,8 @@
 //!                        │ listeners, pipes, signals       │ name servers: zone, messages
 //!                        │ hosts: states of endpoints      │ files: resolv.conf, /etc/hosts
 //!                        │ members: of etcd, by state      │ visits: connections of checks
+//!                        │ cluster, keys: of an etcd that  │ lines: connections to its members
+//!                        │   names the endpoints           │ inquiry: what is said over them
 //! ```
 //!
 //! Each part owns its fields and takes the context as an argument; no part knows another one. What
@@ -20,14 +22,21 @@
 
 mod actor;
 mod agenda;
+mod cluster;
 mod connection;
 mod context;
 mod crossings;
 mod exchange;
 mod faults;
+mod followed;
+mod following;
 mod habits;
 mod handshake;
 mod hosts;
+mod inquiry;
+mod keys;
+mod line;
+mod lines;
 mod listeners;
 mod members;
 mod message;

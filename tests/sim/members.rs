@@ -364,7 +364,7 @@ fn status(state: State, endpoint: usize) -> String {
 }
 
 /// An answer by HTTP, framed in one of the ways there are.
-fn framed(status: u16, body: &str, random: &mut Random) -> Answer {
+pub fn framed(status: u16, body: &str, random: &mut Random) -> Answer {
     let mut head = format!("HTTP/1.1 {status} Word\r\nContent-Type: application/json\r\n");
     let (mut ends, mut is_until_end) = (random.chance(100), false);
     let mut content = body.to_owned();
@@ -383,7 +383,8 @@ fn framed(status: u16, body: &str, random: &mut Random) -> Answer {
     Answer { bytes, usability: Usability::Serves, ends, is_until_end, is_foreign: false }
 }
 
-fn chunked(body: &str, random: &mut Random) -> String {
+/// A text in chunks of any size.
+pub fn chunked(body: &str, random: &mut Random) -> String {
     let (mut text, mut rest) = (String::new(), body);
     while !rest.is_empty() {
         let (chunk, left) = rest.split_at(random.one_to(rest.len() as u64) as usize);

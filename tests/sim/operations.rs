@@ -12,7 +12,10 @@ use etcd_gateway::upstream::Check;
 
 use crate::connection::{Id, Role};
 use crate::exchange::STREAMS;
+use crate::followed::member_at;
+use crate::following::is_line;
 use crate::handshake::Handshake;
+use crate::lines::LINES;
 use crate::message::read_question;
 use crate::names::server_of;
 use crate::oracle::purpose::{self, Purpose};
@@ -20,7 +23,6 @@ use crate::pipes::PipeId;
 use crate::resolver_files::SimFile;
 use crate::simulation::Simulation;
 use crate::visiting::is_visit;
-use crate::visits::VISITS;
 
 impl Simulation {
     /// An operation on a connection, which must be one that the gateway still holds.
@@ -50,8 +52,11 @@ impl Simulation {
 
     /// A host is identified by its address; the purpose of a dial to an endpoint is not.
     pub fn dial(&mut self, address: &Address, token: usize) -> Result<Id, NetError> {
-        match address.inet().and_then(server_of) {
-            Some(server) => self.dial_name_server(server, token),
+        if let Some(server) = address.inet().and_then(server_of) {
+            return self.dial_name_server(server, token);
+        }
+        match member_at(address) {
+            Some(member) => self.dial_member(member, token),
             None => self.dial_endpoint(address, token),
         }
     }
@@ -62,6 +67,7 @@ impl Simulation {
         let endpoint = world.endpoint_of(address);
         let (role, client) = match purpose::of(token, oracle.clients(), world) {
             Purpose::Check => return self.dial_for_check(endpoint, token),
+            Purpose::Line => return self.dial_member(endpoint, token),
             Purpose::Client(client) => (Role::Server { endpoint, client }, Some(client)),
             Purpose::Probe => (Role::Probe { endpoint }, None),
         };
@@ -106,6 +112,9 @@ impl Simulation {
         if is_visit(id) {
             return self.visit_result(id);
         }
+        if is_line(id) {
+            return self.line_result(id);
+        }
         self.operate("dial_result", id);
         self.oracle.check_dial_result(&self.world, id, reported);
         let outcome = self.world.network.dial_result(&mut self.world.context, id, reported);
@@ -114,7 +123,7 @@ impl Simulation {
     }
 
     pub fn local_address(&mut self, id: Id) -> Option<Address> {
-        if is_visit(id) {
+        if is_visit(id) || is_line(id) {
             return Some(Address::from(([192, 0, 2, 1], 1)));
         }
         self.operate("local_address", id);
@@ -130,7 +139,7 @@ impl Simulation {
     pub fn set_close(&mut self, id: Id, how: Close) {
         // A socket that only asked a name server ends in order: that is not to log a broken
         // connection.
-        assert!(id < VISITS, "{id}: another end for the stream of a question or a check");
+        assert!(id < LINES, "{id}: another end for the stream of a question or a check");
         self.operate("set_close", id);
         self.oracle.books.check_set_close(&self.world, id, how);
         self.world.network.set_close(&mut self.world.context, id, how);
@@ -142,6 +151,9 @@ impl Simulation {
         }
         if is_visit(id) {
             return self.read_said(id, buffer);
+        }
+        if is_line(id) {
+            return self.read_line(id, buffer);
         }
         self.operate("read", id);
         if self.is_probe(id) {
@@ -172,6 +184,9 @@ impl Simulation {
         }
         if is_visit(id) {
             return self.write_request(id, buffer);
+        }
+        if is_line(id) {
+            return self.write_line(id, buffer);
         }
         self.operate("write", id);
         let is_probe = self.is_probe(id);
@@ -266,6 +281,9 @@ impl Simulation {
         }
         if is_visit(id) {
             return self.close_visit(id);
+        }
+        if is_line(id) {
+            return self.close_line(id);
         }
         self.operate("close", id);
         self.oracle.check_close(&self.world, id);

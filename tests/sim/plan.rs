@@ -15,6 +15,7 @@ use etcd_gateway::relay::splice::SpliceLimits;
 use etcd_gateway::upstream::{Check, CheckLimits, EndpointSpec, RetryLimits};
 
 use crate::faults::{Fault, Faults};
+use crate::followed::{Followed, Source};
 use crate::members::Checked;
 use crate::names::{Names, ip_of};
 use crate::pipes::PAGE;
@@ -32,6 +33,8 @@ const SEGMENTS: &[u64] = &[1, 100, 1448, 1448, PAGE, 16_384, 65_536];
 const NAMED: u32 = 400;
 /// Those of the others whose endpoints are checked.
 const CHECKED: u32 = 500;
+/// Those of what is left whose endpoints are named by etcd.
+const FOLLOWED: u32 = 500;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -69,6 +72,8 @@ pub struct Plan {
     pub names: Option<Names>,
     /// How endpoints are checked, if they are.
     pub checked: Option<Checked>,
+    /// How etcd names the endpoints, if it does.
+    pub followed: Option<Followed>,
     /// A port that cannot be listened on before that time, and why not.
     pub late_port: Option<(u16, NetError, Duration)>,
 }
@@ -126,6 +131,7 @@ impl Plan {
             is_linux: true,
             names: None,
             checked: None,
+            followed: None,
             late_port: None,
         }
     }
@@ -137,8 +143,16 @@ impl Plan {
             (None, Some(checked)) => {
                 Sources::default().with(self.typed()).checked(checked.policy())
             }
-            (None, None) => Sources::default().with(self.typed()),
+            (None, None) => match &self.followed {
+                Some(followed) => followed.sources(self.typed()),
+                None => Sources::default().with(self.typed()),
+            },
         }
+    }
+
+    /// Whether the set of endpoints changes.
+    pub fn finds_endpoints(&self) -> bool {
+        self.names.is_some() || self.followed.is_some()
     }
 
     /// What a run with names is like.
@@ -201,6 +215,7 @@ impl Plan {
             is_linux: random.chance(250),
             names: None,
             checked: None,
+            followed: None,
             late_port: None,
             faults,
         };
@@ -210,6 +225,8 @@ impl Plan {
             plan.find_by_names(&mut fork);
         } else if fork.chance(CHECKED) {
             plan.check_endpoints(&mut fork);
+        } else if fork.chance(FOLLOWED) {
+            plan.follow_etcd(&mut fork);
         }
         plan
     }
@@ -232,6 +249,24 @@ impl Plan {
             *at = random.up_to(2 * self.span);
         }
         self.names = Some(names);
+    }
+
+    /// Etcd names the endpoints, and there is time for that to matter.
+    fn follow_etcd(&mut self, random: &mut Random) {
+        self.faults.swarm_followed(random);
+        self.span = Duration::from_secs(random.one_of(&[1, 5, 5, 20]));
+        for at in &mut self.terminations {
+            *at = random.up_to(2 * self.span);
+        }
+        if self.descriptors_max < usize::MAX {
+            self.descriptors_max += 2;
+        }
+        let followed = Followed::draw(self.endpoints.len(), random);
+        if followed.source == Source::Members {
+            // A process that was stopped for long takes an older list for one of a backup.
+            self.faults.never(Fault::ClockJumps);
+        }
+        self.followed = Some(followed);
     }
 
     /// The endpoints are checked, and there is time for that to matter.

@@ -9,10 +9,14 @@ use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
-use etcd_gateway::config::{DNS_RETRY_PARTIAL, SRV_HANDOVER};
+use etcd_gateway::config::{
+    DNS_RETRY_PARTIAL, REGISTRY_ANSWER_TIME, REGISTRY_PAUSE_MAX, REGISTRY_RANGE_INTERVAL,
+    SRV_HANDOVER,
+};
 use etcd_gateway::reactor::{Census, Reactor, StartError};
 
 use crate::actor::Actor;
+use crate::followed;
 use crate::handshake::SimConnector;
 use crate::names::Source;
 use crate::net::SimNet;
@@ -59,6 +63,7 @@ impl Drop for Witness {
             eprintln!("limits: {:?}", plan.limits);
             eprintln!("endpoints: {:?}", plan.endpoints);
             eprintln!("names: {:?}", plan.names);
+            eprintln!("etcd: {:?}", plan.followed);
         }
         eprintln!("to repeat it: SEED={} cargo test --test sim", self.seed);
     }
@@ -122,6 +127,7 @@ impl Run {
         };
         let patience = Duration::from_secs(60);
         self.find_everyone();
+        self.follow_etcd();
         let is_over = self.turn_until(patience, |run| run.is_idle());
         assert!(is_over, "clients are left: {:?}", self.reactor.census());
         let span = retry_max + 2 * connect_timeout + Duration::from_secs(1);
@@ -168,6 +174,31 @@ impl Run {
         );
     }
 
+    /// The set of endpoints becomes what etcd says.
+    fn follow_etcd(&mut self) {
+        let Some(followed) = self.net.world().context.plan.followed.clone() else { return };
+        // The longest pause, and a member that keeps silent before one that answers.
+        let patience = match (followed.source, followed.keeps_silence) {
+            (followed::Source::Members, _) => 3 * followed.interval + 8 * followed.time_limit,
+            (followed::Source::Registry, false) => REGISTRY_PAUSE_MAX + 6 * REGISTRY_ANSWER_TIME,
+            (followed::Source::Registry, true) => {
+                2 * REGISTRY_RANGE_INTERVAL + REGISTRY_PAUSE_MAX + 6 * REGISTRY_ANSWER_TIME
+            }
+        };
+        self.turn_until(patience + Duration::from_secs(5), |_| false);
+        if self.is_asked_to_end() {
+            return;
+        }
+        let world = self.net.world();
+        let want = match followed.source {
+            followed::Source::Members => world.cluster.newest().endpoints(),
+            followed::Source::Registry => world.cluster.keys.endpoints(),
+        };
+        let found = self.reactor.endpoints().addresses();
+        let found: BTreeSet<usize> = found.map(|address| world.endpoint_of(address)).collect();
+        assert_eq!(found, want, "{:?}", world.cluster);
+    }
+
     /// The checks find out that all is well, as far as they will.
     fn settle_checks(&mut self) {
         let limits = self.net.world().context.plan.limits;
@@ -192,12 +223,19 @@ impl Run {
     /// What is held when no client is there: with names, the time of the next look, or a question.
     fn holds_nothing(&self) -> bool {
         let is_named = self.net.world().context.plan.names.is_some();
-        let Census { timers, exchanges, checks, .. } = self.reactor.census();
+        let is_followed = self.net.world().context.plan.followed.is_some();
+        let Census { timers, exchanges, checks, lines, .. } = self.reactor.census();
         let asked = self.reactor.endpoints().iter().filter(|(_, one)| one.is_checked()).count();
         let spared = if is_named { (timers.min(1), exchanges) } else { (0, 0) };
         // A check has its own time, or one of what it asks.
-        let timers = if asked > 0 { timers.min(asked) } else { spared.0 };
-        let least = Census { timers, exchanges: spared.1, checks, ..Census::default() };
+        let timers = match is_followed {
+            // Of discovery, and of what is asked.
+            true => timers.min(1 + lines),
+            false if asked > 0 => timers.min(asked),
+            false => spared.0,
+        };
+        let lines = if is_followed { lines } else { 0 };
+        let least = Census { timers, exchanges: spared.1, checks, lines, ..Census::default() };
         self.reactor.census() == least
     }
 

@@ -13,10 +13,12 @@ use etcd_gateway::config::health::HealthCheckMode;
 use etcd_gateway::net::{Event, Readiness, Signal};
 
 use crate::agenda::Happening;
+use crate::cluster::Cluster;
 use crate::context::Context;
 use crate::exchange::Exchanges;
 use crate::faults::Fault;
 use crate::hosts::Hosts;
+use crate::lines::Lines;
 use crate::listeners::Listeners;
 use crate::members::{Checked, Members};
 use crate::name_server::NameServers;
@@ -50,6 +52,8 @@ pub struct World {
     pub signals: Signals,
     pub members: Members,
     pub visits: Visits,
+    pub cluster: Cluster,
+    pub lines: Lines,
 }
 
 impl World {
@@ -89,6 +93,8 @@ impl World {
     }
 
     fn with_plan(random: Random, plan: Plan) -> World {
+        // By a source of its own, so that other runs stay what they are.
+        let cluster = Cluster::new(plan.followed.as_ref(), &mut random.fork());
         World {
             network: Network::default(),
             listeners: Listeners::default(),
@@ -100,12 +106,14 @@ impl World {
             signals: Signals::default(),
             members: Members::new(plan.checked.as_ref()),
             visits: Visits::default(),
+            cluster,
+            lines: Lines::default(),
             context: Context::new(random, plan),
         }
     }
 
     fn fill_agenda(&mut self) {
-        let World { context, hosts, name_servers, members, .. } = self;
+        let World { context, hosts, name_servers, members, cluster, .. } = self;
         let span = context.plan.span;
         for _ in 0..context.plan.clients {
             let listener = context.random.below(context.plan.listeners as u64) as usize;
@@ -114,6 +122,7 @@ impl World {
         }
         (0..hosts.places.len()).for_each(|endpoint| hosts.plan_flap(context, endpoint));
         (0..members.all.len()).for_each(|endpoint| members.plan_change(context, endpoint));
+        cluster.plan_change(context);
         if context.strike(Fault::ClientBurst) {
             let at = context.random.up_to(span);
             context.plan_for(at, Happening::Burst);
@@ -221,6 +230,7 @@ impl World {
             Happening::Burst | Happening::Terminate if has_healed => {}
             Happening::ZoneChange | Happening::ServerFlap(_) if has_healed => {}
             Happening::MemberChange(_) | Happening::Hang(_) if has_healed => {}
+            Happening::ClusterChange | Happening::LineHang(_) if has_healed => {}
             Happening::Arrive(listener) => self.arrive(listener),
             Happening::Deliver(id, direction) => network.deliver(context, id, direction),
             Happening::Decide(id) => {
@@ -241,6 +251,7 @@ impl World {
                 let outage = hosts.flap(context, endpoint);
                 network.lose_endpoint(context, endpoint, outage);
                 visits.lose_endpoint(context, endpoint, outage);
+                self.lines.lose_endpoint(context, endpoint, outage);
             }
             Happening::Burst => self.burst(),
             Happening::Terminate => signals.terminate(context),
@@ -264,6 +275,12 @@ impl World {
                 }
             }
             Happening::Flight(id) => network.send_flight(context, id),
+            Happening::Line(_) | Happening::LineAsked(_) | Happening::News(_) => {
+                self.happen_at_cluster(happening);
+            }
+            Happening::LineHang(_) | Happening::ClusterChange | Happening::Replicate(_) => {
+                self.happen_at_cluster(happening);
+            }
             Happening::ZoneChange => name_servers.change_zone(context),
             Happening::ServerFlap(server) => {
                 name_servers.plan_flap(context, server);
@@ -275,12 +292,13 @@ impl World {
 
     /// Hands out what there is to report.
     fn report(&mut self, events: &mut Vec<Event>) {
-        let World { context, network, listeners, exchanges, signals, visits, .. } = self;
+        let World { context, network, listeners, exchanges, signals, visits, lines, .. } = self;
         let most = if context.strike(Fault::PollFew) { 1 } else { usize::MAX };
         listeners.report(context, events, most);
         network.report(context, events, most);
         exchanges.report(context, events, most);
         visits.report(context, events, most);
+        lines.report(context, events, most);
         signals.report(context, events);
         if !events.is_empty() && !network.connections.is_empty() {
             self.report_nonsense(events);
@@ -289,7 +307,7 @@ impl World {
 
     /// Hints without a cause, and events for sockets that are gone or never were.
     fn report_nonsense(&mut self, events: &mut Vec<Event>) {
-        let World { context, network, listeners, exchanges, visits, .. } = self;
+        let World { context, network, listeners, exchanges, visits, lines, .. } = self;
         let id = context.random.below(network.connections.len() as u64) as usize;
         let writable = Readiness { writable: true, ..Readiness::default() };
         let both = Readiness { writable: true, ..READABLE };
@@ -299,6 +317,7 @@ impl World {
         listeners.hint(context, listener, events);
         exchanges.hint(context, both, events);
         visits.hint(context, both, events);
+        lines.hint(context, both, events);
         // Asked for what it does not have, it goes on.
         if context.strike(Fault::EventHint) {
             events.push(Event::Signal(Signal::HangUp));

@@ -14,6 +14,8 @@ pub struct Books {
     pub record: Record,
     pub(super) accounts: Accounts,
     pub(super) pauses: Pauses,
+    /// Endpoints to which a dial was abandoned in this turn although its time was not over.
+    pub(super) abandoned: Vec<usize>,
     /// The clock in the turn that was first asked to end, and which turn that was.
     pub(super) drain: Option<(Duration, u64)>,
 }
@@ -29,6 +31,7 @@ impl Books {
             record: Record::new(),
             accounts: Accounts::new(),
             pauses: Pauses::default(),
+            abandoned: Vec::new(),
             drain: None,
         }
     }

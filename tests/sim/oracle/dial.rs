@@ -97,7 +97,7 @@ impl Oracle {
     fn check_probe(&mut self, world: &World, endpoint: usize) {
         let now = world.context.turn_at;
         let may_begin = world.signals.terminations == 0
-            || (world.context.plan.names.is_some() && self.books.is_last_round(world));
+            || (world.context.plan.finds_endpoints() && self.books.is_last_round(world));
         assert!(may_begin, "a probe after the end was asked for");
         assert!(self.presence(world, endpoint).0, "a probe of {endpoint}, which no answer names");
         let is_hastened = self.is_hastened(world, endpoint);
@@ -139,7 +139,7 @@ impl Oracle {
         let turn_lost_at = self.books.accounts.of(client).turn_lost_at;
         // A client that has come to wait for an endpoint no longer waits for a descriptor.
         let waits_anew_since = self.books.accounts.of(client).waits_anew_since;
-        let has_waited_anew = world.context.plan.names.is_some() && waits_anew_since.is_some();
+        let has_waited_anew = world.context.plan.finds_endpoints() && waits_anew_since.is_some();
         if turn_lost_at.is_some() && !has_waited_anew {
             self.check_dial_again(world, client);
         }
@@ -180,14 +180,14 @@ impl Oracle {
         }
         if !watch.is_active() {
             self.books.record.saw(Seen::LastResortDial);
-            if world.context.plan.names.is_some() && !is_short {
+            if world.context.plan.finds_endpoints() && !is_short {
                 // The next client of this turn finds it not rested, and may wait for another one.
                 self.note_choices_of_the_short(world);
             }
         } else if keeps.is_some() {
             // Counted when it was led there.
         } else if is_first && !is_in_flux {
-            let is_fixed = self.names.is_none();
+            let is_fixed = !world.context.plan.finds_endpoints();
             let most = if is_fixed { UNFAIRNESS_MAX } else { UNFAIRNESS_IN_FLUX_MAX };
             if self.watches.check_fairness(endpoint, most) {
                 self.books.saw(Seen::FairnessChecked);
@@ -368,7 +368,7 @@ impl Oracle {
             _ => world.signals.terminations > 0,
         };
         if may_be_gone && !is_overdue && !is_client_gone {
-            self.dial_was_abandoned(endpoint);
+            self.books.dial_was_abandoned(endpoint);
             return self.leave_dial(world, role, endpoint);
         }
         if fails && !is_overdue && !is_client_gone {

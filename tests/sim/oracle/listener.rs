@@ -64,7 +64,7 @@ impl Oracle {
         let since = client.waits_since.map_or(first, |held| held.min(first));
         let is_due = client.turn_lost_at.is_some() && last != now && now < since + patience;
         let has_waited_anew =
-            world.context.plan.names.is_some() && client.waits_anew_since.is_some();
+            world.context.plan.finds_endpoints() && client.waits_anew_since.is_some();
         let had_none = client.no_choice_in == Some(world.context.turns) || has_waited_anew;
         is_due && !had_none && !self.choices(world, id).is_empty()
     }

@@ -8,6 +8,7 @@
 //! - `unserved.rs`: when a client that was never served may be given up
 //! - `endpoint.rs`: what is known of each endpoint; `rotation.rs`: how even their shares are
 //! - `names/`: which name servers may be asked what, and which endpoints there are by the answers
+//! - `followed/`: which endpoints there are where etcd names them; `set.rs`: how the set changes
 //! - `pipe.rs`: which flows are spliced, and through which pipes
 //! - `listener.rs`: when clients are let in
 //! - `wait.rs`: what must be done before the gateway may wait
@@ -27,6 +28,7 @@ mod dial;
 mod end;
 mod endpoint;
 mod failing;
+mod followed;
 mod listener;
 mod names;
 mod pair;
@@ -35,6 +37,7 @@ pub mod pipe;
 pub mod purpose;
 mod record;
 mod rotation;
+mod set;
 mod unserved;
 mod wait;
 
@@ -44,6 +47,7 @@ use etcd_gateway::reactor::{Census, Reactor};
 
 pub use self::books::Books;
 use self::checks::CheckBooks;
+use self::followed::FollowBooks;
 use self::listener::ListenerBook;
 use self::names::NameBooks;
 use self::pipe::{PipeBooks, Way};
@@ -69,6 +73,8 @@ pub struct Oracle {
     names: Option<NameBooks>,
     /// What is known from health checks.
     checks: CheckBooks,
+    /// What is known from etcd, where that names the endpoints.
+    followed: Option<FollowBooks>,
 }
 
 impl Oracle {
@@ -80,6 +86,7 @@ impl Oracle {
             listeners: vec![ListenerBook::default(); plan.listeners],
             names: plan.names.as_ref().map(NameBooks::new),
             checks: CheckBooks::new(plan),
+            followed: plan.followed.as_ref().map(FollowBooks::new),
         }
     }
 
@@ -145,8 +152,10 @@ impl Oracle {
             timers <= timers_max,
             "{timers} timers, at most {timers_max} are of use: {census:?}"
         );
+        assert_eq!(lines, world.lines.open_ones().count(), "lines and their sockets");
         let changes = match self.names {
             Some(_) => self.check_set(world, reactor),
+            None if self.followed.is_some() => self.following().check_set(world, reactor),
             None => {
                 assert_eq!(exchanges, 0, "questions although no name was typed");
                 Vec::new()

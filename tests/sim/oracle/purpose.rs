@@ -1,5 +1,6 @@
 //! The one question that no address answers: whether the gateway dials an endpoint for a client,
-//! and for which, or to check it, or to find out whether it is back.
+//! and for which, or to check it, or to ask it which endpoints there are, or to find out whether it
+//! is back.
 //!
 //! The network tells sockets apart as any network does, by the address that is dialed: name servers
 //! from endpoints, and one endpoint from another. A client's dial and a probe of the monitor go to
@@ -24,6 +25,8 @@ pub enum Purpose {
     Client(Id),
     /// A health check: it may look like a probe until it carries bytes, and where it never does.
     Check,
+    /// A question to a member of etcd about endpoints.
+    Line,
     /// The monitor.
     Probe,
 }
@@ -31,8 +34,11 @@ pub enum Purpose {
 /// The purpose of a dial, by its token.
 pub fn of(token: usize, clients: &[Id], world: &World) -> Purpose {
     let Some(slot) = slot_of(token) else {
-        let is_check = Token::unpack(token).is_some_and(|token| token.kind == Kind::Check);
-        return if is_check { Purpose::Check } else { Purpose::Probe };
+        return match Token::unpack(token).map(|token| token.kind) {
+            Some(Kind::Check) => Purpose::Check,
+            Some(Kind::Line) => Purpose::Line,
+            _ => Purpose::Probe,
+        };
     };
     let connections = &world.network.connections;
     let client = clients.iter().find(|id| connections[**id].token.and_then(slot_of) == Some(slot));

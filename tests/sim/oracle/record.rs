@@ -75,6 +75,14 @@ listed! {
         LeftAsFailing,
         DialLeftAsFailing,
         ChecksRested,
+        ListFollowed,
+        OldListHeard,
+        LeaderlessHeard,
+        EmptyListHeard,
+        RangeHeard,
+        ChangesHeard,
+        CompactionHeard,
+        BadValueHeard,
     }
 }
 

@@ -28,8 +28,10 @@ impl Watches {
         let mut all = Vec::new();
         for (endpoint, spec) in plan.endpoints.iter().enumerate() {
             let names = plan.names.as_ref();
-            let is_typed =
-                names.is_none_or(|names| names.hosts[names.host_of(endpoint)].is_literal);
+            let is_typed = match &plan.followed {
+                Some(followed) => followed.is_typed(endpoint),
+                None => names.is_none_or(|names| names.hosts[names.host_of(endpoint)].is_literal),
+            };
             all.push(Watch::new(spec, is_typed, &plan.limits.retry));
         }
         Watches { all }

@@ -10,7 +10,7 @@ impl Oracle {
     /// must be nothing to wait for.
     fn check_no_hope(&self, world: &World, client: Id) {
         // Asked to end, the gateway no longer looks for endpoints.
-        if world.context.plan.names.is_none() || world.signals.terminations > 0 {
+        if !world.context.plan.finds_endpoints() || world.signals.terminations > 0 {
             return;
         }
         let mut endpoints = 0..self.watches.all.len();
@@ -33,7 +33,7 @@ impl Oracle {
         let patience = world.context.plan.limits.connect_timeout;
         let is_short_for_long =
             short.is_some_and(|(first, _)| first + patience <= world.context.turn_at);
-        let waits_since = account.waits_since.filter(|_| world.context.plan.names.is_some());
+        let waits_since = account.waits_since.filter(|_| world.context.plan.finds_endpoints());
         let has_waited = waits_since.is_some_and(|first| first + patience <= world.context.turn_at);
         let seen = if connection.loss_is_reported() {
             Seen::ClientLostWhileDialed

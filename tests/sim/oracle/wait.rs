@@ -85,7 +85,8 @@ impl BeforeWait<'_> {
             (Some(dialed), _) => dialed.dialed_at + connect_timeout,
             (None, Some((first, last))) => (first + connect_timeout).max(last + TICK),
             (None, None) => {
-                match account.waits_anew_since.filter(|_| self.world.context.plan.names.is_some()) {
+                match account.waits_anew_since.filter(|_| self.world.context.plan.finds_endpoints())
+                {
                     Some(since) => since + connect_timeout,
                     None => panic!("{id}: forgotten"),
                 }
@@ -147,7 +148,7 @@ impl BeforeWait<'_> {
         assert!(!client.reported.error, "{id}: lost while being dialed for, and kept");
         let server = client.server.map(|server| &self.world.network.connections[server]);
         let dialed = server.filter(|server| server.is_open());
-        let has_none = self.world.context.plan.names.is_some()
+        let has_none = self.world.context.plan.finds_endpoints()
             && !self.oracle.has_active_choice(self.world, id);
         let may_wait = dialed.is_some() || self.may_pause() || has_none;
         assert!(may_wait, "{id}: no new attempt to get a descriptor is due");

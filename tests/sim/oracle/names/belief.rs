@@ -99,11 +99,12 @@ impl Oracle {
     /// what it knew at the end of the last turn, and what it received since, count alike. The last
     /// of all stays although nothing names it.
     pub(in crate::oracle) fn presence(&self, world: &World, endpoint: usize) -> (bool, bool) {
-        if world.context.plan.names.is_none() {
-            return (true, true);
-        }
         let was_in = self.watches.all[endpoint].is_in;
-        let (may, is_sure) = self.belief(world, endpoint);
+        let (may, is_sure) = match &self.followed {
+            Some(followed) => followed.belief(world, endpoint, was_in),
+            None if self.names.is_none() => return (true, true),
+            None => self.belief(world, endpoint),
+        };
         (may || was_in, is_sure && was_in)
     }
 
@@ -120,10 +121,14 @@ impl Oracle {
 
     /// Whether an endpoint may have come or gone in this turn.
     pub(in crate::oracle) fn is_in_flux(&self, world: &World) -> bool {
-        let Some(books) = &self.names else { return false };
+        let has_heard = match (&self.names, &self.followed) {
+            (Some(names), _) => names.flux_in == world.context.turns,
+            (None, Some(followed)) => followed.is_in_flux(world),
+            (None, None) => return false,
+        };
         let mut presences =
             (0..world.hosts.places.len()).map(|endpoint| self.presence(world, endpoint));
-        books.flux_in == world.context.turns || presences.any(|(may, is_sure)| may != is_sure)
+        has_heard || presences.any(|(may, is_sure)| may != is_sure)
     }
 }
 

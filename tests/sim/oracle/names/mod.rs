@@ -125,8 +125,6 @@ pub(super) struct NameBooks {
     hosts_bytes: PerTurn,
     /// The last turn in which an answer changed something.
     flux_in: u64,
-    /// Endpoints to which a dial was abandoned in this turn although its time was not over.
-    abandoned: Vec<usize>,
     /// The book and the page that each exchange is for.
     pages: Vec<Option<(usize, usize)>>,
     /// Exchanges that have got what they were for.

@@ -10,12 +10,6 @@ use crate::oracle::{Oracle, Seen};
 use crate::world::World;
 
 impl Oracle {
-    /// A dial was given up before its time, because its endpoint is gone.
-    pub(in crate::oracle) fn dial_was_abandoned(&mut self, endpoint: usize) {
-        self.names_mut().abandoned.push(endpoint);
-        self.books.record.saw(Seen::DialMovedOn);
-    }
-
     /// Between two turns: the set of endpoints is what the answers say. Gives those that have come
     /// and gone, and says which.
     pub(in crate::oracle) fn check_set(
@@ -56,11 +50,7 @@ impl Oracle {
         let was_any = self.watches.all.iter().any(|watch| watch.is_in);
         let is_any = present.iter().any(Option::is_some);
         assert!(is_any || !was_any, "the last known endpoints are not kept");
-        let left = std::mem::take(&mut self.names_mut().abandoned);
-        for endpoint in left {
-            let is_gone = present[endpoint].is_none();
-            assert!(is_gone || is_over, "{endpoint}: a dial was given up before its time");
-        }
+        self.books.check_abandoned(&present, is_over);
         let changes = self.take_set(world, &present);
         self.names_mut().forget_hosts(world);
         self.note_shares(world, &present);
@@ -73,7 +63,6 @@ impl Oracle {
         world: &World,
         present: &[Option<Endpoint>],
     ) -> Vec<(&'static str, usize)> {
-        let mut changes = Vec::new();
         let (now, names_any) = (world.context.turn_at, self.names().any_named(world));
         let is_kept = self.names().namings(world).all(|(_, is_sure)| !is_sure);
         let names = self.names_mut();
@@ -85,36 +74,8 @@ impl Oracle {
             if is_in && was_in && !names_any {
                 self.books.record.saw(Seen::LastKnownKept);
             }
-            let watch = &mut self.watches.all[endpoint];
-            if let Some(found) = found
-                && std::mem::take(&mut watch.may_be_well)
-                && !was_in
-                && found.health().is_active()
-            {
-                watch.begin_anew();
-            }
-            if is_in == was_in {
-                continue;
-            }
-            changes.push((if is_in { "comes" } else { "goes" }, endpoint));
-            self.watches.rotation_changed();
-            if is_in {
-                if self.watches.all[endpoint].come(now) {
-                    self.books.record.saw(Seen::CameBackIll);
-                }
-                self.books.record.saw(Seen::EndpointCame);
-                continue;
-            }
-            self.watches.all[endpoint].go(now);
-            self.books.record.saw(Seen::EndpointWent);
-            for id in self.books.accounts.clients.clone() {
-                let client = self.books.accounts.of_mut(id);
-                if client.turn_lost_at == Some(endpoint) {
-                    client.turn_lost_at = None;
-                }
-            }
         }
-        changes
+        self.watches.change_set(&mut self.books, now, present)
     }
 
     /// Takes over class and share of each endpoint, and sees that they are what the records say.

@@ -1,0 +1,193 @@
+//! What is known of each key of a registry: what a range has shown and a watch has said since. What
+//! a message says counts at once, and no key becomes what it was before that.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::connection::Id;
+use crate::inquiry::Said;
+use crate::keys::{Change, Keys, Service};
+use crate::line::Heard;
+use crate::lines::LINES;
+use crate::oracle::record::{Record, Seen};
+use crate::world::World;
+
+/// Ranges that a watch may follow.
+const RANGES_MAX: usize = 8;
+
+/// The revisions that a key is known as of, at least and at most.
+#[derive(Clone, Copy, Debug, Default)]
+struct Knowledge {
+    least: u64,
+    most: u64,
+}
+
+/// A range that was read to its end.
+#[derive(Clone, Copy, Debug)]
+struct Range {
+    revision: u64,
+    member: usize,
+    turn: u64,
+}
+
+/// A watch that was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WatchBook {
+    pub(super) is_created: bool,
+    /// The member has said that it is over.
+    pub(super) is_over: bool,
+    /// The last revision that it has said of.
+    reached: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct RegistryBook {
+    keys: Vec<Knowledge>,
+    ranges: VecDeque<Range>,
+    watches: BTreeMap<usize, WatchBook>,
+    /// What watches have said in this turn, each with its connection.
+    news: Vec<(usize, Change)>,
+}
+
+impl RegistryBook {
+    pub(super) fn new(keys: usize) -> RegistryBook {
+        RegistryBook {
+            keys: vec![Knowledge::default(); keys],
+            ranges: VecDeque::new(),
+            watches: BTreeMap::new(),
+            news: Vec::new(),
+        }
+    }
+
+    /// A watch is asked for. What a range has shown must not come again, and nothing be missed.
+    pub(super) fn watch_begins(&mut self, line: usize, member: usize, from: u64) {
+        let mut ranges = self.ranges.iter();
+        let follows = ranges.any(|range| range.member == member && range.revision + 1 == from);
+        assert!(follows, "a watch from {from} on at {member}: {:?}", self.ranges);
+        let book = WatchBook { is_created: false, is_over: false, reached: from - 1 };
+        self.watches.insert(line, book);
+    }
+
+    /// The watch over a connection, if one was asked for.
+    pub(super) fn watch_on(&self, line: usize) -> Option<WatchBook> {
+        self.watches.get(&line).copied()
+    }
+
+    /// Whether a watch at the member may be given up though nothing is wrong with it: a range of
+    /// another member was read in this turn, or one has shown what the watch has not said.
+    pub(super) fn may_leave(&self, watch: WatchBook, member: usize, turn: u64) -> bool {
+        self.ranges.back().is_some_and(|range| {
+            range.member != member && range.turn == turn || range.revision > watch.reached
+        })
+    }
+
+    pub(super) fn has_heard(&mut self, world: &World, record: &mut Record, id: Id, heard: &Heard) {
+        let (line, member) = (id - LINES, world.lines.of(id).member);
+        if let Said::Changes(changes) = &heard.said {
+            for change in changes {
+                let known = &mut self.keys[change.key];
+                known.most = known.most.max(change.revision);
+            }
+        }
+        // A message is understood before the line break behind it.
+        if let Said::Refused | Said::Compacted = heard.said {
+            self.change_watch(line, |watch| watch.is_over = true);
+        }
+        if !heard.is_whole {
+            return;
+        }
+        match &heard.said {
+            Said::Range { revision } => {
+                for known in &mut self.keys {
+                    let least = known.least.max(*revision);
+                    *known = Knowledge { least, most: known.most.max(*revision) };
+                }
+                if self.ranges.len() == RANGES_MAX {
+                    self.ranges.pop_front();
+                }
+                let turn = world.context.turns;
+                self.ranges.push_back(Range { revision: *revision, member, turn });
+                record.saw(Seen::RangeHeard);
+            }
+            Said::Created => self.change_watch(line, |watch| watch.is_created = true),
+            Said::Changes(changes) => {
+                self.news.extend(changes.iter().map(|change| (line, *change)));
+                let last = changes.iter().map(|change| change.revision).max().unwrap_or_default();
+                self.change_watch(line, |watch| watch.reached = watch.reached.max(last));
+                record.saw(Seen::ChangesHeard);
+            }
+            Said::Compacted => record.saw(Seen::CompactionHeard),
+            Said::Refused | Said::Status(_) | Said::List { .. } => {}
+        }
+    }
+
+    fn change_watch(&mut self, line: usize, change: impl FnOnce(&mut WatchBook)) {
+        if let Some(watch) = self.watches.get_mut(&line) {
+            change(watch);
+        }
+    }
+
+    /// The turn is over: what watches have said counts, unless they were given up in it.
+    pub(super) fn end_turn(&mut self, world: &World) {
+        for (line, change) in std::mem::take(&mut self.news) {
+            let line = &world.lines.all[line];
+            if line.is_open || line.is_over() {
+                let known = &mut self.keys[change.key];
+                known.least = known.least.max(change.revision);
+            }
+        }
+    }
+
+    /// What each key may be, as far as anything is known.
+    fn values(&self, keys: &Keys) -> Vec<Vec<Option<Service>>> {
+        if self.ranges.is_empty() {
+            return Vec::new();
+        }
+        let numbered = self.keys.iter().enumerate();
+        let values = numbered.map(|(key, known)| {
+            let later = keys.changes.iter().filter(|change| change.key == key);
+            let later =
+                later.filter(|one| known.least < one.revision && one.revision <= known.most);
+            let first = std::iter::once(keys.at(key, known.least));
+            first.chain(later.map(|change| change.value)).collect()
+        });
+        values.collect()
+    }
+
+    pub(super) fn belief(&self, world: &World, endpoint: usize, was_in: bool) -> (bool, bool) {
+        let values = self.values(&world.cluster.keys);
+        let named = values.iter().flatten().flatten().any(|value| value.endpoint == Some(endpoint));
+        let surely = values.iter().any(|values| {
+            values.iter().all(|value| value.is_some_and(|one| one.endpoint == Some(endpoint)))
+        });
+        let may_name_none =
+            values.iter().all(|values| values.iter().any(|value| endpoint_of(*value).is_none()));
+        let names_none = values.iter().flatten().all(|value| endpoint_of(*value).is_none());
+        let may_be_there = values.iter().flatten().any(Option::is_some);
+        let is_there = values.iter().any(|values| values.iter().all(Option::is_some));
+        // Keys of which none can be read are a mistake, and the last known endpoints stay.
+        let may_be_kept = was_in && may_name_none && may_be_there;
+        let is_kept = was_in && names_none && is_there;
+        (named || may_be_kept, surely || is_kept)
+    }
+
+    /// The weight of an endpoint, where there is no doubt.
+    pub(super) fn weight_of(&self, world: &World, endpoint: usize) -> Option<u16> {
+        let values = self.values(&world.cluster.keys);
+        if values.iter().any(|values| values.len() > 1) {
+            return None;
+        }
+        let mut all = values.iter().flatten().flatten();
+        all.find(|value| value.endpoint == Some(endpoint)).map(|value| value.weight)
+    }
+
+    /// Whether some key surely names nothing that can be read.
+    pub(super) fn has_bad(&self, world: &World) -> bool {
+        let values = self.values(&world.cluster.keys);
+        let mut all = values.iter().flatten().flatten();
+        all.any(|value| value.endpoint.is_none())
+    }
+}
+
+fn endpoint_of(value: Option<Service>) -> Option<usize> {
+    value?.endpoint
+}
