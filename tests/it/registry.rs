@@ -5,8 +5,13 @@
 
 use std::net::SocketAddr;
 use std::process::Output;
+use std::time::{Duration, Instant};
 
 use crate::util::*;
+
+/// How long a change may stay unknown on a machine that is busy, when 3 s are meant: the next range
+/// of all keys would tell of it only after 45 s.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A cluster, and a gateway that follows what is registered in it.
 struct Registry {
@@ -138,6 +143,53 @@ fn expect_members_take_turns(version: Version) {
     assert_eq!(registry.gateway.log_count("registry not followed"), 1);
 }
 
+/// A fault of one member that leaves its connections open, and what ends it.
+type Fault = (&'static str, fn(&mut RemoteCluster, usize), fn(&mut RemoteCluster, usize));
+
+const FAULTS: [Fault; 3] = [
+    ("stopped", RemoteCluster::stop, RemoteCluster::resume),
+    (
+        "cut off from here",
+        |cluster, at| cluster.cut_from_home(at),
+        |cluster, at| cluster.rejoin_home(at),
+    ),
+    (
+        "cut off from its peers",
+        |cluster, at| cluster.cut_from_peers(at),
+        |cluster, at| cluster.rejoin_peers(at),
+    ),
+];
+
+/// The watch of a member that is stopped or cut off is silent, as one is without changes. In three
+/// turns each fault meets the member that is asked.
+fn expect_silent_members_are_left(version: Version) {
+    let Some(mut registry) = Registry::start(version, &[], |cluster| {
+        etcdctl(cluster, &["put", "svc/a", &service(1)]);
+    }) else {
+        return;
+    };
+    registry.wait_added(1, 1);
+    let mut octet = 1;
+    for (name, begin, end) in FAULTS {
+        for member in 0..3 {
+            octet += 1;
+            begin(&mut registry.cluster, member);
+            let others = [(member + 1) % 3, (member + 2) % 3];
+            let endpoints = others.map(|other| registry.cluster.endpoint(other));
+            let at = service(octet);
+            until("the other members serve", || {
+                registry.cluster.etcdctl(&endpoints, &["put", "svc/b", &at]).status.success()
+            });
+            let changed_at = Instant::now();
+            registry.wait_added(octet, 1);
+            let took = changed_at.elapsed();
+            assert!(took < PATIENCE, "member {member} {name}: left after {took:?}");
+            end(&mut registry.cluster, member);
+            registry.cluster.wait_leader(&[0, 1, 2]);
+        }
+    }
+}
+
 /// Users and a right to read, and then authentication is on.
 fn with_users(cluster: &RemoteCluster) {
     etcdctl(cluster, &["put", "svc/a", &service(1)]);
@@ -213,6 +265,16 @@ fn members_take_turns_with_debians_etcd() {
 #[test]
 fn members_take_turns_with_etcd_3_5() {
     expect_members_take_turns(Version::V3_5);
+}
+
+#[test]
+fn silent_members_are_left_with_debians_etcd() {
+    expect_silent_members_are_left(Version::Debian);
+}
+
+#[test]
+fn silent_members_are_left_with_etcd_3_5() {
+    expect_silent_members_are_left(Version::V3_5);
 }
 
 #[test]

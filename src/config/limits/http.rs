@@ -14,8 +14,8 @@ pub const HTTP_FRAMING_WEIGHT: usize = 4;
 /// Most bytes of the answer to a health check: the status of a member has 400.
 pub const HTTP_CHECK_BYTES_MAX: usize = 64 * 1024;
 /// Most connections at a time of one source of endpoints that asks servers: a registry has one for
-/// its watch, and one for ranges.
-pub const SOURCE_LINES_MAX: usize = 2;
+/// its watch, and one each for ranges and heartbeats.
+pub const SOURCE_LINES_MAX: usize = 3;
 /// Descriptors of one connection of a source of endpoints.
 pub const DESCRIPTORS_PER_LINE: usize = 1;
 /// Most things that a source does over its connections at once: it closes each and opens each.

@@ -7,11 +7,13 @@
 //!                     ▲                          │ Store         │
 //!                     └── pause ◄── failure ◄────┼───────────────┘
 //!   line 1, watch    Off ────────────────────► Due ─► Running ─► failure: Off, and a range
+//!   line 2, heartbeats of its member ─────────────────┘   └─► failure: the same
 //! ```
 //!
-//! A range while the watch runs is the net below it: a watch says nothing while nothing changes, so
-//! neither a member that is stopped nor a change that was missed shows otherwise.
+//! A range while the watch runs is the net below it: a change that was missed does not show
+//! otherwise.
 
+mod heartbeat;
 mod watching;
 
 use std::time::Instant;
@@ -30,12 +32,14 @@ use crate::proto::etcd::Malformed;
 use crate::proto::etcd::auth;
 use crate::proto::etcd::failure::{self, FailureKind};
 use crate::proto::http1::{Delivery, HttpError, Response};
-use watching::{Running, Watch};
+use watching::Watch;
 
 /// The line of tokens and ranges.
 pub(super) const RANGES: u8 = 0;
 /// The line of the watch.
 pub(super) const WATCH: u8 = 1;
+/// The line of heartbeats.
+pub(super) const HEARTBEAT: u8 = 2;
 
 /// A registry and what is under way to follow it.
 #[derive(Debug)]
@@ -48,7 +52,7 @@ pub(super) struct Follower {
     ranges: Ranges,
     watch: Watch,
     /// The lines that are to be closed.
-    closings: [bool; 2],
+    closings: [bool; 3],
     /// Failures in a row.
     failures: u32,
     /// Problems for which the log knows that the registry cannot be followed.
@@ -98,7 +102,7 @@ impl Follower {
             pages: Pages::new(prefix),
             ranges: Ranges::Due,
             watch: Watch::Off,
-            closings: [false; 2],
+            closings: [false; 3],
             failures: 0,
             reported: Vec::new(),
             dice: 0,
@@ -137,7 +141,7 @@ impl Follower {
         now: Instant,
         random: &mut dyn FnMut() -> u64,
     ) -> Option<(u8, Ask)> {
-        for line in [RANGES, WATCH] {
+        for line in [RANGES, WATCH, HEARTBEAT] {
             if std::mem::take(&mut self.closings[usize::from(line)]) {
                 return Some((line, Ask::Close));
             }
@@ -149,7 +153,8 @@ impl Follower {
             self.begin_range(member, false);
         }
         let range = self.next_range_ask(now).map(|ask| (RANGES, ask));
-        range.or_else(|| self.next_watch_ask(now).map(|ask| (WATCH, ask)))
+        let more = range.or_else(|| self.next_watch_ask(now).map(|ask| (WATCH, ask)));
+        more.or_else(|| self.next_heartbeat_ask(now, random).map(|ask| (HEARTBEAT, ask)))
     }
 
     /// Begins a range by its first question: for a token, if one is needed.
@@ -187,9 +192,11 @@ impl Follower {
     /// Takes the result of an ask; whether that changes the services.
     pub(super) fn on_heard(&mut self, line: u8, heard: Heard, now: Instant) -> bool {
         match line {
-            RANGES => self.on_range_heard(heard, now),
-            _ => self.on_watch_heard(heard, now),
+            RANGES => return self.on_range_heard(heard, now),
+            WATCH => return self.on_watch_heard(heard, now),
+            _ => self.on_heartbeat_heard(heard, now),
         }
+        false
     }
 
     fn on_range_heard(&mut self, heard: Heard, now: Instant) -> bool {
@@ -290,7 +297,7 @@ impl Follower {
     /// Takes the keys of a whole range. A watch of another member is given up: that was asked for
     /// this range, too, before it failed.
     fn finish_range(&mut self, whole: Whole, member: Member, now: Instant) -> bool {
-        self.closings[usize::from(RANGES)] = true;
+        self.close(&[RANGES]);
         let Whole { header, keys, is_cut } = whole;
         let differences = self.store.end_range(&header, keys, is_cut, now);
         let interval =
@@ -308,6 +315,7 @@ impl Follower {
                 }
             }
             Watch::Off | Watch::Due { .. } | Watch::Running(_) => {
+                self.closings[usize::from(HEARTBEAT)] = true;
                 self.watch = Watch::Due { member, revision: revision.saturating_add(1) };
             }
         }
@@ -315,10 +323,15 @@ impl Follower {
     }
 
     fn fail_range(&mut self, member: &Member, problem: Problem, now: Instant) {
-        self.closings[usize::from(RANGES)] = true;
+        self.close(&[RANGES]);
         self.store.abandon_range();
         self.ranges = Ranges::Due;
         self.fail(member, problem, now);
+    }
+
+    /// Has these lines be closed.
+    fn close(&mut self, lines: &[u8]) {
+        lines.iter().for_each(|line| self.closings[usize::from(*line)] = true);
     }
 
     /// Counts a failure, and lets the next range begin after a pause, unless one is under way.
@@ -343,15 +356,6 @@ impl Follower {
         }
     }
 
-    /// The registry is followed: failures before this are forgotten.
-    fn recover(&mut self) {
-        self.failures = 0;
-        let Watch::Running(Running { member, .. }) = &self.watch else { return };
-        if !std::mem::take(&mut self.reported).is_empty() {
-            self.news.push(News::Restored { member: member.authority.clone() });
-        }
-    }
-
     /// When to call [`Follower::expire`], if ever.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let of_ranges = match self.ranges {
@@ -368,6 +372,7 @@ impl Follower {
     /// Does what is due.
     pub(super) fn expire(&mut self, now: Instant) {
         self.expire_watch(now);
+        self.expire_heartbeat(now);
         match &self.ranges {
             Ranges::Waiting { until } if *until <= now => self.ranges = Ranges::Due,
             Ranges::Asked { until, member, .. } if *until <= now => {
@@ -377,15 +382,6 @@ impl Follower {
             _ => {}
         }
         debug_assert!(self.next_deadline().is_none_or(|at| at > now), "the same deadline again");
-    }
-
-    /// Brings the next range forward, since only that can tell what the keys are.
-    fn refill(&mut self, now: Instant) {
-        if let Ranges::Waiting { until } = &mut self.ranges
-            && self.failures == 0
-        {
-            *until = (*until).min(now + REGISTRY_RANGE_SPACING);
-        }
     }
 
     /// Halves the size of pages this number of times, at 0 until it is 1.

@@ -75,6 +75,11 @@ impl Members {
         self.current.clone()
     }
 
+    /// Whether another one is asked from now on, since this one has failed.
+    pub(super) fn has_left(&self, member: &Member) -> bool {
+        self.current.as_ref() != Some(member)
+    }
+
     /// Has another member be asked from now on than this one, which has failed. It may have been
     /// left before.
     pub(super) fn leave(&mut self, member: &Member) {

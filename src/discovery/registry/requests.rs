@@ -5,7 +5,7 @@ use super::pages::Page;
 use super::session::Session;
 use super::stream::Stream;
 use crate::config::REGISTRY_REQUEST_TIME;
-use crate::proto::etcd::{auth, kv, watch};
+use crate::proto::etcd::{auth, kv, status, watch};
 use crate::proto::http1::Request;
 
 /// The field of the head by which etcd gives a request up that takes too long, as without a leader
@@ -46,7 +46,12 @@ impl Requests {
         post(member, watch::PATH, &fields, &watch::body(&self.prefix, revision))
     }
 
-    /// The answer to that, of which nothing has come.
+    /// A request for the member's own status, which takes no token.
+    pub(super) fn heartbeat(&self, member: &Member) -> Request {
+        post(member, status::PATH, &[], status::BODY)
+    }
+
+    /// The answer to a watch, of which nothing has come.
     pub(super) fn stream(&self) -> Stream {
         Stream::new(&self.prefix)
     }

@@ -22,6 +22,7 @@ fn live(seed: u64, steps: usize, loses_changes: bool) {
             10 => play.cut(&mut chance),
             11 => play.turn_member(&mut chance),
             12 if loses_changes => play.lose_bytes(),
+            12 if chance.below(4) == 0 => play.stop_watched(),
             12 | 13 => play.pass(Duration::from_millis(chance.below(4000))),
             14 => play.answer_range(),
             _ => play.deliver(&mut chance),
@@ -47,6 +48,24 @@ fn what_is_known_is_what_etcd_holds() {
 fn a_range_is_the_net_below_a_watch() {
     for seed in 0..200 {
         live(seed, 80, true);
+    }
+}
+
+/// A member that is stopped leaves the watch open, and says nothing of what changes.
+#[test]
+fn a_member_that_is_stopped_is_left_within_three_seconds() {
+    for seed in 0..40 {
+        let mut play = Play::new(seed);
+        play.settle();
+        play.stop_watched();
+        play.etcd.put_some(&mut Chance::new(seed));
+        for _ in 0..31 {
+            play.pass(Duration::from_millis(100));
+            play.drive();
+            (0..20).for_each(|_| play.answer_range());
+            play.deliver_all();
+        }
+        play.check(&format!("seed {seed}"));
     }
 }
 

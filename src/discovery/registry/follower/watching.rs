@@ -6,8 +6,11 @@ use super::super::super::inquiry::{Ask, Heard};
 use super::super::members::Member;
 use super::super::problem::Problem;
 use super::super::stream::Stream;
-use super::{Follower, Ranges, WATCH};
-use crate::config::{REGISTRY_ANSWER_TIME, REGISTRY_STEADY_AGE, REGISTRY_WATCH_LAG_MAX};
+use super::heartbeat::Heartbeat;
+use super::{Follower, HEARTBEAT, News, Ranges, WATCH};
+use crate::config::{
+    REGISTRY_ANSWER_TIME, REGISTRY_RANGE_SPACING, REGISTRY_STEADY_AGE, REGISTRY_WATCH_LAG_MAX,
+};
 use crate::proto::etcd::failure::FailureKind;
 use crate::proto::etcd::watch::Message;
 use crate::proto::http1::Delivery;
@@ -31,6 +34,8 @@ pub(super) struct Running {
     state: State,
     /// A revision that it has to reach, and until when.
     expected: Option<(u64, Instant)>,
+    /// What is asked of the member meanwhile.
+    pub(super) heartbeat: Heartbeat,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +49,7 @@ enum State {
 impl Running {
     fn new(member: Member, stream: Stream, now: Instant) -> Running {
         let state = State::Asked { until: now + 2 * REGISTRY_ANSWER_TIME };
-        Running { member, stream, state, expected: None }
+        Running { member, stream, state, expected: None, heartbeat: Heartbeat::Off }
     }
 
     /// Requires it to reach a revision soon, which a range has shown.
@@ -64,7 +69,7 @@ impl Running {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let is_noted = matches!(self.state, State::Created { is_noted: true, .. });
         let steady_at = self.steady_at().filter(|_| !is_noted);
-        self.deadline().into_iter().chain(steady_at).min()
+        self.deadline().into_iter().chain(steady_at).chain(self.heartbeat.deadline()).min()
     }
 
     /// When it counts as working.
@@ -148,6 +153,7 @@ impl Follower {
         let problem = match message {
             Message::Created(_) => {
                 running.state = State::Created { at: now, is_noted: false };
+                running.heartbeat = Heartbeat::begin(now, self.dice);
                 self.session.grow_old();
                 return false;
             }
@@ -172,8 +178,8 @@ impl Follower {
 
     /// Gives the watch up, and begins a range in its place. A refusal may be due to an old token,
     /// which etcd 3.5.1 words as one of the user: then it counts with a new one.
-    fn fail_watch(&mut self, problem: Problem, now: Instant) {
-        self.closings[usize::from(WATCH)] = true;
+    pub(super) fn fail_watch(&mut self, problem: Problem, now: Instant) {
+        self.close(&[WATCH, HEARTBEAT]);
         self.note_steady(now);
         let Watch::Running(running) = std::mem::replace(&mut self.watch, Watch::Off) else {
             return;
@@ -208,5 +214,23 @@ impl Follower {
             State::Created { .. } => Problem::WatchLags,
         };
         self.fail_watch(problem, now);
+    }
+
+    /// The registry is followed: failures before this are forgotten.
+    pub(super) fn recover(&mut self) {
+        self.failures = 0;
+        let Watch::Running(Running { member, .. }) = &self.watch else { return };
+        if !std::mem::take(&mut self.reported).is_empty() {
+            self.news.push(News::Restored { member: member.authority.clone() });
+        }
+    }
+
+    /// Brings the next range forward, since only that can tell what the keys are.
+    fn refill(&mut self, now: Instant) {
+        if let Ranges::Waiting { until } = &mut self.ranges
+            && self.failures == 0
+        {
+            *until = (*until).min(now + REGISTRY_RANGE_SPACING);
+        }
     }
 }

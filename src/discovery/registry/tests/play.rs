@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::super::super::inquiry::{Ask, Heard, Inputs};
 use super::super::super::names::Names;
-use super::super::follower::{Follower, RANGES, WATCH};
+use super::super::follower::{Follower, HEARTBEAT, RANGES, WATCH};
+use crate::config::REGISTRY_HEARTBEAT_TIME;
 use crate::config::registry::Registry;
 use crate::proto::dns::resolv_conf::Environment;
 use crate::proto::etcd::registry;
@@ -46,6 +47,8 @@ pub struct Etcd {
     history: Vec<(u64, Vec<String>)>,
     /// Which members work.
     pub members: [bool; 3],
+    /// Which of them accept, and say nothing.
+    pub stopped: [bool; 3],
     pub refuses_watches: bool,
     pub refuses_ranges: bool,
 }
@@ -54,8 +57,17 @@ impl Etcd {
     fn new() -> Etcd {
         let (keys, history) = (BTreeMap::new(), Vec::new());
         let (refuses_watches, refuses_ranges) = (false, false);
-        let (revision, compacted, members) = (1, 0, [true; 3]);
-        Etcd { revision, compacted, keys, history, members, refuses_watches, refuses_ranges }
+        let (revision, compacted, members, stopped) = (1, 0, [true; 3], [false; 3]);
+        Etcd {
+            revision,
+            compacted,
+            keys,
+            history,
+            members,
+            stopped,
+            refuses_watches,
+            refuses_ranges,
+        }
     }
 
     fn change(&mut self, changes: &[(String, Option<String>)]) {
@@ -179,7 +191,9 @@ pub struct Play {
     range: Option<(usize, String, Value)>,
     answer: Option<(u16, String)>,
     watch: Option<(usize, Served)>,
-    /// Requests so far.
+    /// When the time limit of a heartbeat is over.
+    beat_until: Option<Instant>,
+    /// Requests so far, without heartbeats.
     pub asked: usize,
 }
 
@@ -199,6 +213,7 @@ impl Play {
             range: None,
             answer: None,
             watch: None,
+            beat_until: None,
             asked: 0,
         }
     }
@@ -209,6 +224,9 @@ impl Play {
 
     /// Carries out what the follower asks.
     pub fn drive(&mut self) {
+        if self.beat_until.take_if(|until| *until <= self.now).is_some() {
+            self.hear(HEARTBEAT, Heard::Failed("timed_out"));
+        }
         self.follower.expire(self.now);
         for _ in 0..64 {
             let Play { follower, names, chance, now, .. } = self;
@@ -216,9 +234,35 @@ impl Play {
             let Some((line, ask)) = follower.next_ask(&inputs, *now, &mut || chance.next()) else {
                 return;
             };
-            self.carry_out(line, ask);
+            match line {
+                HEARTBEAT => self.beat(&ask),
+                _ => self.carry_out(line, ask),
+            }
         }
         panic!("asks without end");
+    }
+
+    /// Answers a heartbeat, if the member of the watch works and is not stopped.
+    fn beat(&mut self, ask: &Ask) {
+        let member = self.watch.as_ref().map(|(member, _)| *member);
+        self.beat_until = None;
+        if *ask == Ask::Close {
+            return;
+        }
+        if member.is_some_and(|member| self.etcd.stopped[member]) {
+            self.beat_until = Some(self.now + REGISTRY_HEARTBEAT_TIME);
+            return;
+        }
+        self.hear(
+            HEARTBEAT,
+            match member.is_some_and(|member| self.etcd.members[member]) {
+                true => {
+                    let body = format!(r#"{{"header":{{{HEADER}}},"leader":"2"}}"#).into_bytes();
+                    Heard::Response(Response { status: 200, body })
+                }
+                false => Heard::Failed("refused"),
+            },
+        );
     }
 
     fn carry_out(&mut self, line: u8, ask: Ask) {
@@ -254,6 +298,13 @@ impl Play {
         }
     }
 
+    /// Stops the member of the watch, or lets it go on.
+    pub fn stop_watched(&mut self) {
+        if let Some((member, _)) = &self.watch {
+            self.etcd.stopped[*member] = !self.etcd.stopped[*member];
+        }
+    }
+
     fn begin_watch(&mut self, member: usize, body: &Value) {
         let start = body["create_request"]["start_revision"].as_str().expect("a revision");
         let next = start.parse().expect("a number");
@@ -272,13 +323,18 @@ impl Play {
             text = format!(r#"{{"result":{{"header":{header},{rest}}}}}"#);
         }
         self.watch = Some((member, Served { next, bytes: text.into_bytes().into() }));
-        self.hear(WATCH, Heard::Head(200));
+        if !self.etcd.stopped[member] {
+            self.hear(WATCH, Heard::Head(200));
+        }
     }
 
     /// Answers the range that is under way: at once, or by the next call as of now, so that changes
     /// are heard of in between.
     pub fn answer_range(&mut self) {
-        let Some((_, path, body)) = &mut self.range else { return };
+        let Some((member, path, body)) = &mut self.range else { return };
+        if self.etcd.stopped[*member] {
+            return;
+        }
         if self.answer.is_none() && !body.is_null() {
             assert_eq!(path, "/v3/kv/range");
             self.answer = Some(self.etcd.range(&body.take()));
@@ -314,7 +370,10 @@ impl Play {
     /// Delivers some bytes of the watch, cut anywhere.
     pub fn deliver(&mut self, chance: &mut Chance) {
         self.say();
-        let Some((_, served)) = &mut self.watch else { return };
+        let Some((member, served)) = &mut self.watch else { return };
+        if self.etcd.stopped[*member] {
+            return;
+        }
         let count = (1 + chance.below(400) as usize).min(served.bytes.len());
         let part: Vec<u8> = served.bytes.drain(..count).collect();
         if !part.is_empty() {
@@ -388,6 +447,7 @@ impl Play {
     /// Lets everything work for long enough.
     pub fn settle(&mut self) {
         self.etcd.members = [true; 3];
+        self.etcd.stopped = [false; 3];
         for _ in 0..1000 {
             self.drive();
             for _ in 0..20 {
@@ -412,8 +472,9 @@ impl Play {
         for _ in 0..8 {
             self.say();
         }
-        if let Some((_, served)) = &mut self.watch
+        if let Some((member, served)) = &mut self.watch
             && !served.bytes.is_empty()
+            && !self.etcd.stopped[*member]
         {
             let part = served.bytes.drain(..).collect();
             self.hear(WATCH, Heard::Part(part));

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 use super::super::super::inquiry::{Ask, Heard, Inputs};
 use super::super::super::names::Names;
 use super::super::Credentials;
-use super::super::follower::{Follower, News, RANGES, WATCH};
+use super::super::follower::{Follower, HEARTBEAT, News, RANGES, WATCH};
 use crate::config::registry::Registry;
-use crate::config::{REGISTRY_ANSWER_TIME, REGISTRY_STEADY_AGE};
+use crate::config::{
+    REGISTRY_ANSWER_TIME, REGISTRY_HEARTBEAT_INTERVAL, REGISTRY_HEARTBEAT_TIME, REGISTRY_STEADY_AGE,
+};
 use crate::proto::dns::resolv_conf::Environment;
 use crate::proto::http1::Response;
 
@@ -18,6 +20,8 @@ struct Talk {
     follower: Follower,
     names: Names,
     now: Instant,
+    /// Whether heartbeats are answered at once, and not listed among what is asked.
+    is_beating: bool,
 }
 
 impl Talk {
@@ -27,7 +31,7 @@ impl Talk {
         let credentials = Credentials { name: "u".to_owned(), password: "pw".to_owned() };
         let follower = Follower::new(registry, is_user.then_some(credentials));
         let names = Names::new(Environment::default());
-        Talk { follower, names, now: Instant::now() }
+        Talk { follower, names, now: Instant::now(), is_beating: true }
     }
 
     /// What is asked now: `0 open 1 /v3/kv/range` is a new connection of line 0 to port 1.
@@ -38,9 +42,14 @@ impl Talk {
     /// What is asked now, with all of each request.
     fn requests(&mut self) -> Vec<(String, String)> {
         self.follower.expire(self.now);
-        let inputs = Inputs { names: &self.names, members: &[] };
         let mut asked = Vec::new();
-        while let Some((line, ask)) = self.follower.next_ask(&inputs, self.now, &mut || 0) {
+        while let Some((line, ask)) = self.next_ask() {
+            if line == HEARTBEAT && self.is_beating {
+                if ask != Ask::Close {
+                    self.beat(r#","leader":"2""#);
+                }
+                continue;
+            }
             let (how, request) = match ask {
                 Ask::Open { target, request, .. } => {
                     let address = target.address.to_string();
@@ -57,8 +66,19 @@ impl Talk {
         asked
     }
 
+    fn next_ask(&mut self) -> Option<(u8, Ask)> {
+        let inputs = Inputs { names: &self.names, members: &[] };
+        self.follower.next_ask(&inputs, self.now, &mut || 0)
+    }
+
     fn hear(&mut self, line: u8, heard: Heard) {
         self.follower.on_heard(line, heard, self.now);
+    }
+
+    /// Answers a heartbeat by the status of a member, which ends so.
+    fn beat(&mut self, rest: &str) {
+        let body = format!("{{{HEADER}{rest}}}").into_bytes();
+        self.hear(HEARTBEAT, Heard::Response(Response { status: 200, body }));
     }
 
     fn answer(&mut self, status: u16, body: &str) {
@@ -341,4 +361,118 @@ fn a_question_is_repeated_over_a_new_connection() {
     assert_eq!(talk.asked(), [RANGE]);
     talk.empty_range();
     assert_eq!(talk.asked(), [WATCHED]);
+}
+
+const BEAT: &str = "2 open 1 /v3/maintenance/status";
+const BEAT_SENT: &str = "2 send /v3/maintenance/status";
+const NEXT_RANGE: &str = "0 open 2 /v3/kv/range";
+
+/// A watch that runs for as long as its heartbeat, which is asked for now.
+fn beating() -> Talk {
+    let mut talk = Talk::new("10.0.0.1:1,10.0.0.1:2", false);
+    talk.is_beating = false;
+    talk.asked();
+    talk.empty_range();
+    talk.asked();
+    talk.message("");
+    assert_eq!(talk.asked(), [""; 0], "the range has just shown that it is there");
+    talk.pass(REGISTRY_HEARTBEAT_INTERVAL);
+    assert_eq!(talk.asked(), [BEAT]);
+    talk
+}
+
+#[test]
+fn a_member_is_asked_for_a_heartbeat_while_its_watch_runs() {
+    let mut talk = beating();
+    for _ in 0..10 {
+        talk.beat(r#","leader":"3""#);
+        assert_eq!(talk.asked(), [""; 0]);
+        talk.pass(REGISTRY_HEARTBEAT_INTERVAL);
+        assert_eq!(talk.asked(), [BEAT_SENT]);
+    }
+    // Closed between two: nothing is asked for it. Closed by a question: that is asked once more.
+    talk.beat(r#","leader":"3""#);
+    talk.hear(HEARTBEAT, Heard::Closed);
+    assert_eq!(talk.asked(), [""; 0]);
+    talk.pass(REGISTRY_HEARTBEAT_INTERVAL);
+    assert_eq!(talk.asked(), [BEAT]);
+    talk.beat(r#","leader":"3""#);
+    talk.pass(REGISTRY_HEARTBEAT_INTERVAL);
+    assert_eq!(talk.asked(), [BEAT_SENT]);
+    talk.hear(HEARTBEAT, Heard::Closed);
+    assert_eq!(talk.asked(), [BEAT]);
+    // A proxy in front of etcd that has no such path.
+    let body = b"404 page not found\n".to_vec();
+    talk.hear(HEARTBEAT, Heard::Response(Response { status: 404, body }));
+    assert_eq!(talk.asked(), [""; 0]);
+    talk.hear(WATCH, Heard::End);
+    assert_eq!(talk.asked(), [NEXT_RANGE]);
+    talk.pass(REGISTRY_HEARTBEAT_INTERVAL);
+    assert_eq!(talk.asked(), [""; 0], "no heartbeat without a watch");
+}
+
+#[test]
+fn a_member_without_a_heartbeat_is_left_at_once() {
+    for heard in [Heard::Failed("timed_out"), Heard::Closed] {
+        let mut talk = beating();
+        talk.hear(HEARTBEAT, heard.clone());
+        assert_eq!(talk.asked(), [NEXT_RANGE], "{heard:?}");
+        talk.empty_range();
+        assert_eq!(talk.asked(), ["1 open 2 /v3/watch"]);
+        assert_eq!(talk.news(), [""; 0]);
+    }
+    let mut talk = beating();
+    talk.pass(2 * REGISTRY_HEARTBEAT_TIME);
+    assert_eq!(talk.asked(), [NEXT_RANGE], "no answer");
+    let mut talk = beating();
+    talk.beat("");
+    assert_eq!(talk.asked(), [NEXT_RANGE], "no leader");
+}
+
+#[test]
+fn a_range_is_not_awaited_of_a_member_without_a_heartbeat() {
+    let mut talk = beating();
+    talk.beat(r#","leader":"3""#);
+    talk.pass(Duration::from_secs(80));
+    assert_eq!(talk.asked(), [RANGE, BEAT_SENT]);
+    talk.hear(HEARTBEAT, Heard::Failed("timed_out"));
+    assert_eq!(talk.asked(), [NEXT_RANGE]);
+    talk.empty_range();
+    assert_eq!(talk.asked(), ["1 open 2 /v3/watch"]);
+    assert_eq!(talk.news(), [""; 0]);
+}
+
+/// One fault is one failure: that of the range counts, and the member is asked no further.
+fn leave_by_range(is_next_better: bool) {
+    let mut talk = beating();
+    talk.beat(r#","leader":"3""#);
+    talk.pass(Duration::from_secs(80));
+    assert_eq!(talk.asked(), [RANGE, BEAT_SENT]);
+    talk.beat(r#","leader":"3""#);
+    talk.hear(RANGES, Heard::Failed("timed_out"));
+    assert_eq!(talk.asked(), [NEXT_RANGE]);
+    talk.pass(REGISTRY_HEARTBEAT_INTERVAL);
+    assert_eq!(talk.asked(), [""; 0]);
+    match is_next_better {
+        true => {
+            talk.empty_range();
+            assert_eq!(talk.asked(), ["1 open 2 /v3/watch"]);
+            assert_eq!(talk.news(), [""; 0]);
+        }
+        // Its turn again, and the watch that has gone on meanwhile counts.
+        false => {
+            talk.hear(RANGES, Heard::Failed("timed_out"));
+            talk.pass(Duration::from_secs(1));
+            assert_eq!(talk.asked(), [RANGE]);
+            talk.empty_range();
+            talk.pass(REGISTRY_HEARTBEAT_INTERVAL);
+            assert_eq!(talk.asked(), [BEAT]);
+        }
+    }
+}
+
+#[test]
+fn a_member_that_a_range_has_left_is_not_asked_for_a_heartbeat() {
+    leave_by_range(true);
+    leave_by_range(false);
 }
