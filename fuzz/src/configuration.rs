@@ -13,7 +13,7 @@ use std::time::Duration;
 use etcd_gateway::config::address::{EndpointAddress, ListenAddress};
 use etcd_gateway::config::discovery_srv::{CAN_VERIFY, DiscoverySrv, Trust};
 use etcd_gateway::config::flags::{FLAGS, Flag, Kind};
-use etcd_gateway::config::health::{CloseOnFailure, HealthCheckMode};
+use etcd_gateway::config::health::{CloseOnFailure, CloseOnRemoval, HealthCheckMode};
 use etcd_gateway::config::limits::{CONNECTIONS_MAX, ENDPOINTS_MAX, LISTENERS_MAX};
 use etcd_gateway::config::members::Preference;
 use etcd_gateway::config::registry::{Registry, User};
@@ -189,6 +189,10 @@ fn set_health(health: &mut Health, values: &Values) -> Option<()> {
         Some("never") => CloseOnFailure::Never,
         Some(_) => CloseOnFailure::After(nanoseconds(values, "close-on-failure", 0, YEAR, 1)?),
         None => CloseOnFailure::ByCheck,
+    };
+    health.close_on_removal = match last(values, "close-on-removal") {
+        Some("never") | None => CloseOnRemoval::Never,
+        Some(_) => CloseOnRemoval::After(nanoseconds(values, "close-on-removal", 0, YEAR, 1)?),
     };
     let rate = last(values, "close-rate").map_or(Some(50), |text| count(text, 1_000_000))?;
     health.close_rate = rate as u32;

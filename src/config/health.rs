@@ -29,6 +29,15 @@ pub enum CloseOnFailure {
     After(Duration),
 }
 
+/// When running connections of an endpoint that was removed are closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseOnRemoval {
+    /// Never.
+    Never,
+    /// So long after the removal.
+    After(Duration),
+}
+
 impl FromStr for HealthCheckMode {
     type Err = String;
 
@@ -63,6 +72,16 @@ impl CloseOnFailure {
             CloseOnFailure::ByCheck => is_etcd.then_some(Duration::ZERO),
             CloseOnFailure::Never => None,
             CloseOnFailure::After(delay) => Some(delay),
+        }
+    }
+}
+
+impl CloseOnRemoval {
+    /// How long after a removal connections are closed; `None` for never.
+    pub fn delay(self) -> Option<Duration> {
+        match self {
+            CloseOnRemoval::Never => None,
+            CloseOnRemoval::After(delay) => Some(delay),
         }
     }
 }

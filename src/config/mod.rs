@@ -120,7 +120,7 @@ mod tests {
     use super::flags::{
         CONNECT_TIMEOUT, FLAGS, Flag, Invocation, Kind, REGISTRY_PREFIX, RETRY_DELAY, parse,
     };
-    use super::health::{CloseOnFailure, HealthCheckMode};
+    use super::health::{CloseOnFailure, CloseOnRemoval, HealthCheckMode};
     use super::*;
 
     fn configure(arguments: &[&str]) -> Result<Config, UsageError> {
@@ -174,6 +174,7 @@ mod tests {
         assert_eq!((config.health.interval, config.health.timeout), (seconds(5), seconds(1)));
         assert_eq!((config.health.rise, config.health.fall, config.health.port), (2, 2, None));
         assert_eq!(config.health.close_on_failure, CloseOnFailure::ByCheck);
+        assert_eq!(config.health.close_on_removal, CloseOnRemoval::Never);
         assert_eq!(config.health.close_rate, 50);
         assert_eq!((config.members.is_followed, config.members.interval), (false, seconds(30)));
         assert_eq!((config.members.file, config.members.preference), (None, None));
@@ -190,7 +191,7 @@ mod tests {
                 Kind::Boolean => "true",
                 Kind::Count { .. } => "1",
                 Kind::HealthCheck { .. } => "/a",
-                Kind::DurationOrNever { .. } => "never",
+                Kind::DurationOrNever { .. } => "17s",
                 Kind::Word { words } => words[0],
                 Kind::Level { .. } => "trace",
                 Kind::Text { .. } => "a",

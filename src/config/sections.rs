@@ -9,7 +9,7 @@ use log::LevelFilter;
 
 use super::address::{EndpointAddress, ListenAddress};
 use super::flags::{self, Typed, UsageError};
-use super::health::{CloseOnFailure, HealthCheckMode};
+use super::health::{CloseOnFailure, CloseOnRemoval, HealthCheckMode};
 use super::members::Preference;
 use super::values::Value;
 
@@ -77,6 +77,8 @@ section! {
         port: Option<u16> = HEALTH_PORT,
         /// When running connections of an endpoint that fails its checks are closed.
         close_on_failure: CloseOnFailure = CLOSE_ON_FAILURE,
+        /// When running connections of an endpoint that was removed are closed.
+        close_on_removal: CloseOnRemoval = CLOSE_ON_REMOVAL,
         /// Most of these that are closed in a second; at least 1.
         close_rate: u32 = CLOSE_RATE,
     }

@@ -13,7 +13,7 @@ use log::LevelFilter;
 use super::address::AddressError;
 use super::duration::{self, format_duration};
 use super::flags::{DurationRange, Flag, Kind, Typed, UsageError, has_password, unquoted};
-use super::health::{CloseOnFailure, HealthCheckMode};
+use super::health::{CloseOnFailure, CloseOnRemoval, HealthCheckMode};
 use super::members::Preference;
 use super::unused::given;
 
@@ -161,19 +161,31 @@ impl Value for HealthCheckMode {
 
 impl Value for CloseOnFailure {
     fn read(flag: &Flag, typed: &Typed) -> Result<CloseOnFailure, UsageError> {
-        let Kind::DurationOrNever { max } = flag.kind else { unreachable!("{WRONG_KIND}") };
         let Some(text) = typed.last(flag) else { return Ok(CloseOnFailure::ByCheck) };
-        if text == "never" {
-            return Ok(CloseOnFailure::Never);
-        }
-        let unit = Duration::from_nanos(1);
-        let range = DurationRange { default: Duration::ZERO, is_above_zero: false, max, unit };
-        let after = in_range(text, &range);
-        let after = after.map_err(|reason| {
-            UsageError::invalid(flag, text, format_args!("neither never nor a duration: {reason}"))
-        });
-        Ok(CloseOnFailure::After(after?))
+        let after = duration_or_never(flag, text)?;
+        Ok(after.map_or(CloseOnFailure::Never, CloseOnFailure::After))
     }
+}
+
+impl Value for CloseOnRemoval {
+    fn read(flag: &Flag, typed: &Typed) -> Result<CloseOnRemoval, UsageError> {
+        let after = typed.last(flag).map(|text| duration_or_never(flag, text)).transpose()?;
+        Ok(after.flatten().map_or(CloseOnRemoval::Never, CloseOnRemoval::After))
+    }
+}
+
+/// `None` for `never`.
+fn duration_or_never(flag: &Flag, text: &str) -> Result<Option<Duration>, UsageError> {
+    let Kind::DurationOrNever { max } = flag.kind else { unreachable!("{WRONG_KIND}") };
+    if text == "never" {
+        return Ok(None);
+    }
+    let unit = Duration::from_nanos(1);
+    let range = DurationRange { default: Duration::ZERO, is_above_zero: false, max, unit };
+    let after = in_range(text, &range).map_err(|reason| {
+        UsageError::invalid(flag, text, format_args!("neither never nor a duration: {reason}"))
+    });
+    after.map(Some)
 }
 
 /// The path of a file; `None` where the flag is absent or its value empty.

@@ -205,6 +205,11 @@ events! {
     EndpointConnectionClosed: Warn "connections of failing endpoints closed" {
         endpoint: Option<Value<'a>>,
     };
+    /// A connection is closed because its endpoint was removed. Counted; the endpoint is that of
+    /// the last one.
+    RemovedConnectionClosed: Info "connections of removed endpoints closed" {
+        endpoint: Option<Value<'a>>,
+    };
     /// An endpoint without health checks has taken bytes of a client, and has not answered for
     /// longer than it ever took.
     EndpointSilent: Warn "endpoint silent" {

@@ -53,15 +53,17 @@ enum Counted {
     DialsFailedLocally,
     AcceptPauses,
     ConnectionsClosed,
+    RemovedConnectionsClosed,
     SignalsIgnored,
 }
 
 impl Counted {
-    const ALL: [Counted; 5] = [
+    const ALL: [Counted; 6] = [
         Counted::ClientsRejected,
         Counted::DialsFailedLocally,
         Counted::AcceptPauses,
         Counted::ConnectionsClosed,
+        Counted::RemovedConnectionsClosed,
         Counted::SignalsIgnored,
     ];
 
@@ -71,7 +73,8 @@ impl Counted {
             Counted::ClientsRejected
             | Counted::DialsFailedLocally
             | Counted::AcceptPauses
-            | Counted::ConnectionsClosed => true,
+            | Counted::ConnectionsClosed
+            | Counted::RemovedConnectionsClosed => true,
             Counted::SignalsIgnored => false,
         }
     }
@@ -189,6 +192,7 @@ fn pace(event: &Event<'_>) -> Pace {
         Event::DialFailedLocally { .. } => Pace::Counted(Counted::DialsFailedLocally),
         Event::AcceptPaused { .. } => Pace::Counted(Counted::AcceptPauses),
         Event::EndpointConnectionClosed { .. } => Pace::Counted(Counted::ConnectionsClosed),
+        Event::RemovedConnectionClosed { .. } => Pace::Counted(Counted::RemovedConnectionsClosed),
         Event::SignalIgnored { .. } => Pace::Counted(Counted::SignalsIgnored),
         Event::EndpointAdded { endpoint, .. } => about_endpoint("added", endpoint),
         Event::EndpointRemoved { endpoint, .. } => about_endpoint("removed", endpoint),

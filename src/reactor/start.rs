@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::config::capacity::ConnectionsLimit;
 use crate::config::duration::format_milliseconds;
-use crate::config::health::{CloseOnFailure, HealthCheckMode};
+use crate::config::health::{CloseOnFailure, CloseOnRemoval, HealthCheckMode};
 use crate::config::members::Preference;
 use crate::config::{self, Config};
 use crate::net::NetError;
@@ -41,6 +41,8 @@ pub struct Limits {
     pub prefers_leader: bool,
     /// When pairs of an endpoint that fails its checks are closed.
     pub close_on_failure: CloseOnFailure,
+    /// When pairs of an endpoint that was removed are closed.
+    pub close_on_removal: CloseOnRemoval,
     /// Most of these that are closed in a second, at least one.
     pub close_rate: u32,
     /// From bytes of a client without an answer to the first look at that.
@@ -85,6 +87,7 @@ impl Limits {
             check_timeout: config.health.timeout,
             prefers_leader: config.members.preference == Some(Preference::Leader),
             close_on_failure: config.health.close_on_failure,
+            close_on_removal: config.health.close_on_removal,
             close_rate: config.health.close_rate,
             first_look: match config.health.check {
                 HealthCheckMode::Off => config::SILENCE_UNUSUAL_AFTER,

@@ -26,6 +26,8 @@ pub enum Cause {
     IdleTimeout,
     /// The endpoint fails its health checks, and another one serves.
     EndpointFailed,
+    /// The endpoint has left the set, and another one serves.
+    EndpointRemoved,
     /// Still running when `--drain-timeout` was over, or when a second signal came.
     DrainTimeout,
 }
@@ -81,7 +83,7 @@ impl Ending {
 
 impl Cause {
     /// How many causes there are; see [`Cause::index`].
-    pub const COUNT: usize = 8 + 2 * Fault::COUNT;
+    pub const COUNT: usize = 9 + 2 * Fault::COUNT;
 
     /// 0 to [`Cause::COUNT`] - 1, for arrays with an entry per cause.
     pub fn index(self) -> usize {
@@ -94,7 +96,8 @@ impl Cause {
             Cause::IdleTimeout => 5,
             Cause::DrainTimeout => 6,
             Cause::EndpointFailed => 7,
-            Cause::Lost(side, fault) => 8 + Fault::COUNT * side.index() + fault.index(),
+            Cause::EndpointRemoved => 8,
+            Cause::Lost(side, fault) => 9 + Fault::COUNT * side.index() + fault.index(),
         };
         debug_assert!(index < Cause::COUNT, "beyond the arrays");
         index
@@ -123,6 +126,7 @@ impl fmt::Display for Cause {
             Cause::IdleTimeout => "idle_timeout",
             Cause::DrainTimeout => "drain_timeout",
             Cause::EndpointFailed => "endpoint_failed",
+            Cause::EndpointRemoved => "endpoint_removed",
         };
         f.write_str(word)
     }
@@ -154,6 +158,7 @@ mod tests {
             Cause::IdleTimeout,
             Cause::DrainTimeout,
             Cause::EndpointFailed,
+            Cause::EndpointRemoved,
         ];
         [&others[..], &lost.concat()].concat()
     }

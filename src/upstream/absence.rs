@@ -66,6 +66,32 @@ impl Absentees {
     }
 }
 
+impl Health {
+    /// The health to remember once the endpoint has left; `None` if it is good. A probe that is
+    /// under way then is given up: it counts as one that says nothing, but not as none.
+    fn in_absence(&self, limits: &RetryLimits) -> Option<Health> {
+        match *self {
+            Health::Inactive { .. } => Some(*self),
+            Health::Probing { started_at, outage } => {
+                debug_assert!(started_at >= outage.since, "a probe of an earlier outage");
+                Some(Health::Inactive { retry_at: started_at + limits.floor(), outage })
+            }
+            Health::Active { .. } | Health::Removed { .. } => None,
+        }
+    }
+
+    /// The remembered health once the endpoint is back: its pause is over soon.
+    fn on_return(self, now: Instant, limits: &RetryLimits) -> Health {
+        debug_assert!(self.outage().is_some(), "good health is not remembered");
+        match self {
+            Health::Inactive { retry_at, outage } => {
+                Health::Inactive { retry_at: retry_at.min(now + limits.floor()), outage }
+            }
+            Health::Probing { .. } | Health::Active { .. } | Health::Removed { .. } => self,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -165,7 +165,7 @@ impl Endpoint {
             assert!(in_flight >= u64::from(checks.is_in_flight()), "a check that never began");
             assert!(in_flight <= 1, "two checks at a time");
         }
-        if let Health::Removed = self.health {
+        if let Health::Removed { .. } = self.health {
             return;
         }
         if let Some(CheckState::Failing { reason, .. }) = self.check_state() {

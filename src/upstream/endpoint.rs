@@ -133,7 +133,7 @@ impl Endpoint {
                 outage.invariants();
                 assert!(self.probe_in_flight, "probing without a probe would never end");
             }
-            Health::Removed => {
+            Health::Removed { .. } => {
                 assert!(self.pairs > 0, "nothing to remember it for");
                 assert_eq!(self.credit, 0, "out of the rotation");
             }

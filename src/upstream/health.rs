@@ -68,7 +68,10 @@ pub enum Health {
         outage: Outage,
     },
     /// No longer wanted: never dialed again, and remembered only for its pairs that still run.
-    Removed,
+    Removed {
+        /// When its address was last removed.
+        at: Instant,
+    },
 }
 
 /// The outage of an endpoint: from the failure that made it inactive up to now.
@@ -208,7 +211,7 @@ impl Health {
     pub fn retry_at(&self) -> Option<Instant> {
         match self {
             Health::Inactive { retry_at, .. } => Some(*retry_at),
-            Health::Active { .. } | Health::Probing { .. } | Health::Removed => None,
+            Health::Active { .. } | Health::Probing { .. } | Health::Removed { .. } => None,
         }
     }
 
@@ -219,14 +222,14 @@ impl Health {
 
     /// Whether it is on its way out of the set.
     pub fn is_removed(&self) -> bool {
-        matches!(self, Health::Removed)
+        matches!(self, Health::Removed { .. })
     }
 
     /// The present outage, while there is one.
     pub fn outage(&self) -> Option<&Outage> {
         match self {
             Health::Inactive { outage, .. } | Health::Probing { outage, .. } => Some(outage),
-            Health::Active { .. } | Health::Removed => None,
+            Health::Active { .. } | Health::Removed { .. } => None,
         }
     }
 
@@ -265,7 +268,7 @@ impl Health {
                 outage.note(failure.at);
                 None
             }
-            Health::Removed => None,
+            Health::Removed { .. } => None,
         }
     }
 
@@ -310,37 +313,27 @@ impl Health {
                 outage.note(failure.at);
                 None
             }
-            Health::Active { .. } | Health::Inactive { .. } | Health::Removed => None,
+            Health::Active { .. } | Health::Inactive { .. } | Health::Removed { .. } => None,
         }
     }
 
-    /// The health to remember once the endpoint has left; `None` if it is good. A probe that is
-    /// under way then is given up: it counts as one that says nothing, but not as none.
-    pub(super) fn in_absence(&self, limits: &RetryLimits) -> Option<Health> {
-        match *self {
-            Health::Inactive { .. } => Some(*self),
-            Health::Probing { started_at, outage } => {
-                debug_assert!(started_at >= outage.since, "a probe of an earlier outage");
-                Some(Health::Inactive { retry_at: started_at + limits.floor(), outage })
-            }
-            Health::Active { .. } | Health::Removed => None,
-        }
-    }
-
-    /// The remembered health once the endpoint is back: its pause is over soon.
-    pub(super) fn on_return(self, now: Instant, limits: &RetryLimits) -> Health {
-        debug_assert!(self.outage().is_some(), "good health is not remembered");
-        match self {
-            Health::Inactive { retry_at, outage } => {
-                Health::Inactive { retry_at: retry_at.min(now + limits.floor()), outage }
-            }
-            Health::Probing { .. } | Health::Active { .. } | Health::Removed => self,
-        }
-    }
-
-    pub(super) fn remove(&mut self) {
+    pub(super) fn remove(&mut self, now: Instant) {
         debug_assert!(!self.is_removed(), "an endpoint is removed once");
-        self.set(Health::Removed);
+        self.set(Health::Removed { at: now });
+    }
+
+    /// Another endpoint with this address was there meanwhile, and is removed now.
+    pub(super) fn remove_anew(&mut self, now: Instant) {
+        debug_assert!(self.is_removed(), "it is still there");
+        *self = Health::Removed { at: now };
+    }
+
+    /// When its address was last removed; `None` while it is there.
+    pub fn removed_at(&self) -> Option<Instant> {
+        match self {
+            Health::Removed { at } => Some(*at),
+            Health::Active { .. } | Health::Inactive { .. } | Health::Probing { .. } => None,
+        }
     }
 
     fn begin_outage(&mut self, failure: FailedDial, limits: &RetryLimits) -> ChangeKind {
@@ -369,7 +362,7 @@ impl Health {
                 | (Inactive { .. }, Probing { .. })
                 | (Probing { .. }, Inactive { .. })
                 | (Inactive { .. } | Probing { .. }, Active { .. })
-                | (Active { .. } | Inactive { .. } | Probing { .. }, Removed)
+                | (Active { .. } | Inactive { .. } | Probing { .. }, Removed { .. })
         )
     }
 }
@@ -429,7 +422,7 @@ mod tests {
             Health::Active { proven_at: now },
             Health::Inactive { retry_at: now, outage },
             Health::Probing { started_at: now, outage },
-            Health::Removed,
+            Health::Removed { at: now },
         ]
     }
 

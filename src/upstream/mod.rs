@@ -369,7 +369,7 @@ mod tests {
             Health::Active { .. } => "active",
             Health::Inactive { .. } => "inactive",
             Health::Probing { .. } => return "probing".into(),
-            Health::Removed => "removed",
+            Health::Removed { .. } => "removed",
         };
         let probe = if endpoint.probe_in_flight { ", probe in flight" } else { "" };
         format!("{name}{probe}")

@@ -296,6 +296,7 @@ fn health_checks_that_make_no_sense_are_refused() {
         ("--health-rise=0", "must be a number from 1 to 100"),
         ("--health-port=65536", "must be a number from 1 to 65535"),
         ("--close-on-failure=soon", "neither never nor a duration"),
+        ("--close-on-removal=-1s", "neither never nor a duration"),
         ("--close-rate=0", "must be a number from 1 to 1000000"),
     ] {
         refuse_flag(argument, reason);

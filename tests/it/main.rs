@@ -31,6 +31,7 @@ mod registry;
 mod registry_churn;
 mod relay;
 mod remote_members;
+mod removal;
 mod replaced_members;
 mod resolver;
 mod reuse_port;

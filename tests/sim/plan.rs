@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use etcd_gateway::config;
 use etcd_gateway::config::address::{EndpointAddress, Host};
-use etcd_gateway::config::health::CloseOnFailure;
+use etcd_gateway::config::health::{CloseOnFailure, CloseOnRemoval};
 use etcd_gateway::discovery::Sources;
 use etcd_gateway::net::NetError;
 use etcd_gateway::reactor::Limits;
@@ -112,6 +112,7 @@ impl Plan {
                 checks: CheckLimits::default(),
                 check_timeout: SECOND,
                 close_on_failure: CloseOnFailure::ByCheck,
+                close_on_removal: CloseOnRemoval::Never,
                 close_rate: 50,
                 first_look: config::SILENCE_MIN,
             },
@@ -342,6 +343,7 @@ fn limits(random: &mut Random) -> Limits {
         checks: CheckLimits::default(),
         check_timeout: SECOND,
         close_on_failure: CloseOnFailure::ByCheck,
+        close_on_removal: CloseOnRemoval::Never,
         close_rate: 50,
         first_look: config::SILENCE_MIN,
     }

@@ -155,6 +155,12 @@ table! {
              failed, while another one serves (default: 0s where endpoints
              are asked as etcd, otherwise never)";
 
+        CLOSE_ON_REMOVAL = "close-on-removal",
+            Kind::DurationOrNever { max: DURATION_MAX },
+            "closes running connections of an endpoint so long after it has
+             left the set, while another one serves, unless it has come back
+             (default: never)";
+
         CLOSE_RATE = "close-rate",
             Kind::Count { default: Some(50), max: CLOSE_RATE_MAX },
             "connections that are closed so in a second, 1-{max} (default {default})";

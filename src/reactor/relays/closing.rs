@@ -1,5 +1,6 @@
-//! Closing of running pairs whose endpoint no longer serves, at a bounded rate: their clients would
-//! wait there for as long as the fault lasts, and all at once would be too much for the others.
+//! Closing of running pairs whose endpoint no longer serves or was removed, at a bounded rate:
+//! their clients would wait there for as long as the fault lasts, or would be served by what no
+//! longer belongs to the service, and all at once would be too much for the others.
 
 use std::time::{Duration, Instant};
 
@@ -59,9 +60,9 @@ impl Closing {
 }
 
 impl<N: Net + Host> Relays<N> {
-    /// Looks after endpoints that do not answer or fail their checks: reports the silent ones, and
-    /// leaves those that fail while another one serves. Dials to them go on to the next endpoint,
-    /// and their pairs are closed once it is time, as many as the rate allows.
+    /// Looks after endpoints that do not answer, fail their checks or were removed: reports the
+    /// silent ones, and leaves the others while another one serves. Dials to them go on to the next
+    /// endpoint, and their pairs are closed once it is time, as many as the rate allows.
     pub(in crate::reactor) fn leave_failing(
         &mut self,
         context: &mut Context<N>,
@@ -75,17 +76,17 @@ impl<N: Net + Host> Relays<N> {
             self.closing.look_at = Some(context.now);
         }
         if self.closing.look_at.is_some_and(|at| at <= context.now) {
-            self.close_failing(context, upstream);
+            self.close_pairs(context, upstream);
         }
     }
 
-    fn close_failing(&mut self, context: &mut Context<N>, upstream: &Upstream<N>) {
+    fn close_pairs(&mut self, context: &mut Context<N>, upstream: &Upstream<N>) {
         let now = context.now;
         let mut due = Vec::new();
         let mut wanted: Option<Instant> = None;
-        for (endpoint, at) in upstream.to_close() {
+        for (endpoint, at, cause) in upstream.to_close() {
             match at <= now {
-                true => due.push(endpoint),
+                true => due.push((endpoint, cause)),
                 false => wanted = Some(wanted.map_or(at, |wanted| wanted.min(at))),
             }
         }
@@ -93,12 +94,15 @@ impl<N: Net + Host> Relays<N> {
             let allowance = self.closing.allowance(now);
             let keys = pairs_of(&self.slots, &due, allowance);
             self.closing.spend(keys.len());
-            for key in keys {
+            for (key, cause) in keys {
                 let slot = &mut self.slots[key];
-                slot.pair.end(Cause::EndpointFailed);
+                slot.pair.end(cause);
                 let endpoint = slot.endpoint.and_then(|endpoint| upstream.address(endpoint));
                 let endpoint = endpoint.map(|endpoint| endpoint as Value<'_>);
-                context.log(Event::EndpointConnectionClosed { endpoint });
+                context.log(match cause {
+                    Cause::EndpointRemoved => Event::RemovedConnectionClosed { endpoint },
+                    _ => Event::EndpointConnectionClosed { endpoint },
+                });
                 self.sync(context, key);
             }
             wanted = Some(self.closing.next_at.max(now + CLOSINGS_APART_MIN));
@@ -108,15 +112,20 @@ impl<N: Net + Host> Relays<N> {
     }
 }
 
-/// At most `count` established pairs of these endpoints.
-fn pairs_of<N: Net>(slots: &Arena<Slot<N>>, endpoints: &[EndpointId], count: usize) -> Vec<Key> {
-    let pairs = slots.iter().filter(|(_, slot)| {
+/// At most `count` established pairs of these endpoints, each with the cause of its endpoint.
+fn pairs_of<N: Net>(
+    slots: &Arena<Slot<N>>,
+    endpoints: &[(EndpointId, Cause)],
+    count: usize,
+) -> Vec<(Key, Cause)> {
+    let pairs = slots.iter().filter_map(|(key, slot)| {
         // One that has lost a side ends by itself.
         let is_running = matches!(slot.pair.phase(), Phase::Relaying);
-        let endpoint = slot.endpoint.filter(|_| is_running);
-        endpoint.is_some_and(|endpoint| endpoints.contains(&endpoint))
+        let endpoint = slot.endpoint.filter(|_| is_running)?;
+        let (_, cause) = endpoints.iter().find(|(id, _)| *id == endpoint)?;
+        Some((key, *cause))
     });
-    pairs.map(|(key, _)| key).take(count).collect()
+    pairs.take(count).collect()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::config::{SILENCE_MAX, SILENCE_MIN, SILENCE_UNUSUAL_AFTER};
 use crate::net::{Host, Net};
 use crate::observe::events::{Event, Value};
 use crate::reactor::context::Context;
+use crate::relay::ending::Cause;
 use crate::relay::silence::SilenceLimits;
 use crate::upstream::{
     CheckChange, CheckNews, EndpointId, EndpointSet, Question, Removed, Silent, Standing, Suspicion,
@@ -75,15 +76,21 @@ impl<N: Net + Host> Upstream<N> {
         std::mem::take(&mut self.is_standing_dirty).then(|| failing(&self.monitor.endpoints))
     }
 
-    /// The endpoints whose running pairs are to be closed, with the time from which on.
-    pub(in crate::reactor) fn to_close(&self) -> Vec<(EndpointId, Instant)> {
+    /// The endpoints whose running pairs are to be closed, with the time from which on and the
+    /// reason: those that fail their checks, and those that were removed.
+    pub(in crate::reactor) fn to_close(&self) -> Vec<(EndpointId, Instant, Cause)> {
         let failing = self.monitor.endpoints.replaceable();
         let with_pairs = failing.filter(|(_, endpoint, _)| endpoint.pairs() > 0);
         let due = with_pairs.filter_map(|(id, endpoint, since)| {
             let is_etcd = endpoint.health_check()?.question == Question::Etcd;
-            Some((id, since + self.close_on_failure.delay(is_etcd)?))
+            Some((id, since + self.close_on_failure.delay(is_etcd)?, Cause::EndpointFailed))
         });
-        due.collect()
+        let delay = self.close_on_removal.delay();
+        let leavers =
+            self.monitor.endpoints.leavers().filter_map(|(id, removed_at)| {
+                Some((id, removed_at + delay?, Cause::EndpointRemoved))
+            });
+        due.chain(leavers).collect()
     }
 
     /// Records that something speaks against the endpoint, so that it is checked at once.

@@ -18,7 +18,7 @@ use self::discovery::DiscoveryDriver;
 use self::lines::Lines;
 use self::monitor::{FailedProbe, Monitor};
 use crate::address::Address;
-use crate::config::health::CloseOnFailure;
+use crate::config::health::{CloseOnFailure, CloseOnRemoval};
 use crate::discovery::{Discovery, Found, Unusable};
 use crate::net::{Host, Net, NetError};
 use crate::observe::metrics::Rejection;
@@ -38,6 +38,7 @@ pub(super) struct Upstream<N: Net + Host> {
     checker: Checker,
     discovery: DiscoveryDriver<N>,
     close_on_failure: CloseOnFailure,
+    close_on_removal: CloseOnRemoval,
     /// Every endpoint that accepts fails its checks.
     is_failing_open: bool,
     /// Whether the standing of an endpoint may have changed since [`Upstream::take_failing`].
@@ -64,6 +65,7 @@ impl<N: Net + Host> Upstream<N> {
             discovery: DiscoveryDriver::new(discovery, Lines::new(connector.clone())),
             monitor: Monitor::new(endpoints, limits.connect_timeout, connector, domain),
             close_on_failure: limits.close_on_failure,
+            close_on_removal: limits.close_on_removal,
             is_failing_open: false,
             is_standing_dirty: false,
         }

@@ -303,7 +303,7 @@ impl Monitor {
                 return self.probe(context, id);
             }
             Health::Inactive { retry_at, .. } => self.schedule_probe(context, id, retry_at),
-            Health::Active { .. } | Health::Probing { .. } | Health::Removed => {}
+            Health::Active { .. } | Health::Probing { .. } | Health::Removed { .. } => {}
         }
         None
     }
