@@ -207,6 +207,10 @@ mod tests {
             if flag.name == REGISTRY_PREFIX.name {
                 line.push("--etcd-endpoints=a:1".to_owned());
             }
+            // A build without TLS takes one only so.
+            if cfg!(not(feature = "tls")) && flag.name == "discovery-srv" {
+                line.push("--insecure-discovery".to_owned());
+            }
             let line: Vec<&str> = line.iter().map(String::as_str).collect();
             let typed = configure(&line).expect(flag.name);
             assert_ne!(typed, absent, "--{}", flag.name);
