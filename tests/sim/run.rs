@@ -225,7 +225,9 @@ impl Run {
         let is_named = self.net.world().context.plan.names.is_some();
         let is_followed = self.net.world().context.plan.followed.is_some();
         let Census { timers, exchanges, checks, lines, .. } = self.reactor.census();
-        let asked = self.reactor.endpoints().iter().filter(|(_, one)| one.is_checked()).count();
+        // A stranger that was away is asked as well, though it counts as one without checks.
+        let asked = self.reactor.endpoints().iter().map(|(_, one)| one);
+        let asked = asked.filter(|one| one.is_checked() || one.next_check_at().is_some()).count();
         let spared = if is_named { (timers.min(1), exchanges) } else { (0, 0) };
         // A check has its own time, or one of what it asks.
         let timers = match is_followed {
