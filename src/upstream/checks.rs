@@ -97,11 +97,10 @@ impl Checks {
     pub(super) fn standing(&self) -> Standing {
         match self.state {
             CheckState::Passing { .. } | CheckState::Foreign => Standing::Serving,
-            // Used as if it had no checks, until one has shown anything: otherwise the clients of
-            // the first moments would go to whichever answers first, of a worse class perhaps.
-            CheckState::Unknown { unexpected: 0, unanswered: 0 } if self.is_tentative() => {
-                Standing::Serving
-            }
+            // Used as if it had no checks, until one shows that it may be away: otherwise the
+            // clients of the first moments would go to whichever answers first, of a worse class
+            // perhaps, and a server of another kind would lose clients for having been asked.
+            CheckState::Unknown { unanswered: 0, .. } if self.is_tentative() => Standing::Serving,
             CheckState::Unknown { .. } => Standing::Unknown,
             CheckState::Failing { .. } => Standing::Failing,
         }
@@ -470,6 +469,18 @@ mod tests {
         run(true, &[(passed, "passing", 0), silent, confirmed]);
         let confirmed = (unexpected(true), "failing closed_early", 100);
         run(true, &[(passed, "passing", 0), (unexpected(true), "-", 5000), confirmed]);
+    }
+
+    #[test]
+    fn another_kind_of_server_loses_no_client_while_that_is_found_out() {
+        let odd = unexpected(false);
+        let results = [(odd, "-", 0), (odd, "-", 5000), (odd, "foreign closed_early", 5000)];
+        for count in 0..=results.len() {
+            let (checks, _) = run(true, &results[..count]);
+            assert_eq!(checks.standing(), Standing::Serving, "after {count}");
+        }
+        let (checks, _) = run(true, &[(failed(SILENT), "-", 0), (odd, "-", 5000)]);
+        assert_eq!(checks.standing(), Standing::Unknown, "it was away");
     }
 
     #[test]

@@ -97,8 +97,8 @@ impl CheckBook {
 
     pub(super) fn standing(&self) -> Standing {
         match self.state {
-            // Used as without checks, until one has shown anything.
-            State::Unknown { strange: 0, mute: 0 } if !self.must_answer() => Standing::Serving,
+            // Used as without checks, until one shows that it may be away.
+            State::Unknown { mute: 0, .. } if !self.must_answer() => Standing::Serving,
             State::Passing { .. } | State::Foreign => Standing::Serving,
             State::Unknown { .. } => Standing::Unknown,
             State::Failing { .. } => Standing::Failing,
