@@ -12,6 +12,7 @@ use crate::config::{REGISTRY_HEARTBEAT_INTERVAL, REGISTRY_HEARTBEAT_TIME};
 use crate::proto::etcd::failure::FailureKind;
 use crate::proto::etcd::status;
 use crate::proto::http1::{Delivery, Response};
+use crate::upstream::DialFailure;
 
 /// What is under way over the line of heartbeats.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +78,11 @@ impl Follower {
                 return;
             }
             (Heartbeat::Asked { .. }, Heard::Closed) => Some(Problem::Connection("closed")),
+            // A shortage of our own says nothing of the member.
+            (Heartbeat::Asked { .. }, Heard::Failed(word)) if word == DialFailure::Local.word() => {
+                running.heartbeat = Heartbeat::wait(false, now, self.dice);
+                return;
+            }
             (Heartbeat::Asked { .. }, Heard::Failed(word)) => Some(Problem::Connection(word)),
             // Closed while it was idle, as a server may do after each answer.
             (Heartbeat::Waiting { until, .. }, Heard::Closed | Heard::Failed(_)) => {

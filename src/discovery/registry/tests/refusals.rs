@@ -12,6 +12,7 @@ use crate::config::{
 };
 use crate::proto::dns::resolv_conf::Environment;
 use crate::proto::http1::Response;
+use crate::upstream::DialFailure;
 
 const HEADER: &str = r#""header":{"cluster_id":"1","member_id":"2","revision":"7"}"#;
 
@@ -427,6 +428,15 @@ fn a_member_without_a_heartbeat_is_left_at_once() {
     let mut talk = beating();
     talk.beat("");
     assert_eq!(talk.asked(), [NEXT_RANGE], "no leader");
+}
+
+#[test]
+fn a_shortage_of_our_own_speaks_against_no_member() {
+    let mut talk = beating();
+    talk.hear(HEARTBEAT, Heard::Failed(DialFailure::Local.word()));
+    assert_eq!(talk.asked(), [""; 0], "the watch goes on");
+    talk.pass(REGISTRY_HEARTBEAT_INTERVAL);
+    assert_eq!(talk.asked(), [BEAT]);
 }
 
 #[test]

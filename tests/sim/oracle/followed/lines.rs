@@ -25,7 +25,7 @@ impl Following<'_> {
         let books = &mut *self.followed;
         let most = match books.kind {
             Kind::Members(_) => 1,
-            Kind::Registry(_) => 2,
+            Kind::Registry(_) => 3,
         };
         let open = world.lines.open_ones().count();
         assert!(open < most, "{open} connections for one purpose");
@@ -60,11 +60,16 @@ impl Following<'_> {
                 is_answered(line) || is_overdue
             }
             Kind::Registry(book) => match book.watch_on(id - LINES) {
-                None => is_answered(line) || is_overdue || is_watch_of_another(line),
+                None if book.closes_heartbeat(world, id - LINES, line) => true,
+                None => {
+                    let is_left = book.is_doubted(line.member, turn);
+                    is_answered(line) || is_overdue || is_watch_of_another(line) || is_left
+                }
                 Some(watch) if watch.is_over => true,
                 Some(watch) => {
                     let is_late = is_overdue && !watch.is_created;
-                    is_late || book.may_leave(watch, line.member, turn)
+                    let is_doubted = book.is_doubted(line.member, turn);
+                    is_late || is_doubted || book.may_leave(watch, line.member, turn)
                 }
             },
         };

@@ -87,6 +87,10 @@ impl Following<'_> {
         let is_right = match (&mut self.followed.kind, asked) {
             (Kind::Members(_), Asked::Status | Asked::List) => true,
             (Kind::Registry(_), Asked::Range) => true,
+            (Kind::Registry(book), Asked::Status) => {
+                book.heartbeat_begins(world, id - LINES, line.member);
+                true
+            }
             (Kind::Registry(book), Asked::Watch { from }) => {
                 book.watch_begins(id - LINES, line.member, from);
                 true

@@ -2,11 +2,14 @@
 //! a message says counts at once, and no key becomes what it was before that.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use etcd_gateway::config::REGISTRY_HEARTBEAT_TIME;
 
 use crate::connection::Id;
 use crate::inquiry::Said;
 use crate::keys::{Change, Keys, Service};
-use crate::line::Heard;
+use crate::line::{Heard, Line};
 use crate::lines::LINES;
 use crate::oracle::record::{Record, Seen};
 use crate::world::World;
@@ -44,6 +47,10 @@ pub(super) struct RegistryBook {
     keys: Vec<Knowledge>,
     ranges: VecDeque<Range>,
     watches: BTreeMap<usize, WatchBook>,
+    /// When a member was last asked for a heartbeat, by connection.
+    heartbeats: BTreeMap<usize, Duration>,
+    /// Members that their heartbeat speaks against, and in which turn it last did.
+    doubts: BTreeMap<usize, u64>,
     /// What watches have said in this turn, each with its connection.
     news: Vec<(usize, Change)>,
 }
@@ -54,6 +61,8 @@ impl RegistryBook {
             keys: vec![Knowledge::default(); keys],
             ranges: VecDeque::new(),
             watches: BTreeMap::new(),
+            heartbeats: BTreeMap::new(),
+            doubts: BTreeMap::new(),
             news: Vec::new(),
         }
     }
@@ -70,6 +79,39 @@ impl RegistryBook {
     /// The watch over a connection, if one was asked for.
     pub(super) fn watch_on(&self, line: usize) -> Option<WatchBook> {
         self.watches.get(&line).copied()
+    }
+
+    /// A member is asked for a heartbeat: only where a watch runs.
+    pub(super) fn heartbeat_begins(&mut self, world: &World, line: usize, member: usize) {
+        assert!(self.is_watched(world, member), "a heartbeat of {member}, where no watch runs");
+        self.heartbeats.insert(line, world.context.turn_at);
+    }
+
+    /// Whether a watch was asked for at the member, over a connection that is open.
+    fn is_watched(&self, world: &World, member: usize) -> bool {
+        let mut lines = self.watches.keys().map(|line| &world.lines.all[*line]);
+        lines.any(|line| line.member == member && line.is_open)
+    }
+
+    /// A connection without a watch is closed. Whether it may be, as that of heartbeats: the answer
+    /// is late or lost, which speaks against the member, or its watch is over.
+    pub(super) fn closes_heartbeat(&mut self, world: &World, number: usize, line: &Line) -> bool {
+        // One that was lost before it was asked for anything may have been for a heartbeat.
+        let asked_at = self.heartbeats.get(&number);
+        let Some(begin) = asked_at.copied().or((line.written == 0).then_some(line.opened_at))
+        else {
+            return false;
+        };
+        let is_late = begin + REGISTRY_HEARTBEAT_TIME <= world.context.turn_at;
+        if line.is_over() || is_late {
+            self.doubts.insert(line.member, world.context.turns);
+        }
+        is_late || !self.is_watched(world, line.member)
+    }
+
+    /// Whether its heartbeat has spoken against the member in this turn.
+    pub(super) fn is_doubted(&self, member: usize, turn: u64) -> bool {
+        self.doubts.get(&member) == Some(&turn)
     }
 
     /// Whether a watch at the member may be given up though nothing is wrong with it: a range of
@@ -116,6 +158,9 @@ impl RegistryBook {
                 record.saw(Seen::ChangesHeard);
             }
             Said::Compacted => record.saw(Seen::CompactionHeard),
+            Said::Status(status) if !status.has_leader => {
+                self.doubts.insert(member, world.context.turns);
+            }
             Said::Refused | Said::Status(_) | Said::List { .. } => {}
         }
     }
