@@ -113,8 +113,8 @@ table! {
              whether a member has a leader and is neither learner nor corrupt;
              a path such as /readyz, which has to be answered by 2xx; off,
              nothing; auto, as etcd where an endpoint is an http(s) URL, has
-             port 2379 or comes from SRV records, and answers as etcd does
-             (default {default})";
+             port 2379, or comes from SRV records or the list of members, and
+             answers as etcd does (default {default})";
 
         HEALTH_INTERVAL = "health-interval",
             Kind::Duration(DurationRange {
@@ -123,9 +123,9 @@ table! {
                 unit: Duration::from_millis(1),
                 ..UP_TO_A_YEAR
             }),
-            "from one check of an endpoint to the next, above 0. What speaks
-             against one, such as an answer that does not come, causes a
-             check at once (default {default})";
+            "time between two checks of an endpoint, above 0. A sign of trouble,
+             such as an answer that does not come, causes a check at once
+             (default {default})";
 
         HEALTH_TIMEOUT = "health-timeout",
             Kind::Duration(DurationRange {
@@ -151,28 +151,28 @@ table! {
 
         CLOSE_ON_FAILURE = "close-on-failure",
             Kind::DurationOrNever { max: DURATION_MAX },
-            "closes running connections of an endpoint so long after it has
+            "closes running connections of an endpoint this long after it has
              failed, while another one serves (default: 0s where endpoints
              are asked as etcd, otherwise never)";
 
         CLOSE_ON_REMOVAL = "close-on-removal",
             Kind::DurationOrNever { max: DURATION_MAX },
-            "closes running connections of an endpoint so long after it has
+            "closes running connections of an endpoint this long after it has
              left the set, while another one serves, unless it has come back
              (default: never)";
 
         CLOSE_RATE = "close-rate",
             Kind::Count { default: Some(50), max: CLOSE_RATE_MAX },
-            "connections that are closed so in a second, 1-{max} (default {default})";
+            "most connections that these two flags close in a second, 1-{max}
+             (default {default})";
     }
 
     Members {
         FOLLOW_MEMBERS = "follow-members",
             Kind::Boolean,
             "takes the endpoints from etcd's list of members: the client URLs of
-             those that are started and have a vote. --endpoints or
-             --discovery-srv are where to begin, and count until a list is
-             there";
+             those that are started and have a vote. Those of --endpoints or
+             --discovery-srv are asked first, and used until a list is known";
 
         FOLLOW_INTERVAL = "follow-interval",
             Kind::Duration(DurationRange {
@@ -180,18 +180,17 @@ table! {
                 is_above_zero: true,
                 ..UP_TO_A_YEAR
             }),
-            "from one look at that list to the next, above 0; it is looked at
-             as well when an endpoint fails or another member leads
-             (default {default})";
+            "time between two looks at that list, above 0; an endpoint that
+             fails, or a new leader, causes one at once (default {default})";
 
         STATE_FILE = "state-file",
             Kind::Text { value: "FILE" },
-            "keeps the last list there, and begins with it at the next start";
+            "keeps the last list here, and begins with it at the next start";
 
         PREFER = "prefer",
             Kind::Word { words: &["leader"] },
-            "leads new clients to the member that leads, while it serves; takes
-             health checks as etcd (--health-check)";
+            "connects new clients to the leader, while it serves; needs health
+             checks of etcd (--health-check auto or etcd)";
     }
 
     TimeLimits {
@@ -251,8 +250,8 @@ table! {
         DISCOVERY_SRV = "discovery-srv",
             Kind::Text { value: "DOMAIN" },
             "domain whose SRV records name the endpoints, as etcd has it:
-             _etcd-client-ssl._tcp.DOMAIN and _etcd-client._tcp.DOMAIN. Typed
-             endpoints are used only while the records list none";
+             _etcd-client-ssl._tcp.DOMAIN and _etcd-client._tcp.DOMAIN. The
+             endpoints of --endpoints are used only while the records list none";
 
         DISCOVERY_SRV_NAME = "discovery-srv-name",
             Kind::Text { value: "NAME" },
@@ -267,10 +266,10 @@ table! {
     Registry {
         REGISTRY_PREFIX = "registry-prefix",
             Kind::Text { value: "PREFIX" },
-            "keys of etcd that begin so are the endpoints: their values are
+            "the endpoints are the values of all keys of etcd with this prefix:
              host:port or a JSON object with it, and perhaps a weight; needs
-             --etcd-endpoints. Typed endpoints are used only while there is
-             no such key";
+             --etcd-endpoints. The endpoints of --endpoints are used only
+             while there is no such key";
 
         ETCD_ENDPOINTS = "etcd-endpoints",
             Kind::List { value: "URL,...", default: "", max: ETCD_ENDPOINTS_MAX },
@@ -294,8 +293,8 @@ table! {
 
         CERT_FILE = "cert-file",
             Kind::Text { value: "FILE" },
-            "certificate (PEM) for servers that ask for one, and behind it those
-             that vouch for it; needs --key-file";
+            "certificate (PEM) for servers that ask for one, followed by those
+             of the authorities in between, if any; needs --key-file";
 
         KEY_FILE = "key-file",
             Kind::Text { value: "FILE" },
