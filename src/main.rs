@@ -12,16 +12,16 @@ use std::process::ExitCode;
 use env_logger::Target;
 use etcd_gateway::config::capacity::memory_max_bytes;
 use etcd_gateway::config::discovery_srv::{CAN_VERIFY, DiscoverySrv};
-use etcd_gateway::config::flags::{self, Invocation};
+use etcd_gateway::config::flags::{self, Invocation, UsageError};
 use etcd_gateway::config::log_filter::{self, Ignored, IgnoredReason};
 use etcd_gateway::config::registry::User;
 use etcd_gateway::config::tls::{ClientFiles, Tls};
 use etcd_gateway::config::unused::UnusedFlag;
 use etcd_gateway::config::{Config, Members, limits};
 use etcd_gateway::discovery::{
-    Credentials, Environment, FollowMembers, HealthPolicy, KnownMembers, RegistrySettings, Sources,
+    Credentials, Environment, FollowMembers, HealthPolicy, KnownMembers, RecordError,
+    RegistrySettings, Sources,
 };
-use etcd_gateway::net::NetError;
 use etcd_gateway::net::mio::{MioNet, SocketOptions};
 use etcd_gateway::net::notify::{NotifyError, ServiceManager};
 use etcd_gateway::net::password;
@@ -31,6 +31,7 @@ use etcd_gateway::net::state_file;
 use etcd_gateway::net::stderr::LineWriter;
 use etcd_gateway::net::tls::Verifier;
 use etcd_gateway::net::tls_settings::{self, TlsSettings};
+use etcd_gateway::net::{FileError, NetError};
 use etcd_gateway::observe::events::{Event, Quoted, TARGETS, Value, list};
 use etcd_gateway::reactor::{Limits, Listeners, Reactor, StartError, resolve_listeners};
 use log::LevelFilter;
@@ -49,13 +50,17 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error, 2),
     };
     start_log(config.log.level);
-    match run(&config) {
+    let members = match follow_members(&config) {
+        Ok(members) => members,
+        Err(error) => return fail(&error, 2),
+    };
+    match run(&config, members) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
     }
 }
 
-fn run(config: &Config) -> Result<(), String> {
+fn run(config: &Config, members: Option<FollowMembers>) -> Result<(), String> {
     let descriptors = descriptors(config)?;
     let limits = limits(config, descriptors, config.listen.addresses.len());
     // Before signals are taken, which only the loop handles, so that a signal can end this: the
@@ -80,7 +85,7 @@ fn run(config: &Config) -> Result<(), String> {
         return Ok(());
     };
     let limits = Limits { listen_retry: retry, ..limits };
-    let sources = sources(config, registry, environment);
+    let sources = sources(config, members, registry, environment);
     let mut reactor = match Reactor::start(net, limits, &addresses, sources, connector) {
         Ok(reactor) => reactor,
         Err(StartError::Terminated) => {
@@ -198,6 +203,7 @@ fn registry(config: &Config) -> Result<Option<RegistrySettings>, String> {
 /// The sources of endpoints.
 fn sources(
     config: &Config,
+    members: Option<FollowMembers>,
     registry: Option<RegistrySettings>,
     environment: Environment,
 ) -> Sources {
@@ -206,39 +212,51 @@ fn sources(
         .checked(HealthPolicy::new(&health.check, health.port, has_connector(config)))
         .with(config.endpoints.addresses.clone())
         .with(config.discovery.clone())
-        .with(follow_members(config))
+        .with(members)
         .with(registry)
 }
 
 /// The list of members to follow, and what the file of `--state-file` has of it; `None` where it is
 /// not followed.
-fn follow_members(config: &Config) -> Option<FollowMembers> {
+fn follow_members(config: &Config) -> Result<Option<FollowMembers>, UsageError> {
     let Members { is_followed, interval, file, .. } = config.members.clone();
-    let remembered = file.as_ref().filter(|_| is_followed).and_then(|file| remembered(file));
+    if !is_followed {
+        return Ok(None);
+    }
+    let remembered = match &file {
+        Some(file) => remembered(file)?,
+        None => None,
+    };
     let time_limit = config.health.timeout;
-    is_followed.then_some(FollowMembers { interval, time_limit, file, remembered })
+    Ok(Some(FollowMembers { interval, time_limit, file, remembered }))
 }
 
 /// What the file of `--state-file` has. One that is missing is that of the first start.
-fn remembered(path: &Path) -> Option<KnownMembers> {
+///
+/// # Errors
+/// [`UsageError`] for one that is not ours: the next list would take its place.
+fn remembered(path: &Path) -> Result<Option<KnownMembers>, UsageError> {
     let shown = path.to_string_lossy();
     let file = Quoted(&shown);
     let read = state_file::read(path, limits::STATE_FILE_BYTES_MAX);
-    let known = match &read {
-        Ok(bytes) => KnownMembers::read(bytes).map_err(|error| Box::new(error) as Box<dyn Display>),
-        Err(error) => Err(Box::new(*error) as Box<dyn Display>),
-    };
-    match known {
-        Ok(known) => {
+    let refused = match read.map(|bytes| KnownMembers::read(&bytes)) {
+        Ok(Ok(known)) => {
             let (urls, term) = (known.urls.len(), known.raft_term);
             Event::StateFileRead { file, urls, term }.write();
-            Some(known)
+            return Ok(Some(known));
+        }
+        Ok(Err(RecordError::Foreign)) => "a file of another kind, which would be overwritten",
+        Err(FileError::NotAFile) => "not a regular file",
+        Ok(Err(reason)) => {
+            Event::StateFileNotRead { file, reason: &reason }.write();
+            return Ok(None);
         }
         Err(reason) => {
-            Event::StateFileNotRead { file, reason: &*reason }.write();
-            None
+            Event::StateFileNotRead { file, reason: &reason }.write();
+            return Ok(None);
         }
-    }
+    };
+    Err(UsageError::invalid(&flags::STATE_FILE, &shown, refused))
 }
 
 /// The environment variables by which every program that uses the C library's resolver is

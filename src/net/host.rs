@@ -11,7 +11,7 @@ use nix::unistd::gethostname;
 use super::local_address::{has_route, is_local};
 use super::mio::MioNet;
 use super::resolver_file;
-use super::state_file;
+use super::state_file::{self, MayReplace, ReplaceError};
 use super::{FileError, FileVersion, ResolverFile};
 
 /// The facts of the host that the reactor needs.
@@ -46,12 +46,18 @@ pub trait Host {
     /// [`FileError`] for a failure of the device.
     fn read_file(&mut self, file: &mut Self::File, buffer: &mut [u8]) -> Result<usize, FileError>;
 
-    /// Replaces a file as a whole, or makes it, for this user alone. It blocks for as long as its
-    /// file system does, so it is for what changes seldom.
+    /// Replaces a file as a whole, or makes it, for this user alone. `may_replace`: whether a file
+    /// with these bytes is ours to replace. It blocks for as long as its file system does, so it is
+    /// for what changes seldom.
     ///
     /// # Errors
-    /// [`FileError`]; then what was there stays.
-    fn replace_file(&mut self, path: &Path, bytes: &[u8]) -> Result<(), FileError>;
+    /// [`ReplaceError`]; then what was there stays.
+    fn replace_file(
+        &mut self,
+        path: &Path,
+        bytes: &[u8],
+        may_replace: MayReplace,
+    ) -> Result<(), ReplaceError>;
 
     /// The name of this host (gethostname(2)).
     fn host_name(&mut self) -> String;
@@ -87,8 +93,13 @@ impl Host for MioNet {
         resolver_file::read(file, buffer)
     }
 
-    fn replace_file(&mut self, path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-        state_file::replace(path, bytes)
+    fn replace_file(
+        &mut self,
+        path: &Path,
+        bytes: &[u8],
+        may_replace: MayReplace,
+    ) -> Result<(), ReplaceError> {
+        state_file::replace(path, bytes, may_replace)
     }
 
     fn host_name(&mut self) -> String {

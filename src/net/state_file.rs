@@ -6,6 +6,7 @@
 //! still. A loss of power may thus leave an incomplete file, which is found when it is read.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,11 +14,33 @@ use std::path::{Path, PathBuf};
 
 use super::FileError;
 use super::resolver_file::{file_error, open_at};
+use crate::config::limits::STATE_FILE_BYTES_MAX;
 
 /// Read and write for this user alone (chmod(2)).
 const MODE: u32 = 0o600;
 /// The end of the name of a new version.
 const SUFFIX: &str = ".new";
+
+/// Whether a file with these bytes is ours to replace.
+pub type MayReplace = fn(&[u8]) -> bool;
+
+/// Why a file is not replaced. Displays as one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplaceError {
+    /// What is there is not ours.
+    Foreign,
+    /// What is there cannot be read, or the new version cannot be written.
+    File(FileError),
+}
+
+impl fmt::Display for ReplaceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReplaceError::Foreign => f.write_str("foreign_file"),
+            ReplaceError::File(error) => error.fmt(f),
+        }
+    }
+}
 
 /// All bytes of a file, or those up to one more than `bytes_max`. Does not block, whatever kind of
 /// file it is.
@@ -31,11 +54,21 @@ pub fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
-/// Replaces a file, or makes it, with mode 0600.
+/// Replaces a file, or makes it, with mode 0600. One whose bytes `may_replace` refuses stays.
 ///
 /// # Errors
-/// [`FileError`]; then what was there stays.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+/// [`ReplaceError`]; then what was there stays.
+pub(super) fn replace(
+    path: &Path,
+    bytes: &[u8],
+    may_replace: MayReplace,
+) -> Result<(), ReplaceError> {
+    match read(path, STATE_FILE_BYTES_MAX) {
+        Ok(old) if !may_replace(&old) => return Err(ReplaceError::Foreign),
+        Ok(_) | Err(FileError::Missing) => {}
+        // Nothing shows that it is ours.
+        Err(error) => return Err(ReplaceError::File(error)),
+    }
     let new = new_version(path);
     // Left over where this process died at that moment.
     let _ = fs::remove_file(&new);
@@ -43,7 +76,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     if written.is_err() {
         let _ = fs::remove_file(&new);
     }
-    written
+    written.map_err(ReplaceError::File)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
@@ -72,6 +105,10 @@ mod tests {
         path
     }
 
+    fn any(_: &[u8]) -> bool {
+        true
+    }
+
     #[test]
     fn a_file_is_replaced_as_a_whole() {
         let directory = directory("state");
@@ -80,11 +117,11 @@ mod tests {
         for text in [&b"one"[..], b"another", b""] {
             // Left over, and leading elsewhere.
             symlink("/dev/full", directory.join("members.new")).expect("a link of our own");
-            assert_eq!(replace(&path, text), Ok(()));
+            assert_eq!(replace(&path, text, any), Ok(()));
             assert_eq!(read(&path, 10).as_deref(), Ok(text));
             assert_eq!(fs::metadata(&path).expect("it is there").mode() & 0o777, MODE);
         }
-        assert_eq!(replace(&path, b"0123456789ab"), Ok(()));
+        assert_eq!(replace(&path, b"0123456789ab", any), Ok(()));
         assert_eq!(read(&path, 10).as_deref(), Ok(&b"0123456789a"[..]), "one more than the most");
         assert_eq!(fs::read_dir(&directory).expect("a folder").count(), 1, "nothing is left over");
         fs::remove_dir_all(&directory).expect("our own");
@@ -95,10 +132,41 @@ mod tests {
         let directory = directory("state-kept");
         let path = directory.join("members");
         fs::create_dir(&path).expect("a folder of our own");
-        assert!(replace(&path, b"a").is_err());
+        let is_no_file = Err(ReplaceError::File(FileError::NotAFile));
+        assert_eq!(replace(&path, b"a", any), is_no_file);
         assert!(read(&path, 10).is_err() && path.is_dir());
-        assert_eq!(replace(&directory.join("none/members"), b"a"), Err(FileError::Missing));
+        // A rename would take the place of the device that this leads to.
+        let link = directory.join("null");
+        symlink("/dev/null", &link).expect("a link of our own");
+        assert_eq!(replace(&link, b"a", any), is_no_file);
+        fs::remove_file(&link).expect("our own");
+        let missing = Err(ReplaceError::File(FileError::Missing));
+        assert_eq!(replace(&directory.join("none/members"), b"a", any), missing);
         assert_eq!(fs::read_dir(&directory).expect("a folder").count(), 1, "nothing is left over");
         fs::remove_dir_all(&directory).expect("our own");
+    }
+
+    #[test]
+    fn what_is_not_ours_stays() {
+        let directory = directory("state-foreign");
+        let path = directory.join("members");
+        fs::write(&path, "another").expect("a file of our own");
+        assert_eq!(replace(&path, b"one", |old| old == b"own"), Err(ReplaceError::Foreign));
+        assert_eq!(read(&path, 10).as_deref(), Ok(&b"another"[..]));
+        assert_eq!(fs::read_dir(&directory).expect("a folder").count(), 1, "nothing is left over");
+        fs::write(&path, "own").expect("a file of our own");
+        assert_eq!(replace(&path, b"one", |old| old == b"own"), Ok(()));
+        assert_eq!(read(&path, 10).as_deref(), Ok(&b"one"[..]));
+        fs::remove_dir_all(&directory).expect("our own");
+    }
+
+    #[test]
+    fn reasons_are_words() {
+        for (error, want) in [
+            (ReplaceError::Foreign, "foreign_file"),
+            (ReplaceError::File(FileError::Denied), "permission_denied"),
+        ] {
+            assert_eq!(error.to_string(), want);
+        }
     }
 }

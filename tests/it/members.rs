@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 
+use crate::util::command_line::{ENDPOINT, LISTEN, check_refusal, run};
 use crate::util::*;
 
 const FOLLOW: &[&str] = &["--follow-members", "--follow-interval=500ms"];
@@ -71,7 +72,7 @@ fn a_state_file_that_cannot_be_used_is_one_line() {
     let directory = TemporaryDirectory::new();
     for (name, text, reason) in [
         ("missing", None, "missing"),
-        ("empty", Some(""), "foreign_file"),
+        ("empty", Some(""), "empty"),
         ("other", Some("etcd-gateway members 9\n"), "other_version"),
         ("cut", Some("etcd-gateway members 1\ncluster 1\nterm 1\n"), "incomplete"),
     ] {
@@ -81,10 +82,49 @@ fn a_state_file_that_cannot_be_used_is_one_line() {
         }
         let member = FakeMember::start(b'a');
         let gateway = Gateway::start(&[member.address()], &follow(&[state_flag(&path).as_str()]));
-        let line = gateway.wait_for_log("state file not read");
+        let line = gateway.wait_for_log("state file");
         assert!(line.contains(&format!("reason={reason}")), "{line}");
         assert_eq!(greeted_client(&gateway).1, b'a', "{name}");
     }
+}
+
+#[test]
+fn a_state_file_of_another_kind_is_refused_and_stays() {
+    let directory = TemporaryDirectory::new();
+    let path = directory.path().join("hosts");
+    let text = "127.0.0.1 localhost\n";
+    fs::write(&path, text).expect("a directory of our own");
+    let (shown, folder) = (path.display().to_string(), directory.path().display().to_string());
+    for (value, reason) in [
+        (shown.as_str(), "a file of another kind, which would be overwritten"),
+        (&folder, "not a regular file"),
+        ("/dev/null", "not a regular file"),
+    ] {
+        let flag = format!("--state-file={value}");
+        let want = format!("invalid value {value:?} for --state-file: {reason}");
+        let output = run(&[LISTEN, ENDPOINT, "--follow-members", &flag]);
+        check_refusal(&value, &output, 2, &[&want]);
+    }
+    assert_eq!(fs::read_to_string(&path).expect("it is there"), text);
+}
+
+#[test]
+fn a_file_that_takes_the_place_of_the_state_file_stays() {
+    let directory = TemporaryDirectory::new();
+    let path = directory.path().join("members");
+    let member = FakeMember::start(b'a');
+    member.name("192.0.2.1:2379".parse().expect("an address"));
+    member.tell(Health::NoLeader);
+    let state = state_flag(&path);
+    let arguments = follow(&["--health-check=off", state.as_str()]);
+    let gateway = Gateway::start(&[member.address()], &arguments);
+    gateway.wait_for_log("list of members not believed");
+    fs::write(&path, "# mine\n").expect("a directory of our own");
+    member.tell(Health::Serving);
+    let line = gateway.wait_for_log("state file not written");
+    assert!(line.starts_with("WARN ") && line.contains("reason=foreign_file"), "{line}");
+    assert_eq!(gateway.log_count("state file not written"), 1, "{:#?}", gateway.log());
+    assert_eq!(fs::read_to_string(&path).expect("it is there"), "# mine\n");
 }
 
 /// Whether several clients in a row have this server.

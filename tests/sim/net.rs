@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use etcd_gateway::address::Address;
+use etcd_gateway::net::state_file::{MayReplace, ReplaceError};
 use etcd_gateway::net::{
     Accept, Close, Dial, Event, FileError, FileVersion, Host, Net, NetError, Read, Readiness,
     Receive, ResolverFile, Write,
@@ -189,7 +190,12 @@ impl Host for SimNet {
         Ok(self.simulation().read_file(file, buffer))
     }
 
-    fn replace_file(&mut self, _path: &Path, _bytes: &[u8]) -> Result<(), FileError> {
+    fn replace_file(
+        &mut self,
+        _path: &Path,
+        _bytes: &[u8],
+        _may_replace: MayReplace,
+    ) -> Result<(), ReplaceError> {
         Ok(())
     }
 

@@ -33,13 +33,26 @@ pub struct Record {
     pub bytes: Vec<u8>,
 }
 
+impl Record {
+    /// Whether a file with these bytes may be replaced by a record: one that is empty, or begins as
+    /// a record does, whole or not. After a loss of power some file systems show zeros where bytes
+    /// were not on the disk yet.
+    pub fn may_replace(bytes: &[u8]) -> bool {
+        let kind = KIND.as_bytes();
+        let is_lost = bytes.len() <= STATE_FILE_BYTES_MAX && bytes.iter().all(|byte| *byte == 0);
+        is_lost || bytes.starts_with(kind) || kind.starts_with(bytes)
+    }
+}
+
 /// Why a file is not one that was written so. Shown as one word of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordError {
+    /// No bytes.
+    Empty,
+    /// A file of another kind, which is not ours to replace.
+    Foreign,
     /// More than [`STATE_FILE_BYTES_MAX`] bytes.
     TooLong,
-    /// A file of another kind.
-    Foreign,
     /// One of another version of this program.
     OtherVersion,
     /// Its end is missing.
@@ -51,8 +64,9 @@ pub enum RecordError {
 impl fmt::Display for RecordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            RecordError::TooLong => "too_long",
+            RecordError::Empty => "empty",
             RecordError::Foreign => "foreign_file",
+            RecordError::TooLong => "too_long",
             RecordError::OtherVersion => "other_version",
             RecordError::Incomplete => "incomplete",
             RecordError::Malformed => "malformed",
@@ -80,15 +94,21 @@ impl KnownMembers {
     /// # Errors
     /// [`RecordError`]: then nothing of it counts.
     pub fn read(bytes: &[u8]) -> Result<KnownMembers, RecordError> {
+        if bytes.is_empty() {
+            return Err(RecordError::Empty);
+        }
+        if !Record::may_replace(bytes) {
+            return Err(RecordError::Foreign);
+        }
         if bytes.len() > STATE_FILE_BYTES_MAX {
             return Err(RecordError::TooLong);
         }
-        let text = str::from_utf8(bytes).map_err(|_| RecordError::Foreign)?;
+        let text = str::from_utf8(bytes).map_err(|_| RecordError::Malformed)?;
         let first = text.lines().next().unwrap_or_default();
         if first != FIRST_LINE {
             return Err(match first.starts_with(KIND) {
                 true => RecordError::OtherVersion,
-                false => RecordError::Foreign,
+                false => RecordError::Incomplete,
             });
         }
         let whole = text.strip_suffix(&format!("\n{LAST_LINE}\n"));
@@ -155,10 +175,18 @@ mod tests {
     fn a_file_counts_as_a_whole_or_not_at_all() {
         let good = String::from_utf8(write(&known(&[(1, "http://10.0.0.1:2379")]))).expect("text");
         let long = "a".repeat(STATE_FILE_BYTES_MAX + 1);
+        let zeros = "\0".repeat(STATE_FILE_BYTES_MAX);
         for (text, want) in [
-            (String::new(), RecordError::Foreign),
+            (String::new(), RecordError::Empty),
             ("127.0.0.1 localhost\n".to_owned(), RecordError::Foreign),
-            (long, RecordError::TooLong),
+            ("\n".to_owned(), RecordError::Foreign),
+            (good.replace("etcd-gateway", " etcd-gateway"), RecordError::Foreign),
+            ("etcd-gateway member\n".to_owned(), RecordError::Foreign),
+            (format!("{zeros}\0"), RecordError::Foreign),
+            (long.clone(), RecordError::Foreign),
+            (format!("{good}{long}"), RecordError::TooLong),
+            (zeros, RecordError::Incomplete),
+            ("etcd-gat".to_owned(), RecordError::Incomplete),
             (good.replace("members 1", "members 2"), RecordError::OtherVersion),
             (good.replace("end\n", ""), RecordError::Incomplete),
             (good.replace("end\n", "end"), RecordError::Incomplete),
@@ -175,10 +203,15 @@ mod tests {
             (good.replace("end", "\n\nend"), RecordError::Malformed),
         ] {
             assert_eq!(KnownMembers::read(text.as_bytes()), Err(want), "{text:?}");
+            let is_foreign = want == RecordError::Foreign;
+            assert_eq!(Record::may_replace(text.as_bytes()), !is_foreign, "{text:?}");
         }
         for end in 0..good.len() {
-            assert!(KnownMembers::read(&good.as_bytes()[..end]).is_err(), "{end}");
+            let cut = &good.as_bytes()[..end];
+            assert!(KnownMembers::read(cut).is_err() && Record::may_replace(cut), "{end}");
         }
+        let damaged = [good.as_bytes(), b"\xff"].concat();
+        assert_eq!(KnownMembers::read(&damaged), Err(RecordError::Malformed));
         assert_eq!(KnownMembers::read(b"\xff"), Err(RecordError::Foreign));
     }
 }

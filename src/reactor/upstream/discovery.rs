@@ -10,7 +10,7 @@ use super::lines::Lines;
 use crate::address::Address;
 use crate::config::{DNS_DESCRIPTORS_MAX, REGISTRY_KEYS_MAX, SOURCE_ATTEMPTS_MAX};
 use crate::discovery::{
-    Discovery, Exclusion, Finding, Found, Heard, Item, Line, SourceLabel, Unusable,
+    Discovery, Exclusion, Finding, Found, Heard, Item, Line, Record, SourceLabel, Unusable,
 };
 use crate::net::{Host, Net, NetError, ResolverFile};
 use crate::observe::events::{Event, Origin, Quoted, Value, list};
@@ -227,8 +227,9 @@ impl<N: Net + Host> DiscoveryDriver<N> {
 
     fn write_records(&mut self, context: &mut Context<N>) {
         let net = &mut context.net;
-        let failed =
-            self.discovery.write_records(|record| net.replace_file(&record.path, &record.bytes));
+        let failed = self.discovery.write_records(|Record { path, bytes }| {
+            net.replace_file(path, bytes, Record::may_replace)
+        });
         for (path, reason) in failed {
             let (file, reason) = (&path.to_string_lossy(), &reason);
             context.log(Event::StateFileNotWritten { file: Quoted(file), reason });
