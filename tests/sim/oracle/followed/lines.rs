@@ -62,13 +62,13 @@ impl Following<'_> {
             Kind::Registry(book) => match book.watch_on(id - LINES) {
                 None if book.closes_heartbeat(world, id - LINES, line) => true,
                 None => {
-                    let is_left = book.is_doubted(line.member, turn);
+                    let is_left = book.is_doubted(world, line.member);
                     is_answered(line) || is_overdue || is_watch_of_another(line) || is_left
                 }
                 Some(watch) if watch.is_over => true,
                 Some(watch) => {
                     let is_late = is_overdue && !watch.is_created;
-                    let is_doubted = book.is_doubted(line.member, turn);
+                    let is_doubted = book.is_doubted(world, line.member);
                     is_late || is_doubted || book.may_leave(watch, line.member, turn)
                 }
             },

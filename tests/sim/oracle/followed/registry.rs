@@ -1,7 +1,7 @@
 //! What is known of each key of a registry: what a range has shown and a watch has said since. What
 //! a message says counts at once, and no key becomes what it was before that.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use etcd_gateway::config::REGISTRY_HEARTBEAT_TIME;
@@ -51,6 +51,8 @@ pub(super) struct RegistryBook {
     heartbeats: BTreeMap<usize, Duration>,
     /// Members that their heartbeat speaks against, and in which turn it last did.
     doubts: BTreeMap<usize, u64>,
+    /// Members that have no leader or gave no answer in this turn: their watches are given up.
+    lost: BTreeSet<usize>,
     /// What watches have said in this turn, each with its connection.
     news: Vec<(usize, Change)>,
 }
@@ -63,6 +65,7 @@ impl RegistryBook {
             watches: BTreeMap::new(),
             heartbeats: BTreeMap::new(),
             doubts: BTreeMap::new(),
+            lost: BTreeSet::new(),
             news: Vec::new(),
         }
     }
@@ -96,22 +99,34 @@ impl RegistryBook {
     /// A connection without a watch is closed. Whether it may be, as that of heartbeats: the answer
     /// is late or lost, which speaks against the member, or its watch is over.
     pub(super) fn closes_heartbeat(&mut self, world: &World, number: usize, line: &Line) -> bool {
-        // One that was lost before it was asked for anything may have been for a heartbeat.
-        let asked_at = self.heartbeats.get(&number);
-        let Some(begin) = asked_at.copied().or((line.written == 0).then_some(line.opened_at))
-        else {
-            return false;
-        };
+        let Some(begin) = self.heartbeat_begun_at(number, line) else { return false };
         let is_late = begin + REGISTRY_HEARTBEAT_TIME <= world.context.turn_at;
         if line.is_over() || is_late {
             self.doubts.insert(line.member, world.context.turns);
         }
+        if is_late && line.asked.is_some() && !line.is_over() {
+            self.lost.insert(line.member);
+        }
         is_late || !self.is_watched(world, line.member)
     }
 
-    /// Whether its heartbeat has spoken against the member in this turn.
-    pub(super) fn is_doubted(&self, member: usize, turn: u64) -> bool {
-        self.doubts.get(&member) == Some(&turn)
+    /// When a heartbeat was begun over a connection. One over which nothing was asked may be for a
+    /// heartbeat.
+    fn heartbeat_begun_at(&self, number: usize, line: &Line) -> Option<Duration> {
+        let unasked = (line.written == 0).then_some(line.opened_at);
+        self.heartbeats.get(&number).copied().or(unasked)
+    }
+
+    /// Whether its heartbeat speaks against the member: it has in this turn, or the answer is late.
+    pub(super) fn is_doubted(&self, world: &World, member: usize) -> bool {
+        let mut numbered = world.lines.all.iter().enumerate();
+        let is_late = numbered.any(|(number, line)| {
+            let is_awaited = line.is_open && line.member == member;
+            let is_awaited = is_awaited && (line.written == 0 || line.asked.is_some());
+            let begun_at = self.heartbeat_begun_at(number, line).filter(|_| is_awaited);
+            begun_at.is_some_and(|at| at + REGISTRY_HEARTBEAT_TIME <= world.context.turn_at)
+        });
+        is_late || self.doubts.get(&member) == Some(&world.context.turns)
     }
 
     /// Whether a watch at the member may be given up though nothing is wrong with it: a range of
@@ -160,6 +175,7 @@ impl RegistryBook {
             Said::Compacted => record.saw(Seen::CompactionHeard),
             Said::Status(status) if !status.has_leader => {
                 self.doubts.insert(member, world.context.turns);
+                self.lost.insert(member);
             }
             Said::Refused | Said::Status(_) | Said::List { .. } => {}
         }
@@ -173,6 +189,9 @@ impl RegistryBook {
 
     /// The turn is over: what watches have said counts, unless they were given up in it.
     pub(super) fn end_turn(&mut self, world: &World) {
+        for member in std::mem::take(&mut self.lost) {
+            assert!(!self.is_watched(world, member), "{member} has no heartbeat, and is kept");
+        }
         for (line, change) in std::mem::take(&mut self.news) {
             let line = &world.lines.all[line];
             if line.is_open || line.is_over() {
