@@ -4,9 +4,13 @@
 //! connections and in any order: by the revision of each change. Pure.
 //!
 //! ```text
-//!   range at revision R:  what a key was up to R; a key that it lacks was gone by then
+//!   range at revision R:  what each key was at R; a key that it lacks was gone by then
 //!   change at revision C: counts if C is above R and above the last change of the key
 //! ```
+//!
+//! Ranges are linearizable, so R is not below what was heard before the range began. If it is, or
+//! the term of Raft has fallen, the registry has another history: it was restored or made anew,
+//! which may be under the same id of the cluster.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -27,11 +31,12 @@ use crate::recent::Recent;
 #[derive(Debug)]
 pub(super) struct Store {
     entries: BTreeMap<Vec<u8>, Entry>,
-    /// The cluster and the revision of the last range; `None`: there was none.
+    /// What the last range was of; `None`: there was none.
     base: Option<Base>,
-    /// Keys that were deleted since the range under way began, with the revisions of that; `None`
-    /// while there is none.
-    deleted: Option<BTreeMap<Vec<u8>, u64>>,
+    /// The highest revision that was heard of in this history.
+    heard: u64,
+    /// The range under way, if there is one.
+    under_way: Option<UnderWay>,
     /// Whether there are keys that are not kept, so that the place of one that is gone is to be
     /// filled by another range.
     is_overfull: bool,
@@ -47,6 +52,16 @@ pub(super) struct Store {
 struct Base {
     cluster_id: u64,
     revision: u64,
+    raft_term: u64,
+}
+
+/// A range whose answer is awaited.
+#[derive(Debug, Default)]
+struct UnderWay {
+    /// The highest revision that was heard of when it began.
+    heard_before: u64,
+    /// Keys that were deleted since then, with the revisions of that.
+    deleted: BTreeMap<Vec<u8>, u64>,
 }
 
 /// A key with the meaning of its value, without the bytes of that, which may be many.
@@ -131,7 +146,8 @@ impl Store {
         Store {
             entries: BTreeMap::new(),
             base: None,
-            deleted: None,
+            heard: 0,
+            under_way: None,
             is_overfull: false,
             is_lacking: false,
             reported: Recent::new(ABSENCE_MAX, REGISTRY_REPORTED_MAX),
@@ -166,17 +182,17 @@ impl Store {
 
     /// Begins a range: deletions are remembered until it ends.
     pub(super) fn begin_range(&mut self) {
-        self.deleted = Some(BTreeMap::new());
+        self.under_way = Some(UnderWay { heard_before: self.heard, deleted: BTreeMap::new() });
     }
 
     /// Ends a range without a result.
     pub(super) fn abandon_range(&mut self) {
-        self.deleted = None;
+        self.under_way = None;
     }
 
     /// Takes the keys of a whole range, which has begun by [`Store::begin_range`]. `is_cut`: there
-    /// are further ones, more than [`REGISTRY_KEYS_MAX`]. A range of another cluster, or of one
-    /// that has gone back to an earlier revision as by a backup, replaces all that is known.
+    /// are further ones, more than [`REGISTRY_KEYS_MAX`]. A range of another cluster, or of another
+    /// history, replaces all that is known.
     pub(super) fn end_range(
         &mut self,
         header: &Header,
@@ -184,23 +200,24 @@ impl Store {
         is_cut: bool,
         now: Instant,
     ) -> Differences {
-        let deleted = self.deleted.take().unwrap_or_default();
-        let Header { cluster_id, revision, .. } = *header;
-        let is_continued = self
-            .base
-            .is_some_and(|base| base.cluster_id == cluster_id && base.revision <= revision);
+        let UnderWay { heard_before, deleted } = self.under_way.take().unwrap_or_default();
+        let Header { cluster_id, revision, raft_term, .. } = *header;
+        let is_continued = heard_before <= revision
+            && (self.base)
+                .is_some_and(|base| base.cluster_id == cluster_id && base.raft_term <= raft_term);
+        self.heard = if is_continued { self.heard.max(revision) } else { revision };
         let mut before = std::mem::take(&mut self.entries);
         let had_keys = !before.is_empty();
         (self.is_lacking, self.is_overfull) = (false, false);
         let mut differences = Differences { is_changed: self.base.is_none(), was_outdated: false };
-        self.base = Some(Base { cluster_id, revision });
+        self.base = Some(Base { cluster_id, revision, raft_term });
         for listed in keys {
             let own = before.remove(&listed.key);
             let is_deleted = deleted.get(&listed.key).is_some_and(|at| *at > revision);
             match own {
                 _ if listed.is_too_long() => self.note(&listed, now),
                 None if is_continued && is_deleted => {}
-                Some(own) if is_continued && own.mod_revision >= listed.entry.mod_revision => {
+                Some(own) if is_continued && own.mod_revision > revision || own == listed.entry => {
                     self.entries.insert(listed.key, own);
                 }
                 own => {
@@ -229,6 +246,7 @@ impl Store {
     /// Takes a change from a watch; whether it changes the services.
     pub(super) fn apply(&mut self, event: &Event, now: Instant) -> bool {
         let (key, at) = (event.key(), event.mod_revision());
+        self.heard = self.heard.max(at);
         let is_known = self.base.is_none_or(|base| at <= base.revision)
             || self.entries.get(key).is_some_and(|entry| at <= entry.mod_revision);
         match event {
@@ -257,8 +275,8 @@ impl Store {
     }
 
     fn delete(&mut self, key: &[u8], at: u64) -> bool {
-        match &mut self.deleted {
-            Some(deleted) if deleted.len() < REGISTRY_KEYS_MAX => {
+        match &mut self.under_way {
+            Some(UnderWay { deleted, .. }) if deleted.len() < REGISTRY_KEYS_MAX => {
                 deleted.insert(key.to_vec(), at);
             }
             Some(_) => self.is_lacking = true,
@@ -423,13 +441,33 @@ mod tests {
     fn another_history_replaces_everything() {
         let now = Instant::now();
         let other = Header { cluster_id: 2, ..header(9) };
-        for header in [header(4), other] {
+        let restored = Header { raft_term: 0, ..header(9) };
+        for header in [header(4), other, restored] {
             let mut store = store(now);
             store.begin_range();
             store.apply(&put("c", "1.1.1.3:1", 20), now);
             let keys = vec![listed("b", "1.1.1.7:1", 2)];
             assert!(store.end_range(&header, keys, false, now).was_outdated);
             assert_eq!(ports(&store), ["1.1.1.7:1"], "{header:?}");
+        }
+    }
+
+    /// As where the data of etcd was deleted, and as much was written again: cluster, term and
+    /// revisions are those of before.
+    #[test]
+    fn a_range_counts_whatever_the_revisions_of_its_keys_are() {
+        let now = Instant::now();
+        for (heard, revision) in [(5, 5), (5, 8), (9, 8), (9, 12)] {
+            let mut store = store(now);
+            if heard > 5 {
+                store.apply(&put("b", "1.1.1.2:2", heard), now);
+            }
+            store.begin_range();
+            let keys = vec![listed("a", "1.1.1.7:1", 3), listed("b", "1.1.1.8:1", 4)];
+            let differences = store.end_range(&header(revision), keys, false, now);
+            assert_eq!(ports(&store), ["1.1.1.7:1", "1.1.1.8:1"], "{heard} {revision}");
+            assert!(differences.is_changed && differences.was_outdated);
+            assert!(store.apply(&put("a", "1.1.1.9:1", revision + 1), now), "the new history");
         }
     }
 
@@ -474,7 +512,7 @@ mod tests {
         for (at, kv) in many(REGISTRY_KEYS_MAX + 1, 0).into_iter().enumerate() {
             store.apply(&Event::Delete { key: kv.key, mod_revision: 9 + at as u64 }, now);
         }
-        let bound = store.deleted.as_ref().map(BTreeMap::len);
+        let bound = store.under_way.as_ref().map(|range| range.deleted.len());
         assert_eq!((bound, store.services().count()), (Some(REGISTRY_KEYS_MAX), 0));
     }
 }
