@@ -128,11 +128,15 @@ impl Members {
 }
 
 impl Endpoint {
-    /// Whether it is in rotation, and has passed its last checks or has none: a reason to leave
-    /// another one. That it may be dialed (`standing`) is not enough.
+    /// Whether it is in rotation, and has shown that it serves: by its last checks, or, where it has
+    /// none, by accepting a connection. That is a reason to leave another one. That it may be dialed
+    /// (`standing`) is not: nobody may be there.
     pub fn is_serving(&self) -> bool {
-        let has_passed = self.checks.as_ref().is_none_or(|checks| checks.has_passed());
-        self.health.is_active() && has_passed
+        let has_shown = match &self.checks {
+            Some(checks) => checks.has_passed(),
+            None => self.has_accepted,
+        };
+        self.health.is_active() && has_shown
     }
 
     /// Its standing as a member of etcd, worse where dials to it fail; `None`: it is a server of

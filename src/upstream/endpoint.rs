@@ -26,6 +26,8 @@ pub struct Endpoint {
     /// A probe's result is still to come. Outlives `Probing`: a client's dial may decide the
     /// matter first, and the endpoint may even fail again before the result is there.
     pub(super) probe_in_flight: bool,
+    /// Whether it has accepted a connection, ever.
+    pub(super) has_accepted: bool,
     pub(super) pairs: u32,
     pub(super) tally: Tally,
     /// Its health checks; `None`: an established connection is all that is asked of it.
@@ -51,6 +53,7 @@ impl Endpoint {
             },
             dialed_at: None,
             probe_in_flight: false,
+            has_accepted: false,
             pairs: 0,
             tally: Tally::default(),
             checks: spec.health_check.clone().map(|check| Box::new(Checks::new(check, now))),

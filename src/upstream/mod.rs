@@ -116,6 +116,7 @@ impl EndpointSet {
     pub fn dial_succeeded(&mut self, id: EndpointId, now: Instant) -> Option<Change> {
         self.change(id, |endpoint, _| {
             endpoint.tally.dials.succeeded += 1;
+            endpoint.has_accepted = true;
             match endpoint.check {
                 Check::Tls if !endpoint.health.is_active() => None,
                 Check::Connect | Check::Tls => endpoint.health.dial_succeeded(now),
@@ -168,6 +169,7 @@ impl EndpointSet {
             debug_assert!(endpoint.probe_in_flight, "a probe has one result");
             endpoint.probe_in_flight = false;
             endpoint.tally.probes.succeeded += 1;
+            endpoint.has_accepted = true;
             endpoint.health.dial_succeeded(now)
         })
     }

@@ -205,6 +205,7 @@ mod tests {
         let ids = bench.list(&[1, 2, 3], 0);
         bench.set.pair_opened(ids[0]);
         bench.set.pair_opened(ids[0]);
+        bench.set.dial_succeeded(ids[2], bench.start);
         assert_eq!(bench.leavers(), []);
         bench.list(&[3], 1);
         assert_eq!(bench.leavers(), [(ids[0], 1)], "another one had no pairs");
@@ -228,8 +229,10 @@ mod tests {
         bench.list(&[], 1);
         assert_eq!(bench.leavers(), [], "nothing else is there");
         let other = bench.list(&[2], 2)[0];
-        assert_eq!(bench.leavers(), [(ids[0], 1)]);
+        assert_eq!(bench.leavers(), [], "nothing may be there");
         let now = bench.start + 3 * SECOND;
+        bench.set.dial_succeeded(other, now);
+        assert_eq!(bench.leavers(), [(ids[0], 1)]);
         bench.set.dial_failed(other, now, DialFailure::Refused, now, 0);
         assert_eq!(bench.leavers(), [], "the other one cannot be dialed");
         bench.set.dial_succeeded(other, now);

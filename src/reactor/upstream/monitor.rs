@@ -22,7 +22,8 @@ use crate::reactor::faults::dial_failure;
 use crate::reactor::wheel::TimerKey;
 use crate::relay::dialing::Attempt;
 use crate::upstream::{
-    Change, ChangeKind, Check, DialFailure, EndpointId, EndpointSet, Health, Reconciled, Removed,
+    Change, ChangeKind, Check, DialFailure, Endpoint, EndpointId, EndpointSet, Health, Reconciled,
+    Removed,
 };
 
 /// The endpoints and the probes, each of which is an exchange.
@@ -94,10 +95,15 @@ impl Monitor {
     ) -> bool {
         context.metrics.dials.succeeded += 1;
         self.endpoints.pair_opened(endpoint);
+        let was_serving = self.is_serving(endpoint);
         let change = self.endpoints.dial_succeeded(endpoint, context.now);
-        let is_news = change.is_some();
+        let is_news = change.is_some() || was_serving != self.is_serving(endpoint);
         self.on_change(context, change, "client");
         is_news
+    }
+
+    fn is_serving(&self, endpoint: EndpointId) -> bool {
+        self.endpoints.get(endpoint).is_some_and(Endpoint::is_serving)
     }
 
     /// Records that a client's dial has failed.

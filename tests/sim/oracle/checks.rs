@@ -255,7 +255,8 @@ impl Checking<'_> {
         let Some(book) = &self.checks.all[endpoint] else { return };
         let standing = book.standing();
         let has_passed = matches!(book.state, State::Passing { .. } | State::Foreign);
-        self.watches.all[endpoint].has_passed = has_passed;
+        let watch = &mut self.watches.all[endpoint];
+        (watch.is_checked, watch.has_passed) = (true, has_passed);
         if std::mem::replace(&mut self.watches.all[endpoint].standing, standing) != standing {
             self.watches.rotation_changed();
         }

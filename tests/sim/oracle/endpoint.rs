@@ -37,8 +37,9 @@ pub(super) struct Watch {
     pub(super) may_be_well: bool,
     /// By its health checks; the best where there are none.
     pub(super) standing: Standing,
-    /// Its checks have shown that it serves, or it has none.
+    /// Its checks have shown that it serves; where it has none, it has accepted a connection.
     pub(super) has_passed: bool,
+    pub(super) is_checked: bool,
     limits: RetryLimits,
 }
 
@@ -89,7 +90,8 @@ impl Watch {
             is_vague: false,
             may_be_well: false,
             standing: Standing::Serving,
-            has_passed: true,
+            has_passed: false,
+            is_checked: false,
             limits: *limits,
         }
     }

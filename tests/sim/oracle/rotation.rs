@@ -60,7 +60,9 @@ impl Watches {
         if !self.all[endpoint].is_active() {
             self.rotation_changed();
         }
-        self.all[endpoint].state = State::Active { proven_at: now };
+        let watch = &mut self.all[endpoint];
+        watch.state = State::Active { proven_at: now };
+        watch.has_passed |= !watch.is_checked;
     }
 
     /// From here on shares are counted anew.
