@@ -128,9 +128,9 @@ impl Members {
 }
 
 impl Endpoint {
-    /// Whether it is in rotation, and has shown that it serves: by its last checks, or, where it has
-    /// none, by accepting a connection. That is a reason to leave another one. That it may be dialed
-    /// (`standing`) is not: nobody may be there.
+    /// Whether it is in rotation, and has shown that it serves: by its last checks, or, without
+    /// any, by accepting a connection. That is a reason to leave another one. That it may be dialed
+    /// (`standing`) is none: it may be away.
     pub fn is_serving(&self) -> bool {
         let has_shown = match &self.checks {
             Some(checks) => checks.has_passed(),

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::cluster::Status;
-use crate::inquiry::Said;
+use crate::inquiry::{Asked, Said};
 use crate::line::Heard;
 use crate::oracle::record::{Record, Seen};
 use crate::world::World;
@@ -29,9 +29,19 @@ pub(super) struct MemberBook {
     known: Option<Known>,
     /// The list that was read in this turn, and may be followed.
     candidate: Option<Known>,
+    /// A list was asked for since the last status was.
+    has_asked: bool,
 }
 
 impl MemberBook {
+    /// The gateway asks. A list that is asked for again may be repeated over a new connection, with
+    /// the status of before, or be that of another round, without any.
+    pub(super) fn is_asked(&mut self, asked: Asked) {
+        let is_list = asked == Asked::List;
+        self.is_vague |= is_list && self.has_asked;
+        self.has_asked = is_list;
+    }
+
     pub(super) fn has_heard(
         &mut self,
         world: &World,

@@ -85,7 +85,10 @@ impl Following<'_> {
     pub fn check_question(&mut self, world: &World, id: Id, asked: Asked) {
         let line = world.lines.of(id);
         let is_right = match (&mut self.followed.kind, asked) {
-            (Kind::Members(_), Asked::Status | Asked::List) => true,
+            (Kind::Members(book), Asked::Status | Asked::List) => {
+                book.is_asked(asked);
+                true
+            }
             (Kind::Registry(_), Asked::Range) => true,
             (Kind::Registry(book), Asked::Status) => {
                 book.heartbeat_begins(world, id - LINES, line.member);
