@@ -72,13 +72,17 @@ impl Discovery {
         candidates
     }
 
-    /// Takes the result of an ask.
+    /// Takes the result of an ask. What a source needs by now is looked up from then on.
     pub fn on_heard(&mut self, line: Line, heard: Heard, now: Instant) {
         let Some(ranked) = self.sources.get_mut(usize::from(line.source)) else {
             debug_assert!(false, "a line of no source");
             return;
         };
-        self.is_changed |= ranked.source.on_heard(line.number, heard, now);
+        if ranked.source.on_heard(line.number, heard, now) {
+            self.is_changed = true;
+            self.sync_names(now);
+        }
+        self.invariants();
     }
 
     /// Has `write` write the files that keep what sources list. Returns the paths of those that it

@@ -109,6 +109,11 @@ fn expect_keys_are_followed(version: Version) {
     assert_eq!(registry.gateway.log_count("keeping the last known"), 0);
     registry.put("f", &service(6));
     registry.wait_added(6, 1);
+    // A name is looked up for as long as a key has it.
+    registry.put("g", "localhost:81");
+    registry.gateway.wait_for_log("endpoint added endpoint=127.0.0.1:81 name=localhost:81");
+    registry.etcdctl(&["del", "svc/g"]);
+    registry.gateway.wait_for_log("endpoint removed endpoint=127.0.0.1:81 ");
 }
 
 fn expect_members_take_turns(version: Version) {

@@ -2,6 +2,8 @@
 //! what is known is what etcd holds.
 
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod play;
 #[cfg(test)]
 mod refusals;
