@@ -37,9 +37,9 @@ pub(super) struct Store {
     heard: u64,
     /// The range under way, if there is one.
     under_way: Option<UnderWay>,
-    /// Whether there are keys that are not kept, so that the place of one that is gone is to be
-    /// filled by another range.
-    is_overfull: bool,
+    /// The key up to which all are known, where further ones are not kept: then the place of one
+    /// that is gone is to be filled by another range.
+    cut_after: Option<Vec<u8>>,
     /// Whether only another range can tell what the keys are.
     is_lacking: bool,
     /// Digests of keys with values that were reported not long ago.
@@ -136,7 +136,7 @@ pub(super) enum Remark {
 pub(super) struct Differences {
     /// The services are others than before.
     pub(super) is_changed: bool,
-    /// A key was not as the watch has left it.
+    /// A key was not as the watch has left it, of those up to where keys are kept.
     pub(super) was_outdated: bool,
 }
 
@@ -148,7 +148,7 @@ impl Store {
             base: None,
             heard: 0,
             under_way: None,
-            is_overfull: false,
+            cut_after: None,
             is_lacking: false,
             reported: Recent::new(ABSENCE_MAX, REGISTRY_REPORTED_MAX),
             remarks: Vec::new(),
@@ -162,7 +162,7 @@ impl Store {
 
     /// Whether there is no key, as a range and changes since then say.
     pub(super) fn is_empty(&self) -> bool {
-        self.is_known() && self.entries.is_empty()
+        self.is_known() && self.entries.is_empty() && self.cut_after.is_none()
     }
 
     /// Whether only another range can tell what the keys are.
@@ -208,7 +208,9 @@ impl Store {
         self.heard = if is_continued { self.heard.max(revision) } else { revision };
         let mut before = std::mem::take(&mut self.entries);
         let had_keys = !before.is_empty();
-        (self.is_lacking, self.is_overfull) = (false, false);
+        let last = keys.last().filter(|_| is_cut).map(|listed| listed.key.clone());
+        let cut_after = std::mem::replace(&mut self.cut_after, last.clone());
+        self.is_lacking = false;
         let mut differences = Differences { is_changed: self.base.is_none(), was_outdated: false };
         self.base = Some(Base { cluster_id, revision, raft_term });
         for listed in keys {
@@ -221,7 +223,8 @@ impl Store {
                     self.entries.insert(listed.key, own);
                 }
                 own => {
-                    differences.was_outdated = true;
+                    let is_filling = own.is_none() && is_behind(&listed.key, cut_after.as_ref());
+                    differences.was_outdated |= !(is_continued && is_filling);
                     self.note(&listed, now);
                     let service = listed.entry.service.as_ref().ok();
                     differences.is_changed |=
@@ -234,12 +237,13 @@ impl Store {
             if is_continued && own.mod_revision > revision {
                 self.entries.insert(key, own);
             } else {
-                differences.was_outdated = true;
+                differences.was_outdated |= !(is_continued && is_behind(&key, last.as_ref()));
                 differences.is_changed |= own.service.is_ok();
             }
         }
         differences.is_changed |= had_keys && self.entries.is_empty();
-        self.drop_excess(is_cut);
+        differences.is_changed |= self.drop_excess();
+        self.note_cut(cut_after.is_some());
         differences
     }
 
@@ -263,15 +267,19 @@ impl Store {
             self.note(&listed, now);
             return false;
         }
+        let was_cut = self.cut_after.is_some();
         if is_beyond {
-            self.drop_excess(true);
+            self.cut();
+            self.note_cut(was_cut);
             return false;
         }
         self.note(&listed, now);
         let service = listed.entry.service.clone().ok();
         let before = self.entries.insert(listed.key, listed.entry);
         let is_changed = before.and_then(|before| before.service.ok()) != service;
-        self.drop_excess(false) || is_changed
+        let is_changed = self.drop_excess() || is_changed;
+        self.note_cut(was_cut);
+        is_changed
     }
 
     fn delete(&mut self, key: &[u8], at: u64) -> bool {
@@ -283,23 +291,36 @@ impl Store {
             None => {}
         }
         let Some(gone) = self.entries.remove(key) else { return false };
-        self.is_lacking |= self.is_overfull;
+        self.is_lacking |= self.cut_after.is_some();
         // Without any key, endpoints that stayed as the last ones go, too.
         gone.service.is_ok() || self.entries.is_empty()
     }
 
-    /// Forgets the last keys, if there are too many; whether it did. `is_cut`: further ones are
-    /// there.
-    fn drop_excess(&mut self, is_cut: bool) -> bool {
+    /// Forgets the last keys, if there are too many; whether it did.
+    fn drop_excess(&mut self) -> bool {
         let excess = self.entries.len().saturating_sub(REGISTRY_KEYS_MAX);
         for _ in 0..excess {
             self.entries.pop_last();
         }
-        if (excess > 0 || is_cut) && !std::mem::replace(&mut self.is_overfull, true) {
-            self.remarks.push(Remark::TooMany);
+        if excess > 0 {
+            self.cut();
         }
         debug_assert!(self.entries.len() <= REGISTRY_KEYS_MAX);
         excess > 0
+    }
+
+    /// Takes over that there are keys behind the last one that is kept.
+    fn cut(&mut self) {
+        let last = self.entries.last_key_value().map(|(key, _)| key.clone()).unwrap_or_default();
+        let before = self.cut_after.take();
+        self.cut_after = Some(before.map_or(last.clone(), |before| before.min(last)));
+    }
+
+    /// Notes that there have come to be keys that are not kept.
+    fn note_cut(&mut self, was_cut: bool) {
+        if self.cut_after.is_some() && !was_cut {
+            self.remarks.push(Remark::TooMany);
+        }
     }
 
     /// Notes what the log should tell of a value, once for each.
@@ -314,6 +335,11 @@ impl Store {
         self.reported.insert(listed.digest, (), now);
         self.reported.forget(now);
     }
+}
+
+/// Whether a key comes after that one; no key does so without one.
+fn is_behind(key: &[u8], end: Option<&Vec<u8>>) -> bool {
+    end.is_some_and(|end| key > &end[..])
 }
 
 #[cfg(test)]
@@ -514,5 +540,47 @@ mod tests {
         }
         let bound = store.under_way.as_ref().map(|range| range.deleted.len());
         assert_eq!((bound, store.services().count()), (Some(REGISTRY_KEYS_MAX), 0));
+    }
+
+    /// A range of the keys from one number on, as many as are kept, and more behind them.
+    fn cut_range(store: &mut Store, first: usize, revision: u64) -> Differences {
+        store.begin_range();
+        end_cut_range(store, first, revision)
+    }
+
+    fn end_cut_range(store: &mut Store, first: usize, revision: u64) -> Differences {
+        let keys = many(first + REGISTRY_KEYS_MAX, 5);
+        let keys = keys[first..].iter().map(Listed::of).collect();
+        store.end_range(&header(revision), keys, true, Instant::now())
+    }
+
+    /// A watch says nothing of a key that was there before, behind those that are kept.
+    #[test]
+    fn a_key_that_fills_a_place_is_not_one_that_the_watch_has_missed() {
+        let now = Instant::now();
+        let mut store = Store::new();
+        cut_range(&mut store, 0, 5);
+        assert_eq!(store.take_remarks(), [Remark::TooMany]);
+        assert!(store.apply(&delete("k00000", 6), now) && store.is_lacking());
+        // A later one in its place, until the range tells of those between.
+        assert!(store.apply(&put("z", "1.1.1.1:1", 7), now));
+        let differences = cut_range(&mut store, 1, 7);
+        assert_eq!(differences, Differences { is_changed: true, was_outdated: false });
+        // An earlier one, after the range began.
+        store.begin_range();
+        assert!(store.apply(&put("a", "1.1.1.1:1", 8), now));
+        assert!(!end_cut_range(&mut store, 1, 7).was_outdated);
+        assert_eq!(store.services().count(), REGISTRY_KEYS_MAX);
+        assert_eq!(store.take_remarks(), [], "the same as before");
+        assert!(cut_range(&mut store, 2, 9).was_outdated, "two are gone, and the watch is silent");
+        for key in many(REGISTRY_KEYS_MAX + 2, 5) {
+            store.apply(&Event::Delete { key: key.key, mod_revision: 10 }, now);
+        }
+        assert!(store.services().next().is_none() && !store.is_empty(), "there are more behind");
+        store.begin_range();
+        let keys = many(REGISTRY_KEYS_MAX, 11).iter().map(Listed::of).collect();
+        store.end_range(&header(11), keys, false, now);
+        assert!(!store.apply(&put("z", "1.1.1.1:1", 12), now));
+        assert_eq!(store.take_remarks(), [Remark::TooMany], "again, after there was room");
     }
 }
