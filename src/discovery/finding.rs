@@ -39,8 +39,13 @@ pub enum Finding {
     Excluded {
         /// Which one.
         item: Item,
-        /// Why.
+        /// Why; not [`Exclusion::TooMany`].
         reason: Exclusion,
+    },
+    /// There are more endpoints than [`ENDPOINTS_MAX`]; the others are not used.
+    TooManyEndpoints {
+        /// How many records or names have one that is not used.
+        count: usize,
     },
     /// No source lists an endpoint; the last known ones stay.
     Kept {
@@ -252,6 +257,8 @@ pub(super) struct Findings {
     pending: Vec<Finding>,
     /// Exclusions that were reported and were true not long ago.
     excluded: Recent<Excluded, ()>,
+    /// When there were last more than are used. Not a memory of each, which would be too many.
+    too_many_at: Option<Instant>,
     is_kept: bool,
     /// Whether typed endpoints count in place of discovered ones, as last reported.
     has_fallen_back: bool,
@@ -267,6 +274,7 @@ impl Default for Findings {
         Findings {
             pending: Vec::new(),
             excluded: Recent::new(ABSENCE_MAX, EXCLUSIONS_REPORTED_MAX),
+            too_many_at: None,
             is_kept: false,
             has_fallen_back: false,
             problem: None,
@@ -305,6 +313,14 @@ impl Findings {
     /// Reports what is excluded now. What comes and goes with every answer is reported once.
     pub(super) fn note_excluded(&mut self, excluded: Vec<Excluded>, now: Instant) {
         let most = self.pending.len() + excluded.len();
+        let (surplus, excluded): (Vec<_>, Vec<_>) =
+            excluded.into_iter().partition(|(_, reason)| *reason == Exclusion::TooMany);
+        if !surplus.is_empty() {
+            let before = self.too_many_at.replace(now);
+            if before.is_none_or(|at| at + ABSENCE_MAX <= now) {
+                self.pending.push(Finding::TooManyEndpoints { count: surplus.len() });
+            }
+        }
         for (item, reason) in excluded {
             let pair = (item.clone(), reason.clone());
             if self.excluded.take(&pair, now).is_none() {
@@ -392,6 +408,22 @@ mod tests {
         assert_eq!(findings.take().len(), 1, "that was long ago");
         findings.note_excluded((0..2 * EXCLUSIONS_REPORTED_MAX).map(item).collect(), now);
         assert_eq!(findings.excluded.count(), EXCLUSIONS_REPORTED_MAX);
+    }
+
+    /// A thousand hosts do not push each other out of the memory.
+    #[test]
+    fn what_is_too_much_is_counted_in_one_finding() {
+        let now = Instant::now();
+        let mut findings = Findings::default();
+        for (at, count) in [(now, 768), (now, 769), (now + ABSENCE_MAX / 2, 1)] {
+            let names = (0..count).map(|at| Item::Name(format!("a{at}.test:1")));
+            let excluded = names.map(|item| (item, Exclusion::TooMany)).chain([item(1)]);
+            findings.note_excluded(excluded.collect(), at);
+        }
+        let found = findings.take();
+        assert_eq!((found.len(), &found[0]), (2, &Finding::TooManyEndpoints { count: 768 }));
+        findings.note_excluded(vec![(item(2).0, Exclusion::TooMany)], now + 2 * ABSENCE_MAX);
+        assert_eq!(findings.take().len(), 1, "that was long ago");
     }
 
     /// A value of the log is a word; an address is a field of its own.

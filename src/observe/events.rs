@@ -286,6 +286,8 @@ events! {
         name: Option<Value<'a>>,
         reason: Value<'a>,
     };
+    /// There are more endpoints than can be used; `count` records or names have one that is not.
+    TooManyEndpoints: Warn "too many endpoints" { count: usize, count_max: usize };
     /// A name has no records at present. Gathered.
     NameNotResolved: Warn "name not resolved" { name: Value<'a>, reason: Value<'a> };
     /// A name has records again. Gathered.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::files::HostsReading;
 use super::lines::Lines;
 use crate::address::Address;
-use crate::config::{DNS_DESCRIPTORS_MAX, REGISTRY_KEYS_MAX, SOURCE_ATTEMPTS_MAX};
+use crate::config::{DNS_DESCRIPTORS_MAX, ENDPOINTS_MAX, REGISTRY_KEYS_MAX, SOURCE_ATTEMPTS_MAX};
 use crate::discovery::{
     Discovery, Exclusion, Finding, Found, Heard, Item, Line, Record, SourceLabel, Unusable,
 };
@@ -315,6 +315,9 @@ fn log_finding<N: Net>(context: &mut Context<N>, finding: &Finding) {
         }
         Finding::Resolved { name } => context.log(Event::NameResolved { name }),
         Finding::Excluded { item, reason } => log_excluded(context, item, reason),
+        Finding::TooManyEndpoints { count } => {
+            context.log(Event::TooManyEndpoints { count: *count, count_max: ENDPOINTS_MAX });
+        }
         Finding::Kept { endpoints } => context.log(Event::LastEndpointsKept { count: *endpoints }),
         Finding::FellBack { source, reason, endpoints } => {
             let (source, count) = (origin(source), *endpoints);
