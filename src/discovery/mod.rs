@@ -300,7 +300,9 @@ impl Discovery {
             debug_assert!(!self.found.is_empty(), "there was nothing to keep");
         }
         let endpoints = self.found.len();
-        self.findings.note_kept((is_empty && !is_under_way).then_some(endpoints));
+        if !(is_empty && is_under_way) {
+            self.findings.note_kept(is_empty.then_some(endpoints));
+        }
         if !fallback.is_empty() {
             self.findings.note_fallback(fallback, endpoints);
         } else if !is_empty {

@@ -27,7 +27,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::finding::{FallbackReason, Finding, SourceLabel};
+use super::finding::{Excluded, FallbackReason, Finding, SourceLabel};
 use super::inquiry::{Ask, Heard, Inputs};
 use super::names::{Names, Needed};
 use super::source::{Configured, Host, Ranked, Server, Source, State, server_name};
@@ -35,7 +35,7 @@ use super::watch::Watch;
 use crate::address::Address;
 use crate::config::address::Host as TypedHost;
 use crate::config::registry::Registry;
-use crate::config::{ENDPOINTS_MAX, PRIORITY_DEFAULT, WEIGHT_DEFAULT};
+use crate::config::{ENDPOINTS_MAX, PRIORITY_DEFAULT, SRV_HANDOVER, WEIGHT_DEFAULT};
 use crate::proto::dns::Wanted;
 use crate::proto::etcd::registry::Service;
 use crate::upstream::Check;
@@ -58,6 +58,18 @@ pub struct RegistrySettings {
 struct RegistrySource {
     prefix: String,
     follower: Follower,
+    transition: Transition,
+}
+
+/// Whether the names of services that have changed are looked up for the first time.
+#[derive(Clone, Copy, Debug)]
+enum Transition {
+    /// They are not.
+    Over,
+    /// Services have changed; whether their names are known is not seen yet.
+    Due,
+    /// They are: the endpoints of before may stay until then.
+    UnderWay { until: Instant },
 }
 
 impl Configured for RegistrySettings {
@@ -65,7 +77,7 @@ impl Configured for RegistrySettings {
         let RegistrySettings { registry, credentials } = self;
         let prefix = registry.prefix.clone();
         let follower = Follower::new(registry, credentials);
-        Ranked::discovered(RegistrySource { prefix, follower })
+        Ranked::discovered(RegistrySource { prefix, follower, transition: Transition::Over })
     }
 }
 
@@ -80,6 +92,16 @@ impl Source for RegistrySource {
         let members = self.follower.members().names();
         let services: BTreeSet<Needed> = self.services().filter_map(needed).collect();
         members.chain(services.into_iter().take(ENDPOINTS_MAX)).collect()
+    }
+
+    fn update(&mut self, names: &Names, _: bool, now: Instant) -> Vec<Excluded> {
+        let is_settled = self.is_settled(names);
+        self.transition = match self.transition {
+            _ if is_settled => Transition::Over,
+            Transition::Due => Transition::UnderWay { until: now + SRV_HANDOVER },
+            transition => transition,
+        };
+        Vec::new()
     }
 
     fn state(&self, _: &Names) -> State {
@@ -101,13 +123,25 @@ impl Source for RegistrySource {
         self.follower.store().is_empty()
     }
 
+    fn is_in_transition(&self) -> bool {
+        matches!(self.transition, Transition::UnderWay { .. })
+    }
+
     fn next_deadline(&self) -> Option<Instant> {
-        self.follower.next_deadline()
+        let until = match self.transition {
+            Transition::UnderWay { until } => Some(until),
+            Transition::Over | Transition::Due => None,
+        };
+        self.follower.next_deadline().into_iter().chain(until).min()
     }
 
     fn expire(&mut self, now: Instant) -> bool {
         self.follower.expire(now);
-        false
+        let is_over = matches!(self.transition, Transition::UnderWay { until } if until <= now);
+        if is_over {
+            self.transition = Transition::Over;
+        }
+        is_over
     }
 
     fn may_change(&self) -> bool {
@@ -128,7 +162,11 @@ impl Source for RegistrySource {
     }
 
     fn on_heard(&mut self, line: u8, heard: Heard, now: Instant) -> bool {
-        self.follower.on_heard(line, heard, now)
+        let is_changed = self.follower.on_heard(line, heard, now);
+        if let (true, Transition::Over) = (is_changed, self.transition) {
+            self.transition = Transition::Due;
+        }
+        is_changed
     }
 
     fn take_findings(&mut self) -> Vec<Finding> {
@@ -151,6 +189,12 @@ impl RegistrySource {
     /// In the order of their keys.
     fn services(&self) -> impl Iterator<Item = &Service> {
         self.follower.store().services()
+    }
+
+    /// Whether no name of a service is looked up for the first time.
+    fn is_settled(&self, names: &Names) -> bool {
+        let mut watches = self.services().filter_map(|service| names.get(&needed(service)?));
+        watches.all(Watch::is_settled)
     }
 }
 

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use data_encoding::BASE64;
 
 use super::super::super::inquiry::{Heard, Line};
-use super::super::super::{Discovery, Environment, Sources};
+use super::super::super::{Discovery, Environment, Finding, Sources};
 use super::super::RegistrySettings;
 use super::super::follower::{RANGES, WATCH};
 use crate::config::registry::Registry;
+use crate::config::SRV_HANDOVER;
 use crate::proto::dns::hosts;
 use crate::proto::http1::Response;
 
@@ -22,7 +23,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// With these values under the keys `svc/0`, `svc/1` and so on.
+    /// With these values under the keys `svc/000`, `svc/001` and so on.
     fn new(values: &[&str]) -> Scene {
         let now = Instant::now();
         let members = vec!["10.9.0.0:1".parse().expect("an address")];
@@ -73,6 +74,12 @@ impl Scene {
         self.discovery.advance(self.now, &mut || 0);
     }
 
+    /// How often the log is to say that the last known endpoints are kept.
+    fn kept(&mut self) -> usize {
+        let findings = self.discovery.take_findings();
+        findings.iter().filter(|finding| matches!(finding, Finding::Kept { .. })).count()
+    }
+
     fn found(&mut self) -> Vec<String> {
         let found = self.discovery.take_found(&mut |_, _| Ok(()), self.now).unwrap_or_default();
         found.iter().map(|one| one.spec.address.to_string()).collect()
@@ -81,7 +88,7 @@ impl Scene {
 
 /// A key in JSON.
 fn kv(key: usize, value: Option<&str>, revision: u64) -> String {
-    let key = BASE64.encode(format!("svc/{key}").as_bytes());
+    let key = BASE64.encode(format!("svc/{key:03}").as_bytes());
     let value = value.map(|value| BASE64.encode(value.as_bytes()));
     let value = value.map_or(String::new(), |value| format!(r#","value":"{value}""#));
     format!(r#"{{"key":"{key}","mod_revision":"{revision}"{value}}}"#)
@@ -98,4 +105,38 @@ fn a_name_that_comes_by_a_watch_is_looked_up_until_it_goes() {
     scene.look_up("10.0.0.2 a.test");
     assert!(scene.discovery.names().is_empty());
     assert_eq!(scene.found(), ["10.0.0.1:1"]);
+}
+
+/// The only endpoint stays while the name in its place is looked up, which is not worth a line
+/// unless it takes long.
+#[test]
+fn a_service_that_moves_to_a_name_is_not_missed_meanwhile() {
+    for is_local in [true, false] {
+        let mut scene = Scene::new(&["10.0.0.1:1"]);
+        assert_eq!(scene.found(), ["10.0.0.1:1"]);
+        scene.change(0, Some("a.test:2"));
+        assert_eq!(scene.found(), ["10.0.0.1:1"]);
+        assert_eq!(scene.kept(), 0, "it is looked up");
+        scene.look_up(if is_local { "10.0.0.2 a.test" } else { "" });
+        if is_local {
+            assert_eq!((scene.found(), scene.kept()), (vec!["10.0.0.2:2".to_owned()], 0));
+            continue;
+        }
+        // No server answers, and a change of the weight alone does not put the end off.
+        scene.now += SRV_HANDOVER / 2;
+        scene.change(0, Some(r#"{"Addr":"a.test:2","Weight":7}"#));
+        assert_eq!((scene.found(), scene.kept()), (vec!["10.0.0.1:1".to_owned()], 0));
+        scene.now += SRV_HANDOVER / 2;
+        scene.discovery.advance(scene.now, &mut || 0);
+        assert_eq!((scene.found(), scene.kept()), (vec!["10.0.0.1:1".to_owned()], 1));
+        // The next one in its place is not news again.
+        scene.change(0, Some("b.test:2"));
+        assert_eq!((scene.found(), scene.kept()), (vec!["10.0.0.1:1".to_owned()], 0));
+        scene.now += SRV_HANDOVER;
+        scene.discovery.advance(scene.now, &mut || 0);
+        assert_eq!((scene.found(), scene.kept()), (vec!["10.0.0.1:1".to_owned()], 0));
+        // Without any key nothing stays.
+        scene.change(0, None);
+        assert_eq!(scene.found(), Vec::<String>::new());
+    }
 }
