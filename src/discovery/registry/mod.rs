@@ -87,11 +87,14 @@ impl Source for RegistrySource {
         SourceLabel { source: "registry", key: "prefix", subject }
     }
 
-    /// Those of the members first. Of the services no more are looked up than can be used.
+    /// Those of the members first. Of the services no more are looked up than can be used, in the
+    /// order in which their hosts are.
     fn names(&self) -> Vec<Needed> {
         let members = self.follower.members().names();
-        let services: BTreeSet<Needed> = self.services().filter_map(needed).collect();
-        members.chain(services.into_iter().take(ENDPOINTS_MAX)).collect()
+        let mut seen = BTreeSet::new();
+        let services = self.services().filter_map(needed);
+        let services = services.filter(|needed| seen.insert(needed.clone())).take(ENDPOINTS_MAX);
+        members.chain(services).collect()
     }
 
     fn update(&mut self, names: &Names, _: bool, now: Instant) -> Vec<Excluded> {

@@ -9,7 +9,7 @@ use super::super::super::{Discovery, Environment, Finding, Sources};
 use super::super::RegistrySettings;
 use super::super::follower::{RANGES, WATCH};
 use crate::config::registry::Registry;
-use crate::config::SRV_HANDOVER;
+use crate::config::{ENDPOINTS_MAX, SRV_HANDOVER};
 use crate::proto::dns::hosts;
 use crate::proto::http1::Response;
 
@@ -139,4 +139,14 @@ fn a_service_that_moves_to_a_name_is_not_missed_meanwhile() {
         scene.change(0, None);
         assert_eq!(scene.found(), Vec::<String>::new());
     }
+}
+
+#[test]
+fn names_are_looked_up_in_the_order_in_which_hosts_are_used() {
+    let others = (1..ENDPOINTS_MAX + 9).map(|at| format!("a{at}.test:1"));
+    let values: Vec<String> = ["z.test:1".to_owned()].into_iter().chain(others).collect();
+    let mut scene = Scene::new(&values.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(scene.discovery.names().host_names(None).count(), ENDPOINTS_MAX);
+    scene.look_up("10.0.0.1 z.test");
+    assert_eq!(scene.found(), ["10.0.0.1:1"], "the first key has the last name");
 }
