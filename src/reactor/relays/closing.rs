@@ -17,9 +17,6 @@ use crate::upstream::EndpointId;
 
 /// Shortest time between two looks for pairs to close: several are closed at a time at a high rate.
 const CLOSINGS_APART_MIN: Duration = Duration::from_millis(1);
-/// The same once fewer pairs were found than may be closed: what is left has lost a side, and ends
-/// by itself.
-const LAST_LOOKS_APART: Duration = Duration::from_millis(100);
 /// How late a closing may be made up for: a loop that was busy for longer closes no burst.
 const CATCH_UP_MAX: Duration = Duration::from_millis(20);
 
@@ -96,7 +93,6 @@ impl<N: Net + Host> Relays<N> {
         if !due.is_empty() {
             let allowance = self.closing.allowance(now);
             let keys = pairs_of(&self.slots, &due, allowance);
-            let is_last = keys.len() < allowance;
             self.closing.spend(keys.len());
             for (key, cause) in keys {
                 let slot = &mut self.slots[key];
@@ -109,8 +105,7 @@ impl<N: Net + Host> Relays<N> {
                 });
                 self.sync(context, key);
             }
-            let pause = if is_last { LAST_LOOKS_APART } else { CLOSINGS_APART_MIN };
-            wanted = Some(self.closing.next_at.max(now + pause));
+            wanted = Some(self.closing.next_at.max(now + CLOSINGS_APART_MIN));
         }
         self.closing.look_at = wanted;
         context.rearm(&mut self.closing.timer, wanted, Timer::Closing);

@@ -29,17 +29,16 @@ pub(super) struct MemberBook {
     known: Option<Known>,
     /// The list that was read in this turn, and may be followed.
     candidate: Option<Known>,
-    /// A list was asked for since the last status was.
-    has_asked: bool,
+    /// The connection over which a status was asked for, until a list was after it.
+    status_over: Option<usize>,
 }
 
 impl MemberBook {
-    /// The gateway asks. A list that is asked for again may be repeated over a new connection, with
-    /// the status of before, or be that of another round, without any.
-    pub(super) fn is_asked(&mut self, asked: Asked) {
-        let is_list = asked == Asked::List;
-        self.is_vague |= is_list && self.has_asked;
-        self.has_asked = is_list;
+    /// The gateway asks. A list that is asked for over another connection than the status before it
+    /// may be that of another round, without a status.
+    pub(super) fn is_asked(&mut self, line: usize, asked: Asked) {
+        self.is_vague |= asked == Asked::List && self.status_over != Some(line);
+        self.status_over = (asked == Asked::Status).then_some(line);
     }
 
     pub(super) fn has_heard(

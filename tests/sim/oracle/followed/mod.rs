@@ -86,7 +86,7 @@ impl Following<'_> {
         let line = world.lines.of(id);
         let is_right = match (&mut self.followed.kind, asked) {
             (Kind::Members(book), Asked::Status | Asked::List) => {
-                book.is_asked(asked);
+                book.is_asked(id - LINES, asked);
                 true
             }
             (Kind::Registry(_), Asked::Range) => true,

@@ -87,7 +87,12 @@ impl RegistryBook {
     /// A member is asked for a heartbeat: only where a watch runs.
     pub(super) fn heartbeat_begins(&mut self, world: &World, line: usize, member: usize) {
         assert!(self.is_watched(world, member), "a heartbeat of {member}, where no watch runs");
-        self.heartbeats.insert(line, world.context.turn_at);
+        // The first one over a connection began with that.
+        let begin = match self.heartbeats.contains_key(&line) {
+            true => world.context.turn_at,
+            false => world.lines.all[line].opened_at,
+        };
+        self.heartbeats.insert(line, begin);
     }
 
     /// Whether a watch was asked for at the member, over a connection that is open.
