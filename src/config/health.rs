@@ -3,7 +3,13 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::flags::{
+    CLOSE_ON_FAILURE, CLOSE_RATE, HEALTH_FALL, HEALTH_INTERVAL, HEALTH_PORT, HEALTH_RISE,
+    HEALTH_TIMEOUT, Typed,
+};
 use super::limits::HEALTH_PATH_BYTES_MAX;
+use super::sections::Health;
+use super::unused::{NoEffect, UnusedFlag};
 
 /// What endpoints are asked in health checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +70,26 @@ fn parse_path(path: &str) -> Result<HealthCheckMode, String> {
     Ok(HealthCheckMode::Path(path.to_owned()))
 }
 
+/// The flags that have no effect. `has_questions`: members are asked for other reasons than their
+/// health, too, within the same time.
+pub(super) fn unused(typed: &Typed, health: &Health, has_questions: bool) -> Vec<UnusedFlag> {
+    let off = (health.check == HealthCheckMode::Off).then_some(NoEffect::NoHealthCheck);
+    let never_removed = health.close_on_removal == CloseOnRemoval::Never;
+    let flags = [
+        (HEALTH_INTERVAL, off),
+        (HEALTH_TIMEOUT, off.filter(|_| !has_questions)),
+        (HEALTH_RISE, off),
+        (HEALTH_FALL, off),
+        (HEALTH_PORT, off),
+        (CLOSE_ON_FAILURE, off),
+        (CLOSE_RATE, off.filter(|_| never_removed)),
+    ];
+    let unused = flags.into_iter();
+    unused
+        .filter_map(|(flag, reason)| UnusedFlag::find(&flag, typed.last(&flag)?, reason))
+        .collect()
+}
+
 impl CloseOnFailure {
     /// How long after a failure connections are closed, `None` for never. `is_etcd`: the endpoint
     /// is asked as etcd.
@@ -88,6 +114,7 @@ impl CloseOnRemoval {
 
 #[cfg(test)]
 mod tests {
+    use super::super::flags::{CLOSE_ON_REMOVAL, HEALTH_CHECK};
     use super::*;
 
     #[test]
@@ -127,5 +154,43 @@ mod tests {
         ] {
             assert_eq!((value.delay(true), value.delay(false)), (of_etcd, of_others));
         }
+    }
+
+    /// The names of the flags of checks that have no effect next to these two.
+    fn unused_with(check: &str, removal: &str, has_questions: bool) -> Vec<&'static str> {
+        let values = [
+            (&HEALTH_CHECK, check),
+            (&HEALTH_INTERVAL, "1s"),
+            (&HEALTH_TIMEOUT, "1s"),
+            (&HEALTH_RISE, "1"),
+            (&HEALTH_FALL, "1"),
+            (&HEALTH_PORT, "1"),
+            (&CLOSE_ON_FAILURE, "0s"),
+            (&CLOSE_ON_REMOVAL, removal),
+            (&CLOSE_RATE, "1"),
+        ];
+        let typed: Typed = values.into_iter().collect();
+        let health = Health::from_typed(&typed).expect("valid");
+        let unused = unused(&typed, &health, has_questions).into_iter();
+        unused
+            .map(|UnusedFlag { flag, reason }| {
+                assert_eq!(reason, NoEffect::NoHealthCheck, "{flag}");
+                flag
+            })
+            .collect()
+    }
+
+    #[test]
+    fn flags_of_checks_have_no_effect_without_checks() {
+        for check in ["auto", "etcd", "/a"] {
+            assert_eq!(unused_with(check, "never", false), [""; 0], "{check}");
+        }
+        let always =
+            ["health-interval", "health-rise", "health-fall", "health-port", "close-on-failure"];
+        assert_eq!(unused_with("off", "1s", true), always);
+        let all = unused_with("off", "never", false);
+        let more = ["health-timeout", "close-rate"];
+        assert!(always.iter().chain(&more).all(|flag| all.contains(flag)), "{all:?}");
+        assert_eq!(all.len(), always.len() + more.len());
     }
 }

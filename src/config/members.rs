@@ -12,10 +12,20 @@ pub enum Preference {
     Leader,
 }
 
-/// The flags that have no effect.
-pub(super) fn unused(typed: &Typed, members: &Members, mode: &HealthCheckMode) -> Vec<UnusedFlag> {
+/// The flags that have no effect. `may_be_etcd`: an endpoint may be one that is checked as etcd by
+/// default.
+pub(super) fn unused(
+    typed: &Typed,
+    members: &Members,
+    mode: &HealthCheckMode,
+    may_be_etcd: bool,
+) -> Vec<UnusedFlag> {
     let alone = (!members.is_followed).then_some(NoEffect::NoFollowMembers);
-    let says_role = matches!(mode, HealthCheckMode::Auto | HealthCheckMode::Etcd);
+    let says_role = match mode {
+        HealthCheckMode::Auto => may_be_etcd,
+        HealthCheckMode::Etcd => true,
+        HealthCheckMode::Off | HealthCheckMode::Path(_) => false,
+    };
     let unknown = (!says_role).then_some(NoEffect::NoEtcdCheck);
     let flags = [(FOLLOW_INTERVAL, alone), (STATE_FILE, alone), (PREFER, unknown)].into_iter();
     let unused =
@@ -29,13 +39,15 @@ mod tests {
 
     #[test]
     fn flags_without_effect_are_known() {
-        for (follow, check, want) in [
-            ("true", HealthCheckMode::Auto, &[][..]),
-            ("true", HealthCheckMode::Etcd, &[]),
-            ("true", HealthCheckMode::Off, &["prefer no_etcd_check"]),
+        for (follow, check, may_be_etcd, want) in [
+            ("true", HealthCheckMode::Auto, true, &[][..]),
+            ("true", HealthCheckMode::Auto, false, &["prefer no_etcd_check"]),
+            ("true", HealthCheckMode::Etcd, false, &[]),
+            ("true", HealthCheckMode::Off, true, &["prefer no_etcd_check"]),
             (
                 "false",
                 HealthCheckMode::Path("/a".to_owned()),
+                true,
                 &[
                     "follow-interval no_follow_members",
                     "state-file no_follow_members",
@@ -52,7 +64,7 @@ mod tests {
             .into_iter()
             .collect();
             let members = Members::from_typed(&typed).expect("valid");
-            let found = unused(&typed, &members, &check);
+            let found = unused(&typed, &members, &check, may_be_etcd);
             let found: Vec<String> =
                 found.iter().map(|unused| format!("{} {}", unused.flag, unused.reason)).collect();
             assert_eq!(found, want, "{follow} {check:?}");

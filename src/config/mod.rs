@@ -23,6 +23,7 @@ mod values;
 
 use std::time::Duration;
 
+use address::EndpointAddress;
 use discovery_srv::DiscoverySrv;
 use flags::{ENDPOINTS, Typed, UsageError};
 pub use limits::*;
@@ -83,7 +84,11 @@ impl Config {
         let tls = tls::parse(typed, has_https_checks)?;
         let mut unused = discovery_srv::unused(typed, discovery.as_ref());
         unused.extend(tls::unused(typed, &tls, discovery.as_ref()));
-        unused.extend(members::unused(typed, &members, &health.check));
+        unused.extend(health::unused(typed, &health, members.is_followed));
+        let may_be_etcd = members.is_followed
+            || discovery.is_some()
+            || endpoints.addresses.iter().any(EndpointAddress::may_be_etcd);
+        unused.extend(members::unused(typed, &members, &health.check, may_be_etcd));
         unused.extend(registry::unused(typed, registry.as_ref()));
         Ok(Config {
             listen,

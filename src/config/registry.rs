@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::address::{AddressError, EndpointAddress};
 use super::discovery_srv::CAN_VERIFY;
-use super::flags::{ETCD_ENDPOINTS, Flag, PASSWORD_FILE, REGISTRY_PREFIX, Typed, USER, UsageError};
+use super::flags::{ETCD_ENDPOINTS, PASSWORD_FILE, REGISTRY_PREFIX, Typed, USER, UsageError};
 use super::limits::REGISTRY_PREFIX_BYTES_MAX;
 use super::unused::{NoEffect, UnusedFlag, given};
 use super::values::Value;
@@ -50,8 +50,8 @@ pub(super) fn parse(typed: &Typed) -> Result<Option<Registry>, UsageError> {
             Some(User { name: name.to_owned(), password_file: PathBuf::from(file) })
         }
         (None, None) => None,
-        (Some(name), None) => return Err(without(&USER, name, &PASSWORD_FILE)),
-        (None, Some(file)) => return Err(without(&PASSWORD_FILE, file, &USER)),
+        (Some(_), None) => return Err(UsageError::without(&USER, &PASSWORD_FILE)),
+        (None, Some(_)) => return Err(UsageError::without(&PASSWORD_FILE, &USER)),
     };
     let Some(prefix) = given(typed, &REGISTRY_PREFIX) else { return Ok(None) };
     if prefix.len() > REGISTRY_PREFIX_BYTES_MAX {
@@ -59,13 +59,9 @@ pub(super) fn parse(typed: &Typed) -> Result<Option<Registry>, UsageError> {
         return Err(UsageError::invalid(&REGISTRY_PREFIX, prefix, reason));
     }
     if members.is_empty() {
-        return Err(without(&REGISTRY_PREFIX, prefix, &ETCD_ENDPOINTS));
+        return Err(UsageError::without(&REGISTRY_PREFIX, &ETCD_ENDPOINTS));
     }
     Ok(Some(Registry { prefix: prefix.to_owned(), members, user }))
-}
-
-fn without(flag: &Flag, value: &str, other: &Flag) -> UsageError {
-    UsageError::invalid(flag, value, format!("needs --{}, too", other.name))
 }
 
 fn members(typed: &Typed) -> Result<Vec<EndpointAddress>, UsageError> {
@@ -140,13 +136,10 @@ mod tests {
     fn one_without_the_other_is_refused() {
         let long = "a".repeat(REGISTRY_PREFIX_BYTES_MAX + 1);
         for (values, want) in [
-            (
-                ["svc/", "-", "-", "-"],
-                r#""svc/" for --registry-prefix: needs --etcd-endpoints, too"#,
-            ),
-            (["svc/", "a:1", "u", "-"], r#""u" for --user: needs --password-file, too"#),
-            (["svc/", "a:1", "-", "f"], r#""f" for --password-file: needs --user, too"#),
-            (["-", "-", "u", ""], r#""u" for --user: needs --password-file, too"#),
+            (["svc/", "-", "-", "-"], "missing --etcd-endpoints, which --registry-prefix needs"),
+            (["svc/", "a:1", "u", "-"], "missing --password-file, which --user needs"),
+            (["svc/", "a:1", "-", "f"], "missing --user, which --password-file needs"),
+            (["-", "-", "u", ""], "missing --password-file, which --user needs"),
             (["svc/", "a", "-", "-"], r#""a" for --etcd-endpoints: missing port"#),
             (["-", "a:1,", "-", "-"], "for --etcd-endpoints: empty item in the list"),
             (["svc/", "", "-", "-"], r#""" for --etcd-endpoints: empty list"#),

@@ -24,6 +24,8 @@ pub enum NoEffect {
     InsecureDiscovery,
     /// The flag has no meaning without `--follow-members`.
     NoFollowMembers,
+    /// The flag is about health checks, and there are none.
+    NoHealthCheck,
     /// The flag takes what health checks as etcd say, and there are none.
     NoEtcdCheck,
     /// The flag has no meaning without `--registry-prefix`.
@@ -39,6 +41,7 @@ impl fmt::Display for NoEffect {
             NoEffect::NoDiscoverySrv => "no_discovery_srv",
             NoEffect::InsecureDiscovery => "insecure_discovery",
             NoEffect::NoFollowMembers => "no_follow_members",
+            NoEffect::NoHealthCheck => "no_health_check",
             NoEffect::NoEtcdCheck => "no_etcd_check",
             NoEffect::NoRegistryPrefix => "no_registry_prefix",
             NoEffect::NoTlsConnection => "no_tls_connection",

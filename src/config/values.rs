@@ -183,7 +183,7 @@ fn duration_or_never(flag: &Flag, text: &str) -> Result<Option<Duration>, UsageE
     let unit = Duration::from_nanos(1);
     let range = DurationRange { default: Duration::ZERO, is_above_zero: false, max, unit };
     let after = in_range(text, &range).map_err(|reason| {
-        UsageError::invalid(flag, text, format_args!("neither never nor a duration: {reason}"))
+        UsageError::invalid(flag, text, format_args!("{reason}; never is taken, too"))
     });
     after.map(Some)
 }

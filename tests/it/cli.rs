@@ -295,8 +295,8 @@ fn health_checks_that_make_no_sense_are_refused() {
         ("--health-interval=0s", "must be above 0"),
         ("--health-rise=0", "must be a number from 1 to 100"),
         ("--health-port=65536", "must be a number from 1 to 65535"),
-        ("--close-on-failure=soon", "neither never nor a duration"),
-        ("--close-on-removal=-1s", "neither never nor a duration"),
+        ("--close-on-failure=soon", ": not a duration such as 500ms or 1m30s; never is taken, too"),
+        ("--close-on-removal=-1s", ": must not be negative; never is taken, too"),
         ("--close-rate=0", "must be a number from 1 to 1000000"),
     ] {
         refuse_flag(argument, reason);
@@ -317,9 +317,12 @@ fn discovery_that_makes_no_sense_is_refused() {
 
 #[test]
 fn a_registry_that_makes_no_sense_is_refused() {
-    refuse_flag("--registry-prefix=svc/", "needs --etcd-endpoints, too");
-    refuse_flag("--user=a", "needs --password-file, too");
-    refuse_flag("--password-file=a", "needs --user, too");
+    refuse_flag(
+        "--registry-prefix=svc/",
+        "missing --etcd-endpoints, which --registry-prefix needs",
+    );
+    refuse_flag("--user=a", "missing --password-file, which --user needs");
+    refuse_flag("--password-file=a", "missing --user, which --password-file needs");
     refuse_flag("--etcd-endpoints=a", "missing port");
     refuse_flag("--etcd-endpoints=a:1?weight=2", "neither priority nor weight has a meaning here");
     let words = ["--registry-prefix=svc/", "--etcd-endpoints=a:1", "--user=u"];

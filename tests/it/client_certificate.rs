@@ -135,8 +135,8 @@ fn start_with_half_a_pair_or_a_wrong_one_fails() {
     let key = format!("--key-file={}", client.key.display());
     let other_key = format!("--key-file={}", other.key.display());
     let https = "--endpoints=https://127.0.0.1:1";
-    refuse(&[https, &certificate], 2, "for --cert-file: needs --key-file, too");
-    refuse(&[https, &key, "--cert-file="], 2, "for --key-file: needs --cert-file, too");
+    refuse(&[https, &certificate], 2, "missing --key-file, which --cert-file needs");
+    refuse(&[https, &key, "--cert-file="], 2, "missing --cert-file, which --key-file needs");
     refuse(&[https, &certificate, &other_key], 1, "is not that of certificate 1 in ");
     refuse(&[https, &certificate, "--key-file=/nowhere"], 1, "cannot read /nowhere: ");
     refuse(&[https, "--cert-file=/nowhere", &key], 1, "cannot read /nowhere: ");

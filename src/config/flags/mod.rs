@@ -282,7 +282,7 @@ table! {
 
         PASSWORD_FILE = "password-file",
             Kind::Text { value: "FILE" },
-            "file with the password, without a line break at its end";
+            "file with the password; one line break at its end is dropped";
     }
 
     Tls {

@@ -20,6 +20,11 @@ impl UsageError {
     pub fn invalid(flag: &Flag, value: &str, reason: impl fmt::Display) -> UsageError {
         UsageError(format!("invalid value {:?} for --{}: {reason}", masked(value), flag.name))
     }
+
+    /// A flag that has its meaning only together with another one, which is missing.
+    pub(in crate::config) fn without(flag: &Flag, other: &Flag) -> UsageError {
+        UsageError(format!("missing --{}, which --{} needs", other.name, flag.name))
+    }
 }
 
 impl fmt::Display for UsageError {
