@@ -247,6 +247,14 @@ fn remembered(path: &Path) -> Result<Option<KnownMembers>, UsageError> {
         }
         Ok(Err(RecordError::Foreign)) => "a file of another kind, which would be overwritten",
         Err(FileError::NotAFile) => "not a regular file",
+        Ok(Err(reason @ RecordError::Empty)) => {
+            Event::StateFileEmpty { file, reason: &reason }.write();
+            return Ok(None);
+        }
+        Err(reason @ FileError::Missing) => {
+            Event::StateFileEmpty { file, reason: &reason }.write();
+            return Ok(None);
+        }
         Ok(Err(reason)) => {
             Event::StateFileNotRead { file, reason: &reason }.write();
             return Ok(None);
@@ -340,6 +348,9 @@ fn log_remark(remark: &Remark) {
         }
         RemarkKind::NotInForce => {
             Event::CertificateNotInForce { number, subject, reason, file }.write();
+        }
+        RemarkKind::NotForClients => {
+            Event::CertificateNotForClients { subject, file }.write();
         }
         RemarkKind::Unusable => {
             Event::CertificateUnusable { number, subject, reason, file }.write();

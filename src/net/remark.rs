@@ -26,6 +26,8 @@ pub enum RemarkKind {
     TrustedForItself,
     /// It is not valid yet, or has expired.
     NotInForce,
+    /// It is our own, and not for clients.
+    NotForClients,
     /// It is an authority whose signatures cannot be verified, because of the kind of its key.
     Unusable,
 }

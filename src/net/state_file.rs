@@ -29,6 +29,8 @@ pub type MayReplace = fn(&[u8]) -> bool;
 pub enum ReplaceError {
     /// What is there is not ours.
     Foreign,
+    /// The folder that it would be in does not exist.
+    FolderMissing,
     /// What is there cannot be read, or the new version cannot be written.
     File(FileError),
 }
@@ -37,6 +39,7 @@ impl fmt::Display for ReplaceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ReplaceError::Foreign => f.write_str("foreign_file"),
+            ReplaceError::FolderMissing => f.write_str("folder_missing"),
             ReplaceError::File(error) => error.fmt(f),
         }
     }
@@ -76,7 +79,10 @@ pub(super) fn replace(
     if written.is_err() {
         let _ = fs::remove_file(&new);
     }
-    written.map_err(ReplaceError::File)
+    written.map_err(|error| match error {
+        FileError::Missing => ReplaceError::FolderMissing,
+        error => ReplaceError::File(error),
+    })
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
@@ -140,8 +146,8 @@ mod tests {
         symlink("/dev/null", &link).expect("a link of our own");
         assert_eq!(replace(&link, b"a", any), is_no_file);
         fs::remove_file(&link).expect("our own");
-        let missing = Err(ReplaceError::File(FileError::Missing));
-        assert_eq!(replace(&directory.join("none/members"), b"a", any), missing);
+        let is_missing = Err(ReplaceError::FolderMissing);
+        assert_eq!(replace(&directory.join("none/members"), b"a", any), is_missing);
         assert_eq!(fs::read_dir(&directory).expect("a folder").count(), 1, "nothing is left over");
         fs::remove_dir_all(&directory).expect("our own");
     }
@@ -164,6 +170,7 @@ mod tests {
     fn reasons_are_words() {
         for (error, want) in [
             (ReplaceError::Foreign, "foreign_file"),
+            (ReplaceError::FolderMissing, "folder_missing"),
             (ReplaceError::File(FileError::Denied), "permission_denied"),
         ] {
             assert_eq!(error.to_string(), want);

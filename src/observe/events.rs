@@ -192,6 +192,8 @@ events! {
     };
     /// An endpoint that could be a member of etcd does not answer as one, so it is not asked again.
     EndpointNotChecked: Info "endpoint is not checked" { endpoint: Value<'a>, reason: Value<'a> };
+    /// An endpoint can pass no check until a person has changed something: it is asked no more.
+    EndpointNotCheckable: Warn "endpoint is not checked" { endpoint: Value<'a>, reason: Value<'a> };
     /// A database of the cluster is full: etcd refuses puts at every member.
     EndpointHasNoSpace: Warn "endpoint has no space" { endpoint: Value<'a> };
     /// Every endpoint that accepts fails its health checks, so all of them get clients.
@@ -250,6 +252,11 @@ events! {
         number: usize,
         subject: Quoted<'a>,
         reason: Value<'a>,
+        file: Option<Quoted<'a>>,
+    };
+    /// Our own certificate is not one for clients. It is shown all the same.
+    CertificateNotForClients: Warn "certificate shown although it is not for clients" {
+        subject: Quoted<'a>,
         file: Option<Quoted<'a>>,
     };
     /// A trusted certificate has a kind of key by which signatures cannot be verified, or our own
@@ -329,6 +336,8 @@ events! {
     MembersKnown: Info "list of members known again";
     /// The file of `--state-file` has the list of members that is begun with.
     StateFileRead: Info "state file read" { file: Quoted<'a>, urls: usize, term: u64 };
+    /// The file of `--state-file` is missing or empty, as before the first list.
+    StateFileEmpty: Info "state file has no list yet" { file: Quoted<'a>, reason: Value<'a> };
     /// The file of `--state-file` cannot be used, so that the typed endpoints are begun with.
     StateFileNotRead: Warn "state file not read" { file: Quoted<'a>, reason: Value<'a> };
     /// The file of `--state-file` cannot be written; tried again with each list.

@@ -301,6 +301,12 @@ impl Checks {
         now: Instant,
     ) -> Option<CheckChange> {
         match self.state {
+            CheckState::Foreign => None,
+            // No check can be passed, so that failures would take out what may well serve.
+            _ if reason == CheckFailure::ClientCertificateHasName => {
+                self.state = CheckState::Foreign;
+                Some(CheckChange::BecameForeign { reason })
+            }
             CheckState::Unknown { unexpected, unanswered } if self.is_tentative() => {
                 let unexpected = unexpected + 1;
                 if is_certain || unexpected == UNEXPECTED_MAX {
@@ -310,7 +316,6 @@ impl Checks {
                 self.state = CheckState::Unknown { unexpected, unanswered };
                 None
             }
-            CheckState::Foreign => None,
             _ => self.fail(reason, limits, now),
         }
     }
@@ -442,6 +447,29 @@ mod tests {
             ],
         );
         run(false, &[(failed(SILENT), "failing timed_out", 0), (passed, "-", 5000)]);
+    }
+
+    #[test]
+    fn a_check_that_cannot_be_passed_takes_nothing_out() {
+        let refused = CheckResult::Unexpected {
+            failure: CheckFailure::ClientCertificateHasName,
+            is_certain: true,
+        };
+        let change = "foreign client_certificate_has_name";
+        let passed = CheckResult::Passed;
+        for is_tentative in [true, false] {
+            for results in [
+                &[(refused, change, 0)][..],
+                &[(passed, "passing", 0), (refused, change, 5000)],
+                &[(failed(NO_LEADER), "failing no_leader", 0), (refused, change, 5000)],
+            ] {
+                let (mut checks, now) = run(is_tentative, results);
+                assert_eq!((checks.standing(), checks.next_at()), (Standing::Serving, None));
+                checks.on_outage(&LIMITS, now);
+                let mut now = now;
+                assert_eq!(check(&mut checks, refused, &mut now).0, "-", "once");
+            }
+        }
     }
 
     #[test]

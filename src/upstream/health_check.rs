@@ -66,6 +66,9 @@ pub enum CheckFailure {
     Status(u16),
     /// The answer, or its absence, in one word.
     Answer(&'static str),
+    /// Etcd refuses each check because of the common name in our certificate, whether it serves or
+    /// not, until a person has changed that.
+    ClientCertificateHasName,
 }
 
 /// The result of one check.
@@ -133,7 +136,8 @@ pub enum CheckState {
         /// Below [`CheckLimits::rise`].
         passes: u32,
     },
-    /// It is a server of another kind than a tentative check asks: nothing more is sent to it.
+    /// It is a server of another kind than a tentative check asks, or one that can pass no check:
+    /// nothing more is sent to it.
     Foreign,
 }
 
@@ -160,7 +164,8 @@ pub enum CheckChange {
         /// What happened to the last one.
         reason: CheckFailure,
     },
-    /// It is a server of another kind, and not checked any further.
+    /// It is a server of another kind, or one whose checks cannot be passed, and not checked any
+    /// further.
     BecameForeign {
         /// What it did.
         reason: CheckFailure,
@@ -194,13 +199,15 @@ impl CheckFailure {
     pub fn is_evidence(self) -> bool {
         match self {
             CheckFailure::Dial(failure) => failure.is_evidence(),
-            CheckFailure::Status(_) | CheckFailure::Answer(_) => true,
+            CheckFailure::Status(_)
+            | CheckFailure::Answer(_)
+            | CheckFailure::ClientCertificateHasName => true,
         }
     }
 
     /// Whether the server has answered.
     pub(super) fn is_answer(self) -> bool {
-        matches!(self, CheckFailure::Status(_) | CheckFailure::Answer(_))
+        !matches!(self, CheckFailure::Dial(_))
     }
 }
 
@@ -210,6 +217,7 @@ impl fmt::Display for CheckFailure {
             CheckFailure::Dial(failure) => failure.fmt(f),
             CheckFailure::Status(status) => write!(f, "status_{status}"),
             CheckFailure::Answer(word) => f.write_str(word),
+            CheckFailure::ClientCertificateHasName => f.write_str("client_certificate_has_name"),
         }
     }
 }

@@ -70,11 +70,19 @@ fn lists_are_judged_with_etcd_3_5() {
 #[test]
 fn a_state_file_that_cannot_be_used_is_one_line() {
     let directory = TemporaryDirectory::new();
-    for (name, text, reason) in [
-        ("missing", None, "missing"),
-        ("empty", Some(""), "empty"),
-        ("other", Some("etcd-gateway members 9\n"), "other_version"),
-        ("cut", Some("etcd-gateway members 1\ncluster 1\nterm 1\n"), "incomplete"),
+    for (name, text, want) in [
+        ("missing", None, "INFO state file has no list yet reason=missing"),
+        ("empty", Some(""), "INFO state file has no list yet reason=empty"),
+        (
+            "other",
+            Some("etcd-gateway members 9\n"),
+            "WARN state file not read reason=other_version",
+        ),
+        (
+            "cut",
+            Some("etcd-gateway members 1\ncluster 1\nterm 1\n"),
+            "WARN state file not read reason=incomplete",
+        ),
     ] {
         let path = directory.path().join(name);
         if let Some(text) = text {
@@ -83,7 +91,11 @@ fn a_state_file_that_cannot_be_used_is_one_line() {
         let member = FakeMember::start(b'a');
         let gateway = Gateway::start(&[member.address()], &follow(&[state_flag(&path).as_str()]));
         let line = gateway.wait_for_log("state file");
-        assert!(line.contains(&format!("reason={reason}")), "{line}");
+        let (message, reason) = want.split_once(" reason=").expect("a reason");
+        assert!(
+            line.starts_with(message) && line.ends_with(&format!(" reason={reason}")),
+            "{line}"
+        );
         assert_eq!(greeted_client(&gateway).1, b'a', "{name}");
     }
 }
@@ -149,4 +161,29 @@ fn new_clients_get_the_leader_and_running_ones_stay() {
     let mut echo = [0];
     stays.read_exact(&mut echo).expect("it is still served");
     assert_eq!(&echo, b"x");
+}
+
+/// What etcd answers to each request of a client whose certificate has a common name, while
+/// authentication is on.
+#[test]
+fn a_member_that_refuses_the_name_in_our_certificate_stays_in_use() {
+    let text = "CommonName of client sending a request against gateway will be ignored and not \
+                used as expected\n";
+    for mode in ["--health-check=auto", "--health-check=etcd"] {
+        let [named, other] = [b'a', b'b'].map(FakeMember::start);
+        named.tell(Health::Answer(400, text.to_owned()));
+        let builder = Gateway::builder().endpoint(&named.url());
+        let builder = builder.endpoint(&format!("{}?priority=1", other.url()));
+        let builder = follow(&[mode, "--health-interval=20ms"])
+            .into_iter()
+            .fold(builder, GatewayBuilder::arg);
+        let gateway = builder.start();
+        let reason = "reason=client_certificate_has_name";
+        for message in ["endpoint is not checked", "list of members not believed"] {
+            let line = format!("WARN {message} endpoint={} {reason}", named.address());
+            gateway.wait_for_log(&line);
+            assert_eq!(gateway.log_count(&line), 1, "{mode}: {:#?}", gateway.log());
+        }
+        assert!(are_led_to(&gateway, b'a'), "{mode}");
+    }
 }

@@ -307,7 +307,7 @@ fn expect_all_members_can_be_replaced(version: Version) {
     let typed = cluster.endpoints();
     let reserved = cluster.home().enter(Reservation::new);
     let first = gateway(&cluster, reserved.address(), &typed, &state);
-    first.wait_for_log("state file not read");
+    first.wait_for_log("state file has no list yet");
     first.wait_for_log("list of members followed");
     let clients = Clients::start(&cluster, reserved.address());
     clients.wait_progress();

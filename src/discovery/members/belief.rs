@@ -11,8 +11,10 @@ use std::time::Instant;
 
 use crate::config::{ENDPOINTS_MAX, FOLLOW_REWIND_AFTER};
 use crate::proto::etcd::SkipReason;
+use crate::proto::etcd::failure::{self, FailureKind};
 use crate::proto::etcd::members::{ClientUrl, MemberList, client_endpoints};
 use crate::proto::etcd::status::{NotServing, Status};
+use crate::proto::http1::Response;
 
 /// A list that was believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,14 +46,25 @@ pub enum Refusal {
     OtherMember,
     /// There is no answer, or none that can be read; in one word.
     Unanswered(&'static str),
-    /// The answer has another status than 200.
+    /// Etcd refuses the request.
+    Refused(FailureKind),
+    /// The answer has another status than 200, and is not one of etcd.
     Status(u16),
 }
 
 impl Refusal {
+    /// What an answer with another status than 200 says.
+    pub(super) fn of_response(response: &Response) -> Refusal {
+        match failure::parse(&response.body).map(|failure| failure.kind) {
+            Ok(kind @ FailureKind::ClientCertificateHasName) => Refusal::Refused(kind),
+            Ok(_) | Err(_) => Refusal::Status(response.status),
+        }
+    }
+
     /// Whether an operator has to do something about it.
     pub fn is_grave(self) -> bool {
-        matches!(self, Refusal::OtherCluster | Refusal::NoUsableUrl)
+        let certificate = Refusal::Refused(FailureKind::ClientCertificateHasName);
+        matches!(self, Refusal::OtherCluster | Refusal::NoUsableUrl) || self == certificate
     }
 }
 
@@ -65,6 +78,7 @@ impl fmt::Display for Refusal {
             Refusal::NoUsableUrl => f.write_str("no_usable_url"),
             Refusal::OtherMember => f.write_str("other_member"),
             Refusal::Unanswered(word) => f.write_str(word),
+            Refusal::Refused(kind) => kind.fmt(f),
             Refusal::Status(status) => write!(f, "status_{status}"),
         }
     }

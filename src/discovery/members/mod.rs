@@ -116,7 +116,7 @@ impl Members {
             return false;
         }
         if response.status != 200 {
-            return self.refuse(Refusal::Status(response.status), now);
+            return self.refuse(Refusal::of_response(response), now);
         }
         match question {
             Question::Status => match status::parse(&response.body) {

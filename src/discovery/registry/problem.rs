@@ -53,7 +53,14 @@ impl Problem {
 
     /// Whether a new token may help, as far as the user has one.
     pub(super) fn is_about_token(self) -> bool {
-        self.is_final() && self != Problem::Refused(FailureKind::PasswordWrong)
+        matches!(
+            self,
+            Problem::Refused(
+                FailureKind::PermissionDenied
+                    | FailureKind::TokenMissing
+                    | FailureKind::TokenInvalid
+            )
+        )
     }
 
     /// The pause before the next attempt. `failures`: the number in a row with this one. Every one
@@ -87,6 +94,7 @@ fn is_of_user(kind: FailureKind) -> bool {
             | FailureKind::PermissionDenied
             | FailureKind::TokenMissing
             | FailureKind::TokenInvalid
+            | FailureKind::ClientCertificateHasName
     )
 }
 
@@ -172,6 +180,13 @@ mod tests {
             (Problem::Refused(Kind::TokenMissing), "token_missing", false, true, true),
             (Problem::Refused(Kind::PermissionDenied), "permission_denied", false, true, true),
             (Problem::Refused(Kind::PasswordWrong), "password_wrong", false, false, true),
+            (
+                Problem::Refused(Kind::ClientCertificateHasName),
+                "client_certificate_has_name",
+                false,
+                false,
+                true,
+            ),
         ] {
             assert_eq!(problem.to_string(), word);
             let found = (problem.is_of_member(), problem.is_about_token(), problem.is_final());

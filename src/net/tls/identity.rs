@@ -67,7 +67,8 @@ pub(super) fn remarks(chain: &[CertificateDer<'_>], now: UnixTime) -> Option<Vec
     let out_of_force = validity.objection(now).map(OutOfForce::word);
     let reasons = [
         out_of_force.map(|reason| (RemarkKind::NotInForce, reason)),
-        (read.may_be_clients == Some(false)).then_some((RemarkKind::Unusable, "wrong_purpose")),
+        (read.may_be_clients == Some(false))
+            .then_some((RemarkKind::NotForClients, "wrong_purpose")),
     ];
     let (number, subject) = (1, x509::name(read.subject));
     let remarks = reasons.into_iter().flatten().map(|(kind, reason)| Remark {

@@ -42,6 +42,9 @@ pub enum FailureKind {
     PermissionDenied,
     /// The revision is gone: to be asked for a later one.
     Compacted,
+    /// Authentication is on, and our certificate has a common name, by which etcd would not know a
+    /// user here: each request with its JSON interface is refused.
+    ClientCertificateHasName,
     /// The member has no vote, and refuses nearly every request.
     Learner,
     /// The member knows no leader.
@@ -61,6 +64,7 @@ impl fmt::Display for FailureKind {
             FailureKind::TokenInvalid => "token_invalid",
             FailureKind::PermissionDenied => "permission_denied",
             FailureKind::Compacted => "compacted",
+            FailureKind::ClientCertificateHasName => "client_certificate_has_name",
             FailureKind::Learner => "learner",
             FailureKind::NoLeader => "no_leader",
             FailureKind::Unavailable => "unavailable",
@@ -81,6 +85,11 @@ const MESSAGES: &[(&str, FailureKind)] = &[
     ("etcdserver: rpc not supported for learner", FailureKind::Learner),
     ("etcdserver: no leader", FailureKind::NoLeader),
 ];
+
+/// The whole answer to a client whose certificate has a common name, as plain text with status 400
+/// (server/embed/serve.go).
+const CLIENT_HAS_NAME: &str = "CommonName of client sending a request against gateway will be \
+                               ignored and not used as expected";
 
 impl Failure {
     /// The failure that a code and a message mean. The message decides where it is known: the same
@@ -115,12 +124,17 @@ impl Failure {
     }
 }
 
-/// Reads the body of an answer whose status is not 200, with its fields in any order.
+/// Reads the body of an answer whose status is not 200: an object with its fields in any order, or
+/// the one text that etcd writes before its gateway is asked.
 ///
 /// # Errors
 /// [`Malformed`] where it is not one of etcd's gateway, as that of a path that is not known, which
 /// is plain text.
 pub fn parse(body: &[u8]) -> Result<Failure, Malformed> {
+    if body.trim_ascii_end() == CLIENT_HAS_NAME.as_bytes() {
+        let kind = FailureKind::ClientCertificateHasName;
+        return Ok(Failure { kind, message: CLIENT_HAS_NAME.to_owned() });
+    }
     let answer = json::object(body, ETCD_STATUS_BYTES_MAX)?;
     let error = answer.get("error").ok_or(Malformed::NotEtcd)?;
     of_error(error, json::number(&answer, "code")?)
@@ -234,6 +248,17 @@ mod tests {
     }
 
     #[test]
+    fn a_name_in_our_certificate_has_a_reason_of_its_own() {
+        let text = "CommonName of client sending a request against gateway will be ignored and not \
+                    used as expected";
+        for body in [text.to_owned(), format!("{text}\n")] {
+            let kind = parse(body.as_bytes()).map(|failure| failure.kind);
+            assert_eq!(kind, Ok(FailureKind::ClientCertificateHasName));
+        }
+        assert_eq!(parse(format!("{text}.").as_bytes()), Err(Malformed::NotJson));
+    }
+
+    #[test]
     fn what_is_not_of_the_gateway_is_refused() {
         for (body, want) in [
             ("404 page not found\n", Malformed::NotJson),
@@ -258,6 +283,7 @@ mod tests {
             (FailureKind::TokenInvalid, "token_invalid"),
             (FailureKind::PermissionDenied, "permission_denied"),
             (FailureKind::Compacted, "compacted"),
+            (FailureKind::ClientCertificateHasName, "client_certificate_has_name"),
             (FailureKind::Learner, "learner"),
             (FailureKind::NoLeader, "no_leader"),
             (FailureKind::Unavailable, "unavailable"),

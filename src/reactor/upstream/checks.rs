@@ -12,7 +12,8 @@ use crate::reactor::context::Context;
 use crate::relay::ending::Cause;
 use crate::relay::silence::SilenceLimits;
 use crate::upstream::{
-    CheckChange, CheckNews, EndpointId, EndpointSet, Question, Removed, Silent, Standing, Suspicion,
+    CheckChange, CheckFailure, CheckNews, EndpointId, EndpointSet, Question, Removed, Silent,
+    Standing, Suspicion,
 };
 
 /// When silence of an endpoint that is checked gets suspicious.
@@ -162,6 +163,9 @@ fn log_news<N: Net>(context: &mut Context<N>, endpoints: &EndpointSet, news: &Ch
             Event::EndpointFailsOtherwise { endpoint, reason }
         }
         CheckChange::Unanswered { reason } => Event::EndpointCheckUnanswered { endpoint, reason },
+        CheckChange::BecameForeign { reason: reason @ CheckFailure::ClientCertificateHasName } => {
+            Event::EndpointNotCheckable { endpoint, reason }
+        }
         CheckChange::BecameForeign { reason } => Event::EndpointNotChecked { endpoint, reason },
     });
 }

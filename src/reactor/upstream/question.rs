@@ -9,6 +9,7 @@
 //! every member a write to its disk.
 
 use crate::net::NetError;
+use crate::proto::etcd::failure::{self, FailureKind};
 use crate::proto::etcd::status::{self, NotServing, Remarks, Status};
 use crate::proto::http1::{HttpError, Request, Response, Unsendable};
 use crate::proto::tls::HandshakeError;
@@ -127,6 +128,9 @@ pub(super) fn meaning(form: Form, response: &Response) -> Meaning {
             Some(form) => return Meaning::AskAs(form),
             None => return unexpected(CheckFailure::Status(*status), true),
         },
+        (_, 400) if has_client_name(body) => {
+            return unexpected(CheckFailure::ClientCertificateHasName, true);
+        }
         // A proxy in front of a member says so, too, and may stop to.
         (_, 500..) => return unexpected(CheckFailure::Status(*status), false),
         _ => return unexpected(CheckFailure::Status(*status), true),
@@ -135,6 +139,12 @@ pub(super) fn meaning(form: Form, response: &Response) -> Meaning {
         Ok(serving) => of_serving(serving, None),
         Err(malformed) => unexpected(CheckFailure::Answer(malformed.word()), true),
     }
+}
+
+/// Whether etcd refuses because of the common name in our certificate.
+fn has_client_name(body: &[u8]) -> bool {
+    let kind = failure::parse(body).map(|failure| failure.kind);
+    kind == Ok(FailureKind::ClientCertificateHasName)
 }
 
 fn of_status(status: &Status) -> Meaning {
@@ -275,6 +285,14 @@ mod tests {
             (Form::Health, 404, "", "certainly status_404"),
             (Form::Status, 503, "", "unexpected status_503"),
             (Form::Status, 403, "", "certainly status_403"),
+            (Form::Status, 400, "", "certainly status_400"),
+            (
+                Form::Status,
+                400,
+                "CommonName of client sending a request against gateway will be ignored and not \
+                 used as expected\n",
+                "certainly client_certificate_has_name",
+            ),
             (Form::Health, 200, r#"{"health":"true"}"#, "passed"),
             (Form::Health, 200, "ok", "certainly not_json"),
             (Form::Path, 204, "", "passed"),

@@ -165,7 +165,7 @@ fn a_certificate_that_servers_will_refuse_is_told() {
     let scratch = Scratch::new();
     scratch.openssl(&ec("prime256v1"));
     for (extensions, want) in [
-        ("extendedKeyUsage=serverAuth", &["Unusable 1 CN=client wrong_purpose"][..]),
+        ("extendedKeyUsage=serverAuth", &["NotForClients 1 CN=client wrong_purpose"][..]),
         ("extendedKeyUsage=serverAuth,clientAuth", &[]),
         ("extendedKeyUsage=anyExtendedKeyUsage", &[]),
         ("basicConstraints=CA:FALSE", &[]),
