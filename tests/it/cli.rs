@@ -317,12 +317,13 @@ fn discovery_that_makes_no_sense_is_refused() {
 
 #[test]
 fn a_registry_that_makes_no_sense_is_refused() {
-    refuse_flag(
-        "--registry-prefix=svc/",
-        "missing --etcd-endpoints, which --registry-prefix needs",
-    );
-    refuse_flag("--user=a", "missing --password-file, which --user needs");
-    refuse_flag("--password-file=a", "missing --user, which --password-file needs");
+    for (argument, reason) in [
+        ("--registry-prefix=svc/", "missing --etcd-endpoints, which --registry-prefix needs"),
+        ("--user=a", "missing --password-file, which --user needs"),
+        ("--password-file=a", "missing --user, which --password-file needs"),
+    ] {
+        refuse_line(Path::new(BINARY), &[LISTEN, argument], &[reason]);
+    }
     refuse_flag("--etcd-endpoints=a", "missing port");
     refuse_flag("--etcd-endpoints=a:1?weight=2", "neither priority nor weight has a meaning here");
     let words = ["--registry-prefix=svc/", "--etcd-endpoints=a:1", "--user=u"];
