@@ -173,8 +173,7 @@ events! {
         endpoint: Value<'a>,
         failed_for: Duration,
     };
-    /// An endpoint fails its health checks: it gets no clients while another one serves. `pairs`
-    /// run there.
+    /// An endpoint with `pairs` fails its checks: no clients while another one serves.
     EndpointFailing: Warn "endpoint fails its check" {
         endpoint: Value<'a>,
         reason: Value<'a>,
@@ -259,8 +258,7 @@ events! {
         subject: Quoted<'a>,
         file: Option<Quoted<'a>>,
     };
-    /// A trusted certificate has a kind of key by which signatures cannot be verified, or our own
-    /// is for other purposes than those of a client.
+    /// A trusted certificate has a kind of key by which signatures cannot be verified.
     CertificateUnusable: Warn "certificate cannot be used" {
         number: usize,
         subject: Quoted<'a>,
