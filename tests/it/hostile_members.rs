@@ -168,11 +168,11 @@ impl Asker {
     }
 
     /// The most connections of ours that stay open: to both, to the member of the list that cannot
-    /// be reached, and for a watch.
+    /// be reached, and for a watch and its heartbeats.
     fn kept_max(self) -> usize {
         match self {
-            Asker::Check => 2,
-            Asker::Status | Asker::List | Asker::Token | Asker::Range | Asker::Watch => 1,
+            Asker::Check | Asker::Token | Asker::Range | Asker::Watch => 2,
+            Asker::Status | Asker::List => 1,
         }
     }
 

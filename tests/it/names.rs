@@ -26,7 +26,8 @@ fn client_of(gateway: &Gateway, letter: u8) -> TcpStream {
 fn every_address_of_a_name_is_tried() {
     Machine::run(|machine| {
         let _members = [member(11), member(13)];
-        let (_dns, gateway) = resolved(machine, 60, &[11, 12, 13]);
+        let _dns = name_server_of_members(60, &[11, 12, 13]);
+        let gateway = gateway_of_members(machine, &[11, 12, 13]);
         assert_eq!(letters(&gateway, 20), "ac");
         let line = gateway.wait_for_log("endpoint inactive endpoint=127.0.0.12:2379 ");
         assert!(line.contains("reason=refused"), "{line}");
