@@ -11,11 +11,11 @@ use super::http;
 use super::question::{self, Facts, Form, Meaning, Role};
 use crate::address::Address;
 use crate::config::{CHECKS_IDLE_AFTER, HTTP_CHECK_BYTES_MAX, HTTP_HEAD_BYTES_MAX};
-use crate::net::{Host, Net, NetError};
+use crate::net::{Host, Net};
 use crate::observe::events::{Event, Value};
 use crate::proto::dialogue::DialogueError;
 use crate::proto::etcd::status::Remarks;
-use crate::proto::http1::{Client, Delivery, HttpError, Limits, Received, Response};
+use crate::proto::http1::{Client, Delivery, Limits, Received, Response};
 use crate::proto::tls::Connector;
 use crate::reactor::context::{Context, Timer};
 use crate::reactor::exchanges::{Destination, ExchangeError, Owner, Report};
@@ -255,13 +255,7 @@ impl Checker {
     fn on_failure(&mut self, position: usize, error: ExchangeError) -> Next {
         let subject = &mut self.subjects[position];
         let was_kept = std::mem::take(&mut subject.is_kept);
-        // A connection that was kept may have been closed just before the request.
-        let is_lost = matches!(
-            error,
-            ExchangeError::Net(NetError::Reset)
-                | ExchangeError::Dialogue(DialogueError::Http(HttpError::Unanswered))
-        );
-        if was_kept && is_lost {
+        if was_kept && http::is_lost(error) {
             return Next::Ask;
         }
         let result = match error {

@@ -1,8 +1,10 @@
 //! Dialogues by HTTP with endpoints and other servers, in the clear or by TLS as their scheme says.
 
-use crate::proto::dialogue::Dialogue;
-use crate::proto::http1::Client;
+use crate::net::NetError;
+use crate::proto::dialogue::{Dialogue, DialogueError};
+use crate::proto::http1::{Client, HttpError};
 use crate::proto::tls::{Connector, HandshakeError};
+use crate::reactor::exchanges::ExchangeError;
 use crate::scheme::Scheme;
 
 /// A dialogue with the server of this name, which begins with the client's request.
@@ -23,4 +25,14 @@ pub(super) fn dialogue(
         }
         (Scheme::Https, None) => Err(HandshakeError::Local),
     }
+}
+
+/// Whether a kept connection was lost in such a way that the server may have closed it just before
+/// the request came (RFC 9112, 9.3.1).
+pub(super) fn is_lost(error: ExchangeError) -> bool {
+    matches!(
+        error,
+        ExchangeError::Net(NetError::Reset)
+            | ExchangeError::Dialogue(DialogueError::Http(HttpError::Unanswered))
+    )
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::http;
 use crate::config::{ETCD_ANSWER_BYTES_MAX, HTTP_HEAD_BYTES_MAX};
 use crate::discovery::{Ask, Heard, Line, Target};
-use crate::net::{Host, Net, NetError};
+use crate::net::{Host, Net};
 use crate::proto::dialogue::DialogueError;
-use crate::proto::http1::{Client, Delivery, HttpError, Limits, Received, Request};
+use crate::proto::http1::{Client, Delivery, Limits, Received, Request};
 use crate::proto::tls::Connector;
 use crate::reactor::context::Context;
 use crate::reactor::exchanges::{Destination, ExchangeError, Owner, Report};
@@ -94,7 +94,7 @@ impl Lines {
             Report::Http(Received::Part(part)) => Heard::Part(part),
             Report::Http(Received::End) => Heard::End,
             Report::Http(Received::Closed) => Heard::Closed,
-            Report::Failed(error) if was_reused && is_lost(error) => Heard::Closed,
+            Report::Failed(error) if was_reused && http::is_lost(error) => Heard::Closed,
             Report::Failed(error) => Heard::Failed(word(error)),
             Report::Message(_) | Report::Done => {
                 debug_assert!(false, "a line carries requests");
@@ -113,16 +113,6 @@ impl Lines {
             }
         }
     }
-}
-
-/// Whether a kept connection was lost in such a way that the server may have closed it just before
-/// the request came (RFC 9112, 9.3.1).
-fn is_lost(error: ExchangeError) -> bool {
-    matches!(
-        error,
-        ExchangeError::Net(NetError::Reset)
-            | ExchangeError::Dialogue(DialogueError::Http(HttpError::Unanswered))
-    )
 }
 
 fn word(error: ExchangeError) -> &'static str {
