@@ -51,6 +51,9 @@ pub struct Line {
     pub request: Vec<u8>,
     /// What the member was asked, until its answer was read.
     pub asked: Option<Asked>,
+    /// When the gateway first tried to send the question that is under way, until its answer was
+    /// read.
+    pub questioned_at: Option<Duration>,
     pub is_answered: bool,
     pub watch: Option<Watch>,
     /// All that the member says over it.
@@ -83,6 +86,7 @@ impl Line {
             written: 0,
             request: Vec::new(),
             asked: None,
+            questioned_at: None,
             is_answered: false,
             watch: None,
             said: Vec::new(),
@@ -102,6 +106,16 @@ impl Line {
     /// Whether the member has ended it, or it is lost.
     pub fn is_over(&self) -> bool {
         self.death.is_some() || self.has_ended
+    }
+
+    /// Whether no question was sent whole over it so far.
+    pub fn is_unasked(&self) -> bool {
+        self.asked.is_none() && !self.is_answered
+    }
+
+    /// Whether the last answer was read to its end, and no further question is under way.
+    pub fn is_idle(&self) -> bool {
+        self.is_answered && self.questioned_at.is_none()
     }
 
     pub fn hears(&self) -> bool {

@@ -84,6 +84,7 @@ impl Lines {
         let line = self.of_mut(id);
         assert!(line.is_known, "{id}: a write before the connection is established");
         assert!(!bytes.is_empty(), "{id}: a write of nothing");
+        line.questioned_at.get_or_insert(context.now);
         if let Some(error) = line.death {
             context.advance("question fails", index, 0);
             return (Write::Failed(error), None);
@@ -135,7 +136,7 @@ impl Lines {
         line.taken += count;
         let heard = line.take_heard(false);
         if line.is_answered && line.watch.is_none() && line.taken == line.said.len() {
-            line.asked = None;
+            (line.asked, line.questioned_at) = (None, None);
         }
         context.advance("hears", id - LINES, count as u64);
         self.touch(context, id - LINES);

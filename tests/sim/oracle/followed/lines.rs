@@ -54,22 +54,25 @@ impl Following<'_> {
         let is_left = line.is_over() || world.signals.terminations > 0;
         let may = match &mut books.kind {
             Kind::Members(book) => {
-                if !is_answered(line) {
+                if !line.is_idle() {
                     book.line_is_lost();
                 }
-                is_answered(line) || is_overdue
+                line.is_idle() || is_overdue
             }
             Kind::Registry(book) => match book.watch_on(id - LINES) {
                 None if book.closes_heartbeat(world, id - LINES, line) => true,
                 None => {
                     let is_left = book.is_doubted(world, line.member);
-                    is_answered(line) || is_overdue || is_watch_of_another(line) || is_left
+                    line.is_idle() || is_overdue || is_watch_of_another(line) || is_left
                 }
-                Some(watch) if watch.is_over => true,
                 Some(watch) => {
+                    book.watch_closes(id - LINES, turn);
                     let is_late = is_overdue && !watch.is_created;
                     let is_doubted = book.is_doubted(world, line.member);
-                    is_late || is_doubted || book.may_leave(watch, line.member, turn)
+                    watch.is_over
+                        || is_late
+                        || is_doubted
+                        || book.may_leave(watch, line.member, turn)
                 }
             },
         };
@@ -77,12 +80,7 @@ impl Following<'_> {
     }
 }
 
-/// Whether the last answer was read to its end.
-fn is_answered(line: &Line) -> bool {
-    line.written > 0 && line.asked.is_none()
-}
-
 /// Whether it is for a watch that was not asked for, as a range of another member came before.
 fn is_watch_of_another(line: &Line) -> bool {
-    line.written == 0
+    line.is_unasked()
 }

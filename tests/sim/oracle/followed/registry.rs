@@ -40,6 +40,18 @@ pub(super) struct WatchBook {
     pub(super) is_over: bool,
     /// The last revision that it has said of.
     reached: u64,
+    /// The turn in which its connection was closed.
+    closed_in: Option<u64>,
+}
+
+/// What a watch has said in this turn.
+#[derive(Clone, Copy, Debug)]
+struct News {
+    line: usize,
+    change: Change,
+    /// Something else in this turn had spoken against the watch before, which may have been left
+    /// by then.
+    is_late: bool,
 }
 
 #[derive(Debug)]
@@ -47,14 +59,14 @@ pub(super) struct RegistryBook {
     keys: Vec<Knowledge>,
     ranges: VecDeque<Range>,
     watches: BTreeMap<usize, WatchBook>,
-    /// When a member was last asked for a heartbeat, by connection.
-    heartbeats: BTreeMap<usize, Duration>,
+    /// The connections over which a member was asked for a heartbeat.
+    heartbeats: BTreeSet<usize>,
     /// Members that their heartbeat speaks against, and in which turn it last did.
     doubts: BTreeMap<usize, u64>,
     /// Members that have no leader or gave no answer in this turn: their watches are given up.
     lost: BTreeSet<usize>,
-    /// What watches have said in this turn, each with its connection.
-    news: Vec<(usize, Change)>,
+    /// What watches have said in this turn.
+    news: Vec<News>,
 }
 
 impl RegistryBook {
@@ -63,7 +75,7 @@ impl RegistryBook {
             keys: vec![Knowledge::default(); keys],
             ranges: VecDeque::new(),
             watches: BTreeMap::new(),
-            heartbeats: BTreeMap::new(),
+            heartbeats: BTreeSet::new(),
             doubts: BTreeMap::new(),
             lost: BTreeSet::new(),
             news: Vec::new(),
@@ -75,8 +87,14 @@ impl RegistryBook {
         let mut ranges = self.ranges.iter();
         let follows = ranges.any(|range| range.member == member && range.revision + 1 == from);
         assert!(follows, "a watch from {from} on at {member}: {:?}", self.ranges);
-        let book = WatchBook { is_created: false, is_over: false, reached: from - 1 };
+        let (reached, closed_in) = (from - 1, None);
+        let book = WatchBook { is_created: false, is_over: false, reached, closed_in };
         self.watches.insert(line, book);
+    }
+
+    /// The connection of a watch is closed.
+    pub(super) fn watch_closes(&mut self, line: usize, turn: u64) {
+        self.change_watch(line, |watch| watch.closed_in = Some(turn));
     }
 
     /// The watch over a connection, if one was asked for.
@@ -84,15 +102,16 @@ impl RegistryBook {
         self.watches.get(&line).copied()
     }
 
-    /// A member is asked for a heartbeat: only where a watch runs.
+    /// A member is asked for a heartbeat: only where a watch runs, or ran when this turn began. The
+    /// question goes out as soon as its connection is established, and only the end of the turn
+    /// tells that the watch is over.
     pub(super) fn heartbeat_begins(&mut self, world: &World, line: usize, member: usize) {
-        assert!(self.is_watched(world, member), "a heartbeat of {member}, where no watch runs");
-        // The first one over a connection began with that.
-        let begin = match self.heartbeats.contains_key(&line) {
-            true => world.context.turn_at,
-            false => world.lines.all[line].opened_at,
-        };
-        self.heartbeats.insert(line, begin);
+        let turn = world.context.turns;
+        let ended = self.watches.iter().filter(|(_, watch)| watch.closed_in == Some(turn));
+        let mut ended = ended.map(|(line, _)| world.lines.all[*line].member);
+        let may = self.is_watched(world, member) || ended.any(|of| of == member);
+        assert!(may, "a heartbeat of {member}, where no watch runs");
+        self.heartbeats.insert(line);
     }
 
     /// Whether a watch was asked for at the member, over a connection that is open.
@@ -109,26 +128,28 @@ impl RegistryBook {
         if line.is_over() || is_late {
             self.doubts.insert(line.member, world.context.turns);
         }
-        if is_late && line.asked.is_some() && !line.is_over() {
+        if is_late && self.heartbeats.contains(&number) && !line.is_over() {
             self.lost.insert(line.member);
         }
         is_late || !self.is_watched(world, line.member)
     }
 
-    /// When a heartbeat was begun over a connection. One over which nothing was asked may be for a
-    /// heartbeat.
+    /// When the heartbeat that is under way over a connection was begun: the time limit is one for
+    /// connecting, and another one for the answer. A connection over which nothing was asked may be
+    /// for a heartbeat.
     fn heartbeat_begun_at(&self, number: usize, line: &Line) -> Option<Duration> {
-        let unasked = (line.written == 0).then_some(line.opened_at);
-        self.heartbeats.get(&number).copied().or(unasked)
+        match line.is_unasked() {
+            true => Some(line.questioned_at.unwrap_or(line.opened_at)),
+            false => line.questioned_at.filter(|_| self.heartbeats.contains(&number)),
+        }
     }
 
     /// Whether its heartbeat speaks against the member: it has in this turn, or the answer is late.
     pub(super) fn is_doubted(&self, world: &World, member: usize) -> bool {
         let mut numbered = world.lines.all.iter().enumerate();
         let is_late = numbered.any(|(number, line)| {
-            let is_awaited = line.is_open && line.member == member;
-            let is_awaited = is_awaited && (line.written == 0 || line.asked.is_some());
-            let begun_at = self.heartbeat_begun_at(number, line).filter(|_| is_awaited);
+            let is_own = line.is_open && line.member == member;
+            let begun_at = self.heartbeat_begun_at(number, line).filter(|_| is_own);
             begun_at.is_some_and(|at| at + REGISTRY_HEARTBEAT_TIME <= world.context.turn_at)
         });
         is_late || self.doubts.get(&member) == Some(&world.context.turns)
@@ -172,7 +193,9 @@ impl RegistryBook {
             }
             Said::Created => self.change_watch(line, |watch| watch.is_created = true),
             Said::Changes(changes) => {
-                self.news.extend(changes.iter().map(|change| (line, *change)));
+                let is_late = self.may_be_left(member, world.context.turns);
+                let news = changes.iter().map(|change| News { line, change: *change, is_late });
+                self.news.extend(news);
                 let last = changes.iter().map(|change| change.revision).max().unwrap_or_default();
                 self.change_watch(line, |watch| watch.reached = watch.reached.max(last));
                 record.saw(Seen::ChangesHeard);
@@ -186,6 +209,14 @@ impl RegistryBook {
         }
     }
 
+    /// Whether the watch at the member may have been given up by what was read in this turn so far:
+    /// its heartbeat speaks against it, or a range of another member came.
+    fn may_be_left(&self, member: usize, turn: u64) -> bool {
+        let mut ranges = self.ranges.iter();
+        self.doubts.get(&member) == Some(&turn)
+            || ranges.any(|range| range.member != member && range.turn == turn)
+    }
+
     fn change_watch(&mut self, line: usize, change: impl FnOnce(&mut WatchBook)) {
         if let Some(watch) = self.watches.get_mut(&line) {
             change(watch);
@@ -197,9 +228,14 @@ impl RegistryBook {
         for member in std::mem::take(&mut self.lost) {
             assert!(!self.is_watched(world, member), "{member} has no heartbeat, and is kept");
         }
-        for (line, change) in std::mem::take(&mut self.news) {
+        for line in self.heartbeats.iter().map(|line| &world.lines.all[*line]) {
+            let member = line.member;
+            let may = !line.is_open || self.is_watched(world, member);
+            assert!(may, "a connection for heartbeats of {member}, where no watch runs");
+        }
+        for News { line, change, is_late } in std::mem::take(&mut self.news) {
             let line = &world.lines.all[line];
-            if line.is_open || line.is_over() {
+            if line.is_open || line.is_over() && !is_late {
                 let known = &mut self.keys[change.key];
                 known.least = known.least.max(change.revision);
             }
