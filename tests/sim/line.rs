@@ -54,6 +54,8 @@ pub struct Line {
     /// When the gateway first tried to send the question that is under way, until its answer was
     /// read.
     pub questioned_at: Option<Duration>,
+    /// Questions that were sent whole.
+    pub questions: u64,
     pub is_answered: bool,
     pub watch: Option<Watch>,
     /// All that the member says over it.
@@ -87,6 +89,7 @@ impl Line {
             request: Vec::new(),
             asked: None,
             questioned_at: None,
+            questions: 0,
             is_answered: false,
             watch: None,
             said: Vec::new(),
@@ -110,12 +113,12 @@ impl Line {
 
     /// Whether no question was sent whole over it so far.
     pub fn is_unasked(&self) -> bool {
-        self.asked.is_none() && !self.is_answered
+        self.questions == 0
     }
 
     /// Whether the last answer was read to its end, and no further question is under way.
     pub fn is_idle(&self) -> bool {
-        self.is_answered && self.questioned_at.is_none()
+        self.questions > 0 && self.questioned_at.is_none()
     }
 
     pub fn hears(&self) -> bool {

@@ -105,6 +105,7 @@ impl Lines {
         let asked = read_request(&line.request);
         if asked.is_some() {
             line.request.clear();
+            line.questions += 1;
             (line.asked, line.is_answered) = (asked, false);
             let latency = context.name_latency();
             context.plan_in(latency, Happening::LineAsked(index));

@@ -123,8 +123,8 @@ impl RegistryBook {
     /// A connection without a watch is closed. Whether it may be, as that of heartbeats: the answer
     /// is late or lost, which speaks against the member, or its watch is over.
     pub(super) fn closes_heartbeat(&mut self, world: &World, number: usize, line: &Line) -> bool {
-        let Some(begin) = self.heartbeat_begun_at(number, line) else { return false };
-        let is_late = begin + REGISTRY_HEARTBEAT_TIME <= world.context.turn_at;
+        let Some(until) = self.heartbeat_until(number, line) else { return false };
+        let is_late = until <= world.context.turn_at;
         if line.is_over() || is_late {
             self.doubts.insert(line.member, world.context.turns);
         }
@@ -134,13 +134,18 @@ impl RegistryBook {
         is_late || !self.is_watched(world, line.member)
     }
 
-    /// When the heartbeat that is under way over a connection was begun: the time limit is one for
-    /// connecting, and another one for the answer. A connection over which nothing was asked may be
-    /// for a heartbeat.
-    fn heartbeat_begun_at(&self, number: usize, line: &Line) -> Option<Duration> {
-        match line.is_unasked() {
-            true => Some(line.questioned_at.unwrap_or(line.opened_at)),
-            false => line.questioned_at.filter(|_| self.heartbeats.contains(&number)),
+    /// By when the heartbeat that is under way over a connection has to be answered: the time limit
+    /// is one for connecting, another one for the answer, and not above that for both. A connection
+    /// over which nothing was asked may be for a heartbeat.
+    fn heartbeat_until(&self, number: usize, line: &Line) -> Option<Duration> {
+        let of_answer = line.questioned_at.map(|at| at + REGISTRY_HEARTBEAT_TIME);
+        if !line.is_unasked() && !self.heartbeats.contains(&number) {
+            return None;
+        }
+        match (line.questions, of_answer) {
+            (0, None) => Some(line.opened_at + REGISTRY_HEARTBEAT_TIME),
+            (0 | 1, until) => Some(until?.min(line.opened_at + 2 * REGISTRY_HEARTBEAT_TIME)),
+            (_, until) => until,
         }
     }
 
@@ -149,8 +154,8 @@ impl RegistryBook {
         let mut numbered = world.lines.all.iter().enumerate();
         let is_late = numbered.any(|(number, line)| {
             let is_own = line.is_open && line.member == member;
-            let begun_at = self.heartbeat_begun_at(number, line).filter(|_| is_own);
-            begun_at.is_some_and(|at| at + REGISTRY_HEARTBEAT_TIME <= world.context.turn_at)
+            let until = self.heartbeat_until(number, line).filter(|_| is_own);
+            until.is_some_and(|until| until <= world.context.turn_at)
         });
         is_late || self.doubts.get(&member) == Some(&world.context.turns)
     }
