@@ -20,10 +20,19 @@ pub(super) struct CheckBooks {
     /// One for each endpoint that is checked.
     pub(super) all: Vec<Option<CheckBook>>,
     pub(super) closings: Closings,
-    /// Endpoints that may be as they were before a dial that was left or failed in this turn.
-    pub(super) in_doubt: Vec<(usize, Watch)>,
+    /// What may be as it was before a dial that was left or failed in this turn.
+    pub(super) in_doubt: Vec<Doubt>,
     /// When a client was last dialed for.
     client_at: Duration,
+}
+
+/// An endpoint before a dial to it was left, or failed.
+#[derive(Debug)]
+pub(super) struct Doubt {
+    pub(super) endpoint: usize,
+    pub(super) before: Watch,
+    /// By when its next check had to begin.
+    pub(super) due_at: Option<Duration>,
 }
 
 impl CheckBooks {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use etcd_gateway::net::{Dial, NetError, Readiness};
 use etcd_gateway::upstream::Check;
 
+use super::checks::Doubt;
 use super::endpoint::{Standing, State, is_evidence};
 use super::rotation::{UNFAIRNESS_IN_FLUX_MAX, UNFAIRNESS_MAX};
 use super::{Oracle, Seen};
@@ -390,7 +391,8 @@ impl Oracle {
         let before = self.watches.all[endpoint].clone();
         if fails {
             // Its time is over in this turn or this tick, and it may have been left before that.
-            self.checks.in_doubt.push((endpoint, before.clone()));
+            let due_at = self.checks.all[endpoint].as_ref().map(|book| book.due_at);
+            self.checks.in_doubt.push(Doubt { endpoint, before: before.clone(), due_at });
             self.books.record.dials_left_at_most += 1;
         }
         self.dial_ended(world, id, Some(NetError::TimedOut));

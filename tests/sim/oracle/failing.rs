@@ -8,7 +8,7 @@ use etcd_gateway::config::health::CloseOnFailure;
 
 use super::TICK;
 use super::check::State;
-use super::checks::Checking;
+use super::checks::{Checking, Doubt};
 use super::endpoint::Standing;
 use crate::connection::Id;
 use crate::plan::Plan;
@@ -45,14 +45,24 @@ impl Checking<'_> {
     }
 
     /// A dial to an endpoint that fails may have been left or have failed, whichever came first in
-    /// its last turn. `is_active`: what the gateway takes it for now.
+    /// its last turn. `is_active`: what the gateway takes it for now. Where that does not tell,
+    /// its next check may or may not have been brought forward.
     pub(super) fn end_doubt(&mut self, endpoint: usize, is_active: bool) {
-        for (of, before) in std::mem::take(&mut self.checks.in_doubt) {
-            let watch = &mut self.watches.all[of];
-            if of != endpoint {
-                self.checks.in_doubt.push((of, before));
-            } else if is_active != watch.is_active() {
+        for doubt in std::mem::take(&mut self.checks.in_doubt) {
+            if doubt.endpoint != endpoint {
+                self.checks.in_doubt.push(doubt);
+                continue;
+            }
+            let Doubt { before, due_at, .. } = doubt;
+            let watch = &mut self.watches.all[endpoint];
+            let has_failed = before.is_active() && !is_active;
+            if is_active != watch.is_active() {
                 watch.state = before.state;
+            }
+            if let (Some(book), Some(due_at), false) =
+                (&mut self.checks.all[endpoint], due_at, has_failed)
+            {
+                book.due_at = book.due_at.max(due_at);
             }
         }
     }
