@@ -72,6 +72,8 @@ pub(super) fn replace(
         // Nothing shows that it is ours.
         Err(error) => return Err(ReplaceError::File(error)),
     }
+    // The file that a link leads to is replaced, and not the link.
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let new = new_version(path);
     // Left over where this process died at that moment.
     let _ = fs::remove_file(&new);
@@ -149,6 +151,19 @@ mod tests {
         let is_missing = Err(ReplaceError::FolderMissing);
         assert_eq!(replace(&directory.join("none/members"), b"a", any), is_missing);
         assert_eq!(fs::read_dir(&directory).expect("a folder").count(), 1, "nothing is left over");
+        fs::remove_dir_all(&directory).expect("our own");
+    }
+
+    #[test]
+    fn a_link_stays_one() {
+        let directory = directory("state-link");
+        let (path, link) = (directory.join("kept/members"), directory.join("members"));
+        fs::create_dir(directory.join("kept")).expect("a folder of our own");
+        fs::write(&path, "one").expect("a file of our own");
+        symlink(&path, &link).expect("a link of our own");
+        assert_eq!(replace(&link, b"another", any), Ok(()));
+        assert_eq!(read(&path, 10).as_deref(), Ok(&b"another"[..]));
+        assert!(fs::symlink_metadata(&link).expect("it is there").is_symlink());
         fs::remove_dir_all(&directory).expect("our own");
     }
 
