@@ -208,7 +208,7 @@ fn sources(
     environment: Environment,
 ) -> Sources {
     let health = &config.health;
-    Sources::new(config.time_limits.connect_timeout, environment)
+    Sources::new(config.time_limits.discovery_patience(), environment)
         .checked(HealthPolicy::new(&health.check, health.port, has_connector(config)))
         .with(config.endpoints.addresses.clone())
         .with(config.discovery.clone())

@@ -169,6 +169,7 @@ mod tests {
         assert_eq!(config.endpoints.retry_delay, seconds(60));
         assert_eq!((config.discovery, config.unused), (None, Vec::new()));
         assert_eq!(config.time_limits.connect_timeout, seconds(1));
+        assert_eq!(config.time_limits.discovery_patience(), Duration::from_millis(750));
         assert_eq!(config.time_limits.tcp_user_timeout, Some(seconds(30)));
         assert_eq!(config.time_limits.keepalive, Some(seconds(15)));
         assert_eq!(config.time_limits.half_close_timeout, Some(seconds(300)));

@@ -117,6 +117,14 @@ section! {
     }
 }
 
+impl TimeLimits {
+    /// How long the first answer of discovery may take before typed endpoints are used. Shorter
+    /// than a client waits, so that one of the first moment gets such an endpoint.
+    pub fn discovery_patience(&self) -> Duration {
+        self.connect_timeout * 3 / 4
+    }
+}
+
 section! {
     /// How many things there may be at a time.
     SizeLimits {
