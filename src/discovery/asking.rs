@@ -58,18 +58,36 @@ impl Discovery {
             candidates.extend(standing.map(|standing| candidate(&spec.address, server, standing)));
         }
         candidates.sort_by_key(|candidate| candidate.standing);
-        let hosts = self.sources.iter().flat_map(|ranked| ranked.source.hosts(&self.names));
-        for Host { addresses, server, .. } in hosts {
-            for address in addresses {
-                let mut in_use = self.found.iter().map(Found::server);
-                if candidates.len() < ENDPOINTS_MAX
-                    && !in_use.any(|used| used == address.to_canonical())
-                {
-                    candidates.push(candidate(&address, &server, Standing::Failing));
+        for Ranked { source, .. } in &self.sources {
+            let is_starting_point = !source.asks_members();
+            for Host { addresses, server, .. } in source.hosts(&self.names) {
+                for address in addresses {
+                    self.add_listed(&mut candidates, &address, &server, is_starting_point);
                 }
             }
         }
         candidates
+    }
+
+    /// Adds an address that a source lists, or marks it where it is in use.
+    fn add_listed(
+        &self,
+        candidates: &mut Vec<Candidate>,
+        address: &Address,
+        server: &Server,
+        is_starting_point: bool,
+    ) {
+        let listed = address.to_canonical();
+        let mut known = candidates.iter_mut();
+        if let Some(known) = known.find(|known| known.target.address.to_canonical() == listed) {
+            known.is_starting_point |= is_starting_point;
+            return;
+        }
+        let mut in_use = self.found.iter().map(Found::server);
+        if candidates.len() < ENDPOINTS_MAX && !in_use.any(|used| used == listed) {
+            let listed = candidate(address, server, Standing::Failing);
+            candidates.push(Candidate { is_starting_point, ..listed });
+        }
     }
 
     /// Takes the result of an ask. What a source needs by now is looked up from then on.
@@ -114,7 +132,7 @@ impl Discovery {
 fn candidate(address: &Address, server: &Server, standing: Standing) -> Candidate {
     let scheme = server.scheme.unwrap_or(Scheme::Http);
     let target = Target { address: address.clone(), scheme, host: server.name.clone() };
-    Candidate { target, standing }
+    Candidate { target, standing, is_starting_point: false }
 }
 
 #[cfg(test)]
@@ -193,6 +211,28 @@ mod tests {
         assert_eq!(asked(&mut discovery, now), ["close"]);
         let findings = discovery.take_findings();
         assert!(matches!(findings[..], [Finding::MembersFollowed { .. }]), "{findings:?}");
+    }
+
+    #[test]
+    fn a_starting_point_is_one_that_another_source_lists() {
+        let (mut discovery, now) = discover();
+        found(&mut discovery, now);
+        asked(&mut discovery, now);
+        hear(&mut discovery, r#"{H,"leader":"2"}"#, now);
+        asked(&mut discovery, now);
+        // One of the typed endpoints is a member.
+        let list = r#"{H,"members":[{"ID":"2","name":"a",
+            "clientURLs":["http://10.0.0.3:3","http://10.0.0.1:1"]}]}"#;
+        hear(&mut discovery, list, now);
+        found(&mut discovery, now);
+        let candidates = discovery.candidates(&|_| Some(Standing::Serving));
+        let candidates = candidates.iter().map(|candidate| {
+            let Candidate { target, is_starting_point, .. } = candidate;
+            (target.address.to_string(), *is_starting_point)
+        });
+        let want = [("10.0.0.3:3", false), ("10.0.0.1:1", true), ("10.0.0.2:2", true)];
+        let want = want.map(|(address, is_starting_point)| (address.to_owned(), is_starting_point));
+        assert_eq!(candidates.collect::<Vec<_>>(), want);
     }
 
     #[test]

@@ -196,9 +196,7 @@ events! {
     /// A database of the cluster is full: etcd refuses puts at every member.
     EndpointHasNoSpace: Warn "endpoint has no space" { endpoint: Value<'a> };
     /// Every endpoint that accepts fails its health checks, so all of them get clients.
-    FailingOpen: Warn "no endpoint passes its check, using those that accept" {
-        endpoints: usize,
-    };
+    FailingOpen: Warn "no endpoint passes its check, using those that accept" { endpoints: usize };
     /// An endpoint passes its health checks again, and those that do not get no more clients.
     FailingOpenEnded: Info "endpoints that pass their check in use again" { endpoints: usize };
     /// A connection is closed because its endpoint fails its health checks. Counted; the endpoint
@@ -318,15 +316,15 @@ events! {
         endpoint: Value<'a>,
     };
     /// The list of a member is not believed, and an operator may have to do something about it.
-    MembersNotBelieved: Warn "list of members not believed" {
+    MembersRefused: Warn "list of members not believed" { endpoint: Value<'a>, reason: Value<'a> };
+    /// The list of `--state-file` is of another cluster than `--endpoints` are, or DNS.
+    ClusterLeft: Warn "state file is of another cluster, following that of the endpoints" {
         endpoint: Value<'a>,
-        reason: Value<'a>,
+        cluster: Value<'a>,
+        left_cluster: Value<'a>,
     };
     /// A member gave no list, or one that others will correct.
-    MembersNotGiven: Info "list of members not believed" {
-        endpoint: Value<'a>,
-        reason: Value<'a>,
-    };
+    MembersNotGiven: Info "list of members not believed" { endpoint: Value<'a>, reason: Value<'a> };
     /// No member gave a list that is believed: the endpoints stay as they are. The reason is that
     /// of the last one.
     MembersUnknown: Warn "no list of members, keeping the endpoints" { reason: Value<'a> };

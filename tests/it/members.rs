@@ -34,6 +34,7 @@ fn state_flag(path: &Path) -> String {
 /// is not believed.
 fn expect_lists_are_judged(version: Version) {
     let Some(mut cluster) = RemoteCluster::start(version) else { return };
+    expect_another_cluster_is_left(&cluster);
     let gateway = cluster.gateway(FOLLOW);
     gateway.wait_for_log("list of members followed");
     let learner = cluster.add(Role::Learner);
@@ -55,6 +56,25 @@ fn expect_lists_are_judged(version: Version) {
     cluster.rejoin_peers(cut);
     deceived.wait_for_log("list of members known again");
     wait_line(&deceived, "added", cluster.endpoint(learner));
+}
+
+/// A state file that was written for another cluster, whose members are gone, is left for the
+/// cluster that was typed, and written anew.
+fn expect_another_cluster_is_left(cluster: &RemoteCluster) {
+    let directory = TemporaryDirectory::new();
+    let path = directory.path().join("members");
+    let text = "etcd-gateway members 1\ncluster 171\nterm 9\napplied 999999\n\
+        member 7 http://192.0.2.1:2379\nend\n";
+    fs::write(&path, text).expect("a directory of our own");
+    let gateway = cluster.gateway(&follow(&[state_flag(&path).as_str()]));
+    let line = gateway.wait_for_log("state file is of another cluster");
+    assert!(line.starts_with("WARN ") && line.contains("left_cluster=ab"), "{line}");
+    for endpoint in cluster.endpoints() {
+        wait_line(&gateway, "added", endpoint);
+    }
+    assert_eq!(gateway.log_count("reason=other_cluster"), 3, "{:#?}", gateway.log());
+    let kept = fs::read_to_string(&path).expect("it was written");
+    assert!(!kept.contains("cluster 171") && !kept.contains("member 7 "), "{kept}");
 }
 
 #[test]

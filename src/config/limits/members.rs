@@ -13,6 +13,9 @@ pub const FOLLOW_SPREAD: Duration = Duration::from_secs(1);
 /// newer ones, until they are believed: the cluster was restored from a backup. A member that was
 /// removed or cut off has a leader for two seconds at the longest.
 pub const FOLLOW_REWIND_AFTER: Duration = Duration::from_secs(60);
+/// Time for which members of the cluster in a state file have to confirm it, and no starting point
+/// be of another one, until that is beyond doubt.
+pub const FOLLOW_SETTLE_AFTER: Duration = Duration::from_secs(60);
 /// Most bytes of the file of `--state-file`: [`super::ENDPOINTS_MAX`] URLs with long names.
 pub const STATE_FILE_BYTES_MAX: usize = 128 * 1024;
 

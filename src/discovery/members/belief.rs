@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::time::Instant;
 
-use crate::config::{ENDPOINTS_MAX, FOLLOW_REWIND_AFTER};
+use crate::config::{ENDPOINTS_MAX, FOLLOW_REWIND_AFTER, FOLLOW_SETTLE_AFTER};
 use crate::proto::etcd::SkipReason;
 use crate::proto::etcd::failure::{self, FailureKind};
 use crate::proto::etcd::members::{ClientUrl, MemberList, client_endpoints};
@@ -88,8 +88,29 @@ impl fmt::Display for Refusal {
 #[derive(Debug, Default)]
 pub(super) struct Belief {
     known: Option<KnownMembers>,
+    /// Whether its cluster is the right one; `None`: beyond doubt.
+    doubt: Option<Doubt>,
     /// Since when members with a leader say older things, and no member newer ones.
     rewound_since: Option<Instant>,
+}
+
+/// Doubt whether a list from a file is of the cluster that is meant: the starting points may have
+/// been replaced by those of another one since it was written, and the old cluster may still run.
+#[derive(Debug, Default)]
+struct Doubt {
+    /// Since when members other than starting points confirm the cluster.
+    confirmed_since: Option<Instant>,
+    /// Since when starting points are of another cluster, and none of this one.
+    contested_since: Option<Instant>,
+}
+
+/// The member that gives a list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Giver {
+    /// See [`crate::discovery::Candidate`].
+    pub(super) is_starting_point: bool,
+    /// When the round began in which it was asked.
+    pub(super) round_begun_at: Instant,
 }
 
 /// What a list has changed.
@@ -97,6 +118,8 @@ pub(super) struct Belief {
 pub(super) struct Followed {
     /// Whether the URLs are others than before.
     pub(super) is_changed: bool,
+    /// The cluster that is left for this one.
+    pub(super) left: Option<u64>,
     /// The URLs that are skipped, printable, with the reason.
     pub(super) skipped: Vec<(String, SkipReason)>,
 }
@@ -104,25 +127,45 @@ pub(super) struct Followed {
 impl Belief {
     /// As it was remembered.
     pub(super) fn remembered(known: Option<KnownMembers>) -> Belief {
-        Belief { known, rewound_since: None }
+        let doubt = known.is_some().then(Doubt::default);
+        Belief { known, doubt, rewound_since: None }
     }
 
     pub(super) fn known(&self) -> Option<&KnownMembers> {
         self.known.as_ref()
     }
 
+    /// Whether starting points have to say which cluster is meant.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.doubt.is_some()
+    }
+
+    /// Whether starting points contest the cluster since `now`, and are to be asked again.
+    pub(super) fn is_newly_contested(&self, now: Instant) -> bool {
+        self.doubt.as_ref().is_some_and(|doubt| doubt.contested_since == Some(now))
+    }
+
     /// Whether a list says what is known already, so that nothing has to be believed.
     ///
     /// # Errors
     /// [`Refusal::OtherCluster`].
-    pub(super) fn confirms(&mut self, list: &MemberList) -> Result<bool, Refusal> {
+    pub(super) fn confirms(
+        &mut self,
+        list: &MemberList,
+        giver: Giver,
+        now: Instant,
+    ) -> Result<bool, Refusal> {
         let Some(known) = &self.known else { return Ok(false) };
         if list.cluster_id != known.cluster_id {
-            return Err(Refusal::OtherCluster);
+            return match giver.is_starting_point && self.is_doubtful() {
+                true => Ok(false),
+                false => Err(Refusal::OtherCluster),
+            };
         }
         let is_same = usable(list).0 == known.urls;
         if is_same {
             self.rewound_since = None;
+            self.settle(giver, now);
         }
         Ok(is_same)
     }
@@ -136,6 +179,7 @@ impl Belief {
         &mut self,
         status: &Status,
         list: &MemberList,
+        giver: Giver,
         now: Instant,
     ) -> Result<Followed, Refusal> {
         debug_assert!(status.serving().is_ok(), "what it says is out of date");
@@ -145,7 +189,7 @@ impl Belief {
         if let Some(known) = &self.known
             && let Err(refusal) = is_newer(known, status, list)
         {
-            self.check_rewind(refusal, now)?;
+            self.check_refusal(refusal, giver, now)?;
         }
         let (urls, skipped) = usable(list);
         if urls.is_empty() {
@@ -153,20 +197,45 @@ impl Belief {
         }
         let is_changed = self.known.as_ref().is_none_or(|known| known.urls != urls);
         let (cluster_id, raft_term) = (list.cluster_id, list.raft_term);
+        let left = self.known.as_ref().map(|known| known.cluster_id);
+        let left = left.filter(|left| *left != cluster_id);
         self.known = Some(KnownMembers { cluster_id, raft_term, applied: status.applied, urls });
         self.rewound_since = None;
-        Ok(Followed { is_changed, skipped })
+        self.settle(giver, now);
+        Ok(Followed { is_changed, left, skipped })
     }
 
-    /// Whether a list that is older is believed all the same, as nothing newer was said for long.
-    fn check_rewind(&mut self, refusal: Refusal, now: Instant) -> Result<(), Refusal> {
-        if !matches!(refusal, Refusal::OlderTerm | Refusal::OlderEntry) {
-            return Err(refusal);
-        }
-        let since = *self.rewound_since.get_or_insert(now);
-        match since + FOLLOW_REWIND_AFTER <= now {
+    /// Whether a list is believed all the same: an older one as nothing newer was said for long;
+    /// that of another cluster as the starting points are of that one.
+    fn check_refusal(
+        &mut self,
+        refusal: Refusal,
+        giver: Giver,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        let is_believed = match (refusal, &mut self.doubt) {
+            (Refusal::OlderTerm | Refusal::OlderEntry, _) => {
+                *self.rewound_since.get_or_insert(now) + FOLLOW_REWIND_AFTER <= now
+            }
+            // The others were asked before this one was again: each is asked once in a round.
+            (Refusal::OtherCluster, Some(doubt)) if giver.is_starting_point => {
+                *doubt.contested_since.get_or_insert(now) < giver.round_begun_at
+            }
+            _ => false,
+        };
+        match is_believed {
             true => Ok(()),
             false => Err(refusal),
+        }
+    }
+
+    /// The cluster was confirmed: by a starting point it is beyond doubt at once, otherwise once
+    /// these had time to speak. A starting point that turns up later may be a server of others.
+    fn settle(&mut self, giver: Giver, now: Instant) {
+        let Some(doubt) = &mut self.doubt else { return };
+        let since = *doubt.confirmed_since.get_or_insert(now);
+        if giver.is_starting_point || since + FOLLOW_SETTLE_AFTER <= now {
+            self.doubt = None;
         }
     }
 }

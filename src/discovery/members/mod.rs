@@ -2,40 +2,38 @@
 //!
 //! The endpoints are the client URLs of started voters. Those of the other sources are where it
 //! begins, and are asked again where no member of the list can be. Pure: who is asked when is in
-//! `inquiry.rs`, whether a list is believed in `belief.rs`, the file that keeps it in `record.rs`.
+//! `inquiry.rs`, whether a list is believed in `belief.rs`, the hosts of its URLs in `hosts.rs`,
+//! the file that keeps it in `record.rs`.
 
 mod belief;
+mod hosts;
 mod inquiry;
 mod record;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub use belief::{KnownMembers, Refusal};
 pub use record::{Record, RecordError};
 
-use belief::{Belief, Followed};
-use inquiry::{Inquiry, Question, Step};
+use belief::{Belief, Followed, Giver};
+use hosts::{host, is_resolved, needed};
+use inquiry::{Inquiry, Known, Question, Step};
 
 use super::finding::{Excluded, Exclusion, Finding, Item, SourceLabel};
-use super::inquiry::{Ask, Heard, Inputs};
+use super::inquiry::{Ask, Candidate, Heard, Inputs};
 use super::names::{Names, Needed};
 use super::retiring::{self, RetiringRecords};
-use super::source::{Configured, Host, Ranked, Server, Source, State, server_name};
-use super::watch::Watch;
+use super::source::{Configured, Host, Ranked, Source, State};
 use crate::address::Address;
-use crate::config::address::Host as UrlHost;
 use crate::config::{ABSENCE_MAX, EXCLUSIONS_REPORTED_MAX};
-use crate::proto::dns::Wanted;
 use crate::proto::etcd::SkipReason;
 use crate::proto::etcd::members::{self, ClientUrl, MemberList};
 use crate::proto::etcd::status::{self, Status};
 use crate::proto::http1::{Delivery, Response};
 use crate::recent::Recent;
-use crate::upstream::Check;
 
 /// The only line.
 const LINE: u8 = 0;
@@ -64,6 +62,8 @@ pub(super) struct Members {
     records: RetiringRecords<ClientUrl>,
     skipped: Vec<(String, SkipReason)>,
     inquiry: Inquiry,
+    /// Whether there was a starting point among those that can be asked.
+    has_starting_point: bool,
     /// Whether there is something to be kept that was not handed out yet.
     has_record: bool,
     /// Whether what was handed out last could not be written.
@@ -100,6 +100,7 @@ impl Members {
             records: RetiringRecords::default(),
             skipped: Vec::new(),
             inquiry: Inquiry::new(interval),
+            has_starting_point: false,
             has_record: false,
             is_unwritten: false,
             findings: Vec::new(),
@@ -140,8 +141,12 @@ impl Members {
     }
 
     fn on_list(&mut self, question: Question, list: &MemberList, now: Instant) -> bool {
+        let giver = Giver {
+            is_starting_point: self.inquiry.is_at_starting_point(),
+            round_begun_at: self.inquiry.begun_at().unwrap_or(now),
+        };
         if question == Question::Glance {
-            match self.belief.confirms(list) {
+            match self.belief.confirms(list, giver, now) {
                 Ok(true) => self.finish(),
                 Ok(false) => self.inquiry.ask(Question::Status),
                 Err(refusal) => return self.refuse(refusal, now),
@@ -152,7 +157,7 @@ impl Members {
             debug_assert!(false, "a list without a status");
             return self.refuse(Refusal::OtherMember, now);
         };
-        match self.belief.follow(&status, list, now) {
+        match self.belief.follow(&status, list, giver, now) {
             Ok(followed) => self.on_followed(list, followed),
             Err(Refusal::NoUsableUrl) => {
                 (_, self.skipped) = members::client_endpoints(list);
@@ -160,12 +165,17 @@ impl Members {
                 // There is nothing else, but the log should show why.
                 true
             }
-            Err(refusal) => self.refuse(refusal, now),
+            Err(refusal) => {
+                if self.belief.is_newly_contested(now) {
+                    self.inquiry.doubt();
+                }
+                self.refuse(refusal, now)
+            }
         }
     }
 
     fn on_followed(&mut self, list: &MemberList, followed: Followed) -> bool {
-        let Followed { is_changed, skipped } = followed;
+        let Followed { is_changed, left, skipped } = followed;
         let has_skipped = skipped != self.skipped;
         self.skipped = skipped;
         self.has_record = true;
@@ -179,6 +189,10 @@ impl Members {
                 raft_term: list.raft_term,
                 endpoint: target.address.clone(),
             });
+            if let Some(left) = left {
+                let (cluster_id, endpoint) = (list.cluster_id, target.address.clone());
+                self.findings.push(Finding::ClusterLeft { left, cluster_id, endpoint });
+            }
         }
         is_changed || has_skipped
     }
@@ -206,6 +220,19 @@ impl Members {
         self.reported.insert(key, (), now);
         self.reported.forget(now);
         false
+    }
+
+    /// What is known before these are asked. Where there is doubt, a round comes soon after the
+    /// first starting point: names take longer to look up than a file to read.
+    fn known(&mut self, members: &[Candidate]) -> Known {
+        if !self.belief.is_doubtful() {
+            return if self.belief.known().is_some() { Known::Listed } else { Known::Nothing };
+        }
+        let has_start = members.iter().any(|candidate| candidate.is_starting_point);
+        if has_start && !std::mem::replace(&mut self.has_starting_point, true) {
+            self.inquiry.doubt();
+        }
+        Known::Doubtful
     }
 
     /// Reports once that a round has brought nothing.
@@ -303,9 +330,9 @@ impl Source for Members {
         now: Instant,
         random: &mut dyn FnMut() -> u64,
     ) -> Option<(u8, Ask)> {
-        let is_known = self.belief.known().is_some();
+        let known = self.known(inputs.members);
         loop {
-            let step = self.inquiry.next_step(inputs.members, is_known, now, random);
+            let step = self.inquiry.next_step(inputs.members, known, now, random);
             self.note_failure();
             if let Some(ask) = self.ask_of(step?, now) {
                 return Some((LINE, ask));
@@ -354,42 +381,5 @@ impl Source for Members {
 
     fn on_recorded(&mut self, is_written: bool) -> bool {
         std::mem::replace(&mut self.is_unwritten, !is_written) == is_written
-    }
-}
-
-/// The name to look up; `None` for a literal address.
-fn needed(url: &ClientUrl) -> Option<Needed> {
-    match &url.host {
-        UrlHost::Name(name) => Some(Needed::host(Wanted::Typed(name.clone()))),
-        UrlHost::Address(_) => None,
-    }
-}
-
-/// Whether the first look-up of its host is over, or not needed.
-fn is_resolved(url: &ClientUrl, names: &Names) -> bool {
-    needed(url).is_none_or(|needed| names.get(&needed).is_some_and(Watch::is_settled))
-}
-
-fn host(url: &ClientUrl, names: &Names) -> Host {
-    let addresses: Vec<IpAddr> = match (&url.host, needed(url)) {
-        (UrlHost::Address(address), _) => vec![*address],
-        (UrlHost::Name(_), Some(needed)) => {
-            names.get(&needed).into_iter().flat_map(Watch::addresses).collect()
-        }
-        (UrlHost::Name(_), None) => Vec::new(),
-    };
-    Host {
-        name: format!("{}:{}", url.host, url.port),
-        priority: 0,
-        weight: 1,
-        check: Check::Connect,
-        server: Server {
-            name: server_name(&url.host).into(),
-            scheme: Some(url.scheme),
-            is_etcd: true,
-        },
-        is_resolved: true,
-        member: Some(url.member_id),
-        addresses: addresses.into_iter().map(|ip| Address::from((ip, url.port))).collect(),
     }
 }

@@ -5,6 +5,7 @@ mod checker;
 mod checks;
 mod discovery;
 mod files;
+mod findings;
 mod http;
 mod lines;
 mod monitor;
