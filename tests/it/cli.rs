@@ -358,6 +358,33 @@ fn flags_of_discovery_without_a_domain_have_no_effect() {
     }
 }
 
+#[test]
+fn flags_of_members_checks_and_a_registry_have_no_effect_without_these() {
+    for (arguments, unused) in [
+        (
+            "--endpoints=127.0.0.1:1 --follow-interval=7s --state-file=/nowhere/a --prefer=leader",
+            "follow-interval no_follow_members, state-file no_follow_members, prefer no_etcd_check",
+        ),
+        (
+            "--endpoints=127.0.0.1:1 --etcd-endpoints=a:1 --user=u --password-file=/nowhere",
+            "etcd-endpoints no_registry_prefix, user no_registry_prefix, \
+             password-file no_registry_prefix",
+        ),
+        (
+            "--endpoints=http://[::1]:1 --health-check=off --health-interval=7s --health-rise=3",
+            "health-interval no_health_check, health-rise no_health_check",
+        ),
+    ] {
+        let gateway = arguments.split(' ').fold(Gateway::builder(), GatewayBuilder::arg).start();
+        for line in unused.split(", ") {
+            let (flag, reason) = line.split_once(' ').expect("both");
+            gateway.wait_for_log(&format!("WARN flag has no effect flag=--{flag} reason={reason}"));
+        }
+        let lines = gateway.log_count("flag has no effect");
+        assert_eq!(lines, unused.split(", ").count(), "{:#?}", gateway.log());
+    }
+}
+
 /// An error ends up in a log, where passwords have no place.
 #[test]
 fn an_error_repeats_no_password() {

@@ -152,3 +152,28 @@ fn start_with_half_a_pair_or_a_wrong_one_fails() {
     gateway.wait_for_log("ready ");
     assert_eq!(gateway.log_count("flag has no effect"), 0, "{:?}", gateway.log());
 }
+
+#[test]
+fn a_certificate_that_servers_are_likely_to_refuse_is_reported_at_the_start() {
+    let directory = TemporaryDirectory::new();
+    let ours = Authority::new(directory.path(), "ours");
+    let expired = r#"in force number=1 subject="CN=old" reason=expired"#;
+    for (shown, want) in [
+        (ours.issue("good", "DNS:client", Validity::Valid), None),
+        (ours.issue("old", "DNS:client", Validity::Expired), Some(expired)),
+        (ours.issue_for_servers("server"), Some(r#"is not for clients subject="CN=server""#)),
+    ] {
+        let certificate = format!("--cert-file={}", shown.certificate.display());
+        let key = format!("--key-file={}", shown.key.display());
+        let builder = Gateway::builder().arg("--endpoints=https://127.0.0.1:1");
+        let gateway = builder.arg(&certificate).arg(&key).start();
+        let lines: Vec<String> = gateway.log();
+        let warnings: Vec<&String> =
+            lines.iter().filter(|line| line.starts_with("WARN certificate ")).collect();
+        assert_eq!(warnings.len(), usize::from(want.is_some()), "{lines:#?}");
+        for (line, want) in warnings.iter().zip(want) {
+            let file = format!(" file=\"{}\"", shown.certificate.display());
+            assert!(line.contains(want) && line.ends_with(&file), "{line}");
+        }
+    }
+}

@@ -39,6 +39,10 @@ fn expect_lists_are_judged(version: Version) {
     gateway.wait_for_log("list of members followed");
     let learner = cluster.add(Role::Learner);
     cluster.wait_serving(learner);
+    // Its first list has the learner.
+    let later = cluster.gateway(FOLLOW);
+    let line = later.wait_for_log("list of members followed");
+    assert!(line.contains(" urls=3 "), "{line}");
     cluster.promote(learner);
     wait_line(&gateway, "added", cluster.endpoint(learner));
     assert_eq!(gateway.log_count("list of members followed"), 2, "{:#?}", gateway.log());

@@ -110,9 +110,23 @@ impl Authority {
         names: &str,
         validity: Validity,
     ) -> Certificate {
+        let usage = "extendedKeyUsage=serverAuth,clientAuth";
+        self.issue_as([subject, key], &format!("{usage}\nsubjectAltName={names}"), validity)
+    }
+
+    /// One that is valid, and not for clients.
+    pub fn issue_for_servers(&self, subject: &str) -> Certificate {
+        self.issue_as([subject, P256], "extendedKeyUsage=serverAuth", Validity::Valid)
+    }
+
+    fn issue_as(
+        &self,
+        [subject, key]: [&str; 2],
+        extensions: &str,
+        validity: Validity,
+    ) -> Certificate {
         let [start, end] = validity.period();
-        let usage = "basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth,clientAuth";
-        let extensions = format!("{usage}\nsubjectAltName={names}\n");
+        let extensions = format!("basicConstraints=CA:FALSE\n{extensions}\n");
         self.write(&format!("{subject}.ext"), &extensions);
         let files = format!("-keyout {subject}.key -out {subject}.csr");
         self.openssl(&format!("req -newkey {key} -nodes {files} -subj /CN={subject}"));
