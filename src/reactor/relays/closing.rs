@@ -57,6 +57,14 @@ impl Closing {
     fn spend(&mut self, count: usize) {
         self.next_at += self.interval * count as u32;
     }
+
+    /// When to look again. `is_none_left`: no pair is to be closed at present, but there may be
+    /// some soon: those that lose a side by themselves keep their endpoint in view for as long as
+    /// that takes, and each look goes over all pairs.
+    fn next_look(&self, now: Instant, is_none_left: bool) -> Instant {
+        let pause = if is_none_left { self.interval } else { Duration::ZERO };
+        self.next_at.max(now + pause.max(CLOSINGS_APART_MIN))
+    }
 }
 
 impl<N: Net + Host> Relays<N> {
@@ -93,6 +101,7 @@ impl<N: Net + Host> Relays<N> {
         if !due.is_empty() {
             let allowance = self.closing.allowance(now);
             let keys = pairs_of(&self.slots, &due, allowance);
+            let is_none_left = allowance > 0 && keys.is_empty();
             self.closing.spend(keys.len());
             for (key, cause) in keys {
                 let slot = &mut self.slots[key];
@@ -105,7 +114,7 @@ impl<N: Net + Host> Relays<N> {
                 });
                 self.sync(context, key);
             }
-            wanted = Some(self.closing.next_at.max(now + CLOSINGS_APART_MIN));
+            wanted = Some(self.closing.next_look(now, is_none_left));
         }
         self.closing.look_at = wanted;
         context.rearm(&mut self.closing.timer, wanted, Timer::Closing);
@@ -146,6 +155,19 @@ mod tests {
         let later = start + Duration::from_secs(60);
         let allowance = closing.allowance(later);
         assert_eq!(allowance, 2, "what was not closed in a minute is not made up for");
+    }
+
+    #[test]
+    fn it_looks_no_more_often_than_it_may_close() {
+        const MILLISECOND: Duration = Duration::from_millis(1);
+        let now = Instant::now();
+        let mut closing = Closing::new(50, now);
+        assert_eq!(closing.next_look(now, true), now + 20 * MILLISECOND);
+        assert_eq!(closing.next_look(now, false), now + MILLISECOND);
+        closing.spend(2);
+        assert_eq!(closing.next_look(now, false), now + 40 * MILLISECOND);
+        let fast = Closing::new(10_000, now);
+        assert_eq!(fast.next_look(now, true), now + MILLISECOND);
     }
 
     #[test]
