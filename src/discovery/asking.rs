@@ -207,6 +207,8 @@ mod tests {
         assert_eq!(asked(&mut discovery, now), ["send"]);
         let list = r#"{H,"members":[{"ID":"2","name":"a","clientURLs":["http://10.0.0.3:3"]}]}"#;
         hear(&mut discovery, list, now);
+        assert_eq!(asked(&mut discovery, now), ["send"]);
+        hear(&mut discovery, r#"{H,"leader":"2"}"#, now);
         assert_eq!(found(&mut discovery, now), ["10.0.0.3:3"]);
         assert_eq!(asked(&mut discovery, now), ["close"]);
         let findings = discovery.take_findings();
@@ -224,6 +226,8 @@ mod tests {
         let list = r#"{H,"members":[{"ID":"2","name":"a",
             "clientURLs":["http://10.0.0.3:3","http://10.0.0.1:1"]}]}"#;
         hear(&mut discovery, list, now);
+        asked(&mut discovery, now);
+        hear(&mut discovery, r#"{H,"leader":"2"}"#, now);
         found(&mut discovery, now);
         let candidates = discovery.candidates(&|_| Some(Standing::Serving));
         let candidates = candidates.iter().map(|candidate| {
@@ -244,6 +248,8 @@ mod tests {
         asked(&mut discovery, now);
         let list = r#"{H,"members":[{"ID":"2","name":"a","clientURLs":["http://10.0.0.3:3"]}]}"#;
         hear(&mut discovery, list, now);
+        asked(&mut discovery, now);
+        hear(&mut discovery, r#"{H,"leader":"2"}"#, now);
         found(&mut discovery, now);
         asked(&mut discovery, now);
         let now = discovery.next_deadline().expect("the next round");

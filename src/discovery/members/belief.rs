@@ -4,8 +4,15 @@
 //! counts as of the entry of Raft that its member has applied: every change of members is an entry,
 //! and whatever is known as of a later one is newer. Terms alone tell the same of two leaders; one
 //! leader may change the members many times.
+//!
+//! No answer has both, so a list is between two statuses of its member:
+//!
+//! ```text
+//!   entries ──── status ─── list ─── status ───►
+//!                  ▲                   ▲
+//!      a new list is not older      the known list is not newer
+//! ```
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::time::Instant;
 
@@ -23,7 +30,7 @@ pub struct KnownMembers {
     pub cluster_id: u64,
     /// The term of Raft that the list is of.
     pub raft_term: u64,
-    /// The entry of Raft that the list is as of; 0 where etcd does not say.
+    /// The entry of Raft that the list is as of, at the latest; 0 where etcd does not say.
     pub applied: u64,
     /// Where clients find started voters: 1 to [`ENDPOINTS_MAX`] URLs, each once for a member.
     pub urls: Vec<ClientUrl>,
@@ -38,7 +45,7 @@ pub enum Refusal {
     OtherCluster,
     /// It is of a lower term than the known one.
     OlderTerm,
-    /// It is as of an entry before that of the known one, or may be.
+    /// It may be as of an entry before that of the known one.
     OlderEntry,
     /// No member in it has a client URL that can be used from here.
     NoUsableUrl,
@@ -81,6 +88,25 @@ impl fmt::Display for Refusal {
             Refusal::Refused(kind) => kind.fmt(f),
             Refusal::Status(status) => write!(f, "status_{status}"),
         }
+    }
+}
+
+/// What a member has said in this round: first that it serves, then its list.
+#[derive(Debug, Default)]
+pub(super) enum Said {
+    #[default]
+    Nothing,
+    Status(Status),
+    List(Status, MemberList),
+}
+
+impl Said {
+    /// Adds the list to the status before it.
+    pub(super) fn add(&mut self, list: MemberList) {
+        *self = match std::mem::take(self) {
+            Said::Status(status) | Said::List(status, _) => Said::List(status, list),
+            Said::Nothing => Said::Nothing,
+        };
     }
 }
 
@@ -170,24 +196,27 @@ impl Belief {
         Ok(is_same)
     }
 
-    /// Takes a list over, if it is believed. `status` is what the same member said just before:
-    /// that it serves.
+    /// Takes a list over, if it is believed. `statuses` are what the same member said just before
+    /// and just after: that it serves.
     ///
     /// # Errors
     /// [`Refusal`]; then what is known stays.
     pub(super) fn follow(
         &mut self,
-        status: &Status,
+        statuses: [&Status; 2],
         list: &MemberList,
         giver: Giver,
         now: Instant,
     ) -> Result<Followed, Refusal> {
-        debug_assert!(status.serving().is_ok(), "what it says is out of date");
-        if (status.cluster_id, status.member_id) != (list.cluster_id, list.member_id) {
-            return Err(Refusal::OtherMember);
+        let [before, after] = statuses;
+        for status in statuses {
+            debug_assert!(status.serving().is_ok(), "what it says is out of date");
+            if (status.cluster_id, status.member_id) != (list.cluster_id, list.member_id) {
+                return Err(Refusal::OtherMember);
+            }
         }
         if let Some(known) = &self.known
-            && let Err(refusal) = is_newer(known, status, list)
+            && let Err(refusal) = check_age(known, before, list)
         {
             self.check_refusal(refusal, giver, now)?;
         }
@@ -196,10 +225,12 @@ impl Belief {
             return Err(Refusal::NoUsableUrl);
         }
         let is_changed = self.known.as_ref().is_none_or(|known| known.urls != urls);
-        let (cluster_id, raft_term) = (list.cluster_id, list.raft_term);
+        // A member counts up its term while it has no leader, and no other one may follow it there.
+        let (cluster_id, raft_term) = (list.cluster_id, list.raft_term.min(after.raft_term));
         let left = self.known.as_ref().map(|known| known.cluster_id);
         let left = left.filter(|left| *left != cluster_id);
-        self.known = Some(KnownMembers { cluster_id, raft_term, applied: status.applied, urls });
+        let applied = before.applied.max(after.applied);
+        self.known = Some(KnownMembers { cluster_id, raft_term, applied, urls });
         self.rewound_since = None;
         self.settle(giver, now);
         Ok(Followed { is_changed, left, skipped })
@@ -240,21 +271,20 @@ impl Belief {
     }
 }
 
-fn is_newer(known: &KnownMembers, status: &Status, list: &MemberList) -> Result<(), Refusal> {
+/// Whether a list is not older than the known one. `status` is the one before it.
+fn check_age(known: &KnownMembers, status: &Status, list: &MemberList) -> Result<(), Refusal> {
     if list.cluster_id != known.cluster_id {
         return Err(Refusal::OtherCluster);
     }
     if list.raft_term < known.raft_term {
         return Err(Refusal::OlderTerm);
     }
-    // An older etcd does not say what it has applied. As of one entry two lists differ where the
-    // members changed between a status and the list behind it: either may be the older one.
-    let differs = usable(list).0 != known.urls;
-    match status.applied.cmp(&known.applied) {
-        _ if status.applied == 0 => Ok(()),
-        Ordering::Less => Err(Refusal::OlderEntry),
-        Ordering::Equal if differs => Err(Refusal::OlderEntry),
-        Ordering::Equal | Ordering::Greater => Ok(()),
+    // An older etcd does not say what it has applied. As of the entry that the known list is as of
+    // at the latest, this one is as of at the earliest.
+    match status.applied {
+        0 => Ok(()),
+        applied if applied < known.applied => Err(Refusal::OlderEntry),
+        _ => Ok(()),
     }
 }
 

@@ -4,13 +4,14 @@
 //!   Resting ─due─► Choosing ─► glance: list ─as known─────────────► Resting
 //!                   ▲  ▲  │     (where one is known) └ otherwise ┐
 //!                   │  │  └─► status ◄───────────────────────────┘
-//!                   │  │         └─► list ─► judged by `belief.rs` ─► Resting
+//!                   │  │         └─► list ─► status ─► judged by `belief.rs` ─► Resting
 //!                   │  └─ failed or refused: the next candidate
 //!                   └──── no candidate is left: Resting, for a while
 //! ```
 //!
 //! The list is asked for after the status, over the same connection, so that it is at least as new
-//! as what the status says. Nothing is asked but the list while that is as known.
+//! as what the status says; and the status again after the list, so that the list is not newer than
+//! what that says. Nothing is asked but the list while that is as known.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +27,7 @@ use crate::upstream::Standing;
 pub(super) enum Question {
     /// The list, to see whether it is the known one.
     Glance,
-    /// The status, which says whether its list counts.
+    /// The status, which says whether its list counts: before the list, and again after it.
     Status,
     /// The list.
     List,

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 pub use belief::{KnownMembers, Refusal};
 pub use record::{Record, RecordError};
 
-use belief::{Belief, Followed, Giver};
+use belief::{Belief, Followed, Giver, Said};
 use hosts::{host, is_resolved, needed};
 use inquiry::{Inquiry, Known, Question, Step};
 
@@ -57,8 +57,8 @@ pub(super) struct Members {
     time_limit: Duration,
     file: Option<PathBuf>,
     belief: Belief,
-    /// The status that the next list is judged by.
-    status: Option<Status>,
+    /// What the member that is asked has said so far.
+    said: Said,
     records: RetiringRecords<ClientUrl>,
     skipped: Vec<(String, SkipReason)>,
     inquiry: Inquiry,
@@ -96,7 +96,7 @@ impl Members {
             time_limit,
             file,
             belief: Belief::remembered(remembered),
-            status: None,
+            said: Said::default(),
             records: RetiringRecords::default(),
             skipped: Vec::new(),
             inquiry: Inquiry::new(interval),
@@ -125,7 +125,7 @@ impl Members {
                 Err(malformed) => self.refuse(Refusal::Unanswered(malformed.word()), now),
             },
             Question::Glance | Question::List => match members::parse(&response.body) {
-                Ok(list) => self.on_list(question, &list, now),
+                Ok(list) => self.on_list(question, list, now),
                 Err(malformed) => self.refuse(Refusal::Unanswered(malformed.word()), now),
             },
         }
@@ -135,29 +135,45 @@ impl Members {
         if let Err(reason) = status.serving() {
             return self.refuse(Refusal::NotServing(reason), now);
         }
-        self.status = Some(status);
+        match std::mem::take(&mut self.said) {
+            Said::List(before, list) => return self.conclude(&before, &list, &status, now),
+            Said::Nothing | Said::Status(_) => self.said = Said::Status(status),
+        }
         self.inquiry.ask(Question::List);
         false
     }
 
-    fn on_list(&mut self, question: Question, list: &MemberList, now: Instant) -> bool {
-        let giver = Giver {
+    /// The member that is asked, as the giver of a list.
+    fn giver(&self, now: Instant) -> Giver {
+        Giver {
             is_starting_point: self.inquiry.is_at_starting_point(),
             round_begun_at: self.inquiry.begun_at().unwrap_or(now),
-        };
+        }
+    }
+
+    fn on_list(&mut self, question: Question, list: MemberList, now: Instant) -> bool {
         if question == Question::Glance {
-            match self.belief.confirms(list, giver, now) {
+            match self.belief.confirms(&list, self.giver(now), now) {
                 Ok(true) => self.finish(),
                 Ok(false) => self.inquiry.ask(Question::Status),
                 Err(refusal) => return self.refuse(refusal, now),
             }
             return false;
         }
-        let Some(status) = self.status.take() else {
-            debug_assert!(false, "a list without a status");
-            return self.refuse(Refusal::OtherMember, now);
-        };
-        match self.belief.follow(&status, list, giver, now) {
+        self.said.add(list);
+        self.inquiry.ask(Question::Status);
+        false
+    }
+
+    /// Follows a list, or not, by the statuses before it and after it.
+    fn conclude(
+        &mut self,
+        before: &Status,
+        list: &MemberList,
+        after: &Status,
+        now: Instant,
+    ) -> bool {
+        match self.belief.follow([before, after], list, self.giver(now), now) {
             Ok(followed) => self.on_followed(list, followed),
             Err(Refusal::NoUsableUrl) => {
                 (_, self.skipped) = members::client_endpoints(list);
@@ -208,7 +224,7 @@ impl Members {
 
     /// The member that was asked gave no list that is believed.
     fn refuse(&mut self, reason: Refusal, now: Instant) -> bool {
-        self.status = None;
+        self.said = Said::default();
         self.refusal = Some(reason);
         self.inquiry.pass_on();
         let Some(target) = self.inquiry.target() else { return false };
@@ -266,10 +282,8 @@ impl Members {
 
 impl Source for Members {
     fn label(&self) -> SourceLabel {
-        let subject = match self.belief.known() {
-            Some(known) => format!("{:x}", known.cluster_id),
-            None => "unknown".to_owned(),
-        };
+        let known = self.belief.known();
+        let subject = known.map_or("unknown".into(), |known| format!("{:x}", known.cluster_id));
         SourceLabel { source: "members", key: "cluster", subject }
     }
 

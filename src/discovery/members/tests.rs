@@ -125,12 +125,20 @@ impl Bench {
         self.hear(Heard::Response(Response { status, body: body.into() }))
     }
 
-    /// Has a member answer both questions of a round that begins with its status.
+    /// Has a member answer all questions of a round that begins with its status.
     #[track_caller]
     fn tell(&mut self, status: &str, list: &str) -> bool {
+        self.tell_between(status, list, status)
+    }
+
+    /// As [`Bench::tell`], with another status after the list.
+    #[track_caller]
+    fn tell_between(&mut self, status: &str, list: &str, after: &str) -> bool {
         self.answer(200, status);
         assert_eq!(self.asked(), "send list");
-        self.answer(200, list)
+        assert!(!self.answer(200, list));
+        assert_eq!(self.asked(), "send status");
+        self.answer(200, after)
     }
 
     /// Has the next round begin, and one member say that its list is another one than is known.
@@ -230,8 +238,8 @@ fn a_list_is_believed_or_there_is_a_reason() {
     for (status, list, want) in [
         (status(1, 2, 6, 200), list(1, 6, &[1, 2, 4]), None),
         (status(1, 2, 5, 101), list(1, 5, &[1, 2, 4]), None),
-        // One of the two lists is of a change behind the status, and nothing says which one.
-        (status(1, 2, 5, 100), list(1, 5, &[1, 2, 4]), Some("older_entry")),
+        // The known list is as of that entry at the latest, this one at the earliest.
+        (status(1, 2, 5, 100), list(1, 5, &[1, 2, 4]), None),
         (status(1, 2, 5, 0), list(1, 5, &[1, 2, 4]), None),
         (status(1, 0, 6, 200), list(1, 6, &[1, 2, 4]), Some("no_leader")),
         (learner, list(1, 6, &[1, 2, 4]), Some("learner")),
@@ -249,6 +257,8 @@ fn a_list_is_believed_or_there_is_a_reason() {
             bench.answer(200, &status);
             if bench.asked() == "send list" {
                 bench.answer(200, &list);
+                assert_eq!(bench.asked(), "send status");
+                bench.answer(200, &status);
             }
         }
         let (refusals, endpoints) = (bench.refusals(), bench.endpoints());
@@ -364,7 +374,48 @@ fn a_connection_that_was_closed_meanwhile_is_opened_anew() {
     assert_eq!(bench.asked(), "send list");
     bench.hear(Heard::Closed);
     assert_eq!(bench.asked(), "open 10.0.0.1 list");
-    assert!(bench.answer(200, &list(1, 5, &[1])));
+    bench.answer(200, &list(1, 5, &[1]));
+    assert_eq!(bench.asked(), "send status");
+    bench.hear(Heard::Closed);
+    assert_eq!(bench.asked(), "open 10.0.0.1 status");
+    assert!(bench.answer(200, &status(1, 1, 5, 101)));
+}
+
+/// A change of members came between the status and the list of the first one, and has not come to
+/// the second one.
+#[test]
+fn a_list_is_as_new_as_the_status_after_it_may_say() {
+    for (applied, want) in [(101, Some("older_entry")), (109, Some("older_entry")), (110, None)] {
+        let mut bench = Bench::new(&[1, 2]);
+        bench.asked();
+        let [before, after] = [100, 110].map(|applied| status(1, 1, 5, applied));
+        assert!(bench.tell_between(&before, &list(1, 5, &[1, 2, 3]), &after));
+        bench.members.take_findings();
+        bench.candidates.remove(0);
+        let is_followed = bench.tell_next(&status(2, 1, 5, applied), &list(2, 5, &[1, 2]));
+        assert_eq!(is_followed, want.is_none(), "{applied}");
+        let refused = bench.refusals().first().cloned();
+        assert_eq!(refused, want.map(|reason| format!("10.0.0.2:2379 {reason}")), "{applied}");
+    }
+}
+
+#[test]
+fn a_list_counts_where_its_member_serves_before_it_and_after_it() {
+    for (after, want) in [
+        (status(1, 0, 7, 9), Some("10.0.0.1:2379 no_leader")),
+        (status(2, 1, 5, 9), Some("10.0.0.1:2379 other_member")),
+        (status(1, 1, 5, 9), None),
+    ] {
+        let mut bench = Bench::new(&[1]);
+        bench.asked();
+        // It was without a leader meanwhile.
+        let list = list(1, 7, &[1, 2]);
+        let is_followed = bench.tell_between(&status(1, 1, 5, 9), &list, &after);
+        assert_eq!(is_followed, want.is_none(), "{after}");
+        assert_eq!(bench.refusals().first().map(String::as_str), want, "{after}");
+        let term = bench.members.belief.known().map(|known| known.raft_term);
+        assert_eq!(term, is_followed.then_some(5), "that of the cluster");
+    }
 }
 
 #[test]
@@ -375,7 +426,9 @@ fn etcd_3_3_is_asked_in_its_own_form() {
     assert_eq!(bench.asked(), "send status beta");
     bench.answer(200, &status(1, 1, 5, 0));
     assert_eq!(bench.asked(), "send list beta");
-    assert!(bench.answer(200, &list(1, 5, &[1])));
+    bench.answer(200, &list(1, 5, &[1]));
+    assert_eq!(bench.asked(), "send status beta");
+    assert!(bench.answer(200, &status(1, 1, 5, 0)));
     let mut bench = Bench::new(&[1]);
     bench.asked();
     bench.answer(404, "");

@@ -53,12 +53,7 @@ impl Following<'_> {
         let is_overdue = line.opened_at + limit <= now;
         let is_left = line.is_over() || world.signals.terminations > 0;
         let may = match &mut books.kind {
-            Kind::Members(book) => {
-                if !line.is_idle() {
-                    book.line_is_lost();
-                }
-                line.is_idle() || is_overdue
-            }
+            Kind::Members(_) => line.is_idle() || is_overdue,
             Kind::Registry(book) => match book.watch_on(id - LINES) {
                 None if book.closes_heartbeat(world, id - LINES, line) => true,
                 None => {

@@ -1,89 +1,137 @@
 //! Which list of members counts: the newest that a member has given that knew a leader just before.
-//! It is never followed by an older one, and one that names no server is not followed at all.
+//! It is never followed by an older one, and one that names no server is not followed at all. How
+//! new it is at most, a status behind it says.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+use etcd_gateway::config::FOLLOW_REWIND_AFTER;
 
 use crate::cluster::Status;
-use crate::inquiry::{Asked, Said};
+use crate::inquiry::Said;
 use crate::line::Heard;
 use crate::oracle::record::{Record, Seen};
 use crate::world::World;
 
-/// A list that is followed, or might be.
+/// A list that is followed.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     /// Its place among all versions.
     version: usize,
-    /// What its member had applied when it was asked for its status.
+    /// What its member had applied when it was asked for its status behind the list.
     applied: u64,
     term: u64,
 }
 
+/// A list that may be followed.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    /// As it would be known.
+    list: Known,
+    /// What its member had applied when it was asked for its status before the list.
+    least: u64,
+    /// Its term when it was asked for the list.
+    term: u64,
+    /// What it is judged by may be of another round, or a question may have been another one.
+    is_vague: bool,
+}
+
+/// What a member has said over one connection.
+#[derive(Clone, Copy, Debug)]
+struct Statement<T> {
+    member: usize,
+    line: usize,
+    what: T,
+}
+
+/// A list behind a status that counts.
+#[derive(Clone, Copy, Debug)]
+struct Listed {
+    version: usize,
+    term: u64,
+    least: u64,
+    is_vague: bool,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct MemberBook {
-    /// The last status, until a list came, and the member that gave it.
-    status: Option<(usize, Status)>,
-    /// A connection was lost since, so that it may no longer count.
-    is_vague: bool,
+    /// The last status, which may be that before a list.
+    status: Option<Statement<Status>>,
+    /// The last list behind a status, which may be judged by the next status.
+    listed: Option<Statement<Listed>>,
     /// What is followed; `None`: what was typed.
     known: Option<Known>,
-    /// The list that was read in this turn, and may be followed.
-    candidate: Option<Known>,
-    /// The connection over which a status was asked for, until a list was after it.
-    status_over: Option<usize>,
+    /// The list that was complete in this turn, and may be followed.
+    candidate: Option<Candidate>,
+    /// Since when a list was not followed, and none was since.
+    refused_since: Option<Duration>,
 }
 
 impl MemberBook {
-    /// The gateway asks. A list that is asked for over another connection than the status before it
-    /// may be that of another round, without a status.
-    pub(super) fn is_asked(&mut self, line: usize, asked: Asked) {
-        self.is_vague |= asked == Asked::List && self.status_over != Some(line);
-        self.status_over = (asked == Asked::Status).then_some(line);
-    }
-
     pub(super) fn has_heard(
         &mut self,
         world: &World,
         record: &mut Record,
-        member: usize,
+        (member, line): (usize, usize),
         heard: &Heard,
     ) {
         match &heard.said {
             _ if !heard.is_whole => {}
-            Said::Status(status) => {
-                (self.status, self.is_vague) = (Some((member, *status)), false);
-            }
+            Said::Status(status) => self.hear_status(Statement { member, line, what: *status }),
             Said::List { version, term } => {
+                let (version, term) = (*version, *term);
                 // Without a status it can confirm what is known, and no more.
-                let Some((by, status)) = self.status.take() else { return };
-                if by != member || !status.has_leader || status.is_learner {
+                let Some(Statement { what: status, .. }) =
+                    self.status.filter(|one| one.member == member)
+                else {
+                    (self.status, self.listed) = (None, None);
+                    return;
+                };
+                let is_vague = self.status.take().is_some_and(|one| one.line != line);
+                self.listed = None;
+                if !status.has_leader || status.is_learner {
                     return;
                 }
-                if world.cluster.lists[*version].endpoints().is_empty() {
+                if world.cluster.lists[version].endpoints().is_empty() {
                     return record.saw(Seen::EmptyListHeard);
                 }
-                assert!(self.candidate.is_none(), "two lists in one turn");
-                let applied = status.applied;
-                self.candidate = Some(Known { version: *version, applied, term: *term });
+                let what = Listed { version, term, least: status.applied, is_vague };
+                self.listed = Some(Statement { member, line, what });
             }
-            _ => self.status = None,
+            _ => (self.status, self.listed) = (None, None),
         }
         if let Said::Status(Status { has_leader: false, .. }) = heard.said {
             record.saw(Seen::LeaderlessHeard);
         }
     }
 
-    /// Whether the list that was read may take the place of the known one, and whether it must.
-    fn chances(&self, candidate: Known) -> (bool, bool) {
-        let Some(known) = self.known else { return (true, !self.is_vague) };
-        let may = candidate.version >= known.version;
-        let is_newer = candidate.applied > known.applied && candidate.term >= known.term;
-        (may, may && is_newer && !self.is_vague)
+    /// A status is that behind a list, if all came over one connection. Otherwise it may be that,
+    /// or the first one of another round.
+    fn hear_status(&mut self, status: Statement<Status>) {
+        let listed = self.listed.take().filter(|listed| listed.member == status.member);
+        let Some(Statement { line, what: listed, .. }) = listed else {
+            self.status = Some(status);
+            return;
+        };
+        let Listed { version, term, least, is_vague } = listed;
+        let is_vague = is_vague || line != status.line;
+        self.status = is_vague.then_some(status);
+        let Status { has_leader, is_learner, applied, .. } = status.what;
+        if has_leader && !is_learner {
+            assert!(self.candidate.is_none(), "two lists in one turn");
+            let list = Known { version, applied, term: term.min(status.what.term) };
+            self.candidate = Some(Candidate { list, least, term, is_vague });
+        }
     }
 
-    /// A connection is given up before its question was answered.
-    pub(super) fn line_is_lost(&mut self) {
-        self.is_vague = true;
+    /// Whether the list that is complete may take the place of the known one, and whether it must.
+    fn chances(&self, candidate: Candidate, now: Duration) -> (bool, bool) {
+        let Candidate { list, least, term, is_vague } = candidate;
+        let Some(known) = self.known else { return (true, !is_vague) };
+        let is_rewound = self.refused_since.is_some_and(|at| at + FOLLOW_REWIND_AFTER <= now);
+        let is_newer = least >= known.applied && term >= known.term;
+        let must = list.version >= known.version && is_newer && !is_vague;
+        (list.version >= known.version || is_rewound, must)
     }
 
     /// The endpoints of a list, or those that were typed.
@@ -100,8 +148,8 @@ impl MemberBook {
     pub(super) fn belief(&self, world: &World, endpoint: usize) -> (bool, bool) {
         let is_named = MemberBook::endpoints(self.known, world).contains(&endpoint);
         let Some(candidate) = self.candidate else { return (is_named, is_named) };
-        let by_candidate = world.cluster.lists[candidate.version].endpoints().contains(&endpoint);
-        match self.chances(candidate) {
+        let by_candidate = MemberBook::endpoints(Some(candidate.list), world).contains(&endpoint);
+        match self.chances(candidate, world.context.turn_at) {
             (false, _) => (is_named, is_named),
             (true, true) => (by_candidate, by_candidate),
             (true, false) => (is_named || by_candidate, is_named && by_candidate),
@@ -115,21 +163,27 @@ impl MemberBook {
         record: &mut Record,
         present: &BTreeSet<usize>,
     ) {
-        let before = MemberBook::endpoints(self.known, world);
+        let (before, now) = (MemberBook::endpoints(self.known, world), world.context.turn_at);
         let Some(candidate) = self.candidate.take() else {
             return assert_eq!(*present, before, "by no list that was believed: {self:?}");
         };
-        let (may, must) = self.chances(candidate);
-        let after = MemberBook::endpoints(Some(candidate), world);
+        let (may, must) = self.chances(candidate, now);
+        let after = MemberBook::endpoints(Some(candidate.list), world);
         let is_followed = may && *present == after && (must || before != after);
         if is_followed {
             record.saw(Seen::ListFollowed);
-            self.known = Some(candidate);
+            (self.known, self.refused_since) = (Some(candidate.list), None);
             return;
         }
         assert!(!must, "{candidate:?} is not followed: {present:?}, {self:?}");
         assert_eq!(*present, before, "{candidate:?} is older, and followed: {self:?}");
         record.saw(Seen::OldListHeard);
+        self.refused_since.get_or_insert(now);
+        if let Some(known) = self.known.as_mut().filter(|_| may && before == after) {
+            // It may have been followed, or not.
+            known.applied = known.applied.max(candidate.list.applied);
+            known.term = known.term.max(candidate.list.term);
+        }
     }
 
     /// Whether no list was followed so far.

@@ -85,11 +85,9 @@ impl Following<'_> {
     pub fn check_question(&mut self, world: &World, id: Id, asked: Asked) {
         let line = world.lines.of(id);
         let is_right = match (&mut self.followed.kind, asked) {
-            (Kind::Members(book), Asked::Status | Asked::List) => {
-                book.is_asked(id - LINES, asked);
+            (Kind::Members(_), Asked::Status | Asked::List) | (Kind::Registry(_), Asked::Range) => {
                 true
             }
-            (Kind::Registry(_), Asked::Range) => true,
             (Kind::Registry(book), Asked::Status) => {
                 book.heartbeat_begins(world, id - LINES, line.member);
                 true
@@ -110,7 +108,7 @@ impl Following<'_> {
         match &mut self.followed.kind {
             Kind::Members(book) => {
                 let member = world.lines.of(id).member;
-                book.has_heard(world, &mut books.record, member, heard);
+                book.has_heard(world, &mut books.record, (member, id - LINES), heard);
             }
             Kind::Registry(book) => book.has_heard(world, &mut books.record, id, heard),
         }
