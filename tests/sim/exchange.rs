@@ -11,10 +11,11 @@ use etcd_gateway::net::{Event, NetError, Readiness, Receive};
 
 use self::streams::Stream;
 use crate::agenda::Happening;
-use crate::connection::{Id, bits};
+use crate::connection::Id;
 use crate::context::Context;
 use crate::faults::Fault;
 use crate::message::{Question, Reply};
+use crate::reports::{self, Reported, Reports};
 use crate::zone::{Subject, Value};
 
 /// Streams to name servers have ids from here on: the upper half, so that it fits 32 bits, too.
@@ -67,7 +68,6 @@ pub struct Exchange {
     pub inbox: VecDeque<Letter>,
     pub is_reported: bool,
     pub stream: Option<Stream>,
-    pub report_due: Option<Duration>,
 }
 
 impl Exchange {
@@ -76,8 +76,19 @@ impl Exchange {
         let own = self.question.as_ref();
         own.is_some_and(|own| (&own.name, own.kind) == (&other.name, other.kind))
     }
+}
 
-    /// What is true of it, and was not told.
+impl Reported for Exchange {
+    const EVENT: &'static str = "event of an answer";
+
+    fn token(&self) -> usize {
+        self.token
+    }
+
+    fn is_open(&self) -> bool {
+        self.is_open
+    }
+
     fn unreported(&self) -> Readiness {
         let none = Readiness::default();
         let Some(stream) = &self.stream else {
@@ -93,13 +104,20 @@ impl Exchange {
             ..none
         }
     }
+
+    fn on_reported(&mut self, readiness: Readiness) {
+        self.is_reported |= readiness.readable;
+        if let Some(stream) = &mut self.stream {
+            stream.reported_readable |= readiness.readable || readiness.closed || readiness.error;
+            stream.reported_writable |= readiness.writable;
+        }
+    }
 }
 
 #[derive(Debug, Default)]
 pub struct Exchanges {
     pub all: Vec<Exchange>,
-    /// Those with a change to report.
-    changed: Vec<usize>,
+    reports: Reports,
 }
 
 impl Exchanges {
@@ -124,7 +142,6 @@ impl Exchanges {
             inbox: VecDeque::new(),
             is_reported: false,
             stream,
-            report_due: None,
         });
         context.sockets_open += 1;
         self.all.len() - 1
@@ -208,63 +225,18 @@ impl Exchanges {
     }
 
     /// There may be something to report.
-    fn touch(&mut self, context: &mut Context, exchange: usize) {
-        let touched = &self.all[exchange];
-        let is_news = touched.unreported() != Readiness::default();
-        if !touched.is_open || touched.report_due.is_some() || !is_news {
-            return;
-        }
-        let due = context.now + context.lateness();
-        self.all[exchange].report_due = Some(due);
-        self.changed.push(exchange);
+    fn touch(&mut self, context: &mut Context, index: usize) {
+        self.reports.touch(context, &self.all, index);
     }
 
     /// Reports the changes that are due, until there are `most` events.
     pub fn report(&mut self, context: &mut Context, events: &mut Vec<Event>, most: usize) {
-        let now = context.now;
-        let changed = std::mem::take(&mut self.changed);
-        let (due, later): (Vec<usize>, Vec<usize>) = changed
-            .into_iter()
-            .partition(|index| self.all[*index].report_due.is_none_or(|due| due <= now));
-        self.changed = later;
-        for exchange in due {
-            if events.len() >= most {
-                self.changed.push(exchange);
-                continue;
-            }
-            let Some((token, readiness)) = self.report_exchange(exchange) else { continue };
-            context.note("event of an answer", exchange, u64::from(bits(readiness)));
-            events.push(Event::Socket(token, readiness));
-            if context.strike(Fault::EventTwice) {
-                events.push(Event::Socket(token, readiness));
-            }
-        }
+        self.reports.report(context, &mut self.all, events, most);
     }
 
-    /// What an event would say now, which counts as reported then.
-    fn report_exchange(&mut self, exchange: usize) -> Option<(usize, Readiness)> {
-        let reported = &mut self.all[exchange];
-        reported.report_due = None;
-        let readiness = reported.unreported();
-        if !reported.is_open || readiness == Readiness::default() {
-            return None;
-        }
-        reported.is_reported |= readiness.readable;
-        if let Some(stream) = &mut reported.stream {
-            stream.reported_readable |= readiness.readable || readiness.closed || readiness.error;
-            stream.reported_writable |= readiness.writable;
-        }
-        Some((reported.token, readiness))
-    }
-
-    /// An event without a cause; to a socket that is closed it is a stale one.
+    /// An event without a cause.
     pub fn hint(&self, context: &mut Context, hint: Readiness, events: &mut Vec<Event>) {
-        if self.all.is_empty() || !context.strike(Fault::EventHint) {
-            return;
-        }
-        let from = self.all.len().saturating_sub(5) as u64;
-        let index = from + context.random.below(self.all.len() as u64 - from);
-        events.push(Event::Socket(self.all[index as usize].token, hint));
+        reports::hint(context, &self.all, hint, events);
     }
 
     /// A letter arrives at its socket, if that is still open.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use etcd_gateway::net::{NetError, Readiness};
 
 use crate::inquiry::{Asked, Reply, Said};
+use crate::reports::Reported;
 
 /// Something in the bytes of a member that means something.
 #[derive(Clone, Debug)]
@@ -72,7 +73,6 @@ pub struct Line {
     pub is_blocked: bool,
     pub reported_readable: bool,
     pub reported_writable: bool,
-    pub report_due: Option<Duration>,
 }
 
 impl Line {
@@ -102,7 +102,6 @@ impl Line {
             is_blocked: false,
             reported_readable: false,
             reported_writable: false,
-            report_due: None,
         }
     }
 
@@ -123,19 +122,6 @@ impl Line {
 
     pub fn hears(&self) -> bool {
         self.is_open && self.is_established && !self.is_mute && !self.is_over()
-    }
-
-    /// What is true of it, and was not told.
-    pub fn unreported(&self) -> Readiness {
-        let is_dead = self.death.is_some();
-        let has_more = is_dead || self.arrived > self.taken || self.has_ended;
-        Readiness {
-            readable: has_more && !self.reported_readable,
-            writable: (is_dead || self.is_established) && !self.reported_writable,
-            closed: (is_dead || self.has_ended) && !self.reported_readable,
-            error: is_dead && !self.reported_readable,
-            urgent: false,
-        }
     }
 
     /// Adds what the member says, with what it means.
@@ -168,5 +154,34 @@ impl Line {
             self.marks.pop_front();
         }
         heard
+    }
+}
+
+impl Reported for Line {
+    const EVENT: &'static str = "event of a line";
+
+    fn token(&self) -> usize {
+        self.token
+    }
+
+    fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    fn unreported(&self) -> Readiness {
+        let is_dead = self.death.is_some();
+        let has_more = is_dead || self.arrived > self.taken || self.has_ended;
+        Readiness {
+            readable: has_more && !self.reported_readable,
+            writable: (is_dead || self.is_established) && !self.reported_writable,
+            closed: (is_dead || self.has_ended) && !self.reported_readable,
+            error: is_dead && !self.reported_readable,
+            urgent: false,
+        }
+    }
+
+    fn on_reported(&mut self, readiness: Readiness) {
+        self.reported_readable |= readiness.readable;
+        self.reported_writable |= readiness.writable;
     }
 }

@@ -8,13 +8,14 @@ use etcd_gateway::net::{Dial, Event, NetError, Read, Readiness, Write};
 
 use crate::agenda::Happening;
 use crate::cluster::Cluster;
-use crate::connection::{Id, bits};
+use crate::connection::Id;
 use crate::context::Context;
 use crate::faults::Fault;
 use crate::followed::Source;
 use crate::hosts::{Outage, Place};
 use crate::inquiry::{Asked, Said, read_request};
 use crate::line::{Heard, Line, Watch};
+use crate::reports::{self, Reports};
 
 /// Connections of lines have ids from here on, below those of checks.
 pub const LINES: Id = 1 << (Id::BITS - 3);
@@ -24,8 +25,7 @@ const MICROSECOND: Duration = Duration::from_micros(1);
 #[derive(Debug, Default)]
 pub struct Lines {
     pub all: Vec<Line>,
-    /// Those with a change to report.
-    changed: Vec<usize>,
+    reports: Reports,
 }
 
 impl Lines {
@@ -338,49 +338,16 @@ impl Lines {
 
     /// There may be something to report.
     fn touch(&mut self, context: &mut Context, index: usize) {
-        let touched = &self.all[index];
-        let is_news = touched.unreported() != Readiness::default();
-        if !touched.is_open || touched.report_due.is_some() || !is_news {
-            return;
-        }
-        let due = context.now + context.lateness();
-        self.all[index].report_due = Some(due);
-        self.changed.push(index);
+        self.reports.touch(context, &self.all, index);
     }
 
     /// Reports the changes that are due, until there are `most` events.
     pub fn report(&mut self, context: &mut Context, events: &mut Vec<Event>, most: usize) {
-        let now = context.now;
-        let changed = std::mem::take(&mut self.changed);
-        for index in changed {
-            let is_due = self.all[index].report_due.is_none_or(|due| due <= now);
-            if !is_due || events.len() >= most {
-                self.changed.push(index);
-                continue;
-            }
-            let line = &mut self.all[index];
-            line.report_due = None;
-            let readiness = line.unreported();
-            if !line.is_open || readiness == Readiness::default() {
-                continue;
-            }
-            line.reported_readable |= readiness.readable;
-            line.reported_writable |= readiness.writable;
-            context.note("event of a line", index, u64::from(bits(readiness)));
-            events.push(Event::Socket(line.token, readiness));
-            if context.strike(Fault::EventTwice) {
-                events.push(Event::Socket(line.token, readiness));
-            }
-        }
+        self.reports.report(context, &mut self.all, events, most);
     }
 
-    /// An event without a cause; to a socket that is closed it is a stale one.
+    /// An event without a cause.
     pub fn hint(&self, context: &mut Context, hint: Readiness, events: &mut Vec<Event>) {
-        if self.all.is_empty() || !context.strike(Fault::EventHint) {
-            return;
-        }
-        let from = self.all.len().saturating_sub(5) as u64;
-        let index = from + context.random.below(self.all.len() as u64 - from);
-        events.push(Event::Socket(self.all[index as usize].token, hint));
+        reports::hint(context, &self.all, hint, events);
     }
 }

@@ -51,6 +51,7 @@ mod plan;
 mod puppets;
 mod random;
 mod report;
+mod reports;
 mod resolver_files;
 mod run;
 mod scenarios;

@@ -7,11 +7,12 @@ use std::time::Duration;
 use etcd_gateway::net::{Dial, Event, NetError, Read, Readiness, Write};
 
 use crate::agenda::Happening;
-use crate::connection::{Id, bits};
+use crate::connection::Id;
 use crate::context::Context;
 use crate::faults::Fault;
 use crate::hosts::{Outage, Place};
 use crate::members::{Answer, Asked, Members, read_request};
+use crate::reports::{self, Reported, Reports};
 
 /// Connections of checks have ids from here on, below those of streams to name servers.
 pub const VISITS: Id = 1 << (Id::BITS - 2);
@@ -45,7 +46,6 @@ pub struct Visit {
     pub is_blocked: bool,
     reported_readable: bool,
     reported_writable: bool,
-    report_due: Option<Duration>,
 }
 
 impl Visit {
@@ -69,7 +69,6 @@ impl Visit {
             is_blocked: false,
             reported_readable: false,
             reported_writable: false,
-            report_due: None,
         }
     }
 
@@ -80,8 +79,19 @@ impl Visit {
             self.taken == answer.bytes.len() && !answer.is_until_end && self.taken > 0
         })
     }
+}
 
-    /// What is true of it, and was not told.
+impl Reported for Visit {
+    const EVENT: &'static str = "event of a visit";
+
+    fn token(&self) -> usize {
+        self.token
+    }
+
+    fn is_open(&self) -> bool {
+        self.is_open
+    }
+
     fn unreported(&self) -> Readiness {
         let is_dead = self.death.is_some();
         let has_more = is_dead || self.arrived > self.taken || self.has_ended;
@@ -93,6 +103,11 @@ impl Visit {
             urgent: false,
         }
     }
+
+    fn on_reported(&mut self, readiness: Readiness) {
+        self.reported_readable |= readiness.readable;
+        self.reported_writable |= readiness.writable;
+    }
 }
 
 #[derive(Debug, Default)]
@@ -100,8 +115,7 @@ pub struct Visits {
     pub all: Vec<Visit>,
     /// When each request was written to its end, and to which endpoint.
     pub requests: Vec<(Duration, usize)>,
-    /// Those with a change to report.
-    changed: Vec<usize>,
+    reports: Reports,
 }
 
 impl Visits {
@@ -357,49 +371,16 @@ impl Visits {
 
     /// There may be something to report.
     fn touch(&mut self, context: &mut Context, index: usize) {
-        let touched = &self.all[index];
-        let is_news = touched.unreported() != Readiness::default();
-        if !touched.is_open || touched.report_due.is_some() || !is_news {
-            return;
-        }
-        let due = context.now + context.lateness();
-        self.all[index].report_due = Some(due);
-        self.changed.push(index);
+        self.reports.touch(context, &self.all, index);
     }
 
     /// Reports the changes that are due, until there are `most` events.
     pub fn report(&mut self, context: &mut Context, events: &mut Vec<Event>, most: usize) {
-        let now = context.now;
-        let changed = std::mem::take(&mut self.changed);
-        for index in changed {
-            let is_due = self.all[index].report_due.is_none_or(|due| due <= now);
-            if !is_due || events.len() >= most {
-                self.changed.push(index);
-                continue;
-            }
-            let visit = &mut self.all[index];
-            visit.report_due = None;
-            let readiness = visit.unreported();
-            if !visit.is_open || readiness == Readiness::default() {
-                continue;
-            }
-            visit.reported_readable |= readiness.readable;
-            visit.reported_writable |= readiness.writable;
-            context.note("event of a visit", index, u64::from(bits(readiness)));
-            events.push(Event::Socket(visit.token, readiness));
-            if context.strike(Fault::EventTwice) {
-                events.push(Event::Socket(visit.token, readiness));
-            }
-        }
+        self.reports.report(context, &mut self.all, events, most);
     }
 
-    /// An event without a cause; to a socket that is closed it is a stale one.
+    /// An event without a cause.
     pub fn hint(&self, context: &mut Context, hint: Readiness, events: &mut Vec<Event>) {
-        if self.all.is_empty() || !context.strike(Fault::EventHint) {
-            return;
-        }
-        let from = self.all.len().saturating_sub(5) as u64;
-        let index = from + context.random.below(self.all.len() as u64 - from);
-        events.push(Event::Socket(self.all[index as usize].token, hint));
+        reports::hint(context, &self.all, hint, events);
     }
 }
