@@ -273,6 +273,8 @@ impl Checking<'_> {
 
     /// The gateway starts: nothing is known, and every endpoint is to be asked.
     pub(super) fn checks_begin(&mut self, now: Duration) {
+        // The first look at the clock may be a late one.
+        self.checks.client_at = now;
         for endpoint in 0..self.checks.all.len() {
             self.stand_anew(endpoint);
             if let Some(book) = &mut self.checks.all[endpoint] {
