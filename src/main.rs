@@ -20,7 +20,7 @@ use etcd_gateway::config::unused::UnusedFlag;
 use etcd_gateway::config::{Config, Members, limits};
 use etcd_gateway::discovery::{
     Credentials, Environment, FollowMembers, HealthPolicy, KnownMembers, RecordError,
-    RegistrySettings, Sources,
+    RegistrySettings, Sources, StartingPoints,
 };
 use etcd_gateway::net::mio::{MioNet, SocketOptions};
 use etcd_gateway::net::notify::{NotifyError, ServiceManager};
@@ -223,23 +223,35 @@ fn follow_members(config: &Config) -> Result<Option<FollowMembers>, UsageError> 
     if !is_followed {
         return Ok(None);
     }
+    let starting_points = starting_points(config);
     let remembered = match &file {
-        Some(file) => remembered(file)?,
+        Some(file) => remembered(file, &starting_points)?,
         None => None,
     };
     let time_limit = config.health.timeout;
-    Ok(Some(FollowMembers { interval, time_limit, file, remembered }))
+    Ok(Some(FollowMembers { interval, time_limit, file, starting_points, remembered }))
+}
+
+/// Where members are first asked. Registered services change; what is typed for a registry is where
+/// it is.
+fn starting_points(config: &Config) -> StartingPoints {
+    let registry = config.registry.iter().flat_map(|registry| &registry.members);
+    let typed = config.endpoints.addresses.iter().chain(registry).map(ToString::to_string);
+    typed.chain(config.discovery.iter().map(|srv| srv.domain.clone())).collect()
 }
 
 /// What the file of `--state-file` has. One that is missing is that of the first start.
 ///
 /// # Errors
 /// [`UsageError`] for one that is not ours: the next list would take its place.
-fn remembered(path: &Path) -> Result<Option<KnownMembers>, UsageError> {
+fn remembered(
+    path: &Path,
+    starting_points: &StartingPoints,
+) -> Result<Option<KnownMembers>, UsageError> {
     let shown = path.to_string_lossy();
     let file = Quoted(&shown);
     let read = state_file::read(path, limits::STATE_FILE_BYTES_MAX);
-    let refused = match read.map(|bytes| KnownMembers::read(&bytes)) {
+    let refused = match read.map(|bytes| KnownMembers::read(&bytes, starting_points)) {
         Ok(Ok(known)) => {
             let (urls, term) = (known.urls.len(), known.raft_term);
             Event::StateFileRead { file, urls, term }.write();

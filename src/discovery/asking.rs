@@ -58,36 +58,18 @@ impl Discovery {
             candidates.extend(standing.map(|standing| candidate(&spec.address, server, standing)));
         }
         candidates.sort_by_key(|candidate| candidate.standing);
-        for Ranked { source, .. } in &self.sources {
-            let is_starting_point = !source.asks_members();
-            for Host { addresses, server, .. } in source.hosts(&self.names) {
-                for address in addresses {
-                    self.add_listed(&mut candidates, &address, &server, is_starting_point);
+        let hosts = self.sources.iter().flat_map(|ranked| ranked.source.hosts(&self.names));
+        for Host { addresses, server, .. } in hosts {
+            for address in addresses {
+                let mut in_use = self.found.iter().map(Found::server);
+                if candidates.len() < ENDPOINTS_MAX
+                    && !in_use.any(|used| used == address.to_canonical())
+                {
+                    candidates.push(candidate(&address, &server, Standing::Failing));
                 }
             }
         }
         candidates
-    }
-
-    /// Adds an address that a source lists, or marks it where it is in use.
-    fn add_listed(
-        &self,
-        candidates: &mut Vec<Candidate>,
-        address: &Address,
-        server: &Server,
-        is_starting_point: bool,
-    ) {
-        let listed = address.to_canonical();
-        let mut known = candidates.iter_mut();
-        if let Some(known) = known.find(|known| known.target.address.to_canonical() == listed) {
-            known.is_starting_point |= is_starting_point;
-            return;
-        }
-        let mut in_use = self.found.iter().map(Found::server);
-        if candidates.len() < ENDPOINTS_MAX && !in_use.any(|used| used == listed) {
-            let listed = candidate(address, server, Standing::Failing);
-            candidates.push(Candidate { is_starting_point, ..listed });
-        }
     }
 
     /// Takes the result of an ask. What a source needs by now is looked up from then on.
@@ -132,7 +114,7 @@ impl Discovery {
 fn candidate(address: &Address, server: &Server, standing: Standing) -> Candidate {
     let scheme = server.scheme.unwrap_or(Scheme::Http);
     let target = Target { address: address.clone(), scheme, host: server.name.clone() };
-    Candidate { target, standing, is_starting_point: false }
+    Candidate { target, standing }
 }
 
 #[cfg(test)]
@@ -141,7 +123,7 @@ mod tests {
 
     use super::*;
     use crate::config::address::EndpointAddress;
-    use crate::discovery::{Environment, Finding, FollowMembers, Sources};
+    use crate::discovery::{Environment, Finding, FollowMembers, Sources, StartingPoints};
     use crate::proto::http1::Response;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -152,7 +134,9 @@ mod tests {
         let typed: Vec<EndpointAddress> =
             ["10.0.0.1:1", "https://10.0.0.2:2"].map(|text| text.parse().expect(text)).into();
         let (interval, time_limit) = (30 * SECOND, SECOND);
-        let follow = FollowMembers { interval, time_limit, file: None, remembered: None };
+        let starting_points = StartingPoints::default();
+        let (file, remembered) = (None, None);
+        let follow = FollowMembers { interval, time_limit, file, starting_points, remembered };
         let sources = Sources::new(SECOND, Environment::default());
         (Discovery::new(sources.with(typed).with(Some(follow)), now), now)
     }
@@ -216,30 +200,6 @@ mod tests {
     }
 
     #[test]
-    fn a_starting_point_is_one_that_another_source_lists() {
-        let (mut discovery, now) = discover();
-        found(&mut discovery, now);
-        asked(&mut discovery, now);
-        hear(&mut discovery, r#"{H,"leader":"2"}"#, now);
-        asked(&mut discovery, now);
-        // One of the typed endpoints is a member.
-        let list = r#"{H,"members":[{"ID":"2","name":"a",
-            "clientURLs":["http://10.0.0.3:3","http://10.0.0.1:1"]}]}"#;
-        hear(&mut discovery, list, now);
-        asked(&mut discovery, now);
-        hear(&mut discovery, r#"{H,"leader":"2"}"#, now);
-        found(&mut discovery, now);
-        let candidates = discovery.candidates(&|_| Some(Standing::Serving));
-        let candidates = candidates.iter().map(|candidate| {
-            let Candidate { target, is_starting_point, .. } = candidate;
-            (target.address.to_string(), *is_starting_point)
-        });
-        let want = [("10.0.0.3:3", false), ("10.0.0.1:1", true), ("10.0.0.2:2", true)];
-        let want = want.map(|(address, is_starting_point)| (address.to_owned(), is_starting_point));
-        assert_eq!(candidates.collect::<Vec<_>>(), want);
-    }
-
-    #[test]
     fn where_the_members_cannot_be_asked_those_of_the_start_are() {
         let (mut discovery, now) = discover();
         found(&mut discovery, now);
@@ -248,7 +208,7 @@ mod tests {
         asked(&mut discovery, now);
         let list = r#"{H,"members":[{"ID":"2","name":"a","clientURLs":["http://10.0.0.3:3"]}]}"#;
         hear(&mut discovery, list, now);
-        asked(&mut discovery, now);
+        assert_eq!(asked(&mut discovery, now), ["send"]);
         hear(&mut discovery, r#"{H,"leader":"2"}"#, now);
         found(&mut discovery, now);
         asked(&mut discovery, now);

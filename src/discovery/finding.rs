@@ -77,16 +77,6 @@ pub enum Finding {
         /// The member that gave it.
         endpoint: Address,
     },
-    /// The list that a file had is of another cluster than the starting points are, and is left for
-    /// theirs.
-    ClusterLeft {
-        /// The cluster that is left.
-        left: u64,
-        /// That of the starting points.
-        cluster_id: u64,
-        /// The one that gave the list.
-        endpoint: Address,
-    },
     /// A list of members is not believed, or a member gave none.
     MembersRefused {
         /// The member.

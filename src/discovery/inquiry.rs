@@ -105,8 +105,6 @@ pub struct Candidate {
     pub target: Target,
     /// Its standing by its checks; [`Standing::Failing`] also where dials fail.
     pub standing: Standing,
-    /// Whether a source that asks no members lists it: `--endpoints`, or DNS.
-    pub is_starting_point: bool,
 }
 
 /// What a source knows when it decides what to ask.

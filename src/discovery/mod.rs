@@ -62,7 +62,7 @@ pub use finding::{
 pub use health_policy::HealthPolicy;
 pub use inquiry::{Ask, Candidate, Heard, Inputs, Line, Target};
 pub use lookups::Lookups;
-pub use members::{FollowMembers, KnownMembers, Record, RecordError, Refusal};
+pub use members::{FollowMembers, KnownMembers, Record, RecordError, Refusal, StartingPoints};
 pub use name::AddressName;
 pub use names::Names;
 pub use registry::{Credentials, RegistrySettings};

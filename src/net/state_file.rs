@@ -72,8 +72,7 @@ pub(super) fn replace(
         // Nothing shows that it is ours.
         Err(error) => return Err(ReplaceError::File(error)),
     }
-    // The file that a link leads to is replaced, and not the link.
-    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let path = &followed(path);
     let new = new_version(path);
     // Left over where this process died at that moment.
     let _ = fs::remove_file(&new);
@@ -92,6 +91,17 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let options = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path);
     let mut file: File = options.map_err(file_error)?;
     file.write_all(bytes).map_err(file_error)
+}
+
+/// The file that a link leads to, which may be missing, so that it is replaced and not the link.
+fn followed(path: &Path) -> PathBuf {
+    if let Ok(followed) = fs::canonicalize(path) {
+        return followed;
+    }
+    match (fs::read_link(path), path.parent()) {
+        (Ok(target), Some(folder)) => folder.join(target),
+        _ => path.to_owned(),
+    }
 }
 
 fn new_version(path: &Path) -> PathBuf {
@@ -159,11 +169,13 @@ mod tests {
         let directory = directory("state-link");
         let (path, link) = (directory.join("kept/members"), directory.join("members"));
         fs::create_dir(directory.join("kept")).expect("a folder of our own");
-        fs::write(&path, "one").expect("a file of our own");
-        symlink(&path, &link).expect("a link of our own");
-        assert_eq!(replace(&link, b"another", any), Ok(()));
-        assert_eq!(read(&path, 10).as_deref(), Ok(&b"another"[..]));
-        assert!(fs::symlink_metadata(&link).expect("it is there").is_symlink());
+        symlink("kept/members", &link).expect("a link of our own");
+        // The first version, and the second one.
+        for text in [&b"one"[..], b"another"] {
+            assert_eq!(replace(&link, text, any), Ok(()));
+            assert_eq!(read(&path, 10).as_deref(), Ok(text));
+            assert!(fs::symlink_metadata(&link).expect("it is there").is_symlink());
+        }
         fs::remove_dir_all(&directory).expect("our own");
     }
 

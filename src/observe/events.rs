@@ -317,12 +317,6 @@ events! {
     };
     /// The list of a member is not believed, and an operator may have to do something about it.
     MembersRefused: Warn "list of members not believed" { endpoint: Value<'a>, reason: Value<'a> };
-    /// The list of `--state-file` is of another cluster than `--endpoints` are, or DNS.
-    ClusterLeft: Warn "state file is of another cluster, following that of the endpoints" {
-        endpoint: Value<'a>,
-        cluster: Value<'a>,
-        left_cluster: Value<'a>,
-    };
     /// A member gave no list, or one that others will correct.
     MembersNotGiven: Info "list of members not believed" { endpoint: Value<'a>, reason: Value<'a> };
     /// No member gave a list that is believed: the endpoints stay as they are. The reason is that

@@ -8,7 +8,7 @@ use etcd_gateway::address::Address;
 use etcd_gateway::config::address::{EndpointAddress, Host};
 use etcd_gateway::config::registry::Registry;
 use etcd_gateway::config::{PRIORITY_DEFAULT, WEIGHT_DEFAULT};
-use etcd_gateway::discovery::{FollowMembers, RegistrySettings, Sources};
+use etcd_gateway::discovery::{FollowMembers, RegistrySettings, Sources, StartingPoints};
 use etcd_gateway::scheme::Scheme;
 
 use crate::random::Random;
@@ -76,6 +76,7 @@ impl Followed {
                     interval: self.interval,
                     time_limit: self.time_limit,
                     file: None,
+                    starting_points: StartingPoints::default(),
                     remembered: None,
                 };
                 Sources::default().with(typed.collect::<Vec<_>>()).with([follow])

@@ -13,13 +13,12 @@ pub const FOLLOW_SPREAD: Duration = Duration::from_secs(1);
 /// newer ones, until they are believed: the cluster was restored from a backup. A member that was
 /// removed or cut off has a leader for two seconds at the longest.
 pub const FOLLOW_REWIND_AFTER: Duration = Duration::from_secs(60);
-/// Time for which members of the cluster in a state file have to confirm it, and no starting point
-/// be of another one, until that is beyond doubt.
-pub const FOLLOW_SETTLE_AFTER: Duration = Duration::from_secs(60);
-/// Most bytes of the file of `--state-file`: [`super::ENDPOINTS_MAX`] URLs with long names.
-pub const STATE_FILE_BYTES_MAX: usize = 128 * 1024;
+/// Most bytes of the file of `--state-file`: [`super::ENDPOINTS_MAX`] URLs, and as many starting
+/// points, with long names.
+pub const STATE_FILE_BYTES_MAX: usize = 192 * 1024;
 
 const _: () = assert!(FOLLOW_RETRY_MIN.as_nanos() > 0);
 const _: () = assert!(FOLLOW_SPREAD.as_nanos() > 0 && FOLLOW_SPACING.as_nanos() > 0);
 // A line has a host of up to 253 characters, a scheme, a port and the number of the member.
-const _: () = assert!(super::ENDPOINTS_MAX * (253 + 64) + 256 <= STATE_FILE_BYTES_MAX);
+// The same without a scheme and a number is a starting point.
+const _: () = assert!(super::ENDPOINTS_MAX * 2 * (253 + 64) + 256 <= STATE_FILE_BYTES_MAX);

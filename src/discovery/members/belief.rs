@@ -16,7 +16,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use crate::config::{ENDPOINTS_MAX, FOLLOW_REWIND_AFTER, FOLLOW_SETTLE_AFTER};
+use crate::config::{ENDPOINTS_MAX, FOLLOW_REWIND_AFTER};
 use crate::proto::etcd::SkipReason;
 use crate::proto::etcd::failure::{self, FailureKind};
 use crate::proto::etcd::members::{ClientUrl, MemberList, client_endpoints};
@@ -114,29 +114,8 @@ impl Said {
 #[derive(Debug, Default)]
 pub(super) struct Belief {
     known: Option<KnownMembers>,
-    /// Whether its cluster is the right one; `None`: beyond doubt.
-    doubt: Option<Doubt>,
     /// Since when members with a leader say older things, and no member newer ones.
     rewound_since: Option<Instant>,
-}
-
-/// Doubt whether a list from a file is of the cluster that is meant: the starting points may have
-/// been replaced by those of another one since it was written, and the old cluster may still run.
-#[derive(Debug, Default)]
-struct Doubt {
-    /// Since when members other than starting points confirm the cluster.
-    confirmed_since: Option<Instant>,
-    /// Since when starting points are of another cluster, and none of this one.
-    contested_since: Option<Instant>,
-}
-
-/// The member that gives a list.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Giver {
-    /// See [`crate::discovery::Candidate`].
-    pub(super) is_starting_point: bool,
-    /// When the round began in which it was asked.
-    pub(super) round_begun_at: Instant,
 }
 
 /// What a list has changed.
@@ -144,8 +123,6 @@ pub(super) struct Giver {
 pub(super) struct Followed {
     /// Whether the URLs are others than before.
     pub(super) is_changed: bool,
-    /// The cluster that is left for this one.
-    pub(super) left: Option<u64>,
     /// The URLs that are skipped, printable, with the reason.
     pub(super) skipped: Vec<(String, SkipReason)>,
 }
@@ -153,45 +130,25 @@ pub(super) struct Followed {
 impl Belief {
     /// As it was remembered.
     pub(super) fn remembered(known: Option<KnownMembers>) -> Belief {
-        let doubt = known.is_some().then(Doubt::default);
-        Belief { known, doubt, rewound_since: None }
+        Belief { known, rewound_since: None }
     }
 
     pub(super) fn known(&self) -> Option<&KnownMembers> {
         self.known.as_ref()
     }
 
-    /// Whether starting points have to say which cluster is meant.
-    pub(super) fn is_doubtful(&self) -> bool {
-        self.doubt.is_some()
-    }
-
-    /// Whether starting points contest the cluster since `now`, and are to be asked again.
-    pub(super) fn is_newly_contested(&self, now: Instant) -> bool {
-        self.doubt.as_ref().is_some_and(|doubt| doubt.contested_since == Some(now))
-    }
-
     /// Whether a list says what is known already, so that nothing has to be believed.
     ///
     /// # Errors
     /// [`Refusal::OtherCluster`].
-    pub(super) fn confirms(
-        &mut self,
-        list: &MemberList,
-        giver: Giver,
-        now: Instant,
-    ) -> Result<bool, Refusal> {
+    pub(super) fn confirms(&mut self, list: &MemberList) -> Result<bool, Refusal> {
         let Some(known) = &self.known else { return Ok(false) };
         if list.cluster_id != known.cluster_id {
-            return match giver.is_starting_point && self.is_doubtful() {
-                true => Ok(false),
-                false => Err(Refusal::OtherCluster),
-            };
+            return Err(Refusal::OtherCluster);
         }
         let is_same = usable(list).0 == known.urls;
         if is_same {
             self.rewound_since = None;
-            self.settle(giver, now);
         }
         Ok(is_same)
     }
@@ -205,7 +162,6 @@ impl Belief {
         &mut self,
         statuses: [&Status; 2],
         list: &MemberList,
-        giver: Giver,
         now: Instant,
     ) -> Result<Followed, Refusal> {
         let [before, after] = statuses;
@@ -218,7 +174,7 @@ impl Belief {
         if let Some(known) = &self.known
             && let Err(refusal) = check_age(known, before, list)
         {
-            self.check_refusal(refusal, giver, now)?;
+            self.check_rewind(refusal, now)?;
         }
         let (urls, skipped) = usable(list);
         if urls.is_empty() {
@@ -227,46 +183,21 @@ impl Belief {
         let is_changed = self.known.as_ref().is_none_or(|known| known.urls != urls);
         // A member counts up its term while it has no leader, and no other one may follow it there.
         let (cluster_id, raft_term) = (list.cluster_id, list.raft_term.min(after.raft_term));
-        let left = self.known.as_ref().map(|known| known.cluster_id);
-        let left = left.filter(|left| *left != cluster_id);
         let applied = before.applied.max(after.applied);
         self.known = Some(KnownMembers { cluster_id, raft_term, applied, urls });
         self.rewound_since = None;
-        self.settle(giver, now);
-        Ok(Followed { is_changed, left, skipped })
+        Ok(Followed { is_changed, skipped })
     }
 
-    /// Whether a list is believed all the same: an older one as nothing newer was said for long;
-    /// that of another cluster as the starting points are of that one.
-    fn check_refusal(
-        &mut self,
-        refusal: Refusal,
-        giver: Giver,
-        now: Instant,
-    ) -> Result<(), Refusal> {
-        let is_believed = match (refusal, &mut self.doubt) {
-            (Refusal::OlderTerm | Refusal::OlderEntry, _) => {
-                *self.rewound_since.get_or_insert(now) + FOLLOW_REWIND_AFTER <= now
-            }
-            // The others were asked before this one was again: each is asked once in a round.
-            (Refusal::OtherCluster, Some(doubt)) if giver.is_starting_point => {
-                *doubt.contested_since.get_or_insert(now) < giver.round_begun_at
-            }
-            _ => false,
-        };
-        match is_believed {
+    /// Whether a list that is older is believed all the same, as nothing newer was said for long.
+    fn check_rewind(&mut self, refusal: Refusal, now: Instant) -> Result<(), Refusal> {
+        if !matches!(refusal, Refusal::OlderTerm | Refusal::OlderEntry) {
+            return Err(refusal);
+        }
+        let since = *self.rewound_since.get_or_insert(now);
+        match since + FOLLOW_REWIND_AFTER <= now {
             true => Ok(()),
             false => Err(refusal),
-        }
-    }
-
-    /// The cluster was confirmed: by a starting point it is beyond doubt at once, otherwise once
-    /// these had time to speak. A starting point that turns up later may be a server of others.
-    fn settle(&mut self, giver: Giver, now: Instant) {
-        let Some(doubt) = &mut self.doubt else { return };
-        let since = *doubt.confirmed_since.get_or_insert(now);
-        if giver.is_starting_point || since + FOLLOW_SETTLE_AFTER <= now {
-            self.doubt = None;
         }
     }
 }

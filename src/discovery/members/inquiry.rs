@@ -20,7 +20,6 @@ use crate::config::{FOLLOW_RETRY_MIN, FOLLOW_SPACING, FOLLOW_SPREAD};
 use crate::discovery::inquiry::{Candidate, Target};
 use crate::proto::etcd::{members, status};
 use crate::proto::http1::{Request, Unsendable};
-use crate::upstream::Standing;
 
 /// What a member is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,24 +30,6 @@ pub(super) enum Question {
     Status,
     /// The list.
     List,
-}
-
-/// What is known before a member is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Known {
-    /// No list.
-    Nothing,
-    /// A list, but not whether it is of the right cluster: the starting points come first.
-    Doubtful,
-    /// A list.
-    Listed,
-}
-
-impl Known {
-    /// The place of a candidate: lower ones are asked first, and one of equals is drawn.
-    fn rank(self, candidate: &Candidate) -> (bool, Standing) {
-        (self == Known::Doubtful && !candidate.is_starting_point, candidate.standing)
-    }
 }
 
 /// The state of the questions.
@@ -73,8 +54,6 @@ pub(super) struct Inquiry {
     stage: Stage,
     /// The member that is asked.
     target: Option<Target>,
-    /// Whether that is where the operator says that members are.
-    is_starting_point: bool,
     /// Whether a connection to it is there, as far as is known.
     is_connected: bool,
     /// Whether it has [`status::PATH_BETA`] in place of [`status::PATH`].
@@ -108,7 +87,6 @@ impl Inquiry {
             interval,
             stage: Stage::Choosing,
             target: None,
-            is_starting_point: false,
             is_connected: false,
             is_beta: false,
             asked: Vec::new(),
@@ -144,11 +122,12 @@ impl Inquiry {
         self.is_doubtful = true;
     }
 
-    /// What is to be done next; `None`: nothing for now.
+    /// What is to be done next; `None`: nothing for now. `is_known`: there is a list that may be
+    /// confirmed.
     pub(super) fn next_step(
         &mut self,
         members: &[Candidate],
-        known: Known,
+        is_known: bool,
         now: Instant,
         random: &mut dyn FnMut() -> u64,
     ) -> Option<Step> {
@@ -165,7 +144,7 @@ impl Inquiry {
         }
         match self.stage {
             Stage::Resting { .. } | Stage::Ended { .. } | Stage::Awaiting(_) => None,
-            Stage::Choosing => self.choose(members, known, now, random),
+            Stage::Choosing => self.choose(members, is_known, now, random),
             Stage::Sending(question) => {
                 self.stage = Stage::Awaiting(question);
                 match (self.is_connected, &self.target) {
@@ -198,11 +177,11 @@ impl Inquiry {
         self.expire(now);
     }
 
-    /// Chooses a member that was not asked in this round, one of those that come first.
+    /// Chooses a member that was not asked in this round, one of those with the best standing.
     fn choose(
         &mut self,
         members: &[Candidate],
-        known: Known,
+        is_known: bool,
         now: Instant,
         random: &mut dyn FnMut() -> u64,
     ) -> Option<Step> {
@@ -212,18 +191,15 @@ impl Inquiry {
         }
         let mut left: Vec<&Candidate> = members.iter().collect();
         left.retain(|candidate| !self.asked.contains(&candidate.target.address));
-        left.sort_by_key(|candidate| known.rank(candidate));
         let Some(first) = left.first() else {
             self.is_starved = members.is_empty();
             self.give_up(now, random);
             return None;
         };
-        let rank = known.rank(first);
-        let best = left.iter().take_while(|other| known.rank(other) == rank).count();
-        let Candidate { target, is_starting_point, .. } = left[index(best, random())].clone();
+        let best = left.iter().take_while(|other| other.standing == first.standing).count();
+        let target = left[index(best, random())].target.clone();
         self.asked.push(target.address.clone());
-        self.is_starting_point = is_starting_point;
-        let question = if known == Known::Nothing { Question::Status } else { Question::Glance };
+        let question = if is_known { Question::Glance } else { Question::Status };
         (self.is_connected, self.is_beta) = (true, false);
         self.stage = Stage::Awaiting(question);
         self.target = Some(target.clone());
@@ -289,16 +265,6 @@ impl Inquiry {
     /// The member that is asked, or was last.
     pub(super) fn target(&self) -> Option<&Target> {
         self.target.as_ref()
-    }
-
-    /// Whether that is where the operator says that members are.
-    pub(super) fn is_at_starting_point(&self) -> bool {
-        self.is_starting_point
-    }
-
-    /// When the last round began, if one did.
-    pub(super) fn begun_at(&self) -> Option<Instant> {
-        self.begun_at
     }
 
     /// Rounds in a row that brought no list.

@@ -16,14 +16,14 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub use belief::{KnownMembers, Refusal};
-pub use record::{Record, RecordError};
+pub use record::{Record, RecordError, StartingPoints};
 
-use belief::{Belief, Followed, Giver, Said};
+use belief::{Belief, Followed, Said};
 use hosts::{host, is_resolved, needed};
-use inquiry::{Inquiry, Known, Question, Step};
+use inquiry::{Inquiry, Question, Step};
 
 use super::finding::{Excluded, Exclusion, Finding, Item, SourceLabel};
-use super::inquiry::{Ask, Candidate, Heard, Inputs};
+use super::inquiry::{Ask, Heard, Inputs};
 use super::names::{Names, Needed};
 use super::retiring::{self, RetiringRecords};
 use super::source::{Configured, Host, Ranked, Source, State};
@@ -47,6 +47,8 @@ pub struct FollowMembers {
     pub time_limit: Duration,
     /// Where a list is kept; `None`: nowhere.
     pub file: Option<PathBuf>,
+    /// Where members are first asked, as it is kept with the list.
+    pub starting_points: StartingPoints,
     /// The list that was kept; `None`: none, or none that could be read.
     pub remembered: Option<KnownMembers>,
 }
@@ -56,14 +58,13 @@ pub struct FollowMembers {
 pub(super) struct Members {
     time_limit: Duration,
     file: Option<PathBuf>,
+    starting_points: StartingPoints,
     belief: Belief,
     /// What the member that is asked has said so far.
     said: Said,
     records: RetiringRecords<ClientUrl>,
     skipped: Vec<(String, SkipReason)>,
     inquiry: Inquiry,
-    /// Whether there was a starting point among those that can be asked.
-    has_starting_point: bool,
     /// Whether there is something to be kept that was not handed out yet.
     has_record: bool,
     /// Whether what was handed out last could not be written.
@@ -91,16 +92,16 @@ impl retiring::Record for ClientUrl {
 
 impl Members {
     pub(super) fn new(settings: FollowMembers) -> Members {
-        let FollowMembers { interval, time_limit, file, remembered } = settings;
+        let FollowMembers { interval, time_limit, file, starting_points, remembered } = settings;
         Members {
             time_limit,
             file,
+            starting_points,
             belief: Belief::remembered(remembered),
             said: Said::default(),
             records: RetiringRecords::default(),
             skipped: Vec::new(),
             inquiry: Inquiry::new(interval),
-            has_starting_point: false,
             has_record: false,
             is_unwritten: false,
             findings: Vec::new(),
@@ -143,17 +144,9 @@ impl Members {
         false
     }
 
-    /// The member that is asked, as the giver of a list.
-    fn giver(&self, now: Instant) -> Giver {
-        Giver {
-            is_starting_point: self.inquiry.is_at_starting_point(),
-            round_begun_at: self.inquiry.begun_at().unwrap_or(now),
-        }
-    }
-
     fn on_list(&mut self, question: Question, list: MemberList, now: Instant) -> bool {
         if question == Question::Glance {
-            match self.belief.confirms(&list, self.giver(now), now) {
+            match self.belief.confirms(&list) {
                 Ok(true) => self.finish(),
                 Ok(false) => self.inquiry.ask(Question::Status),
                 Err(refusal) => return self.refuse(refusal, now),
@@ -173,7 +166,7 @@ impl Members {
         after: &Status,
         now: Instant,
     ) -> bool {
-        match self.belief.follow([before, after], list, self.giver(now), now) {
+        match self.belief.follow([before, after], list, now) {
             Ok(followed) => self.on_followed(list, followed),
             Err(Refusal::NoUsableUrl) => {
                 (_, self.skipped) = members::client_endpoints(list);
@@ -181,17 +174,12 @@ impl Members {
                 // There is nothing else, but the log should show why.
                 true
             }
-            Err(refusal) => {
-                if self.belief.is_newly_contested(now) {
-                    self.inquiry.doubt();
-                }
-                self.refuse(refusal, now)
-            }
+            Err(refusal) => self.refuse(refusal, now),
         }
     }
 
     fn on_followed(&mut self, list: &MemberList, followed: Followed) -> bool {
-        let Followed { is_changed, left, skipped } = followed;
+        let Followed { is_changed, skipped } = followed;
         let has_skipped = skipped != self.skipped;
         self.skipped = skipped;
         self.has_record = true;
@@ -205,10 +193,6 @@ impl Members {
                 raft_term: list.raft_term,
                 endpoint: target.address.clone(),
             });
-            if let Some(left) = left {
-                let (cluster_id, endpoint) = (list.cluster_id, target.address.clone());
-                self.findings.push(Finding::ClusterLeft { left, cluster_id, endpoint });
-            }
         }
         is_changed || has_skipped
     }
@@ -236,19 +220,6 @@ impl Members {
         self.reported.insert(key, (), now);
         self.reported.forget(now);
         false
-    }
-
-    /// What is known before these are asked. Where there is doubt, a round comes soon after the
-    /// first starting point: names take longer to look up than a file to read.
-    fn known(&mut self, members: &[Candidate]) -> Known {
-        if !self.belief.is_doubtful() {
-            return if self.belief.known().is_some() { Known::Listed } else { Known::Nothing };
-        }
-        let has_start = members.iter().any(|candidate| candidate.is_starting_point);
-        if has_start && !std::mem::replace(&mut self.has_starting_point, true) {
-            self.inquiry.doubt();
-        }
-        Known::Doubtful
     }
 
     /// Reports once that a round has brought nothing.
@@ -344,9 +315,9 @@ impl Source for Members {
         now: Instant,
         random: &mut dyn FnMut() -> u64,
     ) -> Option<(u8, Ask)> {
-        let known = self.known(inputs.members);
+        let is_known = self.belief.known().is_some();
         loop {
-            let step = self.inquiry.next_step(inputs.members, known, now, random);
+            let step = self.inquiry.next_step(inputs.members, is_known, now, random);
             self.note_failure();
             if let Some(ask) = self.ask_of(step?, now) {
                 return Some((LINE, ask));
@@ -390,7 +361,8 @@ impl Source for Members {
         if !std::mem::take(&mut self.has_record) {
             return None;
         }
-        Some(Record { path: self.file.clone()?, bytes: record::write(self.belief.known()?) })
+        let bytes = record::write(&self.starting_points, self.belief.known()?);
+        Some(Record { path: self.file.clone()?, bytes })
     }
 
     fn on_recorded(&mut self, is_written: bool) -> bool {

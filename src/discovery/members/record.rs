@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   etcd-gateway members 1
+//!   start 10.9.8.7:2379
 //!   cluster 9808987074649990531
 //!   term 5
 //!   applied 1234
@@ -9,8 +10,11 @@
 //!   end
 //! ```
 //!
-//! The last line shows that the file is whole. All of it is right, or nothing of it counts.
+//! The last line shows that the file is whole. All of it is right, or nothing of it counts. Where
+//! members were first asked, it begins with: a file that was written from other starting points may
+//! be of another cluster, which may still run, and would outvote what was typed.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 
@@ -23,6 +27,8 @@ const FIRST_LINE: &str = "etcd-gateway members 1";
 /// The beginning of the first line in any version.
 const KIND: &str = "etcd-gateway members ";
 const LAST_LINE: &str = "end";
+/// Before a starting point.
+const START: &str = "start ";
 
 /// A file to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +65,8 @@ pub enum RecordError {
     Incomplete,
     /// A line is wrong.
     Malformed,
+    /// It was written from other starting points, and none of its members is one now.
+    OtherStart,
 }
 
 impl fmt::Display for RecordError {
@@ -70,15 +78,38 @@ impl fmt::Display for RecordError {
             RecordError::OtherVersion => "other_version",
             RecordError::Incomplete => "incomplete",
             RecordError::Malformed => "malformed",
+            RecordError::OtherStart => "other_endpoints",
         })
     }
 }
 
-/// The file that keeps this list.
-pub(super) fn write(known: &KnownMembers) -> Vec<u8> {
+/// Where members are first asked: endpoints as `host:port`, and domains of SRV records. Of more
+/// than [`ENDPOINTS_MAX`] the first ones in the order of their texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StartingPoints(BTreeSet<String>);
+
+impl FromIterator<String> for StartingPoints {
+    fn from_iter<T: IntoIterator<Item = String>>(texts: T) -> StartingPoints {
+        let all: BTreeSet<String> =
+            texts.into_iter().map(|text| text.to_ascii_lowercase()).collect();
+        StartingPoints(all.into_iter().take(ENDPOINTS_MAX).collect())
+    }
+}
+
+impl StartingPoints {
+    fn has(&self, text: String) -> bool {
+        self.0.contains(&text.to_ascii_lowercase())
+    }
+}
+
+/// The file that keeps this list, which began at these starting points.
+pub(super) fn write(starting_points: &StartingPoints, known: &KnownMembers) -> Vec<u8> {
     let KnownMembers { cluster_id, raft_term, applied, urls } = known;
-    let mut text =
-        format!("{FIRST_LINE}\ncluster {cluster_id}\nterm {raft_term}\napplied {applied}\n");
+    let mut text = format!("{FIRST_LINE}\n");
+    for start in &starting_points.0 {
+        let _ = writeln!(text, "{START}{start}");
+    }
+    let _ = writeln!(text, "cluster {cluster_id}\nterm {raft_term}\napplied {applied}");
     for ClientUrl { member_id, scheme, host, port } in urls {
         let _ = writeln!(text, "member {member_id} {scheme}://{host}:{port}");
     }
@@ -89,11 +120,14 @@ pub(super) fn write(known: &KnownMembers) -> Vec<u8> {
 }
 
 impl KnownMembers {
-    /// Reads what a file has.
+    /// Reads what a file has, if one of these starting points is one of its own, or a member.
     ///
     /// # Errors
     /// [`RecordError`]: then nothing of it counts.
-    pub fn read(bytes: &[u8]) -> Result<KnownMembers, RecordError> {
+    pub fn read(
+        bytes: &[u8],
+        starting_points: &StartingPoints,
+    ) -> Result<KnownMembers, RecordError> {
         if bytes.is_empty() {
             return Err(RecordError::Empty);
         }
@@ -112,8 +146,16 @@ impl KnownMembers {
             });
         }
         let whole = text.strip_suffix(&format!("\n{LAST_LINE}\n"));
-        let lines = whole.ok_or(RecordError::Incomplete)?.lines().skip(1);
-        read_lines(lines).ok_or(RecordError::Malformed)
+        let lines: Vec<&str> = whole.ok_or(RecordError::Incomplete)?.lines().skip(1).collect();
+        let starts = lines.iter().take_while(|line| line.starts_with(START)).count();
+        let (starts, lines) = lines.split_at(starts);
+        let known = read_lines(lines.iter().copied()).ok_or(RecordError::Malformed)?;
+        let starts = starts.iter().filter_map(|line| line.strip_prefix(START));
+        let urls = known.urls.iter().map(|url| format!("{}:{}", url.host, url.port));
+        match starts.map(str::to_owned).chain(urls).any(|text| starting_points.has(text)) {
+            true => Ok(known),
+            false => Err(RecordError::OtherStart),
+        }
     }
 }
 
@@ -148,18 +190,34 @@ mod tests {
         KnownMembers { cluster_id: u64::MAX, raft_term: 5, applied: 1234, urls }
     }
 
+    fn starting_points(texts: &[&str]) -> StartingPoints {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
     #[test]
     fn what_is_written_is_read() {
         let urls =
             [(1, "http://10.0.0.1:2379"), (u64::MAX, "https://[fe80::1]:1"), (1, "http://a.b.:2")];
         let known = known(&urls);
-        let text = String::from_utf8(write(&known)).expect("text");
-        let want = "etcd-gateway members 1\ncluster 18446744073709551615\nterm 5\napplied 1234\n\
+        let starts = starting_points(&["M1.test:2379", "10.0.0.1:2379", "example.com"]);
+        let text = String::from_utf8(write(&starts, &known)).expect("text");
+        let want = "etcd-gateway members 1\nstart 10.0.0.1:2379\nstart example.com\n\
+                    start m1.test:2379\ncluster 18446744073709551615\nterm 5\napplied 1234\n\
                     member 1 http://10.0.0.1:2379\n\
                     member 18446744073709551615 https://[fe80::1]:1\n\
                     member 1 http://a.b.:2\nend\n";
         assert_eq!(text, want);
-        assert_eq!(KnownMembers::read(text.as_bytes()), Ok(known));
+        for (starts, want) in [
+            (starts, Ok(known.clone())),
+            // One of them is enough: others may have been added, or be gone.
+            (starting_points(&["10.0.0.9:1", "m1.TEST:2379"]), Ok(known.clone())),
+            (starting_points(&["[fe80::1]:1"]), Ok(known.clone())),
+            (starting_points(&["A.B.:2"]), Ok(known)),
+            (starting_points(&["m1.test:2380", "10.0.0.1"]), Err(RecordError::OtherStart)),
+            (starting_points(&[]), Err(RecordError::OtherStart)),
+        ] {
+            assert_eq!(KnownMembers::read(text.as_bytes(), &starts), want, "{starts:?}");
+        }
     }
 
     #[test]
@@ -168,12 +226,16 @@ mod tests {
         let name = format!("https://{label}.{label}.{label}.{label}:65535");
         assert!(name.len() < ETCD_URL_BYTES_MAX);
         let known = known(&vec![(u64::MAX, name.as_str()); ENDPOINTS_MAX]);
-        assert_eq!(KnownMembers::read(&write(&known)), Ok(known));
+        let starts = (0..2 * ENDPOINTS_MAX).map(|number| format!("{}:{}", &name[8..], number));
+        let starts = starts.collect();
+        assert_eq!(KnownMembers::read(&write(&starts, &known), &starts), Ok(known));
     }
 
     #[test]
     fn a_file_counts_as_a_whole_or_not_at_all() {
-        let good = String::from_utf8(write(&known(&[(1, "http://10.0.0.1:2379")]))).expect("text");
+        let starts = starting_points(&["10.0.0.1:2379"]);
+        let good = known(&[(1, "http://10.0.0.1:2379")]);
+        let good = String::from_utf8(write(&starts, &good)).expect("text");
         let long = "a".repeat(STATE_FILE_BYTES_MAX + 1);
         let zeros = "\0".repeat(STATE_FILE_BYTES_MAX);
         for (text, want) in [
@@ -198,20 +260,23 @@ mod tests {
             (good.replace("applied 1234\n", ""), RecordError::Malformed),
             (good.replace("member 1 http://10.0.0.1:2379\n", ""), RecordError::Malformed),
             (good.replace("member 1 ", "member 0 "), RecordError::Malformed),
-            (good.replace("10.0.0.1", "127.0.0.1"), RecordError::Malformed),
+            (good.replace("//10.0.0.1", "//127.0.0.1"), RecordError::Malformed),
+            (good.replace("start ", "stop "), RecordError::Malformed),
+            (good.replace("10.0.0.1", "10.0.0.2"), RecordError::OtherStart),
             (good.replace("http:", "ftp:"), RecordError::Malformed),
             (good.replace("end", "\n\nend"), RecordError::Malformed),
         ] {
-            assert_eq!(KnownMembers::read(text.as_bytes()), Err(want), "{text:?}");
+            assert_eq!(KnownMembers::read(text.as_bytes(), &starts), Err(want), "{text:?}");
             let is_foreign = want == RecordError::Foreign;
             assert_eq!(Record::may_replace(text.as_bytes()), !is_foreign, "{text:?}");
         }
         for end in 0..good.len() {
             let cut = &good.as_bytes()[..end];
-            assert!(KnownMembers::read(cut).is_err() && Record::may_replace(cut), "{end}");
+            assert!(KnownMembers::read(cut, &starts).is_err(), "{end}");
+            assert!(Record::may_replace(cut), "{end}");
         }
         let damaged = [good.as_bytes(), b"\xff"].concat();
-        assert_eq!(KnownMembers::read(&damaged), Err(RecordError::Malformed));
-        assert_eq!(KnownMembers::read(b"\xff"), Err(RecordError::Foreign));
+        assert_eq!(KnownMembers::read(&damaged, &starts), Err(RecordError::Malformed));
+        assert_eq!(KnownMembers::read(b"\xff", &starts), Err(RecordError::Foreign));
     }
 }

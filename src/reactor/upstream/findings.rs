@@ -50,11 +50,6 @@ pub(super) fn log_finding<N: Net>(context: &mut Context<N>, finding: &Finding) {
             let (urls, term) = (*urls, *raft_term);
             context.log(Event::MembersFollowed { urls, cluster, term, endpoint });
         }
-        Finding::ClusterLeft { left, cluster_id, endpoint } => {
-            let cluster = &format!("{cluster_id:x}") as Value<'_>;
-            let left_cluster = &format!("{left:x}") as Value<'_>;
-            context.log(Event::ClusterLeft { endpoint, cluster, left_cluster });
-        }
         Finding::MembersRefused { endpoint, reason } => {
             context.log(match reason.is_grave() {
                 true => Event::MembersRefused { endpoint, reason },
