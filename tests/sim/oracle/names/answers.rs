@@ -38,11 +38,8 @@ impl NameBooks {
             None => SERVICES[book - services].to_owned(),
         };
         let is_own = asked.question.as_ref().is_some_and(|question| question.name == own);
-        let full = world.context.plan.names().hosts.get(book).map(|host| &host.full);
-        let is_behind =
-            asked.question.as_ref().zip(full).is_some_and(|(question, full)| {
-                !question.name.ends_with(&full.to_ascii_lowercase())
-            });
+        let question = asked.question.as_ref();
+        let is_behind = question.is_some_and(|question| is_behind(world, book, &question.name));
         if !matches!(meaning, Meaning::Foreign) || is_stream {
             self.over.push(exchange);
         }
@@ -115,7 +112,30 @@ fn clamped(life: Duration) -> Duration {
     life.clamp(DNS_TTL_MIN, DNS_TTL_MAX)
 }
 
+/// Whether it is another name than the host's own, for which that may be taken.
+pub(super) fn is_behind(world: &World, book: usize, name: &str) -> bool {
+    let host = world.context.plan.names().hosts.get(book);
+    host.is_some_and(|host| !name.ends_with(&host.full.to_ascii_lowercase()))
+}
+
 impl Book {
+    /// A question goes out, for another name than the host's own (`is_behind`) or for that. What a
+    /// look-up has heard of the name itself is forgotten with the look-up if that fails: when it
+    /// went on though the name may have something and no server said whether it still has, or
+    /// when no server answered for the name behind.
+    pub(super) fn asks(&mut self, page: usize, is_behind: bool) {
+        let at = &mut self.pages[page];
+        let was_behind = std::mem::replace(&mut at.is_behind, is_behind);
+        if at.answered.is_some() || is_behind == was_behind {
+            return;
+        }
+        if was_behind {
+            at.ends_unsure(true);
+        } else if at.own != Own::Nothing {
+            self.pages.iter_mut().for_each(|page| page.ends_unsure(true));
+        }
+    }
+
     /// Endpoints were named: by the name itself (`is_own`), or by a wildcard behind it.
     pub(super) fn named(
         &mut self,

@@ -99,6 +99,8 @@ pub(super) struct Page {
     asked: VecDeque<Duration>,
     /// The answer to the last question.
     pub(super) answered: Option<Answer>,
+    /// The last question was for another name than the host's own.
+    is_behind: bool,
     /// An answer did not fit.
     pub(super) may_be_more: bool,
     /// For how long it may be believed that the name itself has none, whatever fails behind it.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use etcd_gateway::config::{DNS_DESCRIPTORS_MAX, DNS_QUESTIONS_MAX, DNS_TRIES_OPEN_MAX};
 
+use super::answers::is_behind;
 use super::{NameBooks, SECOND};
 use crate::message::Question;
 use crate::names::{SERVICES, Source};
@@ -145,7 +146,9 @@ impl NameBooks {
             let is_same = self.ids.iter().all(|id| *id == first);
             assert!(!is_same, "one id again and again: {first}");
         }
+        let is_behind = is_behind(world, book, &question.name);
         let book = &mut self.books[book];
+        book.asks(page, is_behind);
         (book.asked_at, book.asked_by_stream) = (now, is_stream);
         book.was_asked = true;
         let page = &mut book.pages[page];
