@@ -100,7 +100,9 @@ impl NameBooks {
                 until = until.max(silent_at.max(seen_at) + self.dead_turn(world));
             }
             let first_by = since.max(seen_at) + self.first_turns(world) + TICK * 2;
-            let is_patient = book.was_asked || names.dead == 0 || now < first_by;
+            // A question for which there was no descriptor takes the first turn as any other does.
+            let has_missed_it = self.short_at.is_some_and(|at| since <= at);
+            let is_patient = book.was_asked || names.dead == 0 || now < first_by || has_missed_it;
             assert!(is_patient, "{index} waits for names that are dead");
             assert!(now < until, "{index} is not asked for at {now:?}, by {until:?}: {book:?}");
         }
