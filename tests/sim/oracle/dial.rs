@@ -205,6 +205,7 @@ impl Oracle {
         let (now, patience) = (world.context.turn_at, world.context.plan.limits.connect_timeout);
         // The turn that is asked to end gives probes up at some point.
         let is_in_doubt = self.books.is_last_round(world)
+            || self.checks.in_doubt.iter().any(|doubt| watches[doubt.endpoint].is_in)
             || watches.iter().any(|watch| watch.is_in_doubt(patience, now));
         if watches[endpoint].is_active() || is_in_doubt {
             return;
@@ -272,7 +273,7 @@ impl Oracle {
                 self.watches.rotation_changed();
                 self.checking().check_outage(world, endpoint);
             }
-            State::Inactive { .. } if evidence => watch.failed_at = now,
+            State::Inactive { .. } if evidence => watch.has_failed_again(now),
             State::Active { .. } | State::Inactive { .. } => {}
         }
         if evidence {

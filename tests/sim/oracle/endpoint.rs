@@ -30,7 +30,8 @@ pub(super) struct Watch {
     probed_at: Option<Duration>,
     /// When it left the set in bad health, which is remembered until it is over.
     left_at: Option<Duration>,
-    /// Its last probe that met the other side may have failed, or been given up.
+    /// Its last probe that met the other side may have failed, or been given up; or so may a
+    /// client's dial.
     is_vague: bool,
     /// Whether it may have left in good health: a client's dial ran out of time in the turn in
     /// which it went.
@@ -240,6 +241,18 @@ impl Watch {
         self.failed_at = now;
         let (probe_at, step) = ((now + floor, now + floor), (floor, floor));
         self.state = State::Inactive { probe_at, step };
+    }
+
+    /// A client's dial has failed while it was inactive.
+    pub(super) fn has_failed_again(&mut self, now: Duration) {
+        (self.failed_at, self.is_vague) = (now, false);
+    }
+
+    /// A client's dial has failed while it was inactive, or was left: `before` is what was known
+    /// then.
+    pub(super) fn may_have_failed_again(&mut self, before: &Watch) {
+        self.failed_at = self.failed_at.min(before.failed_at);
+        self.is_vague = true;
     }
 
     pub(super) fn probe_failed(&mut self, is_evidence: bool, limits: &RetryLimits, now: Duration) {

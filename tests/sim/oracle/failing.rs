@@ -59,6 +59,9 @@ impl Checking<'_> {
             if is_active != watch.is_active() {
                 watch.state = before.state;
             }
+            if !is_active && !before.is_active() {
+                watch.may_have_failed_again(&before);
+            }
             if let (Some(book), Some(due_at), false) =
                 (&mut self.checks.all[endpoint], due_at, has_failed)
             {
