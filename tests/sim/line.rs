@@ -130,8 +130,14 @@ impl Line {
         let begin = self.said.len();
         self.said.extend(&bytes);
         let end = self.said.len();
-        // A message may be understood before the line break behind it.
-        let begin = if is_streamed { begin } else { end.saturating_sub(1) };
+        // A message may be understood before the line break behind it, and a refusal with its last
+        // brace, before the end of the chunks.
+        let last_brace = bytes.iter().rposition(|byte| *byte == b'}');
+        let begin = match (&said, last_brace) {
+            _ if is_streamed => begin,
+            (Said::Refused, Some(last_brace)) => begin + last_brace,
+            _ => end.saturating_sub(1),
+        };
         self.marks.push_back(Mark { begin, end, is_until_end, is_begun: false, said });
         if ends {
             self.breaks_at.get_or_insert((end, false));
