@@ -63,7 +63,8 @@ pub(super) struct RegistryBook {
     heartbeats: BTreeSet<usize>,
     /// Members that their heartbeat speaks against, and in which turn it last did.
     doubts: BTreeMap<usize, u64>,
-    /// Members that have no leader or gave no answer in this turn: their watches are given up.
+    /// Members that have no leader or gave no answer in this turn, or whose heartbeat was given up
+    /// for a range of another one: their watches are given up.
     lost: BTreeSet<usize>,
     /// What watches have said in this turn.
     news: Vec<News>,
@@ -121,7 +122,8 @@ impl RegistryBook {
     }
 
     /// A connection without a watch is closed. Whether it may be, as that of heartbeats: the answer
-    /// is late or lost, which speaks against the member, or its watch is over.
+    /// is late or lost, which speaks against the member, or its watch is over, or is about to be
+    /// since a range of another member was read.
     pub(super) fn closes_heartbeat(&mut self, world: &World, number: usize, line: &Line) -> bool {
         let Some(until) = self.heartbeat_until(number, line) else { return false };
         let is_late = until <= world.context.turn_at;
@@ -131,7 +133,14 @@ impl RegistryBook {
         if is_late && self.heartbeats.contains(&number) && !line.is_over() {
             self.lost.insert(line.member);
         }
-        is_late || !self.is_watched(world, line.member)
+        if is_late || !self.is_watched(world, line.member) {
+            return true;
+        }
+        let is_replaced = self.is_replaced(line.member, world.context.turns);
+        if is_replaced {
+            self.lost.insert(line.member);
+        }
+        is_replaced
     }
 
     /// By when the heartbeat that is under way over a connection has to be answered: the time limit
@@ -217,9 +226,13 @@ impl RegistryBook {
     /// Whether the watch at the member may have been given up by what was read in this turn so far:
     /// its heartbeat speaks against it, or a range of another member came.
     fn may_be_left(&self, member: usize, turn: u64) -> bool {
+        self.doubts.get(&member) == Some(&turn) || self.is_replaced(member, turn)
+    }
+
+    /// Whether a range of another member was read in this turn.
+    fn is_replaced(&self, member: usize, turn: u64) -> bool {
         let mut ranges = self.ranges.iter();
-        self.doubts.get(&member) == Some(&turn)
-            || ranges.any(|range| range.member != member && range.turn == turn)
+        ranges.any(|range| range.member != member && range.turn == turn)
     }
 
     fn change_watch(&mut self, line: usize, change: impl FnOnce(&mut WatchBook)) {
