@@ -174,6 +174,10 @@ impl Oracle {
         }
         if !is_short {
             self.checking().client_has_come(world);
+            if !self.books.is_paused(world) {
+                // Some were decided about before this dial, whose outcome may change things.
+                self.note_choices_of_the_short(world);
+            }
         }
         let watch = &self.watches.all[endpoint];
         if watch.is_active() && watch.standing == Standing::Failing {

@@ -48,6 +48,8 @@ impl Oracle {
         let most =
             if self.books.is_last_round(world) { ACCEPTS_AT_DRAIN } else { ACCEPTS_PER_TURN };
         assert!(count <= most as u64, "{count} accepts in a turn, the others wait");
+        // Those that were postponed were decided about just now.
+        self.note_choices_of_the_short(world);
         for id in &self.books.accounts.clients {
             let is_passed_over = self.waits_to_dial(world, *id);
             assert!(!is_passed_over, "{id} waits for the descriptor that another client gets");
