@@ -193,8 +193,14 @@ impl Discovery {
             self.patient_until = None;
             self.is_changed = true;
         }
+        let mut is_over = false;
         for Ranked { source, .. } in &mut self.sources {
-            self.is_changed |= source.expire(now);
+            is_over |= source.expire(now);
+        }
+        self.is_changed |= is_over;
+        if is_over && !self.is_in_transition() {
+            // What was kept until then goes, also if another list comes at the same moment.
+            self.is_interim = false;
         }
         debug_assert!(self.is_expired_until(now), "the same deadline again would spin");
         self.invariants();
@@ -288,7 +294,7 @@ impl Discovery {
         debug_assert!(fallback.is_empty() || self.has_ranks(), "nothing takes the place");
         let is_empty = found.is_empty() && !self.found.is_empty();
         let is_empty = is_empty && !self.first_rank().all(|ranked| ranked.source.is_emptied());
-        let is_under_way = self.sources.iter().any(|ranked| ranked.source.is_in_transition());
+        let is_under_way = self.is_in_transition();
         let is_kept = is_empty || self.is_interim && is_under_way;
         self.is_interim = is_kept || !fallback.is_empty() || self.is_learning();
         let before = std::mem::replace(&mut self.found, found);
@@ -310,6 +316,10 @@ impl Discovery {
             let listing = first.filter(|ranked| ranked.state(&self.names) == State::Listing);
             self.findings.note_discovered(listing.map(Ranked::label).collect());
         }
+    }
+
+    fn is_in_transition(&self) -> bool {
+        self.sources.iter().any(|ranked| ranked.source.is_in_transition())
     }
 
     /// The rank whose sources count: the first one of which a source lists hosts, or has yet to
@@ -649,6 +659,23 @@ mod tests {
             }
             assert_eq!(settle(&mut discovery, "a.test", "10.0.0.1", at), [a, b]);
         }
+    }
+
+    #[test]
+    fn a_list_that_comes_when_time_is_up_keeps_nothing_for_longer() {
+        let (mut discovery, now) = discover(&[], by_srv());
+        list(&mut discovery, &["a.test", "b.test"], now);
+        settle(&mut discovery, "a.test", "10.0.0.1", now);
+        settle(&mut discovery, "b.test", "10.0.0.2", now);
+        let at = now + 600 * SECOND;
+        list(&mut discovery, &[], at);
+        let at = at + 600 * SECOND;
+        list(&mut discovery, &["b.test", "c.test"], at);
+        assert_eq!(settle(&mut discovery, "b.test", "10.0.0.2", at).len(), 2, "c may be there");
+        let until = discovery.sources[0].source.next_deadline().expect("not without end");
+        discovery.advance(until, &mut || 0);
+        let left = list(&mut discovery, &["b.test", "d.test"], until);
+        assert_eq!(left, ["10.0.0.2:1 b.test:1"]);
     }
 
     /// The findings about the endpoints as a whole, in a word each.
