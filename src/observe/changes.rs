@@ -93,7 +93,6 @@ impl Changes {
         }
         let Change { kind, subject, line } = change;
         let level = line.heading.level;
-        debug_assert!(self.grown_at.is_some(), "kept, and no line is allowed ever");
         self.first.get_or_insert(line);
         let position =
             self.pending.iter().position(|known| known.key == kind).unwrap_or_else(|| {
@@ -107,7 +106,9 @@ impl Changes {
         if kind.named.len() < CHANGES_NAMED_MAX && !kind.named.contains(&subject) {
             kind.named.push(subject);
         }
-        self.take_due(now)
+        let due = self.take_due(now);
+        debug_assert!(due.is_some() || self.grown_at.is_some(), "no line is allowed ever");
+        due
     }
 
     /// Takes the pending changes, if there are any and a line may be written now.
@@ -233,6 +234,18 @@ mod tests {
         let named = named.join(",");
         let want = format!("removed=[{named}] added=[{named}]");
         assert_eq!(together(lines.into_iter().next()), Some(want));
+    }
+
+    #[test]
+    fn a_change_that_comes_before_a_late_timer_is_logged_with_what_was_kept() {
+        let now = Instant::now();
+        let mut changes = busy(now);
+        assert_eq!(changes.add(change("added", 7), now), None);
+        // By now as many lines are allowed as at first.
+        let later = now + AT_ONCE * SUMMARY_INTERVAL;
+        let due = changes.add(change("added", 8), later);
+        assert_eq!(together(due), Some("added=[10.0.0.7:1,10.0.0.8:1]".to_owned()));
+        assert_eq!(changes.deadline(), None);
     }
 
     #[test]
