@@ -16,17 +16,6 @@ fn follow(member: &LoneMember, user: &str, directory: &Path) -> Gateway {
     builder.arg(&format!("--user={user}")).arg(&file).start()
 }
 
-/// A root, and a user who may read what is registered.
-const USERS: [&str; 7] = [
-    "user add root:pw",
-    "role add root",
-    "user grant-role root root",
-    "user add gw:secret",
-    "role add reader",
-    "role grant-permission reader read --prefix=true svc/",
-    "user grant-role gw reader",
-];
-
 fn etcdctl(member: &LoneMember, words: &str) {
     output_of(&mut member.etcdctl(&words.split(' ').collect::<Vec<_>>()));
 }

@@ -198,17 +198,7 @@ fn expect_silent_members_are_left(version: Version) {
 /// Users and a right to read, and then authentication is on.
 fn with_users(cluster: &RemoteCluster) {
     etcdctl(cluster, &["put", "svc/a", &service(1)]);
-    for words in [
-        "user add root:pw",
-        "role add root",
-        "user grant-role root root",
-        "user add gw:secret",
-        "role add reader",
-        "role grant-permission reader read --prefix=true svc/",
-        "user grant-role gw reader",
-        "user add other:secret",
-        "auth enable",
-    ] {
+    for words in USERS.into_iter().chain(["user add other:secret", "auth enable"]) {
         let words: Vec<&str> = words.split(' ').collect();
         etcdctl(cluster, &words);
     }

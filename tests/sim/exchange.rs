@@ -15,7 +15,7 @@ use crate::connection::Id;
 use crate::context::Context;
 use crate::faults::Fault;
 use crate::message::{Question, Reply};
-use crate::reports::{self, Reported, Reports};
+use crate::reports::{self, Reported, Reports, StreamState};
 use crate::zone::{Subject, Value};
 
 /// Streams to name servers have ids from here on: the upper half, so that it fits 32 bits, too.
@@ -94,15 +94,15 @@ impl Reported for Exchange {
         let Some(stream) = &self.stream else {
             return Readiness { readable: !self.inbox.is_empty() && !self.is_reported, ..none };
         };
-        let is_dead = stream.death.is_some();
-        let has_more = is_dead || stream.arrived > stream.taken || stream.has_ended;
-        Readiness {
-            readable: has_more && !stream.reported_readable,
-            writable: (is_dead || stream.is_established) && !stream.reported_writable,
-            closed: (is_dead || stream.has_ended) && !stream.reported_readable,
-            error: is_dead && !stream.reported_readable,
-            ..none
+        StreamState {
+            is_dead: stream.death.is_some(),
+            has_ended: stream.has_ended,
+            has_bytes: stream.arrived > stream.taken,
+            is_established: stream.is_established,
+            reported_readable: stream.reported_readable,
+            reported_writable: stream.reported_writable,
         }
+        .unreported()
     }
 
     fn on_reported(&mut self, readiness: Readiness) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use etcd_gateway::net::{NetError, Readiness};
 
 use crate::inquiry::{Asked, Reply, Said};
-use crate::reports::Reported;
+use crate::reports::{Reported, StreamState};
 
 /// Something in the bytes of a member that means something.
 #[derive(Clone, Debug)]
@@ -175,15 +175,15 @@ impl Reported for Line {
     }
 
     fn unreported(&self) -> Readiness {
-        let is_dead = self.death.is_some();
-        let has_more = is_dead || self.arrived > self.taken || self.has_ended;
-        Readiness {
-            readable: has_more && !self.reported_readable,
-            writable: (is_dead || self.is_established) && !self.reported_writable,
-            closed: (is_dead || self.has_ended) && !self.reported_readable,
-            error: is_dead && !self.reported_readable,
-            urgent: false,
+        StreamState {
+            is_dead: self.death.is_some(),
+            has_ended: self.has_ended,
+            has_bytes: self.arrived > self.taken,
+            is_established: self.is_established,
+            reported_readable: self.reported_readable,
+            reported_writable: self.reported_writable,
         }
+        .unreported()
     }
 
     fn on_reported(&mut self, readiness: Readiness) {

@@ -24,6 +24,33 @@ pub trait Reported {
     fn on_reported(&mut self, readiness: Readiness);
 }
 
+/// What is true of a stream, and what was reported of it.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamState {
+    pub is_dead: bool,
+    pub has_ended: bool,
+    /// Bytes have arrived that were not taken.
+    pub has_bytes: bool,
+    pub is_established: bool,
+    pub reported_readable: bool,
+    pub reported_writable: bool,
+}
+
+impl StreamState {
+    /// What is true of it, and was not reported.
+    pub fn unreported(self) -> Readiness {
+        let StreamState { is_dead, has_ended, has_bytes, .. } = self;
+        let is_over = is_dead || has_ended;
+        Readiness {
+            readable: (is_over || has_bytes) && !self.reported_readable,
+            writable: (is_dead || self.is_established) && !self.reported_writable,
+            closed: is_over && !self.reported_readable,
+            error: is_dead && !self.reported_readable,
+            urgent: false,
+        }
+    }
+}
+
 /// The reports that are under way, each with its socket and when it is due.
 #[derive(Debug, Default)]
 pub struct Reports {

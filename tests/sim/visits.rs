@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::faults::Fault;
 use crate::hosts::{Outage, Place};
 use crate::members::{Answer, Asked, Members, read_request};
-use crate::reports::{self, Reported, Reports};
+use crate::reports::{self, Reported, Reports, StreamState};
 
 /// Connections of checks have ids from here on, below those of streams to name servers.
 pub const VISITS: Id = 1 << (Id::BITS - 2);
@@ -93,15 +93,15 @@ impl Reported for Visit {
     }
 
     fn unreported(&self) -> Readiness {
-        let is_dead = self.death.is_some();
-        let has_more = is_dead || self.arrived > self.taken || self.has_ended;
-        Readiness {
-            readable: has_more && !self.reported_readable,
-            writable: (is_dead || self.is_established) && !self.reported_writable,
-            closed: (is_dead || self.has_ended) && !self.reported_readable,
-            error: is_dead && !self.reported_readable,
-            urgent: false,
+        StreamState {
+            is_dead: self.death.is_some(),
+            has_ended: self.has_ended,
+            has_bytes: self.arrived > self.taken,
+            is_established: self.is_established,
+            reported_readable: self.reported_readable,
+            reported_writable: self.reported_writable,
         }
+        .unreported()
     }
 
     fn on_reported(&mut self, readiness: Readiness) {

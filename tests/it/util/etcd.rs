@@ -13,6 +13,18 @@ use std::thread;
 use super::process::{send_signal, spawn};
 use super::{Authority, Certificate, DEADLINE, Process, Reservation, Version, until};
 
+/// A root, and a user `gw` who may read what is registered: words of `etcdctl`, without `auth
+/// enable`.
+pub const USERS: [&str; 7] = [
+    "user add root:pw",
+    "role add root",
+    "user grant-role root root",
+    "user add gw:secret",
+    "role add reader",
+    "role grant-permission reader read --prefix=true svc/",
+    "user grant-role gw reader",
+];
+
 /// The members of a cluster: the fewest that outlive the loss of one.
 pub const MEMBERS: usize = 3;
 /// What a member logs when its clients are answered.

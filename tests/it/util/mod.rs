@@ -41,7 +41,7 @@ pub use descriptors::{
 };
 pub use dns::{Data, Kind};
 pub use dnsmasq::Dnsmasq;
-pub use etcd::{Cluster, TemporaryDirectory, base64, etcdctl, finish, http, output_of};
+pub use etcd::{Cluster, TemporaryDirectory, USERS, base64, etcdctl, finish, http, output_of};
 pub use fake_member::{FakeMember, Health, PING, greeted_client, letter_of};
 pub use gateway::{Gateway, GatewayBuilder, as_from_a_terminal};
 pub use hostile::Hostile;
