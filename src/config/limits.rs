@@ -4,6 +4,7 @@
 //! one number cannot silently break another. Ranges and defaults of the flags are in
 //! [`super::flags`]; numbers that a protocol prescribes are in the file that speaks it.
 
+mod admin;
 mod changes;
 mod dns;
 mod etcd;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
+pub use admin::*;
 pub use changes::*;
 pub use dns::*;
 pub use etcd::*;

@@ -1,5 +1,6 @@
 //! The head of an answer: collected until its empty line, then read once. Decides how the body
-//! behind it is delimited, and whether the connection may be kept.
+//! behind it is delimited, and whether the connection may be kept. Its lines and fields are read
+//! in the same way where they are those of a request.
 
 use httparse::{EMPTY_HEADER, Error, Header, Status};
 
@@ -48,6 +49,11 @@ impl Lines {
     /// The number of bytes that are kept.
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// The bytes that are kept.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Takes bytes from the front of `bytes` up to and including the empty line. Returns all lines
@@ -157,7 +163,7 @@ fn framing(fields: &[Header<'_>], version: u8) -> Result<Framing, HttpError> {
 
 /// The length that the head states, once or several times alike (RFC 9110, 8.6). One that no number
 /// can hold is the largest.
-fn content_length(fields: &[Header<'_>]) -> Result<Option<u64>, HttpError> {
+pub(super) fn content_length(fields: &[Header<'_>]) -> Result<Option<u64>, HttpError> {
     let mut known = None;
     for digits in elements(fields, "content-length") {
         let mut length = 0_u64;
@@ -178,7 +184,8 @@ fn content_length(fields: &[Header<'_>]) -> Result<Option<u64>, HttpError> {
     }
 }
 
-fn keeps_alive(fields: &[Header<'_>], version: u8) -> bool {
+/// Whether the sender keeps the connection (RFC 9112, 9.3). `version`: the minor one of HTTP/1.
+pub(super) fn keeps_alive(fields: &[Header<'_>], version: u8) -> bool {
     let mut keeps_alive = version > 0;
     for option in elements(fields, "connection") {
         if option.eq_ignore_ascii_case(b"close") {
@@ -189,12 +196,16 @@ fn keeps_alive(fields: &[Header<'_>], version: u8) -> bool {
     keeps_alive
 }
 
-fn has_field(fields: &[Header<'_>], name: &str) -> bool {
+/// Whether there is a field of this name.
+pub(super) fn has_field(fields: &[Header<'_>], name: &str) -> bool {
     fields.iter().any(|field| field.name.eq_ignore_ascii_case(name))
 }
 
 /// The elements of the lists in all fields of this name (RFC 9110, 5.6.1), without empty ones.
-fn elements<'a>(fields: &'a [Header<'a>], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+pub(super) fn elements<'a>(
+    fields: &'a [Header<'a>],
+    name: &'a str,
+) -> impl Iterator<Item = &'a [u8]> {
     let fields = fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name));
     let elements = fields.flat_map(|field| field.value.split(|byte| *byte == b','));
     elements.map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())

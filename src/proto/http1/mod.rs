@@ -1,21 +1,25 @@
-//! HTTP/1.1 as a client speaks it (RFC 9112): whole requests out, bounded answers in. Must not know
-//! a socket, TLS or JSON.
+//! HTTP/1.1 (RFC 9112): as a client, whole requests out and bounded answers in; as a server,
+//! bounded requests in and answers out piece by piece. Must not know a socket, TLS or JSON.
 //!
 //! ```text
 //!   Request ──► Client ──► outgoing, wrote ──► socket
 //!               │ head.rs  head of an answer
 //!               │ body.rs  its body, by length, in chunks or until the end
 //!   Received ◄──┴◄──────── incoming, end ◄──── socket
+//!
+//!   ServedRequest ◄── Server ◄── incoming, end ◄── socket
+//!   Head, body ─────► Server ──► outgoing, wrote ──► socket
 //! ```
 //!
-//! Each byte is looked at a fixed number of times however an answer is cut, and what is kept is
-//! bounded by [`Limits`]: a head is parsed once, when the empty line behind it has come, and only
-//! new bytes are searched for that line.
+//! Each byte is looked at a fixed number of times however a message is cut, and what is kept is
+//! bounded by [`Limits`] and [`ServerLimits`]: a head is parsed once, when the empty line
+//! behind it has come, and only new bytes are searched for that line.
 
 mod body;
 mod client;
 mod head;
 mod request;
+mod server;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +27,7 @@ use std::fmt;
 
 pub use self::client::Client;
 pub use self::request::{Request, Unsendable};
+pub use self::server::{Head, Length, Method, ServedRequest, Server, ServerLimits, Stage};
 
 /// The most bytes that are kept of one answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,63 @@
+//! Limits of the admin side: its connections, their requests, and what is kept to be shown. No flag
+//! sets them.
+
+use std::time::Duration;
+
+/// Most addresses of `--admin-addr`.
+pub const ADMIN_LISTENERS_MAX: usize = 8;
+/// Most connections at a time. Where one more arrives, the one that has been idle for longest is
+/// closed; if none is, the new one waits in the backlog.
+pub const ADMIN_CONNECTIONS_MAX: usize = 32;
+/// Most bytes of the head of a request.
+pub const ADMIN_HEAD_BYTES_MAX: usize = 8 * 1024;
+/// Most bytes of the target of a request. Its longest path is far shorter.
+pub const ADMIN_TARGET_BYTES_MAX: usize = 2 * 1024;
+/// Most fields in the head of a request.
+pub const ADMIN_FIELDS_MAX: usize = 64;
+/// Most empty lines before a request (RFC 9112, 2.2): some clients send one behind a body.
+pub const ADMIN_EMPTY_LINES_MAX: u8 = 4;
+/// From the first byte of a request to the end of its head.
+pub const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest silence of a connection without a request.
+pub const ADMIN_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest time in which an answer has to be taken by its reader, from the request on.
+pub const ADMIN_ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a connection is still read after its last answer, so that the answer is not destroyed
+/// by a reset (RFC 9112, 9.6).
+pub const ADMIN_LINGER_TIMEOUT: Duration = Duration::from_secs(1);
+/// Reads of one connection, of [`ADMIN_PIECE_BYTES`] at most each, before others have their turn.
+pub const ADMIN_READS_PER_STEP: usize = 4;
+/// Bytes of an answer that are rendered before they are written.
+pub const ADMIN_PIECE_BYTES: usize = 8 * 1024;
+/// Most things that are done in one turn for the admin side: a request read, a piece written. On a
+/// slow machine [`ADMIN_TURN_TIME`] ends the step sooner.
+pub const ADMIN_STEPS_PER_TURN: usize = 64;
+/// After this time no further thing is begun in a turn. Each takes less than half a millisecond.
+pub const ADMIN_TURN_TIME: Duration = Duration::from_micros(400);
+/// While there are connections of clients of etcd, the admin side has one part in this number of
+/// the time: after a step it pauses for 15 times as long as the step took.
+pub const ADMIN_SHARE: u32 = 16;
+/// The pause after a client could not be accepted for want of a descriptor or memory.
+pub const ADMIN_ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Pairs that are looked at in one turn for what they have delivered, which is done once a second.
+pub const SAMPLED_PAIRS_PER_TURN: usize = 512;
+/// Of turns that only relay, one in this number is measured.
+pub const TURNS_PER_MEASUREMENT: u32 = 16;
+/// From one sample of the history to the next.
+pub const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
+/// Bytes of lines of the access log after which these are written before the end of the turn.
+pub const ACCESS_LOG_BYTES: usize = 16 * 1024;
+/// Samples of an endpoint's history, one a second: five minutes.
+pub const HISTORY_SAMPLES: usize = 300;
+/// Changes of state that are kept to be shown.
+pub const STATE_CHANGES_KEPT: usize = 64;
+/// Those of them that the page has when it is loaded; its script gets the others from /status.
+pub const PAGE_CHANGES_MAX: usize = 12;
+/// Most bytes of an answer that the command `status` reads: 256 endpoints have a tenth of that.
+pub const STATUS_BYTES_MAX: usize = 4 << 20;
+/// From one answer to the next question of `status --watch`.
+pub const STATUS_INTERVAL: Duration = Duration::from_secs(1);
+
+const _: () = assert!(ADMIN_TARGET_BYTES_MAX < ADMIN_HEAD_BYTES_MAX);
+const _: () = assert!(HISTORY_SAMPLES > 0);
+const _: () = assert!(PAGE_CHANGES_MAX <= STATE_CHANGES_KEPT);
