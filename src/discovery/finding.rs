@@ -11,6 +11,7 @@ use super::configuration::Configuration;
 use super::members::Refusal;
 use super::names::Needed;
 pub use super::round::ResolveError;
+use super::source::TYPED;
 use super::watch::Watch;
 use crate::address::Address;
 use crate::config::address::EndpointAddress;
@@ -143,7 +144,7 @@ pub struct SourceLabel {
 
 impl SourceLabel {
     pub(super) fn of_endpoint(endpoint: &EndpointAddress) -> SourceLabel {
-        SourceLabel { source: "typed", key: "endpoint", subject: endpoint.to_string() }
+        SourceLabel { source: TYPED, key: "endpoint", subject: endpoint.to_string() }
     }
 }
 

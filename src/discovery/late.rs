@@ -52,7 +52,17 @@ impl Source for LateSource {
         let addresses = vec![Address::Inet(self.settings.address)];
         let (server, is_resolved, member) = (Server::unknown(), true, None);
         let (priority, weight) = (0, 1);
-        let host = Host { name, priority, weight, check, server, is_resolved, member, addresses };
+        let host = Host {
+            name,
+            source: "late",
+            priority,
+            weight,
+            check,
+            server,
+            is_resolved,
+            member,
+            addresses,
+        };
         self.is_listed.then_some(host).into_iter().collect()
     }
 

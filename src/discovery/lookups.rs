@@ -37,8 +37,7 @@ impl Lookups {
         debug_assert_eq!(self.under_way() + 1, before, "counted as several results, or none");
     }
 
-    /// Those that failed for reasons with this index, see [`Failure::index`]. Kept for what will
-    /// show the counters; today the tests alone read it.
+    /// Those that failed for reasons with this index, see [`Failure::index`].
     pub fn failed_by(&self, index: usize) -> u64 {
         debug_assert!(index < Failure::COUNT, "not an index of a failure");
         self.failed[index]

@@ -119,6 +119,7 @@ fn with_weights(
                 health_check: health_check.clone(),
             },
             name: host.name.clone(),
+            source: host.source,
             server: host.server.clone(),
         }));
     }
@@ -158,9 +159,9 @@ mod tests {
     fn host(name: &str, weight: u16, addresses: &[&str]) -> Host {
         let ips = addresses.iter().map(|text| text.parse::<IpAddr>().expect(text));
         let addresses = ips.map(|ip| Address::from((ip, 1))).collect();
-        let (name, check) = (name.to_owned(), Check::Connect);
+        let (name, source, check) = (name.to_owned(), "fake", Check::Connect);
         let (server, priority, is_resolved, member) = (Server::unknown(), 0, true, None);
-        Host { name, priority, weight, check, server, is_resolved, member, addresses }
+        Host { name, source, priority, weight, check, server, is_resolved, member, addresses }
     }
 
     /// IPv6 has no route, and 10.0.0.9 is ours.

@@ -28,6 +28,7 @@ mod asking;
 mod configuration;
 mod finding;
 mod fixed;
+mod found;
 mod health_policy;
 mod inquiry;
 mod invariants;
@@ -53,23 +54,23 @@ use std::time::{Duration, Instant};
 use crate::address::Address;
 use crate::config::{DNS_REFRESH_MIN, ENDPOINTS_MAX};
 use crate::proto::dns::{Failure, QuestionId, hosts};
-use crate::upstream::EndpointSpec;
 
 pub use crate::proto::dns::resolv_conf::Environment;
 pub use finding::{
     Exclusion, FallbackReason, Finding, Item, ResolveError, SourceLabel, Unusable, Usability,
 };
+pub use found::Found;
 pub use health_policy::HealthPolicy;
 pub use inquiry::{Ask, Candidate, Heard, Inputs, Line, Target};
 pub use lookups::Lookups;
 pub use members::{FollowMembers, KnownMembers, Record, RecordError, Refusal, StartingPoints};
 pub use name::AddressName;
-pub use names::Names;
+pub use names::{NameState, Names};
 pub use registry::{Credentials, RegistrySettings};
 pub use source::{Configured, Ranked};
 
 use finding::Findings;
-use source::{Server, State};
+use source::State;
 use watch::Watch;
 
 /// The sources as configured, and how names are looked up for them.
@@ -80,17 +81,6 @@ pub struct Sources {
     patience: Duration,
     environment: Environment,
     health_policy: HealthPolicy,
-}
-
-/// An endpoint that should exist, and the name that it was found by.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// The endpoint.
-    pub spec: EndpointSpec,
-    /// `host:port` as typed or as in the record.
-    pub name: String,
-    /// What is known of the server.
-    server: Server,
 }
 
 impl Sources {
@@ -168,6 +158,11 @@ impl Discovery {
     /// The names that are looked up, to configure the resolver and to carry out what it wants.
     pub fn names_mut(&mut self) -> &mut Names {
         &mut self.names
+    }
+
+    /// What was found last: the endpoints, with their names and sources.
+    pub fn found(&self) -> &[Found] {
+        &self.found
     }
 
     /// Whether the endpoints may ever be others than they are: a name is looked up, or a source
@@ -389,13 +384,6 @@ impl Discovery {
 /// Whether something is missing while that name has no records.
 fn is_vital(sources: &[Ranked], watch: &Watch) -> bool {
     !sources.iter().any(|ranked| ranked.source.is_spare(watch))
-}
-
-impl Found {
-    /// The server that it leads to.
-    fn server(&self) -> Address {
-        self.spec.address.to_canonical()
-    }
 }
 
 #[cfg(test)]
@@ -750,7 +738,17 @@ mod tests {
             let addresses = vec![self.address.clone()];
             let server = source::Server::unknown();
             let member = None;
-            vec![Host { name, priority, weight, check, server, is_resolved, member, addresses }]
+            vec![Host {
+                name,
+                source: "fake",
+                priority,
+                weight,
+                check,
+                server,
+                is_resolved,
+                member,
+                addresses,
+            }]
         }
     }
 

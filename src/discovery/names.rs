@@ -64,6 +64,30 @@ pub struct Names {
     has_asked: bool,
 }
 
+/// What is known of a name that is looked up.
+#[derive(Clone, Copy, Debug)]
+pub struct NameState<'a> {
+    /// The name.
+    pub wanted: &'a Wanted,
+    /// When it last had records; `None`: never so far.
+    pub resolved_at: Option<Instant>,
+    /// When it is looked up next; `None`: it is looked up now.
+    pub due_at: Option<Instant>,
+    /// Why the last look-up gave no records; `None`: it did, or was not over yet.
+    pub error: Option<ResolveError>,
+}
+
+impl<'a> NameState<'a> {
+    fn of(watch: &'a Watch) -> NameState<'a> {
+        NameState {
+            wanted: watch.wanted(),
+            resolved_at: watch.resolved_at(),
+            due_at: watch.due_at(),
+            error: watch.error(),
+        }
+    }
+}
+
 /// What an answer changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Taken {
@@ -90,6 +114,15 @@ impl Names {
     /// Whether there is no name, so that nothing can ever change.
     pub fn is_empty(&self) -> bool {
         self.watches.is_empty()
+    }
+
+    /// The name with the lowest place that is `place` or above, and its own place; a name keeps its
+    /// place for as long as it is looked up.
+    pub fn at_or_above(&self, place: usize) -> Option<(usize, NameState<'_>)> {
+        let places = place..self.watches.capacity();
+        let (place, watch) =
+            places.filter_map(|place| Some((place, self.watches.get(place)?))).next()?;
+        Some((place, NameState::of(watch)))
     }
 
     /// Look-ups by result.

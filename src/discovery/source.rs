@@ -236,11 +236,16 @@ pub(super) fn server_name(host: &TypedHost) -> String {
     }
 }
 
+/// The kind of source of what was typed.
+pub(super) const TYPED: &str = "typed";
+
 /// A host that a source lists: one typed endpoint or one record, and the addresses of its host.
 #[derive(Clone, Debug)]
 pub(super) struct Host {
     /// `host:port`, as typed or as in the record.
     pub(super) name: String,
+    /// The kind of the source that lists it, as in its label.
+    pub(super) source: &'static str,
     pub(super) priority: u16,
     /// Shared by the addresses.
     pub(super) weight: u16,
@@ -263,6 +268,7 @@ impl Host {
     ) -> Host {
         Host {
             name: endpoint.to_string(),
+            source: TYPED,
             priority: endpoint.priority,
             weight: endpoint.weight,
             check: Check::Connect,

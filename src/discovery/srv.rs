@@ -21,6 +21,9 @@ use crate::proto::dns::message::Service;
 use crate::scheme::Scheme;
 use crate::upstream::Check;
 
+/// The kind of this source, in one word.
+const KIND: &str = "srv";
+
 /// The records of a domain.
 #[derive(Debug)]
 pub(super) struct Srv {
@@ -116,6 +119,7 @@ impl Listed {
         let known = self.watch(names).into_iter().flat_map(Watch::addresses);
         let ips = self.literal.into_iter().chain(known);
         Host {
+            source: KIND,
             name: name_of(&self.service),
             priority,
             weight,
@@ -168,7 +172,7 @@ impl Configured for DiscoverySrv {
 
 impl Source for Srv {
     fn label(&self) -> SourceLabel {
-        SourceLabel { source: "srv", key: "domain", subject: self.settings.domain.clone() }
+        SourceLabel { source: KIND, key: "domain", subject: self.settings.domain.clone() }
     }
 
     fn certified_domain(&self) -> Option<&str> {

@@ -46,6 +46,8 @@ pub(super) struct Watch {
     known: Known,
     phase: Phase,
     asked_at: Option<Instant>,
+    /// When it last had records; `None`: never so far.
+    resolved_at: Option<Instant>,
     /// The pause after the next failure.
     pause: Duration,
     status: Status,
@@ -64,6 +66,7 @@ impl Watch {
             known: Known::default(),
             phase: Phase::Idle { refresh_at: now, is_doubtful: false },
             asked_at: None,
+            resolved_at: None,
             pause: DNS_RETRY_MIN,
             status: Status::Unknown,
             reported,
@@ -109,6 +112,11 @@ impl Watch {
     /// The records of a service, in the order of the answer.
     pub(super) fn services(&self) -> &[Service] {
         self.known.services()
+    }
+
+    /// When it last had records; `None`: never so far.
+    pub(super) fn resolved_at(&self) -> Option<Instant> {
+        self.resolved_at
     }
 
     /// Why the last look-up gave no records, if it did not.
@@ -223,6 +231,7 @@ impl Watch {
         debug_assert!(!addresses.is_empty(), "resolved to nothing");
         self.known.store_local(addresses);
         self.asked_at = Some(now);
+        self.resolved_at = Some(now);
         self.phase = Phase::Idle { refresh_at: now + HOSTS_TTL, is_doubtful: false };
         self.status = Status::Resolved;
         self.silences = 0;
@@ -308,6 +317,9 @@ impl Watch {
             _ => DNS_RETRY_MIN,
         };
         self.status = status;
+        if status == Status::Resolved {
+            self.resolved_at = Some(now);
+        }
         self.phase = Phase::Idle { refresh_at, is_doubtful: false };
         if is_doubtful {
             self.expedite(now);

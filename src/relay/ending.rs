@@ -53,6 +53,11 @@ pub struct Ending {
 }
 
 impl Ending {
+    /// All causes in all phases, also those that cannot be, by cause.
+    pub fn all() -> impl Iterator<Item = Ending> {
+        Cause::all().flat_map(|cause| EndedIn::ALL.map(|phase| Ending { cause, phase }))
+    }
+
     /// Whether both sides may be shown an orderly end. In every other case they get a reset: no
     /// failure may look like a clean end of file.
     pub fn is_orderly(self) -> bool {
@@ -83,7 +88,27 @@ impl Ending {
 
 impl Cause {
     /// How many causes there are; see [`Cause::index`].
-    pub const COUNT: usize = 9 + 2 * Fault::COUNT;
+    pub const COUNT: usize = Cause::UNRELATED.len() + 2 * Fault::COUNT;
+
+    /// Those without a side and a fault, each at its [`Cause::index`].
+    const UNRELATED: [Cause; 9] = [
+        Cause::Completed,
+        Cause::NoEndpoint,
+        Cause::Rejected,
+        Cause::LocalShortage,
+        Cause::HalfCloseTimeout,
+        Cause::IdleTimeout,
+        Cause::DrainTimeout,
+        Cause::EndpointFailed,
+        Cause::EndpointRemoved,
+    ];
+
+    /// All causes, in the order of [`Cause::index`].
+    pub fn all() -> impl Iterator<Item = Cause> {
+        let sides = Side::BOTH.into_iter();
+        let lost = sides.flat_map(|side| Fault::ALL.map(|fault| Cause::Lost(side, fault)));
+        Cause::UNRELATED.into_iter().chain(lost)
+    }
 
     /// 0 to [`Cause::COUNT`] - 1, for arrays with an entry per cause.
     pub fn index(self) -> usize {
@@ -97,7 +122,9 @@ impl Cause {
             Cause::DrainTimeout => 6,
             Cause::EndpointFailed => 7,
             Cause::EndpointRemoved => 8,
-            Cause::Lost(side, fault) => 9 + Fault::COUNT * side.index() + fault.index(),
+            Cause::Lost(side, fault) => {
+                Cause::UNRELATED.len() + Fault::COUNT * side.index() + fault.index()
+            }
         };
         debug_assert!(index < Cause::COUNT, "beyond the arrays");
         index
@@ -106,7 +133,10 @@ impl Cause {
 
 impl EndedIn {
     /// How many phases there are; see [`EndedIn::index`].
-    pub const COUNT: usize = 3;
+    pub const COUNT: usize = EndedIn::ALL.len();
+
+    /// All phases, each at its [`EndedIn::index`].
+    pub const ALL: [EndedIn; 3] = [EndedIn::Dialing, EndedIn::Relaying, EndedIn::Flushing];
 
     /// 0 to [`EndedIn::COUNT`] - 1, for arrays with an entry per phase.
     pub fn index(self) -> usize {
@@ -146,40 +176,23 @@ impl fmt::Display for EndedIn {
 mod tests {
     use super::*;
 
-    fn causes() -> Vec<Cause> {
-        let faults = [Fault::Reset, Fault::TimedOut, Fault::Unreachable, Fault::Other];
-        let lost = Side::BOTH.map(|side| faults.map(|fault| Cause::Lost(side, fault)));
-        let others = [
-            Cause::Completed,
-            Cause::NoEndpoint,
-            Cause::Rejected,
-            Cause::LocalShortage,
-            Cause::HalfCloseTimeout,
-            Cause::IdleTimeout,
-            Cause::DrainTimeout,
-            Cause::EndpointFailed,
-            Cause::EndpointRemoved,
-        ];
-        [&others[..], &lost.concat()].concat()
-    }
-
     #[test]
     fn each_cause_and_phase_has_a_number_and_a_word_of_its_own() {
-        let numbers: Vec<usize> = causes().into_iter().map(Cause::index).collect();
+        let numbers: Vec<usize> = Cause::all().map(Cause::index).collect();
         assert_eq!(numbers, (0..Cause::COUNT).collect::<Vec<_>>());
-        let mut words: Vec<String> = causes().iter().map(Cause::to_string).collect();
+        let mut words: Vec<String> = Cause::all().map(|cause| cause.to_string()).collect();
         words.sort_unstable();
         words.dedup();
         assert_eq!(words.len(), Cause::COUNT);
-        let phases = [EndedIn::Dialing, EndedIn::Relaying, EndedIn::Flushing];
-        assert_eq!(phases.map(EndedIn::index), [0, 1, 2]);
-        assert_eq!(EndedIn::COUNT, phases.len());
+        assert_eq!(EndedIn::ALL.map(EndedIn::index), [0, 1, 2]);
+        assert_eq!(Fault::ALL.map(Fault::index), [0, 1, 2, 3]);
+        assert_eq!(Ending::all().count(), EndedIn::COUNT * Cause::COUNT);
     }
 
     #[test]
     fn a_server_that_is_lost_or_says_nothing_is_suspicious() {
         let phase = EndedIn::Relaying;
-        for cause in causes() {
+        for cause in Cause::all() {
             let ending = Ending { cause, phase };
             let is_lost = matches!(cause, Cause::Lost(Side::Server, _));
             assert_eq!(ending.speaks_against_server([1, 1]), is_lost, "{cause}");
@@ -192,7 +205,7 @@ mod tests {
     #[test]
     fn a_client_is_unserved_only_if_we_closed_it_before_it_had_a_server() {
         let ours = [Cause::NoEndpoint, Cause::Rejected, Cause::LocalShortage];
-        for cause in causes() {
+        for cause in Cause::all() {
             let ending = Ending { cause, phase: EndedIn::Dialing };
             assert_eq!(ending.is_unserved(), ours.contains(&cause), "{cause}");
             // No memory for a buffer, say.

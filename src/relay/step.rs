@@ -85,7 +85,10 @@ pub enum Fault {
 
 impl Fault {
     /// How many faults there are; see [`Fault::index`].
-    pub const COUNT: usize = 4;
+    pub const COUNT: usize = Fault::ALL.len();
+
+    /// All faults, each at its [`Fault::index`].
+    pub const ALL: [Fault; 4] = [Fault::Reset, Fault::TimedOut, Fault::Unreachable, Fault::Other];
 
     /// 0 to [`Fault::COUNT`] - 1, for arrays with an entry per fault.
     pub fn index(self) -> usize {

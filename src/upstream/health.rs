@@ -131,7 +131,20 @@ impl DialFailure {
     }
 
     /// How many reasons are distinguished by [`DialFailure::index`].
-    pub const COUNT: usize = 8;
+    pub const COUNT: usize = DialFailure::WORDS.len();
+
+    /// The words of the reasons, each at its [`DialFailure::index`]. That of a handshake that
+    /// failed is a general one, for counts; [`DialFailure::word`] has its own.
+    pub const WORDS: [&str; 8] = [
+        "refused",
+        "reset",
+        "timed_out",
+        "host_unreachable",
+        "own_address",
+        "mistrusted",
+        "unproven",
+        "local",
+    ];
 
     /// 0 to [`DialFailure::COUNT`] - 1, for arrays with an entry per reason; all words of a
     /// handshake that failed are one.
@@ -157,14 +170,8 @@ impl DialFailure {
     /// The reason as one word.
     pub fn word(self) -> &'static str {
         match self {
-            DialFailure::Refused => "refused",
-            DialFailure::Reset => "reset",
-            DialFailure::TimedOut => "timed_out",
-            DialFailure::Unreachable => "host_unreachable",
-            DialFailure::OwnAddress => "own_address",
             DialFailure::Mistrusted { reason, .. } => reason,
-            DialFailure::Unproven => "unproven",
-            DialFailure::Local => "local",
+            _ => DialFailure::WORDS[self.index()],
         }
     }
 

@@ -54,6 +54,13 @@ impl Members {
         self.invariants();
     }
 
+    /// The member with the lowest place that is `place` or above, and its own place.
+    pub(super) fn at_or_above(&self, place: usize) -> Option<(usize, EndpointId, &Endpoint)> {
+        let places = self.places.iter().enumerate().skip(place);
+        let (place, key) = places.filter_map(|(place, key)| Some((place, (*key)?))).next()?;
+        Some((place, EndpointId(key), &self.endpoints[key]))
+    }
+
     /// Every member, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (EndpointId, &Endpoint)> {
         let keys = self.places.iter().flatten();

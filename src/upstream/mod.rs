@@ -53,6 +53,14 @@ use crate::arena::Key;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct EndpointId(Key);
 
+impl EndpointId {
+    /// Its slot, for tables with an entry for each endpoint: a small number that no other endpoint
+    /// has at the same time, and a later one may have.
+    pub fn slot(self) -> usize {
+        self.0.slot()
+    }
+}
+
 /// An endpoint that a source of discovery wants to exist, in the terms of RFC 2782.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct EndpointSpec {
@@ -229,11 +237,6 @@ impl EndpointSet {
         self.invariants();
     }
 
-    /// Pairs that count on this endpoint; 0 when it is forgotten.
-    pub fn pairs(&self, id: EndpointId) -> u32 {
-        self.get(id).map_or(0, |endpoint| endpoint.pairs)
-    }
-
     /// Where to dial it; `None` once it is forgotten.
     pub fn address(&self, id: EndpointId) -> Option<&Address> {
         self.get(id).map(|endpoint| &endpoint.address)
@@ -247,6 +250,12 @@ impl EndpointSet {
     /// All endpoints in the order of the rotation, those that only wait for their pairs included.
     pub fn iter(&self) -> impl Iterator<Item = (EndpointId, &Endpoint)> {
         self.members.iter()
+    }
+
+    /// The endpoint with the lowest place that is `place` or above, and its own place, counted from
+    /// 0. An endpoint keeps its place until it is forgotten.
+    pub fn at_or_above(&self, place: usize) -> Option<(usize, EndpointId, &Endpoint)> {
+        self.members.at_or_above(place)
     }
 
     /// The addresses that the specs asked for, for the log.
@@ -308,6 +317,10 @@ impl EndpointSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn pairs(set: &EndpointSet, id: EndpointId) -> u32 {
+        set.get(id).map_or(0, Endpoint::pairs)
+    }
     use std::time::Duration;
 
     const LIMITS: RetryLimits = RetryLimits {
@@ -565,7 +578,7 @@ mod tests {
         assert_eq!(third, Reconciled::default(), "the same set in another order");
         assert_eq!(ports(&set), [4, 2, 3]);
         set.pair_closed(first.added[1], [1, 2]);
-        assert_eq!((set.count(), set.pairs(first.added[1])), (3, 0), "idle, but wanted");
+        assert_eq!((set.count(), pairs(&set, first.added[1])), (3, 0), "idle, but wanted");
     }
 
     #[test]
@@ -586,7 +599,7 @@ mod tests {
         let new = set.reconcile(&[spec(1)], now).added[0];
         assert_ne!(new, old);
         assert_eq!(set.pick(&[], now), Some(new));
-        assert_eq!((set.pairs(old), set.pairs(new)), (2, 0));
+        assert_eq!((pairs(&set, old), pairs(&set, new)), (2, 0));
         set.pair_closed(old, [1, 2]);
         assert_eq!(set.address(old), Some(&spec(1).address));
         set.pair_closed(old, [1, 2]);
@@ -603,10 +616,10 @@ mod tests {
         let new = set.reconcile(&[spec(2)], now).added[0];
         assert_eq!((new.0.slot(), new != old), (old.0.slot(), true), "the slot is used again");
         set.pair_opened(old);
-        assert_eq!((set.pairs(old), set.pairs(new)), (0, 0));
+        assert_eq!((pairs(&set, old), pairs(&set, new)), (0, 0));
         set.pair_opened(new);
         set.pair_closed(old, [1, 2]);
-        assert_eq!((set.pairs(old), set.pairs(new)), (0, 1));
+        assert_eq!((pairs(&set, old), pairs(&set, new)), (0, 1));
         assert_eq!(set.dial_failed(old, now, DialFailure::Refused, now, 0), None);
         assert_eq!(set.probe_failed(old, DialFailure::Refused, now, 0), None);
         assert!(!set.begin_probe(old, now + ms(9000)));

@@ -89,7 +89,9 @@ impl EndpointSet {
             }
         }
         debug_assert!(
-            removed.iter().all(|gone| self.pairs(gone.id) == gone.pairs),
+            removed
+                .iter()
+                .all(|gone| { self.get(gone.id).map_or(0, Endpoint::pairs) == gone.pairs }),
             "a removal ends no pair"
         );
         removed

@@ -26,8 +26,7 @@ impl Dials {
         self.failed[reason.index()] += 1;
     }
 
-    /// Those that failed for reasons with this index, see [`DialFailure::index`]. Kept for what
-    /// will show the counters; today the tests alone read it.
+    /// Those that failed for reasons with this index, see [`DialFailure::index`].
     pub fn failed_by(&self, index: usize) -> u64 {
         debug_assert!(index < DialFailure::COUNT, "not an index of a failure");
         self.failed[index]

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::KIND;
 use crate::address::Address;
 use crate::config::address::Host as UrlHost;
 use crate::discovery::names::{Names, Needed};
@@ -34,6 +35,7 @@ pub(super) fn host(url: &ClientUrl, names: &Names) -> Host {
         (UrlHost::Name(_), None) => Vec::new(),
     };
     Host {
+        source: KIND,
         name: format!("{}:{}", url.host, url.port),
         priority: 0,
         weight: 1,

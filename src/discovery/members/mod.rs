@@ -37,6 +37,8 @@ use crate::recent::Recent;
 
 /// The only line.
 const LINE: u8 = 0;
+/// The kind of this source, in one word.
+const KIND: &str = "members";
 
 /// How members are followed.
 #[derive(Clone, Debug)]
@@ -255,7 +257,7 @@ impl Source for Members {
     fn label(&self) -> SourceLabel {
         let known = self.belief.known();
         let subject = known.map_or("unknown".into(), |known| format!("{:x}", known.cluster_id));
-        SourceLabel { source: "members", key: "cluster", subject }
+        SourceLabel { source: KIND, key: "cluster", subject }
     }
 
     fn names(&self) -> Vec<Needed> {

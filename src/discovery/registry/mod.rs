@@ -44,6 +44,9 @@ use follower::{Follower, News};
 pub use session::Credentials;
 use store::Remark;
 
+/// The kind of this source, in one word.
+const KIND: &str = "registry";
+
 /// The configuration of a registry, with the credentials of its user.
 #[derive(Clone, Debug)]
 pub struct RegistrySettings {
@@ -84,7 +87,7 @@ impl Configured for RegistrySettings {
 impl Source for RegistrySource {
     fn label(&self) -> SourceLabel {
         let subject = printable(self.prefix.as_bytes());
-        SourceLabel { source: "registry", key: "prefix", subject }
+        SourceLabel { source: KIND, key: "prefix", subject }
     }
 
     /// Those of the members first. Of the services no more are looked up than can be used, in the
@@ -220,6 +223,7 @@ fn host(service: &Service, names: &Names) -> Host {
     };
     let name: Arc<str> = server_name(host).into();
     Host {
+        source: KIND,
         name: format!("{host}:{port}"),
         priority: PRIORITY_DEFAULT,
         weight: weight.stated().unwrap_or(WEIGHT_DEFAULT),

@@ -87,7 +87,21 @@ pub enum Failure {
 
 impl Failure {
     /// How many failures are told apart by [`Failure::index`].
-    pub const COUNT: usize = 6;
+    pub const COUNT: usize = Failure::WORDS.len();
+
+    /// Their words, each at its [`Failure::index`]. That of what a server replied is a general one,
+    /// for counts; what is shown of a single failure says more.
+    ///
+    /// What is true of the name server names it: next to the name of a host a bare `unreachable` or
+    /// `refused` would be read as that host's.
+    pub const WORDS: [&str; 6] = [
+        "name_server_timed_out",
+        "name_server_unreachable",
+        "name_server_error",
+        "malformed_answer",
+        "local_shortage",
+        "no_name",
+    ];
 
     /// 0 to [`Failure::COUNT`] - 1, for arrays with an entry per failure; all that servers reply
     /// are one.
@@ -115,17 +129,12 @@ impl Failure {
 }
 
 impl fmt::Display for Failure {
-    /// One word. What is true of the name server names it: next to the name of a host a bare
-    /// `unreachable` or `refused` would be read as that host's.
+    /// One word.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Failure::TimedOut => "name_server_timed_out",
-            Failure::Unreachable => "name_server_unreachable",
-            Failure::Server(failure) => return write!(f, "name_server_{failure}"),
-            Failure::Malformed => "malformed_answer",
-            Failure::Shortage => "local_shortage",
-            Failure::NoName => "no_name",
-        })
+        match self {
+            Failure::Server(failure) => write!(f, "name_server_{failure}"),
+            _ => f.write_str(Failure::WORDS[self.index()]),
+        }
     }
 }
 
