@@ -14,7 +14,7 @@
 //!
 //! Leaves that every layer may import: `address`, of an endpoint or a listener; `arena`, values
 //! with generational keys; `readiness`, the known state of a socket; `recent`, facts that were true
-//! not long ago; `scheme`, of an endpoint's URL.
+//! not long ago; `scheme`, of an endpoint's URL; `usage`, of the host by this process.
 //!
 //! Invariants:
 //! - A byte read from one side is written to the other exactly once and in order, or the pair
@@ -43,3 +43,4 @@ mod recent;
 pub mod relay;
 pub mod scheme;
 pub mod upstream;
+pub mod usage;

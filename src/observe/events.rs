@@ -60,6 +60,10 @@ events! {
     EndpointsMeanThisHost: Warn "endpoints without an address mean this host" {
         endpoints: List<'a>,
     };
+    /// The admin side answers at these addresses.
+    AdminListening: Info "admin side listens" { admin: List<'a> };
+    /// The admin side, which asks for no password, may be reached from elsewhere.
+    AdminReachable: Warn "admin address reachable from other hosts" { admin: List<'a> };
     /// A flag that was typed has no effect.
     FlagWithoutEffect: Warn "flag has no effect" { flag: Value<'a>, reason: Value<'a> };
     /// A part of `RUST_LOG` is invalid. `levels` lists the valid ones, if a level was expected,
@@ -98,6 +102,12 @@ events! {
         client_bytes: u64,
         server_bytes: u64,
     };
+    /// The access log was opened again, as SIGHUP asks.
+    AccessLogReopened: Info "access log opened again" { file: Quoted<'a> };
+    /// The access log cannot be opened again, so that the old file is kept.
+    AccessLogNotReopened: Warn "access log not opened again" { reason: Quoted<'a> };
+    /// Lines of the access log cannot be written, and are dropped. Once a series.
+    AccessLogNotWritten: Warn "access log not written" { reason: Value<'a> };
     /// A signal has no effect here. Counted.
     SignalIgnored: Warn "signal ignored" { signal: Value<'a>, reason: Value<'a> };
     }
@@ -199,13 +209,11 @@ events! {
     FailingOpen: Warn "no endpoint passes its check, using those that accept" { endpoints: usize };
     /// An endpoint passes its health checks again, and those that do not get no more clients.
     FailingOpenEnded: Info "endpoints that pass their check in use again" { endpoints: usize };
-    /// A connection is closed because its endpoint fails its health checks. Counted; the endpoint
-    /// is that of the last one.
+    /// A connection of a failing endpoint is closed. Counted; the endpoint is that of the last.
     EndpointConnectionClosed: Warn "connections of failing endpoints closed" {
         endpoint: Option<Value<'a>>,
     };
-    /// A connection is closed because its endpoint was removed. Counted; the endpoint is that of
-    /// the last one.
+    /// A connection of a removed endpoint is closed. Counted; the endpoint is that of the last.
     RemovedConnectionClosed: Info "connections of removed endpoints closed" {
         endpoint: Option<Value<'a>>,
     };

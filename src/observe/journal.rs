@@ -55,16 +55,18 @@ enum Counted {
     ConnectionsClosed,
     RemovedConnectionsClosed,
     SignalsIgnored,
+    AccessLogNotWritten,
 }
 
 impl Counted {
-    const ALL: [Counted; 6] = [
+    const ALL: [Counted; 7] = [
         Counted::ClientsRejected,
         Counted::DialsFailedLocally,
         Counted::AcceptPauses,
         Counted::ConnectionsClosed,
         Counted::RemovedConnectionsClosed,
         Counted::SignalsIgnored,
+        Counted::AccessLogNotWritten,
     ];
 
     /// Whether its lines say how many pairs are open when they are written.
@@ -75,7 +77,7 @@ impl Counted {
             | Counted::AcceptPauses
             | Counted::ConnectionsClosed
             | Counted::RemovedConnectionsClosed => true,
-            Counted::SignalsIgnored => false,
+            Counted::SignalsIgnored | Counted::AccessLogNotWritten => false,
         }
     }
 }
@@ -194,6 +196,7 @@ fn pace(event: &Event<'_>) -> Pace {
         Event::EndpointConnectionClosed { .. } => Pace::Counted(Counted::ConnectionsClosed),
         Event::RemovedConnectionClosed { .. } => Pace::Counted(Counted::RemovedConnectionsClosed),
         Event::SignalIgnored { .. } => Pace::Counted(Counted::SignalsIgnored),
+        Event::AccessLogNotWritten { .. } => Pace::Counted(Counted::AccessLogNotWritten),
         Event::EndpointAdded { endpoint, .. } => about_endpoint("added", endpoint),
         Event::EndpointRemoved { endpoint, .. } => about_endpoint("removed", endpoint),
         Event::EndpointVerified { endpoint, .. } => about_endpoint("verified", endpoint),

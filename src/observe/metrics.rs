@@ -153,16 +153,21 @@ impl Rejection {
         Rejection::NoDialSucceeded,
         Rejection::LocalShortage,
     ];
-}
 
-impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    /// The reason as one word.
+    pub fn word(self) -> &'static str {
+        match self {
             Rejection::NoEndpointKnown => "no_endpoint_known",
             Rejection::NoEndpointActive => "no_endpoint_active",
             Rejection::NoDialSucceeded => "no_dial_succeeded",
             Rejection::LocalShortage => "local_shortage",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
     }
 }
 
@@ -198,6 +203,11 @@ impl Metrics {
         let number = u16::try_from(self.listeners.len()).expect("listeners are few");
         self.listeners.push(Listener { address, accepted: 0, open: 0 });
         ListenerNumber(number)
+    }
+
+    /// The listener with this number.
+    pub fn listener(&self, number: ListenerNumber) -> &Listener {
+        &self.listeners[number.index()]
     }
 
     /// Counts an accepted client.

@@ -12,7 +12,13 @@ mod changes;
 #[macro_use]
 mod declare;
 pub mod events;
+pub mod facts;
 mod fields;
+pub mod history;
 pub(crate) mod journal;
 pub mod metrics;
+pub mod page;
+pub mod records;
+pub mod render;
 mod repeats;
+pub mod timings;
