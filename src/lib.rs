@@ -12,6 +12,8 @@
 //!                               clock and entropy
 //! ```
 //!
+//! `main` leads to `status`, too, the command that shows what a running gateway says about itself.
+//!
 //! Leaves that every layer may import: `address`, of an endpoint or a listener; `arena`, values
 //! with generational keys; `readiness`, the known state of a socket; `recent`, facts that were true
 //! not long ago; `scheme`, of an endpoint's URL; `usage`, of the host by this process.
@@ -42,5 +44,7 @@ pub mod readiness;
 mod recent;
 pub mod relay;
 pub mod scheme;
+pub mod startup;
+pub mod status;
 pub mod upstream;
 pub mod usage;

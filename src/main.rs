@@ -9,11 +9,10 @@ use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use env_logger::Target;
+use etcd_gateway::config::admin::{AccessLogFormat, AccessLogPath};
 use etcd_gateway::config::capacity::memory_max_bytes;
 use etcd_gateway::config::discovery_srv::{CAN_VERIFY, DiscoverySrv};
 use etcd_gateway::config::flags::{self, Invocation, UsageError};
-use etcd_gateway::config::log_filter::{self, Ignored, IgnoredReason};
 use etcd_gateway::config::registry::User;
 use etcd_gateway::config::tls::{ClientFiles, Tls};
 use etcd_gateway::config::unused::UnusedFlag;
@@ -22,26 +21,28 @@ use etcd_gateway::discovery::{
     Credentials, Environment, FollowMembers, HealthPolicy, KnownMembers, RecordError,
     RegistrySettings, Sources, StartingPoints,
 };
+use etcd_gateway::net::access_log::AccessLog;
 use etcd_gateway::net::mio::{MioNet, SocketOptions};
-use etcd_gateway::net::notify::{NotifyError, ServiceManager};
 use etcd_gateway::net::password;
-use etcd_gateway::net::remark::{Remark, RemarkKind};
 use etcd_gateway::net::rlimit::Descriptors;
 use etcd_gateway::net::state_file;
-use etcd_gateway::net::stderr::LineWriter;
 use etcd_gateway::net::tls::Verifier;
 use etcd_gateway::net::tls_settings::{self, TlsSettings};
-use etcd_gateway::net::{FileError, NetError};
-use etcd_gateway::observe::events::{Event, Quoted, TARGETS, Value, list};
-use etcd_gateway::reactor::{Limits, Listeners, Reactor, StartError, resolve_listeners};
-use log::LevelFilter;
-
-/// The variable that sets what is logged where `--log-level` is absent.
-const LOG_VARIABLE: &str = "RUST_LOG";
+use etcd_gateway::net::{FileError, Host, NetError};
+use etcd_gateway::observe::access_log::dropped_lines as dropped_access_lines;
+use etcd_gateway::observe::events::{Event, Quoted, list};
+use etcd_gateway::reactor::{Limits, Listeners, Reactor, StartError, Views, resolve_listeners};
+use etcd_gateway::startup::{log_remark, notify, service_manager, start_log};
+use etcd_gateway::status;
 
 fn main() -> ExitCode {
     let config = match flags::parse(env::args_os()) {
         Ok(Invocation::Help(text) | Invocation::Version(text)) => return print(&text),
+        Ok(Invocation::Status(typed)) => {
+            let status = status::run(&typed);
+            return status
+                .map_or_else(|failed| fail(&failed.reason, failed.status), ExitCode::from);
+        }
         Ok(Invocation::Run(typed)) => Config::from_typed(&typed),
         Err(error) => Err(error),
     };
@@ -68,6 +69,9 @@ fn run(config: &Config, members: Option<FollowMembers>) -> Result<(), String> {
     let verifier = verifier(config)?;
     let registry = registry(config)?;
     let mut net = MioNet::new(socket_options(config)).map_err(cannot_wait)?;
+    if let Some(access_log) = access_log(config)? {
+        net.telemetry().log_access_to(access_log);
+    }
     // Before names are looked up and addresses waited for, so that a signal ends both.
     net.take_signals().map_err(|error| format!("cannot take signals: {error}"))?;
     if let Some(verifier) = &verifier {
@@ -78,7 +82,8 @@ fn run(config: &Config, members: Option<FollowMembers>) -> Result<(), String> {
     }
     let connector = verifier.map(Verifier::into_connector);
     let environment = environment();
-    let resolved = resolve_listeners(net, limits, &config.listen.addresses, environment.clone());
+    let listen = config.tcp_addresses();
+    let resolved = resolve_listeners(net, limits, &listen, environment.clone());
     let Some(Listeners { net, addresses, retry }) = resolved.map_err(|error| error.to_string())?
     else {
         Event::StoppedBeforeListening.write();
@@ -86,7 +91,12 @@ fn run(config: &Config, members: Option<FollowMembers>) -> Result<(), String> {
     };
     let limits = Limits { listen_retry: retry, ..limits };
     let sources = sources(config, members, registry, environment);
-    let mut reactor = match Reactor::start(net, limits, &addresses, sources, connector) {
+    let (listen, admin) = addresses.split_at(config.listen.addresses.len());
+    let admin = config.admin.resolved(admin);
+    let has_access_log = config.admin.access_log.is_some();
+    let access_log = Some(config.admin.access_log_format).filter(|_| has_access_log);
+    let views = Views { admin: &admin, access_log };
+    let mut reactor = match Reactor::start(net, limits, listen, views, sources, connector) {
         Ok(reactor) => reactor,
         Err(StartError::Terminated) => {
             Event::StoppedBeforeReady.write();
@@ -113,6 +123,19 @@ fn run(config: &Config, members: Option<FollowMembers>) -> Result<(), String> {
     Ok(())
 }
 
+/// The access log, opened; `None`: there is none.
+fn access_log(config: &Config) -> Result<Option<AccessLog>, String> {
+    let notice: fn(u64) -> String = match config.admin.access_log_format {
+        AccessLogFormat::Logfmt => |count| dropped_access_lines(AccessLogFormat::Logfmt, count),
+        AccessLogFormat::Json => |count| dropped_access_lines(AccessLogFormat::Json, count),
+    };
+    match &config.admin.access_log {
+        Some(AccessLogPath::File(path)) => AccessLog::open(path, notice).map(Some),
+        Some(AccessLogPath::Stdout) => AccessLog::stdout(notice).map(Some),
+        None => Ok(None),
+    }
+}
+
 fn cannot_wait(error: NetError) -> String {
     format!("cannot wait for events: {error}")
 }
@@ -137,6 +160,14 @@ fn announce(config: &Config, reactor: &Reactor<MioNet>) {
     match endpoints.is_empty() {
         true => Event::ReadyWithoutEndpoints { endpoints, listen, reuse_port }.write(),
         false => Event::Ready { endpoints, listen, reuse_port }.write(),
+    }
+    let admin = list(reactor.admin_addresses());
+    if !admin.is_empty() {
+        Event::AdminListening { admin: &admin }.write();
+    }
+    let reachable = list(config.admin.reachable());
+    if !reachable.is_empty() {
+        Event::AdminReachable { admin: &reachable }.write();
     }
     warn_of_this_host(config);
     for UnusedFlag { flag, reason } in &config.unused {
@@ -308,71 +339,6 @@ fn limits(config: &Config, descriptors: u64, listeners: usize) -> Limits {
     }
     .write();
     Limits::new(config, connections)
-}
-
-/// Starts the log: one event a line, without a timestamp, which journald, syslog and container
-/// runtimes add.
-fn start_log(level: Option<LevelFilter>) {
-    let mut builder = env_logger::Builder::new();
-    builder.filter_level(level.unwrap_or(limits::LOG_LEVEL_DEFAULT));
-    let variable = env::var_os(LOG_VARIABLE).filter(|_| level.is_none()).unwrap_or_default();
-    let filter = log_filter::parse(&variable.to_string_lossy(), TARGETS);
-    builder.parse_filters(&filter.directives);
-    builder.target(Target::Pipe(Box::new(LineWriter::new(dropped_lines))));
-    builder.format(|buffer, record| writeln!(buffer, "{} {}", record.level(), record.args()));
-    builder.init();
-    for Ignored { part, reason } in &filter.ignored {
-        let levels = list(reason.levels());
-        let levels = Some(&levels[..]).filter(|levels| !levels.is_empty());
-        let targets = list(TARGETS);
-        let targets = Some(&targets[..]).filter(|_| *reason == IgnoredReason::UnknownTarget);
-        Event::LogFilterIgnored { value: Quoted(part), reason, levels, targets }.write();
-    }
-}
-
-/// The line for `count` lines that were dropped before it.
-fn dropped_lines(count: u64) -> String {
-    let event = Event::LinesDropped { count };
-    format!("{} {event}\n", event.level())
-}
-
-fn service_manager() -> Option<ServiceManager> {
-    ServiceManager::from_environment().unwrap_or_else(|error| {
-        log_not_notified(None, &error);
-        None
-    })
-}
-
-fn notify(manager: &Option<ServiceManager>, state: &str) {
-    if let Some(Err(error)) = manager.as_ref().map(|manager| manager.notify(state)) {
-        log_not_notified(Some(&state), &error);
-    }
-}
-
-fn log_remark(remark: &Remark) {
-    let Remark { kind, number, subject, reason, file } = remark;
-    let (number, subject, reason) = (*number, Quoted(subject), reason as Value<'_>);
-    let file = file.as_deref().map(Quoted);
-    match kind {
-        RemarkKind::Skipped => Event::CertificateSkipped { number, subject, reason, file }.write(),
-        RemarkKind::TrustedForItself => {
-            Event::CertificateForItself { number, subject, reason, file }.write();
-        }
-        RemarkKind::NotInForce => {
-            Event::CertificateNotInForce { number, subject, reason, file }.write();
-        }
-        RemarkKind::NotForClients => {
-            Event::CertificateNotForClients { subject, file }.write();
-        }
-        RemarkKind::Unusable => {
-            Event::CertificateUnusable { number, subject, reason, file }.write();
-        }
-    }
-}
-
-fn log_not_notified(state: Option<Value<'_>>, error: &NotifyError) {
-    let (socket, reason) = (Quoted(&error.socket), &error.reason);
-    Event::ServiceManagerNotNotified { state, socket, reason }.write();
 }
 
 fn print(text: &str) -> ExitCode {

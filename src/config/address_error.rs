@@ -53,6 +53,16 @@ pub enum AddressError {
     Path(String),
     /// A path after a listen address.
     ListenPath(String),
+    /// A path of the file system as an address of the admin side, without `unix:` before it.
+    UnixPrefixMissing(String),
+    /// `unix:` without a path.
+    UnixPathMissing,
+    /// A path that a socket cannot have since it is too long: its bytes, and the most.
+    UnixPathTooLong(usize, usize),
+    /// A path with a zero byte.
+    UnixPathNul,
+    /// A socket without a place in the file system, which no permission protects.
+    UnixAbstract,
     /// `user:password@` before the host.
     UserInfo,
     /// A query after a server that gets no clients.
@@ -63,6 +73,19 @@ pub enum AddressError {
     KeyRepeated(&'static str),
     /// A value of a query key that is not a number from 0 to 65535.
     KeyValue(&'static str, String),
+}
+
+impl AddressError {
+    /// Whether the text is a path, which may have an `@` without a password before it.
+    pub(super) fn is_about_path(&self) -> bool {
+        matches!(
+            self,
+            AddressError::UnixPathMissing
+                | AddressError::UnixPathTooLong(..)
+                | AddressError::UnixPathNul
+                | AddressError::UnixAbstract
+        )
+    }
 }
 
 impl fmt::Display for AddressError {
@@ -114,6 +137,11 @@ impl fmt::Display for AddressError {
             AddressError::ListenPath(path) => {
                 write!(f, "path {path:?}; a listen address is host:port and no more")
             }
+            AddressError::UnixPrefixMissing(_)
+            | AddressError::UnixPathMissing
+            | AddressError::UnixPathTooLong(..)
+            | AddressError::UnixPathNul
+            | AddressError::UnixAbstract => write_path_error(f, self),
             AddressError::UserInfo => {
                 f.write_str("user name before the host; clients log in through the gateway")
             }
@@ -138,4 +166,21 @@ fn write_special(f: &mut fmt::Formatter<'_>, class: SpecialAddress) -> fmt::Resu
         SpecialAddress::Broadcast => "the broadcast address, which TCP cannot connect to",
         SpecialAddress::Reserved => "in 240.0.0.0/4, which is reserved and has no hosts",
     })
+}
+
+fn write_path_error(f: &mut fmt::Formatter<'_>, error: &AddressError) -> fmt::Result {
+    match error {
+        AddressError::UnixPrefixMissing(path) => {
+            write!(f, "a path without unix: before it; write unix:{path}")
+        }
+        AddressError::UnixPathTooLong(length, max) => {
+            write!(f, "the path of a socket has at most {max} bytes, and this one {length}")
+        }
+        AddressError::UnixPathNul => f.write_str("a zero byte in the path"),
+        AddressError::UnixAbstract => f.write_str(
+            "an abstract socket, which every user may connect to; write unix:PATH with the path \
+             of a file",
+        ),
+        _ => f.write_str("missing path after unix:"),
+    }
 }

@@ -5,9 +5,9 @@ use super::Config;
 use super::address::{EndpointAddress, Host};
 use super::health::HealthCheckMode;
 use super::limits::{
-    BUFFER_BYTES, CONNECTIONS_MAX, DESCRIPTORS_FOR_A_MOMENT, DESCRIPTORS_OF_LOOP,
-    DESCRIPTORS_PER_CHECK, DESCRIPTORS_PER_LINE, DESCRIPTORS_PER_PAIR, DESCRIPTORS_PER_PROBE,
-    DESCRIPTORS_PER_REGISTRY, DESCRIPTORS_RESERVED, DNS_DESCRIPTORS_MAX,
+    ADMIN_CONNECTIONS_MAX, BUFFER_BYTES, CONNECTIONS_MAX, DESCRIPTORS_FOR_A_MOMENT,
+    DESCRIPTORS_OF_LOOP, DESCRIPTORS_PER_CHECK, DESCRIPTORS_PER_LINE, DESCRIPTORS_PER_PAIR,
+    DESCRIPTORS_PER_PROBE, DESCRIPTORS_PER_REGISTRY, DESCRIPTORS_RESERVED, DNS_DESCRIPTORS_MAX,
     DNS_DESCRIPTORS_PER_LOOK_UP, DNS_FILES_MAX, ENDPOINTS_PER_DISCOVERY, PAIRS_PER_PIPE, PIPES_MAX,
 };
 use super::special_address::dialed;
@@ -38,6 +38,7 @@ impl Config {
         let limit = usize::try_from(descriptors).unwrap_or(usize::MAX);
         let taken = DESCRIPTORS_RESERVED
             .saturating_add(listeners)
+            .saturating_add(self.descriptors_of_admin())
             .saturating_add(self.reserved_descriptors());
         // A pipe takes two descriptors, as a pair does.
         let carried = (limit.saturating_sub(taken) / DESCRIPTORS_PER_PAIR).max(1);
@@ -64,7 +65,10 @@ impl Config {
         let has_checks = self.finds_endpoints() && self.health.check != HealthCheckMode::Off
             || self.checked_endpoints().next().is_some();
         let of_check = if has_checks { DESCRIPTORS_PER_CHECK } else { 0 };
-        let always = DESCRIPTORS_OF_LOOP + self.listen.addresses.len() + DESCRIPTORS_PER_PAIR;
+        let always = DESCRIPTORS_OF_LOOP
+            + self.listen.addresses.len()
+            + DESCRIPTORS_PER_PAIR
+            + self.descriptors_of_admin();
         let of_endpoints = DESCRIPTORS_PER_PROBE + of_check + self.descriptors_of_lines();
         (always + of_endpoints + of_look_up + DESCRIPTORS_FOR_A_MOMENT) as u64
     }
@@ -72,6 +76,15 @@ impl Config {
     /// Whether there may be other endpoints than those that are typed.
     fn finds_endpoints(&self) -> bool {
         self.discovery.is_some() || self.members.is_followed || self.registry.is_some()
+    }
+
+    /// The listeners and connections of the admin side, and the file of the access log.
+    fn descriptors_of_admin(&self) -> usize {
+        let of_admin = match self.admin.addresses.len() {
+            0 => 0,
+            listeners => listeners + ADMIN_CONNECTIONS_MAX,
+        };
+        of_admin + usize::from(self.admin.access_log.is_some())
     }
 
     /// The connections of sources that ask servers.

@@ -45,14 +45,19 @@ fn refuse_overlap(listen: &[ListenAddress], is_shared: bool) -> Result<(), Usage
 }
 
 /// The relation of one address to another one with the same port.
-enum Relation {
+pub(super) enum Relation {
+    /// They are the same, or the same name.
     Same,
+    /// The first one receives the connections of the second one, too.
     Covers,
+    /// The reverse.
     IsCovered,
+    /// Neither, as far as text shows.
     Apart,
 }
 
-fn relation(one: &ListenAddress, other: &ListenAddress) -> Relation {
+/// The relation of `one` to `other`. They have the same port.
+pub(super) fn relation(one: &ListenAddress, other: &ListenAddress) -> Relation {
     match (host(one), host(other)) {
         (Host::Name(a), Host::Name(b)) if bare(&a).eq_ignore_ascii_case(bare(&b)) => Relation::Same,
         (Host::Address(a), Host::Address(b)) if a == b => Relation::Same,
@@ -89,7 +94,7 @@ pub fn covers_address(wide: IpAddr, narrow: IpAddr) -> bool {
 }
 
 /// The name without its trailing dot.
-fn bare(name: &str) -> &str {
+pub(super) fn bare(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }
 

@@ -5,6 +5,7 @@
 
 pub mod address;
 mod address_error;
+pub mod admin;
 pub mod capacity;
 pub mod discovery_srv;
 pub mod duration;
@@ -17,6 +18,7 @@ pub mod members;
 pub mod registry;
 mod sections;
 pub mod special_address;
+pub mod status;
 pub mod tls;
 pub mod unused;
 mod values;
@@ -28,7 +30,7 @@ use discovery_srv::DiscoverySrv;
 use flags::{ENDPOINTS, Typed, UsageError};
 pub use limits::*;
 use registry::Registry;
-pub use sections::{Endpoints, Health, Listen, Log, Members, SizeLimits, TimeLimits};
+pub use sections::{Admin, Endpoints, Health, Listen, Log, Members, SizeLimits, TimeLimits};
 use tls::Tls;
 use unused::UnusedFlag;
 
@@ -55,6 +57,8 @@ pub struct Config {
     pub limits: SizeLimits,
     /// What is logged.
     pub log: Log,
+    /// What others see of the gateway.
+    pub admin: Admin,
     /// Flags that were typed and have no effect.
     pub unused: Vec<UnusedFlag>,
 }
@@ -65,10 +69,13 @@ impl Config {
     /// # Errors
     /// [`UsageError`] for the first value that its flag cannot take.
     pub fn from_typed(typed: &Typed) -> Result<Config, UsageError> {
+        status::refuse_flags(typed)?;
         let discovery = discovery_srv::parse(typed)?;
         let registry = registry::parse(typed)?;
         let listen = Listen::from_typed(typed)?;
         listen.check(typed)?;
+        let admin = Admin::from_typed(typed)?;
+        admin.check(&listen.addresses)?;
         let mut endpoints = Endpoints::from_typed(typed)?;
         if (discovery.is_some() || registry.is_some()) && typed.all(&ENDPOINTS).is_empty() {
             // The default endpoint, silently used, would be another server than those that the user
@@ -90,6 +97,7 @@ impl Config {
             || endpoints.addresses.iter().any(EndpointAddress::may_be_etcd);
         unused.extend(members::unused(typed, &members, &health.check, may_be_etcd));
         unused.extend(registry::unused(typed, registry.as_ref()));
+        unused.extend(admin::unused(typed, &admin));
         Ok(Config {
             listen,
             endpoints,
@@ -99,6 +107,7 @@ impl Config {
             time_limits: TimeLimits::from_typed(typed)?,
             limits: SizeLimits::from_typed(typed)?,
             log: Log::from_typed(typed)?,
+            admin,
             unused,
             discovery,
             registry,
@@ -121,9 +130,11 @@ mod tests {
 
     use log::LevelFilter;
 
+    use super::admin::AccessLogFormat;
     use super::duration::format_duration;
     use super::flags::{
-        CONNECT_TIMEOUT, FLAGS, Flag, Invocation, Kind, REGISTRY_PREFIX, RETRY_DELAY, parse,
+        CONNECT_TIMEOUT, FLAGS, Flag, Invocation, Kind, REGISTRY_PREFIX, RETRY_DELAY, Section,
+        parse,
     };
     use super::health::{CloseOnFailure, CloseOnRemoval, HealthCheckMode};
     use super::*;
@@ -184,13 +195,15 @@ mod tests {
         assert_eq!(config.health.close_rate, 50);
         assert_eq!((config.members.is_followed, config.members.interval), (false, seconds(30)));
         assert_eq!((config.members.file, config.members.preference), (None, None));
+        assert_eq!((config.admin.addresses, config.admin.access_log), (Vec::new(), None));
+        assert_eq!(config.admin.access_log_format, AccessLogFormat::Logfmt);
     }
 
     /// A row that no field reads would be a flag without effect.
     #[test]
     fn each_flag_is_read_by_a_field() {
         let absent = configure(&[]).expect("the defaults");
-        for flag in FLAGS {
+        for flag in FLAGS.iter().filter(|flag| flag.section != Section::Status) {
             let value = match flag.kind {
                 Kind::List { .. } => "192.0.2.1:9",
                 Kind::Duration(_) => "7s",
@@ -198,7 +211,7 @@ mod tests {
                 Kind::Count { .. } => "1",
                 Kind::HealthCheck { .. } => "/a",
                 Kind::DurationOrNever { .. } => "17s",
-                Kind::Word { words } => words[0],
+                Kind::Word { words, .. } => words[words.len() - 1],
                 Kind::Level { .. } => "trace",
                 Kind::Text { .. } => "a",
                 Kind::Request { .. } => continue,
@@ -227,7 +240,7 @@ mod tests {
     #[test]
     fn defaults_can_be_typed() {
         let absent = configure(&[]).expect("the defaults");
-        for flag in FLAGS {
+        for flag in FLAGS.iter().filter(|flag| flag.section != Section::Status) {
             let Some(default) = flag.default() else { continue };
             let typed = configure(&[&format!("--{}={default}", flag.name)]).expect(flag.name);
             // Some have no effect without another one.

@@ -65,9 +65,6 @@ pub(super) fn parse(typed: &Typed) -> Result<Option<Registry>, UsageError> {
 }
 
 fn members(typed: &Typed) -> Result<Vec<EndpointAddress>, UsageError> {
-    if typed.all(&ETCD_ENDPOINTS).is_empty() {
-        return Ok(Vec::new());
-    }
     let members: Vec<Member> = Value::read(&ETCD_ENDPOINTS, typed)?;
     let members: Vec<EndpointAddress> = members.into_iter().map(|Member(member)| member).collect();
     let https = members.iter().find(|member| member.scheme == Some(Scheme::Https));

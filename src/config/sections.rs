@@ -8,6 +8,7 @@ use std::time::Duration;
 use log::LevelFilter;
 
 use super::address::{EndpointAddress, ListenAddress};
+use super::admin::{AccessLogFormat, AccessLogPath, AdminAddress};
 use super::flags::{self, Typed, UsageError};
 use super::health::{CloseOnFailure, CloseOnRemoval, HealthCheckMode};
 use super::members::Preference;
@@ -139,5 +140,17 @@ section! {
     Log {
         /// The level of the least severe lines; `None`: not typed, so that RUST_LOG sets it.
         level: Option<LevelFilter> = LOG_LEVEL,
+    }
+}
+
+section! {
+    /// What others see of the gateway.
+    Admin {
+        /// Where it is shown over HTTP: at most [`super::limits::ADMIN_LISTENERS_MAX`] addresses.
+        addresses: Vec<AdminAddress> = ADMIN_ADDR,
+        /// Where a line for each ended connection goes; `None`: there are no such lines.
+        access_log: Option<AccessLogPath> = ACCESS_LOG,
+        /// How these lines are written.
+        access_log_format: AccessLogFormat = ACCESS_LOG_FORMAT,
     }
 }

@@ -30,6 +30,8 @@ pub enum NoEffect {
     NoEtcdCheck,
     /// The flag has no meaning without `--registry-prefix`.
     NoRegistryPrefix,
+    /// The flag has no meaning without `--access-log`.
+    NoAccessLog,
     /// The flag is about TLS connections of our own, and there are none.
     NoTlsConnection,
 }
@@ -44,6 +46,7 @@ impl fmt::Display for NoEffect {
             NoEffect::NoHealthCheck => "no_health_check",
             NoEffect::NoEtcdCheck => "no_etcd_check",
             NoEffect::NoRegistryPrefix => "no_registry_prefix",
+            NoEffect::NoAccessLog => "no_access_log",
             NoEffect::NoTlsConnection => "no_tls_connection",
         })
     }

@@ -3,7 +3,6 @@
 //! The flag's row has the default and the range; the type of the field chooses the reader. A row of
 //! another kind is a mistake in `sections.rs`, which every start shows, since it reads all fields.
 
-use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,10 +10,12 @@ use std::time::Duration;
 use log::LevelFilter;
 
 use super::address::AddressError;
+use super::admin::{AccessLogFormat, AccessLogPath};
 use super::duration::{self, format_duration};
 use super::flags::{DurationRange, Flag, Kind, Typed, UsageError, has_password, unquoted};
 use super::health::{CloseOnFailure, CloseOnRemoval, HealthCheckMode};
 use super::members::Preference;
+use super::status::StatusOutput;
 use super::unused::given;
 
 /// A type that a flag's value can have.
@@ -33,8 +34,11 @@ const WRONG_KIND: &str = "the kind of the flag's row and the type of the field d
 impl<T: FromStr<Err = AddressError>> Value for Vec<T> {
     fn read(flag: &Flag, typed: &Typed) -> Result<Vec<T>, UsageError> {
         let Kind::List { default, max, .. } = flag.kind else { unreachable!("{WRONG_KIND}") };
-        let default = [default.to_owned()];
         let texts = typed.all(flag);
+        if texts.is_empty() && default.is_empty() {
+            return Ok(Vec::new());
+        }
+        let default = [default.to_owned()];
         let mut items = Vec::new();
         for text in if texts.is_empty() { &default } else { texts } {
             if text.is_empty() {
@@ -60,9 +64,12 @@ impl<T: FromStr<Err = AddressError>> Value for Vec<T> {
 
 /// The error for the item at `index` of a list. A password with a comma in it is in two items, and
 /// no message may repeat a part of it.
-fn refused_item(flag: &Flag, text: &str, index: usize, reason: impl Display) -> UsageError {
+fn refused_item(flag: &Flag, text: &str, index: usize, reason: AddressError) -> UsageError {
     let rest: Vec<&str> = text.split(',').skip(index).map(unquoted).collect();
     let (item, rest) = (rest[0], rest.join(","));
+    if reason.is_about_path() {
+        return UsageError::invalid(flag, item, reason);
+    }
     if let Some(shown) = [item, &rest].into_iter().find(|shown| has_password(shown)) {
         return UsageError::invalid(flag, shown, AddressError::UserInfo);
     }
@@ -199,12 +206,50 @@ impl Value for Option<PathBuf> {
 /// A preference; `None` where the flag is absent.
 impl Value for Option<Preference> {
     fn read(flag: &Flag, typed: &Typed) -> Result<Option<Preference>, UsageError> {
-        let Kind::Word { words } = flag.kind else { unreachable!("{WRONG_KIND}") };
+        let Kind::Word { words, .. } = flag.kind else { unreachable!("{WRONG_KIND}") };
         debug_assert_eq!(words, ["leader"], "a word without a meaning");
         match typed.last(flag) {
             None => Ok(None),
             Some("leader") => Ok(Some(Preference::Leader)),
             Some(text) => Err(UsageError::invalid(flag, text, "must be leader")),
+        }
+    }
+}
+
+/// A place for the access log; `None` where the flag is absent or its value empty.
+impl Value for Option<AccessLogPath> {
+    fn read(flag: &Flag, typed: &Typed) -> Result<Option<AccessLogPath>, UsageError> {
+        assert!(matches!(flag.kind, Kind::Text { .. }), "{WRONG_KIND}");
+        Ok(given(typed, flag).map(AccessLogPath::from))
+    }
+}
+
+impl Value for AccessLogFormat {
+    fn read(flag: &Flag, typed: &Typed) -> Result<AccessLogFormat, UsageError> {
+        let Kind::Word { words, default } = flag.kind else { unreachable!("{WRONG_KIND}") };
+        debug_assert_eq!(words, ["logfmt", "json"], "a word without a meaning");
+        match typed.last(flag).or(default) {
+            Some("logfmt") => Ok(AccessLogFormat::Logfmt),
+            Some("json") => Ok(AccessLogFormat::Json),
+            other => {
+                let text = other.unwrap_or_default();
+                Err(UsageError::invalid(flag, text, "must be logfmt or json"))
+            }
+        }
+    }
+}
+
+impl Value for StatusOutput {
+    fn read(flag: &Flag, typed: &Typed) -> Result<StatusOutput, UsageError> {
+        let Kind::Word { words, default } = flag.kind else { unreachable!("{WRONG_KIND}") };
+        debug_assert_eq!(words, ["table", "json"], "a word without a meaning");
+        match typed.last(flag).or(default) {
+            Some("table") => Ok(StatusOutput::Table),
+            Some("json") => Ok(StatusOutput::Json),
+            other => {
+                let text = other.unwrap_or_default();
+                Err(UsageError::invalid(flag, text, "must be table or json"))
+            }
         }
     }
 }

@@ -8,7 +8,11 @@ use super::NetError;
 
 /// The one table from errno to the errors that this program distinguishes.
 pub(super) fn net_error(error: io::Error) -> NetError {
-    let Some(errno) = error.raw_os_error() else { return NetError::Other(0) };
+    let Some(errno) = error.raw_os_error() else {
+        // One of our own making (`listener.rs`).
+        let is_taken = error.kind() == io::ErrorKind::AddrInUse;
+        return if is_taken { NetError::AddressInUse } else { NetError::Other(0) };
+    };
     match errno {
         libc::ECONNREFUSED => NetError::Refused,
         libc::ECONNRESET | libc::EPIPE | libc::ENOTCONN => NetError::Reset,

@@ -12,12 +12,15 @@ use super::local_address::{has_route, is_local};
 use super::mio::MioNet;
 use super::resolver_file;
 use super::state_file::{self, MayReplace, ReplaceError};
+use super::telemetry::{ProcessTelemetry, Telemetry};
 use super::{FileError, FileVersion, ResolverFile};
 
 /// The facts of the host that the reactor needs.
 pub trait Host {
     /// A file that is being read.
     type File;
+    /// What is measured and shown of the process itself.
+    type Telemetry: Telemetry;
 
     /// Whether connections to the address arrive at this host itself.
     fn is_local(&mut self, address: IpAddr) -> bool;
@@ -64,10 +67,14 @@ pub trait Host {
 
     /// The number of a network interface, by its name.
     fn interface_index(&mut self, name: &str) -> Option<u32>;
+
+    /// What is measured and shown of the process itself.
+    fn telemetry(&mut self) -> &mut Self::Telemetry;
 }
 
 impl Host for MioNet {
     type File = File;
+    type Telemetry = ProcessTelemetry;
 
     fn is_local(&mut self, address: IpAddr) -> bool {
         is_local(address)
@@ -108,5 +115,9 @@ impl Host for MioNet {
 
     fn interface_index(&mut self, name: &str) -> Option<u32> {
         if_nametoindex(name).ok()
+    }
+
+    fn telemetry(&mut self) -> &mut ProcessTelemetry {
+        &mut self.telemetry
     }
 }

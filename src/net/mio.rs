@@ -11,36 +11,27 @@ use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use mio::event::Source;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use nix::libc;
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::SockRef;
 
 use super::datagram::Datagram;
 use super::ephemeral::EphemeralPorts;
 use super::errno::{net_error, retry};
+use super::listener::{Listener, open};
 use super::signal::Signals;
+pub use super::socket_options::SocketOptions;
 use super::splice::Pipe;
 use super::stream::Stream;
+use super::telemetry::ProcessTelemetry;
 use super::{Accept, Close, Dial, Event, Net, NetError, Read, Readiness, Receive, Write};
 use crate::address::Address;
-use crate::config::limits::{EVENTS_PER_TURN, KEEPALIVE_PROBES};
+use crate::config::limits::EVENTS_PER_TURN;
 
 /// The token of the signal descriptor; those of the reactor never have all bits set.
 const SIGNALS: Token = Token(usize::MAX);
-
-/// Options of sockets, those of clients and those of servers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SocketOptions {
-    /// Idle time before the first keepalive probe and between probes; `None`: no probes.
-    pub keepalive: Option<Duration>,
-    /// How long data may be unacknowledged, or unsent because the peer takes none; `None`: the
-    /// kernel's default (TCP_USER_TIMEOUT, tcp(7)).
-    pub user_timeout: Option<Duration>,
-    /// Whether listeners share their addresses with those of other processes of the same user that
-    /// have the option, too (SO_REUSEPORT, socket(7)).
-    pub reuse_port: bool,
-}
+const DESCRIPTORS_PER_PIPE: u64 = 2;
 
 /// Sockets, readiness, clock and entropy of the machine.
 pub struct MioNet {
@@ -49,6 +40,7 @@ pub struct MioNet {
     signals: Option<Signals>,
     options: SocketOptions,
     pub(super) ephemeral_ports: EphemeralPorts,
+    pub(super) telemetry: ProcessTelemetry,
     /// The time when the clock was last read.
     pub(super) now: Instant,
 }
@@ -63,7 +55,15 @@ impl MioNet {
         let events = Events::with_capacity(EVENTS_PER_TURN);
         let ephemeral_ports = EphemeralPorts::default();
         let now = Instant::now();
-        Ok(MioNet { poll, events, signals: None, options, ephemeral_ports, now })
+        Ok(MioNet {
+            poll,
+            events,
+            signals: None,
+            options,
+            ephemeral_ports,
+            telemetry: ProcessTelemetry::default(),
+            now,
+        })
     }
 
     /// Takes signals over: from now on they are [`Event::Signal`], or have no effect.
@@ -76,41 +76,6 @@ impl MioNet {
         signals.register(registry, SIGNALS, Interest::READABLE).map_err(net_error)?;
         self.signals = Some(signals);
         Ok(())
-    }
-
-    fn set_timeouts(&self, socket: &SockRef<'_>) -> io::Result<()> {
-        if let Some(keepalive) = self.options.keepalive {
-            let keepalive = TcpKeepalive::new()
-                .with_time(keepalive)
-                .with_interval(keepalive)
-                .with_retries(KEEPALIVE_PROBES);
-            socket.set_tcp_keepalive(&keepalive)?;
-        }
-        if self.options.user_timeout.is_some() {
-            socket.set_tcp_user_timeout(self.options.user_timeout)?;
-        }
-        Ok(())
-    }
-
-    fn try_listen(&self, address: SocketAddr, token: usize) -> io::Result<TcpListener> {
-        let socket = open(address)?;
-        socket.set_tcp_nodelay(true)?;
-        self.set_timeouts(&SockRef::from(&socket))?;
-        socket.set_reuse_address(true)?;
-        if self.options.reuse_port {
-            socket.set_reuse_port(true)?;
-        }
-        if is_wildcard_v6(address) {
-            // `[::]` means both families, as in Go, whatever net.ipv6.bindv6only is.
-            socket.set_only_v6(false)?;
-        }
-        socket.bind(&address.into())?;
-        // The kernel limits the backlog to net.core.somaxconn (listen(2)), the length that
-        // administrators tune; a smaller number here could only lower it.
-        socket.listen(i32::MAX)?;
-        let mut listener = TcpListener::from_std(socket.into());
-        self.poll.registry().register(&mut listener, Token(token), Interest::READABLE)?;
-        Ok(listener)
     }
 
     fn try_dial(&self, address: SocketAddr, token: usize) -> io::Result<Stream> {
@@ -131,13 +96,8 @@ impl MioNet {
     }
 }
 
-fn open(address: SocketAddr) -> io::Result<Socket> {
-    let domain = Domain::for_address(address);
-    Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))
-}
-
 impl Net for MioNet {
-    type Listener = TcpListener;
+    type Listener = Listener;
     type Stream = Stream;
     type Pipe = Pipe;
     type Datagram = Datagram;
@@ -180,32 +140,23 @@ impl Net for MioNet {
         RandomState::new().build_hasher().finish()
     }
 
-    fn listen(
-        &mut self,
-        address: &Address,
-        token: usize,
-    ) -> Result<(TcpListener, Address), NetError> {
-        let address = address.inet().ok_or(NetError::NotSupported)?;
-        let listener = match self.try_listen(address, token) {
-            // `[::]` is both families; the host may have IPv4 only.
-            Err(error) if is_wildcard_v6(address) && lacks_v6(&error) => {
-                let address = SocketAddr::from(([0, 0, 0, 0], address.port()));
-                self.try_listen(address, token)
-            }
-            outcome => outcome,
-        };
+    fn listen(&mut self, address: &Address, token: usize) -> Result<(Listener, Address), NetError> {
+        let registry = self.poll.registry();
+        let listener = Listener::open(address, &self.options, registry, Token(token));
         let listener = listener.map_err(net_error)?;
-        let address = listener.local_addr().map_err(net_error)?;
-        Ok((listener, Address::Inet(address)))
+        self.telemetry.descriptors.sockets += 1;
+        let address = listener.address().map_err(net_error)?;
+        Ok((listener, address))
     }
 
-    fn accept(&mut self, listener: &mut TcpListener, token: usize) -> Accept<Stream> {
+    fn accept(&mut self, listener: &mut Listener, token: usize) -> Accept<Stream> {
         match retry(|| listener.accept()) {
             Ok((mut socket, peer)) => {
                 let registered = self.register(&mut socket, token);
+                self.telemetry.descriptors.sockets += 1;
                 let mut stream = Stream::accepted(socket);
                 match registered {
-                    Ok(()) => Accept::Connection(stream, Address::Inet(peer)),
+                    Ok(()) => Accept::Connection(stream, peer),
                     Err(error) => {
                         self.set_close(&mut stream, Close::Reset);
                         self.close(stream);
@@ -218,13 +169,16 @@ impl Net for MioNet {
         }
     }
 
-    fn close_listener(&mut self, listener: TcpListener) {
+    fn close_listener(&mut self, listener: Listener) {
         drop(listener);
+        self.telemetry.descriptors.sockets -= 1;
     }
 
     fn dial(&mut self, address: &Address, token: usize) -> Result<Stream, NetError> {
         let address = address.inet().ok_or(NetError::NotSupported)?;
-        self.try_dial(address, token).map_err(net_error)
+        let stream = self.try_dial(address, token).map_err(net_error)?;
+        self.telemetry.descriptors.sockets += 1;
+        Ok(stream)
     }
 
     fn dial_result(&mut self, stream: &mut Stream, readiness: Readiness) -> Dial {
@@ -249,7 +203,7 @@ impl Net for MioNet {
 
     fn set_deferred_options(&mut self, stream: &mut Stream) {
         // Fails for a lost connection, which an event reports.
-        let _ = self.set_timeouts(&SockRef::from(&stream.socket));
+        let _ = self.options.set_timeouts(&SockRef::from(&stream.socket));
     }
 
     fn read(&mut self, stream: &mut Stream, buffer: &mut [u8]) -> Read {
@@ -261,7 +215,9 @@ impl Net for MioNet {
     }
 
     fn open_pipe(&mut self) -> Result<Pipe, NetError> {
-        Pipe::open()
+        let pipe = Pipe::open()?;
+        self.telemetry.descriptors.sockets += DESCRIPTORS_PER_PIPE;
+        Ok(pipe)
     }
 
     fn splice_in(&mut self, stream: &mut Stream, pipe: &mut Pipe, bytes_max: usize) -> Read {
@@ -274,6 +230,7 @@ impl Net for MioNet {
 
     fn close_pipe(&mut self, pipe: Pipe) {
         drop(pipe);
+        self.telemetry.descriptors.sockets -= DESCRIPTORS_PER_PIPE;
     }
 
     fn shutdown_write(&mut self, stream: &mut Stream) -> Result<(), NetError> {
@@ -307,10 +264,13 @@ impl Net for MioNet {
 
     fn close(&mut self, stream: Stream) {
         drop(stream);
+        self.telemetry.descriptors.sockets -= 1;
     }
 
     fn open_datagram(&mut self, peer: SocketAddr, token: usize) -> Result<Datagram, NetError> {
-        Datagram::open(peer, self.poll.registry(), token).map_err(net_error)
+        let datagram = Datagram::open(peer, self.poll.registry(), token).map_err(net_error)?;
+        self.telemetry.descriptors.sockets += 1;
+        Ok(datagram)
     }
 
     fn send(&mut self, datagram: &mut Datagram, bytes: &[u8]) -> Result<(), NetError> {
@@ -323,23 +283,18 @@ impl Net for MioNet {
 
     fn close_datagram(&mut self, datagram: Datagram) {
         drop(datagram);
+        self.telemetry.descriptors.sockets -= 1;
     }
-}
-
-fn is_wildcard_v6(address: SocketAddr) -> bool {
-    address.is_ipv6() && address.ip().is_unspecified()
-}
-
-fn lacks_v6(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
 }
 
 nix::ioctl_read_bad!(siocoutq, libc::TIOCOUTQ, libc::c_int);
 
 #[cfg(test)]
 mod tests {
+    use socket2::{Domain, Socket, Type};
+
     use super::*;
-    use crate::net::Host;
+    use crate::net::{Host, Telemetry};
 
     fn net() -> MioNet {
         MioNet::new(SocketOptions {
@@ -406,11 +361,21 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_not_supported_yet() {
-        let mut net = net();
+    fn a_path_is_not_dialed_yet() {
         let path = Address::from(std::path::Path::new("/nowhere"));
-        assert!(matches!(net.listen(&path, 0), Err(NetError::NotSupported)));
-        assert!(matches!(net.dial(&path, 0), Err(NetError::NotSupported)));
+        assert!(matches!(net().dial(&path, 0), Err(NetError::NotSupported)));
+    }
+
+    #[test]
+    fn descriptors_of_sockets_and_pipes_are_counted_until_they_are_closed() {
+        let mut net = net();
+        let (accepted, dialed) = accepted_and_dialed(&mut net);
+        let before = net.telemetry().usage().descriptors_open;
+        let pipe = net.open_pipe().expect("a pipe");
+        assert_eq!(net.telemetry().usage().descriptors_open, before + 2);
+        net.close_pipe(pipe);
+        [accepted, dialed].into_iter().for_each(|stream| net.close(stream));
+        assert_eq!(net.telemetry().usage().descriptors_open, before - 2);
     }
 
     #[test]

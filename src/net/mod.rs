@@ -4,10 +4,12 @@
 //! the clock and entropy. `net/mio.rs` implements them for the real machine, and the simulator for
 //! a virtual one. No `io::Error` and no errno goes further up: expected outcomes are values.
 
+pub mod access_log;
 pub(crate) mod datagram;
 mod ephemeral;
 mod errno;
 pub(crate) mod host;
+pub(crate) mod listener;
 mod local_address;
 pub mod mio;
 #[cfg(not(feature = "tls"))]
@@ -17,14 +19,19 @@ pub mod password;
 pub mod remark;
 mod resolver_file;
 pub mod rlimit;
+mod room;
 pub(crate) mod signal;
+mod socket_options;
 pub mod splice;
 pub mod state_file;
+pub mod status_client;
 pub mod stderr;
 pub mod stream;
+pub mod telemetry;
 #[cfg(feature = "tls")]
 pub mod tls;
 pub mod tls_settings;
+mod usage;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -33,10 +40,12 @@ use std::time::{Duration, Instant};
 use crate::address::Address;
 
 pub use crate::readiness::Readiness;
+pub use access_log::WriteError as AccessLogError;
 pub use host::Host;
 #[cfg(not(feature = "tls"))]
 pub use no_tls as tls;
 pub use resolver_file::{FileError, FileVersion, ResolverFile};
+pub use telemetry::Telemetry;
 
 /// An event that [`Net::poll`] reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

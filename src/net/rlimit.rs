@@ -31,6 +31,11 @@ impl Descriptors {
         Descriptors { limit, open }
     }
 
+    /// How many descriptors are open now.
+    pub(super) fn open_now() -> u64 {
+        open_numbers().map_or(0, |open| open.len() as u64)
+    }
+
     /// The limit in force: no descriptor has this number or a higher one, unless it was opened
     /// under another limit.
     pub fn limit(&self) -> u64 {

@@ -8,18 +8,26 @@
 //! which other processes share, such as the shell that started this one.
 
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollTimeout;
 
-/// Bytes for which a pipe has room when poll(2) calls it writable (PIPE_BUF, pipe(7)).
-const PIPE_BYTES: usize = 4096;
+use super::room::{PIPE_BYTES, has_room};
 
 /// The wait for a reader that is behind.
 const PATIENCE_MILLISECONDS: u8 = 10;
 /// Shortest time between two such waits.
 const PATIENCE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Lines that were dropped since the start. The log is one for the process, and so is this: the
+/// `log` crate owns the writer.
+static LINES_DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// How many lines of the log were dropped since the start.
+pub(super) fn lines_dropped() -> u64 {
+    LINES_DROPPED.load(Ordering::Relaxed)
+}
 
 /// A writer that takes one line of the log in each call of `write`.
 #[derive(Debug)]
@@ -41,6 +49,7 @@ impl Write for LineWriter {
         }
         if !self.write_if_it_fits(line)? {
             self.missing += 1;
+            LINES_DROPPED.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
     }
@@ -60,7 +69,7 @@ impl LineWriter {
     /// rest.
     fn write_if_it_fits(&mut self, line: &[u8]) -> io::Result<bool> {
         for piece in line.chunks(PIPE_BYTES) {
-            if !has_room(PollTimeout::ZERO) && !self.wait_for_room() {
+            if !has_room(io::stderr(), PollTimeout::ZERO) && !self.wait_for_room() {
                 return Ok(false);
             }
             io::stderr().write_all(piece)?;
@@ -75,13 +84,6 @@ impl LineWriter {
             return false;
         }
         self.waited_at = Some(now);
-        has_room(PollTimeout::from(PATIENCE_MILLISECONDS))
+        has_room(io::stderr(), PollTimeout::from(PATIENCE_MILLISECONDS))
     }
-}
-
-fn has_room(patience: PollTimeout) -> bool {
-    let stderr = io::stderr();
-    let mut descriptors = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
-    // 0: a write would block. An error counts as room, since the write reports it.
-    poll(&mut descriptors, patience) != Ok(0)
 }

@@ -8,6 +8,7 @@
 //!                                          └──► log
 //! ```
 
+pub mod access_log;
 mod changes;
 #[macro_use]
 mod declare;

@@ -5,6 +5,7 @@
 use std::time::Instant;
 
 use super::exchanges::Exchanges;
+use super::observer::Observer;
 use super::own_listeners::OwnListeners;
 use super::token::Token;
 use super::wheel::{TimerKey, Wheel};
@@ -33,6 +34,8 @@ pub(super) struct Context<N: Net> {
     pub(super) own_listeners: OwnListeners,
     /// Dialogues of the gateway itself, each of which belongs to one part.
     pub(super) exchanges: Exchanges<N>,
+    /// `None` where nothing is shown.
+    pub(super) observer: Option<Box<Observer>>,
 }
 
 /// The purpose of a timer.
@@ -62,6 +65,10 @@ pub(super) enum Timer {
     Closing,
     /// The drain timeout.
     Drain,
+    /// The next look at what pairs have delivered.
+    Sample,
+    /// The end of a pause of the admin side.
+    Admin,
     /// A time limit or a repetition of looking up names to listen on.
     Listen,
 }
@@ -78,6 +85,7 @@ impl<N: Net> Context<N> {
             scratch: vec![0; BUFFER_BYTES].into_boxed_slice(),
             own_listeners: OwnListeners::default(),
             exchanges: Exchanges::default(),
+            observer: None,
         }
     }
 

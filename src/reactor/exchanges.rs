@@ -7,6 +7,7 @@
 //! | monitor | the probe of an inactive endpoint | established, verified or failed |
 //! | check of an endpoint | a connection for requests to it, one after another | closed or failed |
 //! | line of a source | a connection for requests of a source of endpoints | closed or failed |
+//! | admin side | a connection of a client, who asks us | closed, or a time limit |
 //!
 //! ```text
 //!   owner ── open, send, close ──► exchange {owner, socket, dialogue, timer} ◄── event, timer
@@ -20,26 +21,28 @@
 //! its owner closes it. That is safe within a handler, because each exchange has a generation of
 //! its own: a late event finds none.
 
+mod census;
 mod datagrams;
 mod pacing;
 mod requests;
+pub(super) mod served;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
 use self::pacing::Pacing;
+use self::served::Served;
 use super::context::{Context, Timer};
 use super::token::{Kind, Token};
 use super::wheel::TimerKey;
 use crate::address::Address;
 use crate::arena::{Arena, Key};
-use crate::config::limits::{DNS_DESCRIPTORS_MAX, ENDPOINTS_MAX};
 use crate::discovery::Line;
 use crate::net::{Dial, Host, Net, NetError, Read, Readiness, Write};
 use crate::proto::dialogue::{Dialogue, DialogueError, Progress};
 use crate::proto::dns;
-use crate::proto::http1::Received;
+use crate::proto::http1::{Received, Server};
 use crate::upstream::EndpointId;
 
 /// All exchanges.
@@ -71,13 +74,15 @@ pub(super) enum Owner {
     Check(EndpointId),
     /// A source of endpoints, for its requests.
     Source(Line),
+    /// The admin side, for a connection of a client, by its number.
+    Admin(u64),
 }
 
 impl Owner {
     /// The kind of the sockets of its streams.
     fn kind(self) -> Kind {
         match self {
-            Owner::Discovery(_) | Owner::Monitor(_) => Kind::Exchange,
+            Owner::Discovery(_) | Owner::Monitor(_) | Owner::Admin(_) => Kind::Exchange,
             Owner::Check(_) => Kind::Check,
             Owner::Source(_) => Kind::Line,
         }
@@ -93,6 +98,8 @@ enum Socket<N: Net> {
         /// The error of a write. Bytes that arrived before may still be read.
         lost: Option<NetError>,
     },
+    /// A client's, who asks us.
+    Served(Served<N>),
 }
 
 /// The server of a stream, and whether the connection may lead back to this gateway.
@@ -156,24 +163,16 @@ impl<N: Net> Default for Exchanges<N> {
 }
 
 impl<N: Net> Exchanges<N> {
-    /// The number of probes.
-    pub(super) fn probes(&self) -> usize {
-        self.owners().filter(|owner| matches!(owner, Owner::Monitor(_))).count()
+    fn served_mut(&mut self, key: Key) -> Option<&mut Served<N>> {
+        match &mut self.table.get_mut(key)?.socket {
+            Socket::Served(served) => Some(served),
+            Socket::Datagram(_) | Socket::Stream { .. } => None,
+        }
     }
 
-    /// The number of questions to name servers.
-    pub(super) fn questions(&self) -> usize {
-        self.owners().filter(|owner| matches!(owner, Owner::Discovery(_))).count()
-    }
-
-    /// The number of connections for checks of endpoints, those that are idle among them.
-    pub(super) fn checks(&self) -> usize {
-        self.owners().filter(|owner| matches!(owner, Owner::Check(_))).count()
-    }
-
-    /// The number of connections of sources of endpoints, those that are idle among them.
-    pub(super) fn lines(&self) -> usize {
-        self.owners().filter(|owner| matches!(owner, Owner::Source(_))).count()
+    /// The dialogue with a client of the admin side; `None` if the connection is closed.
+    pub(super) fn server_of(&mut self, key: Key) -> Option<&mut Server> {
+        self.served_mut(key).map(Served::server)
     }
 
     /// The owners of all exchanges, in the order of their slots.
@@ -194,26 +193,6 @@ impl<N: Net> Exchanges<N> {
     /// Whether a descriptor was freed since the last call.
     pub(super) fn take_freed(&mut self) -> bool {
         std::mem::take(&mut self.has_freed)
-    }
-
-    /// Checks what must hold between two turns, in a debug build.
-    pub(super) fn check_invariants(&self) {
-        if !cfg!(debug_assertions) {
-            return;
-        }
-        for (key, exchange) in self.table.iter() {
-            let Exchange { owner, time_limit, timer, socket, .. } = exchange;
-            debug_assert_eq!(self.find(*owner), Some(key), "two exchanges for one purpose");
-            debug_assert_eq!(time_limit.is_some(), timer.is_some(), "a limit without a timer");
-            if let Socket::Stream { dialogue, .. } = socket
-                && dialogue.is_http()
-            {
-                debug_assert_eq!(dialogue.awaits_answer(), timer.is_some(), "a limit of an answer");
-            }
-        }
-        debug_assert!(self.checks() <= ENDPOINTS_MAX, "more checks than endpoints");
-        debug_assert!(self.probes() <= ENDPOINTS_MAX, "more probes than endpoints");
-        debug_assert!(self.questions() <= DNS_DESCRIPTORS_MAX, "more than was reserved");
     }
 
     fn find(&self, owner: Owner) -> Option<Key> {
@@ -258,14 +237,16 @@ impl<N: Net + Host> Context<N> {
     }
 
     /// The only teardown of an exchange. Returns whether there was one.
-    fn close_exchange(&mut self, key: Key) -> bool {
+    pub(super) fn close_exchange(&mut self, key: Key) -> bool {
         let Some(exchange) = self.exchanges.table.remove(key) else { return false };
         for timer in [exchange.timer, exchange.pacing.timer].into_iter().flatten() {
             self.wheel.cancel(timer);
         }
         match exchange.socket {
             Socket::Datagram(datagram) => self.net.close_datagram(datagram),
-            Socket::Stream { stream, .. } => self.net.close(stream),
+            Socket::Stream { stream, .. } | Socket::Served(Served { stream, .. }) => {
+                self.net.close(stream);
+            }
         }
         self.exchanges.has_freed = true;
         true
@@ -276,6 +257,8 @@ impl<N: Net + Host> Context<N> {
     pub(super) fn advance_exchange(&mut self, key: Key, readiness: Readiness) -> Option<Report> {
         let report = match &mut self.exchanges.table.get_mut(key)?.socket {
             Socket::Datagram(_) => return self.receive_datagram(key),
+            // Its owner advances it, in a step of its own.
+            Socket::Served(_) => return None,
             Socket::Stream { stage: Stage::Established, .. } => self.run_dialogue(key),
             Socket::Stream { stage: Stage::Connecting(_), .. } => {
                 match self.finish_connecting(key, readiness) {

@@ -95,6 +95,13 @@ impl<N: Net> Front<N> {
 }
 
 impl<N: Net + Host> Front<N> {
+    /// Resumes accepting where an exchange has freed a descriptor, which may be waited for.
+    pub(super) fn resume_accepting(&self, context: &mut Context<N>, relays: &mut Relays<N>) {
+        if context.exchanges.take_freed() {
+            relays.resume_admission(context);
+        }
+    }
+
     /// Accepts clients, within the limits of pairs and of a turn.
     ///
     /// Clients that were accepted before and lack a descriptor for their server go first, and pause
@@ -167,6 +174,7 @@ impl<N: Net + Host> Front<N> {
         for listener in self.listeners.drain() {
             context.net.close_listener(listener.socket);
         }
+        // Nothing is dialed for new clients from now on; the addresses of the admin side may stay.
         context.own_listeners.clear();
     }
 }

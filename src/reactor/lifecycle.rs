@@ -5,16 +5,20 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::Reactor;
+use super::admin::Admin;
 use super::context::{Context, Timer};
 use super::front::{Front, Opened};
 use super::listen::listen_on;
 use super::relays::Relays;
-use super::start::{Limits, StartError};
+use super::start::{Limits, StartError, Views};
+use super::token::Kind;
 use super::upstream::Upstream;
 use crate::address::Address;
+use crate::config::admin::AccessLogFormat;
 use crate::discovery::{Discovery, Sources};
-use crate::net::{Host, Net, NetError};
+use crate::net::{Host, Net, NetError, Telemetry};
 use crate::observe::events::Event;
+use crate::observe::facts::RunState;
 use crate::proto::tls::Connector;
 use crate::upstream::EndpointSpec;
 
@@ -33,9 +37,35 @@ pub(super) enum Life {
     Over,
 }
 
+/// What shows the run.
+pub(super) struct ShownBy<N: Net> {
+    /// The listeners of the admin side.
+    pub(super) admin: Opened<N>,
+    /// The form of the lines of the access log; `None`: there is none.
+    pub(super) access_log: Option<AccessLogFormat>,
+}
+
+impl<N: Net> ShownBy<N> {
+    /// Nothing does.
+    pub(super) fn nothing() -> ShownBy<N> {
+        ShownBy { admin: Opened::none(), access_log: None }
+    }
+}
+
+impl Life {
+    /// The stage, as it is shown.
+    pub(super) fn shown(self) -> RunState {
+        match self {
+            Life::Running => RunState::Running,
+            Life::Closing { .. } | Life::Draining | Life::Over => RunState::Draining,
+        }
+    }
+}
+
 impl<N: Net + Host> Reactor<N> {
     /// Listens on every address and takes over the endpoints that are known by their addresses;
-    /// names are looked up later. No client is accepted before `run`. `connector` begins the TLS
+    /// names are looked up later. No client is accepted before `run`, and none of the admin side is
+    /// answered. `connector` begins the TLS
     /// sessions that verify endpoints; it may be absent where none has to be verified.
     ///
     /// # Errors
@@ -45,13 +75,24 @@ impl<N: Net + Host> Reactor<N> {
         mut net: N,
         limits: Limits,
         listen: &[Address],
+        views: Views<'_>,
         sources: Sources,
         connector: Option<Rc<dyn Connector>>,
     ) -> Result<Reactor<N>, StartError> {
-        let opened = listen_on(&mut net, listen, limits.listen_retry)?;
+        // Those of the admin side first: while an address is waited for, no client of another one
+        // can connect and remain without service.
+        let mut retry = limits.listen_retry;
+        let mut admin = Opened::none();
+        if !views.admin.is_empty() {
+            let began = net.now();
+            admin = listen_on(&mut net, views.admin, Kind::AdminListener, retry)?;
+            retry = retry.saturating_sub(net.now() - began);
+        }
+        let opened = listen_on(&mut net, listen, Kind::Listener, retry)?;
         let now = net.now();
         let discovery = Discovery::new(sources, now);
-        let mut reactor = Reactor::new(net, limits, opened, discovery, connector, now);
+        let shown = ShownBy { admin, access_log: views.access_log };
+        let mut reactor = Reactor::new(net, limits, opened, shown, discovery, connector, now);
         let Reactor { context, upstream, .. } = &mut reactor;
         // An endpoint at one of our own listeners ends the start, see below.
         let specs = upstream
@@ -71,6 +112,7 @@ impl<N: Net + Host> Reactor<N> {
         net: N,
         limits: Limits,
         opened: Opened<N>,
+        shown: ShownBy<N>,
         discovery: Discovery,
         connector: Option<Rc<dyn Connector>>,
         now: Instant,
@@ -78,12 +120,24 @@ impl<N: Net + Host> Reactor<N> {
         assert!(limits.connections_max > 0, "a gateway that accepts no client");
         let mut context = Context::new(net, now);
         let front = Front::new(opened, &mut context.metrics);
-        front.addresses().for_each(|address| context.own_listeners.add(address.clone()));
+        let ShownBy { admin, access_log } = shown;
+        let (admin, is_shown) = (Admin::new(admin), access_log.is_some());
+        let has_admin = admin.addresses().next().is_some();
+        // Clients of an endpoint are not those of the admin side.
+        let own = front.addresses().chain(admin.addresses());
+        own.for_each(|address| context.own_listeners.add(address.clone()));
+        if has_admin || is_shown {
+            context.observe(access_log);
+        }
+        if has_admin {
+            context.sample_once_a_second();
+        }
         Reactor {
             context,
             life: Life::Running,
             front,
-            relays: Relays::new(limits, now),
+            admin,
+            relays: Relays::new(limits, has_admin || is_shown, now),
             upstream: Upstream::new(&limits, discovery, connector, now),
             events: Vec::new(),
         }
@@ -152,6 +206,9 @@ impl<N: Net + Host> Reactor<N> {
     pub(super) fn end_if_drained(&mut self) {
         if matches!(self.life, Life::Draining) && self.relays.len() == 0 {
             self.life = Life::Over;
+            self.admin.close_all(&mut self.context);
+            self.context.write_access_log();
+            self.context.net.telemetry().finish_access_log();
             self.context.journal.log_rest(self.context.metrics.pairs_open);
         }
     }

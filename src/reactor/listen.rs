@@ -6,13 +6,14 @@
 use std::time::{Duration, Instant};
 
 use super::front::{Listener, Opened};
+use super::observer::reopen_access_log;
 use super::start::StartError;
 use super::token::{Kind, Token};
 use crate::address::Address;
 use crate::arena::{Arena, Key};
 use crate::config::LISTEN_RETRY_INTERVAL;
 use crate::config::listen::covers_address;
-use crate::net::{Event, Net, NetError, Signal};
+use crate::net::{Event, Host, Net, NetError, Signal};
 use crate::observe::events::{Event as LogEvent, Value};
 use crate::observe::journal::Journal;
 
@@ -31,13 +32,15 @@ impl Missing {
     }
 }
 
-/// Listens on all addresses; tries again for up to `retry` while one may become available.
-pub(super) fn listen_on<N: Net>(
+/// Listens on all addresses, with sockets of this kind; tries again for up to `retry` while one may
+/// become available.
+pub(super) fn listen_on<N: Net + Host>(
     net: &mut N,
     addresses: &[Address],
+    kind: Kind,
     retry: Duration,
 ) -> Result<Opened<N>, StartError> {
-    let mut missing = match try_all(net, addresses, 0) {
+    let mut missing = match try_all(net, addresses, kind, 0) {
         Ok(opened) => return Ok(opened),
         Err(missing) => missing,
     };
@@ -52,7 +55,7 @@ pub(super) fn listen_on<N: Net>(
         let paused = pause(net, LISTEN_RETRY_INTERVAL.min(began + retry - now), &mut journal);
         journal.log_rest(0);
         now = paused?;
-        missing = match try_all(net, addresses, missing.index) {
+        missing = match try_all(net, addresses, kind, missing.index) {
             Ok(opened) => return Ok(opened),
             Err(missing) => missing,
         };
@@ -66,11 +69,16 @@ pub(super) fn listen_on<N: Net>(
 }
 
 /// Listens on all addresses, beginning with the one at `first`, or on none.
-fn try_all<N: Net>(net: &mut N, addresses: &[Address], first: usize) -> Result<Opened<N>, Missing> {
+fn try_all<N: Net>(
+    net: &mut N,
+    addresses: &[Address],
+    kind: Kind,
+    first: usize,
+) -> Result<Opened<N>, Missing> {
     let mut listeners = Arena::default();
     let mut keys: Vec<(usize, Key)> = Vec::new();
     for index in (first..addresses.len()).chain(0..first) {
-        match listen(net, &addresses[index], index, &mut listeners) {
+        match listen(net, &addresses[index], kind, index, &mut listeners) {
             Ok(key) => keys.push((index, key)),
             Err(missing) => {
                 listeners.drain().for_each(|listener| net.close_listener(listener.socket));
@@ -85,6 +93,7 @@ fn try_all<N: Net>(net: &mut N, addresses: &[Address], first: usize) -> Result<O
 fn listen<N: Net>(
     net: &mut N,
     asked: &Address,
+    kind: Kind,
     index: usize,
     listeners: &mut Arena<Listener<N>>,
 ) -> Result<Key, Missing> {
@@ -93,7 +102,7 @@ fn listen<N: Net>(
         ours.find(|own| overlap(own, asked)).cloned()
     };
     let key = listeners.reserve();
-    let token = Token::new(Kind::Listener, key).pack();
+    let token = Token::new(kind, key).pack();
     let listened = match net.listen(asked, token) {
         // With SO_REUSEPORT the kernel allows two listeners of one process, too.
         Ok((socket, address))
@@ -125,9 +134,8 @@ fn overlap(one: &Address, other: &Address) -> bool {
     one.port() == other.port() && (a == b || covers_address(a, b) || covers_address(b, a))
 }
 
-/// Waits for `span`, and returns the time after it. Of all signals only a request to end has an
-/// effect.
-fn pause<N: Net>(
+/// Waits for `span`, and returns the time after it. Signals have the effect that they have later.
+fn pause<N: Net + Host>(
     net: &mut N,
     span: Duration,
     journal: &mut Journal,
@@ -142,7 +150,7 @@ fn pause<N: Net>(
         }
         let hang_up = Event::Signal(Signal::HangUp);
         for _ in events.drain(..).filter(|event| *event == hang_up) {
-            journal.log(LogEvent::RELOAD_IGNORED, now, 0);
+            reopen_access_log(net).report(|event| journal.log(event, now, 0));
         }
         now = net.now();
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::Reactor;
 use super::context::Timer;
 use super::front::Opened;
-use super::lifecycle::Life;
+use super::lifecycle::{Life, ShownBy};
 use super::start::{Limits, spaced};
 use crate::address::Address;
 use crate::config::address::{Host, ListenAddress};
@@ -104,7 +104,8 @@ pub fn resolve_listeners<N: Net + net::Host>(
     let sources = Sources::new(Duration::ZERO, environment).with(names);
     let mut discovery = Discovery::new(sources, now);
     if !discovery.names().is_empty() {
-        let mut reactor = Reactor::new(net, limits, Opened::none(), discovery, None, now);
+        let shown = ShownBy::nothing();
+        let mut reactor = Reactor::new(net, limits, Opened::none(), shown, discovery, None, now);
         let is_known = look_up(&mut reactor, listen, limits.listen_retry)?;
         reactor.upstream.stop(&mut reactor.context);
         retry = retry.saturating_sub(reactor.context.now - now);

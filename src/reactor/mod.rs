@@ -19,8 +19,14 @@
 //! 7. `dial_waiting`
 //! 8. `leave_failing`
 //! 9. `reap`
-//! 10. `end_if_drained`
-//! 11. `check_invariants`
+//! 10. `write_access_log`
+//! 11. `sync_records`
+//! 12. `sample_pairs`
+//! 13. `serve`
+//! 14. `resume_accepting`
+//! 15. `end_if_drained`
+//! 16. `check_invariants`
+//! 17. `measure_turn`
 //!
 //! An event handler only records the readiness of a socket and puts its pair into the ready queue,
 //! so a pair is pumped once a turn, whatever its number of events. A pair that has spent its budget
@@ -30,6 +36,7 @@
 //! are closed earlier: that of a failed dial (`relays/dial.rs`), that of an exchange at its end
 //! (`exchanges.rs`), and the listeners when the process is asked to end (`lifecycle.rs`).
 
+mod admin;
 mod context;
 mod exchanges;
 mod faults;
@@ -37,6 +44,7 @@ mod front;
 mod lifecycle;
 mod listen;
 mod listen_names;
+mod observer;
 mod own_listeners;
 mod relays;
 mod start;
@@ -47,9 +55,11 @@ pub mod wheel;
 use std::time::Duration;
 
 pub use self::listen_names::{ListenNameError, Listeners, resolve_listeners};
-pub use self::start::{Limits, StartError};
+pub use self::start::{Limits, StartError, Views};
 
+use self::admin::Admin;
 use self::context::{Context, Timer};
+use self::exchanges::Owner;
 use self::front::Front;
 use self::lifecycle::Life;
 use self::relays::Relays;
@@ -59,7 +69,7 @@ use crate::address::Address;
 use crate::arena::Key;
 use crate::discovery::Lookups;
 use crate::net::{Event, Host, Net, NetError, Readiness};
-use crate::observe::events::Event as LogEvent;
+use crate::observe::facts::Resources;
 use crate::observe::metrics::Metrics;
 use crate::proto::dns::Wanted;
 use crate::upstream::EndpointSet;
@@ -69,6 +79,7 @@ pub struct Reactor<N: Net + Host> {
     context: Context<N>,
     life: Life,
     front: Front<N>,
+    admin: Admin<N>,
     relays: Relays<N>,
     upstream: Upstream<N>,
     events: Vec<Event>,
@@ -93,6 +104,8 @@ pub struct Census {
     pub pipes: usize,
     /// Questions to name servers, each of which has a socket.
     pub exchanges: usize,
+    /// Connections to the admin side.
+    pub served: usize,
 }
 
 impl<N: Net + Host> Reactor<N> {
@@ -111,7 +124,7 @@ impl<N: Net + Host> Reactor<N> {
 
     /// The resources that it holds at present.
     pub fn census(&self) -> Census {
-        let (buffers, pipes) = self.relays.lent();
+        let Resources { buffers, pipes, .. } = self.relays.resources();
         Census {
             pairs: self.relays.len(),
             probes: self.context.exchanges.probes(),
@@ -121,6 +134,7 @@ impl<N: Net + Host> Reactor<N> {
             buffers,
             pipes,
             exchanges: self.context.exchanges.questions(),
+            served: self.context.exchanges.served(),
         }
     }
 
@@ -132,6 +146,11 @@ impl<N: Net + Host> Reactor<N> {
     /// The addresses that clients can connect to.
     pub fn listening(&self) -> impl Iterator<Item = &Address> {
         self.front.addresses()
+    }
+
+    /// The addresses of the admin side.
+    pub fn admin_addresses(&self) -> impl Iterator<Item = &Address> {
+        self.admin.addresses()
     }
 
     /// The names that have not been resolved so far.
@@ -161,15 +180,25 @@ impl<N: Net + Host> Reactor<N> {
         self.relays.dial_waiting(&mut self.context, &mut self.upstream);
         self.relays.leave_failing(&mut self.context, &mut self.upstream);
         self.reap();
+        // One look in place of five, where nothing is shown.
+        if self.context.observer.is_some() {
+            self.context.write_access_log();
+            self.upstream.sync_records(&mut self.context);
+            self.relays.sample_pairs(&mut self.context, &self.upstream);
+            self.admin.serve(&mut self.context, &self.relays, &self.upstream, self.life.shown());
+            self.front.resume_accepting(&mut self.context, &mut self.relays);
+        }
         self.end_if_drained();
         self.check_invariants();
+        self.context.measure_turn();
         Ok(())
     }
 
     fn poll_timeout(&self) -> Option<Duration> {
         let is_busy = self.relays.is_busy()
             || self.front.could_accept(&self.relays)
-            || self.upstream.has_to_run();
+            || self.upstream.has_to_run()
+            || self.admin.has_work();
         if is_busy || matches!(self.life, Life::Over) {
             return Some(Duration::ZERO);
         }
@@ -179,7 +208,7 @@ impl<N: Net + Host> Reactor<N> {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Signal(signal) if signal.asks_to_end() => self.on_terminate(),
-            Event::Signal(_) => self.context.log(LogEvent::RELOAD_IGNORED),
+            Event::Signal(_) => self.context.on_hang_up(),
             Event::Socket(word, readiness) => match Token::unpack(word) {
                 Some(token) => self.on_socket_event(token, readiness),
                 None => self.context.metrics.events_stale += 1,
@@ -188,9 +217,10 @@ impl<N: Net + Host> Reactor<N> {
     }
 
     fn on_socket_event(&mut self, token: Token, readiness: Readiness) {
-        let Reactor { context, front, relays, upstream, .. } = self;
+        let Reactor { context, front, relays, upstream, admin, .. } = self;
         match token.kind {
             Kind::Listener => front.on_event(context, token),
+            Kind::AdminListener => admin.on_listener_event(context, token),
             Kind::Pair(side) => relays.on_event(context, upstream, side, token, readiness),
             Kind::Exchange | Kind::Check | Kind::Line => {
                 self.on_exchange_event(token, readiness);
@@ -206,8 +236,13 @@ impl<N: Net + Host> Reactor<N> {
     }
 
     fn advance_exchange(&mut self, key: Key, readiness: Readiness) {
-        let Reactor { context, upstream, .. } = self;
+        let Reactor { context, upstream, admin, .. } = self;
         let Some(owner) = context.exchanges.owner(key) else { return };
+        if let Owner::Admin(_) = owner {
+            admin.enqueue(key);
+            return;
+        }
+        context.note_turn();
         // The owner may close the exchange when it gets a report.
         while let Some(report) = context.advance_exchange(key, readiness) {
             upstream.on_report(context, owner, report);
@@ -216,7 +251,8 @@ impl<N: Net + Host> Reactor<N> {
 
     fn expire_timers(&mut self) {
         while let Some((_, timer)) = self.context.wheel.expire(self.context.now) {
-            let Reactor { context, relays, upstream, .. } = self;
+            let Reactor { context, relays, upstream, admin, .. } = self;
+            context.note_turn();
             match timer {
                 Timer::Pair(key) => relays.on_timer(context, upstream, key),
                 Timer::Monitor(endpoint) => upstream.probe(context, endpoint),
@@ -224,7 +260,9 @@ impl<N: Net + Host> Reactor<N> {
                 Timer::Exchange(key) => {
                     let owner = context.exchanges.owner(key);
                     debug_assert!(owner.is_some(), "a timer outlived its exchange");
-                    if let Some(owner) = owner
+                    if let Some(Owner::Admin(_)) = owner {
+                        admin.on_expired(context, key);
+                    } else if let Some(owner) = owner
                         && let Some(report) = context.expire_exchange(key)
                     {
                         upstream.on_report(context, owner, report);
@@ -236,6 +274,8 @@ impl<N: Net + Host> Reactor<N> {
                     self.advance_exchange(key, readiness);
                 }
                 Timer::Accept => relays.resume_admission(context),
+                Timer::Sample => context.sample_once_a_second(),
+                Timer::Admin => admin.on_timer(),
                 Timer::Discovery => upstream.on_discovery_timer(),
                 Timer::SparePipes => relays.on_spare_pipes_timer(context),
                 Timer::Journal => context.on_journal_timer(),
@@ -252,6 +292,7 @@ impl<N: Net + Host> Reactor<N> {
         if !upstream.has_to_run() {
             return;
         }
+        context.note_turn();
         upstream.begin_run(context);
         loop {
             let removed = upstream.begin_round(context);
@@ -265,16 +306,14 @@ impl<N: Net + Host> Reactor<N> {
 
     /// Frees the resources of everything that is over.
     fn reap(&mut self) {
-        let Reactor { context, relays, upstream, .. } = self;
-        if context.exchanges.take_freed() {
-            // Accepting may be waiting for the descriptor that was freed.
-            relays.resume_admission(context);
-        }
+        let Reactor { context, front, relays, upstream, .. } = self;
+        front.resume_accepting(context, relays);
         relays.reap(context, upstream);
     }
 
     /// Checks what must hold between two turns; cheap enough for every turn.
     fn check_invariants(&self) {
+        self.admin.check_invariants();
         self.relays.check_invariants();
         self.context.exchanges.check_invariants();
         self.context.metrics.check_invariants(self.relays.len());

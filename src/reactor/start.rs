@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::address::Address;
+use crate::config::admin::AccessLogFormat;
 use crate::config::capacity::ConnectionsLimit;
 use crate::config::duration::format_milliseconds;
 use crate::config::health::{CloseOnFailure, CloseOnRemoval, HealthCheckMode};
@@ -95,6 +96,15 @@ impl Limits {
             },
         }
     }
+}
+
+/// How the run is shown to others.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Views<'a> {
+    /// The addresses of the admin side; none: there is none.
+    pub admin: &'a [Address],
+    /// The form of the lines of the access log; `None`: there is none.
+    pub access_log: Option<AccessLogFormat>,
 }
 
 /// The lowest port without a privilege, by default (net.ipv4.ip_unprivileged_port_start, ip(7)).

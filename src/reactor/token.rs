@@ -37,6 +37,8 @@ pub enum Kind {
     Check,
     /// A socket of an exchange in which a source of endpoints asks a server.
     Line,
+    /// A listener of the admin side.
+    AdminListener,
 }
 
 /// The token of a socket.
@@ -83,6 +85,7 @@ impl Token {
             Kind::Exchange => 3,
             Kind::Check => 4,
             Kind::Line => 5,
+            Kind::AdminListener => 6,
         };
         (self.generation as usize) << GENERATION_SHIFT | self.slot << SLOT_SHIFT | kind
     }
@@ -97,6 +100,7 @@ impl Token {
             3 => Kind::Exchange,
             4 => Kind::Check,
             5 => Kind::Line,
+            6 => Kind::AdminListener,
             _ => return None,
         };
         let slot = word >> SLOT_SHIFT & ((1 << SLOT_BITS) - 1);
@@ -109,13 +113,14 @@ impl Token {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 6] = [
+    const KINDS: [Kind; 7] = [
         Kind::Listener,
         Kind::Pair(Side::Client),
         Kind::Pair(Side::Server),
         Kind::Exchange,
         Kind::Check,
         Kind::Line,
+        Kind::AdminListener,
     ];
 
     #[test]
@@ -132,7 +137,7 @@ mod tests {
 
     #[test]
     fn an_unknown_kind_is_no_token() {
-        for word in [6, 7, usize::MAX] {
+        for word in [7, 15, usize::MAX] {
             assert_eq!(Token::unpack(word), None);
         }
     }

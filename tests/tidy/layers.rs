@@ -55,7 +55,7 @@ const fn leaf(name: &'static str, crates: &'static [&'static str]) -> Layer {
 const LAYERS: &[Layer] = &[
     layer(
         "main",
-        &["config", "reactor", "net", "upstream", "discovery", "observe"],
+        &["config", "reactor", "net", "upstream", "discovery", "observe", "startup", "status"],
         "let config, reactor or net hand it over instead",
     ),
     layer(
@@ -68,6 +68,12 @@ const LAYERS: &[Layer] = &[
         &["config::limits", "proto"],
         "return an outcome of crate::net and let the reactor act instead",
     ),
+    layer(
+        "startup",
+        &["config", "net", "observe"],
+        "let main decide what is configured and run instead",
+    ),
+    layer("status", &["net", "config"], "let net ask and print what it returns instead"),
     layer("config", &[], "use plain std types and let main convert them instead"),
     pure(
         "discovery",
@@ -94,11 +100,23 @@ const LAYERS: &[Layer] = &[
             "relay::ending",
             "relay::step::Side",
             "upstream::CheckCounts",
+            "upstream::DialFailure",
             "upstream::Dials",
+            "upstream::Endpoint",
+            "upstream::EndpointId",
+            "upstream::EndpointSet",
+            "upstream::Health",
+            "upstream::Standing",
+            "upstream::CheckState",
+            "upstream::Tally",
+            "discovery::Lookups",
+            "discovery::ResolveError",
+            "proto::dns::Failure",
             "config::limits",
             "config::duration",
+            "config::admin",
         ],
-        &["log"],
+        &["jiff", "log"],
     ),
     pure("relay", &["upstream::EndpointId"], &[]),
     pure("upstream", &[], &[]),
@@ -107,6 +125,7 @@ const LAYERS: &[Layer] = &[
     leaf("readiness", &[]),
     leaf("recent", &[]),
     leaf("scheme", &[]),
+    leaf("usage", &[]),
 ];
 
 fn layer_of(module: &str) -> Option<&'static Layer> {

@@ -33,7 +33,7 @@ use crate::finding::Rule;
 use crate::source::{Source, mark_test_files, orphans};
 
 /// Folders with files of ours.
-const FOLDERS: &[&str] = &[".ci", "benches", "docs", "findings", "fuzz", "src", "tests"];
+const FOLDERS: &[&str] = &[".ci", "benches", "deploy", "docs", "findings", "fuzz", "src", "tests"];
 /// Inputs as the fuzzer left them, which no rule of form can hold.
 const FUZZ_CORPUS: &str = "fuzz/corpus/";
 

@@ -18,6 +18,7 @@ pub const DEPENDENCIES: &[&str] = &[
     "httparse",
     "serde_json",
     "data-encoding",
+    "jiff",
     "rustls",
     "rustls-webpki",
     "ring",
@@ -33,7 +34,7 @@ pub const DEPENDENCIES: &[&str] = &[
 /// The fuzz targets: a workspace of their own, built by cargo-fuzz and on its card. The bodies of
 /// the targets are compiled by `tests/it`, too, which has no more than the crate itself.
 pub const FUZZ: &str = "fuzz/";
-pub const FUZZ_DEPENDENCIES: &[&str] = &["etcd-gateway", "libfuzzer-sys", "log"];
+pub const FUZZ_DEPENDENCIES: &[&str] = &["etcd-gateway", "libfuzzer-sys", "log", "serde_json"];
 
 /// A client of etcd whose waiting is measured: a workspace of its own, which nothing else builds.
 pub const FAULTS: &str = "benches/faults/clients/rust/";

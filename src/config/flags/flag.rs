@@ -1,5 +1,6 @@
 //! A row of the table of flags: its columns, and the texts that are made from them. Pure.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use log::LevelFilter;
@@ -41,6 +42,10 @@ pub enum Section {
     Tls,
     /// How much there may be, and what is logged.
     LimitsAndLog,
+    /// What others see of the gateway.
+    Admin,
+    /// The command `status`, whose flags no other command has.
+    Status,
     /// Texts to print.
     Requests,
 }
@@ -58,6 +63,10 @@ impl Section {
             Section::Registry => Some("Endpoints from a registry"),
             Section::Tls => Some("TLS of the gateway's own connections"),
             Section::LimitsAndLog => Some("Limits and log"),
+            Section::Admin => Some("Observation"),
+            Section::Status => {
+                Some("Of the command status, which has --admin-addr and --connect-timeout, too")
+            }
             Section::Requests => None,
         }
     }
@@ -97,10 +106,12 @@ pub enum Kind {
         /// The longest duration.
         max: Duration,
     },
-    /// One of a few words; no default.
+    /// One of a few words.
     Word {
         /// The words.
         words: &'static [&'static str],
+        /// The word where the flag is absent, if there is one.
+        default: Option<&'static str>,
     },
     /// A log level.
     Level {
@@ -143,17 +154,18 @@ impl Flag {
     }
 
     /// The value's name in the help text; `None` where no argument is needed after the name.
-    pub fn value(&self) -> Option<&'static str> {
-        match self.kind {
-            Kind::List { value, .. } | Kind::Text { value } => Some(value),
-            Kind::Duration(_) => Some("DURATION"),
-            Kind::DurationOrNever { .. } => Some("DURATION|never"),
-            Kind::HealthCheck { .. } => Some("auto|off|etcd|PATH"),
-            Kind::Word { words } => words.first().copied(),
-            Kind::Count { .. } => Some("N"),
-            Kind::Level { .. } => Some("LEVEL"),
-            Kind::Boolean | Kind::Request { .. } => None,
-        }
+    pub fn value(&self) -> Option<Cow<'static, str>> {
+        let name = match self.kind {
+            Kind::Word { words, .. } => return Some(words.join("|").into()),
+            Kind::List { value, .. } | Kind::Text { value } => value,
+            Kind::Duration(_) => "DURATION",
+            Kind::DurationOrNever { .. } => "DURATION|never",
+            Kind::HealthCheck { .. } => "auto|off|etcd|PATH",
+            Kind::Count { .. } => "N",
+            Kind::Level { .. } => "LEVEL",
+            Kind::Boolean | Kind::Request { .. } => return None,
+        };
+        Some(name.into())
     }
 
     /// The default as it would be typed, where it is a value that can be.
@@ -166,9 +178,9 @@ impl Flag {
             Kind::Level { default } => Some(default.as_str().to_ascii_lowercase()),
             Kind::HealthCheck { default } => Some((*default).to_owned()),
             Kind::Count { default, .. } => default.map(|number| number.to_string()),
+            Kind::Word { default, .. } => default.map(str::to_owned),
             Kind::Boolean
             | Kind::DurationOrNever { .. }
-            | Kind::Word { .. }
             | Kind::Text { .. }
             | Kind::Request { .. } => None,
         }

@@ -14,6 +14,7 @@ const BEGINNING: &str = "\
 A small TCP gateway in front of etcd: a drop-in for `etcd gateway start`.
 
 Usage: etcd-gateway [[gateway] start] [flags]
+       etcd-gateway status --admin-addr ADDRESS [--output json] [--watch]
        etcd-gateway help | version
        etcd gateway start [flags]                through a link named etcd
 
@@ -26,7 +27,8 @@ at most {max} (a year).
 /// The text after the flags.
 const END: &str = "
 Exit status: 0 after an orderly end, 1 when it could not start or go on, 2 for bad usage; the
-reason of 1 and 2 is one line on stderr.
+reason of 1 and 2 is one line on stderr. Of status: 0 where the gateway is ready, 3 where it is not,
+1 where it cannot be reached, 2 for bad usage.
 
 Example:
   etcd-gateway start --endpoints=10.0.0.1:2379,10.0.0.2:2379,'10.0.0.3:2379?priority=1'
@@ -88,6 +90,7 @@ mod tests {
 A small TCP gateway in front of etcd: a drop-in for `etcd gateway start`.
 
 Usage: etcd-gateway [[gateway] start] [flags]
+       etcd-gateway status --admin-addr ADDRESS [--output json] [--watch]
        etcd-gateway help | version
        etcd gateway start [flags]                through a link named etcd
 
@@ -100,7 +103,8 @@ at most 8760h0m0s (a year)."
         assert_eq!(
             after,
             " 0 after an orderly end, 1 when it could not start or go on, 2 for bad usage; the
-reason of 1 and 2 is one line on stderr.
+reason of 1 and 2 is one line on stderr. Of status: 0 where the gateway is ready, 3 where it is not,
+1 where it cannot be reached, 2 for bad usage.
 
 Example:
   etcd-gateway start --endpoints=10.0.0.1:2379,10.0.0.2:2379,'10.0.0.3:2379?priority=1'

@@ -27,9 +27,9 @@ mod words;
 use std::time::Duration;
 
 use super::limits::{
-    CLOSE_RATE_MAX, CONNECTIONS_MAX, DURATION_MAX, ENDPOINTS_MAX, ETCD_ENDPOINTS_MAX,
-    HEALTH_RESULTS_MAX, KEEPALIVE_MAX, LISTENERS_MAX, LOG_LEVEL_DEFAULT, RETRY_DELAY_MIN,
-    TCP_USER_TIMEOUT_MAX,
+    ADMIN_LISTENERS_MAX, CLOSE_RATE_MAX, CONNECTIONS_MAX, DURATION_MAX, ENDPOINTS_MAX,
+    ETCD_ENDPOINTS_MAX, HEALTH_RESULTS_MAX, KEEPALIVE_MAX, LISTENERS_MAX, LOG_LEVEL_DEFAULT,
+    RETRY_DELAY_MIN, TCP_USER_TIMEOUT_MAX,
 };
 
 pub use flag::{DurationRange, Flag, Kind, Section};
@@ -188,7 +188,7 @@ table! {
             "keeps the last list here, and begins with it at the next start";
 
         PREFER = "prefer",
-            Kind::Word { words: &["leader"] },
+            Kind::Word { words: &["leader"], default: None },
             "connects new clients to the leader, while it serves; needs health
              checks of etcd (--health-check auto or etcd)";
     }
@@ -311,6 +311,35 @@ table! {
             Kind::Level { default: LOG_LEVEL_DEFAULT },
             "off, error, warn, info, debug or trace; RUST_LOG is used when this
              flag is absent (default {default})";
+    }
+
+    Admin {
+        ADMIN_ADDR = "admin-addr",
+            Kind::List { value: "ADDRESS,...", default: "", max: ADMIN_LISTENERS_MAX },
+            "where HTTP shows what the gateway does: / is a page, /metrics is
+             for Prometheus, /status is JSON, /healthz and /readyz are for
+             probes. host:port, [v6]:port, :port, or unix:PATH for a socket in
+             the file system; repeatable. Read-only, and open to all who can
+             connect";
+
+        ACCESS_LOG = "access-log",
+            Kind::Text { value: "FILE" },
+            "appends a line for each connection that has ended; - is standard
+             output. SIGHUP opens the file again";
+
+        ACCESS_LOG_FORMAT = "access-log-format",
+            Kind::Word { words: &["logfmt", "json"], default: Some("logfmt") },
+            "how these lines are written (default {default})";
+    }
+
+    Status {
+        OUTPUT = "output",
+            Kind::Word { words: &["table", "json"], default: Some("table") },
+            "form of what is printed; json is what /status says (default {default})";
+
+        WATCH = "watch",
+            Kind::Boolean,
+            "prints it again each second";
     }
 
     Requests {

@@ -11,7 +11,7 @@ use getopts::{Fail, HasArg, Matches, Occur, Options};
 
 use super::secret::masked;
 use super::suggest::nearest;
-use super::words::{asks_for_help, check_words};
+use super::words::{Command, asks_for_help, check_words};
 use super::{FLAGS, Flag, HELP, Kind, Typed, UsageError, VERSION, help, unquoted};
 
 /// The program's name of etcd. Under this name (through a link) the program serves `etcd gateway
@@ -28,13 +28,15 @@ pub enum Invocation {
     Version(String),
     /// Run the gateway.
     Run(Typed),
+    /// Show what a running gateway does.
+    Status(Typed),
 }
 
 /// Reads a command line, whose first item is the program's name.
 ///
 /// # Errors
 /// [`UsageError`] for an unknown flag, a missing or superfluous value, an argument that is not
-/// UTF-8, and words other than `start`, `gateway start`, `help` and `version`.
+/// UTF-8, and words other than `start`, `gateway start`, `status`, `help` and `version`.
 pub fn parse(mut argv: impl Iterator<Item = OsString>) -> Result<Invocation, UsageError> {
     let program = argv.next().unwrap_or_default();
     let arguments = argv.map(utf8).collect::<Result<Vec<String>, UsageError>>()?;
@@ -47,8 +49,10 @@ pub fn parse(mut argv: impl Iterator<Item = OsString>) -> Result<Invocation, Usa
         let version = env!("CARGO_PKG_VERSION");
         return Ok(Invocation::Version(format!("etcd-gateway {version}\n")));
     }
-    check_words(&words, is_etcd(&program))?;
-    Ok(Invocation::Run(typed(&matches)))
+    match check_words(&words, is_etcd(&program))? {
+        Command::Start => Ok(Invocation::Run(typed(&matches))),
+        Command::Status => Ok(Invocation::Status(typed(&matches))),
+    }
 }
 
 /// The argument as UTF-8. getopts would refuse any other as an unknown option.
@@ -242,6 +246,22 @@ mod tests {
             let bare = parse_words(&[program]);
             assert_eq!(bare, Ok(Invocation::Run(Typed::default())), "{program}");
         }
+    }
+
+    #[test]
+    fn status_is_a_command_of_its_own() {
+        let want = Ok(Invocation::Status(Typed::from_iter([(&RETRY_DELAY, "1s")])));
+        assert_eq!(parse_words(&["g", "status", "--retry-delay=1s"]), want);
+        assert_eq!(parse_words(&["g", "--retry-delay", "1s", "status"]), want);
+        refuse(&["g", "status", "now"], r#"stray word "now"; see --help"#);
+        refuse(&["g", "status", "start"], r#"stray word "start"; see --help"#);
+        refuse(&["g", "gateway", "status"], r#"stray word "status"; see --help"#);
+        refuse(&["g", "statsu"], r#"stray word "statsu"; the nearest is status, see --help"#);
+        let etcd = r#"stray word "status"; the nearest is start, see --help"#;
+        refuse(&["etcd", "status"], etcd);
+        let help = Ok(Invocation::Help(help::text()));
+        assert_eq!(parse_words(&["g", "help", "status"]), help);
+        assert_eq!(parse_words(&["g", "status", "--help"]), help);
     }
 
     #[test]

@@ -44,8 +44,10 @@ fn masked_piece(piece: &str) -> String {
 /// The text before and after the password, for a piece without a scheme.
 fn password(piece: &str) -> Option<(&str, &str)> {
     let (user_info, after) = piece.rsplit_once('@')?;
-    let (before, _password) = user_info.split_once(':')?;
-    Some((before, after))
+    let (before, password) = user_info.split_once(':')?;
+    // `unix:@name` is an abstract socket (unix(7)).
+    let is_abstract = before == "unix" && password.is_empty();
+    (!is_abstract).then_some((before, after))
 }
 
 #[cfg(test)]
@@ -70,7 +72,9 @@ mod tests {
             assert_eq!(masked(text), want);
             assert!(has_password(text), "{text}");
         }
-        for text in ["", "host:1", "[::1]:1", "http://user@host:1", "a:1,b:2", "http://h:1/path"] {
+        for text in
+            ["", "host:1", "[::1]:1", "http://user@host:1", "a:1,b:2", "http://h:1/path", "unix:@a"]
+        {
             assert_eq!(masked(text), text);
             assert!(!has_password(text), "{text}");
         }

@@ -12,7 +12,7 @@ pub struct UsageError(String);
 
 impl UsageError {
     /// An error in these words, which are one line without a password.
-    pub(super) fn new(message: String) -> UsageError {
+    pub(in crate::config) fn new(message: String) -> UsageError {
         UsageError(message)
     }
 

@@ -39,7 +39,7 @@ impl<N: Net + Host> Context<N> {
         let exchange = key.and_then(|key| self.exchanges.table.get_mut(key));
         match exchange.map(|exchange| &mut exchange.socket) {
             Some(Socket::Datagram(datagram)) => self.net.send(datagram, bytes),
-            Some(Socket::Stream { .. }) | None => Ok(()),
+            Some(Socket::Stream { .. } | Socket::Served(_)) | None => Ok(()),
         }
     }
 

@@ -49,7 +49,7 @@ impl<N: Net + Host> Context<N> {
         let key = self.exchanges.find(owner);
         key.is_some_and(|key| match &self.exchanges.table[key].socket {
             Socket::Stream { dialogue, .. } => dialogue.is_idle(),
-            Socket::Datagram(_) => false,
+            Socket::Datagram(_) | Socket::Served(_) => false,
         })
     }
 

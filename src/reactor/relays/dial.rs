@@ -5,6 +5,8 @@
 //! never hold more than its two descriptors, or an outage would exhaust them. That is safe because
 //! every dial has a generation of its own, so a late event of the old socket finds no pair.
 
+use std::time::Instant;
+
 use super::Relays;
 use super::admission::Admission;
 use super::pump::failed;
@@ -16,11 +18,11 @@ use crate::observe::events::Event;
 use crate::observe::metrics::Rejection;
 use crate::reactor::context::Context;
 use crate::reactor::token::{Kind, Token};
-use crate::reactor::upstream::Upstream;
-use crate::relay::Phase;
+use crate::reactor::upstream::{Upstream, rejection};
 use crate::relay::dialing::{Attempt, Wait};
 use crate::relay::ending::Cause;
 use crate::relay::step::{Side, Step};
+use crate::relay::{Pair, Phase};
 use crate::upstream::{EndpointId, Removed};
 
 impl<N: Net + Host> Relays<N> {
@@ -39,7 +41,7 @@ impl<N: Net + Host> Relays<N> {
             }
             let postponed = pair.take_postponed();
             let Some(endpoint) = upstream.pick(postponed, pair.tried(), context.now) else {
-                match self.may_wait(context, upstream, key) {
+                match may_wait(&self.slots[key].pair, upstream, context.now) {
                     true => self.wait_for_endpoint(context, upstream, key),
                     false => self.reject_undialed(context, upstream, key, failed_locally),
                 }
@@ -54,6 +56,9 @@ impl<N: Net + Host> Relays<N> {
                 break;
             }
             upstream.dial_begun(context, endpoint);
+            if let Some(accounts) = &mut self.accounts {
+                accounts.of(key).attempts += 1;
+            }
             match outcome {
                 Ok(()) => break,
                 Err(error) => {
@@ -160,6 +165,13 @@ impl<N: Net + Host> Relays<N> {
         endpoint: EndpointId,
     ) {
         let slot = &mut self.slots[key];
+        if let (Some(accounts), Some(attempt)) = (&mut self.accounts, slot.pair.attempt()) {
+            let took = context.now.saturating_duration_since(attempt.started_at);
+            accounts.of(key).dial = Some(took);
+            if let Some(observer) = &mut context.observer {
+                observer.timings.dials.add(took);
+            }
+        }
         slot.pair.connect(&self.limits.pair, context.now);
         context.metrics.pairs_connected += 1;
         upstream.dial_succeeded(context, endpoint);
@@ -199,13 +211,6 @@ impl<N: Net + Host> Relays<N> {
         for key in self.waiting_room.take(Wait::Resources) {
             self.dial_next(context, upstream, key);
         }
-    }
-
-    /// Whether this client may wait for an endpoint, and one may be found soon.
-    fn may_wait(&self, context: &Context<N>, upstream: &Upstream<N>, key: Key) -> bool {
-        let Phase::Dialing(dialing) = self.slots[key].pair.phase() else { return false };
-        let is_over = dialing.deadline().is_some_and(|until| until <= context.now);
-        !is_over && upstream.may_find_endpoint(context.now)
     }
 
     fn wait_for_endpoint(
@@ -290,9 +295,9 @@ impl<N: Net + Host> Relays<N> {
         failed_locally: bool,
     ) {
         let (cause, reason) = match self.slots[key].pair.tried() {
-            [] => (Cause::Rejected, upstream.rejection()),
+            [] => (Cause::Rejected, rejection(upstream.endpoints())),
             _ if failed_locally => (Cause::LocalShortage, Rejection::LocalShortage),
-            _ => (Cause::NoEndpoint, upstream.rejection()),
+            _ => (Cause::NoEndpoint, rejection(upstream.endpoints())),
         };
         self.reject(context, key, cause, reason);
     }
@@ -323,4 +328,11 @@ impl<N: Net + Host> Relays<N> {
         // Where there are any, the pause ends with this turn.
         context.release_idle_checks();
     }
+}
+
+/// Whether this client may wait for an endpoint, and one may be found soon.
+fn may_wait<N: Net + Host>(pair: &Pair, upstream: &Upstream<N>, now: Instant) -> bool {
+    let Phase::Dialing(dialing) = pair.phase() else { return false };
+    let is_over = dialing.deadline().is_some_and(|until| until <= now);
+    !is_over && upstream.may_find_endpoint(now)
 }

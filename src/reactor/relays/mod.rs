@@ -4,40 +4,42 @@
 //! timer at the end of the turn. One socket is closed earlier: that of a failed dial (`dial.rs`).
 //! `relay` decides the steps of a pair, and `pump.rs` moves the bytes.
 
+mod accounts;
 mod admission;
 mod closing;
 mod dial;
 mod pipes;
 mod pump;
 mod silence;
+mod slot;
 mod waiting_room;
 
 use std::time::{Duration, Instant};
 
+use self::accounts::{Accounts, close_account};
 use self::admission::Admission;
 use self::closing::Closing;
 use self::pipes::Pipes;
-use self::pump::Parked;
 use self::silence::Unanswered;
+use self::slot::Slot;
 use self::waiting_room::WaitingRoom;
 use crate::address::Address;
 use crate::arena::{Arena, Generation, Key};
 use crate::config::{BUFFER_BYTES, SPARE_BUFFERS_MAX};
 use crate::net::{Close, Host, Net, Readiness};
 use crate::observe::events::{Event, Value};
+use crate::observe::facts::Resources;
 use crate::observe::metrics::ListenerNumber;
 use crate::reactor::context::{Context, Timer};
 use crate::reactor::start::Limits;
 use crate::reactor::token::{Kind, Token};
 use crate::reactor::upstream::Upstream;
-use crate::reactor::wheel::{TimerKey, Wheel};
+use crate::reactor::wheel::Wheel;
+use crate::relay::Phase;
 use crate::relay::buffer::Pool;
-use crate::relay::dialing::Wait;
 use crate::relay::ending::{Cause, EndedIn};
-use crate::relay::silence::{Answers, Framing};
 use crate::relay::step::Side;
-use crate::relay::{self, Pair, Phase};
-use crate::upstream::{EndpointId, Suspicion};
+use crate::upstream::Suspicion;
 
 /// All pairs, and the resources that they share.
 pub(super) struct Relays<N: Net> {
@@ -55,6 +57,8 @@ pub(super) struct Relays<N: Net> {
     closing: Closing,
     buffers: Pool,
     pipes: Pipes<N::Pipe>,
+    /// `None` where nothing is shown.
+    accounts: Option<Box<Accounts>>,
 }
 
 /// A client that was just accepted.
@@ -65,112 +69,13 @@ pub(super) struct Client<N: Net> {
     pub(super) listener: ListenerNumber,
 }
 
-/// A pair with its sockets and other resources.
-struct Slot<N: Net> {
-    pair: Pair,
-    client: N::Stream,
-    server: Option<N::Stream>,
-    /// The generation of the pair's last dial. Each dial has its own, so that a late event of an
-    /// earlier socket finds no pair.
-    server_generation: Generation,
-    /// The bytes that a flow, by its source, could not write yet.
-    parked: [Parked<N::Pipe>; 2],
-    timer: Option<TimerKey>,
-    /// The endpoint that was dialed last: that of the server connection, if there is one.
-    endpoint: Option<EndpointId>,
-    client_address: Address,
-    accepted_at: Instant,
-    /// The listener that it came to.
-    listener: ListenerNumber,
-    queued: bool,
-    doomed: bool,
-    /// It is among the pairs without an answer.
-    awaits_answer: bool,
-    /// What counts as a question and an answer on the way to the endpoint.
-    framing: Framing,
-    answers: Answers,
-}
-
-impl<N: Net> Slot<N> {
-    /// A client that was just accepted.
-    fn new(
-        client: N::Stream,
-        client_address: Address,
-        listener: ListenerNumber,
-        now: Instant,
-    ) -> Slot<N> {
-        Slot {
-            pair: Pair::new(now),
-            client,
-            server: None,
-            server_generation: Generation::default(),
-            parked: [Parked::Nothing, Parked::Nothing],
-            timer: None,
-            endpoint: None,
-            client_address,
-            accepted_at: now,
-            listener,
-            queued: false,
-            doomed: false,
-            awaits_answer: false,
-            framing: Framing::Unknown,
-            answers: Answers::default(),
-        }
-    }
-
-    /// Whether the pair waits for an endpoint.
-    fn waits_for_endpoint(&self) -> bool {
-        self.pair.wait() == Some(Wait::Endpoint)
-    }
-
-    /// Puts the pair into the queue of pairs to pump.
-    fn enqueue(&mut self, key: Key, ready: &mut Vec<Key>) {
-        if !self.queued {
-            self.queued = true;
-            ready.push(key);
-        }
-    }
-
-    /// Brings timer and reaping in line with what the pair now wants.
-    fn sync(
-        &mut self,
-        key: Key,
-        doomed: &mut Vec<Key>,
-        limits: &relay::Limits,
-        context: &mut Context<N>,
-    ) {
-        if self.pair.ending().is_some() && !self.doomed {
-            self.doomed = true;
-            doomed.push(key);
-        }
-        let wanted = self.pair.next_deadline(limits);
-        context.rearm(&mut self.timer, wanted, Timer::Pair(key));
-    }
-
-    /// Closes the socket of a dial that has failed or is abandoned.
-    fn close_server(&mut self, context: &mut Context<N>) {
-        if let Some(server) = self.server.take() {
-            context.net.close(server);
-        }
-    }
-
-    /// Whether the token is that of the current socket of this side.
-    #[inline]
-    fn is_current(&self, key: Key, side: Side, token: Token) -> bool {
-        token.is_of(match side {
-            Side::Client => key.generation(),
-            Side::Server => self.server_generation,
-        })
-    }
-}
-
 impl<N: Net> Relays<N> {
     /// Bytes of book-keeping for one pair: its slot, its timer, its places in two queues.
     pub(super) const PAIR_BYTES: usize =
         Arena::<Slot<N>>::ENTRY_BYTES + Wheel::<Timer>::TIMER_BYTES + 2 * size_of::<Key>();
 
-    /// Relays without a pair.
-    pub(super) fn new(limits: Limits, now: Instant) -> Relays<N> {
+    /// Relays without a pair. `is_shown`: whether something shows what is recorded of pairs.
+    pub(super) fn new(limits: Limits, is_shown: bool, now: Instant) -> Relays<N> {
         Relays {
             limits,
             slots: Arena::default(),
@@ -183,6 +88,7 @@ impl<N: Net> Relays<N> {
             closing: Closing::new(limits.close_rate, now),
             buffers: Pool::new(BUFFER_BYTES, SPARE_BUFFERS_MAX),
             pipes: Pipes::new(limits.pipes_max, now),
+            accounts: is_shown.then(Box::default),
         }
     }
 
@@ -211,14 +117,20 @@ impl<N: Net> Relays<N> {
         }
     }
 
-    /// The buffers and the pipes that hold bytes of flows.
-    pub(super) fn lent(&self) -> (usize, usize) {
-        (self.buffers.lent(), self.pipes.lent())
+    /// The resources of pairs that are in use, and how many there may be.
+    pub(super) fn resources(&self) -> Resources {
+        Resources {
+            connections_max: self.limits.connections_max,
+            pipes: self.pipes.lent(),
+            pipes_max: self.limits.pipes_max,
+            buffers: self.buffers.lent(),
+        }
     }
 
-    /// Whether a pair waits to be pumped.
+    /// Whether a pair waits to be pumped, or to be looked at.
     pub(super) fn is_busy(&self) -> bool {
         !self.ready.is_empty()
+            || self.accounts.as_ref().is_some_and(|accounts| accounts.is_sampling())
     }
 
     /// Whether there is a client to let in, given that the backlog of a listener may hold one, or
@@ -253,7 +165,7 @@ impl<N: Net> Relays<N> {
         debug_assert!(self.slots.len() <= self.limits.connections_max, "more pairs than allowed");
         debug_assert!(self.doomed.is_empty(), "not reaped");
         debug_assert!(self.unanswered.is_bounded(self.slots.len()), "a pair is listed twice");
-        let (buffers, pipes) = self.lent();
+        let Resources { buffers, pipes, .. } = self.resources();
         debug_assert!(buffers + pipes <= 2 * self.slots.len(), "buffers or pipes without a pair");
         debug_assert!(pipes <= self.limits.pipes_max, "more pipes than allowed");
     }
@@ -271,6 +183,10 @@ impl<N: Net + Host> Relays<N> {
         let Client { stream, address, listener } = client;
         context.metrics.client_accepted(listener);
         self.slots.fill(key, Slot::new(stream, address, listener, context.now));
+        if let Some(accounts) = &mut self.accounts {
+            accounts.open(key);
+            context.note_turn();
+        }
         let is_full = self.slots.len() == self.limits.connections_max;
         context.metrics.connections_max_reached += u64::from(is_full);
         self.dial_next(context, upstream, key);
@@ -332,15 +248,22 @@ impl<N: Net + Host> Relays<N> {
         while let Some(key) = self.doomed.pop() {
             let slot =
                 self.slots.remove(key).expect("a pair is marked once, and reaped here alone");
-            self.tear_down(context, upstream, slot);
+            self.tear_down(context, upstream, key, slot);
         }
         let slots = &self.slots;
         self.waiting_room.remove_gone(|key| !slots.contains(key));
         self.unanswered.prune(context, slots);
     }
 
-    fn tear_down(&mut self, context: &mut Context<N>, upstream: &mut Upstream<N>, slot: Slot<N>) {
+    fn tear_down(
+        &mut self,
+        context: &mut Context<N>,
+        upstream: &mut Upstream<N>,
+        key: Key,
+        slot: Slot<N>,
+    ) {
         log_closed(context, &slot, upstream);
+        close_account(&mut self.accounts, context, upstream, key, &slot);
         let Slot { pair, client, server, parked, timer, endpoint, listener, .. } = slot;
         let ending = pair.ending().expect("only a pair with an ending is marked for reaping");
         if let Some(timer) = timer {

@@ -9,6 +9,7 @@
 use std::time::Instant;
 
 use super::Relays;
+use super::accounts::Accounts;
 use super::pipes::Pipes;
 use crate::arena::Key;
 use crate::config::{FLOW_BUDGET_BYTES, FLOW_SHARE_BYTES_MIN, TURN_BUDGET_BYTES};
@@ -80,11 +81,33 @@ impl<N: Net> Relays<N> {
         if budget.is_spent() && slot.pair.next(&Budget::new(budget_bytes), limits, now).is_some() {
             slot.enqueue(key, &mut self.ready);
         }
+        if server && slot.awaits_first_byte {
+            slot.awaits_first_byte = false;
+            note_first_byte(&mut self.accounts, context, key);
+        }
         if client && !slot.awaits_answer {
             slot.awaits_answer = true;
+            slot.awaits_first_byte = match &mut self.accounts {
+                Some(accounts) => accounts.of(key).note_asked(now),
+                None => false,
+            };
             self.unanswered.add(context, key);
         }
         slot.sync(key, &mut self.doomed, &self.limits.pair, context);
+    }
+}
+
+/// Notes the server's first bytes, once for each pair.
+#[cold]
+fn note_first_byte<N: Net>(
+    accounts: &mut Option<Box<Accounts>>,
+    context: &mut Context<N>,
+    key: Key,
+) {
+    let Some(accounts) = accounts else { return };
+    let took = accounts.of(key).note_answered(context.now);
+    if let (Some(took), Some(observer)) = (took, &mut context.observer) {
+        observer.timings.first_bytes.add(took);
     }
 }
 

@@ -11,6 +11,7 @@ mod lines;
 mod monitor;
 mod question;
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -23,10 +24,12 @@ use crate::config::health::{CloseOnFailure, CloseOnRemoval};
 use crate::discovery::{Discovery, Found, Unusable};
 use crate::net::{Host, Net, NetError};
 use crate::observe::metrics::Rejection;
+use crate::observe::records::Origin;
 use crate::proto::tls::Connector;
 use crate::reactor::context::Context;
 use crate::reactor::exchanges::{Owner, Report};
 use crate::reactor::faults::dial_failure;
+use crate::reactor::observer::moment;
 use crate::reactor::start::Limits;
 use crate::relay::dialing::Attempt;
 use crate::upstream::{
@@ -44,6 +47,11 @@ pub(super) struct Upstream<N: Net + Host> {
     is_failing_open: bool,
     /// Whether the standing of an endpoint may have changed since [`Upstream::take_failing`].
     is_standing_dirty: bool,
+    /// Whether something that is shown of endpoints may have changed since
+    /// [`Upstream::take_shown_dirty`].
+    is_shown_dirty: bool,
+    /// Whether endpoints may have other names or sources than those that are shown.
+    is_found_anew: bool,
 }
 
 impl<N: Net + Host> Upstream<N> {
@@ -69,6 +77,8 @@ impl<N: Net + Host> Upstream<N> {
             close_on_removal: limits.close_on_removal,
             is_failing_open: false,
             is_standing_dirty: false,
+            is_shown_dirty: true,
+            is_found_anew: true,
         }
     }
 
@@ -149,6 +159,10 @@ impl<N: Net + Host> Upstream<N> {
     #[inline]
     pub(super) fn pair_closed(&mut self, endpoint: EndpointId, bytes: [u64; 2]) {
         self.monitor.endpoints.pair_closed(endpoint, bytes);
+        if self.monitor.endpoints.get(endpoint).is_none() {
+            // It was forgotten with its last pair.
+            self.is_shown_dirty = true;
+        }
     }
 
     /// Records that a client's dial has failed. Returns whether the reason is local.
@@ -269,6 +283,7 @@ impl<N: Net + Host> Upstream<N> {
     /// Applies the endpoints that discovery has found, if they may have changed.
     fn apply_found(&mut self, context: &mut Context<N>) -> Vec<Removed> {
         let Some(found) = self.discovery.take_found(context) else { return Vec::new() };
+        self.is_found_anew = true;
         let (removed, failed) = self.monitor.apply_found(context, &found);
         self.recheck_names_of(context, failed);
         if !removed.is_empty() {
@@ -293,6 +308,8 @@ impl<N: Net + Host> Upstream<N> {
                 self.recheck_names_of(context, failed);
                 self.note_standing(context);
             }
+            // Its part handles these in a step of its own.
+            Owner::Admin(_) => debug_assert!(false, "a report of a client"),
             Owner::Check(endpoint) => {
                 let endpoints = &mut self.monitor.endpoints;
                 let decided = self.checker.on_report(context, endpoints, endpoint, report);
@@ -315,20 +332,49 @@ impl<N: Net + Host> Upstream<N> {
         self.monitor.check_invariants();
     }
 
+    /// Notes what has changed of endpoints, where that is shown.
+    pub(super) fn sync_records(&mut self, context: &mut Context<N>) {
+        if context.observer.is_none() {
+            return;
+        }
+        let is_dirty = std::mem::take(&mut self.is_shown_dirty)
+            | std::mem::take(&mut self.monitor.has_changed);
+        if !is_dirty {
+            return;
+        }
+        let at = moment(context);
+        let found = self.discovery.discovery.found();
+        // Endpoints mostly have the order in which they were found, so that the next one is looked
+        // for behind the last one: with hundreds of them, each from the start takes too long.
+        let next = Cell::new(0);
+        if let Some(observer) = &mut context.observer {
+            observer.endpoints.sync(
+                &self.monitor.endpoints,
+                &|address| {
+                    let mut places = (next.get()..found.len()).chain(0..next.get());
+                    let place = places.find(|place| found[*place].spec.address == *address)?;
+                    next.set(place + 1);
+                    Some(Origin { name: &found[place].name, source: found[place].source })
+                },
+                std::mem::take(&mut self.is_found_anew),
+                at,
+            );
+        }
+    }
+
     /// Whether clients that wait for an endpoint should try again: there may be one, or none can be
     /// expected. True once.
     pub(super) fn take_retry_waiting(&mut self) -> bool {
         std::mem::take(&mut self.monitor.retry_waiting)
     }
+}
 
-    /// The reason why there is no endpoint for a client.
-    pub(super) fn rejection(&self) -> Rejection {
-        let endpoints = &self.monitor.endpoints;
-        match (endpoints.count(), endpoints.active_count()) {
-            (0, _) => Rejection::NoEndpointKnown,
-            (_, 0) => Rejection::NoEndpointActive,
-            _ => Rejection::NoDialSucceeded,
-        }
+/// The reason why none of these endpoints is for a client.
+pub(super) fn rejection(endpoints: &EndpointSet) -> Rejection {
+    match (endpoints.count(), endpoints.active_count()) {
+        (0, _) => Rejection::NoEndpointKnown,
+        (_, 0) => Rejection::NoEndpointActive,
+        _ => Rejection::NoDialSucceeded,
     }
 }
 

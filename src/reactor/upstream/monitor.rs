@@ -40,6 +40,8 @@ pub(super) struct Monitor {
     pub(super) retry_waiting: bool,
     /// Whether an endpoint has become inactive, which discovery has to hear of.
     pub(super) has_failed: bool,
+    /// The state of an endpoint has changed since the upstream last asked.
+    pub(super) has_changed: bool,
     /// Whether the process is to end, so that no endpoint is probed.
     is_stopped: bool,
 }
@@ -66,6 +68,7 @@ impl Monitor {
             scheduled: Vec::new(),
             retry_waiting: false,
             has_failed: false,
+            has_changed: false,
             is_stopped: false,
         }
     }
@@ -141,6 +144,7 @@ impl Monitor {
         source: &str,
     ) {
         let Some(change) = change else { return };
+        self.has_changed = true;
         let check = self.endpoints.get(change.id).map(|endpoint| endpoint.check());
         log_change(context, &change, check == Some(Check::Tls), source);
         // The probe that was scheduled before is void. Otherwise an endpoint that fails again and

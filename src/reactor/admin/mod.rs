@@ -1,0 +1,296 @@
+//! The admin side: listeners and connections of clients that look at the gateway. Answers requests;
+//! changes nothing of what it shows.
+//!
+//! ```text
+//!   events, timers ──► queue ──► serve, once a turn ──► exchanges/served.rs: bytes, requests
+//!                                   │                └─► answers.rs: what is answered, in pieces
+//!                                   └─ pace.rs: a small part of the time, behind the pairs
+//! ```
+//!
+//! Events only put a connection into the queue. All work is done in one step at the end of a turn,
+//! for a bounded time, and while there are pairs for a small share of the time: a client that asks
+//! a lot waits, and pairs do not.
+
+mod answers;
+mod pace;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use self::answers::{Answer, Shown};
+use self::pace::Pace;
+use super::context::Context;
+use super::exchanges::Owner;
+use super::exchanges::served::Progress;
+use super::front::{Listener, Opened};
+use super::relays::Relays;
+use super::token::Token;
+use super::upstream::Upstream;
+use crate::address::Address;
+use crate::arena::{Arena, Key};
+use crate::config::limits::{
+    ADMIN_ACCEPT_PAUSE, ADMIN_CONNECTIONS_MAX, ADMIN_STEPS_PER_TURN, ADMIN_TURN_TIME,
+};
+use crate::net::{Accept, Host, Net, NetError, Telemetry};
+use crate::observe::facts::RunState;
+use crate::proto::http1::Stage;
+
+/// The listeners and connections of the admin side.
+pub(super) struct Admin<N: Net> {
+    listeners: Arena<Listener<N>>,
+    order: Vec<Key>,
+    /// Whether a listener is ready: asked for in each turn, also where there is none.
+    is_called: bool,
+    connections: Vec<Connection>,
+    /// The keys of connections to go on with, each once.
+    queue: VecDeque<Key>,
+    pace: Pace,
+    /// The number of the next connection.
+    next: u64,
+    /// The place in `order` of the listener that is accepted from next.
+    accept_from: usize,
+}
+
+/// A connection of a client, which is an exchange.
+struct Connection {
+    key: Key,
+    /// The answer that is being given.
+    answer: Option<Answer>,
+    is_queued: bool,
+    /// Whether it was without a request when it was last gone on with, after an answer.
+    is_idle: bool,
+    /// Whether it has had a request.
+    has_asked: bool,
+    /// When it was last gone on with.
+    active_at: Instant,
+}
+
+impl Connection {
+    /// Whether it may be closed for a new one: it has been answered, and has no further request, as
+    /// far as was looked. One that is queued may have one that was not read yet, and that of a
+    /// connection without an answer is on its way.
+    fn may_make_room(&self) -> bool {
+        self.is_idle && !self.is_queued
+    }
+}
+
+impl<N: Net> Admin<N> {
+    /// An admin side with these listeners.
+    pub(super) fn new(opened: Opened<N>) -> Admin<N> {
+        let Opened { listeners, order } = opened;
+        Admin {
+            listeners,
+            order,
+            is_called: false,
+            connections: Vec::new(),
+            queue: VecDeque::new(),
+            pace: Pace::default(),
+            next: 0,
+            accept_from: 0,
+        }
+    }
+
+    /// The addresses of its listeners.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.order.iter().map(|key| &self.listeners[*key].address)
+    }
+
+    /// Whether there is something to be done at once.
+    pub(super) fn has_work(&self) -> bool {
+        (self.is_called || !self.queue.is_empty())
+            && !self.pace.is_paused()
+            && (!self.queue.is_empty() || self.could_accept())
+    }
+
+    fn could_accept(&self) -> bool {
+        let is_full = self.connections.len() == ADMIN_CONNECTIONS_MAX;
+        self.is_called && (!is_full || self.connections.iter().any(Connection::may_make_room))
+    }
+
+    /// Handles an event of a listener.
+    pub(super) fn on_listener_event(&mut self, context: &mut Context<N>, token: Token) {
+        match token.key_in(&self.listeners) {
+            Some(key) => {
+                self.listeners[key].ready = true;
+                self.is_called = true;
+            }
+            None => context.metrics.events_stale += 1,
+        }
+    }
+
+    /// Puts a connection into the queue.
+    pub(super) fn enqueue(&mut self, key: Key) {
+        let found = self.connections.iter_mut().find(|connection| connection.key == key);
+        if let Some(connection) = found.filter(|connection| !connection.is_queued) {
+            connection.is_queued = true;
+            self.queue.push_back(key);
+        }
+    }
+
+    /// Handles the end of a pause.
+    pub(super) fn on_timer(&mut self) {
+        self.pace.resume();
+    }
+
+    /// Checks what must hold between two turns.
+    pub(super) fn check_invariants(&self) {
+        debug_assert!(self.connections.len() <= ADMIN_CONNECTIONS_MAX, "more than allowed");
+        debug_assert!(self.queue.len() <= self.connections.len(), "one is queued twice");
+        debug_assert!(self.listeners.len() == self.order.len(), "each listener has its place");
+        debug_assert!(
+            self.is_called == self.listeners.iter().any(|(_, listener)| listener.ready),
+            "a listener became ready unnoticed"
+        );
+    }
+
+    fn position(&self, key: Key) -> Option<usize> {
+        self.connections.iter().position(|connection| connection.key == key)
+    }
+}
+
+impl<N: Net + Host> Admin<N> {
+    /// Handles the end of a connection's time.
+    pub(super) fn on_expired(&mut self, context: &mut Context<N>, key: Key) {
+        match context.expire_served(key) {
+            true => self.enqueue(key),
+            false => self.close(context, key),
+        }
+    }
+
+    /// Accepts clients, reads requests and gives answers, within the limits of a turn.
+    pub(super) fn serve(
+        &mut self,
+        context: &mut Context<N>,
+        relays: &Relays<N>,
+        upstream: &Upstream<N>,
+        state: RunState,
+    ) {
+        if !self.has_work() {
+            return;
+        }
+        let shown = &Shown { relays, upstream, state };
+        context.note_turn();
+        let began = context.net.telemetry().read_clock();
+        let mut took = Duration::ZERO;
+        for _ in 0..ADMIN_STEPS_PER_TURN {
+            // In turns, so that neither those who come nor those who ask starve the others.
+            let goes_on = self.accept_one(context) | self.advance_one(context, shown);
+            took = context.net.telemetry().read_clock().saturating_duration_since(began);
+            if !goes_on || took >= ADMIN_TURN_TIME {
+                break;
+            }
+        }
+        if shown.has_pairs() {
+            self.pace.pause_after(context, took);
+        }
+    }
+
+    /// The next listener with a backlog, the one after that which was accepted from last.
+    fn next_ready(&self) -> Option<Key> {
+        let (before, from) = self.order.split_at(self.accept_from.min(self.order.len()));
+        let mut order = from.iter().chain(before);
+        order.find(|key| self.listeners[**key].ready).copied()
+    }
+
+    /// Accepts a client, if there may be one. Returns whether it did.
+    fn accept_one(&mut self, context: &mut Context<N>) -> bool {
+        let Some(listener) = self.next_ready() else { return false };
+        let is_full = self.connections.len() == ADMIN_CONNECTIONS_MAX;
+        let idle = self.oldest_idle().filter(|_| is_full);
+        if is_full && idle.is_none() {
+            return false;
+        }
+        let (key, token) = context.reserve_served();
+        match context.net.accept(&mut self.listeners[listener].socket, token.pack()) {
+            Accept::Connection(stream, _) => {
+                self.next += 1;
+                let place = self.order.iter().position(|key| *key == listener);
+                self.accept_from = place.map_or(0, |place| place + 1);
+                context.begin_served(key, Owner::Admin(self.next), stream);
+                let (answer, active_at) = (None, context.now);
+                let (is_queued, is_idle, has_asked) = (false, false, false);
+                let connection =
+                    Connection { key, answer, is_queued, is_idle, has_asked, active_at };
+                self.connections.push(connection);
+                self.enqueue(key);
+                // Not before: there may have been no client.
+                if let Some(idle) = idle {
+                    self.close(context, idle);
+                }
+                true
+            }
+            Accept::WouldBlock => {
+                self.listeners[listener].ready = false;
+                self.is_called = self.listeners.iter().any(|(_, listener)| listener.ready);
+                false
+            }
+            Accept::Failed(NetError::Aborted) => true,
+            Accept::Failed(_) => {
+                self.pace.pause(context, ADMIN_ACCEPT_PAUSE);
+                false
+            }
+        }
+    }
+
+    /// The connection that has been without a request for longest.
+    fn oldest_idle(&self) -> Option<Key> {
+        let idle = self.connections.iter().filter(|connection| connection.may_make_room());
+        idle.min_by_key(|connection| connection.active_at).map(|connection| connection.key)
+    }
+
+    /// Goes on with the next connection of the queue. Returns whether there was one.
+    fn advance_one(&mut self, context: &mut Context<N>, shown: &Shown<'_, N>) -> bool {
+        let Some(key) = self.queue.pop_front() else { return false };
+        let Some(position) = self.position(key) else { return true };
+        let connection = &mut self.connections[position];
+        (connection.is_queued, connection.active_at) = (false, context.now);
+        let progress = context.advance_served(key);
+        let stage = context.exchanges.server_of(key).map(|server| server.stage());
+        connection.has_asked |= matches!(progress, Progress::Request(_));
+        connection.is_idle = stage == Some(Stage::Idle) && connection.has_asked;
+        if connection.is_idle {
+            connection.answer = None;
+        }
+        match progress {
+            Progress::Request(request) => {
+                let answer = Answer::new(&request, context, shown);
+                let Some(server) = context.exchanges.server_of(key) else { return true };
+                server.respond(answer.head());
+                connection.answer = Some(answer);
+                self.enqueue(key);
+            }
+            Progress::WantsBody => {
+                if let Some(answer) = &mut connection.answer {
+                    answer.write_piece(context, key, shown);
+                }
+                self.enqueue(key);
+            }
+            Progress::Blocked => {}
+            Progress::Yielded => self.enqueue(key),
+            Progress::Over => self.close(context, key),
+        }
+        true
+    }
+
+    fn close(&mut self, context: &mut Context<N>, key: Key) {
+        context.close_exchange(key);
+        if let Some(position) = self.position(key) {
+            self.connections.swap_remove(position);
+        }
+        self.queue.retain(|queued| *queued != key);
+    }
+
+    /// Closes all connections and listeners, at the end.
+    pub(super) fn close_all(&mut self, context: &mut Context<N>) {
+        for Connection { key, .. } in std::mem::take(&mut self.connections) {
+            context.close_exchange(key);
+        }
+        self.queue.clear();
+        self.order.clear();
+        self.is_called = false;
+        for listener in self.listeners.drain() {
+            context.net.close_listener(listener.socket);
+        }
+        self.pace.stop(context);
+    }
+}

@@ -1,0 +1,180 @@
+//! Exchanges that a client has opened: connections to the admin side, in which we are the server.
+//! Does not know what is asked, or answered.
+//!
+//! Only [`Context::advance_served`] reads and writes, and its owner decides when: an event of such
+//! a socket is noted, and handled when pairs have had their turn.
+
+use std::time::Duration;
+
+use super::{Exchange, Owner, Socket};
+use crate::arena::Key;
+use crate::config::limits::{
+    ADMIN_ANSWER_TIMEOUT, ADMIN_FIELDS_MAX, ADMIN_HEAD_BYTES_MAX, ADMIN_HEAD_TIMEOUT,
+    ADMIN_IDLE_TIMEOUT, ADMIN_LINGER_TIMEOUT, ADMIN_PIECE_BYTES, ADMIN_READS_PER_STEP,
+    ADMIN_TARGET_BYTES_MAX,
+};
+use crate::net::{Host, Net, Read, Write};
+use crate::proto::http1::{ServedRequest, Server, ServerLimits, Stage};
+use crate::reactor::context::Context;
+use crate::reactor::token::{Kind, Token};
+
+/// The limits of what clients send.
+const LIMITS: ServerLimits = ServerLimits {
+    head_bytes_max: ADMIN_HEAD_BYTES_MAX,
+    target_bytes_max: ADMIN_TARGET_BYTES_MAX,
+    fields_max: ADMIN_FIELDS_MAX,
+};
+
+/// The connection of a client.
+pub(super) struct Served<N: Net> {
+    pub(super) stream: N::Stream,
+    server: Box<Server>,
+    /// The stage whose time limit runs, and the number of requests by then.
+    timed: (Stage, u64),
+    /// Whether it is shut for writing.
+    is_shut: bool,
+}
+
+/// How far the connection of a client has come.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::reactor) enum Progress {
+    /// A request is to be answered.
+    Request(ServedRequest),
+    /// The next piece of an answer can be taken.
+    WantsBody,
+    /// An event of the socket is awaited, or a time limit.
+    Blocked,
+    /// There is more to be read, in a later turn.
+    Yielded,
+    /// The connection is over, and is to be closed.
+    Over,
+}
+
+impl<N: Net> Served<N> {
+    fn new(stream: N::Stream) -> Served<N> {
+        let server = Box::new(Server::new(LIMITS));
+        Served { stream, server, timed: (Stage::Idle, 0), is_shut: false }
+    }
+
+    /// The dialogue.
+    pub(super) fn server(&mut self) -> &mut Server {
+        &mut self.server
+    }
+}
+
+/// The longest time of a stage.
+fn time_limit(stage: Stage, asked: u64) -> Duration {
+    match stage {
+        // One without a first request has no answer to keep it for.
+        Stage::Idle if asked > 0 => ADMIN_IDLE_TIMEOUT,
+        Stage::Idle | Stage::Head => ADMIN_HEAD_TIMEOUT,
+        Stage::Answering => ADMIN_ANSWER_TIMEOUT,
+        Stage::Lingering | Stage::Over => ADMIN_LINGER_TIMEOUT,
+    }
+}
+
+impl<N: Net + Host> Context<N> {
+    /// The token of the client that is accepted next, for [`Context::begin_served`].
+    pub(in crate::reactor) fn reserve_served(&mut self) -> (Key, Token) {
+        let key = self.exchanges.table.reserve();
+        (key, Token::new(Kind::Exchange, key))
+    }
+
+    /// Begins to serve a client that was accepted by the token just reserved.
+    pub(in crate::reactor) fn begin_served(&mut self, key: Key, owner: Owner, stream: N::Stream) {
+        let limit = Some(time_limit(Stage::Idle, 0));
+        let timer = self.arm_exchange(key, limit);
+        let socket = Socket::Served(Served::new(stream));
+        self.exchanges.table.fill(key, Exchange::new(owner, socket, limit, timer));
+    }
+
+    /// Reads, writes and parses as far as the socket and the limits of a step allow.
+    pub(in crate::reactor) fn advance_served(&mut self, key: Key) -> Progress {
+        let mut reads = 0;
+        let progress = loop {
+            let Context { net, exchanges, scratch, .. } = self;
+            let Some(served) = exchanges.served_mut(key) else { return Progress::Over };
+            let Served { stream, server, is_shut, .. } = served;
+            match write_out(net, stream, server) {
+                Written::All => {}
+                Written::Blocked => break Progress::Blocked,
+                Written::Lost => break Progress::Over,
+            }
+            if let Some(request) = server.poll() {
+                break Progress::Request(request);
+            }
+            if server.wants_body() {
+                break Progress::WantsBody;
+            }
+            match server.stage() {
+                Stage::Over => break Progress::Over,
+                Stage::Lingering if !*is_shut => {
+                    *is_shut = true;
+                    if net.shutdown_write(stream).is_err() {
+                        break Progress::Over;
+                    }
+                }
+                _ => {}
+            }
+            debug_assert!(server.wants_input(), "neither in nor out");
+            if reads == ADMIN_READS_PER_STEP {
+                break Progress::Yielded;
+            }
+            reads += 1;
+            match net.read(stream, &mut scratch[..ADMIN_PIECE_BYTES]) {
+                Read::Data(bytes) => server.incoming(&scratch[..bytes]),
+                Read::Eof => server.end(),
+                Read::WouldBlock => break Progress::Blocked,
+                Read::Failed(_) => break Progress::Over,
+            }
+        };
+        self.sync_served_timer(key);
+        progress
+    }
+
+    /// Handles the end of a stage's time: a head that is late is answered, and all else is over.
+    /// Returns whether the connection goes on.
+    pub(in crate::reactor) fn expire_served(&mut self, key: Key) -> bool {
+        let Some(exchange) = self.exchanges.table.get_mut(key) else { return false };
+        exchange.timer = None;
+        let Socket::Served(served) = &mut exchange.socket else { return false };
+        if served.server.stage() != Stage::Head {
+            return false;
+        }
+        served.server.time_out_head();
+        self.sync_served_timer(key);
+        true
+    }
+
+    /// Gives a new stage its time limit. That of another answer is a new one.
+    fn sync_served_timer(&mut self, key: Key) {
+        let Some(served) = self.exchanges.served_mut(key) else { return };
+        let stage = served.server.stage();
+        let timed = (stage, served.server.asked());
+        if std::mem::replace(&mut served.timed, timed) == timed {
+            return;
+        }
+        self.exchanges.table[key].time_limit = Some(time_limit(timed.0, timed.1));
+        self.restart_timer(key);
+    }
+}
+
+enum Written {
+    All,
+    Blocked,
+    Lost,
+}
+
+fn write_out<N: Net>(net: &mut N, stream: &mut N::Stream, server: &mut Server) -> Written {
+    loop {
+        let bytes = server.outgoing();
+        if bytes.is_empty() {
+            return Written::All;
+        }
+        match net.write(stream, bytes) {
+            Write::Data(bytes) => server.wrote(bytes),
+            Write::WouldBlock => return Written::Blocked,
+            Write::Failed(_) => return Written::Lost,
+        }
+    }
+}
