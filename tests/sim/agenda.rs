@@ -73,8 +73,20 @@ pub enum Happening {
     ZoneChange,
     /// A name server changes its state.
     ServerFlap(usize),
+    /// Something of a guest of the admin side.
+    Guest(Deed),
     /// The process is asked to end.
     Terminate,
+}
+
+/// What a guest of the admin side does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Deed {
+    /// One comes.
+    Comes,
+    /// It goes on with what it has to say.
+    GoesOn(usize),
+    Reads(usize),
 }
 
 /// Why a connection is lost.

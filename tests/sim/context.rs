@@ -21,6 +21,8 @@ pub struct Context {
     pub now: Duration,
     /// The present as the gateway knows it: the clock as it last read it.
     pub turn_at: Duration,
+    /// How far the clock went on within this turn.
+    pub crept: Duration,
     /// Polls so far.
     pub turns: u64,
     /// Every jump of the clock: when it was over.
@@ -52,6 +54,7 @@ impl Context {
         Context {
             now: Duration::ZERO,
             turn_at: Duration::ZERO,
+            crept: Duration::ZERO,
             turns: 0,
             jumps: Vec::new(),
             epoch: Instant::now(),
@@ -72,6 +75,11 @@ impl Context {
     /// The present as the gateway knows it.
     pub fn instant(&self) -> Instant {
         self.epoch + self.turn_at
+    }
+
+    /// The present as it is.
+    pub fn true_instant(&self) -> Instant {
+        self.epoch + self.now
     }
 
     pub fn note(&mut self, what: &'static str, subject: usize, value: u64) {

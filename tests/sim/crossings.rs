@@ -183,9 +183,20 @@ impl World {
         hosts.dial_error(context, endpoint)
     }
 
+    /// The process is asked to end, and some come to see how it does.
+    pub fn ask_to_end(&mut self) {
+        self.signals.terminate(&mut self.context);
+        self.guests.plan_last_ones(&mut self.context);
+    }
+
+    /// A guest of the best manners comes, where there is an admin side.
+    pub fn visit(&mut self) {
+        self.guests.come_in_peace(&mut self.context);
+    }
+
     /// From now on no fault strikes, and every connection comes to an end.
     pub fn heal(&mut self) {
-        let World { context, network, hosts, name_servers, members, .. } = self;
+        let World { context, network, hosts, name_servers, members, guests, .. } = self;
         context.note("heal", 0, 0);
         context.has_healed = true;
         context.faults.stop();
@@ -196,6 +207,7 @@ impl World {
         context.plan.latency_max = context.plan.latency_max.min(LATENCY_HEALED);
         context.plan.queue_max = context.plan.queue_max.max(QUEUE_HEALED);
         network.heal(context);
+        guests.heal(context);
         (0..self.members.all.len()).for_each(|endpoint| self.thaw(endpoint));
         self.heal_cluster();
     }

@@ -171,6 +171,8 @@ listed! {
         LineLate,
         /// A connection to such a member takes and gives a few bytes at a time.
         LineTrickles,
+        /// The clock goes on while guests are served.
+        ClockCreeps,
     }
 }
 
@@ -182,6 +184,9 @@ const CHECKS_BEGIN: usize = Fault::HandshakeBreaks as usize + 1;
 
 /// Those that strike only where etcd names the endpoints are from here on.
 const FOLLOWED_BEGIN: usize = Fault::CheckTrickles as usize + 1;
+
+/// Those that strike only where there is an admin side are from here on.
+const GUESTS_BEGIN: usize = Fault::LineTrickles as usize + 1;
 
 /// How likely each fault is, in thousandths, and how often it struck.
 #[derive(Clone, Debug)]
@@ -201,13 +206,14 @@ const SELDOM: [Fault; 6] = [
 ];
 
 /// Those without which there would be little to find out.
-const OFTEN: [Fault; 6] = [
+const OFTEN: [Fault; 7] = [
     Fault::ZoneChanges,
     Fault::ServerFlaps,
     Fault::ConfigurationChanges,
     Fault::MemberChanges,
     Fault::ClusterChanges,
     Fault::KeysChange,
+    Fault::ClockCreeps,
 ];
 
 const FAULTS: usize = Fault::ALL.len();
@@ -236,7 +242,12 @@ impl Faults {
 
     /// And those of a run in which etcd names the endpoints.
     pub fn swarm_followed(&mut self, random: &mut Random) {
-        self.draw(&Fault::ALL[FOLLOWED_BEGIN..], random);
+        self.draw(&Fault::ALL[FOLLOWED_BEGIN..GUESTS_BEGIN], random);
+    }
+
+    /// And those of a run with an admin side.
+    pub fn swarm_guests(&mut self, random: &mut Random) {
+        self.draw(&Fault::ALL[GUESTS_BEGIN..], random);
     }
 
     fn draw(&mut self, among: &[Fault], random: &mut Random) {

@@ -13,6 +13,7 @@
 //!                        │ members: of etcd, by state      │ visits: connections of checks
 //!                        │ cluster, keys: of an etcd that  │ lines: connections to its members
 //!                        │   names the endpoints           │ inquiry: what is said over them
+//!                        │ guests: clients of the admin side, and its listeners
 //! ```
 //!
 //! Each part owns its fields and takes the context as an argument; no part knows another one. What
@@ -30,8 +31,10 @@ mod exchange;
 mod faults;
 mod followed;
 mod following;
+mod guests;
 mod habits;
 mod handshake;
+mod hosting;
 mod hosts;
 mod inquiry;
 mod keys;

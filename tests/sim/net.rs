@@ -2,23 +2,29 @@
 
 use std::cell::{RefCell, RefMut};
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use etcd_gateway::address::Address;
 use etcd_gateway::net::state_file::{MayReplace, ReplaceError};
 use etcd_gateway::net::{
-    Accept, Close, Dial, Event, FileError, FileVersion, Host, Net, NetError, Read, Readiness,
-    Receive, ResolverFile, Write,
+    Accept, AccessLogError, Close, Dial, Event, FileError, FileVersion, Host, Net, NetError, Read,
+    Readiness, Receive, ResolverFile, Telemetry, Write,
 };
+use etcd_gateway::usage::Usage;
 
 use crate::connection::Id;
+use crate::guests::{DOOR_PORT, DOORS};
+use crate::hosting::is_guest;
 use crate::oracle::Oracle;
 use crate::pipes::PipeId;
 use crate::resolver_files::SimFile;
 use crate::simulation::Simulation;
 use crate::world::World;
+
+/// The time when a run begins, since the Unix epoch.
+const UNIX_TIME_AT_START: Duration = Duration::from_secs(1_800_000_000);
 
 /// A shared hold on a simulation: the reactor's and the test's.
 #[derive(Clone)]
@@ -70,6 +76,12 @@ impl Net for SimNet {
     fn listen(&mut self, address: &Address, token: usize) -> Result<(usize, Address), NetError> {
         let port = address.port().expect("an address of the plan");
         let mut world = self.world();
+        if port >= DOOR_PORT {
+            let door = usize::from(port - DOOR_PORT);
+            let World { context, guests, .. } = &mut *world;
+            guests.doors.open(context, door, port, token)?;
+            return Ok((DOORS + door, address.clone()));
+        }
         let index = world.listener_of(port);
         let World { context, listeners, .. } = &mut *world;
         listeners.open(context, index, port, token)?;
@@ -77,11 +89,17 @@ impl Net for SimNet {
     }
 
     fn accept(&mut self, listener: &mut usize, token: usize) -> Accept<Id> {
-        self.simulation().accept(*listener, token)
+        match *listener >= DOORS {
+            true => self.simulation().accept_guest(*listener, token),
+            false => self.simulation().accept(*listener, token),
+        }
     }
 
     fn close_listener(&mut self, listener: usize) {
-        self.simulation().close_listener(listener);
+        match listener >= DOORS {
+            true => self.simulation().close_door(listener),
+            false => self.simulation().close_listener(listener),
+        }
     }
 
     fn dial(&mut self, address: &Address, token: usize) -> Result<Id, NetError> {
@@ -101,11 +119,17 @@ impl Net for SimNet {
     }
 
     fn read(&mut self, stream: &mut Id, buffer: &mut [u8]) -> Read {
-        self.simulation().read(*stream, buffer)
+        match is_guest(*stream) {
+            true => self.simulation().read_guest(*stream, buffer),
+            false => self.simulation().read(*stream, buffer),
+        }
     }
 
     fn write(&mut self, stream: &mut Id, buffer: &[u8]) -> Write {
-        self.simulation().write(*stream, buffer)
+        match is_guest(*stream) {
+            true => self.simulation().write_guest(*stream, buffer),
+            false => self.simulation().write(*stream, buffer),
+        }
     }
 
     fn open_pipe(&mut self) -> Result<PipeId, NetError> {
@@ -125,7 +149,10 @@ impl Net for SimNet {
     }
 
     fn shutdown_write(&mut self, stream: &mut Id) -> Result<(), NetError> {
-        self.simulation().shutdown_write(*stream)
+        match is_guest(*stream) {
+            true => self.simulation().shut_guest(*stream),
+            false => self.simulation().shutdown_write(*stream),
+        }
     }
 
     fn take_error(&mut self, stream: &mut Id) -> Option<NetError> {
@@ -141,7 +168,10 @@ impl Net for SimNet {
     }
 
     fn close(&mut self, stream: Id) {
-        self.simulation().close(stream);
+        match is_guest(stream) {
+            true => self.simulation().close_guest(stream),
+            false => self.simulation().close(stream),
+        }
     }
 
     fn open_datagram(&mut self, peer: SocketAddr, token: usize) -> Result<usize, NetError> {
@@ -163,6 +193,7 @@ impl Net for SimNet {
 
 impl Host for SimNet {
     type File = SimFile;
+    type Telemetry = SimNet;
 
     fn is_local(&mut self, address: IpAddr) -> bool {
         address.is_loopback()
@@ -204,6 +235,42 @@ impl Host for SimNet {
     }
 
     fn interface_index(&mut self, _name: &str) -> Option<u32> {
+        None
+    }
+
+    fn telemetry(&mut self) -> &mut SimNet {
+        self
+    }
+}
+
+impl Telemetry for SimNet {
+    fn read_clock(&mut self) -> Instant {
+        self.simulation().glance_at_clock()
+    }
+
+    fn unix_time(&mut self) -> Duration {
+        UNIX_TIME_AT_START + self.world().context.now
+    }
+
+    fn usage(&mut self) -> Usage {
+        Usage::default()
+    }
+
+    fn log_lines_dropped(&mut self) -> u64 {
+        0
+    }
+
+    fn write_access_log(&mut self, _lines: &[u8]) -> Result<(), AccessLogError> {
+        Ok(())
+    }
+
+    fn finish_access_log(&mut self) {}
+
+    fn reopen_access_log(&mut self) -> Result<Option<PathBuf>, String> {
+        Ok(None)
+    }
+
+    fn access_log_lines_dropped(&mut self) -> Option<u64> {
         None
     }
 }

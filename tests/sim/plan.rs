@@ -16,6 +16,7 @@ use etcd_gateway::upstream::{Check, CheckLimits, EndpointSpec, RetryLimits};
 
 use crate::faults::{Fault, Faults};
 use crate::followed::{Followed, Source};
+use crate::guests::Visited;
 use crate::members::Checked;
 use crate::names::{Names, ip_of};
 use crate::pipes::PAGE;
@@ -74,6 +75,8 @@ pub struct Plan {
     pub checked: Option<Checked>,
     /// How etcd names the endpoints, if it does.
     pub followed: Option<Followed>,
+    /// What the admin side is like, if there is one.
+    pub visited: Option<Visited>,
     /// A port that cannot be listened on before that time, and why not.
     pub late_port: Option<(u16, NetError, Duration)>,
 }
@@ -133,6 +136,7 @@ impl Plan {
             names: None,
             checked: None,
             followed: None,
+            visited: None,
             late_port: None,
         }
     }
@@ -217,6 +221,7 @@ impl Plan {
             names: None,
             checked: None,
             followed: None,
+            visited: None,
             late_port: None,
             faults,
         };
@@ -228,6 +233,13 @@ impl Plan {
             plan.check_endpoints(&mut fork);
         } else if fork.chance(FOLLOWED) {
             plan.follow_etcd(&mut fork);
+        }
+        // By another one, so that runs without an admin side stay what they are.
+        let mut fork = random.fork().fork();
+        plan.visited = Visited::draw(&mut fork, &mut plan.faults);
+        if plan.names.is_some() {
+            // Files of the host are read in turns, which the oracle expects to take no time.
+            plan.faults.never(Fault::ClockCreeps);
         }
         plan
     }

@@ -13,10 +13,11 @@ use etcd_gateway::config::{
     DNS_RETRY_PARTIAL, REGISTRY_ANSWER_TIME, REGISTRY_PAUSE_MAX, REGISTRY_RANGE_INTERVAL,
     SRV_HANDOVER,
 };
-use etcd_gateway::reactor::{Census, Reactor, StartError};
+use etcd_gateway::reactor::{Census, Reactor, StartError, Views};
 
 use crate::actor::Actor;
 use crate::followed;
+use crate::guests::DOOR_PORT;
 use crate::handshake::SimConnector;
 use crate::names::Source;
 use crate::net::SimNet;
@@ -28,6 +29,10 @@ use crate::world::World;
 const TURNS_OF_TROUBLE: u64 = 20_000;
 /// More turns than any run needs: one that takes them does not come to an end.
 const TURNS_MAX: u64 = 300_000;
+
+/// Until the longest time limit of guests is over, and how many turns that may take.
+const TIME_OF_GUESTS: Duration = Duration::from_secs(40);
+const TURNS_OF_GUESTS: u64 = 5000;
 
 struct Run {
     net: SimNet,
@@ -81,13 +86,23 @@ pub fn try_start(net: &SimNet) -> Result<Reactor<SimNet>, StartError> {
         .map(|index| ([127, 0, 0, 1], LISTENER_PORT + index as u16).into())
         .collect();
     let connector = Rc::new(SimConnector(net.clone()));
-    Reactor::start(net.clone(), plan.limits, &listen, plan.sources(), Some(connector))
+    let doors = plan.visited.as_ref().map_or(0, |visited| visited.doors);
+    let doors: Vec<_> =
+        (0..doors).map(|door| ([127, 0, 0, 1], DOOR_PORT + door as u16).into()).collect();
+    let views = Views { admin: &doors, ..Views::default() };
+    Reactor::start(net.clone(), plan.limits, &listen, views, plan.sources(), Some(connector))
 }
 
 impl Run {
     fn live(&mut self) {
         let span = self.net.world().context.plan.span;
         self.turn_until(2 * span, |run| run.net.world().context.turns > TURNS_OF_TROUBLE);
+        let visited = self.net.world().context.plan.visited.clone();
+        if visited.is_some_and(|visited| visited.takes_time) {
+            self.turn_until(TIME_OF_GUESTS, |run| {
+                run.net.world().context.turns > TURNS_OF_TROUBLE + TURNS_OF_GUESTS
+            });
+        }
         if !self.is_asked_to_end() {
             self.recover();
             self.net.world().terminate();
@@ -122,6 +137,7 @@ impl Run {
         let (retry_max, connect_timeout) = {
             let mut world = self.net.world();
             world.heal();
+            world.visit();
             let retry = world.context.plan.limits.retry;
             (retry.delay_max.max(retry.delay_min), world.context.plan.limits.connect_timeout)
         };
@@ -223,8 +239,11 @@ impl Run {
     /// What is held when no client is there: with names, the time of the next look, or a question.
     fn holds_nothing(&self) -> bool {
         let is_named = self.net.world().context.plan.names.is_some();
+        // Of the samples of an admin side.
+        let samples = usize::from(self.net.world().context.plan.visited.is_some());
         let is_followed = self.net.world().context.plan.followed.is_some();
         let Census { timers, exchanges, checks, lines, .. } = self.reactor.census();
+        let timers = timers.saturating_sub(samples);
         // A stranger that was away is asked as well, though it counts as one without checks.
         let asked = self.reactor.endpoints().iter().map(|(_, one)| one);
         let asked = asked.filter(|one| one.is_checked() || one.next_check_at().is_some()).count();
@@ -237,6 +256,7 @@ impl Run {
             false => spared.0,
         };
         let lines = if is_followed { lines } else { 0 };
+        let timers = timers + samples;
         let least = Census { timers, exchanges: spared.1, checks, lines, ..Census::default() };
         self.reactor.census() == least
     }
@@ -258,6 +278,7 @@ impl Run {
         let [before, after] = [&before, after].map(|metrics| metrics.pairs_completed());
         let completed = after - before;
         assert_eq!(completed, count, "not all got what they were sent");
+        self.net.world().visit();
     }
 
     fn is_asked_to_end(&self) -> bool {

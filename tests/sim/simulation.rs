@@ -8,7 +8,7 @@ use etcd_gateway::net::Event;
 use etcd_gateway::reactor::Reactor;
 
 use crate::net::SimNet;
-use crate::oracle::Oracle;
+use crate::oracle::{Hosting, Oracle};
 use crate::world::World;
 
 #[derive(Debug)]
@@ -37,6 +37,13 @@ impl Simulation {
         self.world.read_clock();
         self.oracle.clock_is_read(&self.world);
         self.world.context.instant()
+    }
+
+    /// The gateway reads the clock within a turn.
+    pub fn glance_at_clock(&mut self) -> Instant {
+        self.world.glance_at_clock();
+        Hosting::of(&mut self.oracle).clock_is_glanced_at(&self.world);
+        self.world.context.true_instant()
     }
 
     /// The gateway asks for a random number.

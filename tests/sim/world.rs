@@ -17,6 +17,7 @@ use crate::cluster::Cluster;
 use crate::context::Context;
 use crate::exchange::Exchanges;
 use crate::faults::Fault;
+use crate::guests::Guests;
 use crate::hosts::Hosts;
 use crate::lines::Lines;
 use crate::listeners::Listeners;
@@ -54,6 +55,7 @@ pub struct World {
     pub visits: Visits,
     pub cluster: Cluster,
     pub lines: Lines,
+    pub guests: Guests,
 }
 
 impl World {
@@ -108,12 +110,13 @@ impl World {
             visits: Visits::default(),
             cluster,
             lines: Lines::default(),
+            guests: Guests::new(plan.visited.as_ref()),
             context: Context::new(random, plan),
         }
     }
 
     fn fill_agenda(&mut self) {
-        let World { context, hosts, name_servers, members, cluster, .. } = self;
+        let World { context, hosts, name_servers, members, cluster, guests, .. } = self;
         let span = context.plan.span;
         for _ in 0..context.plan.clients {
             let listener = context.random.below(context.plan.listeners as u64) as usize;
@@ -135,6 +138,7 @@ impl World {
             let servers = 0..name_servers.places.len();
             servers.for_each(|server| name_servers.plan_flap(context, server));
         }
+        guests.plan(context);
     }
 
     pub fn listener_of(&self, port: u16) -> usize {
@@ -150,7 +154,9 @@ impl World {
 
     /// Waits as epoll_wait(2) does, and adds what there is to report.
     pub fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) {
-        let deadline = timeout.map(|timeout| self.context.now + timeout);
+        // From the beginning of the turn: of the time that passed since, the gateway knows nothing.
+        let crept = std::mem::take(&mut self.context.crept);
+        let deadline = timeout.map(|timeout| self.context.now + timeout - crept.min(timeout));
         if self.context.has_actors {
             self.context.now += self.context.random.up_to(Duration::from_micros(20));
         }
@@ -193,6 +199,16 @@ impl World {
         self.context.turn_at = self.context.now;
     }
 
+    /// The gateway reads the clock within a turn: how long what it did has taken.
+    pub fn glance_at_clock(&mut self) {
+        if self.context.strike(Fault::ClockCreeps) {
+            let most = self.context.random.one_of(&[1, 30, 300]);
+            let step = self.context.random.up_to(Duration::from_micros(most));
+            self.context.now += step;
+            self.context.crept += step;
+        }
+    }
+
     /// The process is stopped for a while: everybody else goes on.
     fn jump(&mut self) {
         let most = self.context.random.one_of(&[1, 20, 500, 3000, 60_000]);
@@ -223,7 +239,7 @@ impl World {
 
     fn happen(&mut self, happening: Happening) {
         let has_healed = self.context.has_healed;
-        let World { context, network, hosts, name_servers, signals, members, visits, .. } = self;
+        let World { context, network, hosts, name_servers, members, visits, guests, .. } = self;
         match happening {
             // Trouble that was planned for later no longer comes.
             Happening::Arrive(_) | Happening::Break(_) | Happening::Flap(_) if has_healed => {}
@@ -254,7 +270,8 @@ impl World {
                 self.lines.lose_endpoint(context, endpoint, outage);
             }
             Happening::Burst => self.burst(),
-            Happening::Terminate => signals.terminate(context),
+            Happening::Terminate => self.ask_to_end(),
+            Happening::Guest(deed) => guests.happen(context, deed),
             Happening::Ask(exchange) => {
                 name_servers.ask(context, &self.exchanges.all, exchange);
             }
@@ -292,13 +309,16 @@ impl World {
 
     /// Hands out what there is to report.
     fn report(&mut self, events: &mut Vec<Event>) {
-        let World { context, network, listeners, exchanges, signals, visits, lines, .. } = self;
+        let World {
+            context, network, listeners, exchanges, signals, visits, lines, guests, ..
+        } = self;
         let most = if context.strike(Fault::PollFew) { 1 } else { usize::MAX };
         listeners.report(context, events, most);
         network.report(context, events, most);
         exchanges.report(context, events, most);
         visits.report(context, events, most);
         lines.report(context, events, most);
+        guests.report(context, events, most);
         signals.report(context, events);
         if !events.is_empty() && !network.connections.is_empty() {
             self.report_nonsense(events);
@@ -307,7 +327,7 @@ impl World {
 
     /// Hints without a cause, and events for sockets that are gone or never were.
     fn report_nonsense(&mut self, events: &mut Vec<Event>) {
-        let World { context, network, listeners, exchanges, visits, lines, .. } = self;
+        let World { context, network, listeners, exchanges, visits, lines, guests, .. } = self;
         let id = context.random.below(network.connections.len() as u64) as usize;
         let writable = Readiness { writable: true, ..Readiness::default() };
         let both = Readiness { writable: true, ..READABLE };
@@ -318,6 +338,7 @@ impl World {
         exchanges.hint(context, both, events);
         visits.hint(context, both, events);
         lines.hint(context, both, events);
+        guests.hint(context, both, events);
         // Asked for what it does not have, it goes on.
         if context.strike(Fault::EventHint) {
             events.push(Event::Signal(Signal::HangUp));

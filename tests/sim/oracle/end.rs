@@ -11,14 +11,16 @@ use crate::world::World;
 impl Oracle {
     /// The gateway has come to its end.
     pub fn check_end(&mut self, world: &World, reactor: &Reactor<SimNet>) {
-        let Census { pairs, probes, checks, buffers, pipes, exchanges, .. } = reactor.census();
-        let held = (pairs, probes, checks, buffers, pipes, exchanges);
-        assert_eq!(held, (0, 0, 0, 0, 0, 0), "left over");
+        let Census { pairs, probes, checks, buffers, pipes, exchanges, served, .. } =
+            reactor.census();
+        let held = (pairs, probes, checks, buffers, pipes, exchanges, served);
+        assert_eq!(held, (0, 0, 0, 0, 0, 0, 0), "left over");
+        assert_eq!(world.guests.open_ones().count(), 0, "guests were never given up");
         assert_eq!(world.context.sockets_open, 0, "sockets were never given up");
         self.pipes.check_all(&mut self.books, world, pipes);
         let open = world.exchanges.open_ones().count();
         assert_eq!(open, 0, "questions were never given up");
-        for listener in &world.listeners.all {
+        for listener in world.listeners.all.iter().chain(&world.guests.doors.all) {
             assert!(!listener.is_open, "a listener was never given up");
         }
         self.check_metrics(world, reactor);

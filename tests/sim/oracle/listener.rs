@@ -3,8 +3,8 @@
 
 use etcd_gateway::config::{ACCEPTS_AT_DRAIN, ACCEPTS_PER_TURN};
 
-use super::Oracle;
 use super::record::PerTurn;
+use super::{Hosting, Oracle};
 use crate::connection::Id;
 use crate::world::World;
 
@@ -25,6 +25,7 @@ impl Oracle {
         self.pass_over_others(world, listener);
         self.books.accounts.clients.push(id);
         self.listeners[listener].accepted += 1;
+        Hosting::of(self).client_has_come(id, listener);
         self.note_choices(world, id);
     }
 

@@ -14,6 +14,7 @@
 //! - `wait.rs`: what must be done before the gateway may wait
 //! - `checks.rs`: who is asked whether it serves, when and how; `check.rs`: what the answers show
 //! - `failing.rs`: which clients leave an endpoint that fails its checks, and how fast
+//! - `admin/`: what guests of the admin side get
 //! - `end.rs`: what must be left when all is over
 //! - `purpose.rs`: whether an endpoint is dialed for a client, and for which
 //!
@@ -21,6 +22,7 @@
 //! connection), `pauses.rs` (shortages).
 
 mod accounts;
+mod admin;
 mod books;
 mod check;
 mod checks;
@@ -43,8 +45,11 @@ mod wait;
 
 use std::time::Duration;
 
+use etcd_gateway::config::ADMIN_CONNECTIONS_MAX;
 use etcd_gateway::reactor::{Census, Reactor};
 
+use self::admin::AdminBooks;
+pub use self::admin::Hosting;
 pub use self::books::Books;
 use self::checks::CheckBooks;
 use self::followed::FollowBooks;
@@ -75,6 +80,8 @@ pub struct Oracle {
     checks: CheckBooks,
     /// What is known from etcd, where that names the endpoints.
     followed: Option<FollowBooks>,
+    /// What is known of guests of the admin side.
+    admin: AdminBooks,
 }
 
 impl Oracle {
@@ -87,6 +94,7 @@ impl Oracle {
             names: plan.names.as_ref().map(NameBooks::new),
             checks: CheckBooks::new(plan),
             followed: plan.followed.as_ref().map(FollowBooks::new),
+            admin: AdminBooks::default(),
         }
     }
 
@@ -128,7 +136,7 @@ impl Oracle {
         reactor: &Reactor<SimNet>,
     ) -> Vec<(&'static str, usize)> {
         let census = reactor.census();
-        let Census { pairs, probes, checks, lines, timers, buffers, pipes, exchanges } = census;
+        let Census { pairs, probes, checks, lines, timers, buffers, pipes, exchanges, .. } = census;
         assert_eq!(pairs, self.books.accounts.clients.len(), "pairs and clients");
         let metrics = reactor.metrics();
         let (open, ended) = (pairs as u64, metrics.endings.total());
@@ -146,13 +154,20 @@ impl Oracle {
         self.pipes.check_all(&mut self.books, world, pipes);
         // Apart from those of pairs, probes and checks: two for each endpoint, of the monitor and
         // of its checks, and one each for accepting, unused pipes, a summary, silent servers,
-        // closings and the drain.
-        let timers_max = pairs + probes + checks + 2 * lines + 2 * world.hosts.places.len() + 7;
+        // closings and the drain; of the admin side one for each guest, one for a pause, and one
+        // for samples.
+        let guests = if world.context.plan.visited.is_some() { census.served + 2 } else { 0 };
+        let timers_max =
+            pairs + probes + checks + 2 * lines + 2 * world.hosts.places.len() + 7 + guests;
         assert!(
             timers <= timers_max,
             "{timers} timers, at most {timers_max} are of use: {census:?}"
         );
         assert_eq!(lines, world.lines.open_ones().count(), "lines and their sockets");
+        let guests = world.guests.open_ones().count();
+        assert_eq!(census.served, guests, "guests and their sockets");
+        assert!(guests <= ADMIN_CONNECTIONS_MAX, "{guests} guests");
+        Hosting::of(self).check_after_turn(world, reactor);
         let changes = match self.names {
             Some(_) => self.check_set(world, reactor),
             None if self.followed.is_some() => self.following().check_set(world, reactor),

@@ -83,6 +83,20 @@ listed! {
         ChangesHeard,
         CompactionHeard,
         BadValueHeard,
+        GuestAnswered,
+        GuestAnsweredAtTheEnd,
+        GuestGotMetrics,
+        GuestHeadLate,
+        GuestIdleForLong,
+        GuestCutOff,
+        GuestLingered,
+        GuestEnded,
+        GuestMadeRoom,
+        GuestWaited,
+        GuestsShort,
+        FoundReady,
+        FoundNotReady,
+        PayloadExact,
     }
 }
 

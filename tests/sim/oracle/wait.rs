@@ -7,7 +7,7 @@ use etcd_gateway::config::FLUSH_CHECK_MAX;
 use etcd_gateway::net::Close;
 
 use super::pair::{is_flushed, last_progress};
-use super::{Oracle, TICK};
+use super::{Hosting, Oracle, TICK};
 use crate::connection::{Connection, Id};
 use crate::world::World;
 
@@ -18,6 +18,7 @@ impl Oracle {
         self.books.record.check_spin(is_impatient, world.context.progress);
         self.checking().check_closings_go_on(world);
         self.checking().check_checks_are_done(world);
+        Hosting::of(self).check_before_wait(world, is_impatient);
         let wait = BeforeWait { oracle: self, world };
         wait.check_deadlines();
         if let Some(names) = &self.names {
