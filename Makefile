@@ -11,6 +11,8 @@ CARGO_FLAGS ?= --locked
 TARGET ?=
 SEEDS ?= 100000
 FUZZ_SECONDS ?= 60
+# Tests at a time: twice as many as there are cores, since most of them wait for something.
+TEST_THREADS ?= $(shell expr 2 '*' "$$(nproc)")
 ARGS ?=
 PLATFORMS ?=
 
@@ -46,11 +48,11 @@ ETCD_BESIDES := 3.5.1
 NEEDS := util::needs::this_machine_has_what_the_tests_need
 test: ## all tests, against a real etcd
 	@sh tests/install-needs.sh cargo cc git etcd etcdctl curl openssl ip dnsmasq setpriv strace \
-	    valgrind python3 pip3
+	    valgrind python3 pip3 chromedriver prometheus promtool python3-prometheus-client
 	@sh tests/fetch-etcd.sh $(ETCD_BESIDES)
 	cargo test --locked --test it -- --exact $(NEEDS)
 	cargo build --locked --release
-	cargo test --locked --no-fail-fast
+	RUST_TEST_THREADS=$(TEST_THREADS) cargo test --locked --no-fail-fast
 
 cost: ## what is counted: system calls, instructions, allocations
 	@sh tests/install-needs.sh cargo cc strace valgrind
@@ -127,7 +129,8 @@ $(OUT)/etcd-gateway: $(if $(filter-out --locked,$(CARGO_FLAGS))$(TARGET),always)
 always:
 
 # The manual, and all that it links to, in the same folders.
-DOCUMENTS := README.md LICENSE THIRD-PARTY.txt $(wildcard docs/*.md benches/report/* findings/*.sh)
+DOCUMENTS := README.md LICENSE THIRD-PARTY.txt \
+    $(wildcard docs/*.md benches/report/* deploy/monitoring/* findings/*.sh)
 
 install: $(OUT)/etcd-gateway ## PREFIX=/usr/local, DESTDIR=
 	install -D -m 755 $(OUT)/etcd-gateway '$(DESTDIR)$(PREFIX)/bin/etcd-gateway'

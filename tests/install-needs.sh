@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes sure that the commands named as arguments exist; installs their Debian packages if not.
+# Makes sure that the commands named as arguments exist, and modules of Python that are named by
+# their packages; installs Debian's packages of what is missing.
 #
 #   sh tests/install-needs.sh etcd etcdctl curl
 #   sh tests/install-needs.sh --check cargo cc       only says what is missing
@@ -16,6 +17,8 @@ package_of() {
         dnsmasq) echo dnsmasq-base ;; # the program alone; "dnsmasq" is its service
         setpriv | unshare) echo util-linux ;;
         pip3) echo python3-pip ;;
+        promtool) echo prometheus ;;
+        chromedriver) echo "chromium chromium-driver fonts-dejavu-core" ;; # a page needs a font
         node) echo nodejs ;;
         protoc) echo "protobuf-compiler libprotobuf-dev" ;; # with the files that it imports
         cc) echo "gcc libc6-dev" ;;
@@ -28,11 +31,15 @@ package_of() {
     esac
 }
 
-# Names of the arguments that are not a command here. Debian keeps servers where the shell of an
-# ordinary user does not look.
+# Names of the arguments that are neither a command nor a module here. Debian keeps servers where
+# the shell of an ordinary user does not look.
 missing_of() {
     for name in "$@"; do
-        PATH="$PATH:/usr/sbin" command -v "$name" >/dev/null 2>&1 || printf '%s ' "$name"
+        case $name in
+            # A module, which Debian's own Python alone finds.
+            python3-prometheus-client) /usr/bin/python3 -c 'import prometheus_client' ;;
+            *) PATH="$PATH:/usr/sbin" command -v "$name" ;;
+        esac >/dev/null 2>&1 || printf '%s ' "$name"
     done
 }
 
@@ -85,7 +92,7 @@ install_as_root() {
     apt-get $options update || true
     # shellcheck disable=SC2086 # so is the list of packages
     apt-get $options install -y --no-install-recommends $packages || return 1
-    for server in etcd haproxy nginx rinetd; do
+    for server in etcd haproxy nginx prometheus rinetd; do
         case " $missing " in
             *" $server "*) keep_service_off "$server" ;;
         esac
@@ -111,7 +118,11 @@ esac
 
 packages=
 for name in $missing; do
-    packages="${packages:+$packages }$(package_of "$name")"
+    package=$(package_of "$name")
+    case " $packages " in
+        *" $package "*) ;; # with several of these commands
+        *) packages="${packages:+$packages }$package" ;;
+    esac
 done
 by_hand="apt-get install -y --no-install-recommends $packages"
 

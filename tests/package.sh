@@ -43,7 +43,8 @@ make install CARGO_FLAGS=--frozen PREFIX=/usr DESTDIR="$work/installed"
 cd "$work/installed"
 find . -type f | LC_ALL=C sort >"$work/list"
 for wanted in ./usr/bin/etcd-gateway ./usr/share/doc/etcd-gateway/README.md \
-    ./usr/share/doc/etcd-gateway/LICENSE ./usr/share/doc/etcd-gateway/THIRD-PARTY.txt; do
+    ./usr/share/doc/etcd-gateway/LICENSE ./usr/share/doc/etcd-gateway/THIRD-PARTY.txt \
+    ./usr/share/doc/etcd-gateway/deploy/monitoring/alerts.yml; do
     grep -q -x -F "$wanted" "$work/list" || fail "$wanted is not installed"
 done
 cd usr/share/doc/etcd-gateway

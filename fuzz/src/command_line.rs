@@ -9,11 +9,14 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
 
 use etcd_gateway::config::Config;
+use etcd_gateway::config::admin::AdminAddress;
 use etcd_gateway::config::flags::{FLAGS, Flag, Invocation, Kind, Typed, parse};
 use etcd_gateway::config::limits::{CONNECTIONS_MAX, ENDPOINTS_MAX, LISTENERS_MAX};
+use etcd_gateway::config::status::StatusCommand;
 
+use super::admin::expected_address;
 use super::assert_one_line;
-use super::configuration::{Values, YEAR, bare, expected_config, is_accepted};
+use super::configuration::{Values, YEAR, bare, expected_config, is_accepted, is_in_ranges, items};
 
 /// The arguments in these bytes, the program's name first: as in `/proc/self/cmdline`, a zero byte
 /// is between two of them.
@@ -66,6 +69,11 @@ fn check_arguments(arguments: &[OsString]) -> Option<Config> {
             }
             assert_eq!(given, values, "{arguments:?}");
             check_config(&typed, &values)
+        }
+        Ok(Invocation::Status(typed)) => {
+            let Wanted::Status(values) = wanted else { panic!("{arguments:?}: {wanted:?}") };
+            check_status(&typed, &values);
+            None
         }
         Ok(Invocation::Help(text) | Invocation::Version(text)) => {
             let is_help = text.contains("Usage: etcd-gateway");
@@ -123,6 +131,31 @@ fn flags_of(argument: &str) -> Vec<String> {
     }
 }
 
+/// What the command status takes: one address, with a port that can be dialed.
+fn check_status(typed: &Typed, values: &Values) {
+    let known = ["admin-addr", "output", "watch", "connect-timeout"];
+    let is_known = values.keys().all(|name| known.contains(name));
+    let addresses = values.get("admin-addr").map_or(&[][..], Vec::as_slice);
+    let expected = items(values, "admin-addr", expected_address).flatten();
+    let is_one = matches!(expected.as_deref(), Some([address]) if !has_port_zero(address));
+    let is_good = is_known && is_one && is_in_ranges(values) && !addresses.is_empty();
+    match StatusCommand::from_typed(typed) {
+        Ok(command) => {
+            assert!(is_good, "{values:?}");
+            assert_eq!(Some(&[command.address][..]), expected.as_deref());
+        }
+        Err(error) => {
+            let message = error.to_string();
+            assert!(!is_good, "{values:?}: {message}");
+            assert_one_line(&message);
+        }
+    }
+}
+
+fn has_port_zero(address: &AdminAddress) -> bool {
+    matches!(address, AdminAddress::Listen(address) if address.port() == 0)
+}
+
 fn check_config(typed: &Typed, values: &Values) -> Option<Config> {
     match Config::from_typed(typed) {
         Ok(config) => {
@@ -147,8 +180,7 @@ fn check_config(typed: &Typed, values: &Values) -> Option<Config> {
 /// Whether a refusal names this value, or an item of it, and its flag. A password is not shown, nor
 /// where it ends.
 fn names_value(message: &str, name: &str, value: &str) -> bool {
-    let is_masked = message.contains("***@") && message.contains(": user name before");
-    if is_masked && value.contains('@') {
+    if message.contains("***@") && value.contains('@') {
         return message.contains(&format!(" for --{name}: "));
     }
     let mut items = value.split(',').map(bare).chain([value]);
@@ -199,6 +231,7 @@ enum Wanted {
     Help,
     Version,
     Run(Values),
+    Status(Values),
     Refusal,
 }
 
@@ -213,7 +246,7 @@ fn is_boolean(flag: &Flag) -> bool {
 }
 
 /// The word `help` once, at any place of a command.
-const HELP_WORDS: [&[&str]; 8] = [
+const HELP_WORDS: [&[&str]; 10] = [
     &["help"],
     &["help", "start"],
     &["start", "help"],
@@ -222,6 +255,8 @@ const HELP_WORDS: [&[&str]; 8] = [
     &["help", "gateway", "start"],
     &["gateway", "help", "start"],
     &["gateway", "start", "help"],
+    &["status", "help"],
+    &["help", "status"],
 ];
 
 fn expected(arguments: &[OsString]) -> Wanted {
@@ -270,6 +305,7 @@ fn expected(arguments: &[OsString]) -> Wanted {
         ["version"] => Wanted::Version,
         ["gateway", "start"] => Wanted::Run(values),
         [] | ["start"] if !is_etcd(program) => Wanted::Run(values),
+        ["status"] if !is_etcd(program) => Wanted::Status(values),
         _ => Wanted::Refusal,
     }
 }

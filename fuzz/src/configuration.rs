@@ -24,6 +24,7 @@ use etcd_gateway::scheme::Scheme;
 use log::LevelFilter;
 
 use super::address::{expected_endpoint, expected_listen};
+use super::admin::{expected_admin, unused_of_access_log};
 use super::duration;
 
 const SECOND: u64 = 1_000_000_000;
@@ -58,9 +59,14 @@ pub fn bare(text: &str) -> &str {
     }
 }
 
-/// Whether no value is out of the range in its flag's row. Lists and texts are left to
-/// [`expected_config`].
+/// Whether no value is out of the range in its flag's row, and none is for another command. Lists
+/// and texts are left to [`expected_config`].
 pub fn is_accepted(values: &Values) -> bool {
+    is_in_ranges(values) && !["output", "watch"].iter().any(|name| values.contains_key(name))
+}
+
+/// Whether no value is out of the range in its flag's row.
+pub fn is_in_ranges(values: &Values) -> bool {
     FLAGS.iter().all(|flag| last(values, flag.name).is_none_or(|text| is_in_range(flag, text)))
 }
 
@@ -76,7 +82,7 @@ fn is_in_range(flag: &Flag, text: &str) -> bool {
         Kind::DurationOrNever { max } => {
             text == "never" || rounded(text, max.as_nanos() as u64, 1).is_some()
         }
-        Kind::Word { words } => words.contains(&text),
+        Kind::Word { words, .. } => words.contains(&text),
         Kind::Boolean => boolean(text).is_some(),
         Kind::Level { .. } => level(text).is_some(),
         Kind::List { .. } | Kind::Text { .. } => true,
@@ -109,6 +115,7 @@ pub fn expected_config(values: &Values, base: &Config) -> Option<Config> {
         matches!(&config.discovery, Some(found) if found.trust == Trust::Unverified);
     let is_https = is_unverified || has_https(&config.endpoints.addresses);
     config.members = expected_members(values)?;
+    config.admin = expected_admin(values, &config.listen.addresses)?;
     let has_files = ["trusted-ca-file", "cert-file", "key-file"]
         .iter()
         .any(|name| last(values, name).is_some_and(|path| !path.is_empty()));
@@ -121,6 +128,7 @@ pub fn expected_config(values: &Values, base: &Config) -> Option<Config> {
     config.unused = expected_unused(values, config.discovery.as_ref(), &config.tls);
     config.unused.extend(unused_of_members(values, &config));
     config.unused.extend(unused_of_registry(values, config.registry.is_some()));
+    config.unused.extend(unused_of_access_log(values));
     config.endpoints.retry_delay = nanoseconds(values, "retry-delay", 60 * SECOND, YEAR, 1)?;
 
     set_time_limits(&mut config.time_limits, values)?;
@@ -355,7 +363,7 @@ fn expected_unused(
 
 /// Whether the addresses of a list are apart, as far as text can tell. Without a host, and as
 /// `[::]`, it is every address of both families.
-fn are_apart(listen: &[ListenAddress], is_shared: bool) -> bool {
+pub fn are_apart(listen: &[ListenAddress], is_shared: bool) -> bool {
     let shown = |address: &ListenAddress| {
         let text = address.to_string().to_ascii_lowercase();
         let (host, port) = text.rsplit_once(':').map(|(a, b)| (a.to_owned(), b.to_owned()))?;
@@ -381,7 +389,7 @@ fn are_apart(listen: &[ListenAddress], is_shared: bool) -> bool {
 }
 
 /// The items of a list, or nothing if one of them is refused; nothing at all if the flag is absent.
-fn items<T>(
+pub fn items<T>(
     values: &Values,
     name: &str,
     expected: fn(&str) -> Option<T>,

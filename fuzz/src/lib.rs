@@ -7,11 +7,12 @@
 //!
 //! ```text
 //! fuzz_targets/NAME.rs ──┐
-//!                        ├──► check(bytes) ──► etcd_gateway::{config, discovery, proto}
+//!                        ├──► check(bytes) ──► etcd_gateway::{config, discovery, observe, proto}
 //! corpus/NAME/* ─────────┘                ──► oracle
 //! ```
 
 pub mod address;
+mod admin;
 pub mod command_line;
 mod configuration;
 pub mod discovery;
@@ -19,8 +20,11 @@ pub mod dns_reply;
 pub mod duration;
 pub mod etcd_answer;
 pub mod etcd_watch;
+mod exposition;
 pub mod hosts;
 pub mod http_answer;
+pub mod http_request;
+pub mod render;
 pub mod resolv_conf;
 
 /// One property under the name of its fuzz target and of its folder in the corpus.
@@ -32,7 +36,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 14] = [
     Target { name: "command_line", check: command_line::check },
     Target { name: "discovery", check: discovery::check },
     Target { name: "dns_reply", check: dns_reply::check },
@@ -43,7 +47,9 @@ pub const TARGETS: [Target; 12] = [
     Target { name: "flag", check: command_line::check_flag },
     Target { name: "hosts", check: hosts::check },
     Target { name: "http_answer", check: http_answer::check },
+    Target { name: "http_request", check: http_request::check },
     Target { name: "listen", check: address::check_listen },
+    Target { name: "render", check: render::check },
     Target { name: "resolv_conf", check: resolv_conf::check },
 ];
 

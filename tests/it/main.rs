@@ -5,6 +5,8 @@
 //! line. A tool that is missing fails the test that needs it, with what to install. Tests of what
 //! the gateway itself does over TLS are omitted from a build without it.
 
+mod access_log;
+mod admin;
 mod changing;
 mod cli;
 #[cfg(feature = "tls")]
@@ -26,7 +28,9 @@ mod listen_names;
 mod listening;
 mod make_run;
 mod members;
+mod monitoring;
 mod names;
+mod page;
 #[cfg(feature = "tls")]
 mod proof;
 #[cfg(feature = "tls")]
@@ -46,6 +50,7 @@ mod socket_options;
 mod splice;
 mod srv;
 mod start;
+mod status;
 mod stderr;
 // What only the tests of TLS use stays where these are omitted.
 #[cfg_attr(not(feature = "tls"), allow(dead_code, unused_imports))]

@@ -20,6 +20,7 @@ use crate::util::*;
 
 const MESSAGE: [u8; 128] = [b'm'; 128];
 const REQUEST: [u8; 64] = [b'r'; 64];
+const SHORT_CONNECTIONS: usize = 64;
 /// Below those that Linux chooses from by default (ip(7), ip_local_port_range).
 const SERVER_PORTS: Range<u16> = 20_000..30_000;
 
@@ -37,6 +38,10 @@ struct Ends {
 
 impl Relay {
     fn start() -> Relay {
+        Relay::start_with(&[])
+    }
+
+    fn start_with(arguments: &[&str]) -> Relay {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         // A dial to a port that the kernel also chooses from for our own end takes a call more,
         // to see that it has not met itself. Servers have other ports.
@@ -50,6 +55,7 @@ impl Relay {
         let address = listener.local_addr().expect("a bound socket").to_string();
         // As it runs in earnest: a line of the log costs two calls, and debug tells of each pair.
         let builder = Gateway::builder().endpoint(&address).log_level("info");
+        let builder = arguments.iter().copied().fold(builder, GatewayBuilder::arg);
         let builder = builder.program(release_build());
         Relay { gateway: Traced::start(builder), listener }
     }
@@ -169,24 +175,47 @@ fn sixty_four_round_trips_at_once_share_their_waits() {
     expect_at_most(CALLS_PER_ROUND_TRIP_OF_64, "round trip of 64 at once", &calls, round_trips);
 }
 
+/// The calls of [`SHORT_CONNECTIONS`], of which `at_once` are there at the same time.
+fn calls_of_short_connections(relay: &Relay, at_once: usize) -> Calls {
+    // What is done only once, for memory for instance, is done before.
+    relay.serve_short_connections(at_once);
+    let mark = relay.gateway.quiet();
+    for _ in 0..SHORT_CONNECTIONS / at_once {
+        relay.serve_short_connections(at_once);
+    }
+    relay.gateway.calls_since(mark)
+}
+
 #[test]
 fn a_short_connection_costs_no_more_calls_than_it_did() {
-    const CONNECTIONS: usize = 64;
     let relay = Relay::start();
-    let count = |at_once| {
-        // What is done only once, for memory for instance, is done before.
-        relay.serve_short_connections(at_once);
-        let mark = relay.gateway.quiet();
-        for _ in 0..CONNECTIONS / at_once {
-            relay.serve_short_connections(at_once);
-        }
-        relay.gateway.calls_since(mark)
-    };
-    let alone = count(1);
+    let alone = calls_of_short_connections(&relay, 1);
     let allowance = CALLS_PER_CONNECTION_ALLOWANCE;
-    expect_at_most(CALLS_PER_CONNECTION + allowance, "short connection", &alone, CONNECTIONS);
+    let count = SHORT_CONNECTIONS;
+    expect_at_most(CALLS_PER_CONNECTION + allowance, "short connection", &alone, count);
     let what = "short connection of eight at once";
-    expect_at_most(CALLS_PER_CONNECTION_OF_8 + allowance, what, &count(8), CONNECTIONS);
+    let calls = calls_of_short_connections(&relay, 8);
+    expect_at_most(CALLS_PER_CONNECTION_OF_8 + allowance, what, &calls, count);
+}
+
+/// What is shown is a write for each turn in which connections end, and nothing more.
+#[test]
+fn the_access_log_costs_a_write_for_all_connections_that_end_together() {
+    let directory = TemporaryDirectory::new();
+    let log = format!("--access-log={}", directory.path().join("log").display());
+    let relay = Relay::start_with(&[&log, "--admin-addr=127.0.0.1:0"]);
+    let (count, allowance) = (SHORT_CONNECTIONS, CALLS_PER_CONNECTION_ALLOWANCE);
+    for (at_once, usual) in [(1, CALLS_PER_CONNECTION), (8, CALLS_PER_CONNECTION_OF_8)] {
+        let what = format!("short connection of {at_once} with an access log");
+        let calls = calls_of_short_connections(&relay, at_once);
+        print(&what, &calls, count);
+        let writes = calls.histogram().get("write").copied().unwrap_or_default();
+        assert!((count / at_once..=count).contains(&writes), "{}", calls.each(count));
+        // Connections that end at the same time may still do so in two turns.
+        assert!(at_once == 1 || writes < count / 2, "{}", calls.each(count));
+        let others = calls.only(|line| !line.contains(" write("));
+        expect_at_most(usual + allowance, &what, &others, count);
+    }
 }
 
 /// What makes a death of the process a reset at both ends: one call for each, and one more to take

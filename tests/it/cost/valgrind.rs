@@ -14,28 +14,29 @@ use super::{
 use crate::util::*;
 
 /// Each counts and tells at the end; the details would go to files.
-const CALLGRIND: [&str; 2] = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];
-const DHAT: [&str; 2] = ["--tool=dhat", "--dhat-out-file=/dev/null"];
+pub(super) const CALLGRIND: [&str; 2] = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];
+pub(super) const DHAT: [&str; 2] = ["--tool=dhat", "--dhat-out-file=/dev/null"];
 
 /// A gateway under a tool of valgrind, in front of an echo.
-struct Watched {
-    gateway: Gateway,
+pub(super) struct Watched {
+    pub(super) gateway: Gateway,
     idle_descriptors: usize,
     _server: Backend,
 }
 
 impl Watched {
-    fn start(tool: [&str; 2]) -> Watched {
+    pub(super) fn start(tool: [&str; 2], arguments: &[&str]) -> Watched {
         let server = backend(echo);
         let builder = Gateway::builder().endpoint(&server.address().to_string()).log_level("info");
         let words = ["valgrind"].into_iter().chain(tool);
+        let builder = arguments.iter().copied().fold(builder, GatewayBuilder::arg);
         let gateway = builder.program(release_build()).under(words).start();
         let idle_descriptors = gateway.descriptors();
         Watched { gateway, idle_descriptors, _server: server }
     }
 
     /// Ends it once all clients have left, and returns the line of the tool that holds `key`.
-    fn result(mut self, key: &str) -> String {
+    pub(super) fn result(mut self, key: &str) -> String {
         let descriptors_max = self.idle_descriptors + DESCRIPTORS_KEPT;
         until("all clients have left", || self.gateway.descriptors() <= descriptors_max);
         self.gateway.signal("TERM");
@@ -43,12 +44,12 @@ impl Watched {
         self.gateway.wait_for_log(key)
     }
 
-    fn round_trips(&self, count: u64) {
+    pub(super) fn round_trips(&self, count: u64) {
         let client = self.gateway.connect();
         (0..count).for_each(|_| round_trip(&client, &[b'm'; 128]));
     }
 
-    fn short_connections(&self, count: u64) {
+    pub(super) fn short_connections(&self, count: u64) {
         for _ in 0..count {
             let mut client = self.gateway.connect();
             round_trip(&client, &[b'r'; 64]);
@@ -60,33 +61,38 @@ impl Watched {
 }
 
 /// The number after `key`, written as `12,345`.
-fn number(line: &str, key: &str) -> u64 {
+pub(super) fn number(line: &str, key: &str) -> u64 {
     let (_, rest) = line.split_once(key).expect("the line was found by the key");
     let end = rest.split_whitespace().next().unwrap_or_default();
     end.replace(',', "").parse().unwrap_or_else(|_| panic!("no number after {key:?}: {line}"))
 }
 
-/// Instructions for one more of what `work` does.
-fn instructions_each(few: u64, work: impl Fn(&Watched, u64)) -> u64 {
+/// Instructions for one more of what `work` does, with these flags.
+pub(super) fn instructions_each(arguments: &[&str], few: u64, work: impl Fn(&Watched, u64)) -> u64 {
     let [less, more] = [few, 3 * few].map(|count| {
-        let watched = Watched::start(CALLGRIND);
+        let watched = Watched::start(CALLGRIND, arguments);
         work(&watched, count);
         number(&watched.result("Collected : "), "Collected : ")
     });
     (more - less) / (2 * few)
 }
 
-/// Allocations for that number more of what `work` does.
-fn allocations(few: u64, more: u64, work: impl Fn(&Watched, u64)) -> u64 {
+/// Allocations for that number more of what `work` does, with these flags.
+pub(super) fn allocations(
+    arguments: &[&str],
+    few: u64,
+    more: u64,
+    work: impl Fn(&Watched, u64),
+) -> u64 {
     let [less, all] = [few, few + more].map(|count| {
-        let watched = Watched::start(DHAT);
+        let watched = Watched::start(DHAT, arguments);
         work(&watched, count);
         number(&watched.result("Total: "), " bytes in ")
     });
     all - less
 }
 
-fn expect_instructions(what: &str, usual: u64, each: u64) {
+pub(super) fn expect_instructions(what: &str, usual: u64, each: u64) {
     println!("instructions per {what}: {each}");
     let bound = usual + usual * INSTRUCTIONS_ALLOWANCE_PERCENT / 100;
     assert!(each <= bound, "{each} instructions per {what}, {bound} at most");
@@ -94,25 +100,38 @@ fn expect_instructions(what: &str, usual: u64, each: u64) {
 
 #[test]
 fn a_round_trip_takes_no_more_instructions_than_it_did() {
-    let each = instructions_each(1000, Watched::round_trips);
+    let each = instructions_each(&[], 1000, Watched::round_trips);
     expect_instructions("round trip", INSTRUCTIONS_PER_ROUND_TRIP, each);
 }
 
 #[test]
 fn a_short_connection_takes_no_more_instructions_than_it_did() {
     // Events that come apart take a wait more, which the machine's load decides: the least counts.
-    let each = (0..3).map(|_| instructions_each(200, Watched::short_connections)).min();
+    let each = (0..3).map(|_| instructions_each(&[], 200, Watched::short_connections)).min();
     let each = each.expect("three of them");
     expect_instructions("short connection", INSTRUCTIONS_PER_CONNECTION, each);
 }
 
 #[test]
 fn messages_and_connections_allocate_nothing() {
-    let messages = allocations(10, 1000, Watched::round_trips);
-    let connections = allocations(10, 100, Watched::short_connections);
+    let messages = allocations(&[], 10, 1000, Watched::round_trips);
+    let connections = allocations(&[], 10, 100, Watched::short_connections);
     println!("allocations for 2000 messages: {messages}, for 100 connections: {connections}");
     assert_eq!(messages, 2000 * ALLOCATIONS_PER_MESSAGE);
     assert_eq!(connections, 100 * ALLOCATIONS_PER_CONNECTION);
+}
+
+#[test]
+fn what_is_shown_of_a_connection_allocates_nothing() {
+    let directory = TemporaryDirectory::new();
+    let log = format!("--access-log={}", directory.path().join("log").display());
+    for arguments in
+        [&[log.as_str()][..], &[&log, "--access-log-format=json"], &["--admin-addr=127.0.0.1:0"]]
+    {
+        let connections = allocations(arguments, 10, 100, Watched::short_connections);
+        println!("allocations for 100 connections with {arguments:?}: {connections}");
+        assert_eq!(connections, 100 * ALLOCATIONS_PER_CONNECTION, "{arguments:?}");
+    }
 }
 
 #[test]
@@ -121,7 +140,7 @@ fn a_quiet_pair_holds_its_slot_and_two_descriptors() {
     let message = payload(5, 64 * 1024);
     // Powers of two, to which the table of pairs grows.
     let [few, many] = [256, 512].map(|count| {
-        let watched = Watched::start(DHAT);
+        let watched = Watched::start(DHAT, &[]);
         let used_pair = |_| {
             let client = watched.gateway.connect();
             round_trip(&client, &message);

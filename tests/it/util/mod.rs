@@ -1,6 +1,8 @@
 //! What the integration tests share: child processes, peers on plain sockets, networks and machines
 //! of a test's own, name servers, certificates, an etcd cluster.
 
+mod admin;
+mod browser;
 mod certificates;
 pub mod command_line;
 mod connections;
@@ -21,6 +23,7 @@ mod namespace;
 mod needs;
 mod pairs;
 mod process;
+mod prometheus;
 mod remote;
 mod sockets;
 mod trace;
@@ -32,6 +35,8 @@ use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
+pub use admin::{admin_address, admin_connection, ask, get, read_reply};
+pub use browser::Browser;
 pub use certificates::{Authority, Certificate, P256, P384, P521, TlsServer, Validity};
 pub use command_line::check_refusal;
 pub use connections::far_ends;
@@ -52,6 +57,7 @@ pub use members::{
     DNS, ENDPOINT, LATENESS_MAX, NAME, RECOVERY, answer, gateway_of_members, letters, member,
     member_address, name_server_of_members, named, resolved, tally, wait_added, wait_removed,
 };
+pub use mounts::on_small_disk;
 pub use name_server::{Behaviour, NameServer, Options};
 pub use namespace::{Host, Namespace, Network};
 pub use pairs::{
@@ -59,6 +65,7 @@ pub use pairs::{
     expect_reset, fence, fill, pass, read_in_pieces, round_trip, unsent, write_in_pieces,
 };
 pub use process::{Process, send_signal};
+pub use prometheus::{Prometheus, monitoring, monitoring_file, promtool, sample};
 pub use remote::{RemoteCluster, Role};
 pub use sockets::{
     Backend, Blackhole, Reservation, backend, dropped_packets, echo, has_ipv6, payload,
@@ -108,6 +115,6 @@ pub fn needs_privilege(what: &str) {
     assert!(!is_expected, "not tested: {what}");
 }
 
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }

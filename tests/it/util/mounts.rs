@@ -1,4 +1,4 @@
-//! Directories in the place of others, for one child alone.
+//! Directories in the place of others, for one child or one thread alone.
 //!
 //! unshare(1) makes the mounts of a new namespace private by their root, and so wants the root of
 //! this process to be a mount point. In a chroot(2) it is not, and no path leads to the mount that
@@ -13,10 +13,12 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{env, fs, io};
+use std::{env, fs, io, thread};
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
@@ -24,7 +26,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{chdir, chroot, fchdir};
 
 use super::namespace::Namespace;
-use super::{TemporaryDirectory, finish};
+use super::{TemporaryDirectory, finish, needs_privilege};
 
 /// What mount(2) is not given: a device, a kind of file system, data.
 const NONE: Option<&str> = None;
@@ -50,12 +52,46 @@ pub fn bind_for(command: &mut Command, binds: &[Bind]) {
     unsafe { command.pre_exec(prepare) };
 }
 
-/// Gives this process, which must have one thread, mounts of its own. Root and working directory
-/// stay where they are.
+/// Does something where a file system in memory of that size is mounted on a directory. No thread
+/// but those that begin within sees it, nor do processes but theirs, and it ends with the last of
+/// them. `None`, said aloud, where it cannot be mounted: that takes CAP_SYS_ADMIN.
+pub fn on_small_disk<T: Send>(
+    directory: &Path,
+    bytes: usize,
+    action: impl FnOnce() -> T + Send,
+) -> Option<T> {
+    let done = thread::scope(|scope| {
+        let inside = scope.spawn(|| {
+            mount_small_disk(directory, bytes)?;
+            Some(action())
+        });
+        inside.join()
+    });
+    done.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// Mounts the file system for this thread alone.
+fn mount_small_disk(directory: &Path, bytes: usize) -> Option<()> {
+    match leave_the_mounts_of_others() {
+        Ok(()) => {}
+        Err(Errno::EPERM) => {
+            needs_privilege("a disk that is full: mounts need CAP_SYS_ADMIN");
+            return None;
+        }
+        Err(error) => panic!("no mounts of a thread's own: {error}"),
+    }
+    let (kind, size) = (Some("tmpfs"), format!("size={bytes}"));
+    mount(kind, directory, kind, MsFlags::empty(), Some(size.as_str()))
+        .expect("a file system in memory");
+    Some(())
+}
+
+/// Gives this thread mounts of its own, which does not share them with another one from then on.
+/// Root and working directory stay where they are.
 fn leave_the_mounts_of_others() -> nix::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     // Not before: a descriptor would lead to the mounts of the others.
-    let [root, here, own] = ["/", ".", "/proc/self/ns/mnt"]
+    let [root, here, own] = ["/", ".", "/proc/thread-self/ns/mnt"]
         .map(|path| open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()));
     let (root, here) = (root?, here?);
     // The root becomes that of the namespace, although it is the namespace we are in.

@@ -16,7 +16,7 @@ use super::{DESCRIPTORS_FOR_ALL, Version, finish, is_root, needs_privilege, own_
 type Look = fn() -> Result<(), String>;
 
 /// What every developer has.
-const NEEDS: &[Look] = &[look_for_proc, look_for_ptrace, look_for_etcds];
+const NEEDS: &[Look] = &[look_for_proc, look_for_ptrace, look_for_etcds, look_for_parser];
 /// What root has. Tests that need one of them do nothing for others, and say so.
 const NEEDS_OF_ROOT: &[Look] = &[look_for_networks, look_for_mounts, look_for_descriptors];
 
@@ -48,6 +48,20 @@ fn look_for_etcds() -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The strict parser of OpenMetrics, a module of Debian's own Python.
+fn look_for_parser() -> Result<(), String> {
+    let module = "import prometheus_client.openmetrics.parser";
+    let output = finish(Command::new("/usr/bin/python3").args(["-c", module]), "");
+    if output.status.success() {
+        return Ok(());
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    Err(format!(
+        "no parser of OpenMetrics: install python3-prometheus-client: {}",
+        errors.trim_end()
+    ))
 }
 
 /// Networks of a test's own: namespaces, their sysctls, links between them.

@@ -114,6 +114,8 @@ pub fn spawn(command: &mut Command) -> Child {
             "etcd" => "etcd-server",
             "etcdctl" => "etcd-client",
             "dnsmasq" => "dnsmasq-base",
+            "chromedriver" => "chromium-driver",
+            "promtool" => "prometheus",
             "setpriv" => "util-linux",
             "ip" => "iproute2",
             _ => &program,
