@@ -10,6 +10,7 @@
 //! cargo bench --bench relay -- --quick         the same in about 3
 //! cargo bench --bench relay -- echo nginx      the loads and the relays that contain a word
 //! cargo bench --bench relay -- sweep           echoes by size: where splicing begins to pay
+//! cargo bench --bench relay -- admin           what pairs lose while the gateway is looked at
 //! cargo bench --bench relay -- --smoke         does it still work?
 //!
 //! --rounds=7 --milliseconds=800                how much is measured of each load
@@ -22,6 +23,7 @@
 //! or the one that `GATEWAY_BINARY` names. Without `--bench`, which cargo passes, it is a test and
 //! therefore a smoke run.
 
+mod admin;
 mod chart;
 mod configuration;
 mod connection;
@@ -58,12 +60,17 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if plan.is_admin {
+        admin::run(&plan);
+        return ExitCode::SUCCESS;
+    }
     let mut bench = Bench::new(plan);
     let results = bench.run();
     let (report, chart) = (report::markdown(&bench, &results), chart::svg(&results));
     if bench.plan.is_smoke {
         let names: Vec<&str> = bench.peers.iter().map(|peer| peer.kind.name()).collect();
         println!("smoke run: {} loads through {}", results.loads.len(), names.join(", "));
+        admin::run(&bench.plan);
         return ExitCode::SUCCESS;
     }
     let folder = machine::target_directory().join("bench");

@@ -9,6 +9,8 @@ use super::workload::{Group, Workload};
 /// The sections other than the loads.
 pub const MEMORY: &str = "memory";
 pub const START: &str = "start";
+/// What is run in place of everything else.
+const ADMIN: &str = "admin";
 
 /// What was asked for.
 pub struct Plan {
@@ -29,6 +31,10 @@ pub struct Plan {
     pub starts: usize,
     pub floor_buffer: usize,
     pub floor_pipe: usize,
+    /// The gateway is only compared with itself, looked at and not.
+    pub is_admin: bool,
+    /// Most pairs in that comparison.
+    pub admin_pairs: usize,
     /// Loads and sections to run; all if there is none.
     sections: Vec<String>,
     /// Relays to measure in addition to ours; all if there is none.
@@ -70,6 +76,8 @@ impl Plan {
             starts: 20,
             floor_buffer: 64 * 1024,
             floor_pipe: 256 * 1024,
+            is_admin: false,
+            admin_pairs: 10_000,
             sections: Vec::new(),
             relays: Vec::new(),
         }
@@ -99,6 +107,7 @@ impl Plan {
             long_rounds: 1,
             memory_clients: 64,
             starts: 1,
+            admin_pairs: 200,
             ..Plan::full()
         }
     }
@@ -120,6 +129,10 @@ impl Plan {
     }
 
     fn select(&mut self, word: &str) -> Result<(), String> {
+        if word == ADMIN {
+            self.is_admin = true;
+            return Ok(());
+        }
         let is_relay = self.all_kinds().iter().any(|kind| kind.word().contains(word));
         let is_load = Workload::all().iter().any(|workload| is_about(workload, word));
         match (is_relay, is_load || MEMORY.contains(word) || START.contains(word)) {
