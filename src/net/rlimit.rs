@@ -54,6 +54,11 @@ impl Descriptors {
     }
 }
 
+/// The soft limit at present; `None` where it cannot be read.
+pub(super) fn soft_limit() -> Option<u64> {
+    getrlimit(Resource::RLIMIT_NOFILE).ok().map(|(soft, _)| widen(soft))
+}
+
 fn raise_limit() -> u64 {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 1024 };
     if soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() {

@@ -6,10 +6,10 @@
 use std::fs;
 use std::time::Duration;
 
-use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::unistd::{SysconfVar, sysconf};
 
-use super::rlimit::Descriptors;
+use super::rlimit::{Descriptors, soft_limit};
 use crate::usage::Usage;
 
 /// The descriptors of this process: how many were open once, and how many more there are.
@@ -44,7 +44,7 @@ pub(super) fn usage(descriptors: &mut OpenDescriptors) -> Usage {
         resident_bytes,
         virtual_bytes,
         descriptors_open: descriptors.count(),
-        descriptors_max: getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| widen(soft)),
+        descriptors_max: soft_limit().unwrap_or(0),
     }
 }
 
@@ -52,12 +52,6 @@ pub(super) fn usage(descriptors: &mut OpenDescriptors) -> Usage {
 fn seconds(seconds: impl TryInto<u64>, microseconds: impl TryInto<u64>) -> Duration {
     let [seconds, microseconds] = [seconds.try_into().ok(), microseconds.try_into().ok()];
     Duration::from_secs(seconds.unwrap_or(0)) + Duration::from_micros(microseconds.unwrap_or(0))
-}
-
-// rlim_t is narrower on some 32-bit platforms.
-#[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
-fn widen(limit: nix::libc::rlim_t) -> u64 {
-    limit as u64
 }
 
 /// Bytes of addresses and of resident memory, of which proc(5) has the pages; `None` where it is

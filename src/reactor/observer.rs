@@ -2,7 +2,6 @@
 //! something shows it, and costs nothing otherwise. Must not decide anything about the run.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use super::context::{Context, Timer};
 use crate::config::admin::AccessLogFormat;
@@ -181,9 +180,4 @@ pub(super) fn reopen_access_log<N: Host>(net: &mut N) -> HangUp {
 /// The time of this turn, by either clock.
 pub(super) fn moment<N: Net + Host>(context: &mut Context<N>) -> Moment {
     Moment { now: context.now, unix_time: context.net.telemetry().unix_time() }
-}
-
-/// The time from then to now.
-pub(super) fn since(then: Instant, now: Instant) -> Duration {
-    now.saturating_duration_since(then)
 }

@@ -13,7 +13,6 @@ use crate::observe::records::EndpointRecords;
 use crate::observe::render::{Format, MetricsRendering, StatusRendering, history_of, readiness};
 use crate::proto::http1::{Head, Length, Method, ServedRequest};
 use crate::reactor::context::Context;
-use crate::reactor::observer::since;
 use crate::reactor::relays::Relays;
 use crate::reactor::upstream::Upstream;
 use crate::upstream::EndpointSet;
@@ -53,7 +52,9 @@ impl<N: Net + Host> Shown<'_, N> {
             features: FEATURES,
             started_at: started.map(|started| started.unix_time).unwrap_or_default(),
             now,
-            uptime: started.map(|started| since(started.now, context.now)).unwrap_or_default(),
+            uptime: started
+                .map(|started| context.now.saturating_duration_since(started.now))
+                .unwrap_or_default(),
             state: self.state,
             usage,
             metrics: Metrics::clone(&context.metrics),
@@ -83,8 +84,8 @@ impl Facts for Lists<'_> {
     fn name(&self, place: usize) -> Option<(usize, NameFacts<'_>)> {
         let (place, state) = self.names.at_or_above(place)?;
         let NameState { wanted, resolved_at, due_at, error } = state;
-        let age = resolved_at.map(|at| since(at, self.now));
-        let next_in = due_at.map(|at| since(self.now, at));
+        let age = resolved_at.map(|at| self.now.saturating_duration_since(at));
+        let next_in = due_at.map(|at| at.saturating_duration_since(self.now));
         Some((place, NameFacts { name: wanted, age, next_in, error }))
     }
 

@@ -59,8 +59,6 @@ struct Connection {
     is_queued: bool,
     /// Whether it was without a request when it was last gone on with, after an answer.
     is_idle: bool,
-    /// Whether it has had a request.
-    has_asked: bool,
     /// When it was last gone on with.
     active_at: Instant,
 }
@@ -208,9 +206,8 @@ impl<N: Net + Host> Admin<N> {
                 self.accept_from = place.map_or(0, |place| place + 1);
                 context.begin_served(key, Owner::Admin(self.next), stream);
                 let (answer, active_at) = (None, context.now);
-                let (is_queued, is_idle, has_asked) = (false, false, false);
-                let connection =
-                    Connection { key, answer, is_queued, is_idle, has_asked, active_at };
+                let (is_queued, is_idle) = (false, false);
+                let connection = Connection { key, answer, is_queued, is_idle, active_at };
                 self.connections.push(connection);
                 self.enqueue(key);
                 // Not before: there may have been no client.
@@ -245,9 +242,9 @@ impl<N: Net + Host> Admin<N> {
         let connection = &mut self.connections[position];
         (connection.is_queued, connection.active_at) = (false, context.now);
         let progress = context.advance_served(key);
-        let stage = context.exchanges.server_of(key).map(|server| server.stage());
-        connection.has_asked |= matches!(progress, Progress::Request(_));
-        connection.is_idle = stage == Some(Stage::Idle) && connection.has_asked;
+        let server = context.exchanges.server_of(key);
+        connection.is_idle =
+            server.is_some_and(|server| server.stage() == Stage::Idle && server.asked() > 0);
         if connection.is_idle {
             connection.answer = None;
         }
