@@ -53,6 +53,14 @@ struct Listed {
     is_vague: bool,
 }
 
+impl Candidate {
+    /// Whether it is newer than what is known, beyond doubt.
+    fn must_replace(self, known: Known) -> bool {
+        let is_newer = self.least >= known.applied && self.term >= known.term;
+        self.list.version >= known.version && is_newer && !self.is_vague
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct MemberBook {
     /// The last status, which may be that before a list.
@@ -61,6 +69,8 @@ pub(super) struct MemberBook {
     listed: Option<Statement<Listed>>,
     /// What is followed; `None`: what was typed.
     known: Option<Known>,
+    /// What may be followed all the same, since it leads to what was typed.
+    perhaps_known: Option<Known>,
     /// The list that was complete in this turn, and may be followed.
     candidate: Option<Candidate>,
     /// Since when a list was not followed, and none was since.
@@ -126,12 +136,15 @@ impl MemberBook {
 
     /// Whether the list that is complete may take the place of the known one, and whether it must.
     fn chances(&self, candidate: Candidate, now: Duration) -> (bool, bool) {
-        let Candidate { list, least, term, is_vague } = candidate;
-        let Some(known) = self.known else { return (true, !is_vague) };
+        let Candidate { list, is_vague, .. } = candidate;
         let is_rewound = self.refused_since.is_some_and(|at| at + FOLLOW_REWIND_AFTER <= now);
-        let is_newer = least >= known.applied && term >= known.term;
-        let must = list.version >= known.version && is_newer && !is_vague;
-        (list.version >= known.version || is_rewound, must)
+        match (self.known, self.perhaps_known) {
+            (None, None) => (true, !is_vague),
+            (None, Some(known)) => (true, candidate.must_replace(known)),
+            (Some(known), _) => {
+                (list.version >= known.version || is_rewound, candidate.must_replace(known))
+            }
+        }
     }
 
     /// The endpoints of a list, or those that were typed.
@@ -179,8 +192,12 @@ impl MemberBook {
         assert_eq!(*present, before, "{candidate:?} is older, and followed: {self:?}");
         record.saw(Seen::OldListHeard);
         self.refused_since.get_or_insert(now);
-        if let Some(known) = self.known.as_mut().filter(|_| may && before == after) {
+        if may && before == after {
             // It may have been followed, or not.
+            let known = match &mut self.known {
+                Some(known) => known,
+                None => self.perhaps_known.get_or_insert(candidate.list),
+            };
             known.applied = known.applied.max(candidate.list.applied);
             known.term = known.term.max(candidate.list.term);
         }
