@@ -150,7 +150,7 @@ fn exchange(
 }
 
 fn unexpected(error: HttpError) -> String {
-    format!("no answer of a gateway: {error}")
+    format!("no answer of a gateway: {}", error.to_string().replace('_', " "))
 }
 
 /// The time that is left.
@@ -169,6 +169,7 @@ fn reason(error: &io::Error, limit: Duration) -> String {
     match error.kind() {
         // How the kernel says that the time limit of a socket is over.
         ErrorKind::WouldBlock | ErrorKind::TimedOut => format!("not within {limit:?}"),
+        ErrorKind::NotFound => "no such file".to_owned(),
         kind => kind.to_string(),
     }
 }

@@ -101,7 +101,7 @@ fn what_gives_no_answer_is_status_1_with_the_reason() {
         (absent.address(), "HTTP status 404"),
         (other.address(), "not JSON"),
         (odd.address(), "does not say whether it is ready"),
-        (not_http.address(), "no answer of a gateway: answer_malformed"),
+        (not_http.address(), "no answer of a gateway: answer malformed"),
     ] {
         let output = ask(address, &["--connect-timeout=200ms"]);
         check_refusal(&want, &output, 1, &[&address.to_string(), want]);

@@ -61,7 +61,7 @@ fn count(field: &str, snapshot: &Snapshot) -> Option<u64> {
         "limits.pipes.max" => resources.pipes_max as u64,
         "limits.buffers.used" => resources.buffers as u64,
         "log_lines_dropped" => snapshot.log_lines_dropped,
-        "access_log_lines_dropped" => snapshot.access_lines_dropped.unwrap_or(0),
+        "access_log_lines_dropped" => return snapshot.access_lines_dropped,
         _ => return None,
     })
 }
@@ -69,6 +69,7 @@ fn count(field: &str, snapshot: &Snapshot) -> Option<u64> {
 fn write_text(field: &str, snapshot: &Snapshot, out: &mut Vec<u8>) {
     let Snapshot { usage, resources, metrics, .. } = snapshot;
     let text: &dyn Display = match field {
+        "access_log_lines_dropped" => &"no access log",
         "title" => &title(snapshot),
         "icon" => &icon(tone(snapshot)),
         "tone" => &tone(snapshot).class(),
