@@ -16,11 +16,15 @@ use std::path::{Path, PathBuf};
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener};
 use mio::{Interest, Registry, Token};
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{Mode, fchmod, umask};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
+use super::NetError;
+use super::errno::net_error;
 use super::socket_options::SocketOptions;
 use crate::address::Address;
 
@@ -28,6 +32,9 @@ use crate::address::Address;
 const MODE: u32 = 0o660;
 /// Clients that may wait to be accepted. The admin side takes fewer at a time.
 const UNIX_BACKLOG: i32 = 128;
+/// How often the lock of a folder is tried for, and the pause behind each try.
+const LOCK_TRIES: usize = 100;
+const LOCK_PAUSE_MS: u16 = 10;
 
 /// A socket that accepts connections.
 #[derive(Debug)]
@@ -128,6 +135,16 @@ impl Listener {
         Ok(Listener::Unix(listener, file))
     }
 
+    /// Whether a connection waits in the backlog.
+    pub(super) fn has_client(&self) -> bool {
+        let descriptor = match self {
+            Listener::Tcp(listener) => listener.as_fd(),
+            Listener::Unix(listener, _) => listener.as_fd(),
+        };
+        let mut descriptors = [PollFd::new(descriptor, PollFlags::POLLIN)];
+        poll(&mut descriptors, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    }
+
     /// The address that it has.
     pub(super) fn address(&self) -> io::Result<Address> {
         match self {
@@ -157,21 +174,45 @@ fn as_stream(stream: UnixStream) -> TcpStream {
     TcpStream::from_std(OwnedFd::from(stream).into())
 }
 
+/// The meaning of the error with which listening failed. Those of paths have one here alone.
+pub(super) fn listen_error(address: &Address, error: io::Error) -> NetError {
+    match (address, error.raw_os_error()) {
+        (Address::Unix(_), Some(libc::ENOTSOCK)) => NetError::NotASocket,
+        (Address::Unix(_), Some(libc::ENOENT | libc::ENOTDIR)) => NetError::NoSuchFolder,
+        (Address::Unix(_), Some(libc::EWOULDBLOCK)) => NetError::FolderLocked,
+        _ => net_error(error),
+    }
+}
+
 /// Locks the folder of a file against others that do the same (flock(2)), for as long as the value
-/// lives.
+/// lives. Those are done at once. All processes that may read the folder can hold the lock, and for
+/// longer: a start does not wait for that.
+///
+/// # Errors
+/// EWOULDBLOCK where the lock is held by another one all the time.
 fn lock_folder(path: &Path) -> io::Result<Flock<File>> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
-    let folder = File::open(folder)?;
-    Flock::lock(folder, FlockArg::LockExclusive).map_err(|(_, errno)| errno.into())
+    let mut folder = File::open(folder)?;
+    for _ in 0..LOCK_TRIES {
+        match Flock::lock(folder, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((unlocked, Errno::EWOULDBLOCK | Errno::EINTR)) => folder = unlocked,
+            Err((_, errno)) => return Err(errno.into()),
+        }
+        // Only a lock that is waited for without end tells when it is free.
+        let _ = poll(&mut [], LOCK_PAUSE_MS);
+    }
+    Err(Errno::EWOULDBLOCK.into())
 }
 
 /// Removes the file of a listener that is gone.
 ///
 /// # Errors
-/// [`ErrorKind::AddrInUse`] where a process listens there, or where the file is of another kind.
+/// [`ErrorKind::AddrInUse`] where a process listens there, ENOTSOCK where the file is of another
+/// kind.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let is_socket = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata.file_type().is_socket(),
@@ -179,7 +220,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     if !is_socket {
-        return Err(ErrorKind::AddrInUse.into());
+        return Err(io::Error::from_raw_os_error(libc::ENOTSOCK));
     }
     // Not blocking: a listener whose backlog is full is one that is there.
     let probe = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
@@ -288,7 +329,7 @@ mod tests {
         let folder = Folder::new("kinds");
         let path = folder.socket();
         fs::write(&path, "not ours").expect("a folder that can be written");
-        assert_eq!(listen(&path).expect_err("a file").kind(), ErrorKind::AddrInUse);
+        assert_eq!(listen(&path).expect_err("a file").raw_os_error(), Some(libc::ENOTSOCK));
         assert_eq!(fs::read(&path).expect("still there"), b"not ours");
         fs::remove_file(&path).expect("it is ours after all");
         let listener = listen(&path).expect("free");
@@ -299,13 +340,34 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_that_another_one_keeps_locked_is_not_waited_for() {
+        let folder = Folder::new("locked");
+        let lock = lock_folder(&folder.socket()).expect("free");
+        let error = listen(&folder.socket()).expect_err("it is locked");
+        let address = Address::from(&*folder.socket());
+        assert_eq!(listen_error(&address, error), NetError::FolderLocked);
+        drop(lock);
+        listen(&folder.socket()).expect("free");
+        for (path, want) in [
+            ("/etc/passwd", NetError::NotASocket),
+            ("/etc/passwd/admin", NetError::NoSuchFolder),
+            ("/nonexistent/admin", NetError::NoSuchFolder),
+        ] {
+            let error = listen(Path::new(path)).expect_err(path);
+            assert_eq!(listen_error(&Address::from(Path::new(path)), error), want, "{path}");
+        }
+    }
+
+    #[test]
     fn connections_are_streams_like_others() {
         let folder = Folder::new("streams");
         let listener = listen(&folder.socket()).expect("free");
         assert_eq!(listener.address().expect("bound"), Address::from(&*folder.socket()));
         let mut client = UnixStream::connect(folder.socket()).expect("it listens");
         client.write_all(b"ping").expect("room for four bytes");
+        assert!(listener.has_client());
         let (mut stream, peer) = listener.accept().expect("one waits");
+        assert!(!listener.has_client(), "it was accepted");
         assert_eq!(peer, Address::from(Path::new("")));
         let mut buffer = [0; 8];
         assert_eq!(stream.read(&mut buffer).expect("bytes are there"), 4);

@@ -19,7 +19,7 @@ use socket2::SockRef;
 use super::datagram::Datagram;
 use super::ephemeral::EphemeralPorts;
 use super::errno::{net_error, retry};
-use super::listener::{Listener, open};
+use super::listener::{Listener, listen_error, open};
 use super::signal::Signals;
 pub use super::socket_options::SocketOptions;
 use super::splice::Pipe;
@@ -140,13 +140,24 @@ impl Net for MioNet {
         RandomState::new().build_hasher().finish()
     }
 
-    fn listen(&mut self, address: &Address, token: usize) -> Result<(Listener, Address), NetError> {
+    fn listen(
+        &mut self,
+        address: &Address,
+        token: usize,
+        may_share: bool,
+    ) -> Result<(Listener, Address), NetError> {
+        let reuse_port = self.options.reuse_port && may_share;
+        let options = SocketOptions { reuse_port, ..self.options };
         let registry = self.poll.registry();
-        let listener = Listener::open(address, &self.options, registry, Token(token));
-        let listener = listener.map_err(net_error)?;
+        let listener = Listener::open(address, &options, registry, Token(token));
+        let listener = listener.map_err(|error| listen_error(address, error))?;
         self.telemetry.descriptors.sockets += 1;
         let address = listener.address().map_err(net_error)?;
         Ok((listener, address))
+    }
+
+    fn has_client(&mut self, listener: &Listener) -> bool {
+        listener.has_client()
     }
 
     fn accept(&mut self, listener: &mut Listener, token: usize) -> Accept<Stream> {
@@ -307,7 +318,7 @@ mod tests {
 
     fn accepted_and_dialed(net: &mut MioNet) -> (Stream, Stream) {
         let any = Address::from(([127, 0, 0, 1], 0));
-        let (mut listener, address) = net.listen(&any, 0).expect("a listener");
+        let (mut listener, address) = net.listen(&any, 0, true).expect("a listener");
         let dialed = net.dial(&address, 1).expect("a dial");
         let mut events = Vec::new();
         loop {

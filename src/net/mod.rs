@@ -190,6 +190,12 @@ pub enum NetError {
     OwnAddress,
     /// The kernel, or a sandbox, does not offer the operation at all.
     NotSupported,
+    /// The file at the path of a listener is not a socket.
+    NotASocket,
+    /// The folder in the path of a listener does not exist, or is none.
+    NoSuchFolder,
+    /// Another process has the folder of a listener locked.
+    FolderLocked,
     /// Any other reason, by its errno.
     Other(i32),
 }
@@ -210,6 +216,9 @@ impl fmt::Display for NetError {
             NetError::Denied => "permission_denied",
             NetError::OwnAddress => "own_address",
             NetError::NotSupported => "not_supported",
+            NetError::NotASocket => "not_a_socket",
+            NetError::NoSuchFolder => "no_such_folder",
+            NetError::FolderLocked => "folder_locked",
             NetError::Other(errno) => return write!(f, "errno_{errno}"),
         };
         f.write_str(text)
@@ -253,7 +262,8 @@ pub trait Net {
     fn random(&mut self) -> u64;
 
     /// Listens on `address`, registered under `token`. Also returns the actual address, which
-    /// differs where the kernel was to choose the port.
+    /// differs where the kernel was to choose the port. With `may_share` other processes may listen
+    /// there, too, if the options of sockets say so (SO_REUSEPORT, socket(7)).
     ///
     /// # Errors
     /// [`NetError`] when another socket has the address, it is not one of this host or forbidden,
@@ -262,10 +272,14 @@ pub trait Net {
         &mut self,
         address: &Address,
         token: usize,
+        may_share: bool,
     ) -> Result<(Self::Listener, Address), NetError>;
 
     /// Takes one connection from the backlog and registers it under `token`.
     fn accept(&mut self, listener: &mut Self::Listener, token: usize) -> Accept<Self::Stream>;
+
+    /// Whether a connection waits in the backlog. Takes none.
+    fn has_client(&mut self, listener: &Self::Listener) -> bool;
 
     /// Stops listening. Connections still in the backlog are reset by the kernel.
     fn close_listener(&mut self, listener: Self::Listener);

@@ -109,8 +109,8 @@ pub struct Timings {
     pub connections: Histogram,
     /// From a client's first bytes to the first ones of its server.
     pub first_bytes: Histogram,
-    /// Turns of the loop, without the wait for events: those that did more than to relay, and one
-    /// in sixteen of the others.
+    /// Turns of the loop, without the wait for events: those that did more than to relay, and
+    /// some of the others.
     pub turns: Histogram,
 }
 

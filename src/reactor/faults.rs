@@ -24,6 +24,9 @@ pub(super) fn dial_failure(error: NetError) -> DialFailure {
         | NetError::Aborted
         | NetError::Denied
         | NetError::NotSupported
+        | NetError::NotASocket
+        | NetError::NoSuchFolder
+        | NetError::FolderLocked
         | NetError::Other(_) => DialFailure::Local,
     }
 }
@@ -43,6 +46,9 @@ pub(super) fn connection_fault(error: NetError) -> Fault {
         | NetError::Aborted
         | NetError::Denied
         | NetError::NotSupported
+        | NetError::NotASocket
+        | NetError::NoSuchFolder
+        | NetError::FolderLocked
         | NetError::Other(_) => Fault::Other,
     }
 }
@@ -62,6 +68,9 @@ pub(super) fn question_failure(error: NetError) -> Failure {
         | NetError::Aborted
         | NetError::Denied
         | NetError::NotSupported
+        | NetError::NotASocket
+        | NetError::NoSuchFolder
+        | NetError::FolderLocked
         | NetError::Other(_) => Failure::Unreachable,
     }
 }

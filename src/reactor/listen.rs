@@ -103,7 +103,10 @@ fn listen<N: Net>(
     };
     let key = listeners.reserve();
     let token = Token::new(kind, key).pack();
-    let listened = match net.listen(asked, token) {
+    // Which of several processes would answer is for the kernel to say: counters of one, and then
+    // of another.
+    let may_share = kind != Kind::AdminListener;
+    let listened = match net.listen(asked, token, may_share) {
         // With SO_REUSEPORT the kernel allows two listeners of one process, too.
         Ok((socket, address))
             if listeners.iter().any(|(_, listener)| listener.address == address) =>

@@ -10,23 +10,27 @@
 //! ```
 //!
 //! A turn, in this order, with one clock read after the poll:
-//! 1. `on_event`, for each event
-//! 2. `expire_timers`
-//! 3. `accept`
-//! 4. `pump_ready`
-//! 5. `watch_spare_pipes`
-//! 6. `run_discovery`
-//! 7. `dial_waiting`
-//! 8. `leave_failing`
-//! 9. `reap`
-//! 10. `write_access_log`
-//! 11. `sync_records`
-//! 12. `sample_pairs`
-//! 13. `serve`
-//! 14. `resume_accepting`
-//! 15. `end_if_drained`
-//! 16. `check_invariants`
-//! 17. `measure_turn`
+//! 1. `note_work`
+//! 2. `on_event`, for each event
+//! 3. `expire_timers`
+//! 4. `accept`
+//! 5. `pump_ready`
+//! 6. `watch_spare_pipes`
+//! 7. `run_discovery`
+//! 8. `dial_waiting`
+//! 9. `leave_failing`
+//! 10. `reap`
+//! 11. `write_access_log`
+//! 12. `sync_records`
+//! 13. `sample_pairs`
+//! 14. `serve`
+//! 15. `resume_accepting`
+//! 16. `end_if_drained`
+//! 17. `check_invariants`
+//! 18. `measure_turn`
+//!
+//! Steps 11 to 15 are those of a notable turn: something is shown, and the turn does more than to
+//! relay. Whatever gives them something to do notes the turn (`observer.rs`).
 //!
 //! An event handler only records the readiness of a socket and puts its pair into the ready queue,
 //! so a pair is pumped once a turn, whatever its number of events. A pair that has spent its budget
@@ -62,6 +66,7 @@ use self::context::{Context, Timer};
 use self::exchanges::Owner;
 use self::front::Front;
 use self::lifecycle::Life;
+use self::observer::is_notable;
 use self::relays::Relays;
 use self::token::{Kind, Token};
 use self::upstream::Upstream;
@@ -163,6 +168,7 @@ impl<N: Net + Host> Reactor<N> {
     /// # Errors
     /// As for [`Reactor::run`].
     pub fn turn(&mut self) -> Result<(), NetError> {
+        self.admin.note_work(&mut self.context);
         let timeout = self.poll_timeout();
         let mut events = std::mem::take(&mut self.events);
         let polled = self.context.net.poll(timeout, &mut events);
@@ -180,8 +186,7 @@ impl<N: Net + Host> Reactor<N> {
         self.relays.dial_waiting(&mut self.context, &mut self.upstream);
         self.relays.leave_failing(&mut self.context, &mut self.upstream);
         self.reap();
-        // One look in place of five, where nothing is shown.
-        if self.context.observer.is_some() {
+        if is_notable(self.context.observer.as_deref()) {
             self.context.write_access_log();
             self.upstream.sync_records(&mut self.context);
             self.relays.sample_pairs(&mut self.context, &self.upstream);
@@ -195,10 +200,10 @@ impl<N: Net + Host> Reactor<N> {
     }
 
     fn poll_timeout(&self) -> Option<Duration> {
-        let is_busy = self.relays.is_busy()
+        let is_busy = is_notable(self.context.observer.as_deref())
+            || self.relays.is_busy()
             || self.front.could_accept(&self.relays)
-            || self.upstream.has_to_run()
-            || self.admin.has_work();
+            || self.upstream.has_to_run();
         if is_busy || matches!(self.life, Life::Over) {
             return Some(Duration::ZERO);
         }
@@ -220,7 +225,10 @@ impl<N: Net + Host> Reactor<N> {
         let Reactor { context, front, relays, upstream, admin, .. } = self;
         match token.kind {
             Kind::Listener => front.on_event(context, token),
-            Kind::AdminListener => admin.on_listener_event(context, token),
+            Kind::AdminListener => {
+                context.note_turn();
+                admin.on_listener_event(context, token);
+            }
             Kind::Pair(side) => relays.on_event(context, upstream, side, token, readiness),
             Kind::Exchange | Kind::Check | Kind::Line => {
                 self.on_exchange_event(token, readiness);
@@ -238,11 +246,11 @@ impl<N: Net + Host> Reactor<N> {
     fn advance_exchange(&mut self, key: Key, readiness: Readiness) {
         let Reactor { context, upstream, admin, .. } = self;
         let Some(owner) = context.exchanges.owner(key) else { return };
+        context.note_turn();
         if let Owner::Admin(_) = owner {
             admin.enqueue(key);
             return;
         }
-        context.note_turn();
         // The owner may close the exchange when it gets a report.
         while let Some(report) = context.advance_exchange(key, readiness) {
             upstream.on_report(context, owner, report);
@@ -317,6 +325,6 @@ impl<N: Net + Host> Reactor<N> {
         self.relays.check_invariants();
         self.context.exchanges.check_invariants();
         self.context.metrics.check_invariants(self.relays.len());
-        self.upstream.check_invariants();
+        self.upstream.check_invariants(self.context.observer.is_some());
     }
 }

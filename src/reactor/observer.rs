@@ -21,8 +21,10 @@ pub(super) struct Observer {
     pub(super) started: Moment,
     /// Turns since the last one that was measured.
     unmeasured: u32,
-    /// Whether the present turn has done more than to relay.
+    /// Whether the present turn does more than to relay.
     is_notable: bool,
+    /// Whether the next one does, whatever happens.
+    is_next_notable: bool,
     /// Whether a second has passed since the last sample.
     is_sample_due: bool,
     /// `None`: there is no access log.
@@ -53,9 +55,16 @@ impl Observer {
             endpoints: EndpointRecords::default(),
             started,
             unmeasured: 0,
-            is_notable: false,
+            // What was found before is recorded in the first turn, which does not wait.
+            is_notable: true,
+            is_next_notable: false,
             is_sample_due: false,
         }
+    }
+
+    /// Notes that the next turn does more than to relay, and is not to wait.
+    pub(super) fn note_next_turn(&mut self) {
+        self.is_next_notable = true;
     }
 
     /// Whether a sample is due. True once.
@@ -67,8 +76,8 @@ impl Observer {
     /// the others, since reading the clock costs as much as a part of a small message.
     fn takes_turn(&mut self) -> bool {
         self.unmeasured += 1;
-        let takes =
-            std::mem::take(&mut self.is_notable) || self.unmeasured >= TURNS_PER_MEASUREMENT;
+        let takes = self.is_notable || self.unmeasured >= TURNS_PER_MEASUREMENT;
+        self.is_notable = std::mem::take(&mut self.is_next_notable);
         if takes {
             self.unmeasured = 0;
         }
@@ -115,13 +124,6 @@ impl<N: Net + Host> Context<N> {
         outcome.report(|event| self.log(event));
     }
 
-    /// Notes that this turn does more than to relay.
-    pub(super) fn note_turn(&mut self) {
-        if let Some(observer) = &mut self.observer {
-            observer.is_notable = true;
-        }
-    }
-
     /// Measures the turn that ends, if it is one of those that are.
     #[inline]
     pub(super) fn measure_turn(&mut self) {
@@ -133,6 +135,23 @@ impl<N: Net + Host> Context<N> {
             observer.timings.turns.add(took);
         }
     }
+}
+
+// Also for parts that know nothing of the host.
+impl<N: Net> Context<N> {
+    /// Notes that this turn does more than to relay.
+    #[inline]
+    pub(super) fn note_turn(&mut self) {
+        if let Some(observer) = &mut self.observer {
+            observer.is_notable = true;
+        }
+    }
+}
+
+/// Whether something is shown, and this turn does more than to relay.
+#[inline]
+pub(super) fn is_notable(observer: Option<&Observer>) -> bool {
+    observer.is_some_and(|observer| observer.is_notable)
 }
 
 /// The result of SIGHUP.

@@ -1,11 +1,12 @@
 //! The admin side of a running gateway: its answers, its limits, and its end.
 
 use std::fs;
-use std::io::{BufReader, ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::util::*;
@@ -45,8 +46,8 @@ fn health_readiness_and_status_say_what_is_true() {
 fn a_gateway_without_a_usable_endpoint_is_not_ready() {
     let closed = refused_address();
     let (gateway, admin) = observed(&[closed]);
-    let mut client = gateway.connect();
-    let _ = client.read(&mut [0]);
+    // The reset of a rejected client may be there before it is connected.
+    let _ = TcpStream::connect(gateway.address()).and_then(|mut client| client.read(&mut [0]));
     until("the endpoint is known to be down", || get(admin, "/readyz").status == 503);
     assert_eq!(get(admin, "/readyz").text(), "no_endpoint_active\n");
     let status = get(admin, "/status").json();
@@ -89,6 +90,7 @@ fn sums_of_metrics_fit_and_both_formats_are_had() {
     let metrics = ask(admin, &request);
     assert!(metrics.field("content-type").is_some_and(|kind| kind.contains("openmetrics")));
     assert!(metrics.text().ends_with("# EOF\n"));
+    assert!(metrics.field("date").is_some_and(|date| date.ends_with(" GMT")));
 }
 
 #[test]
@@ -172,18 +174,84 @@ fn more_connections_than_allowed_close_the_idle_one_of_longest() {
 #[test]
 fn twice_as_many_clients_at_once_as_may_be_connected_are_all_answered() {
     let (_gateway, admin) = observed(&[refused_address()]);
-    let clients: Vec<_> = (0..2 * CONNECTIONS_MAX).map(|_| admin_connection(admin)).collect();
-    let threads = clients.into_iter().map(|mut client| {
-        thread::spawn(move || {
-            let request = b"GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-            client.write_all(request).expect("room for a request");
-            read_reply(&mut BufReader::new(client)).expect("an answer").status
-        })
+    let clients = (0..2 * CONNECTIONS_MAX).map(|_| {
+        let mut client = admin_connection(admin);
+        let request = b"GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        client.write_all(request).expect("room for a request");
+        client
+    });
+    let clients: Vec<TcpStream> = clients.collect();
+    let threads = clients.into_iter().map(|client| {
+        thread::spawn(move || read_reply(&mut BufReader::new(client)).expect("an answer").status)
     });
     let threads: Vec<_> = threads.collect();
     for thread in threads {
         assert_eq!(thread.join().expect("an answer"), 200);
     }
+}
+
+#[test]
+fn clients_that_stall_give_their_places_to_others() {
+    let (_gateway, admin) = observed(&[refused_address()]);
+    let stalled = (0..CONNECTIONS_MAX).map(|_| {
+        let mut client = admin_connection(admin);
+        client.write_all(b"GET /healthz HTTP/1.1\r\n").expect("room for a part of a request");
+        client
+    });
+    let mut stalled: Vec<TcpStream> = stalled.collect();
+    assert_eq!(get(admin, "/healthz").status, 200);
+    // Later its head would have been late, which is answered.
+    assert_eq!(stalled[0].read(&mut [0]).expect("an orderly end"), 0);
+    let reply = read_reply(&mut BufReader::new(&stalled[1])).expect("the others go on");
+    assert_eq!(reply.status, 408);
+}
+
+/// Reads answers, and asks on as long as it is answered; and begins again.
+fn ask_for_ever(admin: SocketAddr, is_over: &AtomicBool) {
+    const AHEAD: usize = 20;
+    while !is_over.load(Ordering::Relaxed) {
+        let mut stream = BufReader::new(admin_connection(admin));
+        let request = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+        let _ = stream.get_mut().write_all(&request.repeat(AHEAD));
+        // What was sent behind the last answer may have reset the connection.
+        while !is_over.load(Ordering::Relaxed)
+            && stream.fill_buf().is_ok_and(|bytes| !bytes.is_empty())
+        {
+            let count = stream.buffer().len();
+            stream.consume(count);
+            let _ = stream.get_mut().write_all(request);
+        }
+    }
+}
+
+/// Also while the admin side has a small part of the time, as there is a client of the endpoint.
+#[test]
+fn clients_that_always_ask_do_not_keep_others_out() {
+    let server = backend(echo);
+    let (gateway, admin) = observed(&[server.address()]);
+    let client = gateway.connect();
+    round_trip(&client, b"a");
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..CONNECTIONS_MAX {
+            scope.spawn(|| ask_for_ever(admin, &is_over));
+        }
+        let others = scope.spawn(|| [(); 10].map(|()| get(admin, "/readyz").status)).join();
+        is_over.store(true, Ordering::Relaxed);
+        assert_eq!(others.expect("they are answered"), [200; 10]);
+    });
+}
+
+#[test]
+fn a_head_that_is_late_is_answered() {
+    let (_gateway, admin) = observed(&[refused_address()]);
+    let mut client = admin_connection(admin);
+    client.write_all(b"GET /healthz HTTP/1.1\r\n").expect("room for a part of a request");
+    let reply = read_reply(&mut BufReader::new(client)).expect("an answer");
+    assert_eq!(
+        (reply.status, reply.text()),
+        (408, "the head of the request did not come in time\n")
+    );
 }
 
 #[test]
@@ -216,6 +284,16 @@ fn a_socket_of_the_file_system_is_made_replaced_refused_and_removed() {
     assert_eq!(second.status.code(), Some(1), "{message}");
     assert!(message.contains("address in use"), "{message}");
     drop(UnixStream::connect(&path).expect("the first one still listens"));
+    for (path, problem) in
+        [("/etc/passwd", "not a socket"), ("/etc/passwd/admin", "no such folder")]
+    {
+        let flag = format!("--admin-addr=unix:{path}");
+        let output = Gateway::builder().endpoint("127.0.0.1:1").arg(&flag).command().output();
+        let message = output.expect("it can be run").stderr;
+        let message = String::from_utf8_lossy(&message).into_owned();
+        let wanted = format!("etcd-gateway: cannot listen on unix:{path}: {problem}\n");
+        assert!(message.ends_with(&wanted), "{message}");
+    }
     gateway.signal("TERM");
     assert!(gateway.wait_exit().success());
     assert!(!path.exists(), "removed at the end");

@@ -120,3 +120,29 @@ fn clients_of_one_that_dies_move_on_where_the_kernel_lets_them() {
     stayer.signal("TERM");
     assert_eq!(clients_at_the_end(stayer), 40);
 }
+
+/// Otherwise the kernel would choose which of them says how it is.
+#[test]
+fn the_address_of_the_admin_side_is_not_shared() {
+    let (place, server) = (Reservation::new(), backend(echo));
+    let first = Gateway::start(
+        &[server.address()],
+        &[
+            "--reuse-port",
+            "--admin-addr=127.0.0.1:0",
+            &format!("--listen-addr={}", place.address()),
+        ],
+    );
+    let admin = admin_address(&first);
+    let second = Gateway::builder()
+        .endpoint(&server.address().to_string())
+        .arg("--reuse-port")
+        .arg(&format!("--listen-addr={}", place.address()))
+        .arg(&format!("--admin-addr={admin}"))
+        .command()
+        .output();
+    let second = second.expect("it can be run");
+    let message = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(1), "{message}");
+    assert!(message.contains(&format!("cannot listen on {admin}: address in use")), "{message}");
+}

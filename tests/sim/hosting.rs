@@ -49,14 +49,16 @@ impl Simulation {
     pub fn write_guest(&mut self, id: Id, bytes: &[u8]) -> Write {
         let index = id - GUESTS;
         self.oracle.books.record.operation_begins();
-        Hosting::of(&mut self.oracle).check_write(&self.world, index);
+        Hosting::of(&mut self.oracle).check_write(&self.world, index, bytes);
         let outcome = self.world.guests.write(&mut self.world.context, index, bytes);
         match outcome {
             Write::Data(count) => {
                 Hosting::of(&mut self.oracle).has_written(&self.world, index, &bytes[..count]);
             }
             Write::Failed(_) => Hosting::of(&mut self.oracle).guest_is_lost(index),
-            Write::WouldBlock => {}
+            Write::WouldBlock => {
+                Hosting::of(&mut self.oracle).guest_is_blocked(&self.world, index);
+            }
         }
         outcome
     }

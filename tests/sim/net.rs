@@ -15,7 +15,7 @@ use etcd_gateway::net::{
 use etcd_gateway::usage::Usage;
 
 use crate::connection::Id;
-use crate::guests::{DOOR_PORT, DOORS};
+use crate::guests::{DOOR_PORT, DOORS, GUESTS};
 use crate::hosting::is_guest;
 use crate::oracle::Oracle;
 use crate::pipes::PipeId;
@@ -73,7 +73,12 @@ impl Net for SimNet {
         self.simulation().draw()
     }
 
-    fn listen(&mut self, address: &Address, token: usize) -> Result<(usize, Address), NetError> {
+    fn listen(
+        &mut self,
+        address: &Address,
+        token: usize,
+        _: bool,
+    ) -> Result<(usize, Address), NetError> {
         let port = address.port().expect("an address of the plan");
         let mut world = self.world();
         if port >= DOOR_PORT {
@@ -92,6 +97,13 @@ impl Net for SimNet {
         match *listener >= DOORS {
             true => self.simulation().accept_guest(*listener, token),
             false => self.simulation().accept(*listener, token),
+        }
+    }
+
+    fn has_client(&mut self, listener: &usize) -> bool {
+        match *listener >= DOORS {
+            true => !self.world().guests.doors.all[*listener - DOORS].backlog.is_empty(),
+            false => !self.world().listeners.all[*listener].backlog.is_empty(),
         }
     }
 
@@ -160,7 +172,10 @@ impl Net for SimNet {
     }
 
     fn unsent(&mut self, stream: &mut Id) -> usize {
-        self.simulation().unsent(*stream)
+        match is_guest(*stream) {
+            true => self.world().guests.unsent(*stream - GUESTS),
+            false => self.simulation().unsent(*stream),
+        }
     }
 
     fn set_close(&mut self, stream: &mut Id, how: Close) {

@@ -5,9 +5,16 @@ use std::time::Duration;
 
 /// Most addresses of `--admin-addr`.
 pub const ADMIN_LISTENERS_MAX: usize = 8;
-/// Most connections at a time. Where one more arrives, the one that has been idle for longest is
-/// closed; if none is, the new one waits in the backlog.
+/// Most connections at a time. Where one more arrives, one that is idle or stalled is closed; if
+/// none is, the new one waits in the backlog.
 pub const ADMIN_CONNECTIONS_MAX: usize = 32;
+/// Places among them that each listener has for clients of its own: a flood at an address of TCP
+/// leaves room at a socket of the file system.
+pub const ADMIN_CONNECTIONS_RESERVED: usize = 4;
+/// A connection that for so long has neither had a whole request nor taken a byte of an answer has
+/// stalled: its place may be given to a new one. That is looked at in each turn that is not of
+/// pairs alone, and so once in [`SAMPLE_INTERVAL`] at least.
+pub const ADMIN_STALL_TIME: Duration = Duration::from_secs(2);
 /// Most bytes of the head of a request.
 pub const ADMIN_HEAD_BYTES_MAX: usize = 8 * 1024;
 /// Most bytes of the target of a request. Its longest path is far shorter.
@@ -20,7 +27,8 @@ pub const ADMIN_EMPTY_LINES_MAX: u8 = 4;
 pub const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest silence of a connection without a request.
 pub const ADMIN_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Longest time in which an answer has to be taken by its reader, from the request on.
+/// Longest time in which the reader of an answer takes no byte of it. Pauses of the admin side are
+/// in it; of the answers to 32 clients a piece each goes out in less than a second.
 pub const ADMIN_ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a connection is still read after its last answer, so that the answer is not destroyed
 /// by a reset (RFC 9112, 9.6).
@@ -42,7 +50,7 @@ pub const ADMIN_ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Pairs that are looked at in one turn for what they have delivered, which is done once a second.
 pub const SAMPLED_PAIRS_PER_TURN: usize = 512;
 /// Of turns that only relay, one in this number is measured.
-pub const TURNS_PER_MEASUREMENT: u32 = 16;
+pub const TURNS_PER_MEASUREMENT: u32 = 64;
 /// From one sample of the history to the next.
 pub const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 /// Bytes of lines of the access log after which these are written before the end of the turn.
@@ -59,5 +67,7 @@ pub const STATUS_BYTES_MAX: usize = 4 << 20;
 pub const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 
 const _: () = assert!(ADMIN_TARGET_BYTES_MAX < ADMIN_HEAD_BYTES_MAX);
+const _: () = assert!(ADMIN_LISTENERS_MAX * ADMIN_CONNECTIONS_RESERVED <= ADMIN_CONNECTIONS_MAX);
+const _: () = assert!(SAMPLE_INTERVAL.as_secs() <= ADMIN_STALL_TIME.as_secs());
 const _: () = assert!(HISTORY_SAMPLES > 0);
 const _: () = assert!(PAGE_CHANGES_MAX <= STATE_CHANGES_KEPT);

@@ -32,4 +32,4 @@ pub use metrics::MetricsRendering;
 pub use readiness::{NotReady, readiness};
 pub use status::{StatusRendering, history_of};
 pub use text::Format;
-pub use time::Timestamp;
+pub use time::{HttpDate, Timestamp};

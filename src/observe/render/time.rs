@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::fmt::StdFmtWrite;
+use jiff::fmt::rfc2822::DateTimePrinter;
+
 /// A moment as RFC 3339 has it, in UTC and with milliseconds, as in `2026-11-28T21:00:00.123Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timestamp(
@@ -20,9 +23,40 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// A moment as HTTP has it (RFC 9110, 5.6.7), as in `Sat, 28 Nov 2026 21:00:00 GMT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpDate(
+    /// Since the Unix epoch; with the last moment of [`Timestamp`].
+    pub Duration,
+);
+
+impl fmt::Display for HttpDate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = i64::try_from(self.0.as_secs()).ok();
+        let moment = seconds.and_then(|count| jiff::Timestamp::from_second(count).ok());
+        let moment = moment.unwrap_or(jiff::Timestamp::MAX);
+        DateTimePrinter::new()
+            .print_timestamp_rfc9110(&moment, StdFmtWrite(f))
+            .map_err(|_| fmt::Error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_are_those_of_http() {
+        // By `date --utc --rfc-email --date=@N`, but for the zone.
+        for (seconds, want) in [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
+            (1_795_899_600, "Sat, 28 Nov 2026 21:00:00 GMT"),
+            (u64::MAX, "Thu, 30 Dec 9999 22:00:00 GMT"),
+        ] {
+            assert_eq!(HttpDate(Duration::from_secs(seconds)).to_string(), want);
+        }
+    }
 
     #[test]
     fn moments_are_of_the_calendar_and_cut_to_milliseconds() {

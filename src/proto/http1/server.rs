@@ -118,6 +118,8 @@ pub struct Server {
     has_ended: bool,
     /// Requests that were whole, and refusals.
     asked: u64,
+    /// The date of answers; empty: it is not known.
+    date: String,
 }
 
 #[derive(Debug)]
@@ -147,7 +149,20 @@ impl Server {
     /// A server at the beginning of a connection.
     pub fn new(limits: ServerLimits) -> Server {
         let state = State::Reading(RequestHead::new());
-        Server { limits, state, ahead: Ahead::default(), has_ended: false, asked: 0 }
+        Server {
+            limits,
+            state,
+            ahead: Ahead::default(),
+            has_ended: false,
+            asked: 0,
+            date: String::new(),
+        }
+    }
+
+    /// Sets the date of the answers from now on, in the form of RFC 9110, 5.6.7. Without it they
+    /// have no `Date`, as those of a server without a clock (6.6.1).
+    pub fn set_date(&mut self, date: String) {
+        self.date = date;
     }
 
     /// Whether bytes should be read from the connection: for a request, or in order to throw them
@@ -187,7 +202,17 @@ impl Server {
         let State::Asked { request: None, terms } = &self.state else {
             panic!("no request awaits an answer");
         };
-        self.answer(Answer::new(head, *terms));
+        self.answer(Answer::new(head, *terms, &self.date));
+        self.check_invariants();
+    }
+
+    /// Makes the answer to the request that was polled last the last one, although a further
+    /// request may have come already.
+    pub fn conclude(&mut self) {
+        if let State::Asked { terms, .. } = &mut self.state {
+            terms.keeps_alive = false;
+            self.ahead = Ahead::default();
+        }
         self.check_invariants();
     }
 
@@ -316,7 +341,7 @@ impl Server {
     fn refuse(&mut self, refusal: Refusal) {
         let State::Reading(head) = &self.state else { return };
         self.asked += 1;
-        self.answer(Answer::refusal(refusal, head.is_of_method(b"HEAD")));
+        self.answer(Answer::refusal(refusal, head.is_of_method(b"HEAD"), &self.date));
     }
 
     fn answer(&mut self, answer: Answer) {

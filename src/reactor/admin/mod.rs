@@ -4,7 +4,8 @@
 //! ```text
 //!   events, timers ──► queue ──► serve, once a turn ──► exchanges/served.rs: bytes, requests
 //!                                   │                └─► answers.rs: what is answered, in pieces
-//!                                   └─ pace.rs: a small part of the time, behind the pairs
+//!                                   ├─ pace.rs: a small part of the time, behind the pairs
+//!                                   └─ places.rs: who may be connected
 //! ```
 //!
 //! Events only put a connection into the queue. All work is done in one step at the end of a turn,
@@ -13,12 +14,14 @@
 
 mod answers;
 mod pace;
+mod places;
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use self::answers::{Answer, Shown};
 use self::pace::Pace;
+use self::places::{Holder, Place, place_for};
 use super::context::Context;
 use super::exchanges::Owner;
 use super::exchanges::served::Progress;
@@ -54,21 +57,23 @@ pub(super) struct Admin<N: Net> {
 /// A connection of a client, which is an exchange.
 struct Connection {
     key: Key,
+    /// The place in `order` of the listener at which it came.
+    listener: usize,
     /// The answer that is being given.
     answer: Option<Answer>,
     is_queued: bool,
     /// Whether it was without a request when it was last gone on with, after an answer.
     is_idle: bool,
-    /// When it was last gone on with.
-    active_at: Instant,
 }
 
 impl Connection {
-    /// Whether it may be closed for a new one: it has been answered, and has no further request, as
-    /// far as was looked. One that is queued may have one that was not read yet, and that of a
-    /// connection without an answer is on its way.
-    fn may_make_room(&self) -> bool {
-        self.is_idle && !self.is_queued
+    fn holder<N: Net>(&self, context: &Context<N>) -> Holder {
+        Holder {
+            listener: self.listener,
+            is_queued: self.is_queued,
+            is_idle: self.is_idle,
+            progressed_at: context.exchanges.progressed_at(self.key).unwrap_or(context.now),
+        }
     }
 }
 
@@ -93,16 +98,35 @@ impl<N: Net> Admin<N> {
         self.order.iter().map(|key| &self.listeners[*key].address)
     }
 
-    /// Whether there is something to be done at once.
-    pub(super) fn has_work(&self) -> bool {
-        (self.is_called || !self.queue.is_empty())
-            && !self.pace.is_paused()
-            && (!self.queue.is_empty() || self.could_accept())
+    /// Notes the turn where there is something to be done at once: left over, or for a client that
+    /// has waited until another one stalled.
+    pub(super) fn note_work(&self, context: &mut Context<N>) {
+        if self.has_work(context) {
+            context.note_turn();
+        }
     }
 
-    fn could_accept(&self) -> bool {
-        let is_full = self.connections.len() == ADMIN_CONNECTIONS_MAX;
-        self.is_called && (!is_full || self.connections.iter().any(Connection::may_make_room))
+    fn has_work(&self, context: &Context<N>) -> bool {
+        (self.is_called || !self.queue.is_empty())
+            && !self.pace.is_paused()
+            && (!self.queue.is_empty() || self.next_to_accept(context).is_some())
+    }
+
+    /// The next listener with a backlog and a place for one of its clients, in turns; and the
+    /// connection that has to leave that place.
+    fn next_to_accept(&self, context: &Context<N>) -> Option<(usize, Option<Key>)> {
+        if !self.is_called {
+            return None;
+        }
+        let holders = self.connections.iter().map(|connection| connection.holder(context));
+        let count = self.order.len();
+        let places = (0..count).map(|place| (self.accept_from + place) % count);
+        let mut ready = places.filter(|place| self.listeners[self.order[*place]].ready);
+        ready.find_map(|listener| match place_for(listener, count, holders.clone(), context.now) {
+            Place::Free => Some((listener, None)),
+            Place::TakenFrom(index) => Some((listener, Some(self.connections[index].key))),
+            Place::Missing => None,
+        })
     }
 
     /// Handles an event of a listener.
@@ -163,7 +187,7 @@ impl<N: Net + Host> Admin<N> {
         upstream: &Upstream<N>,
         state: RunState,
     ) {
-        if !self.has_work() {
+        if !self.has_work(context) {
             return;
         }
         let shown = &Shown { relays, upstream, state };
@@ -183,36 +207,23 @@ impl<N: Net + Host> Admin<N> {
         }
     }
 
-    /// The next listener with a backlog, the one after that which was accepted from last.
-    fn next_ready(&self) -> Option<Key> {
-        let (before, from) = self.order.split_at(self.accept_from.min(self.order.len()));
-        let mut order = from.iter().chain(before);
-        order.find(|key| self.listeners[**key].ready).copied()
-    }
-
     /// Accepts a client, if there may be one. Returns whether it did.
     fn accept_one(&mut self, context: &mut Context<N>) -> bool {
-        let Some(listener) = self.next_ready() else { return false };
-        let is_full = self.connections.len() == ADMIN_CONNECTIONS_MAX;
-        let idle = self.oldest_idle().filter(|_| is_full);
-        if is_full && idle.is_none() {
-            return false;
-        }
+        let Some((place, leaves)) = self.next_to_accept(context) else { return false };
+        let listener = self.order[place];
         let (key, token) = context.reserve_served();
         match context.net.accept(&mut self.listeners[listener].socket, token.pack()) {
             Accept::Connection(stream, _) => {
                 self.next += 1;
-                let place = self.order.iter().position(|key| *key == listener);
-                self.accept_from = place.map_or(0, |place| place + 1);
+                self.accept_from = place + 1;
                 context.begin_served(key, Owner::Admin(self.next), stream);
-                let (answer, active_at) = (None, context.now);
-                let (is_queued, is_idle) = (false, false);
-                let connection = Connection { key, answer, is_queued, is_idle, active_at };
+                let (answer, is_queued, is_idle) = (None, false, false);
+                let connection = Connection { key, listener: place, answer, is_queued, is_idle };
                 self.connections.push(connection);
                 self.enqueue(key);
-                // Not before: there may have been no client.
-                if let Some(idle) = idle {
-                    self.close(context, idle);
+                // Not before: there may have been no client. One descriptor more is open meanwhile.
+                if let Some(leaves) = leaves {
+                    self.close(context, leaves);
                 }
                 true
             }
@@ -229,10 +240,15 @@ impl<N: Net + Host> Admin<N> {
         }
     }
 
-    /// The connection that has been without a request for longest.
-    fn oldest_idle(&self) -> Option<Key> {
-        let idle = self.connections.iter().filter(|connection| connection.may_make_room());
-        idle.min_by_key(|connection| connection.active_at).map(|connection| connection.key)
+    /// Whether a client waits, and there is no place for it. That a listener is ready does not say
+    /// so: the last client may have been accepted.
+    fn is_crowded(&self, context: &mut Context<N>) -> bool {
+        self.is_called
+            && self.next_to_accept(context).is_none()
+            && self
+                .listeners
+                .iter()
+                .any(|(_, Listener { socket, ready, .. })| *ready && context.net.has_client(socket))
     }
 
     /// Goes on with the next connection of the queue. Returns whether there was one.
@@ -240,7 +256,7 @@ impl<N: Net + Host> Admin<N> {
         let Some(key) = self.queue.pop_front() else { return false };
         let Some(position) = self.position(key) else { return true };
         let connection = &mut self.connections[position];
-        (connection.is_queued, connection.active_at) = (false, context.now);
+        connection.is_queued = false;
         let progress = context.advance_served(key);
         let server = context.exchanges.server_of(key);
         connection.is_idle =
@@ -250,10 +266,17 @@ impl<N: Net + Host> Admin<N> {
         }
         match progress {
             Progress::Request(request) => {
-                let answer = Answer::new(&request, context, shown);
+                let is_last = self.is_crowded(context);
+                let mut answer = Answer::new(&request, context, shown);
                 let Some(server) = context.exchanges.server_of(key) else { return true };
+                // Those who always have another request would keep others out for good.
+                if is_last {
+                    server.conclude();
+                }
                 server.respond(answer.head());
-                connection.answer = Some(answer);
+                // With the head, so that both go out in one packet.
+                answer.write_piece(context, key, shown);
+                self.connections[position].answer = Some(answer);
                 self.enqueue(key);
             }
             Progress::WantsBody => {

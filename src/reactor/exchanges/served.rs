@@ -4,16 +4,17 @@
 //! Only [`Context::advance_served`] reads and writes, and its owner decides when: an event of such
 //! a socket is noted, and handled when pairs have had their turn.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{Exchange, Owner, Socket};
+use super::{Exchange, Exchanges, Owner, Socket};
 use crate::arena::Key;
 use crate::config::limits::{
     ADMIN_ANSWER_TIMEOUT, ADMIN_FIELDS_MAX, ADMIN_HEAD_BYTES_MAX, ADMIN_HEAD_TIMEOUT,
     ADMIN_IDLE_TIMEOUT, ADMIN_LINGER_TIMEOUT, ADMIN_PIECE_BYTES, ADMIN_READS_PER_STEP,
     ADMIN_TARGET_BYTES_MAX,
 };
-use crate::net::{Host, Net, Read, Write};
+use crate::net::{Host, Net, Read, Telemetry, Write};
+use crate::observe::render::HttpDate;
 use crate::proto::http1::{ServedRequest, Server, ServerLimits, Stage};
 use crate::reactor::context::Context;
 use crate::reactor::token::{Kind, Token};
@@ -29,13 +30,30 @@ const LIMITS: ServerLimits = ServerLimits {
 pub(super) struct Served<N: Net> {
     pub(super) stream: N::Stream,
     server: Box<Server>,
-    /// The stage whose time limit runs, and the number of requests by then.
-    timed: (Stage, u64),
+    /// How far the client has come, and since when: its time limit runs from there.
+    progressed: Progressed,
+    progressed_at: Instant,
+    /// Bytes of answers that it has taken.
+    taken: u64,
+    /// Bytes of answers that the client had not acknowledged when the socket took no more; `None`:
+    /// it may take more, and we are to go on.
+    unsent: Option<usize>,
     /// Whether it is shut for writing.
     is_shut: bool,
 }
 
-/// How far the connection of a client has come.
+/// How far a client has come: each change gives it its time anew. A pause of the admin side may
+/// pass in it, but not one as long as the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Progressed {
+    stage: Stage,
+    /// Requests that were whole.
+    asked: u64,
+    /// Bytes of answers that its socket took.
+    taken: u64,
+}
+
+/// What is to be done next for the connection of a client.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::reactor) enum Progress {
     /// A request is to be answered.
@@ -51,9 +69,25 @@ pub(in crate::reactor) enum Progress {
 }
 
 impl<N: Net> Served<N> {
-    fn new(stream: N::Stream) -> Served<N> {
+    fn new(stream: N::Stream, now: Instant) -> Served<N> {
         let server = Box::new(Server::new(LIMITS));
-        Served { stream, server, timed: (Stage::Idle, 0), is_shut: false }
+        let progressed = Progressed { stage: Stage::Idle, asked: 0, taken: 0 };
+        Served {
+            stream,
+            server,
+            progressed,
+            progressed_at: now,
+            taken: 0,
+            unsent: None,
+            is_shut: false,
+        }
+    }
+
+    /// Sets the date of the next answer. One that is being given has its own.
+    fn date_answers(&mut self, now: Duration) {
+        if !self.server.wants_body() && self.server.outgoing().is_empty() {
+            self.server.set_date(HttpDate(now).to_string());
+        }
     }
 
     /// The dialogue.
@@ -73,6 +107,17 @@ fn time_limit(stage: Stage, asked: u64) -> Duration {
     }
 }
 
+impl<N: Net> Exchanges<N> {
+    /// Since when a client has not gone on, neither with a request nor with an answer; `None` if
+    /// the connection is closed.
+    pub(in crate::reactor) fn progressed_at(&self, key: Key) -> Option<Instant> {
+        match &self.table.get(key)?.socket {
+            Socket::Served(served) => Some(served.progressed_at),
+            Socket::Datagram(_) | Socket::Stream { .. } => None,
+        }
+    }
+}
+
 impl<N: Net + Host> Context<N> {
     /// The token of the client that is accepted next, for [`Context::begin_served`].
     pub(in crate::reactor) fn reserve_served(&mut self) -> (Key, Token) {
@@ -84,20 +129,27 @@ impl<N: Net + Host> Context<N> {
     pub(in crate::reactor) fn begin_served(&mut self, key: Key, owner: Owner, stream: N::Stream) {
         let limit = Some(time_limit(Stage::Idle, 0));
         let timer = self.arm_exchange(key, limit);
-        let socket = Socket::Served(Served::new(stream));
+        let socket = Socket::Served(Served::new(stream, self.now));
         self.exchanges.table.fill(key, Exchange::new(owner, socket, limit, timer));
     }
 
     /// Reads, writes and parses as far as the socket and the limits of a step allow.
     pub(in crate::reactor) fn advance_served(&mut self, key: Key) -> Progress {
+        let now = self.net.telemetry().unix_time();
+        if let Some(served) = self.exchanges.served_mut(key) {
+            served.date_answers(now);
+        }
         let mut reads = 0;
         let progress = loop {
             let Context { net, exchanges, scratch, .. } = self;
             let Some(served) = exchanges.served_mut(key) else { return Progress::Over };
-            let Served { stream, server, is_shut, .. } = served;
-            match write_out(net, stream, server) {
-                Written::All => {}
-                Written::Blocked => break Progress::Blocked,
+            let Served { stream, server, is_shut, taken, unsent, .. } = served;
+            match write_out(net, stream, server, taken) {
+                Written::All => *unsent = None,
+                Written::Blocked => {
+                    *unsent = Some(net.unsent(stream));
+                    break Progress::Blocked;
+                }
                 Written::Lost => break Progress::Over,
             }
             if let Some(request) = server.poll() {
@@ -135,26 +187,43 @@ impl<N: Net + Host> Context<N> {
     /// Handles the end of a stage's time: a head that is late is answered, and all else is over.
     /// Returns whether the connection goes on.
     pub(in crate::reactor) fn expire_served(&mut self, key: Key) -> bool {
+        let now = self.net.telemetry().unix_time();
         let Some(exchange) = self.exchanges.table.get_mut(key) else { return false };
         exchange.timer = None;
         let Socket::Served(served) = &mut exchange.socket else { return false };
-        if served.server.stage() != Stage::Head {
-            return false;
+        match served.server.stage() {
+            Stage::Head => {
+                served.date_answers(now);
+                served.server.time_out_head();
+                self.sync_served_timer(key);
+                true
+            }
+            // A socket that was full says that it takes more only when much of it is free: a slow
+            // reader may be at it all the time.
+            Stage::Answering => {
+                let unsent = self.net.unsent(&mut served.stream);
+                let goes_on = served.unsent.is_none_or(|before| unsent < before);
+                if goes_on {
+                    served.unsent = served.unsent.map(|_| unsent);
+                    self.restart_timer(key);
+                }
+                goes_on
+            }
+            Stage::Idle | Stage::Lingering | Stage::Over => false,
         }
-        served.server.time_out_head();
-        self.sync_served_timer(key);
-        true
     }
 
-    /// Gives a new stage its time limit. That of another answer is a new one.
+    /// Gives a client that went on its time anew.
     fn sync_served_timer(&mut self, key: Key) {
+        let now = self.now;
         let Some(served) = self.exchanges.served_mut(key) else { return };
-        let stage = served.server.stage();
-        let timed = (stage, served.server.asked());
-        if std::mem::replace(&mut served.timed, timed) == timed {
+        let (stage, asked) = (served.server.stage(), served.server.asked());
+        let progressed = Progressed { stage, asked, taken: served.taken };
+        if std::mem::replace(&mut served.progressed, progressed) == progressed {
             return;
         }
-        self.exchanges.table[key].time_limit = Some(time_limit(timed.0, timed.1));
+        served.progressed_at = now;
+        self.exchanges.table[key].time_limit = Some(time_limit(stage, asked));
         self.restart_timer(key);
     }
 }
@@ -165,14 +234,22 @@ enum Written {
     Lost,
 }
 
-fn write_out<N: Net>(net: &mut N, stream: &mut N::Stream, server: &mut Server) -> Written {
+fn write_out<N: Net>(
+    net: &mut N,
+    stream: &mut N::Stream,
+    server: &mut Server,
+    taken: &mut u64,
+) -> Written {
     loop {
         let bytes = server.outgoing();
         if bytes.is_empty() {
             return Written::All;
         }
         match net.write(stream, bytes) {
-            Write::Data(bytes) => server.wrote(bytes),
+            Write::Data(bytes) => {
+                *taken += bytes as u64;
+                server.wrote(bytes);
+            }
             Write::WouldBlock => return Written::Blocked,
             Write::Failed(_) => return Written::Lost,
         }

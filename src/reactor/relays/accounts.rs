@@ -55,11 +55,6 @@ impl Accounts {
     pub(super) fn open(&mut self, key: Key) {
         *self.of(key) = Account::default();
     }
-
-    /// Whether the pairs are being looked at.
-    pub(super) fn is_sampling(&self) -> bool {
-        self.cursor.is_some()
-    }
 }
 
 impl Account {
@@ -113,8 +108,9 @@ impl<N: Net + Host> Relays<N> {
             }
         }
         accounts.cursor = (end < count).then_some(end);
-        if accounts.cursor.is_none() {
-            observer.endpoints.sample(upstream.endpoints());
+        match accounts.cursor {
+            Some(_) => observer.note_next_turn(),
+            None => observer.endpoints.sample(upstream.endpoints()),
         }
     }
 }

@@ -33,6 +33,7 @@ impl<N: Net + Host> Relays<N> {
         upstream: &mut Upstream<N>,
         key: Key,
     ) {
+        context.note_turn();
         let mut failed_locally = false;
         loop {
             let pair = &mut self.slots[key].pair;
@@ -100,6 +101,7 @@ impl<N: Net + Host> Relays<N> {
         key: Key,
         readiness: Readiness,
     ) {
+        context.note_turn();
         let slot = &mut self.slots[key];
         let (Some(attempt), Some(server)) = (slot.pair.attempt(), slot.server.as_mut()) else {
             return;

@@ -127,10 +127,9 @@ impl<N: Net> Relays<N> {
         }
     }
 
-    /// Whether a pair waits to be pumped, or to be looked at.
+    /// Whether a pair waits to be pumped.
     pub(super) fn is_busy(&self) -> bool {
         !self.ready.is_empty()
-            || self.accounts.as_ref().is_some_and(|accounts| accounts.is_sampling())
     }
 
     /// Whether there is a client to let in, given that the backlog of a listener may hold one, or
@@ -185,7 +184,6 @@ impl<N: Net + Host> Relays<N> {
         self.slots.fill(key, Slot::new(stream, address, listener, context.now));
         if let Some(accounts) = &mut self.accounts {
             accounts.open(key);
-            context.note_turn();
         }
         let is_full = self.slots.len() == self.limits.connections_max;
         context.metrics.connections_max_reached += u64::from(is_full);
@@ -243,6 +241,7 @@ impl<N: Net + Host> Relays<N> {
         if self.doomed.is_empty() {
             return;
         }
+        context.note_turn();
         // Each pair frees descriptors, for which accepting may be waiting.
         self.admission.resume(context);
         while let Some(key) = self.doomed.pop() {

@@ -69,6 +69,7 @@ impl<N: Net + Host> Upstream<N> {
         self.is_failing_open = is_failing_open;
         self.is_standing_dirty = true;
         self.is_shown_dirty = true;
+        context.note_turn();
     }
 
     /// The endpoints that fail their checks while another one serves, if they may be others than

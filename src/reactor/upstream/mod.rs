@@ -48,7 +48,7 @@ pub(super) struct Upstream<N: Net + Host> {
     /// Whether the standing of an endpoint may have changed since [`Upstream::take_failing`].
     is_standing_dirty: bool,
     /// Whether something that is shown of endpoints may have changed since
-    /// [`Upstream::take_shown_dirty`].
+    /// [`Upstream::sync_records`].
     is_shown_dirty: bool,
     /// Whether endpoints may have other names or sources than those that are shown.
     is_found_anew: bool,
@@ -328,15 +328,14 @@ impl<N: Net + Host> Upstream<N> {
     }
 
     /// Checks what must hold between two turns.
-    pub(super) fn check_invariants(&self) {
+    pub(super) fn check_invariants(&self, is_shown: bool) {
         self.monitor.check_invariants();
+        let is_dirty = self.is_shown_dirty || self.monitor.has_changed;
+        debug_assert!(!(is_shown && is_dirty), "a turn with a change was not noted");
     }
 
     /// Notes what has changed of endpoints, where that is shown.
     pub(super) fn sync_records(&mut self, context: &mut Context<N>) {
-        if context.observer.is_none() {
-            return;
-        }
         let is_dirty = std::mem::take(&mut self.is_shown_dirty)
             | std::mem::take(&mut self.monitor.has_changed);
         if !is_dirty {

@@ -145,6 +145,7 @@ impl Monitor {
     ) {
         let Some(change) = change else { return };
         self.has_changed = true;
+        context.note_turn();
         let check = self.endpoints.get(change.id).map(|endpoint| endpoint.check());
         log_change(context, &change, check == Some(Check::Tls), source);
         // The probe that was scheduled before is void. Otherwise an endpoint that fails again and

@@ -48,6 +48,8 @@ pub struct Guest {
     /// Bytes that the gateway wrote, those that the guest has read, and how many may wait.
     pub written: usize,
     pub drained: usize,
+    /// When it read last.
+    pub read_at: Duration,
     room: usize,
     pub is_reading: bool,
     /// The gateway has shut its side.
@@ -73,6 +75,7 @@ impl Guest {
             death: None,
             written: 0,
             drained: 0,
+            read_at: Duration::ZERO,
             room: 64 * 1024,
             is_reading: false,
             is_shut: false,

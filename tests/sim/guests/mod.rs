@@ -190,6 +190,9 @@ impl Guests {
         let guest = &mut self.all[index];
         guest.is_reading = false;
         let left = guest.written - guest.drained;
+        if left > 0 && guest.reads != Reading::Never {
+            guest.read_at = context.now;
+        }
         guest.drained += match guest.reads {
             Reading::Eagerly => left,
             Reading::Slowly(most, _) => left.min(most),
@@ -268,6 +271,12 @@ impl Guests {
         Read::Data(count)
     }
 
+    /// Bytes that a guest has not read.
+    pub fn unsent(&mut self, index: usize) -> usize {
+        let guest = self.of_mut(index);
+        guest.written - guest.drained
+    }
+
     /// The gateway writes to a guest.
     pub fn write(&mut self, context: &mut Context, index: usize, bytes: &[u8]) -> Write {
         let (blocks, is_part) =
@@ -315,6 +324,8 @@ impl Guests {
         for index in 0..self.all.len() {
             let guest = &mut self.all[index];
             guest.expedite();
+            // One that reads slowly would go on only after its pause.
+            guest.is_reading = false;
             if !guest.is_over() {
                 context.plan_in(MICROSECOND, Happening::Guest(Deed::GoesOn(index)));
             }

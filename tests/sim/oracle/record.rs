@@ -92,6 +92,8 @@ listed! {
         GuestLingered,
         GuestEnded,
         GuestMadeRoom,
+        GuestStalled,
+        GuestConcluded,
         GuestWaited,
         GuestsShort,
         FoundReady,

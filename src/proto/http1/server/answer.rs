@@ -37,7 +37,8 @@ enum Body {
 }
 
 impl Answer {
-    pub(super) fn new(head: Head, terms: Terms) -> Answer {
+    /// `date`: empty where it is not known.
+    pub(super) fn new(head: Head, terms: Terms, date: &str) -> Answer {
         debug_assert!((200..600).contains(&head.status), "not a final status");
         let allows_body = !matches!(head.status, 204 | 304);
         let body = match head.length {
@@ -52,6 +53,9 @@ impl Answer {
         let mut out = Vec::new();
         let (status, reason) = (head.status.to_string(), reason(head.status));
         append(&mut out, &["HTTP/1.1 ", &status, " ", reason, "\r\n"]);
+        if !date.is_empty() {
+            field(&mut out, "Date", date);
+        }
         if allows_body {
             field(&mut out, "Content-Type", head.content_type);
             match head.length {
@@ -76,7 +80,7 @@ impl Answer {
 
     /// The answer to what is not a request, or not one that can be understood: a line of text,
     /// behind which the connection is closed.
-    pub(super) fn refusal(refusal: Refusal, is_head: bool) -> Answer {
+    pub(super) fn refusal(refusal: Refusal, is_head: bool, date: &str) -> Answer {
         let text = refusal.text();
         let head = Head {
             status: refusal.status(),
@@ -84,7 +88,8 @@ impl Answer {
             length: Length::Known(text.len()),
             fields: &[],
         };
-        let mut answer = Answer::new(head, Terms { is_head, version: 1, keeps_alive: false });
+        let terms = Terms { is_head, version: 1, keeps_alive: false };
+        let mut answer = Answer::new(head, terms, date);
         answer.append(&mut |out| {
             append(out, &[text]);
             true

@@ -360,6 +360,21 @@ fn a_head_that_does_not_come_in_time_is_answered_and_an_idle_connection_is_not()
 }
 
 #[test]
+fn an_answer_can_be_made_the_last_one_and_have_a_date() {
+    let mut server = Server::new(LIMITS);
+    server.set_date("Sat, 28 Nov 2026 21:00:00 GMT".to_owned());
+    server.incoming(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n");
+    server.conclude();
+    let mut outcome = Outcome { requests: Vec::new(), written: Vec::new(), stage: server.stage() };
+    answer_all(&mut server, &mut outcome, usize::MAX);
+    outcome.stage = server.stage();
+    assert_eq!((words(&outcome).as_str(), server.kept()), ("Get /a? 200 Lingering", 0));
+    let text = String::from_utf8(outcome.written).expect("ASCII");
+    assert!(text.contains("\r\nDate: Sat, 28 Nov 2026 21:00:00 GMT\r\n"), "{text}");
+    assert!(text.contains("\r\nConnection: close\r\n"), "{text}");
+}
+
+#[test]
 fn metrics_are_wanted_as_open_metrics_where_the_head_says_so() {
     for (accept, want) in [("*/*", false), ("application/openmetrics-text", true)] {
         let input = format!("GET / HTTP/1.1\r\nHost: a\r\nAccept: {accept}\r\n\r\n");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use etcd_gateway::config::{
     ADMIN_ANSWER_TIMEOUT, ADMIN_HEAD_TIMEOUT, ADMIN_IDLE_TIMEOUT, ADMIN_LINGER_TIMEOUT,
+    ADMIN_STALL_TIME,
 };
 
 use super::answers::AnswerReader;
@@ -23,13 +24,24 @@ pub(super) enum Stage {
     Idle { since: Duration },
     /// A request has begun.
     Head { since: Duration },
-    /// A request is to be answered, or its answer to be given to its end.
+    /// A request is to be answered, or its answer to be given to its end. In which turn it was
+    /// asked, and when a byte of the answer was last taken.
     Answering { since: Moment },
     /// The last answer is given.
     Lingering { since: Duration },
 }
 
 impl Stage {
+    /// From when on its place may be given to another guest.
+    pub(super) fn stalls_at(self) -> Duration {
+        let (Stage::New { since }
+        | Stage::Idle { since }
+        | Stage::Head { since }
+        | Stage::Answering { since: (_, since) }
+        | Stage::Lingering { since }) = self;
+        since + ADMIN_STALL_TIME
+    }
+
     /// When its time is over.
     pub(super) fn until(self) -> Duration {
         match self {
@@ -51,6 +63,10 @@ pub(super) struct GuestBook {
     pub(super) begun_in: u64,
     /// The head was late, which is being answered: when its time was over.
     pub(super) late_at: Option<Duration>,
+    /// When it first took nothing since it took something.
+    pub(super) blocked_at: Option<Duration>,
+    /// When its time for an answer may have been given once more.
+    pub(super) spared_at: Duration,
     /// The gateway has tried to read.
     pub(super) is_looked_at: bool,
     pub(super) has_ended: bool,
@@ -65,6 +81,8 @@ impl GuestBook {
             reader: AnswerReader::default(),
             begun_in: 0,
             late_at: None,
+            blocked_at: None,
+            spared_at: Duration::ZERO,
             is_looked_at: false,
             has_ended: false,
             is_lost: false,
@@ -74,6 +92,14 @@ impl GuestBook {
     /// The message that is answered next.
     pub(super) fn message<'a>(&self, guest: &'a Guest) -> Option<&'a Message> {
         guest.speech.messages.get(self.next)
+    }
+
+    /// Notes that a part of an answer was taken.
+    pub(super) fn take(&mut self, now: Duration) {
+        self.blocked_at = None;
+        if let Stage::Answering { since: (_, taken_at) } = &mut self.stage {
+            *taken_at = now;
+        }
     }
 
     /// Notes what of the next message was read.

@@ -18,7 +18,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use etcd_gateway::config::{
-    ADMIN_ACCEPT_PAUSE, ADMIN_ANSWER_TIMEOUT, ADMIN_CONNECTIONS_MAX, ADMIN_SHARE,
+    ADMIN_ACCEPT_PAUSE, ADMIN_ANSWER_TIMEOUT, ADMIN_CONNECTIONS_MAX, ADMIN_CONNECTIONS_RESERVED,
+    ADMIN_SHARE,
 };
 use etcd_gateway::net::Read;
 
@@ -45,6 +46,10 @@ pub(super) struct AdminBooks {
     payload: (u64, Vec<[u64; 2]>),
     /// Until when the admin side may pause.
     paused_until: Duration,
+    /// The door at which a guest came last.
+    last_door: usize,
+    /// The turn in which a door last had no place.
+    full_in: u64,
 }
 
 /// The rules of the admin side over what they change.
@@ -101,11 +106,21 @@ impl Hosting<'_> {
 
     /// The gateway has let a guest in.
     pub fn guest_is_in(&mut self, world: &World, index: usize) {
+        self.note_fullness(world);
+        self.admin.last_door = world.guests.all[index].door;
         self.admin.all.insert(index, GuestBook::new(moment(world)));
+    }
+
+    fn note_fullness(&mut self, world: &World) {
+        let mut doors = 0..world.guests.doors.all.len();
+        if doors.any(|door| places(world, Some(door)) > ADMIN_CONNECTIONS_MAX) {
+            self.admin.full_in = moment(world).0;
+        }
     }
 
     /// The gateway is about to read.
     pub fn check_read(&mut self, world: &World, index: usize) {
+        self.note_fullness(world);
         let (turn, _) = moment(world);
         let book = self.book(index);
         book.is_looked_at = true;
@@ -126,15 +141,28 @@ impl Hosting<'_> {
         }
     }
 
+    /// A guest has taken nothing.
+    pub fn guest_is_blocked(&mut self, world: &World, index: usize) {
+        let (_, now) = moment(world);
+        self.book(index).blocked_at.get_or_insert(now);
+    }
+
     pub fn guest_is_lost(&mut self, index: usize) {
         self.book(index).is_lost = true;
     }
 
     /// The gateway is about to write a part of an answer.
-    pub fn check_write(&mut self, world: &World, index: usize) {
+    pub fn check_write(&mut self, world: &World, index: usize, bytes: &[u8]) {
+        self.note_fullness(world);
         let (turn, now) = moment(world);
         let guest = &world.guests.all[index];
         let book = self.book(index);
+        if let Some(message) = book.message(guest).filter(|_| !book.reader.is_within()) {
+            let is_head = guest.speech.bytes[message.begin..].starts_with(b"HEAD ");
+            let end = b"\r\n\r\n";
+            let is_alone = bytes.windows(4).position(|four| four == end) == Some(bytes.len() - 4);
+            assert!(is_head || !is_alone, "{index}: a head without anything of its body");
+        }
         match book.stage {
             Stage::Answering { .. } => {}
             // The time of a head is over: that is answered.
@@ -151,9 +179,10 @@ impl Hosting<'_> {
 
     /// The gateway has written a part of an answer.
     pub fn has_written(&mut self, world: &World, index: usize, bytes: &[u8]) {
-        let (turn, _) = moment(world);
+        let (turn, now) = moment(world);
         let guest = &world.guests.all[index];
         let book = self.book(index);
+        book.take(now);
         let message = book.message(guest).expect("an answer to something").clone();
         if !book.reader.is_within() {
             book.begun_in = turn;
@@ -190,7 +219,8 @@ impl Hosting<'_> {
         let is_late = book.late_at.take().is_some();
         let subject = if is_late { Subject::Refused(408) } else { message.subject };
         let is_refused = matches!(subject, Subject::Refused(_));
-        let keeps_alive = message.keeps_alive && !is_refused;
+        let would_go_on = message.keeps_alive && !is_refused;
+        let keeps_alive = would_go_on && answer.head.field("connection") != Some("close");
         check_form(index, message, subject, keeps_alive, &answer);
         let begun_in = book.begun_in;
         book.next += 1;
@@ -199,6 +229,11 @@ impl Hosting<'_> {
             false => Stage::Lingering { since: now },
         };
         book.settle(guest, (turn, now));
+        if would_go_on && !keeps_alive {
+            let is_full = self.admin.full_in + 1 >= asked_in;
+            assert!(is_full, "{index}: does not go on, and nothing was full since {asked_in}");
+            self.books.saw(Seen::GuestConcluded);
+        }
         self.books.saw(Seen::GuestAnswered);
         if world.signals.terminations > 0 {
             self.books.saw(Seen::GuestAnsweredAtTheEnd);
@@ -224,7 +259,7 @@ impl Hosting<'_> {
     /// The gateway is about to give a guest up.
     pub fn check_close(&mut self, world: &World, index: usize) {
         let (_, now) = moment(world);
-        let is_too_many = world.guests.open_ones().count() > ADMIN_CONNECTIONS_MAX;
+        let is_too_many = places(world, None) > ADMIN_CONNECTIONS_MAX;
         let is_over = world.signals.terminations > 0 && self.books.accounts.clients.is_empty();
         let guest = &world.guests.all[index];
         let book = self.admin.all.remove(&index).expect("a guest that was let in");
@@ -236,10 +271,20 @@ impl Hosting<'_> {
             (Stage::Answering { .. }, Some(late_at)) => late_at + ADMIN_ANSWER_TIMEOUT <= now,
             // Its answer may wait for the end of a pause, while the process is stopped again.
             (Stage::Head { .. }, _) => book.stage.until() + ADMIN_ANSWER_TIMEOUT <= now,
+            (Stage::Answering { since: (_, since) }, None) => {
+                since.max(guest.read_at) + ADMIN_ANSWER_TIMEOUT <= now
+            }
             (stage, _) => stage.until() <= now,
         };
         let seen = match book.stage {
             Stage::Answering { .. } | Stage::Head { .. } if is_out_of_time => Seen::GuestCutOff,
+            stage if is_too_many && stage.stalls_at() <= now => {
+                self.check_makes_room(world, index);
+                match stage {
+                    Stage::Idle { .. } => Seen::GuestMadeRoom,
+                    _ => Seen::GuestStalled,
+                }
+            }
             Stage::Answering { .. } => panic!("{index}: left without an answer: {book:?}"),
             Stage::Lingering { .. } if is_out_of_time => Seen::GuestLingered,
             Stage::New { .. } | Stage::Idle { .. } if is_out_of_time => Seen::GuestIdleForLong,
@@ -248,11 +293,19 @@ impl Hosting<'_> {
                 let is_heard =
                     book.is_looked_at && !(guest.reported_readable && guest.waiting() > 0);
                 assert!(is_heard, "{index}: left although it asks: {guest:?}");
+                self.check_makes_room(world, index);
                 Seen::GuestMadeRoom
             }
             stage => panic!("{index}: given up for no reason: {stage:?} at {now:?}: {guest:?}"),
         };
         self.books.saw(seen);
+    }
+
+    /// Another guest has its place now.
+    fn check_makes_room(&self, world: &World, index: usize) {
+        let (door, last) = (world.guests.all[index].door, self.admin.last_door);
+        let is_of_use = door == last || guests_of(world, door) > ADMIN_CONNECTIONS_RESERVED;
+        assert!(is_of_use, "{index}: its place is of no use to one of {last}");
     }
 
     /// The gateway is about to stop listening to guests.
@@ -263,6 +316,18 @@ impl Hosting<'_> {
         let is_last = world.listeners.all.iter().all(|listener| !listener.is_open);
         assert!(is_last, "the admin side closes before the others");
     }
+}
+
+/// Guests of a door that are let in.
+fn guests_of(world: &World, door: usize) -> usize {
+    world.guests.open_ones().filter(|guest| guest.door == door).count()
+}
+
+/// Places that are taken or reserved, with one more guest of a door.
+fn places(world: &World, of: Option<usize>) -> usize {
+    let doors = 0..world.guests.doors.all.len();
+    let needed = doors.map(|door| guests_of(world, door) + usize::from(of == Some(door)));
+    needed.map(|needed| needed.max(ADMIN_CONNECTIONS_RESERVED)).sum()
 }
 
 /// The status and the fields that are right for what was asked.
