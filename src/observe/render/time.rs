@@ -16,10 +16,7 @@ pub struct Timestamp(
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let milliseconds = i64::try_from(self.0.as_millis()).ok();
-        let moment = milliseconds.and_then(|count| jiff::Timestamp::from_millisecond(count).ok());
-        let moment = moment.unwrap_or(jiff::Timestamp::MAX);
-        write!(f, "{moment:.3}")
+        write!(f, "{:.3}", moment(self.0))
     }
 }
 
@@ -32,13 +29,17 @@ pub struct HttpDate(
 
 impl fmt::Display for HttpDate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = i64::try_from(self.0.as_secs()).ok();
-        let moment = seconds.and_then(|count| jiff::Timestamp::from_second(count).ok());
-        let moment = moment.unwrap_or(jiff::Timestamp::MAX);
         DateTimePrinter::new()
-            .print_timestamp_rfc9110(&moment, StdFmtWrite(f))
+            .print_timestamp_rfc9110(&moment(self.0), StdFmtWrite(f))
             .map_err(|_| fmt::Error)
     }
+}
+
+/// The moment so long after the Unix epoch, to the millisecond, or the last one there is.
+fn moment(since_epoch: Duration) -> jiff::Timestamp {
+    let milliseconds = i64::try_from(since_epoch.as_millis()).ok();
+    let moment = milliseconds.and_then(|count| jiff::Timestamp::from_millisecond(count).ok());
+    moment.unwrap_or(jiff::Timestamp::MAX)
 }
 
 #[cfg(test)]
