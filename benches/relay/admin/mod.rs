@@ -2,6 +2,7 @@
 //! `--admin-addr`, looked at or not, in turn and in one run. Only when asked for by name, as it
 //! compares the gateway with itself.
 
+mod elsewhere;
 mod report;
 mod turns;
 mod watcher;
@@ -11,6 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use self::elsewhere::Elsewhere;
 use self::turns::Turns;
 use self::watcher::{Answered, Watcher, Watching};
 use super::cost::Sample;
@@ -33,12 +35,18 @@ const OFFERED_PER_SECOND: u32 = 10_000;
 const DESCRIPTORS_SPARE: usize = 2000;
 /// A window of the plan is too short for what is asked once a second.
 const WINDOWS: u32 = 5;
+/// Rounds of a bulk flow for each of the plan: the rate of one differs much from one second to the
+/// next.
+const BULK_ROUNDS: usize = 4;
 
 /// A load with its ways to look at the gateway meanwhile, the first of which is the standard.
 struct Comparison {
     name: &'static str,
     pattern: Pattern,
     clients: usize,
+    /// Whether all arms of a round have the same connections. Bulk: the windows of two connections
+    /// differ by more than what is looked for.
+    is_one_flow: bool,
     arms: Vec<Arm>,
 }
 
@@ -98,10 +106,12 @@ pub fn run(plan: &Plan) {
     load.forget();
     let pairs = (descriptors.saturating_sub(DESCRIPTORS_SPARE) / 2).min(plan.admin_pairs);
     notes.push(format!("{pairs} pairs, by a hard limit of {descriptors} descriptors."));
+    let few = gateways[2].admin.expect("it has an admin side");
+    let elsewhere = Elsewhere::start(watcher::answer(few), relay_core);
     let comparisons = comparisons(plan, pairs);
     let compared: Vec<Compared> = comparisons
         .into_iter()
-        .map(|comparison| compare(plan, &mut load, &gateways, comparison, relay_core))
+        .map(|comparison| compare(plan, &mut load, &gateways, &elsewhere, comparison, relay_core))
         .collect();
     let text = report::markdown(&compared, &notes);
     if plan.is_smoke {
@@ -122,24 +132,28 @@ fn comparisons(plan: &Plan, pairs: usize) -> [Comparison; 4] {
             name: "echo 128 B, 64 connections, 256 endpoints",
             pattern: Pattern::echo(ECHO_BYTES),
             clients: BUSY,
+            is_one_flow: false,
             arms: echo_arms(interval),
         },
         Comparison {
             name: "echo 128 B, 64 of many connections, 256 endpoints",
             pattern: Pattern::Echo { bytes: ECHO_BYTES, busy: BUSY, answers: 1 },
             clients: pairs,
+            is_one_flow: false,
             arms: echo_arms(interval),
         },
         Comparison {
             name: "bulk up, 1 flow, 3 endpoints",
             pattern: bulk,
             clients: 1,
+            is_one_flow: true,
             arms: bulk_arms(2),
         },
         Comparison {
             name: "bulk up, 1 flow, 256 endpoints",
             pattern: bulk,
             clients: 1,
+            is_one_flow: true,
             arms: bulk_arms(1),
         },
     ]
@@ -156,11 +170,16 @@ fn echo_arms(interval: Duration) -> Vec<Arm> {
 
 fn bulk_arms(gateway: usize) -> Vec<Arm> {
     let offered = Watching::Offered { per_second: OFFERED_PER_SECOND };
-    vec![
+    let mut arms = vec![
         Arm { name: "not looked at", gateway, watching: Watching::Not },
         Arm { name: "10,000 requests a second offered", gateway, watching: offered },
         Arm { name: "32 clients in a closed loop", gateway, watching: Watching::ClosedLoop },
-    ]
+    ];
+    if gateway == 2 {
+        let name = "32 clients, answered elsewhere";
+        arms.push(Arm { name, gateway, watching: Watching::Elsewhere });
+    }
+    arms
 }
 
 /// A gateway in front of that many endpoints, all of which are one backend, and the address of its
@@ -192,41 +211,71 @@ fn compare(
     plan: &Plan,
     load: &mut Load,
     gateways: &[Gateway],
+    elsewhere: &Elsewhere,
     comparison: Comparison,
     relay_core: usize,
 ) -> Compared {
     let mut arms: Vec<Vec<Figures>> = comparison.arms.iter().map(|_| Vec::new()).collect();
-    for round in 0..plan.rounds {
-        eprintln!("bench: {}, round {} of {}", comparison.name, round + 1, plan.rounds);
+    let is_one_flow = comparison.is_one_flow;
+    let rounds = plan.rounds * if is_one_flow && !plan.is_smoke { BULK_ROUNDS } else { 1 };
+    for round in 0..rounds {
+        eprintln!("bench: {}, round {} of {rounds}", comparison.name, round + 1);
         for turn in 0..arms.len() {
             let index = (turn + round) % arms.len();
             let arm = comparison.arms[index];
             let gateway = &gateways[arm.gateway];
-            let figures = measure(plan, load, gateway, &comparison, arm, relay_core);
-            load.end();
-            arms[index].push(figures.unwrap_or_else(|error| {
+            let begins = turn == 0 || !is_one_flow;
+            let figures = begin(plan, load, gateway, &comparison, begins).and_then(|()| {
+                measure(plan, load, gateway, elsewhere, &comparison, relay_core, arm)
+            });
+            if turn + 1 == arms.len() || !is_one_flow {
+                load.end();
+            }
+            let figures = figures.unwrap_or_else(|error| {
                 panic!("{}, {}: {error}", comparison.name, arm.name);
-            }));
+            });
+            if arm.watching == Watching::ClosedLoop {
+                elsewhere.set_pace(figures.answered.answers_a_second().max(1.0));
+            }
+            arms[index].push(figures);
         }
     }
     Compared { comparison, arms }
+}
+
+/// Begins the load, if it is not that of the arm before, and lets it warm up.
+fn begin(
+    plan: &Plan,
+    load: &mut Load,
+    gateway: &Gateway,
+    comparison: &Comparison,
+    begins: bool,
+) -> Result<(), String> {
+    if begins {
+        load.begin(comparison.pattern, comparison.clients, gateway.address)?;
+    }
+    load.go_on(plan.warm_up).map(|_| ())
 }
 
 fn measure(
     plan: &Plan,
     load: &mut Load,
     gateway: &Gateway,
+    elsewhere: &Elsewhere,
     comparison: &Comparison,
-    arm: Arm,
     relay_core: usize,
+    arm: Arm,
 ) -> Result<Figures, String> {
-    load.begin(comparison.pattern, comparison.clients, gateway.address)?;
-    load.go_on(plan.warm_up)?;
     let turns_before = gateway.admin.map(Turns::read).unwrap_or_default();
-    let watcher = gateway.admin.map(|address| Watcher::start(arm.watching, address));
+    let watched = match arm.watching {
+        Watching::Elsewhere => Some(elsewhere.address),
+        _ => gateway.admin,
+    };
+    let watcher = watched.map(|address| Watcher::start(arm.watching, address));
     let processes = &gateway.running.processes;
     let before = Sample::take(processes, relay_core);
-    let (tally, time) = load.go_on(plan.window * WINDOWS)?;
+    let (tally, time) =
+        load.go_on(plan.window * if comparison.is_one_flow { 1 } else { WINDOWS })?;
     let cost = Sample::take(processes, relay_core).since(before);
     let operations = tally.echoes as f64 + tally.bytes as f64 / 1e9;
     let figures = Figures {

@@ -48,10 +48,10 @@ fn table(text: &mut String, compared: &Compared, is_echo: bool) {
             ratio(rounds, standard, |figures| figures.p99),
             format!("{:.2}", 1e3 * longest),
             ratio(rounds, standard, |figures| figures.process),
-            format!("{:.1}", median(rounds, |figures| a_second(figures, figures.answered.answers))),
+            format!("{:.1}", median(rounds, |figures| figures.answered.answers_a_second())),
             format!(
                 "{:.0}",
-                median(rounds, |figures| a_second(figures, figures.answered.requests))
+                median(rounds, |figures| figures.answered.a_second(figures.answered.requests))
             ),
             format!("{closed}"),
             format!("{}", turns.count()),
@@ -60,11 +60,6 @@ fn table(text: &mut String, compared: &Compared, is_echo: bool) {
         ];
         line_of(text, format_args!("| {} |", cells.join(" | ")));
     }
-}
-
-fn a_second(figures: &Figures, count: u64) -> f64 {
-    let seconds = figures.answered.time.as_secs_f64();
-    if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
 }
 
 fn median(rounds: &[Figures], of: fn(&Figures) -> f64) -> f64 {

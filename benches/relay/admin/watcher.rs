@@ -35,6 +35,8 @@ pub enum Watching {
     Offered { per_second: u32 },
     /// Over many connections, each of which asks again when it is answered.
     ClosedLoop,
+    /// As in a closed loop, but another server answers, as often as the gateway did.
+    Elsewhere,
 }
 
 /// The answers of one run.
@@ -47,6 +49,18 @@ pub struct Answered {
     pub time: Duration,
     /// The longest time from a request to the end of its answer, where one asks once a second.
     pub longest: Duration,
+}
+
+impl Answered {
+    /// Answers a second; 0 where none was asked for.
+    pub fn answers_a_second(&self) -> f64 {
+        self.a_second(self.answers)
+    }
+
+    /// This count over the time of the run, a second.
+    pub fn a_second(&self, count: u64) -> f64 {
+        if self.time.is_zero() { 0.0 } else { count as f64 / self.time.as_secs_f64() }
+    }
 }
 
 /// Clients that go on until they are ended.
@@ -63,7 +77,7 @@ impl Watcher {
             Watching::Not => Answered::default(),
             Watching::Each(interval) => ask_each(interval, address, &ended),
             Watching::Offered { per_second } => Crowd::new(address, Some(per_second)).run(&ended),
-            Watching::ClosedLoop => Crowd::new(address, None).run(&ended),
+            Watching::ClosedLoop | Watching::Elsewhere => Crowd::new(address, None).run(&ended),
         });
         Watcher { end, thread }
     }
@@ -134,6 +148,13 @@ fn ask(connection: &mut BufReader<TcpStream>) -> io::Result<String> {
 pub fn metrics(address: SocketAddr) -> String {
     let mut attempts = (0..ATTEMPTS).map(|_| ask(&mut connect(address)));
     attempts.find_map(Result::ok).expect("the admin side answers")
+}
+
+/// An answer with as many bytes as one of the gateway, and the same end.
+pub fn answer(address: SocketAddr) -> Vec<u8> {
+    let mut answer = metrics(address).into_bytes();
+    answer.extend_from_slice(LAST_CHUNK);
+    answer
 }
 
 /// Those who ask a lot.

@@ -40,8 +40,10 @@ pub const ADMIN_PIECE_BYTES: usize = 8 * 1024;
 /// Most things that are done in one turn for the admin side: a request read, a piece written. On a
 /// slow machine [`ADMIN_TURN_TIME`] ends the step sooner.
 pub const ADMIN_STEPS_PER_TURN: usize = 64;
-/// After this time no further thing is begun in a turn. Each takes less than half a millisecond.
-pub const ADMIN_TURN_TIME: Duration = Duration::from_micros(400);
+/// After this time no further thing is begun in a turn. Most things take longer, so a turn does one
+/// of them, in less than half a millisecond. Several in a turn would cost a bulk flow more than
+/// their time: its buffers run empty meanwhile, and it stops and starts again.
+pub const ADMIN_TURN_TIME: Duration = Duration::from_micros(60);
 /// While there are connections of clients of etcd, the admin side has one part in this number of
 /// the time: after a step it pauses for 15 times as long as the step took.
 pub const ADMIN_SHARE: u32 = 16;

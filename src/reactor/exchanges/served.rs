@@ -35,8 +35,8 @@ pub(super) struct Served<N: Net> {
     progressed_at: Instant,
     /// Bytes of answers that it has taken.
     taken: u64,
-    /// Bytes of answers that the client had not acknowledged when the socket took no more; `None`:
-    /// it may take more, and we are to go on.
+    /// Bytes of answers that the client had not acknowledged when its socket had last taken some
+    /// and was full; `None`: it may take more, and we are to go on.
     unsent: Option<usize>,
     /// Whether it is shut for writing.
     is_shut: bool,
@@ -144,10 +144,14 @@ impl<N: Net + Host> Context<N> {
             let Context { net, exchanges, scratch, .. } = self;
             let Some(served) = exchanges.served_mut(key) else { return Progress::Over };
             let Served { stream, server, is_shut, taken, unsent, .. } = served;
+            let taken_before = *taken;
             match write_out(net, stream, server, taken) {
                 Written::All => *unsent = None,
                 Written::Blocked => {
-                    *unsent = Some(net.unsent(stream));
+                    // A look in which nothing is taken must not hide what was sent before it.
+                    if unsent.is_none() || *taken > taken_before {
+                        *unsent = Some(net.unsent(stream));
+                    }
                     break Progress::Blocked;
                 }
                 Written::Lost => break Progress::Over,
