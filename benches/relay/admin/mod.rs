@@ -44,10 +44,15 @@ struct Comparison {
     name: &'static str,
     pattern: Pattern,
     clients: usize,
-    /// Whether all arms of a round have the same connections. Bulk: the windows of two connections
-    /// differ by more than what is looked for.
-    is_one_flow: bool,
     arms: Vec<Arm>,
+}
+
+impl Comparison {
+    /// Whether bytes are counted and not echoes. Then all arms of a round have the same connection:
+    /// the rates of two differ by more than what is looked for.
+    fn is_bulk(&self) -> bool {
+        matches!(self.pattern, Pattern::Bulk { .. })
+    }
 }
 
 /// A gateway, and how it is looked at.
@@ -132,28 +137,24 @@ fn comparisons(plan: &Plan, pairs: usize) -> [Comparison; 4] {
             name: "echo 128 B, 64 connections, 256 endpoints",
             pattern: Pattern::echo(ECHO_BYTES),
             clients: BUSY,
-            is_one_flow: false,
             arms: echo_arms(interval),
         },
         Comparison {
             name: "echo 128 B, 64 of many connections, 256 endpoints",
             pattern: Pattern::Echo { bytes: ECHO_BYTES, busy: BUSY, answers: 1 },
             clients: pairs,
-            is_one_flow: false,
             arms: echo_arms(interval),
         },
         Comparison {
             name: "bulk up, 1 flow, 3 endpoints",
             pattern: bulk,
             clients: 1,
-            is_one_flow: true,
             arms: bulk_arms(2),
         },
         Comparison {
             name: "bulk up, 1 flow, 256 endpoints",
             pattern: bulk,
             clients: 1,
-            is_one_flow: true,
             arms: bulk_arms(1),
         },
     ]
@@ -216,7 +217,7 @@ fn compare(
     relay_core: usize,
 ) -> Compared {
     let mut arms: Vec<Vec<Figures>> = comparison.arms.iter().map(|_| Vec::new()).collect();
-    let is_one_flow = comparison.is_one_flow;
+    let is_one_flow = comparison.is_bulk();
     let rounds = plan.rounds * if is_one_flow && !plan.is_smoke { BULK_ROUNDS } else { 1 };
     for round in 0..rounds {
         eprintln!("bench: {}, round {} of {rounds}", comparison.name, round + 1);
@@ -274,8 +275,7 @@ fn measure(
     let watcher = watched.map(|address| Watcher::start(arm.watching, address));
     let processes = &gateway.running.processes;
     let before = Sample::take(processes, relay_core);
-    let (tally, time) =
-        load.go_on(plan.window * if comparison.is_one_flow { 1 } else { WINDOWS })?;
+    let (tally, time) = load.go_on(plan.window * if comparison.is_bulk() { 1 } else { WINDOWS })?;
     let cost = Sample::take(processes, relay_core).since(before);
     let operations = tally.echoes as f64 + tally.bytes as f64 / 1e9;
     let figures = Figures {

@@ -19,7 +19,7 @@ pub fn markdown(compared: &[Compared], notes: &[String]) -> String {
     }
     for compared in compared {
         line_of(&mut text, format_args!("\n## {}\n", compared.comparison.name));
-        let is_echo = compared.comparison.clients > 1;
+        let is_echo = !compared.comparison.is_bulk();
         table(&mut text, compared, is_echo);
     }
     text
