@@ -1,6 +1,7 @@
 //! A server on the core of the gateway that answers as often as the gateway did, with as many
 //! bytes, and does nothing else: what a bulk flow loses to any process that answers there.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -11,12 +12,13 @@ use std::time::{Duration, Instant};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
+use super::watcher::REQUEST;
 use crate::machine;
 
-/// What each request begins with.
-const REQUEST_START: &[u8] = b"GET ";
 /// The listener; connections have smaller numbers.
 const LISTENER: Token = Token(usize::MAX);
+/// Bytes that are read at once, as many as the admin side keeps of a connection.
+const READ_BYTES: usize = 8 * 1024;
 /// How far it may be behind, to catch up: the kernel counts waits in milliseconds.
 const BEHIND_MAX: Duration = Duration::from_millis(20);
 
@@ -31,10 +33,16 @@ pub struct Elsewhere {
 struct Server {
     poll: Poll,
     listener: TcpListener,
-    connections: Vec<Option<TcpStream>>,
-    /// The connection of each request that is not answered.
-    asked: Vec<usize>,
+    connections: Vec<Option<Connection>>,
+    /// The places of those that wait for an answer, each once.
+    queue: VecDeque<usize>,
     answer: Vec<u8>,
+}
+
+struct Connection {
+    stream: TcpStream,
+    /// Requests that were read and are not answered.
+    asked: usize,
 }
 
 impl Elsewhere {
@@ -47,8 +55,8 @@ impl Elsewhere {
         let registry = poll.registry();
         registry.register(&mut listener, LISTENER, Interest::READABLE).expect("epoll takes it");
         let interval = Arc::new(AtomicU64::new(u64::from(u32::MAX)));
-        let (connections, asked) = (Vec::new(), Vec::new());
-        let server = Server { poll, listener, connections, asked, answer };
+        let (connections, queue) = (Vec::new(), VecDeque::new());
+        let server = Server { poll, listener, connections, queue, answer };
         let pace = Arc::clone(&interval);
         thread::spawn(move || {
             machine::pin(core);
@@ -66,11 +74,11 @@ impl Elsewhere {
 impl Server {
     fn run(mut self, interval: &AtomicU64) {
         let mut events = Events::with_capacity(64);
-        let mut scratch = vec![0; 64 * 1024];
+        let mut scratch = vec![0; READ_BYTES];
         let mut due = Instant::now();
         loop {
             let wait = due.saturating_duration_since(Instant::now());
-            let wait = (!self.asked.is_empty()).then_some(wait);
+            let wait = (!self.queue.is_empty()).then_some(wait);
             match self.poll.poll(&mut events, wait) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 outcome => outcome.expect("epoll goes on"),
@@ -82,8 +90,10 @@ impl Server {
                 }
             }
             let now = Instant::now();
-            if !self.asked.is_empty() && due <= now {
-                self.answer_one();
+            if due <= now
+                && let Some(place) = self.queue.pop_front()
+            {
+                self.answer(place, &mut scratch);
                 let interval = Duration::from_nanos(interval.load(Ordering::Relaxed));
                 due = (due + interval).max(now - BEHIND_MAX);
             }
@@ -95,32 +105,48 @@ impl Server {
             let token = Token(self.connections.len());
             let registry = self.poll.registry();
             registry.register(&mut stream, token, Interest::READABLE).expect("epoll takes it");
-            self.connections.push(Some(stream));
+            self.connections.push(Some(Connection { stream, asked: 0 }));
         }
     }
 
+    /// Reads what a connection asks for, unless something that it asked for is unanswered: its
+    /// other requests wait in the socket, as they do with the gateway.
     fn receive(&mut self, place: usize, scratch: &mut [u8]) {
-        while let Some(stream) = &mut self.connections[place] {
-            match stream.read(scratch) {
+        while let Some(connection) = &mut self.connections[place] {
+            if connection.asked > 0 {
+                return;
+            }
+            match connection.stream.read(scratch) {
                 Ok(count) if count > 0 => {
-                    let windows = scratch[..count].windows(REQUEST_START.len());
-                    let requests = windows.filter(|bytes| *bytes == REQUEST_START).count();
-                    self.asked.extend((0..requests).map(|_| place));
+                    // No other byte of a request is the same as its first one.
+                    let begins = scratch[..count].iter().filter(|byte| **byte == REQUEST[0]);
+                    connection.asked = begins.count();
+                    if connection.asked > 0 {
+                        self.queue.push_back(place);
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Ok(_) | Err(_) => {
-                    self.connections[place] = None;
-                    self.asked.retain(|asked| *asked != place);
-                }
+                Ok(_) | Err(_) => self.connections[place] = None,
             }
         }
     }
 
-    fn answer_one(&mut self) {
-        let place = self.asked.remove(0);
-        if let Some(stream) = &mut self.connections[place] {
-            let sent = stream.write(&self.answer).unwrap_or(self.answer.len());
-            assert!(sent == self.answer.len(), "an answer of this size fits into a socket");
+    /// Gives one answer, to a connection that waits for it.
+    fn answer(&mut self, place: usize, scratch: &mut [u8]) {
+        let Some(connection) = &mut self.connections[place] else { return };
+        match connection.stream.write(&self.answer) {
+            Ok(sent) => assert!(sent == self.answer.len(), "an answer of this size fits in whole"),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => {
+                self.connections[place] = None;
+                return;
+            }
+        }
+        connection.asked -= 1;
+        if connection.asked > 0 {
+            self.queue.push_back(place);
+        } else {
+            self.receive(place, scratch);
         }
     }
 }

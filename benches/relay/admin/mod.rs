@@ -23,10 +23,16 @@ use super::peer::{Kind, Peer, Running};
 use super::plan::Plan;
 use super::workload::ECHO_BYTES;
 
-/// Endpoints of the gateways, as many as are to be shown without a pause for pairs.
+/// Endpoints of gateways, as many as are to be shown without a pause for pairs.
 const ENDPOINTS: usize = 256;
 /// Those of the one that has as many as most have.
 const FEW_ENDPOINTS: usize = 3;
+/// The gateways: whether they have an admin side, and how many endpoints.
+const GATEWAYS: [(bool, usize); 3] = [(false, ENDPOINTS), (true, ENDPOINTS), (true, FEW_ENDPOINTS)];
+/// Their places.
+const NOT_SHOWN: usize = 0;
+const SHOWN: usize = 1;
+const WITH_FEW: usize = 2;
 /// Busy connections of the echoes.
 const BUSY: usize = 64;
 /// Requests a second that are offered while there is a bulk flow.
@@ -90,6 +96,15 @@ struct Gateway {
     running: Running,
 }
 
+/// What all comparisons share.
+struct Setup<'a> {
+    plan: &'a Plan,
+    load: Load,
+    gateways: [Gateway; GATEWAYS.len()],
+    elsewhere: Elsewhere,
+    relay_core: usize,
+}
+
 /// Compares, and writes the report.
 pub fn run(plan: &Plan) {
     let cores = machine::cores();
@@ -101,8 +116,7 @@ pub fn run(plan: &Plan) {
     let mut notes = Vec::from_iter(network::enter().err());
     let mut load = Load::new();
     let mut addresses = Addresses::new();
-    let gateways = [(false, ENDPOINTS), (true, ENDPOINTS), (true, FEW_ENDPOINTS)];
-    let gateways = gateways.map(|(is_shown, endpoints)| {
+    let gateways = GATEWAYS.map(|(is_shown, endpoints)| {
         let peer = peer(&mut addresses, &mut load, is_shown, endpoints, &folder.join("peers"));
         let (peer, admin) = peer;
         let running = peer.start(relay_core, load_core).expect("the gateway starts");
@@ -111,13 +125,12 @@ pub fn run(plan: &Plan) {
     load.forget();
     let pairs = (descriptors.saturating_sub(DESCRIPTORS_SPARE) / 2).min(plan.admin_pairs);
     notes.push(format!("{pairs} pairs, by a hard limit of {descriptors} descriptors."));
-    let few = gateways[2].admin.expect("it has an admin side");
+    let few = gateways[WITH_FEW].admin.expect("it has an admin side");
     let elsewhere = Elsewhere::start(watcher::answer(few), relay_core);
     let comparisons = comparisons(plan, pairs);
-    let compared: Vec<Compared> = comparisons
-        .into_iter()
-        .map(|comparison| compare(plan, &mut load, &gateways, &elsewhere, comparison, relay_core))
-        .collect();
+    let mut setup = Setup { plan, load, gateways, elsewhere, relay_core };
+    let compared: Vec<Compared> =
+        comparisons.into_iter().map(|comparison| setup.compare(comparison)).collect();
     let text = report::markdown(&compared, &notes);
     if plan.is_smoke {
         println!("smoke run: {} loads while the gateway is looked at", compared.len());
@@ -149,13 +162,13 @@ fn comparisons(plan: &Plan, pairs: usize) -> [Comparison; 4] {
             name: "bulk up, 1 flow, 3 endpoints",
             pattern: bulk,
             clients: 1,
-            arms: bulk_arms(2),
+            arms: [bulk_arms(WITH_FEW), vec![arm_of_another_server()]].concat(),
         },
         Comparison {
             name: "bulk up, 1 flow, 256 endpoints",
             pattern: bulk,
             clients: 1,
-            arms: bulk_arms(1),
+            arms: bulk_arms(SHOWN),
         },
     ]
 }
@@ -163,24 +176,25 @@ fn comparisons(plan: &Plan, pairs: usize) -> [Comparison; 4] {
 fn echo_arms(interval: Duration) -> Vec<Arm> {
     let (not, each) = (Watching::Not, Watching::Each(interval));
     vec![
-        Arm { name: "without `--admin-addr`", gateway: 0, watching: not },
-        Arm { name: "with it, not looked at", gateway: 1, watching: not },
-        Arm { name: "with it, a scrape a second", gateway: 1, watching: each },
+        Arm { name: "without `--admin-addr`", gateway: NOT_SHOWN, watching: not },
+        Arm { name: "with it, not looked at", gateway: SHOWN, watching: not },
+        Arm { name: "with it, a scrape a second", gateway: SHOWN, watching: each },
     ]
 }
 
 fn bulk_arms(gateway: usize) -> Vec<Arm> {
     let offered = Watching::Offered { per_second: OFFERED_PER_SECOND };
-    let mut arms = vec![
+    vec![
         Arm { name: "not looked at", gateway, watching: Watching::Not },
         Arm { name: "10,000 requests a second offered", gateway, watching: offered },
         Arm { name: "32 clients in a closed loop", gateway, watching: Watching::ClosedLoop },
-    ];
-    if gateway == 2 {
-        let name = "32 clients, answered elsewhere";
-        arms.push(Arm { name, gateway, watching: Watching::Elsewhere });
-    }
-    arms
+    ]
+}
+
+/// Of the gateway whose answers the other server has.
+fn arm_of_another_server() -> Arm {
+    let watching = Watching::Elsewhere { per_second: OFFERED_PER_SECOND };
+    Arm { name: "10,000 offered to another server", gateway: WITH_FEW, watching }
 }
 
 /// A gateway in front of that many endpoints, all of which are one backend, and the address of its
@@ -208,86 +222,68 @@ fn peer(
     (peer, admin)
 }
 
-fn compare(
-    plan: &Plan,
-    load: &mut Load,
-    gateways: &[Gateway],
-    elsewhere: &Elsewhere,
-    comparison: Comparison,
-    relay_core: usize,
-) -> Compared {
-    let mut arms: Vec<Vec<Figures>> = comparison.arms.iter().map(|_| Vec::new()).collect();
-    let is_one_flow = comparison.is_bulk();
-    let rounds = plan.rounds * if is_one_flow && !plan.is_smoke { BULK_ROUNDS } else { 1 };
-    for round in 0..rounds {
-        eprintln!("bench: {}, round {} of {rounds}", comparison.name, round + 1);
-        for turn in 0..arms.len() {
-            let index = (turn + round) % arms.len();
-            let arm = comparison.arms[index];
-            let gateway = &gateways[arm.gateway];
-            let begins = turn == 0 || !is_one_flow;
-            let figures = begin(plan, load, gateway, &comparison, begins).and_then(|()| {
-                measure(plan, load, gateway, elsewhere, &comparison, relay_core, arm)
-            });
-            if turn + 1 == arms.len() || !is_one_flow {
-                load.end();
+impl Setup<'_> {
+    fn compare(&mut self, comparison: Comparison) -> Compared {
+        let mut arms: Vec<Vec<Figures>> = comparison.arms.iter().map(|_| Vec::new()).collect();
+        let is_one_flow = comparison.is_bulk();
+        let has_more = is_one_flow && !self.plan.is_smoke;
+        let rounds = self.plan.rounds * if has_more { BULK_ROUNDS } else { 1 };
+        for round in 0..rounds {
+            eprintln!("bench: {}, round {} of {rounds}", comparison.name, round + 1);
+            for turn in 0..arms.len() {
+                let index = (turn + round) % arms.len();
+                let arm = comparison.arms[index];
+                let begins = turn == 0 || !is_one_flow;
+                let figures = self
+                    .begin(&comparison, arm, begins)
+                    .and_then(|()| self.measure(&comparison, arm))
+                    .unwrap_or_else(|error| panic!("{}, {}: {error}", comparison.name, arm.name));
+                if turn + 1 == arms.len() || !is_one_flow {
+                    self.load.end();
+                }
+                if let Watching::Offered { .. } = arm.watching {
+                    self.elsewhere.set_pace(figures.answered.answers_a_second().max(1.0));
+                }
+                arms[index].push(figures);
             }
-            let figures = figures.unwrap_or_else(|error| {
-                panic!("{}, {}: {error}", comparison.name, arm.name);
-            });
-            if arm.watching == Watching::ClosedLoop {
-                elsewhere.set_pace(figures.answered.answers_a_second().max(1.0));
-            }
-            arms[index].push(figures);
         }
+        Compared { comparison, arms }
     }
-    Compared { comparison, arms }
-}
 
-/// Begins the load, if it is not that of the arm before, and lets it warm up.
-fn begin(
-    plan: &Plan,
-    load: &mut Load,
-    gateway: &Gateway,
-    comparison: &Comparison,
-    begins: bool,
-) -> Result<(), String> {
-    if begins {
-        load.begin(comparison.pattern, comparison.clients, gateway.address)?;
+    /// Begins the load, if it is not that of the arm before, and lets it warm up.
+    fn begin(&mut self, comparison: &Comparison, arm: Arm, begins: bool) -> Result<(), String> {
+        if begins {
+            let address = self.gateways[arm.gateway].address;
+            self.load.begin(comparison.pattern, comparison.clients, address)?;
+        }
+        self.load.go_on(self.plan.warm_up).map(|_| ())
     }
-    load.go_on(plan.warm_up).map(|_| ())
-}
 
-fn measure(
-    plan: &Plan,
-    load: &mut Load,
-    gateway: &Gateway,
-    elsewhere: &Elsewhere,
-    comparison: &Comparison,
-    relay_core: usize,
-    arm: Arm,
-) -> Result<Figures, String> {
-    let turns_before = gateway.admin.map(Turns::read).unwrap_or_default();
-    let watched = match arm.watching {
-        Watching::Elsewhere => Some(elsewhere.address),
-        _ => gateway.admin,
-    };
-    let watcher = watched.map(|address| Watcher::start(arm.watching, address));
-    let processes = &gateway.running.processes;
-    let before = Sample::take(processes, relay_core);
-    let (tally, time) = load.go_on(plan.window * if comparison.is_bulk() { 1 } else { WINDOWS })?;
-    let cost = Sample::take(processes, relay_core).since(before);
-    let operations = tally.echoes as f64 + tally.bytes as f64 / 1e9;
-    let figures = Figures {
-        rate: operations / time.as_secs_f64(),
-        p50: tally.latency.quantile(0.50),
-        p99: tally.latency.quantile(0.99),
-        longest: tally.latency.quantile(1.0),
-        process: cost.process.as_secs_f64() / operations,
-        answered: watcher.map(Watcher::end).unwrap_or_default(),
-        turns: Turns::default(),
-    };
-    // The echoes wait for this thread meanwhile, but the turns of the gateway do not.
-    let turns = gateway.admin.map(Turns::read).unwrap_or_default();
-    Ok(Figures { turns: turns.since(&turns_before), ..figures })
+    fn measure(&mut self, comparison: &Comparison, arm: Arm) -> Result<Figures, String> {
+        let gateway = &self.gateways[arm.gateway];
+        let turns_before = gateway.admin.map(Turns::read).unwrap_or_default();
+        let watched = match arm.watching {
+            Watching::Elsewhere { .. } => Some(self.elsewhere.address),
+            _ => gateway.admin,
+        };
+        let watcher = watched.map(|address| Watcher::start(arm.watching, address));
+        let processes = &gateway.running.processes;
+        let before = Sample::take(processes, self.relay_core);
+        let windows = if comparison.is_bulk() { 1 } else { WINDOWS };
+        let (tally, time) = self.load.go_on(self.plan.window * windows)?;
+        let cost = Sample::take(processes, self.relay_core).since(before);
+        let operations = tally.echoes as f64 + tally.bytes as f64 / 1e9;
+        let figures = Figures {
+            rate: operations / time.as_secs_f64(),
+            p50: tally.latency.quantile(0.50),
+            p99: tally.latency.quantile(0.99),
+            longest: tally.latency.quantile(1.0),
+            process: cost.process.as_secs_f64() / operations,
+            answered: watcher.map(Watcher::end).unwrap_or_default(),
+            turns: Turns::default(),
+        };
+        // The echoes wait for this thread meanwhile, but the turns of the gateway do not.
+        let turns = gateway.admin.map(Turns::read).unwrap_or_default();
+        Ok(Figures { turns: turns.since(&turns_before), ..figures })
+    }
 }

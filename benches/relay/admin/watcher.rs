@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Interest, Poll, Token};
 
 /// What is asked.
-const REQUEST: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: gateway\r\n\r\n";
+pub const REQUEST: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: gateway\r\n\r\n";
 /// The end of the last chunk of an answer, which no line of metrics contains (RFC 9112, 7.1).
 const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 /// Connections of those who ask a lot, as many as the admin side has.
@@ -35,8 +35,8 @@ pub enum Watching {
     Offered { per_second: u32 },
     /// Over many connections, each of which asks again when it is answered.
     ClosedLoop,
-    /// As in a closed loop, but another server answers, as often as the gateway did.
-    Elsewhere,
+    /// As many are offered, but another server answers, as often as the gateway did.
+    Elsewhere { per_second: u32 },
 }
 
 /// The answers of one run.
@@ -76,8 +76,10 @@ impl Watcher {
         let thread = thread::spawn(move || match watching {
             Watching::Not => Answered::default(),
             Watching::Each(interval) => ask_each(interval, address, &ended),
-            Watching::Offered { per_second } => Crowd::new(address, Some(per_second)).run(&ended),
-            Watching::ClosedLoop | Watching::Elsewhere => Crowd::new(address, None).run(&ended),
+            Watching::Offered { per_second } | Watching::Elsewhere { per_second } => {
+                Crowd::new(address, Some(per_second)).run(&ended)
+            }
+            Watching::ClosedLoop => Crowd::new(address, None).run(&ended),
         });
         Watcher { end, thread }
     }
