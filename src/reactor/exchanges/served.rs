@@ -33,11 +33,11 @@ pub(super) struct Served<N: Net> {
     /// How far the client has come, and since when: its time limit runs from there.
     progressed: Progressed,
     progressed_at: Instant,
-    /// Bytes of answers that it has taken.
+    /// Bytes of answers that its socket has taken.
     taken: u64,
-    /// Bytes of answers that the client had not acknowledged when its socket had last taken some
-    /// and was full; `None`: it may take more, and we are to go on.
-    unsent: Option<usize>,
+    /// Bytes that the client had not acknowledged when its socket was found full, or when its time
+    /// was last renewed since; `None`: the socket may take more, and we are to go on.
+    unacknowledged: Option<usize>,
     /// Whether it is shut for writing.
     is_shut: bool,
 }
@@ -78,7 +78,7 @@ impl<N: Net> Served<N> {
             progressed,
             progressed_at: now,
             taken: 0,
-            unsent: None,
+            unacknowledged: None,
             is_shut: false,
         }
     }
@@ -143,14 +143,14 @@ impl<N: Net + Host> Context<N> {
         let progress = loop {
             let Context { net, exchanges, scratch, .. } = self;
             let Some(served) = exchanges.served_mut(key) else { return Progress::Over };
-            let Served { stream, server, is_shut, taken, unsent, .. } = served;
+            let Served { stream, server, is_shut, taken, unacknowledged, .. } = served;
             let taken_before = *taken;
             match write_out(net, stream, server, taken) {
-                Written::All => *unsent = None,
+                Written::All => *unacknowledged = None,
                 Written::Blocked => {
                     // A look in which nothing is taken must not hide what was sent before it.
-                    if unsent.is_none() || *taken > taken_before {
-                        *unsent = Some(net.unsent(stream));
+                    if unacknowledged.is_none() || *taken > taken_before {
+                        *unacknowledged = Some(net.unsent(stream));
                     }
                     break Progress::Blocked;
                 }
@@ -206,9 +206,9 @@ impl<N: Net + Host> Context<N> {
             // reader may be at it all the time.
             Stage::Answering => {
                 let unsent = self.net.unsent(&mut served.stream);
-                let goes_on = served.unsent.is_none_or(|before| unsent < before);
+                let goes_on = has_taken_some(served.unacknowledged, unsent);
                 if goes_on {
-                    served.unsent = served.unsent.map(|_| unsent);
+                    served.unacknowledged = served.unacknowledged.map(|_| unsent);
                     self.restart_timer(key);
                 }
                 goes_on
@@ -230,6 +230,13 @@ impl<N: Net + Host> Context<N> {
         self.exchanges.table[key].time_limit = Some(time_limit(stage, asked));
         self.restart_timer(key);
     }
+}
+
+/// Whether a client goes on with its answer, by the bytes that it has not acknowledged: when its
+/// socket was full, if it was, and now. One that has acknowledged all of them is not what is waited
+/// for: the socket was full for want of memory, and the gateway has not written again yet.
+fn has_taken_some(before: Option<usize>, now: usize) -> bool {
+    now == 0 || before.is_none_or(|before| now < before)
 }
 
 enum Written {
@@ -256,6 +263,27 @@ fn write_out<N: Net>(
             }
             Write::WouldBlock => return Written::Blocked,
             Write::Failed(_) => return Written::Lost,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_taken_some;
+
+    #[test]
+    fn client_that_takes_bytes_or_has_taken_all_goes_on() {
+        for (before, now, goes_on) in [
+            (None, 8192, true),
+            (None, 0, true),
+            (Some(8192), 8192, false),
+            (Some(8192), 8191, true),
+            (Some(8192), 0, true),
+            (Some(1), 1, false),
+            // It was full for want of memory, with nothing in it.
+            (Some(0), 0, true),
+        ] {
+            assert_eq!(has_taken_some(before, now), goes_on, "{before:?} {now}");
         }
     }
 }

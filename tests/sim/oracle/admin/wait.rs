@@ -65,14 +65,15 @@ impl Hosting<'_> {
 }
 
 impl GuestBook {
-    /// A reader whose time is over gets it once more, if it has read since the last time, or if it
-    /// is the gateway that has to go on. When that has looked is not known.
+    /// A reader whose time is over gets it once more, if it has read since the last time, or all
+    /// that there is, or if it is the gateway that has to go on. When that has looked is not known.
     fn spare(&mut self, guest: &Guest, now: Duration) {
         let Stage::Answering { since: (_, since) } = self.stage else { return };
         let since = since.max(self.spared_at);
         let until = since + ADMIN_ANSWER_TIMEOUT;
         let was_blocked = self.blocked_at.is_some_and(|at| at < until);
-        let goes_on = !was_blocked || since <= guest.read_at + LATE_MAX;
+        let has_read = since <= guest.read_at + LATE_MAX || guest.drained == guest.written;
+        let goes_on = !was_blocked || has_read;
         if until + LATE_MAX <= now && goes_on {
             self.spared_at = now;
         }
