@@ -4,6 +4,7 @@
 
 use std::time::Instant;
 
+use super::admin::Pause;
 use super::exchanges::Exchanges;
 use super::observer::Observer;
 use super::own_listeners::OwnListeners;
@@ -68,7 +69,7 @@ pub(super) enum Timer {
     /// The next look at what pairs have delivered.
     Sample,
     /// The end of a pause of the admin side.
-    Admin,
+    Admin(Pause),
     /// A time limit or a repetition of looking up names to listen on.
     Listen,
 }

@@ -283,7 +283,7 @@ impl<N: Net + Host> Reactor<N> {
                 }
                 Timer::Accept => relays.resume_admission(context),
                 Timer::Sample => context.sample_once_a_second(),
-                Timer::Admin => admin.on_timer(),
+                Timer::Admin(pause) => admin.on_timer(pause),
                 Timer::Discovery => upstream.on_discovery_timer(),
                 Timer::SparePipes => relays.on_spare_pipes_timer(context),
                 Timer::Journal => context.on_journal_timer(),

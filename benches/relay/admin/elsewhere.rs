@@ -136,7 +136,10 @@ impl Server {
         let Some(connection) = &mut self.connections[place] else { return };
         match connection.stream.write(&self.answer) {
             Ok(sent) => assert!(sent == self.answer.len(), "an answer of this size fits in whole"),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.queue.push_back(place);
+                return;
+            }
             Err(_) => {
                 self.connections[place] = None;
                 return;

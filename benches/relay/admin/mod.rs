@@ -282,6 +282,9 @@ impl Setup<'_> {
             answered: watcher.map(Watcher::end).unwrap_or_default(),
             turns: Turns::default(),
         };
+        let is_answered = figures.answered.answers > 0;
+        let is_elsewhere = matches!(arm.watching, Watching::Elsewhere { .. });
+        assert!(is_answered || !is_elsewhere || self.plan.is_smoke, "the other server has ended");
         // The echoes wait for this thread meanwhile, but the turns of the gateway do not.
         let turns = gateway.admin.map(Turns::read).unwrap_or_default();
         Ok(Figures { turns: turns.since(&turns_before), ..figures })

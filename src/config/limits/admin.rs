@@ -27,8 +27,10 @@ pub const ADMIN_EMPTY_LINES_MAX: u8 = 4;
 pub const ADMIN_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest silence of a connection without a request.
 pub const ADMIN_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Longest time in which the reader of an answer takes no byte of it. Pauses of the admin side are
-/// in it; of the answers to 32 clients a piece each goes out in less than a second.
+/// How often it is looked whether the system of a client that is answered has acknowledged a byte
+/// (TCP) or freed a buffer (a unix socket) since: one that has not is cut off. Pauses of the admin
+/// side are in it; of the answers to 32 clients a piece each goes out in less than a second, unless
+/// turns take more than 30 ms.
 pub const ADMIN_ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a connection is still read after its last answer, so that the answer is not destroyed
 /// by a reset (RFC 9112, 9.6).
@@ -37,17 +39,21 @@ pub const ADMIN_LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 pub const ADMIN_READS_PER_STEP: usize = 4;
 /// Bytes of an answer that are rendered before they are written.
 pub const ADMIN_PIECE_BYTES: usize = 8 * 1024;
-/// Most things that are done in one turn for the admin side: a request read, a piece written. On a
-/// slow machine [`ADMIN_TURN_TIME`] ends the step sooner.
+/// Most things that are done in one turn for the admin side: a request read, a piece written. A
+/// bound that needs no clock; as a rule [`ADMIN_TURN_TIME`] is over far sooner.
 pub const ADMIN_STEPS_PER_TURN: usize = 64;
-/// After this time no further thing is begun in a turn. Most things take longer, so a turn does one
-/// of them, in less than half a millisecond. Several in a turn would cost a bulk flow more than
-/// their time: its buffers run empty meanwhile, and it stops and starts again.
+/// After this time no further thing is begun in a turn, so a turn writes one piece as a rule, in
+/// less than half a millisecond. In turns that are long for other reasons this time is longer, see
+/// [`ADMIN_SHARE`].
 pub const ADMIN_TURN_TIME: Duration = Duration::from_micros(60);
-/// While there are connections of clients of etcd, the admin side has one part in this number of
-/// the time: after a step it pauses for 15 times as long as the step took.
+/// The longest that this time becomes. What was begun before ends within a millisecond.
+pub const ADMIN_TURN_TIME_MAX: Duration = Duration::from_micros(300);
+/// While there are connections of clients of etcd, the admin side has at most one part in this
+/// number of the time: it has its next turn no sooner than 16 times as long as it took after the
+/// beginning of the last one.
 pub const ADMIN_SHARE: u32 = 16;
-/// The pause after a client could not be accepted for want of a descriptor or memory.
+/// How long no client is accepted after one could not be, for want of a descriptor or memory.
+/// Those that have been accepted have their answers meanwhile.
 pub const ADMIN_ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Pairs that are looked at in one turn for what they have delivered, which is done once a second.
 pub const SAMPLED_PAIRS_PER_TURN: usize = 512;

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use self::answers::{Answer, Shown};
 use self::pace::Pace;
+pub(super) use self::pace::Pause;
 use self::places::{Holder, Place, place_for};
 use super::context::Context;
 use super::exchanges::Owner;
@@ -31,9 +32,7 @@ use super::token::Token;
 use super::upstream::Upstream;
 use crate::address::Address;
 use crate::arena::{Arena, Key};
-use crate::config::limits::{
-    ADMIN_ACCEPT_PAUSE, ADMIN_CONNECTIONS_MAX, ADMIN_STEPS_PER_TURN, ADMIN_TURN_TIME,
-};
+use crate::config::limits::{ADMIN_CONNECTIONS_MAX, ADMIN_STEPS_PER_TURN};
 use crate::net::{Accept, Host, Net, NetError, Telemetry};
 use crate::observe::facts::RunState;
 use crate::proto::http1::Stage;
@@ -115,7 +114,7 @@ impl<N: Net> Admin<N> {
     /// The next listener with a backlog and a place for one of its clients, in turns; and the
     /// connection that has to leave that place.
     fn next_to_accept(&self, context: &Context<N>) -> Option<(usize, Option<Key>)> {
-        if !self.is_called {
+        if !self.is_called || self.pace.is_accepting_paused() {
             return None;
         }
         let holders = self.connections.iter().map(|connection| connection.holder(context));
@@ -150,8 +149,8 @@ impl<N: Net> Admin<N> {
     }
 
     /// Handles the end of a pause.
-    pub(super) fn on_timer(&mut self) {
-        self.pace.resume();
+    pub(super) fn on_timer(&mut self, pause: Pause) {
+        self.pace.resume(pause);
     }
 
     /// Checks what must hold between two turns.
@@ -193,12 +192,13 @@ impl<N: Net + Host> Admin<N> {
         let shown = &Shown { relays, upstream, state };
         context.note_turn();
         let began = context.net.telemetry().read_clock();
+        let time = Pace::turn_time(began.saturating_duration_since(context.now));
         let mut took = Duration::ZERO;
         for _ in 0..ADMIN_STEPS_PER_TURN {
             // In turns, so that neither those who come nor those who ask starve the others.
             let goes_on = self.accept_one(context) | self.advance_one(context, shown);
             took = context.net.telemetry().read_clock().saturating_duration_since(began);
-            if !goes_on || took >= ADMIN_TURN_TIME {
+            if !goes_on || took >= time {
                 break;
             }
         }
@@ -234,7 +234,7 @@ impl<N: Net + Host> Admin<N> {
             }
             Accept::Failed(NetError::Aborted) => true,
             Accept::Failed(_) => {
-                self.pace.pause(context, ADMIN_ACCEPT_PAUSE);
+                self.pace.pause_accepting(context);
                 false
             }
         }
@@ -244,6 +244,7 @@ impl<N: Net + Host> Admin<N> {
     /// so: the last client may have been accepted.
     fn is_crowded(&self, context: &mut Context<N>) -> bool {
         self.is_called
+            && !self.pace.is_accepting_paused()
             && self.next_to_accept(context).is_none()
             && self
                 .listeners

@@ -206,7 +206,7 @@ impl<N: Net + Host> Context<N> {
             // reader may be at it all the time.
             Stage::Answering => {
                 let unsent = self.net.unsent(&mut served.stream);
-                let goes_on = has_taken_some(served.unacknowledged, unsent);
+                let goes_on = goes_on(served.unacknowledged, unsent);
                 if goes_on {
                     served.unacknowledged = served.unacknowledged.map(|_| unsent);
                     self.restart_timer(key);
@@ -235,7 +235,7 @@ impl<N: Net + Host> Context<N> {
 /// Whether a client goes on with its answer, by the bytes that it has not acknowledged: when its
 /// socket was full, if it was, and now. One that has acknowledged all of them is not what is waited
 /// for: the socket was full for want of memory, and the gateway has not written again yet.
-fn has_taken_some(before: Option<usize>, now: usize) -> bool {
+fn goes_on(before: Option<usize>, now: usize) -> bool {
     now == 0 || before.is_none_or(|before| now < before)
 }
 
@@ -269,11 +269,11 @@ fn write_out<N: Net>(
 
 #[cfg(test)]
 mod tests {
-    use super::has_taken_some;
+    use super::goes_on;
 
     #[test]
     fn client_that_takes_bytes_or_has_taken_all_goes_on() {
-        for (before, now, goes_on) in [
+        for (before, now, wanted) in [
             (None, 8192, true),
             (None, 0, true),
             (Some(8192), 8192, false),
@@ -283,7 +283,7 @@ mod tests {
             // It was full for want of memory, with nothing in it.
             (Some(0), 0, true),
         ] {
-            assert_eq!(has_taken_some(before, now), goes_on, "{before:?} {now}");
+            assert_eq!(goes_on(before, now), wanted, "{before:?} {now}");
         }
     }
 }

@@ -154,9 +154,9 @@ impl Oracle {
         self.pipes.check_all(&mut self.books, world, pipes);
         // Apart from those of pairs, probes and checks: two for each endpoint, of the monitor and
         // of its checks, and one each for accepting, unused pipes, a summary, silent servers,
-        // closings and the drain; of the admin side one for each guest, one for a pause, and one
+        // closings and the drain; of the admin side one for each guest, two for its pauses, and one
         // for samples.
-        let guests = if world.context.plan.visited.is_some() { census.served + 2 } else { 0 };
+        let guests = if world.context.plan.visited.is_some() { census.served + 3 } else { 0 };
         let timers_max =
             pairs + probes + checks + 2 * lines + 2 * world.hosts.places.len() + 7 + guests;
         assert!(

@@ -46,6 +46,8 @@ pub(super) struct AdminBooks {
     payload: (u64, Vec<[u64; 2]>),
     /// Until when the admin side may pause.
     paused_until: Duration,
+    /// Until when it may let no guest in, while it answers those that are in.
+    doors_paused_until: Duration,
     /// The door at which a guest came last.
     last_door: usize,
     /// The turn in which a door last had no place.
@@ -92,6 +94,8 @@ impl Hosting<'_> {
     /// The gateway is about to let a guest in.
     pub fn check_accept(&mut self, world: &World, door: usize) {
         assert!(world.guests.doors.all[door].is_open, "accepted on a closed listener");
+        let is_time = world.context.turn_at + TICK >= self.admin.doors_paused_until;
+        assert!(is_time, "tries again without a pause after it fell short");
         // One more for a moment, if another one makes room.
         let count = world.guests.open_ones().count();
         assert!(count <= ADMIN_CONNECTIONS_MAX, "let in although {count} are there");
@@ -100,7 +104,7 @@ impl Hosting<'_> {
     /// The gateway lacked something to let a guest in.
     pub fn accept_fell_short(&mut self, world: &World) {
         let until = world.context.turn_at + ADMIN_ACCEPT_PAUSE + TICK;
-        self.admin.paused_until = self.admin.paused_until.max(until);
+        self.admin.doors_paused_until = self.admin.doors_paused_until.max(until);
         self.books.saw(Seen::GuestsShort);
     }
 

@@ -39,7 +39,7 @@ impl Hosting<'_> {
                 check_is_done(*index, book, &world.guests.all[*index]);
             }
         }
-        if !is_impatient && !is_paused {
+        if !is_impatient && !is_paused && now >= self.admin.doors_paused_until {
             self.check_doors(world);
         }
     }
