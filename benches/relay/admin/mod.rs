@@ -225,20 +225,20 @@ fn peer(
 impl Setup<'_> {
     fn compare(&mut self, comparison: Comparison) -> Compared {
         let mut arms: Vec<Vec<Figures>> = comparison.arms.iter().map(|_| Vec::new()).collect();
-        let is_one_flow = comparison.is_bulk();
-        let has_more = is_one_flow && !self.plan.is_smoke;
+        let is_bulk = comparison.is_bulk();
+        let has_more = is_bulk && !self.plan.is_smoke;
         let rounds = self.plan.rounds * if has_more { BULK_ROUNDS } else { 1 };
         for round in 0..rounds {
             eprintln!("bench: {}, round {} of {rounds}", comparison.name, round + 1);
             for turn in 0..arms.len() {
                 let index = (turn + round) % arms.len();
                 let arm = comparison.arms[index];
-                let begins = turn == 0 || !is_one_flow;
+                let begins = turn == 0 || !is_bulk;
                 let figures = self
                     .begin(&comparison, arm, begins)
                     .and_then(|()| self.measure(&comparison, arm))
                     .unwrap_or_else(|error| panic!("{}, {}: {error}", comparison.name, arm.name));
-                if turn + 1 == arms.len() || !is_one_flow {
+                if turn + 1 == arms.len() || !is_bulk {
                     self.load.end();
                 }
                 if let Watching::Offered { .. } = arm.watching {
