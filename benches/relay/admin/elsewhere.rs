@@ -1,5 +1,5 @@
-//! A server on the core of the gateway that answers as often as the gateway did, with as many
-//! bytes, and does nothing else: what a bulk flow loses to any process that answers there.
+//! A server on the core of the gateway that sends the same answers at the rate at which the gateway
+//! sent them, and does nothing else: what a bulk flow loses to any process that answers there.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -19,13 +19,15 @@ use crate::machine;
 const LISTENER: Token = Token(usize::MAX);
 /// Bytes that are read at once, as many as the admin side keeps of a connection.
 const READ_BYTES: usize = 8 * 1024;
+/// Bytes that are sent at once: an answer about hundreds of endpoints fits in no socket.
+const PIECE_BYTES: usize = 8 * 1024;
 /// How far it may be behind, to catch up: the kernel counts waits in milliseconds.
 const BEHIND_MAX: Duration = Duration::from_millis(20);
 
 /// The server, which goes on until the process ends.
 pub struct Elsewhere {
     pub address: SocketAddr,
-    /// Nanoseconds from one answer to the next.
+    /// Nanoseconds from one piece to the next.
     interval: Arc<AtomicU64>,
 }
 
@@ -34,7 +36,7 @@ struct Server {
     poll: Poll,
     listener: TcpListener,
     connections: Vec<Option<Connection>>,
-    /// The places of those that wait for an answer, each once.
+    /// The places of those that wait for a piece of an answer, each once.
     queue: VecDeque<usize>,
     answer: Vec<u8>,
 }
@@ -43,6 +45,8 @@ struct Connection {
     stream: TcpStream,
     /// Requests that were read and are not answered.
     asked: usize,
+    /// Bytes of the answer to the first of them that were sent.
+    sent: usize,
 }
 
 impl Elsewhere {
@@ -65,9 +69,10 @@ impl Elsewhere {
         Elsewhere { address, interval }
     }
 
-    /// Answers this often from now on.
-    pub fn set_pace(&self, per_second: f64) {
-        self.interval.store((1e9 / per_second) as u64, Ordering::Relaxed);
+    /// Sends this many bytes a second from now on.
+    pub fn set_pace(&self, bytes_a_second: f64) {
+        let interval = PIECE_BYTES as f64 / bytes_a_second.max(1.0);
+        self.interval.store((1e9 * interval) as u64, Ordering::Relaxed);
     }
 }
 
@@ -93,8 +98,10 @@ impl Server {
             if due <= now
                 && let Some(place) = self.queue.pop_front()
             {
-                self.answer(place, &mut scratch);
+                let sent = self.send_piece(place, &mut scratch);
                 let interval = Duration::from_nanos(interval.load(Ordering::Relaxed));
+                let share = if sent > 0 { sent as f64 / PIECE_BYTES as f64 } else { 1.0 };
+                let interval = interval.mul_f64(share);
                 due = (due + interval).max(now - BEHIND_MAX);
             }
         }
@@ -105,7 +112,7 @@ impl Server {
             let token = Token(self.connections.len());
             let registry = self.poll.registry();
             registry.register(&mut stream, token, Interest::READABLE).expect("epoll takes it");
-            self.connections.push(Some(Connection { stream, asked: 0 }));
+            self.connections.push(Some(Connection { stream, asked: 0, sent: 0 }));
         }
     }
 
@@ -131,25 +138,28 @@ impl Server {
         }
     }
 
-    /// Gives one answer, to a connection that waits for it.
-    fn answer(&mut self, place: usize, scratch: &mut [u8]) {
-        let Some(connection) = &mut self.connections[place] else { return };
-        match connection.stream.write(&self.answer) {
-            Ok(sent) => assert!(sent == self.answer.len(), "an answer of this size fits in whole"),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.queue.push_back(place);
-                return;
-            }
+    /// Sends a piece to a connection that waits for it: how many bytes.
+    fn send_piece(&mut self, place: usize, scratch: &mut [u8]) -> usize {
+        let Some(connection) = &mut self.connections[place] else { return 0 };
+        let rest = &self.answer[connection.sent..];
+        let sent = match connection.stream.write(&rest[..rest.len().min(PIECE_BYTES)]) {
+            Ok(sent) => sent,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
             Err(_) => {
                 self.connections[place] = None;
-                return;
+                return 0;
             }
+        };
+        connection.sent += sent;
+        if connection.sent == self.answer.len() {
+            connection.sent = 0;
+            connection.asked -= 1;
         }
-        connection.asked -= 1;
         if connection.asked > 0 {
             self.queue.push_back(place);
         } else {
             self.receive(place, scratch);
         }
+        sent
     }
 }

@@ -41,15 +41,17 @@ const OFFERED_PER_SECOND: u32 = 10_000;
 const DESCRIPTORS_SPARE: usize = 2000;
 /// A window of the plan is too short for what is asked once a second.
 const WINDOWS: u32 = 5;
-/// Rounds of a bulk flow for each of the plan: the rate of one differs much from one second to the
-/// next.
-const BULK_ROUNDS: usize = 4;
+/// Rounds for each of the plan, where a bound is to be seen: rates of bulk flows and the slowest
+/// echoes differ much from one second to the next.
+const MANY_ROUNDS: usize = 4;
 
 /// A load with its ways to look at the gateway meanwhile, the first of which is the standard.
 struct Comparison {
     name: &'static str,
     pattern: Pattern,
     clients: usize,
+    /// For each of the plan.
+    rounds: usize,
     arms: Vec<Arm>,
 }
 
@@ -92,8 +94,15 @@ struct Compared {
 /// A gateway that runs.
 struct Gateway {
     address: SocketAddr,
-    admin: Option<SocketAddr>,
+    shown: Option<Shown>,
     running: Running,
+}
+
+/// What one with an admin side has.
+struct Shown {
+    admin: SocketAddr,
+    /// The server that gives the same answers.
+    elsewhere: Elsewhere,
 }
 
 /// What all comparisons share.
@@ -101,7 +110,6 @@ struct Setup<'a> {
     plan: &'a Plan,
     load: Load,
     gateways: [Gateway; GATEWAYS.len()],
-    elsewhere: Elsewhere,
     relay_core: usize,
 }
 
@@ -120,15 +128,17 @@ pub fn run(plan: &Plan) {
         let peer = peer(&mut addresses, &mut load, is_shown, endpoints, &folder.join("peers"));
         let (peer, admin) = peer;
         let running = peer.start(relay_core, load_core).expect("the gateway starts");
-        Gateway { address: peer.address, admin, running }
+        let shown = admin.map(|admin| Shown {
+            admin,
+            elsewhere: Elsewhere::start(watcher::answer(admin), relay_core),
+        });
+        Gateway { address: peer.address, shown, running }
     });
     load.forget();
     let pairs = (descriptors.saturating_sub(DESCRIPTORS_SPARE) / 2).min(plan.admin_pairs);
     notes.push(format!("{pairs} pairs, by a hard limit of {descriptors} descriptors."));
-    let few = gateways[WITH_FEW].admin.expect("it has an admin side");
-    let elsewhere = Elsewhere::start(watcher::answer(few), relay_core);
     let comparisons = comparisons(plan, pairs);
-    let mut setup = Setup { plan, load, gateways, elsewhere, relay_core };
+    let mut setup = Setup { plan, load, gateways, relay_core };
     let compared: Vec<Compared> =
         comparisons.into_iter().map(|comparison| setup.compare(comparison)).collect();
     let text = report::markdown(&compared, &notes);
@@ -150,24 +160,28 @@ fn comparisons(plan: &Plan, pairs: usize) -> [Comparison; 4] {
             name: "echo 128 B, 64 connections, 256 endpoints",
             pattern: Pattern::echo(ECHO_BYTES),
             clients: BUSY,
+            rounds: MANY_ROUNDS,
             arms: echo_arms(interval),
         },
         Comparison {
             name: "echo 128 B, 64 of many connections, 256 endpoints",
             pattern: Pattern::Echo { bytes: ECHO_BYTES, busy: BUSY, answers: 1 },
             clients: pairs,
+            rounds: 1,
             arms: echo_arms(interval),
         },
         Comparison {
             name: "bulk up, 1 flow, 3 endpoints",
             pattern: bulk,
             clients: 1,
-            arms: [bulk_arms(WITH_FEW), vec![arm_of_another_server()]].concat(),
+            rounds: MANY_ROUNDS,
+            arms: bulk_arms(WITH_FEW),
         },
         Comparison {
             name: "bulk up, 1 flow, 256 endpoints",
             pattern: bulk,
             clients: 1,
+            rounds: MANY_ROUNDS,
             arms: bulk_arms(SHOWN),
         },
     ]
@@ -184,17 +198,13 @@ fn echo_arms(interval: Duration) -> Vec<Arm> {
 
 fn bulk_arms(gateway: usize) -> Vec<Arm> {
     let offered = Watching::Offered { per_second: OFFERED_PER_SECOND };
+    let elsewhere = Watching::Elsewhere { per_second: OFFERED_PER_SECOND };
     vec![
         Arm { name: "not looked at", gateway, watching: Watching::Not },
         Arm { name: "10,000 requests a second offered", gateway, watching: offered },
         Arm { name: "32 clients in a closed loop", gateway, watching: Watching::ClosedLoop },
+        Arm { name: "10,000 offered to another server", gateway, watching: elsewhere },
     ]
-}
-
-/// Of the gateway whose answers the other server has.
-fn arm_of_another_server() -> Arm {
-    let watching = Watching::Elsewhere { per_second: OFFERED_PER_SECOND };
-    Arm { name: "10,000 offered to another server", gateway: WITH_FEW, watching }
 }
 
 /// A gateway in front of that many endpoints, all of which are one backend, and the address of its
@@ -222,12 +232,18 @@ fn peer(
     (peer, admin)
 }
 
+impl Gateway {
+    /// What it has counted of its turns.
+    fn turns(&self) -> Turns {
+        self.shown.as_ref().map(|shown| Turns::read(shown.admin)).unwrap_or_default()
+    }
+}
+
 impl Setup<'_> {
     fn compare(&mut self, comparison: Comparison) -> Compared {
         let mut arms: Vec<Vec<Figures>> = comparison.arms.iter().map(|_| Vec::new()).collect();
         let is_bulk = comparison.is_bulk();
-        let has_more = is_bulk && !self.plan.is_smoke;
-        let rounds = self.plan.rounds * if has_more { BULK_ROUNDS } else { 1 };
+        let rounds = self.plan.rounds * if self.plan.is_smoke { 1 } else { comparison.rounds };
         for round in 0..rounds {
             eprintln!("bench: {}, round {} of {rounds}", comparison.name, round + 1);
             for turn in 0..arms.len() {
@@ -240,9 +256,6 @@ impl Setup<'_> {
                     .unwrap_or_else(|error| panic!("{}, {}: {error}", comparison.name, arm.name));
                 if turn + 1 == arms.len() || !is_bulk {
                     self.load.end();
-                }
-                if let Watching::Offered { .. } = arm.watching {
-                    self.elsewhere.set_pace(figures.answered.answers_a_second().max(1.0));
                 }
                 arms[index].push(figures);
             }
@@ -261,11 +274,11 @@ impl Setup<'_> {
 
     fn measure(&mut self, comparison: &Comparison, arm: Arm) -> Result<Figures, String> {
         let gateway = &self.gateways[arm.gateway];
-        let turns_before = gateway.admin.map(Turns::read).unwrap_or_default();
-        let watched = match arm.watching {
-            Watching::Elsewhere { .. } => Some(self.elsewhere.address),
-            _ => gateway.admin,
-        };
+        let turns_before = gateway.turns();
+        let watched = gateway.shown.as_ref().map(|shown| match arm.watching {
+            Watching::Elsewhere { .. } => shown.elsewhere.address,
+            _ => shown.admin,
+        });
         let watcher = watched.map(|address| Watcher::start(arm.watching, address));
         let processes = &gateway.running.processes;
         let before = Sample::take(processes, self.relay_core);
@@ -282,11 +295,15 @@ impl Setup<'_> {
             answered: watcher.map(Watcher::end).unwrap_or_default(),
             turns: Turns::default(),
         };
-        let is_answered = figures.answered.answers > 0;
-        let is_elsewhere = matches!(arm.watching, Watching::Elsewhere { .. });
-        assert!(is_answered || !is_elsewhere || self.plan.is_smoke, "the other server has ended");
+        let bytes_a_second = figures.answered.a_second(figures.answered.bytes);
+        match (arm.watching, &gateway.shown) {
+            (Watching::Offered { .. }, Some(shown)) => shown.elsewhere.set_pace(bytes_a_second),
+            (Watching::Elsewhere { .. }, _) if !self.plan.is_smoke => {
+                assert!(bytes_a_second > 0.0, "the other server has ended");
+            }
+            _ => {}
+        }
         // The echoes wait for this thread meanwhile, but the turns of the gateway do not.
-        let turns = gateway.admin.map(Turns::read).unwrap_or_default();
-        Ok(Figures { turns: turns.since(&turns_before), ..figures })
+        Ok(Figures { turns: gateway.turns().since(&turns_before), ..figures })
     }
 }

@@ -28,7 +28,8 @@ pub fn markdown(compared: &[Compared], notes: &[String]) -> String {
 fn table(text: &mut String, compared: &Compared, is_echo: bool) {
     let rate = if is_echo { "echoes a second" } else { "GB/s" };
     let head = ["", rate, "ratio", "p50 µs", "ratio", "p99 µs", "ratio", "longest ms"];
-    let rest = ["CPU ratio", "answers/s", "requests/s", "closed", "turns", "> 1 ms", "all within"];
+    let rest =
+        ["CPU ratio", "answers/s", "kB/s", "requests/s", "closed", "turns", "> 1 ms", "all within"];
     let head = [&head[..], &rest[..]].concat();
     line_of(text, format_args!("| {} |", head.join(" | ")));
     line_of(text, format_args!("|---|{}", "---:|".repeat(head.len() - 1)));
@@ -48,7 +49,14 @@ fn table(text: &mut String, compared: &Compared, is_echo: bool) {
             ratio(rounds, standard, |figures| figures.p99),
             format!("{:.2}", 1e3 * longest),
             ratio(rounds, standard, |figures| figures.process),
-            format!("{:.1}", median(rounds, |figures| figures.answered.answers_a_second())),
+            format!(
+                "{:.1}",
+                median(rounds, |figures| figures.answered.a_second(figures.answered.answers))
+            ),
+            format!(
+                "{:.0}",
+                median(rounds, |figures| figures.answered.a_second(figures.answered.bytes)) / 1e3
+            ),
             format!(
                 "{:.0}",
                 median(rounds, |figures| figures.answered.a_second(figures.answered.requests))

@@ -35,7 +35,7 @@ pub enum Watching {
     Offered { per_second: u32 },
     /// Over many connections, each of which asks again when it is answered.
     ClosedLoop,
-    /// As many are offered, but another server answers, as often as the gateway did.
+    /// As many are offered, but another server answers, as many bytes a second as the gateway did.
     Elsewhere { per_second: u32 },
 }
 
@@ -44,6 +44,8 @@ pub enum Watching {
 pub struct Answered {
     pub requests: u64,
     pub answers: u64,
+    /// Bytes that many clients have received, those of unfinished answers with them.
+    pub bytes: u64,
     /// Connections that the gateway has closed.
     pub closed: u64,
     pub time: Duration,
@@ -52,12 +54,7 @@ pub struct Answered {
 }
 
 impl Answered {
-    /// Answers a second; 0 where none was asked for.
-    pub fn answers_a_second(&self) -> f64 {
-        self.a_second(self.answers)
-    }
-
-    /// This count over the time of the run, a second.
+    /// This count over the time of the run, a second; 0 where nothing was asked for.
     pub fn a_second(&self, count: u64) -> f64 {
         if self.time.is_zero() { 0.0 } else { count as f64 / self.time.as_secs_f64() }
     }
@@ -246,6 +243,7 @@ impl Crowd {
                 Ok(count) => {
                     let answers = self.clients[place].answers_in(&scratch[..count]);
                     self.answered.answers += answers;
+                    self.answered.bytes += count as u64;
                     if self.per_second.is_none() {
                         (0..answers).for_each(|_| self.request(place));
                     }
