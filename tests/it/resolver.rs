@@ -143,16 +143,24 @@ fn forged_late_and_doubled_answers_are_ignored() {
 }
 
 /// A forger of answers has to guess both.
+/// One of many names.
+fn name(number: usize) -> String {
+    format!("name{number}.test")
+}
+
+/// With this many names as endpoints.
+fn with_names(builder: GatewayBuilder, names: usize) -> GatewayBuilder {
+    let each = (0..names).map(|number| format!("{}:2379", name(number)));
+    each.fold(builder, |builder, endpoint| builder.endpoint(&endpoint))
+}
+
 #[test]
 fn each_query_has_an_id_and_a_port_of_its_own() {
     const NAMES: usize = 20;
     Machine::run(|machine| {
         let dns = NameServer::start(DNS);
-        let name = |number: usize| format!("name{number}.test");
         (0..NAMES).for_each(|number| dns.set_addresses(&name(number), 60, &[11]));
-        let endpoint =
-            |builder: GatewayBuilder, number| builder.endpoint(&format!("{}:2379", name(number)));
-        let gateway = (0..NAMES).fold(machine.gateway(), endpoint).start();
+        let gateway = with_names(machine.gateway(), NAMES).start();
         until("all have been asked for", || dns.queries().len() >= 2 * NAMES);
         wait_added(&gateway, &[11]);
         let queries = dns.queries();
@@ -204,11 +212,9 @@ fn addresses_of_one_family_do_not_wait_for_the_other() {
     });
 }
 
-/// A gateway in front of one member by its address, and of this many names.
-fn gateway_of_names(machine: &Machine, names: usize) -> Gateway {
-    let each = (0..names).map(|number| format!("name{number}.test:2379"));
-    let builder = machine.gateway().endpoint("127.0.0.11:2379");
-    each.fold(builder, |builder, endpoint| builder.endpoint(&endpoint)).start()
+/// A gateway in front of one member by its address, and of as many names as it takes besides.
+fn gateway_of_many_names(machine: &Machine) -> Gateway {
+    with_names(machine.gateway().endpoint("127.0.0.11:2379"), 255).start()
 }
 
 #[test]
@@ -219,7 +225,7 @@ fn dead_resolver_costs_addresses_nothing() {
         // Longer than it takes to serve all clients, unless one of them waits for an answer.
         machine.set_resolv_conf(&format!("nameserver {DNS}\noptions timeout:30 attempts:1\n"));
         let _member = member(11);
-        let gateway = gateway_of_names(machine, 255);
+        let gateway = gateway_of_many_names(machine);
         until("it has asked", || !dns.queries().is_empty());
         assert_eq!(letters(&gateway, 100), "a");
         assert_eq!(gateway.log_count("name not resolved"), 0, "a client waited for an answer");
@@ -236,7 +242,7 @@ fn dead_resolver_costs_little_work() {
         let dns = NameServer::start(DNS);
         dns.behave(Behaviour::Drop);
         let _member = member(11);
-        let gateway = gateway_of_names(machine, 255);
+        let gateway = gateway_of_many_names(machine);
         let transfers = Transfers::start(&gateway, 10, 1);
         until("it goes on asking", || dns.queries().len() >= QUERIES);
         gateway.wait_for_log("reason=name_server_timed_out");
