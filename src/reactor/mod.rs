@@ -24,12 +24,13 @@
 //! 12. `sync_records`
 //! 13. `sample_pairs`
 //! 14. `serve`
-//! 15. `resume_accepting`
-//! 16. `end_if_drained`
-//! 17. `check_invariants`
-//! 18. `measure_turn`
+//! 15. `on_asked`
+//! 16. `resume_accepting`
+//! 17. `end_if_drained`
+//! 18. `check_invariants`
+//! 19. `measure_turn`
 //!
-//! Steps 11 to 15 are those of a notable turn: something is shown, and the turn does more than to
+//! Steps 11 to 16 are those of a notable turn: something is shown, and the turn does more than to
 //! relay. Whatever gives them something to do notes the turn (`observer.rs`).
 //!
 //! An event handler only records the readiness of a socket and puts its pair into the ready queue,
@@ -191,6 +192,7 @@ impl<N: Net + Host> Reactor<N> {
             self.upstream.sync_records(&mut self.context);
             self.relays.sample_pairs(&mut self.context, &self.upstream);
             self.admin.serve(&mut self.context, &self.relays, &self.upstream, self.life.shown());
+            self.upstream.on_asked(&mut self.context);
             self.front.resume_accepting(&mut self.context, &mut self.relays);
         }
         self.end_if_drained();

@@ -27,6 +27,8 @@ pub(super) struct Observer {
     is_next_notable: bool,
     /// Whether a second has passed since the last sample.
     is_sample_due: bool,
+    /// Whether a client of the admin side has said something in this turn.
+    is_asked: bool,
     /// `None`: there is no access log.
     pub(super) access: Option<AccessLines>,
 }
@@ -59,6 +61,7 @@ impl Observer {
             is_notable: true,
             is_next_notable: false,
             is_sample_due: false,
+            is_asked: false,
         }
     }
 
@@ -70,6 +73,16 @@ impl Observer {
     /// Whether a sample is due. True once.
     pub(super) fn take_sample_due(&mut self) -> bool {
         std::mem::take(&mut self.is_sample_due)
+    }
+
+    /// Notes that a client of the admin side has said something.
+    pub(super) fn note_asked(&mut self) {
+        self.is_asked = true;
+    }
+
+    /// Whether one has. True once.
+    pub(super) fn take_asked(&mut self) -> bool {
+        std::mem::take(&mut self.is_asked)
     }
 
     /// Whether the turn that ends is to be measured: those that did more than to relay, and some of

@@ -43,6 +43,9 @@ impl Simulation {
         Hosting::of(&mut self.oracle).check_read(&self.world, index);
         let outcome = self.world.guests.read(&mut self.world.context, index, buffer);
         Hosting::of(&mut self.oracle).has_read(&self.world, index, &outcome);
+        if let Read::Data(_) = outcome {
+            self.oracle.checking().endpoints_are_needed(&self.world);
+        }
         outcome
     }
 

@@ -40,9 +40,9 @@ pub(super) struct Checker {
     connector: Option<Rc<dyn Connector>>,
     /// The endpoints that have checks, each once.
     subjects: Vec<Subject>,
-    /// When the last client came.
-    client_at: Instant,
-    /// A check was put off, as there is no client.
+    /// When endpoints had to be known last.
+    needed_at: Instant,
+    /// A check was put off, as they have not had to be for a while.
     is_paused: bool,
     /// Whether the process is to end, so that no endpoint is checked.
     is_stopped: bool,
@@ -94,7 +94,7 @@ impl Checker {
             leader,
             connector,
             subjects,
-            client_at: now,
+            needed_at: now,
             is_paused,
             is_stopped,
         }
@@ -151,11 +151,11 @@ impl Checker {
         context.rearm(&mut self.subjects[position].timer, wanted, Timer::Check(endpoint));
     }
 
-    /// Records that a client has come, so that endpoints have to be known.
+    /// Records that someone has to know about endpoints: a client, or one of the admin side.
     #[inline]
-    pub(super) fn client_came<N: Net>(&mut self, context: &mut Context<N>, set: &mut EndpointSet) {
-        self.client_at = context.now;
-        if self.is_paused {
+    pub(super) fn note_need<N: Net>(&mut self, context: &mut Context<N>, set: &mut EndpointSet) {
+        self.needed_at = context.now;
+        if self.is_paused && !self.is_stopped {
             self.is_paused = false;
             set.resume_checks(context.now);
             checked(set).into_iter().for_each(|endpoint| self.sync_timer(context, set, endpoint));
@@ -172,7 +172,7 @@ impl Checker {
         let Some(position) = self.position(endpoint) else { return Decided::default() };
         self.subjects[position].timer = None;
         let is_idle =
-            context.metrics.pairs_open == 0 && self.client_at + CHECKS_IDLE_AFTER <= context.now;
+            context.metrics.pairs_open == 0 && self.needed_at + CHECKS_IDLE_AFTER <= context.now;
         if self.is_stopped || !set.begin_check(endpoint, is_idle, context.now) {
             self.is_paused |= is_idle;
             self.sync_timer(context, set, endpoint);

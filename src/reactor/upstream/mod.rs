@@ -18,7 +18,7 @@ use std::time::Instant;
 use self::checker::Checker;
 use self::discovery::DiscoveryDriver;
 use self::lines::Lines;
-use self::monitor::{FailedProbe, Monitor};
+use self::monitor::{FailedDial, Monitor};
 use crate::address::Address;
 use crate::config::health::{CloseOnFailure, CloseOnRemoval};
 use crate::discovery::{Discovery, Found, Unusable};
@@ -32,9 +32,7 @@ use crate::reactor::faults::dial_failure;
 use crate::reactor::observer::moment;
 use crate::reactor::start::Limits;
 use crate::relay::dialing::Attempt;
-use crate::upstream::{
-    DialFailure, EndpointId, EndpointSet, EndpointSpec, Removed, Standing, Suspicion,
-};
+use crate::upstream::{EndpointId, EndpointSet, EndpointSpec, Removed, Standing, Suspicion};
 
 /// The endpoints with their monitor, and discovery.
 pub(super) struct Upstream<N: Net + Host> {
@@ -136,7 +134,7 @@ impl<N: Net + Host> Upstream<N> {
     /// Records that a client's dial to the endpoint has begun.
     #[inline]
     pub(super) fn dial_begun(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
-        self.checker.client_came(context, &mut self.monitor.endpoints);
+        self.checker.note_need(context, &mut self.monitor.endpoints);
         self.monitor.dial_begun(context, endpoint);
     }
 
@@ -178,33 +176,28 @@ impl<N: Net + Host> Upstream<N> {
             self.suspect(context, attempt.endpoint, Suspicion::Failed);
             self.note_standing(context);
         }
-        self.recheck_names(context, attempt.endpoint, failure);
+        self.recheck_names(context, [FailedDial { endpoint: attempt.endpoint, failure }]);
         if !failure.is_evidence() {
             self.monitor.log_local_failure(context, attempt.endpoint, error);
         }
         !failure.is_evidence()
     }
 
-    /// Rechecks the names of an endpoint after a failed dial or probe: their records, or our route,
+    /// Rechecks the names of endpoints after failed dials and probes: their records, or our route,
     /// may have changed.
-    fn recheck_names(&mut self, context: &Context<N>, endpoint: EndpointId, failure: DialFailure) {
-        if std::mem::take(&mut self.monitor.has_failed) {
-            self.discovery.on_doubt(context.now);
-        }
-        if let Some(address) = self.monitor.endpoints.address(endpoint) {
-            self.discovery.recheck(address, failure, context.now);
-            self.recheck_all_if_none_active(context.now);
-        }
-    }
-
-    /// Rechecks the names of the endpoints whose probes have failed.
-    fn recheck_names_of(
+    fn recheck_names(
         &mut self,
         context: &Context<N>,
-        failed: impl IntoIterator<Item = FailedProbe>,
+        failed: impl IntoIterator<Item = FailedDial>,
     ) {
-        for FailedProbe { endpoint, failure } in failed {
-            self.recheck_names(context, endpoint, failure);
+        for FailedDial { endpoint, failure } in failed {
+            if std::mem::take(&mut self.monitor.has_failed) {
+                self.discovery.on_doubt(context.now);
+            }
+            if let Some(address) = self.monitor.endpoints.address(endpoint) {
+                self.discovery.recheck(address, failure, context.now);
+                self.recheck_all_if_none_active(context.now);
+            }
         }
     }
 
@@ -240,7 +233,7 @@ impl<N: Net + Host> Upstream<N> {
     /// Probes the endpoint if it is inactive and due.
     pub(super) fn probe(&mut self, context: &mut Context<N>, endpoint: EndpointId) {
         let failed = self.monitor.probe(context, endpoint);
-        self.recheck_names_of(context, failed);
+        self.recheck_names(context, failed);
     }
 
     /// Whether discovery has to run before this turn ends.
@@ -285,7 +278,7 @@ impl<N: Net + Host> Upstream<N> {
         let Some(found) = self.discovery.take_found(context) else { return Vec::new() };
         self.is_found_anew = true;
         let (removed, failed) = self.monitor.apply_found(context, &found);
-        self.recheck_names_of(context, failed);
+        self.recheck_names(context, failed);
         if !removed.is_empty() {
             self.monitor.abandon_probes(context, &removed);
         }
@@ -305,7 +298,7 @@ impl<N: Net + Host> Upstream<N> {
                     // It can be reached again, and may be another process.
                     self.suspect(context, endpoint, Suspicion::Failed);
                 }
-                self.recheck_names_of(context, failed);
+                self.recheck_names(context, failed);
                 self.note_standing(context);
             }
             // Its part handles these in a step of its own.

@@ -47,7 +47,7 @@ pub(super) struct Monitor {
 }
 
 /// A failed probe, for discovery.
-pub(super) struct FailedProbe {
+pub(super) struct FailedDial {
     pub(super) endpoint: EndpointId,
     pub(super) failure: DialFailure,
 }
@@ -186,7 +186,7 @@ impl Monitor {
         &mut self,
         context: &mut Context<N>,
         endpoint: EndpointId,
-    ) -> Option<FailedProbe> {
+    ) -> Option<FailedDial> {
         self.cancel_probe(context, endpoint);
         if self.is_stopped || !self.endpoints.begin_probe(endpoint, context.now) {
             return None;
@@ -216,7 +216,7 @@ impl Monitor {
         context: &mut Context<N>,
         endpoint: EndpointId,
         report: Report,
-    ) -> Option<FailedProbe> {
+    ) -> Option<FailedDial> {
         match report {
             Report::Done => {
                 context.metrics.probes.succeeded += 1;
@@ -244,7 +244,7 @@ impl Monitor {
         context: &mut Context<N>,
         endpoint: EndpointId,
         error: HandshakeError,
-    ) -> FailedProbe {
+    ) -> FailedDial {
         if error == HandshakeError::Local {
             return self.fail_probe(context, endpoint, NetError::NotSupported);
         }
@@ -257,7 +257,7 @@ impl Monitor {
         context: &mut Context<N>,
         endpoint: EndpointId,
         error: NetError,
-    ) -> FailedProbe {
+    ) -> FailedDial {
         let failure = dial_failure(error);
         if !failure.is_evidence() {
             self.log_local_failure(context, endpoint, error);
@@ -270,12 +270,12 @@ impl Monitor {
         context: &mut Context<N>,
         endpoint: EndpointId,
         failure: DialFailure,
-    ) -> FailedProbe {
+    ) -> FailedDial {
         context.metrics.probes.fail(failure);
         let jitter = context.net.random();
         let change = self.endpoints.probe_failed(endpoint, failure, context.now, jitter);
         self.on_change(context, change, "probe");
-        FailedProbe { endpoint, failure }
+        FailedDial { endpoint, failure }
     }
 
     /// Replaces the endpoints with those that discovery has found. Returns the removed ones, and
@@ -284,7 +284,7 @@ impl Monitor {
         &mut self,
         context: &mut Context<N>,
         found: &[Found],
-    ) -> (Vec<Removed>, Vec<FailedProbe>) {
+    ) -> (Vec<Removed>, Vec<FailedDial>) {
         let Reconciled { added, removed } = self.endpoints.reconcile(&specs(found), context.now);
         for Removed { id, address, pairs } in &removed {
             context.log(Event::EndpointRemoved { endpoint: address, pairs: *pairs });
@@ -303,7 +303,7 @@ impl Monitor {
         context: &mut Context<N>,
         id: EndpointId,
         found: &[Found],
-    ) -> Option<FailedProbe> {
+    ) -> Option<FailedDial> {
         let endpoint = self.endpoints.get(id)?;
         let (address, health) = (endpoint.address(), *endpoint.health());
         let (priority, weight) = (endpoint.priority(), endpoint.weight());

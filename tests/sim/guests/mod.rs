@@ -48,6 +48,11 @@ pub struct Visited {
 }
 
 impl Visited {
+    /// An admin side to which only those come that a test sends.
+    pub fn calm() -> Visited {
+        Visited { doors: 1, guests: 0, crowds: 0, takes_time: false, seed: 1 }
+    }
+
     /// `None`: there is no admin side in this run.
     pub fn draw(random: &mut Random, faults: &mut Faults) -> Option<Visited> {
         if !random.chance(VISITED) {

@@ -22,8 +22,8 @@ pub(super) struct CheckBooks {
     pub(super) closings: Closings,
     /// What may be as it was before a dial that was left or failed in this turn.
     pub(super) in_doubt: Vec<Doubt>,
-    /// When a client was last dialed for.
-    client_at: Duration,
+    /// When endpoints had to be known last.
+    needed_at: Duration,
 }
 
 /// An endpoint before a dial to it was left, or failed.
@@ -43,7 +43,7 @@ impl CheckBooks {
             all: asked.map(|asked| asked.map(CheckBook::new)).collect(),
             closings: Closings::default(),
             in_doubt: Vec::new(),
-            client_at: Duration::ZERO,
+            needed_at: Duration::ZERO,
         }
     }
 }
@@ -69,13 +69,13 @@ impl Checking<'_> {
         book.unwrap_or_else(|| panic!("{endpoint} is asked, and was not to be"))
     }
 
-    /// Whether no client came for a while.
+    /// Whether endpoints did not have to be known for a while.
     fn is_at_rest(&self, world: &World) -> bool {
-        self.checks.client_at + CHECKS_IDLE_AFTER <= world.context.turn_at
+        self.checks.needed_at + CHECKS_IDLE_AFTER <= world.context.turn_at
     }
 
-    /// A client is dialed for: checks that were put off are due.
-    pub(super) fn client_has_come(&mut self, world: &World) {
+    /// A client is dialed for, or one of the admin side asks: checks that were put off are due.
+    pub fn endpoints_are_needed(&mut self, world: &World) {
         let now = world.context.turn_at;
         if self.is_at_rest(world) {
             for book in self.checks.all.iter_mut().flatten() {
@@ -86,7 +86,7 @@ impl Checking<'_> {
                 book.vague_at = now;
             }
         }
-        self.checks.client_at = now;
+        self.checks.needed_at = now;
     }
 
     /// The gateway dials an endpoint for a check.
@@ -274,7 +274,7 @@ impl Checking<'_> {
     /// The gateway starts: nothing is known, and every endpoint is to be asked.
     pub(super) fn checks_begin(&mut self, now: Duration) {
         // The first look at the clock may be a late one.
-        self.checks.client_at = now;
+        self.checks.needed_at = now;
         for endpoint in 0..self.checks.all.len() {
             self.stand_anew(endpoint);
             if let Some(book) = &mut self.checks.all[endpoint] {

@@ -173,7 +173,7 @@ impl Oracle {
             state.turn_lost_at = None;
         }
         if !is_short {
-            self.checking().client_has_come(world);
+            self.checking().endpoints_are_needed(world);
             if !self.books.is_paused(world) {
                 // Some were decided about before this dial, whose outcome may change things.
                 self.note_choices_of_the_short(world);

@@ -11,6 +11,7 @@ use etcd_gateway::relay::ending::Cause;
 use super::{PORT, SECOND, calm, pair, turn};
 use crate::agenda::Happening;
 use crate::connection::{Id, Role};
+use crate::guests::Visited;
 use crate::members::State;
 use crate::net::SimNet;
 use crate::run::start;
@@ -149,10 +150,44 @@ fn no_member_is_asked_without_clients_and_the_next_client_makes_all_be_asked() {
     assert_eq!(net.world().visits.requests.len(), asked, "no client is there");
     served(&net, &mut reactor);
     pass(&net, &mut reactor, SECOND / 100);
+    assert_eq!(asked_since(&net, asked), [0, 1, 2]);
+}
+
+#[test]
+fn members_are_asked_without_clients_for_as_long_as_someone_asks_the_admin_side() {
+    let mut world = World::checked(1, HealthCheckMode::Auto, 3);
+    world.context.plan.visited = Some(Visited::calm());
+    let net = SimNet::new(world);
+    let mut reactor = start(&net);
+    pass(&net, &mut reactor, CHECKS_IDLE_AFTER + 6 * SECOND);
+    let asked = net.world().visits.requests.len();
+    pass(&net, &mut reactor, 600 * SECOND);
+    assert_eq!(net.world().visits.requests.len(), asked, "it is of use to none");
+    look(&net);
+    pass(&net, &mut reactor, SECOND / 100);
+    assert_eq!(asked_since(&net, asked), [0, 1, 2]);
+    (0..3).for_each(|member| net.world().put(member, State::IsFrozen));
+    for _ in 0..3 {
+        look(&net);
+        pass(&net, &mut reactor, CHECKS_IDLE_AFTER / 2);
+    }
+    let failing = reactor.metrics().checks.failed;
+    assert!(failing > 0, "a failure is found out while someone looks");
+}
+
+/// Asks the admin side.
+fn look(net: &SimNet) {
+    let World { context, guests, .. } = &mut *net.world();
+    guests.come_in_peace(context);
+}
+
+/// The members whose checks began behind the first `asked`, in order.
+fn asked_since(net: &SimNet, asked: usize) -> Vec<usize> {
+    let world = net.world();
     let mut anew: Vec<usize> =
-        net.world().visits.requests[asked..].iter().map(|(_, endpoint)| *endpoint).collect();
+        world.visits.requests[asked..].iter().map(|(_, endpoint)| *endpoint).collect();
     anew.sort();
-    assert_eq!(anew, [0, 1, 2]);
+    anew
 }
 
 #[test]
