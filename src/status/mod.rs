@@ -83,8 +83,8 @@ fn ask(command: &StatusCommand) -> Result<Answer, String> {
 fn read(mut body: Vec<u8>, output: StatusOutput) -> Result<Answer, String> {
     let document: Option<Value> = serde_json::from_slice(&body).ok();
     let document = document.ok_or("no answer of a gateway: not JSON")?;
-    let is_ready = document.get("ready").and_then(Value::as_bool);
-    let is_ready = is_ready.ok_or("no answer of a gateway: does not say whether it is ready")?;
+    let is_ready = document["ready"].as_bool().filter(|_| is_of_gateway(&document));
+    let is_ready = is_ready.ok_or("no answer of a gateway: another JSON document")?;
     let shown = match output {
         StatusOutput::Table => table::table(&document).into_bytes(),
         StatusOutput::Json => {
@@ -95,6 +95,13 @@ fn read(mut body: Vec<u8>, output: StatusOutput) -> Result<Answer, String> {
         }
     };
     Ok(Answer { shown, exit_status: if is_ready { READY } else { NOT_READY } })
+}
+
+/// Whether it has fields that the status of a gateway always has: other programs, too, say whether
+/// they are ready.
+fn is_of_gateway(document: &Value) -> bool {
+    let [version, state] = ["version", "state"].map(|name| document[name].is_string());
+    version && state && document["endpoints"].is_array()
 }
 
 /// Asks each second. A terminal is drawn in place; elsewhere answers follow each other.
@@ -161,11 +168,15 @@ mod tests {
 
     #[test]
     fn an_answer_says_whether_the_gateway_is_ready() {
+        const OTHER: &str = "no answer of a gateway: another JSON document";
         for (body, want) in [
-            (r#"{"ready":true}"#, Ok(READY)),
-            (r#"{"ready":false}"#, Ok(NOT_READY)),
-            (r#"{"ready":1}"#, Err("no answer of a gateway: does not say whether it is ready")),
-            ("[]", Err("no answer of a gateway: does not say whether it is ready")),
+            (r#"{"version":"1","state":"running","ready":true,"endpoints":[]}"#, Ok(READY)),
+            (r#"{"version":"1","state":"running","ready":false,"endpoints":[]}"#, Ok(NOT_READY)),
+            (r#"{"version":"1","state":"running","ready":1,"endpoints":[]}"#, Err(OTHER)),
+            (r#"{"version":"1","state":"running","ready":true}"#, Err(OTHER)),
+            (r#"{"version":"1","ready":true,"endpoints":[]}"#, Err(OTHER)),
+            (r#"{"state":"green","ready":true,"endpoints":[]}"#, Err(OTHER)),
+            ("[]", Err(OTHER)),
             ("ok\n", Err("no answer of a gateway: not JSON")),
             ("", Err("no answer of a gateway: not JSON")),
         ] {

@@ -11,8 +11,10 @@ use nix::libc;
 use crate::util::command_line::{BINARY, ENDPOINT, gateway, run};
 use crate::util::*;
 
-const READY: &str = r#"{"ready":true,"state":"running","endpoints":[{"address":"10.0.0.1:2379"}]}"#;
-const NOT_READY: &str = r#"{"ready":false,"not_ready":["no_endpoint_known"]}"#;
+const READY: &str = r#"{"version":"0.1.0","state":"running","ready":true,
+"endpoints":[{"address":"10.0.0.1:2379"}]}"#;
+const NOT_READY: &str = r#"{"version":"0.1.0","state":"running","ready":false,
+"not_ready":["no_endpoint_known"],"endpoints":[]}"#;
 
 /// Reads the head of a request, and answers with these bytes.
 fn answer_with(mut stream: impl Read + Write, answer: &[u8]) -> io::Result<String> {
@@ -100,7 +102,7 @@ fn what_gives_no_answer_is_status_1_with_the_reason() {
         (closed.address(), "no answer"),
         (absent.address(), "HTTP status 404"),
         (other.address(), "not JSON"),
-        (odd.address(), "does not say whether it is ready"),
+        (odd.address(), "another JSON document"),
         (not_http.address(), "no answer of a gateway: answer malformed"),
     ] {
         let output = ask(address, &["--connect-timeout=200ms"]);
