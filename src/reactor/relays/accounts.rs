@@ -134,7 +134,10 @@ pub(super) fn close_account<N: Net + Host>(
         observer.endpoints.add_bytes(endpoint, bytes);
     }
     let duration = now.saturating_duration_since(slot.accepted_at);
-    observer.timings.connections.add(duration);
+    // As in the counters: a client that was rejected had no connection to take time.
+    if !ending.is_unserved() {
+        observer.timings.connections.add(duration);
+    }
     let Some(access) = &mut observer.access else { return };
     let endpoint = slot.endpoint.filter(|_| ending.phase != EndedIn::Dialing);
     let is_long = access.add(&AccessRecord {

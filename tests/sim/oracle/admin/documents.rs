@@ -80,7 +80,7 @@ impl Samples {
             && open == view.open
             && ended + rejected == view.closed
             && (least..=most).contains(&rejected)
-            && durations == view.closed
+            && durations == ended
             && dials == view.connected
             && first <= view.connected;
         let said = (accepted, open, ended, rejected, durations, dials, first);
