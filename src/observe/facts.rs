@@ -133,7 +133,8 @@ pub struct EndpointFacts<'a> {
     pub state: EndpointState,
     /// How long it has been in this state.
     pub state_for: Duration,
-    /// Why it last left the state `Up`, in the words of the log, and how long ago. `None`: never.
+    /// Why it was last in another state than `Up`, in the words of the log, and how long ago it
+    /// came to that. `None`: it never was.
     pub last_error: Option<(&'a str, Duration)>,
     /// Its class: lower numbers first.
     pub priority: u16,
