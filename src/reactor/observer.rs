@@ -27,7 +27,7 @@ pub(super) struct Observer {
     is_next_notable: bool,
     /// Whether a second has passed since the last sample.
     is_sample_due: bool,
-    /// Whether a client of the admin side has said something in this turn.
+    /// Whether a client of the admin side has asked in this turn how endpoints do.
     is_asked: bool,
     /// `None`: there is no access log.
     pub(super) access: Option<AccessLines>,
@@ -75,7 +75,7 @@ impl Observer {
         std::mem::take(&mut self.is_sample_due)
     }
 
-    /// Notes that a client of the admin side has said something.
+    /// Notes that a client of the admin side has asked how endpoints do.
     pub(super) fn note_asked(&mut self) {
         self.is_asked = true;
     }

@@ -27,8 +27,8 @@ pub struct CheckNews {
 
 impl EndpointSet {
     /// Begins the check of an endpoint if it is due; true asks for one, the result of which must be
-    /// reported once, by [`Self::check_done`] or [`Self::check_abandoned`]. `may_pause`: no client
-    /// is there that the result would be of use to.
+    /// reported once, by [`Self::check_done`] or [`Self::check_abandoned`]. `may_pause`: it
+    /// does not matter at present how endpoints do.
     pub fn begin_check(&mut self, id: EndpointId, may_pause: bool, now: Instant) -> bool {
         let Some(endpoint) = self.members.get_mut(id) else { return false };
         if endpoint.health.is_removed() {
@@ -89,7 +89,7 @@ impl EndpointSet {
         checks.map(|checks| checks.suspect(suspicion, &limits, now)).is_some()
     }
 
-    /// A client has come after a time without any: checks that were put off are due.
+    /// It matters again how endpoints do: checks that were put off are due.
     pub fn resume_checks(&mut self, now: Instant) {
         self.members.change_live(|_, endpoint| {
             if let Some(checks) = &mut endpoint.checks {

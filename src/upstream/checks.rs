@@ -114,8 +114,8 @@ impl Checks {
         }
     }
 
-    /// Begins a check that is due. `may_pause`: no client is there, and a check of an endpoint that
-    /// passes can wait for the next one.
+    /// Begins a check that is due. `may_pause`: it does not matter at present how endpoints do, and
+    /// a check of one that passes can wait until it does.
     pub(super) fn begin(&mut self, may_pause: bool, now: Instant) -> bool {
         match self.schedule {
             Schedule::At(at) if at <= now => {}
@@ -130,7 +130,7 @@ impl Checks {
         true
     }
 
-    /// A client has come: a check that was put off for want of one is due.
+    /// It matters again how endpoints do: a check that was put off is due.
     pub(super) fn resume(&mut self, now: Instant) {
         if self.schedule == Schedule::Paused {
             self.schedule = Schedule::At(self.soon(now, Duration::ZERO));

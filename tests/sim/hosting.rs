@@ -43,9 +43,7 @@ impl Simulation {
         Hosting::of(&mut self.oracle).check_read(&self.world, index);
         let outcome = self.world.guests.read(&mut self.world.context, index, buffer);
         Hosting::of(&mut self.oracle).has_read(&self.world, index, &outcome);
-        if let Read::Data(_) = outcome {
-            self.oracle.checking().endpoints_are_needed(&self.world);
-        }
+        self.note_asked();
         outcome
     }
 
@@ -57,6 +55,8 @@ impl Simulation {
         match outcome {
             Write::Data(count) => {
                 Hosting::of(&mut self.oracle).has_written(&self.world, index, &bytes[..count]);
+                // The next request may have been read with the one that is answered.
+                self.note_asked();
             }
             Write::Failed(_) => Hosting::of(&mut self.oracle).guest_is_lost(index),
             Write::WouldBlock => {
@@ -64,6 +64,12 @@ impl Simulation {
             }
         }
         outcome
+    }
+
+    fn note_asked(&mut self) {
+        if Hosting::of(&mut self.oracle).take_asked() {
+            self.oracle.checking().endpoints_are_needed(&self.world);
+        }
     }
 
     pub fn shut_guest(&mut self, id: Id) -> Result<(), NetError> {

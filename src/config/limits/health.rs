@@ -15,9 +15,9 @@ pub const ETCD_PORT: u16 = 2379;
 /// From a result that is not confirmed yet to the next check, and the shortest time between two
 /// checks of an endpoint: ten a second.
 pub const CHECK_SPACING: Duration = Duration::from_millis(100);
-/// Time without a client, a connection and a request to the admin side after which endpoints that
-/// pass their checks are not checked. The next client's dial tells whether they are there, and it
-/// and a request cause a check at once.
+/// Time without a client, a connection and a request for what is known of endpoints (`/metrics`,
+/// `/status`, `/readyz`, `/`) after which those that pass their checks are not checked. The next
+/// client's dial tells whether they are there, and it and such a request cause a check at once.
 pub const CHECKS_IDLE_AFTER: Duration = Duration::from_secs(60);
 /// A server that leaves bytes of a client without an answer for longer than it did on this
 /// connection so far is suspected, but not before the first time, and at the latest after the

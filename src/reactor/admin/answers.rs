@@ -123,6 +123,11 @@ impl Answer {
             let answer = Answer::text(405, "method not allowed\n".to_owned());
             return Answer { fields: ALLOW, ..answer };
         }
+        if request.path != "/healthz"
+            && let Some(observer) = &mut context.observer
+        {
+            observer.note_asked();
+        }
         match request.path.as_str() {
             "/metrics" => {
                 let format = match request.accepts_open_metrics {

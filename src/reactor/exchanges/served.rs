@@ -141,7 +141,7 @@ impl<N: Net + Host> Context<N> {
         }
         let mut reads = 0;
         let progress = loop {
-            let Context { net, exchanges, scratch, observer, .. } = self;
+            let Context { net, exchanges, scratch, .. } = self;
             let Some(served) = exchanges.served_mut(key) else { return Progress::Over };
             let Served { stream, server, is_shut, taken, unacknowledged, .. } = served;
             let taken_before = *taken;
@@ -178,10 +178,7 @@ impl<N: Net + Host> Context<N> {
             }
             reads += 1;
             match net.read(stream, &mut scratch[..ADMIN_PIECE_BYTES]) {
-                Read::Data(bytes) => {
-                    server.incoming(&scratch[..bytes]);
-                    observer.iter_mut().for_each(|observer| observer.note_asked());
-                }
+                Read::Data(bytes) => server.incoming(&scratch[..bytes]),
                 Read::Eof => server.end(),
                 Read::WouldBlock => break Progress::Blocked,
                 Read::Failed(_) => break Progress::Over,

@@ -40,9 +40,9 @@ pub(super) struct Checker {
     connector: Option<Rc<dyn Connector>>,
     /// The endpoints that have checks, each once.
     subjects: Vec<Subject>,
-    /// When endpoints had to be known last.
+    /// When it last mattered how endpoints do.
     needed_at: Instant,
-    /// A check was put off, as they have not had to be for a while.
+    /// A check was put off, as it has not mattered for a while.
     is_paused: bool,
     /// Whether the process is to end, so that no endpoint is checked.
     is_stopped: bool,
@@ -151,11 +151,11 @@ impl Checker {
         context.rearm(&mut self.subjects[position].timer, wanted, Timer::Check(endpoint));
     }
 
-    /// Records that someone has to know about endpoints: a client, or one of the admin side.
+    /// Records that it matters how endpoints do: a client has come, or the admin side was asked.
     #[inline]
     pub(super) fn note_need<N: Net>(&mut self, context: &mut Context<N>, set: &mut EndpointSet) {
         self.needed_at = context.now;
-        if self.is_paused && !self.is_stopped {
+        if self.is_paused {
             self.is_paused = false;
             set.resume_checks(context.now);
             checked(set).into_iter().for_each(|endpoint| self.sync_timer(context, set, endpoint));

@@ -33,8 +33,8 @@ impl<N: Net + Host> Upstream<N> {
         self.apply_check(context, decided);
     }
 
-    /// Has endpoints checked for as long as the admin side is asked, as if a client had come: what
-    /// it shows would be old otherwise, where no client's dial finds out what has changed.
+    /// Has endpoints checked for as long as the admin side is asked how they do, as if a client had
+    /// come: the answers would be old where no client's dial finds out what has changed.
     pub(in crate::reactor) fn on_asked(&mut self, context: &mut Context<N>) {
         if context.observer.as_mut().is_some_and(|observer| observer.take_asked()) {
             self.checker.note_need(context, &mut self.monitor.endpoints);

@@ -31,6 +31,14 @@ pub enum Subject {
 }
 
 impl Subject {
+    /// Whether the answer says how endpoints do.
+    pub fn is_of_endpoints(self) -> bool {
+        matches!(
+            self,
+            Subject::Page | Subject::Metrics { .. } | Subject::Readiness | Subject::Status
+        )
+    }
+
     /// Whether the length of an answer is known when it begins.
     pub fn has_length(self) -> bool {
         !matches!(self, Subject::Page | Subject::Metrics { .. } | Subject::Status)

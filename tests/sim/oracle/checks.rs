@@ -22,7 +22,7 @@ pub(super) struct CheckBooks {
     pub(super) closings: Closings,
     /// What may be as it was before a dial that was left or failed in this turn.
     pub(super) in_doubt: Vec<Doubt>,
-    /// When endpoints had to be known last.
+    /// When it last mattered how endpoints do.
     needed_at: Duration,
 }
 
@@ -69,17 +69,19 @@ impl Checking<'_> {
         book.unwrap_or_else(|| panic!("{endpoint} is asked, and was not to be"))
     }
 
-    /// Whether endpoints did not have to be known for a while.
+    /// Whether it did not matter for a while how endpoints do.
     fn is_at_rest(&self, world: &World) -> bool {
         self.checks.needed_at + CHECKS_IDLE_AFTER <= world.context.turn_at
     }
 
-    /// A client is dialed for, or one of the admin side asks: checks that were put off are due.
+    /// A client is dialed for, or a guest asks how endpoints do: checks that were put off are due.
     pub fn endpoints_are_needed(&mut self, world: &World) {
         let now = world.context.turn_at;
         if self.is_at_rest(world) {
-            for book in self.checks.all.iter_mut().flatten() {
-                if book.due_at + TICK < now && book.state == (State::Passing { failures: 0 }) {
+            let all = self.checks.all.iter_mut().flatten();
+            // No other one was put off.
+            for book in all.filter(|book| book.state == State::Passing { failures: 0 }) {
+                if book.due_at + TICK < now {
                     self.books.record.saw(Seen::ChecksRested);
                 }
                 book.due_at = book.due_at.max(now);
@@ -109,7 +111,7 @@ impl Checking<'_> {
         let book = self.check_book(endpoint);
         assert!(book.is_asked(), "{endpoint} is a stranger, and asked again");
         let may_rest = matches!(book.state, State::Passing { failures: 0 });
-        assert!(!(rests && may_rest), "{endpoint} is asked although no client is there");
+        assert!(!(rests && may_rest), "{endpoint} is asked although it is of use to none");
         let rested_at = book.rested_at(&limits);
         assert!(rested_at <= now, "{endpoint} is asked too often: {book:?} at {now:?}");
         book.begun_at = Some(now);

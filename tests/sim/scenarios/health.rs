@@ -166,13 +166,16 @@ fn members_are_asked_without_clients_for_as_long_as_someone_asks_the_admin_side(
     look(&net);
     pass(&net, &mut reactor, SECOND / 100);
     assert_eq!(asked_since(&net, asked), [0, 1, 2]);
-    (0..3).for_each(|member| net.world().put(member, State::IsFrozen));
-    for _ in 0..3 {
-        look(&net);
+    for _ in 0..4 {
+        let asked = net.world().visits.requests.len();
         pass(&net, &mut reactor, CHECKS_IDLE_AFTER / 2);
+        assert!(asked_since(&net, asked).len() > 3, "they are asked on");
+        look(&net);
     }
-    let failing = reactor.metrics().checks.failed;
-    assert!(failing > 0, "a failure is found out while someone looks");
+    let failed = reactor.metrics().checks.failed;
+    (0..3).for_each(|member| net.world().put(member, State::IsFrozen));
+    pass(&net, &mut reactor, CHECKS_IDLE_AFTER / 2);
+    assert!(reactor.metrics().checks.failed > failed, "their failure is found out");
 }
 
 /// Asks the admin side.

@@ -102,17 +102,21 @@ impl GuestBook {
         }
     }
 
-    /// Notes what of the next message was read.
-    pub(super) fn settle(&mut self, guest: &Guest, at: Moment) {
-        let Some(message) = guest.speech.messages.get(self.next) else { return };
+    /// Notes what of the next message was read. Returns whether it asks how endpoints do, and is
+    /// to be answered from now on.
+    pub(super) fn settle(&mut self, guest: &Guest, at: Moment) -> bool {
+        let Some(message) = guest.speech.messages.get(self.next) else { return false };
         let is_idle = matches!(self.stage, Stage::New { .. } | Stage::Idle { .. });
         if !is_idle && !matches!(self.stage, Stage::Head { .. }) {
-            return;
+            return false;
         }
         if guest.taken >= message.known_at {
             self.stage = Stage::Answering { since: at };
-        } else if guest.taken > message.begin && is_idle {
+            return message.subject.is_of_endpoints();
+        }
+        if guest.taken > message.begin && is_idle {
             self.stage = Stage::Head { since: at.1 };
         }
+        false
     }
 }

@@ -52,6 +52,8 @@ pub(super) struct AdminBooks {
     last_door: usize,
     /// The turn in which a door last had no place.
     full_in: u64,
+    /// A guest has just asked how endpoints do.
+    is_asked: bool,
 }
 
 /// The rules of the admin side over what they change.
@@ -138,11 +140,19 @@ impl Hosting<'_> {
         let at = moment(world);
         let book = self.book(index);
         match outcome {
-            Read::Data(_) => book.settle(&world.guests.all[index], at),
+            Read::Data(_) => {
+                let is_asked = book.settle(&world.guests.all[index], at);
+                self.admin.is_asked |= is_asked;
+            }
             Read::Eof => book.has_ended = true,
             Read::Failed(_) => book.is_lost = true,
             Read::WouldBlock => {}
         }
+    }
+
+    /// Whether a guest has asked how endpoints do. True once.
+    pub fn take_asked(&mut self) -> bool {
+        std::mem::take(&mut self.admin.is_asked)
     }
 
     /// A guest has taken nothing.
@@ -232,7 +242,8 @@ impl Hosting<'_> {
             true => Stage::Idle { since: now },
             false => Stage::Lingering { since: now },
         };
-        book.settle(guest, (turn, now));
+        let is_asked = book.settle(guest, (turn, now));
+        self.admin.is_asked |= is_asked;
         if would_go_on && !keeps_alive {
             let is_full = self.admin.full_in + 1 >= asked_in;
             assert!(is_full, "{index}: does not go on, and nothing was full since {asked_in}");
