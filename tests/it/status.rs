@@ -11,10 +11,14 @@ use nix::libc;
 use crate::util::command_line::{BINARY, ENDPOINT, gateway, run};
 use crate::util::*;
 
-const READY: &str = r#"{"version":"0.1.0","state":"running","ready":true,
-"endpoints":[{"address":"10.0.0.1:2379"}]}"#;
-const NOT_READY: &str = r#"{"version":"0.1.0","state":"running","ready":false,
-"not_ready":["no_endpoint_known"],"endpoints":[]}"#;
+const READY: &str = concat!(
+    r#"{"version":"0.1.0","state":"running","ready":true,"#,
+    r#""endpoints":[{"address":"10.0.0.1:2379"}]}"#
+);
+const NOT_READY: &str = concat!(
+    r#"{"version":"0.1.0","state":"running","ready":false,"#,
+    r#""not_ready":["no_endpoint_known"],"endpoints":[]}"#
+);
 
 /// Reads the head of a request, and answers with these bytes.
 fn answer_with(mut stream: impl Read + Write, answer: &[u8]) -> io::Result<String> {
@@ -93,7 +97,7 @@ fn what_gives_no_answer_is_status_1_with_the_reason() {
     let closed = backend(drop);
     let absent = server("404 Not Found", "");
     let other = server("200 OK", "hello");
-    let odd = server("200 OK", "{}");
+    let odd = server("200 OK", r#"{"ready":true}"#);
     let not_http = backend(|stream| drop(answer_with(stream, b"SSH-2.0-OpenSSH_9\r\n\r\n")));
     for (address, want) in [
         (refused, "cannot connect: connection refused"),

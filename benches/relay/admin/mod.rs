@@ -202,8 +202,8 @@ fn bulk_arms(gateway: usize) -> Vec<Arm> {
     vec![
         Arm { name: "not looked at", gateway, watching: Watching::Not },
         Arm { name: "10,000 requests a second offered", gateway, watching: offered },
-        Arm { name: "32 clients in a closed loop", gateway, watching: Watching::ClosedLoop },
         Arm { name: "10,000 offered to another server", gateway, watching: elsewhere },
+        Arm { name: "32 clients in a closed loop", gateway, watching: Watching::ClosedLoop },
     ]
 }
 

@@ -152,7 +152,7 @@ fn timings(to: &mut Exposition, snapshot: &Snapshot) {
         ),
         (
             "etcd_gateway_connection_duration_seconds",
-            "Connections that have ended, from their acceptance on.",
+            "Time of connections that ended, without rejected clients.",
             &timings.connections,
         ),
         (

@@ -46,7 +46,7 @@ pub(super) struct Monitor {
     is_stopped: bool,
 }
 
-/// A failed probe, for discovery.
+/// A failed dial of a client, or a failed probe, for discovery.
 pub(super) struct FailedDial {
     pub(super) endpoint: EndpointId,
     pub(super) failure: DialFailure,
