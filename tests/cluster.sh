@@ -29,8 +29,16 @@ fail() {
 # ends first. Where this script is killed, they are, too.
 start_apart() { exec setsid setpriv --pdeathsig "$@"; }
 
-# Jobs that still run are ours: a pid that the kernel has given away is not among them.
-is_running() { [[ $'\n'$(jobs -pr)$'\n' == *$'\n'"$1"$'\n'* ]]; }
+# Jobs that still run are ours: a pid that the kernel has given away is not among them. Over a file,
+# since bash loses one SIGINT in fifty that comes while it waits for a substitution, trap or not.
+is_running() {
+    local pid
+    jobs -pr >"$directory/jobs"
+    while read -r pid; do
+        if [ "$pid" = "$1" ]; then return 0; fi
+    done <"$directory/jobs"
+    return 1
+}
 
 signal() {
     if is_running "$2"; then
@@ -80,13 +88,12 @@ trap stop HUP INT TERM
 is_open() { timeout 1 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2" 2>/dev/null; }
 
 # Below the ports that the kernel gives to outgoing connections, so that none takes it meanwhile.
+# Each script begins at other ones: until a member listens, another script would find its port free.
+next_port=$((20000 + $$ % 1600 * 6))
 free_port() {
-    local port
-    while
-        port=$((20000 + RANDOM % 10000))
-        is_open 127.0.0.1 "$port" || [[ " ${ports[*]} " == *" $port "* ]]
-    do :; done
-    ports+=("$port")
+    while is_open 127.0.0.1 "$next_port"; do next_port=$((next_port + 1)); done
+    ports+=("$next_port")
+    next_port=$((next_port + 1))
 }
 
 # Settings of the developer's shell must not reach the tools of etcd; on 64-bit ARM, 3.4 wants
