@@ -94,6 +94,17 @@ impl GuestBook {
         guest.speech.messages.get(self.next)
     }
 
+    /// From when on its place may be given to another guest. That its head is late, and answered,
+    /// is nothing that it has done.
+    pub(super) fn stalls_at(&self) -> Duration {
+        match self.late_at {
+            Some(late_at) if !self.reader.is_within() => {
+                late_at - ADMIN_HEAD_TIMEOUT + ADMIN_STALL_TIME
+            }
+            _ => self.stage.stalls_at(),
+        }
+    }
+
     /// Notes that a part of an answer was taken.
     pub(super) fn take(&mut self, now: Duration) {
         self.blocked_at = None;

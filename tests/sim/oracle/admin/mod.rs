@@ -293,7 +293,7 @@ impl Hosting<'_> {
         };
         let seen = match book.stage {
             Stage::Answering { .. } | Stage::Head { .. } if is_out_of_time => Seen::GuestCutOff,
-            stage if is_too_many && stage.stalls_at() <= now => {
+            stage if is_too_many && book.stalls_at() <= now => {
                 self.check_makes_room(world, index);
                 match stage {
                     Stage::Idle { .. } => Seen::GuestMadeRoom,
