@@ -91,7 +91,10 @@ is_open() { timeout 1 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2" 2>/dev/null; 
 # Each script begins at other ones: until a member listens, another script would find its port free.
 next_port=$((20000 + $$ % 1600 * 6))
 free_port() {
-    while is_open 127.0.0.1 "$next_port"; do next_port=$((next_port + 1)); done
+    # Nothing listens yet at that of the gateway.
+    while [ "$next_port" = "$port" ] || is_open 127.0.0.1 "$next_port"; do
+        next_port=$((next_port + 1))
+    done
     ports+=("$next_port")
     next_port=$((next_port + 1))
 }
