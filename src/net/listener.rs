@@ -348,13 +348,20 @@ mod tests {
         assert_eq!(listen_error(&address, error), NetError::FolderLocked);
         drop(lock);
         listen(&folder.socket()).expect("free");
+    }
+
+    #[test]
+    fn paths_that_cannot_be_listened_on_have_their_reasons() {
+        let folder = Folder::new("paths");
+        let file = folder.socket();
+        fs::write(&file, "").expect("a folder that can be written");
         for (path, want) in [
-            ("/etc/passwd", NetError::NotASocket),
-            ("/etc/passwd/admin", NetError::NoSuchFolder),
-            ("/nonexistent/admin", NetError::NoSuchFolder),
+            (file.clone(), NetError::NotASocket),
+            (file.join("admin"), NetError::NoSuchFolder),
+            (file.with_file_name("none").join("admin"), NetError::NoSuchFolder),
         ] {
-            let error = listen(Path::new(path)).expect_err(path);
-            assert_eq!(listen_error(&Address::from(Path::new(path)), error), want, "{path}");
+            let error = listen(&path).expect_err("no socket can be there");
+            assert_eq!(listen_error(&Address::from(&*path), error), want, "{path:?}");
         }
     }
 

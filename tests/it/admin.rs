@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -265,6 +265,11 @@ fn a_half_closed_request_is_answered() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
+/// Starts a gateway that cannot listen where this flag says.
+fn start_and_finish(flag: &str) -> Output {
+    finish(&mut Gateway::builder().endpoint("127.0.0.1:1").arg(flag).command(), "")
+}
+
 #[test]
 fn a_socket_of_the_file_system_is_made_replaced_refused_and_removed() {
     let folder = TemporaryDirectory::new();
@@ -278,22 +283,22 @@ fn a_socket_of_the_file_system_is_made_replaced_refused_and_removed() {
     curl.arg("--silent").arg("--unix-socket").arg(&path).arg("http://localhost/healthz");
     let output = curl.output().expect("curl is installed");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "ok\n");
-    let second = Gateway::builder().endpoint("127.0.0.1:1").arg(&flag).command().output();
-    let second = second.expect("it can be run");
+    let second = start_and_finish(&flag);
     let message = String::from_utf8_lossy(&second.stderr).into_owned();
     assert_eq!(second.status.code(), Some(1), "{message}");
     assert!(message.contains("address in use"), "{message}");
     drop(UnixStream::connect(&path).expect("the first one still listens"));
-    for (path, problem) in
-        [("/etc/passwd", "not a socket"), ("/etc/passwd/admin", "no such folder")]
+    let file = folder.path().join("file");
+    fs::write(&file, "kept").expect("a folder of our own");
+    for (path, problem) in [(file.clone(), "not a socket"), (file.join("admin"), "no such folder")]
     {
-        let flag = format!("--admin-addr=unix:{path}");
-        let output = Gateway::builder().endpoint("127.0.0.1:1").arg(&flag).command().output();
-        let message = output.expect("it can be run").stderr;
-        let message = String::from_utf8_lossy(&message).into_owned();
+        let path = path.display();
+        let output = start_and_finish(&format!("--admin-addr=unix:{path}"));
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
         let wanted = format!("etcd-gateway: cannot listen on unix:{path}: {problem}\n");
         assert!(message.ends_with(&wanted), "{message}");
     }
+    assert_eq!(fs::read(&file).expect("it is there"), b"kept");
     gateway.signal("TERM");
     assert!(gateway.wait_exit().success());
     assert!(!path.exists(), "removed at the end");

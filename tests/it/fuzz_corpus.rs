@@ -17,6 +17,8 @@ mod properties;
 use properties::command_line::arguments;
 use properties::{TARGETS, Target};
 
+use crate::util::finish;
+
 /// Mutations of the corpus of one target: all together take about a second.
 const MUTATIONS: usize = 4_000;
 /// The same of whole answers, each of which takes as long as twenty other inputs.
@@ -130,7 +132,7 @@ fn refused_command_lines_of_the_corpus_end_with_status_2() {
         };
         let mut command = Command::new(env!("CARGO_BIN_EXE_etcd-gateway"));
         command.arg0(&line[0]).args(&line[1..]);
-        let output = command.output().expect("the gateway starts");
+        let output = finish(&mut command, "");
         assert_eq!(output.status.code(), Some(2), "{name}");
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(stderr, format!("etcd-gateway: {reason}\n"), "{name}");

@@ -138,10 +138,8 @@ fn the_address_of_the_admin_side_is_not_shared() {
         .endpoint(&server.address().to_string())
         .arg("--reuse-port")
         .arg(&format!("--listen-addr={}", place.address()))
-        .arg(&format!("--admin-addr={admin}"))
-        .command()
-        .output();
-    let second = second.expect("it can be run");
+        .arg(&format!("--admin-addr={admin}"));
+    let second = finish(&mut second.command(), "");
     let message = String::from_utf8_lossy(&second.stderr).into_owned();
     assert_eq!(second.status.code(), Some(1), "{message}");
     assert!(message.contains(&format!("cannot listen on {admin}: address in use")), "{message}");
