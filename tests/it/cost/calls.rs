@@ -247,7 +247,8 @@ fn only_a_pair_that_lasts_pays_for_how_a_death_would_end_it() {
 fn an_idle_gateway_makes_no_call() {
     let relay = Relay::start();
     let pairs = relay.lasting_pairs(100);
-    let mark = relay.gateway.quiet();
+    // An answer that was late, on a machine under load, has a second look at its pair follow.
+    let mark = relay.gateway.quiet_without_timers();
 
     // Time passes, in which others get something done.
     let server = backend(echo);

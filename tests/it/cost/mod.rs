@@ -71,10 +71,9 @@ const INSTRUCTIONS_PER_SCRAPE: u64 = 215_000;
 /// docs/performance.md has the figure, too.
 const PAIR_BYTES: usize = 456;
 
-/// What the heap holds for a quiet pair through which 64 KiB went both ways: its slot.
-const BYTES_PER_QUIET_PAIR: u64 = 416;
-/// A buffer or two may lie with the pool, which is bounded by itself: so much for each pair.
-const BYTES_PER_QUIET_PAIR_ALLOWANCE: u64 = 96;
+/// What the heap may hold for a quiet pair through which 64 KiB went both ways besides
+/// [`PAIR_BYTES`]: what the gateway happens to need at the moment when it holds the most.
+const QUIET_PAIR_ALLOWANCE_BYTES: u64 = 56;
 /// Descriptors of a quiet gateway beyond two for each pair: pipes that are kept for the next flow.
 const DESCRIPTORS_KEPT: usize = 0;
 

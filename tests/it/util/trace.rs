@@ -62,6 +62,21 @@ impl Traced {
         mark.expect("until() returned, so it waits")
     }
 
+    /// Waits until the gateway waits for events without an end: no timer is armed.
+    pub fn quiet_without_timers(&self) -> Mark {
+        let file = format!("/proc/{}/syscall", self.gateway.pid());
+        let mut mark = None;
+        until("the gateway waits without an end", || {
+            mark = waiting_at(&self.log);
+            let call = fs::read_to_string(&file).expect("what can be traced can be read");
+            // Behind the number of the call, the fourth argument is the timeout (epoll_wait(2),
+            // proc_pid_syscall(5)); -1 means that there is none.
+            let is_endless = call.split(' ').nth(4).is_some_and(|word| word.ends_with("ffffffff"));
+            is_endless && mark.is_some_and(|mark| self.is_still_at(mark))
+        });
+        mark.expect("until() returned, so it waits")
+    }
+
     /// Whether the gateway is still in the wait of that moment.
     pub fn is_still_at(&self, mark: Mark) -> bool {
         waiting_at(&self.log).is_some_and(|now| now.0 == mark.0)
