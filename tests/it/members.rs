@@ -44,6 +44,9 @@ fn expect_lists_are_judged(version: Version) {
     assert!(line.contains(" urls=3 "), "{line}");
     cluster.promote(learner);
     wait_line(&gateway, "added", cluster.endpoint(learner));
+    // This line comes after those about endpoints. The learner was none of them.
+    let line = gateway.wait_for_log("list of members followed");
+    assert!(line.contains(" urls=4 "), "{line}");
     assert_eq!(gateway.log_count("list of members followed"), 2, "{:#?}", gateway.log());
 
     let leader = cluster.wait_leader(&[0, 1, 2]);
