@@ -153,8 +153,18 @@ fn a_round_trip_costs_six_calls() {
     (0..ROUND_TRIPS).for_each(|_| pairs[0].round_trip());
     let calls = relay.gateway.calls_since(mark);
     print("round trip on one connection", &calls, ROUND_TRIPS);
+    // On a machine under load a timer may be due while a message is on its way.
+    let (all, calls) = (calls.count(), calls.only(|line| !is_ended_by_timer(line)));
+    let timers = all - calls.count();
+    assert!(timers <= ROUND_TRIPS / 100, "{timers} waits were ended by a timer");
     let want = CALLS_PER_ROUND_TRIP.iter().map(|(name, each)| (*name, each * ROUND_TRIPS));
     assert_eq!(calls.histogram(), want.collect());
+}
+
+/// Whether the call is a wait that ended without an event, and that was not to end at once.
+fn is_ended_by_timer(line: &str) -> bool {
+    let is_look = line.contains(", 0)") || line.contains(", 0, ");
+    line.contains(" epoll_") && line.ends_with(" = 0") && !is_look
 }
 
 #[test]
